@@ -1,0 +1,72 @@
+"""What the injector and the sidecar agree on: constants only, nothing imported, no logic.
+
+The injector writes these into a pod and the sidecar reads them there, so both images carry this package.
+Not here: what users write (`injector.annotations`) and what AWS SDKs expect (`sidecar.metadata`, `sidecar.container`).
+"""
+
+VERSION = "0.1.0"
+
+SIDECAR_PORT = 16925
+"""Where the sidecar listens, on the loopback addresses only; the redirect sends the metadata addresses there."""
+
+SIDECAR_UID = 16925
+REDIRECT_UID = 16926
+INJECTOR_UID = 16927
+"""User and group ids. A pod with a container that runs as SIDECAR_UID is denied: it could read the sidecar's memory."""
+
+REDIRECT_CONTAINER = "podrole-redirect"
+SIDECAR_CONTAINER = "podrole-sidecar"
+TOKEN_VOLUME = "podrole-token"  # noqa: S105 - the name of a volume
+RUN_VOLUME = "podrole-run"
+RESERVED_PREFIX = "podrole-"
+"""Containers and volumes with this prefix are ours: what a user writes under such a name is stripped and rebuilt."""
+
+TOKEN_AUDIENCE = "sts.amazonaws.com"  # noqa: S105 - the audience of a token
+TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+"""Where the API server would mount its own token: taken by ours, so that no API token gets into our containers."""
+
+TOKEN_FILE = f"{TOKEN_DIRECTORY}/token"
+
+REDIRECT_RULES = "/etc/podrole/redirect.nft"
+BLOCK_RULES = "/etc/podrole/block.nft"
+"""nftables files in the sidecar's image; the first takes `listen`, the sidecar's port, as a variable."""
+
+METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
+"""EC2's metadata service, ECS's and EKS's credential endpoints, and the two that have an IPv6 address.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+"""
+
+CREDENTIALS_PATH = "/v2/credentials"
+"""The path of the container credentials (the ECS way), behind either URI variable of the SDKs."""
+
+BOOT_PATH = "/podrole/boot"
+"""Answers with what tells one boot of the sidecar from another, see `sidecar.selfdial`. Not a secret."""
+
+WAIT_SCRIPT = "/app/sidecar/wait.py"
+"""The postStart hook, run by path: `python3 -I -S` sees no packages and starts in 15 ms instead of 100."""
+
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a tmpfs of the pod's own, writable under a read-only root
+STARTED_FILE = "started"
+"""In the run directory: `<pid> <start time in clock ticks>` of the sidecar that is ready, see `sidecar.wait`."""
+
+ENV_ROLE_ARN = "PODROLE_ROLE_ARN"
+ENV_REGION = "PODROLE_REGION"
+ENV_STS_ENDPOINT = "PODROLE_STS_ENDPOINT"
+ENV_SESSION_NAME = "PODROLE_SESSION_NAME"
+ENV_SESSION_DURATION = "PODROLE_SESSION_DURATION"
+ENV_IMDS_V1 = "PODROLE_IMDS_V1"
+ENV_MODE = "PODROLE_MODE"
+ENV_POD_NAMESPACE = "PODROLE_POD_NAMESPACE"
+ENV_POD_NAME = "PODROLE_POD_NAME"
+ENV_POD_UID = "PODROLE_POD_UID"
+ENV_RUN_DIRECTORY = "PODROLE_RUN_DIRECTORY"
+ENV_PORT = "PODROLE_PORT"
+ENV_TOKEN_FILE = "PODROLE_TOKEN_FILE"  # noqa: S105 - the name of a variable
+"""The sidecar's environment. docs/configuration.md has the table."""
+
+MODE_REDIRECT = "redirect"
+MODE_ENV = "env"
+MODE_BLOCK = "block"

@@ -1,0 +1,1 @@
+"""Pod in, Pod out: a mutating admission webhook over a pure core."""

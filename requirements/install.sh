@@ -1,0 +1,48 @@
+#!/bin/sh
+# install.sh VENV LOCKFILE: make the virtual environment and see that the programs of debian.txt are there.
+# As root, missing ones are installed; otherwise the line that does it is printed, and this stops.
+set -eu
+venv=$1
+lock=$2
+python=${PYTHON:-python3}
+PATH=$PATH:/usr/sbin:/sbin
+here=$(dirname "$0")
+
+say() { echo "set-up: $*" >&2; }
+
+missing=
+while read -r program package; do
+    case $program in '#'* | '') continue ;; esac
+    command -v "$program" >/dev/null || missing="$missing $package"
+done <"$here/debian.txt"
+
+command -v "$python" >/dev/null || missing="$missing python3 python3-venv"
+if command -v "$python" >/dev/null; then
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        say "Python 3.11 or newer is needed, this is $("$python" --version); name another one: make PYTHON=python3.12 ..."
+        exit 1
+    }
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+fi
+
+if [ -n "$missing" ]; then
+    packages=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+    command -v apt-get >/dev/null || {
+        say "these programs are missing, by their Debian packages: $packages"
+        exit 1
+    }
+    [ "$(id -u)" = 0 ] || {
+        say "run this first, as root: apt-get install --yes --no-install-recommends $packages"
+        exit 1
+    }
+    say "installing Debian packages: $packages"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null
+    # shellcheck disable=SC2086 # a list of names
+    apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $packages >/dev/null
+fi
+
+say "installing the Python packages of $lock into $venv (about a minute)"
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
+say "done"

@@ -1,0 +1,1 @@
+"""The sidecar: the pod's own token in, the role's credentials out, on the pod's loopback only."""
