@@ -1,0 +1,61 @@
+"""The real services that tests talk to. One process serves a whole run: it keeps nothing that a test could disturb."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo import faulty_sts as faulty
+from demo import issuer as oidc
+from demo import seaweedfs as store
+from demo import services
+
+WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
+READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Nobody's AWS configuration and no proxy changes what a test sees."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        yield
+
+
+@pytest.fixture(scope="session")
+def service_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the services' logs and data are."""
+    return tmp_path_factory.mktemp("services")
+
+
+@pytest.fixture(scope="session")
+def sts(service_directory: Path) -> Iterator[str]:
+    """The URL of moto's STS: it accepts any token."""
+    with services.sts(service_directory) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def issuer(service_directory: Path) -> Iterator[oidc.Issuer]:
+    """The cluster's issuer of tokens."""
+    with oidc.issuer(service_directory) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(service_directory: Path, issuer: oidc.Issuer) -> Iterator[store.Seaweedfs]:
+    """An STS and S3 that verify the issuer's tokens, with two roles of two teams."""
+    with store.seaweedfs(service_directory, issuer.url, (WRITER, READER)) as running:
+        yield running
+
+
+@pytest.fixture
+def faulty_sts() -> Iterator[faulty.FaultySts]:
+    """An STS that grants everything until the test says otherwise."""
+    with faulty.faulty_sts() as running:
+        yield running

@@ -1,0 +1,48 @@
+"""Asks an STS or S3 through boto3, once, with nothing of this process's configuration."""
+
+from typing import Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
+
+
+def build_client(url: str, service: str = "sts", credentials: dict[str, str] | None = None) -> Any:
+    """A client that asks once; without credentials it does not sign."""
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=0.5 if credentials is None else 5)
+    if credentials is None:
+        unsigned = config.merge(Config(signature_version=UNSIGNED))
+        return boto3.client(service, endpoint_url=url, region_name="eu-west-1", config=unsigned)
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name="eu-west-1",
+        config=config,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def assume(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> Any:
+    """The credentials that an STS gives for a token."""
+    client = build_client(url)
+    try:
+        answer = client.assume_role_with_web_identity(
+            RoleArn=role_arn, RoleSessionName="team-a.writer-0", WebIdentityToken=token, DurationSeconds=1800
+        )
+    finally:
+        client.close()
+    return answer["Credentials"]
+
+
+def read_refusal(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> tuple[int, str]:
+    """Status and code with which an STS refuses a token."""
+    with pytest.raises(ClientError) as caught:
+        assume(url, token, role_arn)
+    response = caught.value.response
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
