@@ -1,0 +1,48 @@
+"""The proof of the rules: each metadata address, dialled from inside the pod, must lead back to this very process."""
+
+import errno
+import http.client
+from collections.abc import Sequence
+
+import contract
+from sidecar.errors import RedirectError
+
+TIMEOUT_SECONDS = 2
+ARRIVED = "arrived"
+UNROUTED = "no route"
+
+NO_ROUTE = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+"""This pod has no such address family, or no route: nobody can reach the address from here, rules or not."""
+
+
+def prove_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
+    """Raise RedirectError, naming every address that is reachable but does not lead here."""
+    findings = {address: _dial(address, boot_id) for address in addresses}
+    astray = [f"  {address}: {finding}" for address, finding in findings.items() if finding not in {ARRIVED, UNROUTED}]
+    if astray:
+        message = ["the redirect is not in force. These addresses do not lead to this sidecar:", *astray, _remedy(port)]
+        raise RedirectError("\n".join(message))
+    if ARRIVED not in findings.values():
+        raise RedirectError("the pod has no route to any metadata address, so no client can reach the sidecar there")
+
+
+def _dial(address: str, boot_id: str) -> str:
+    """Say where port 80 of an address leads."""
+    connection = http.client.HTTPConnection(address, 80, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", contract.BOOT_PATH)
+        answer = connection.getresponse().read(len(boot_id) + 1)
+    except OSError as error:
+        return UNROUTED if error.errno in NO_ROUTE else str(error)
+    except http.client.HTTPException as error:
+        return f"something else answers ({type(error).__name__})"
+    finally:
+        connection.close()
+    return ARRIVED if answer == boot_id.encode() else "something else answers"
+
+
+def _remedy(port: int) -> str:
+    return (
+        f"The rule that sends their tcp port 80 to port {port} on loopback is missing. "
+        f"The init container {contract.REDIRECT_CONTAINER} writes it: its log says whether it could."
+    )

@@ -1,0 +1,101 @@
+"""The sidecar's environment: what is wrong with it is said all at once, by name."""
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.errors import ConfigError
+
+COMPLETE = {
+    "PODROLE_ROLE_ARN": "arn:aws:iam::111122223333:role/team/reader",
+    "PODROLE_REGION": "eu-west-1",
+    "PODROLE_POD_NAMESPACE": "shop",
+    "PODROLE_POD_NAME": "web-5d9c7",
+    "PODROLE_RUN_DIRECTORY": "/dev/shm/podrole-1",
+}
+
+
+def test_an_empty_environment_names_every_variable_that_is_missing() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ({})
+
+    message = str(caught.value)
+    for key in ("PODROLE_ROLE_ARN", "PODROLE_REGION", "PODROLE_RUN_DIRECTORY", "PODROLE_POD_NAME"):
+        assert key in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("PODROLE_ROLE_ARN", "reader"),
+        ("PODROLE_ROLE_ARN", "arn:aws:iam::111122223333:user/reader"),
+        ("PODROLE_ROLE_ARN", "arn:aws:iam::1111:role/reader"),
+        ("PODROLE_ROLE_ARN", "arn:aws:iam::111122223333:role/" + "r" * 65),
+        ("PODROLE_ROLE_ARN", "arn:aws:iam::111122223333:role/reader\n"),
+        ("PODROLE_REGION", "Ireland"),
+        ("PODROLE_RUN_DIRECTORY", "podrole"),
+        ("PODROLE_SESSION_NAME", "x"),
+        ("PODROLE_SESSION_NAME", "with blank"),
+        ("PODROLE_SESSION_DURATION", "899"),
+        ("PODROLE_SESSION_DURATION", "43201"),
+        ("PODROLE_SESSION_DURATION", "1h"),
+        ("PODROLE_MODE", "block"),
+        ("PODROLE_IMDS_V1", "no"),
+        ("PODROLE_STS_ENDPOINT", "sts.example.com"),
+        ("PODROLE_STS_ENDPOINT", "http://sts.example.com/path"),
+        ("PODROLE_TOKEN_FILE", "token"),
+        ("PODROLE_PORT", "http"),
+    ],
+)
+def test_a_bad_value_is_shown_with_the_name_of_its_variable(key: str, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ(COMPLETE | {key: value})
+
+    assert f"{key} is {value!r}" in str(caught.value)
+
+
+def test_two_bad_values_stand_in_one_message() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ(COMPLETE | {"PODROLE_REGION": "?", "PODROLE_MODE": "?"})
+
+    assert "PODROLE_REGION" in str(caught.value)
+    assert "PODROLE_MODE" in str(caught.value)
+
+
+def test_a_complete_environment_gives_a_configuration_with_the_documented_defaults() -> None:
+    config = Config.from_environ(COMPLETE)
+
+    assert config.role_name == "reader"
+    assert config.account_id == "111122223333"
+    assert config.mode == "redirect"
+    assert config.session_duration_seconds == 3600
+    assert config.sts_endpoint is None
+    assert config.imds_v1
+    assert config.port == 16925
+    assert config.token_file == "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+@pytest.mark.parametrize("seconds", ["900", "3600", "9999", "10000", "43200"])
+def test_every_duration_that_sts_takes_is_taken(seconds: str) -> None:
+    config = Config.from_environ(COMPLETE | {"PODROLE_SESSION_DURATION": seconds})
+
+    assert config.session_duration_seconds == int(seconds)
+
+
+def test_the_session_is_named_after_namespace_and_pod() -> None:
+    assert Config.from_environ(COMPLETE).session_name == "shop.web-5d9c7"
+
+
+def test_a_given_session_name_is_used_as_it_is() -> None:
+    config = Config.from_environ(COMPLETE | {"PODROLE_SESSION_NAME": "billing@night"})
+
+    assert config.session_name == "billing@night"
+
+
+def test_a_long_session_name_keeps_the_end_of_the_pods_name() -> None:
+    names = {"PODROLE_POD_NAMESPACE": "n" * 63, "PODROLE_POD_NAME": "p" * 80 + "-7f9cbd4c5-x2x9k"}
+
+    session_name = Config.from_environ(COMPLETE | names).session_name
+
+    assert len(session_name) == 64
+    assert session_name.startswith("nnn")
+    assert session_name.endswith("-7f9cbd4c5-x2x9k")

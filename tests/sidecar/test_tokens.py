@@ -1,0 +1,50 @@
+"""Tokens of the metadata service's second version."""
+
+import pytest
+
+from sidecar import tokens
+
+KEY = b"k" * tokens.KEY_BYTES
+NOW = 1_700_000_000.5
+
+
+@pytest.mark.parametrize("header", [None, "", "0", "-1", "21601", "1.5", "60s", "٦٠", "9" * 5000, " 60", "+60"])
+def test_a_lifetime_that_ec2_would_refuse_is_refused(header: str | None) -> None:
+    assert tokens.parse_ttl(header) is None
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("1", 1), ("300", 300), ("21600", 21600), ("00060", 60)])
+def test_a_lifetime_from_one_second_to_six_hours_is_taken(header: str, seconds: int) -> None:
+    assert tokens.parse_ttl(header) == seconds
+
+
+@pytest.mark.parametrize("forged", ["", "x", "=", "äöü", "A" * 56, "\x00" * 56, "AAAA" * 10_000])
+def test_what_we_did_not_make_is_no_token(forged: str) -> None:
+    assert not tokens.is_valid(KEY, forged, NOW)
+
+
+def test_a_token_is_valid_until_its_time_is_over() -> None:
+    token = tokens.build_token(KEY, 60, NOW)
+
+    assert tokens.is_valid(KEY, token, NOW)
+    assert tokens.is_valid(KEY, token, NOW + 59)
+    assert not tokens.is_valid(KEY, token, NOW + 60)
+
+
+def test_a_token_with_a_later_expiry_is_not_valid() -> None:
+    token = tokens.build_token(KEY, 60, NOW)
+    longer = tokens.build_token(KEY, 3600, NOW)
+
+    assert not tokens.is_valid(KEY, longer[:11] + token[11:], NOW)
+
+
+def test_another_key_makes_other_tokens() -> None:
+    assert not tokens.is_valid(b"o" * tokens.KEY_BYTES, tokens.build_token(KEY, 60, NOW), NOW)
+
+
+def test_a_token_is_one_line_that_fits_in_a_header() -> None:
+    token = tokens.build_token(KEY, 21600, NOW)
+
+    assert token.isascii()
+    assert token.isprintable()
+    assert len(token) == 56
