@@ -1,0 +1,159 @@
+"""The keys that users write, parsed once into one frozen value with all errors collected. Nothing is decided here."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from injector.config import Config
+from injector.objects import Metadata
+from injector.reasons import Explanation, Reason, RefusedError
+from injector.roles import parse_role
+
+PREFIX = "podrole.io/"
+INJECTION_LABEL = "podrole.io/injection"
+INJECTION_ENABLED = "enabled"
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+STATUS_ANNOTATION = "podrole.io/status"
+"""Output only: anybody can write it, so no decision reads it."""
+
+ROLE = "iam.amazonaws.com/role"
+IRSA_ROLE = "eks.amazonaws.com/role-arn"
+DEFAULT_ROLE = "podrole.io/default-role"
+EXTERNAL_ID = "iam.amazonaws.com/external-id"
+SESSION_NAME = "iam.amazonaws.com/session-name"
+SESSION_TAGS = "podrole.io/session-tags"
+SESSION_DURATION = "podrole.io/session-duration"
+IMDS_V1 = "podrole.io/imds-v1"
+
+VALUES = {
+    SESSION_NAME: (r"[\w+=,.@-]{2,64}", "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"),
+    SESSION_DURATION: (
+        r"1[89]\d\d|[2-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200",
+        "a whole number of seconds, 1800 to 43200",
+    ),
+    IMDS_V1: (r"true|false", '"true" or "false"'),
+}
+"""Pod annotation: what its value must match in full, and how that is said to a person."""
+
+NEED_ASSUME_THROUGH = (EXTERNAL_ID, SESSION_TAGS)
+UNSUPPORTED_NAMESPACE_RULES = (
+    "podrole.io/assume-through",
+    "iam.amazonaws.com/allowed-roles",
+    "iam.amazonaws.com/permitted",
+)
+"""Rules that narrow or redirect what pods may use: ignoring one would hand out more than its author meant."""
+
+
+class Override(NamedTuple):
+    """A key that opens the wall around the node's role if it has the value `opens`."""
+
+    kind: str
+    key: str
+    opens: str
+    keeps: str
+
+
+OVERRIDES = (
+    Override("label", "podrole.io/inject", opens="false", keeps="true"),
+    Override("annotation", "podrole.io/mode", opens="env", keeps="redirect"),
+    Override("annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
+)
+POD_KEYS = (
+    SESSION_DURATION,
+    SESSION_TAGS,
+    IMDS_V1,
+    *(override.key for override in OVERRIDES if override.kind == "annotation"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What pod, ServiceAccount and namespace ask for together."""
+
+    role_arn: str | None
+    role_reason: Reason
+    session_name: str | None
+    session_duration: str | None
+    """Seconds, as written: 1800 to 43200."""
+
+    imds_v1: str | None
+    errors: tuple[Explanation, ...]
+    warnings: tuple[Explanation, ...]
+
+
+def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata | None, config: Config) -> Wishes:
+    """Parse everything that can be asked for.
+
+    The role comes from the first of these that is there, and only that one is looked at:
+
+    | on             | key                            |
+    |----------------|--------------------------------|
+    | pod            | iam.amazonaws.com/role         |
+    | ServiceAccount | iam.amazonaws.com/role         |
+    | ServiceAccount | eks.amazonaws.com/role-arn     |
+    | namespace      | podrole.io/default-role        |
+    """
+    sources = (
+        (pod, ROLE, "pod", Reason.ROLE_OF_POD),
+        (service_account, ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
+        (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
+        (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_OF_NAMESPACE),
+    )
+    errors = [*_find_unsupported_rules(namespace), *_find_overrides(pod), *_find_bad_values(pod.annotations)]
+    role_arn, role_reason = None, Reason.NO_ROLE
+    for metadata, key, kind, reason in sources:
+        if metadata is not None and key in metadata.annotations:
+            role_reason = reason
+            try:
+                role_arn = parse_role(metadata.annotations[key], f"annotation {key} of the {kind}", config)
+            except RefusedError as error:
+                errors.append(error.explanation)
+            break
+    return Wishes(
+        role_arn=role_arn,
+        role_reason=role_reason,
+        session_name=pod.annotations.get(SESSION_NAME),
+        session_duration=pod.annotations.get(SESSION_DURATION),
+        imds_v1=pod.annotations.get(IMDS_V1),
+        errors=tuple(errors),
+        warnings=tuple(_find_unknown_keys(pod.annotations)),
+    )
+
+
+def _find_unsupported_rules(namespace: Metadata) -> Iterator[Explanation]:
+    for key in UNSUPPORTED_NAMESPACE_RULES:
+        if key in namespace.annotations:
+            yield Reason.NAMESPACE_RULE_NOT_SUPPORTED.explain(key=key)
+
+
+def _find_overrides(pod: Metadata) -> Iterator[Explanation]:
+    for override in OVERRIDES:
+        value = (pod.labels if override.kind == "label" else pod.annotations).get(override.key)
+        where = f"{override.kind} {override.key} of the pod"
+        if value == override.opens:
+            yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
+        elif value is not None and value != override.keeps:
+            meaning = f'"{override.keeps}" or "{override.opens}"'
+            yield Reason.BAD_VALUE.explain(where=where, value=value, meaning=meaning)
+
+
+def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
+    for key, (pattern, meaning) in VALUES.items():
+        value = annotations.get(key)
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            yield Reason.BAD_VALUE.explain(where=f"annotation {key} of the pod", value=value, meaning=meaning)
+    for key in NEED_ASSUME_THROUGH:
+        if key in annotations:
+            yield Reason.NEEDS_ASSUME_THROUGH.explain(where=f"annotation {key} of the pod")
+
+
+def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
+    """A typing error is the most common reason for a setting without effect."""
+    names = [key.removeprefix(PREFIX) for key in POD_KEYS]
+    for key in annotations:
+        if key.startswith(PREFIX) and key != STATUS_ANNOTATION and key not in POD_KEYS:
+            nearest = difflib.get_close_matches(key.removeprefix(PREFIX), names, n=1)
+            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else f"It reads {', '.join(POD_KEYS)}."
+            yield Reason.UNKNOWN_KEY.explain(key=key, remedy=remedy)

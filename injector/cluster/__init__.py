@@ -1,0 +1,15 @@
+"""Where namespaces and ServiceAccounts come from: one small interface, and one module for each place."""
+
+from typing import Protocol
+
+from injector.objects import Metadata
+
+
+class Cluster(Protocol):
+    """Reads metadata; raises ClusterError where it cannot tell whether something exists."""
+
+    def namespace(self, name: str) -> Metadata | None:
+        """A namespace's labels and annotations, or None if there is no such namespace."""
+
+    def service_account(self, namespace: str, name: str) -> Metadata | None:
+        """A ServiceAccount's labels and annotations, or None if there is no such account."""

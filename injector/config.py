@@ -1,0 +1,144 @@
+"""The injector's configuration: one frozen value from an environment. Nothing is read from anywhere else."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from injector.errors import ConfigError
+
+PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+"""A region's prefix and its partition; every other region is in `aws`.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+"""
+
+BASE_ROLE_ARN = r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[!-~]*/)?"
+ENDPOINT = (r"https?://[^\s/]+/?", "http:// or https://, a host, and nothing behind it")
+ABSOLUTE_PATH = (r"/[^\0]+", "an absolute path")
+
+REQUIRED = {
+    "PODROLE_SIDECAR_IMAGE": (r"[^\s$]+", "the image that both injected containers run"),
+    "PODROLE_REGION": (r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1"),
+}
+REQUIRED_FOR_TLS = {"PODROLE_TLS_CERT": ABSOLUTE_PATH, "PODROLE_TLS_KEY": ABSOLUTE_PATH}
+OPTIONAL = {
+    "PODROLE_ACCOUNT_ID": (r"\d{12}", "the 12 digits of an AWS account, quoted in YAML"),
+    "PODROLE_BASE_ROLE_ARN": (BASE_ROLE_ARN, "the ARN in front of role names, such as arn:aws:iam::111122223333:role/"),
+    "PODROLE_STS_ENDPOINT": ENDPOINT,
+    "PODROLE_AWS_ENDPOINT_URL": (r"https?://\S+", "a URL with http:// or https://"),
+    "PODROLE_REDIRECT": (r"nftables|iptables", "nftables or iptables"),
+    "PODROLE_NO_ROLE": (r"block|untouched", "block or untouched"),
+    "PODROLE_MANIFESTS": ABSOLUTE_PATH,
+    "PODROLE_TEMPLATE": ABSOLUTE_PATH,
+    "PODROLE_TLS_CERT": ABSOLUTE_PATH,
+    "PODROLE_TLS_KEY": ABSOLUTE_PATH,
+    "PODROLE_WEBHOOK_HOST": (r"[0-9A-Fa-f.:]+", "an IP address"),
+    "PODROLE_WEBHOOK_PORT": (
+        r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]",
+        "a port, or 0 for any free one",
+    ),
+}
+"""Variable: what its value must match in full, and how that is said to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What this injector adds to pods, and where it listens."""
+
+    sidecar_image: str
+    region: str
+    base_role_arn: str | None = None
+    """Stands before a role that is given by name. None: such a role cannot be resolved and its pod is denied."""
+
+    sts_endpoint: str | None = None
+    """None: the regional endpoint of AWS."""
+
+    aws_endpoint_url: str | None = None
+    """For stores outside AWS: the AWS_ENDPOINT_URL of app containers that set none."""
+
+    redirect: str = "nftables"
+    no_role: str = "block"
+    """What becomes of a pod for which no role is named: `block` or `untouched`."""
+
+    manifests: Path | None = None
+    """A folder of manifests to read namespaces and ServiceAccounts from. None: the live cluster."""
+
+    template: Path | None = None
+    """An edited template. None: the one beside this module."""
+
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    webhook_host: str | None = None
+    """None: all addresses, of both families where the machine has both."""
+
+    webhook_port: int = 9443
+
+    @property
+    def partition(self) -> str:
+        """The partition that the region is in: roles of another one cannot be assumed from here."""
+        return partition_of(self.region)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], *, with_tls: bool = False) -> Self:
+        """Read the PODROLE_* variables; raise ConfigError with everything that is wrong, not with the first thing.
+
+        `with_tls`: the certificate and its key are required, as they are for the webhook.
+        """
+        if problems := list(_find_problems(environ, REQUIRED | (REQUIRED_FOR_TLS if with_tls else {}))):
+            raise ConfigError("\n".join(["the environment is wrong:", *(f"  {problem}" for problem in problems)]))
+        return cls(
+            sidecar_image=environ["PODROLE_SIDECAR_IMAGE"],
+            region=environ["PODROLE_REGION"],
+            base_role_arn=_build_base_role_arn(environ),
+            sts_endpoint=environ.get("PODROLE_STS_ENDPOINT") or None,
+            aws_endpoint_url=environ.get("PODROLE_AWS_ENDPOINT_URL") or None,
+            redirect=environ.get("PODROLE_REDIRECT") or "nftables",
+            no_role=environ.get("PODROLE_NO_ROLE") or "block",
+            manifests=_load_path(environ, "PODROLE_MANIFESTS"),
+            template=_load_path(environ, "PODROLE_TEMPLATE"),
+            tls_cert=_load_path(environ, "PODROLE_TLS_CERT"),
+            tls_key=_load_path(environ, "PODROLE_TLS_KEY"),
+            webhook_host=environ.get("PODROLE_WEBHOOK_HOST") or None,
+            webhook_port=int(environ.get("PODROLE_WEBHOOK_PORT") or 9443),
+        )
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, told by its prefix."""
+    return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")
+
+
+def _find_problems(environ: Mapping[str, str], required: dict[str, tuple[str, str]]) -> Iterator[str]:
+    for key, (pattern, meaning) in (OPTIONAL | required).items():
+        value = environ.get(key, "")
+        if not value and key in required:
+            yield f"{key} is not set: it must be {meaning}"
+        elif value and not re.fullmatch(pattern, value, re.ASCII):
+            yield f"{key} is {value!r}: it must be {meaning}"
+    base = re.fullmatch(BASE_ROLE_ARN, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
+    if base and environ.get("PODROLE_ACCOUNT_ID"):
+        yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: the ARN has the account in it, keep one"
+    expected = partition_of(environ.get("PODROLE_REGION", ""))
+    if base and base["partition"] != expected:
+        yield f"PODROLE_BASE_ROLE_ARN is of partition {base['partition']}, but PODROLE_REGION is in {expected}"
+
+
+def _build_base_role_arn(environ: Mapping[str, str]) -> str | None:
+    if account := environ.get("PODROLE_ACCOUNT_ID"):
+        return f"arn:{partition_of(environ['PODROLE_REGION'])}:iam::{account}:role/"
+    return environ.get("PODROLE_BASE_ROLE_ARN") or None
+
+
+def _load_path(environ: Mapping[str, str], key: str) -> Path | None:
+    value = environ.get(key)
+    return Path(value) if value else None

@@ -1,0 +1,119 @@
+"""What an app container's environment needs so that AWS clients find the pod's role. What a user set is never replaced.
+
+What `envFrom` brings in cannot be seen without reading ConfigMaps and Secrets, for which the injector has no right. As
+the kubelet lets `env` win over it, a region or an endpoint of ours could replace the user's: none is added beside it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import contract
+from injector.config import Config
+from injector.objects import Object, read_objects
+from injector.reasons import Explanation, Reason
+
+RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+ENDPOINT_URL = "AWS_ENDPOINT_URL"
+
+POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
+SHADOWS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
+"""Static keys and IRSA: SDKs look at these before they ask for container credentials, Pod Identity's are those.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+"""
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+NO_PROXIES = ("NO_PROXY", "no_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentChange:
+    """What to do to one container's `env`."""
+
+    additions: tuple[Object, ...] = ()
+    replacements: Mapping[int, str] | None = None
+    """Index in the list as it is: the value instead. Only lists of hosts are ever extended so."""
+
+    warnings: tuple[Explanation, ...] = ()
+
+
+def plan_environment(container: Object, config: Config) -> EnvironmentChange:
+    """Compare a container's environment with what it needs."""
+    # Of two variables with one name the later one counts.
+    present = {str(variable.get("name")): variable for variable in read_objects(container, "env")}
+    no_proxy = _extend_no_proxy(present)
+    additions = {
+        **_find_missing(container, present, config),
+        **{name: no_proxy[name] for name in no_proxy if name not in present},
+    }
+    replacements = {
+        index: no_proxy[name]
+        for index, variable in enumerate(read_objects(container, "env"))
+        if (name := variable.get("name")) in no_proxy and present[name] is variable
+    }
+    return EnvironmentChange(
+        additions=tuple({"name": name, "value": value} for name, value in additions.items()),
+        replacements=replacements,
+        warnings=tuple(_find_warnings(container, present)),
+    )
+
+
+def _find_missing(container: Object, present: Mapping[str, Object], config: Config) -> dict[str, str]:
+    missing = {}
+    if not any(name.startswith(URI_PREFIX) and name.endswith(URI_SUFFIX) for name in present):
+        missing[RELATIVE_URI] = contract.CREDENTIALS_PATH
+    if container.get("envFrom"):
+        return missing
+    if not any(name in present for name in REGIONS):
+        missing |= dict.fromkeys(REGIONS, config.region)
+    if config.aws_endpoint_url and ENDPOINT_URL not in present:
+        missing[ENDPOINT_URL] = config.aws_endpoint_url
+    return missing
+
+
+def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
+    """The values that must change. A missing variable is made from its twin, as programs read either."""
+    if not _uses_proxy(present):
+        return {}
+    literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
+    from_elsewhere = [name for name in literals if present[name].get("valueFrom")]
+    values = {}
+    for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
+        if name in from_elsewhere or (name not in literals and twin in from_elsewhere):
+            continue
+        extended = _extend(literals.get(name, literals.get(twin, "")))
+        if literals.get(name) != extended:
+            values[name] = extended
+    return values
+
+
+def _extend(hosts: str) -> str:
+    listed = [host.strip() for host in hosts.split(",") if host.strip()]
+    if "*" in listed:
+        return hosts
+    missing = [address for address in contract.METADATA_ADDRESSES if address not in listed]
+    return ",".join([*([hosts.rstrip(", ")] if listed else []), *missing]) if missing else hosts
+
+
+def _uses_proxy(present: Mapping[str, Object]) -> bool:
+    return any(name in present and _is_set(present[name]) for name in PROXIES)
+
+
+def _is_set(variable: Object) -> bool:
+    return bool(variable.get("value") or variable.get("valueFrom"))
+
+
+def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+    container_name = str(container.get("name"))
+    if container.get("envFrom") and not any(name in present for name in REGIONS):
+        yield Reason.REGION_LEFT_OUT.explain(container=container_name)
+    for name, variable in present.items():
+        is_ours = name == RELATIVE_URI and variable.get("value") == contract.CREDENTIALS_PATH
+        if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
+            yield Reason.SHADOWED.explain(container=container_name, variable=name)
+    for name in NO_PROXIES:
+        if _uses_proxy(present) and name in present and present[name].get("valueFrom"):
+            addresses = ",".join(contract.METADATA_ADDRESSES)
+            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=addresses)

@@ -1,0 +1,90 @@
+"""Reads Kubernetes objects as the plain JSON that they are; null counts as empty. Nothing here changes an object.
+
+The client's typed models are no way to hold a pod: they drop every field that they do not know.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import contract
+from injector.errors import ObjectError
+
+CONTAINER_FIELDS = ("initContainers", "containers")
+"""Where a pod that is being created has containers: it cannot have ephemeral ones yet."""
+
+Object = Mapping[str, Any]
+
+
+class Metadata(NamedTuple):
+    """What a decision needs of a namespace or ServiceAccount."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def parse_metadata(thing: Object) -> Metadata:
+    """Take labels and annotations out of any Kubernetes object."""
+    metadata = read_mapping(thing, "metadata")
+    return Metadata(read_strings(metadata, "labels"), read_strings(metadata, "annotations"))
+
+
+def read_mapping(parent: Object, key: str) -> Object:
+    """The object under a key; empty where it is missing or null."""
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ObjectError(f"{key} is of type {type(value).__name__}: Kubernetes has an object there")
+    return value
+
+
+def read_strings(parent: Object, key: str) -> Mapping[str, str]:
+    """The map of strings under a key, as labels and annotations are; empty where it is missing or null."""
+    strings = read_mapping(parent, key)
+    for name, value in strings.items():
+        if not isinstance(value, str):
+            raise ObjectError(f"{key}: the value of {name} is of type {type(value).__name__}: quote it")
+    return strings
+
+
+def read_objects(parent: Object, key: str) -> Sequence[Object]:
+    """The list of objects under a key; empty where it is missing or null."""
+    value = parent.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(element, dict) for element in value):
+        raise ObjectError(f"{key} must be a list of objects, as Kubernetes has it")
+    return value
+
+
+def read_spec(pod: Object) -> Object:
+    """The pod's spec, which every pod has."""
+    if not isinstance(pod.get("spec"), dict):
+        raise ObjectError("the pod has no spec: it must be an object")
+    return read_mapping(pod, "spec")
+
+
+def read_app_containers(pod: Object) -> Sequence[Object]:
+    """All containers that are not ours, in the order in which they stand."""
+    spec = read_spec(pod)
+    return [
+        container for field in CONTAINER_FIELDS for container in read_objects(spec, field) if not is_reserved(container)
+    ]
+
+
+def read_pod_name(pod: Object) -> str:
+    """A name for messages: while a pod with a generateName is being created it has no other."""
+    metadata = read_mapping(pod, "metadata")
+    return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
+
+
+def read_service_account_name(pod: Object) -> str:
+    """The account that the pod runs as: `default` where it names none, as the API server fills in."""
+    spec = read_spec(pod)
+    return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
+
+
+def is_reserved(named: Object) -> bool:
+    """Whether a container, volume or mount bears a name that only podrole may use."""
+    name = named.get("name")
+    return isinstance(name, str) and name.startswith(contract.RESERVED_PREFIX)

@@ -1,0 +1,126 @@
+"""From a decision and the template to the pieces for one pod. How they get into the pod is not known here."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import contract
+from injector.annotations import STATUS_ANNOTATION
+from injector.config import Config
+from injector.decision import Block, Inject
+from injector.environment import EnvironmentChange, plan_environment
+from injector.objects import CONTAINER_FIELDS, Object, is_reserved, read_app_containers, read_objects, read_spec
+from injector.reasons import Explanation, Reason
+from injector.template import Template, fill_env
+
+Place = tuple[str, int]
+"""A container's field in the spec, and its index there as the pod arrived."""
+
+OUR_NAMES = {
+    contract.REDIRECT_CONTAINER,
+    contract.SIDECAR_CONTAINER,
+    contract.TOKEN_VOLUME,
+    contract.RUN_VOLUME,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """All that a pod must have in the end, besides what its author wrote."""
+
+    init_containers: tuple[Object, ...]
+    """Ours, in order: they come before every other one."""
+
+    volumes: tuple[Object, ...]
+    environment: Mapping[Place, EnvironmentChange]
+    annotations: Mapping[str, str]
+    warnings: tuple[Explanation, ...]
+
+
+def build_pieces(decision: Inject | Block, pod: Object, template: Template, config: Config) -> Pieces:
+    """Plan what a pod with this decision gets."""
+    environment: dict[Place, EnvironmentChange] = {}
+    if isinstance(decision, Inject):
+        init_containers, volumes = _build_injection(decision, pod, template)
+        environment = {place: plan_environment(container, config) for place, container in _find_app_containers(pod)}
+    else:
+        init_containers, volumes = (template.block,), (template.token,)
+    if is_guaranteed(pod):
+        resources = (template.guaranteed_redirect, template.guaranteed_sidecar)
+        pairs = zip(init_containers, resources, strict=False)
+        init_containers = tuple({**container, "resources": its} for container, its in pairs)
+    shadowing = [warning for change in environment.values() for warning in change.warnings]
+    return Pieces(
+        init_containers=init_containers,
+        volumes=volumes,
+        environment=environment,
+        annotations={STATUS_ANNOTATION: _build_status(decision)},
+        warnings=(*decision.warnings, *shadowing, *_find_misnamed(pod)),
+    )
+
+
+def is_guaranteed(pod: Object) -> bool:
+    """Whether every container of the pod has requests equal to limits, for CPU and memory.
+
+    Compared as strings: the API server writes all quantities in one form.
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
+    """
+    containers = read_app_containers(pod)
+    return bool(containers) and all(_is_guaranteed(container.get("resources") or {}) for container in containers)
+
+
+def _is_guaranteed(resources: Mapping[str, Any]) -> bool:
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    return all(limits.get(key) and requests.get(key, limits[key]) == limits[key] for key in ("cpu", "memory"))
+
+
+def _build_injection(
+    decision: Inject, pod: Object, template: Template
+) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
+    has_host_ipc = bool(read_spec(pod).get("hostIPC"))
+    values = {
+        # Kubernetes expands $(NAME) in a value; a path of a role may contain one, and must come out as it was checked.
+        "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
+        "$SESSION_NAME": decision.session_name,
+        "$SESSION_DURATION": decision.session_duration,
+        "$IMDS_V1": decision.imds_v1,
+        "$RUN_DIRECTORY": template.host_ipc_run_directory if has_host_ipc else template.run_directory,
+    }
+    sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
+    if not has_host_ipc:
+        return (template.redirect, sidecar), (template.token,)
+    sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
+    return (template.redirect, sidecar), (template.token, template.host_ipc_run_volume)
+
+
+def _find_app_containers(pod: Object) -> Iterator[tuple[Place, Object]]:
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(read_objects(read_spec(pod), field)):
+            if not is_reserved(container):
+                yield (field, index), container
+
+
+def _build_status(decision: Inject | Block) -> str:
+    is_injected = isinstance(decision, Inject)
+    status = {
+        "version": contract.VERSION,
+        "mode": contract.MODE_REDIRECT if is_injected else contract.MODE_BLOCK,
+        "role": decision.role_arn if isinstance(decision, Inject) else None,
+        "reason": decision.reason.code,
+    }
+    return json.dumps(status, separators=(",", ":"))
+
+
+def _find_misnamed(pod: Object) -> Iterator[Explanation]:
+    """What a user named as if it were ours is removed, and that must not go unsaid."""
+    spec = read_spec(pod)
+    kinds: Sequence[tuple[str, str]] = (
+        ("initContainers", "container"),
+        ("containers", "container"),
+        ("volumes", "volume"),
+    )
+    for field, kind in kinds:
+        for thing in read_objects(spec, field):
+            if is_reserved(thing) and thing["name"] not in OUR_NAMES:
+                yield Reason.RESERVED_NAME.explain(kind=kind, name=thing["name"])

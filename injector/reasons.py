@@ -1,0 +1,161 @@
+"""The one table of reasons: code, sentence, remedy. Warnings, denials, status and logs all take theirs from here."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from injector.errors import InjectorError
+
+LONGEST_VALUE = 200
+"""Characters of a user's value that a message repeats: an annotation may have 256 KiB."""
+
+
+class Explanation(NamedTuple):
+    """A reason, told for one pod."""
+
+    reason: "Reason"
+    text: str
+
+
+class Reason(Enum):
+    """Why a pod was treated as it was. The first value is the code that machines read; it never changes."""
+
+    # Injected, blocked
+    ROLE_OF_POD = ("RoleOfPod", "The pod names its role.", "")
+    ROLE_OF_SERVICE_ACCOUNT = ("RoleOfServiceAccount", "The pod's ServiceAccount names its role.", "")
+    ROLE_OF_NAMESPACE = ("RoleOfNamespace", "The namespace names the role of pods that name none.", "")
+    NO_ROLE = (
+        "NoRole",
+        "No role is named for this pod: it gets no credentials, and the metadata addresses are closed to it.",
+        "Annotate the pod or its ServiceAccount with iam.amazonaws.com/role.",
+    )
+
+    # Left untouched
+    NOT_A_POD_CREATION = ("NotAPodCreation", "Only the creation of pods is looked at.", "")
+    MIRROR_POD = ("MirrorPod", "The pod mirrors a static pod of a node, which already runs.", "")
+    NOT_LABELLED = ("NamespaceNotLabelled", "The namespace lacks the label podrole.io/injection: enabled.", "")
+    NO_ROLE_UNTOUCHED = (
+        "NoRoleUntouched",
+        "No role is named for this pod, and the operator leaves such pods alone.",
+        "",
+    )
+    HOST_NETWORK = (
+        "HostNetwork",
+        "The pod shares the node's network (spec.hostNetwork): it was left untouched and reaches the node's own role.",
+        "Remove spec.hostNetwork if the pod must not have the node's role.",
+    )
+    WINDOWS = (
+        "Windows",
+        "The pod runs on Windows: it was left untouched and reaches the node's own role.",
+        "Close the metadata addresses on Windows nodes by other means.",
+    )
+
+    # Denied
+    HOST_NETWORK_WITH_ROLE = (
+        "HostNetworkWithRole",
+        "The pod asks for a role and shares the node's network (spec.hostNetwork), which cannot be redirected.",
+        "Remove spec.hostNetwork or the annotation iam.amazonaws.com/role.",
+    )
+    WINDOWS_WITH_ROLE = (
+        "WindowsWithRole",
+        "The pod asks for a role and runs on Windows, where there is no redirect.",
+        "Remove the annotation iam.amazonaws.com/role or run the pod on Linux.",
+    )
+    NAMESPACE_MISSING = (
+        "NamespaceMissing",
+        'There is no namespace "{namespace}", so nobody knows which roles its pods may have.',
+        "Create it, then create the pod again.",
+    )
+    BAD_ROLE = (
+        "BadRole",
+        '{where} is "{value}", which is no role: {problem}.',
+        "Write a role's name, path/name, or ARN.",
+    )
+    OTHER_PARTITION = (
+        "OtherPartition",
+        '{where} is "{value}", a role of partition {partition}, but region {region} is in partition {expected}.',
+        "Name a role of partition {expected}.",
+    )
+    ACCOUNT_UNKNOWN = (
+        "AccountUnknown",
+        '{where} is "{value}", a name without an account, and podrole is configured with none.',
+        "Write the whole ARN, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
+    )
+    BAD_VALUE = ("BadValue", '{where} is "{value}".', "It must be {meaning}.")
+    NEEDS_ASSUME_THROUGH = (
+        "NeedsAssumeThrough",
+        "{where} has no place in a web identity.",
+        "It needs podrole.io/assume-through on the namespace, which this version does not support: remove it.",
+    )
+    OVERRIDE_NOT_ALLOWED = (
+        "OverrideNotAllowed",
+        '{where} is "{value}", an override that would open the wall around the node\'s role: not allowed here.',
+        "Remove it, or have the operator allow that override.",
+    )
+    NAMESPACE_RULE_NOT_SUPPORTED = (
+        "NamespaceRuleNotSupported",
+        "The namespace carries {key}, a rule that this version of podrole does not support and will not ignore.",
+        "Remove that annotation from the namespace, or upgrade podrole.",
+    )
+    SIDECAR_USER = (
+        "SidecarUser",
+        "{where} is {value}, the sidecar's user and group: it could read the sidecar's memory and files.",
+        "Choose another id.",
+    )
+    CLUSTER_UNREADABLE = (
+        "ClusterUnreadable",
+        "{problem}.",
+        "Create the pod again; the injector's log has the details.",
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        "podrole failed to decide on this pod, so it is not admitted.",
+        "The injector's log tells why, under request {uid}.",
+    )
+
+    # Warnings beside an injection
+    UNKNOWN_KEY = ("UnknownKey", "Annotation {key} is nothing that podrole reads on a pod.", "{remedy}")
+    POWERFUL_CONTAINER = (
+        "PowerfulContainer",
+        'Container "{container}" {power}: it can undo the redirect and reach the node\'s role.',
+        "Take that away if the container is not to be trusted with it.",
+    )
+    SHADOWED = (
+        "Shadowed",
+        'Container "{container}" sets {variable}, which was kept: SDKs prefer it to the pod\'s role.',
+        "Remove it to use the role.",
+    )
+    REGION_LEFT_OUT = (
+        "RegionLeftOut",
+        'Container "{container}" takes variables from elsewhere (envFrom), so no region was added beside it.',
+        "Set AWS_REGION in env if it is not among them.",
+    )
+    NO_PROXY_UNKNOWN = (
+        "NoProxyUnknown",
+        'Container "{container}" uses a proxy and takes {variable} from elsewhere, so it could not be extended.',
+        "Make sure that it contains {addresses}.",
+    )
+    RESERVED_NAME = (
+        "ReservedName",
+        'The {kind} "{name}" was removed: names that start with podrole- are reserved.',
+        "Rename it.",
+    )
+
+    def __init__(self, code: str, sentence: str, remedy: str) -> None:
+        self.code = code
+        self._text = f"{sentence} {remedy}".strip()
+
+    def explain(self, **values: str) -> Explanation:
+        """Fill the sentence for one pod. Values are what users wrote: cut where they are too long for a message."""
+        cut = {
+            name: value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+            for name, value in values.items()
+        }
+        return Explanation(self, self._text.format_map(cut))
+
+
+class RefusedError(InjectorError):
+    """A value that a user wrote cannot be accepted; its explanation becomes part of the denial."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        super().__init__(explanation.text)
+        self.explanation = explanation

@@ -1,0 +1,46 @@
+"""What people write for a role, turned into its canonical ARN. Whether a pod may use it is not decided here."""
+
+import re
+
+from injector.config import Config
+from injector.reasons import Reason, RefusedError
+
+NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+PATH = re.compile(r"(?:[!-~]+/)?", re.ASCII)
+LONGEST_PATH = 511
+"""A path has 512 characters at most, with the slash that ARNs put in front of it.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+"""
+
+ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<role>.+)", re.ASCII)
+
+
+def parse_role(text: str, where: str, config: Config) -> str:
+    """Resolve a name, path/name or ARN to the canonical ARN; raise RefusedError, which names `where` it stands."""
+    if not text.startswith("arn:"):
+        role = text.removeprefix("/")
+        _check_role(role, text, where)
+        if config.base_role_arn is None:
+            raise RefusedError(Reason.ACCOUNT_UNKNOWN.explain(where=where, value=text))
+        return config.base_role_arn + role
+    arn = ARN.fullmatch(text)
+    if arn is None:
+        problem = "an ARN of a role looks like arn:aws:iam::111122223333:role/path/name"
+        raise RefusedError(Reason.BAD_ROLE.explain(where=where, value=text, problem=problem))
+    _check_role(arn["role"], text, where)
+    if arn["partition"] != config.partition:
+        detail = {"partition": arn["partition"], "region": config.region, "expected": config.partition}
+        raise RefusedError(Reason.OTHER_PARTITION.explain(where=where, value=text, **detail))
+    return text
+
+
+def _check_role(role: str, text: str, where: str) -> None:
+    path, name = role[: role.rfind("/") + 1], role[role.rfind("/") + 1 :]
+    if not NAME.fullmatch(name):
+        problem = "the name must have 1 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"
+    elif not PATH.fullmatch(path) or len(path) > LONGEST_PATH:
+        problem = "the path must have printable ASCII characters without spaces, 512 at most"
+    else:
+        return
+    raise RefusedError(Reason.BAD_ROLE.explain(where=where, value=text, problem=problem))

@@ -1,0 +1,160 @@
+"""The real Kubernetes client against a small API server on loopback, which answers as the real one does."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+from kubernetes.client import Configuration
+from kubernetes.config import incluster_config, kube_config
+
+from injector.cluster import Cluster
+from injector.cluster.live import TIMEOUT_SECONDS, LiveCluster, load_configuration
+from injector.errors import ClusterError
+from injector.objects import Metadata
+
+
+@dataclass
+class ApiServer:
+    """What the server has been asked, and what it answers: path to status and document; None hangs."""
+
+    url: str = ""
+    answers: dict[str, tuple[int, Any] | None] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
+    authorizations: list[str] = field(default_factory=list)
+    stopping: Event = field(default_factory=Event)
+
+
+@pytest.fixture
+def api_server() -> Iterator[ApiServer]:
+    api = ApiServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            api.accepted.append(self.headers["Accept"])
+            api.authorizations += self.headers.get_all("Authorization") or []
+            answer = api.answers.get(self.path, (404, {"kind": "Status", "code": 404}))
+            if answer is None:
+                api.stopping.wait(10)
+                return
+            status, document = answer
+            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep the tests quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        api.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield api
+        api.stopping.set()
+        server.shutdown()
+        thread.join()
+
+
+def connect(url: str) -> Cluster:
+    configuration = Configuration()
+    configuration.host = url
+    return LiveCluster(configuration)
+
+
+def test_a_server_that_hangs_is_given_up_in_time(api_server: ApiServer) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = None
+    cluster = connect(api_server.url)
+    started = time.monotonic()
+
+    with pytest.raises(ClusterError, match="namespace team-a"):
+        cluster.namespace("team-a")
+
+    assert TIMEOUT_SECONDS <= time.monotonic() - started < TIMEOUT_SECONDS + 1
+    assert len(api_server.accepted) == 1
+
+
+def test_a_server_that_is_not_there_is_an_error(api_server: ApiServer) -> None:
+    cluster = connect("http://127.0.0.1:1")
+
+    with pytest.raises(ClusterError, match="ServiceAccount team-a/worker"):
+        cluster.service_account("team-a", "worker")
+    assert api_server.accepted == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_refusal_is_an_error_and_not_a_missing_object(api_server: ApiServer, status: int) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = (status, {"kind": "Status", "code": status})
+
+    with pytest.raises(ClusterError, match=str(status)):
+        connect(api_server.url).namespace("team-a")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"metadata": {"labels": {"a": 1}}}'])
+def test_an_answer_that_is_no_object_is_an_error(api_server: ApiServer, body: bytes) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = (200, body)
+
+    with pytest.raises(ClusterError, match="team-a"):
+        connect(api_server.url).namespace("team-a")
+
+
+def test_what_does_not_exist_is_none(api_server: ApiServer) -> None:
+    cluster = connect(api_server.url)
+
+    assert cluster.namespace("team-a") is None
+    assert cluster.service_account("team-a", "worker") is None
+
+
+def test_metadata_only_is_asked_for_and_read(api_server: ApiServer) -> None:
+    kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+    annotations = {"iam.amazonaws.com/role": "reader"}
+    api_server.answers = {
+        "/api/v1/namespaces/team-a": (200, {**kind, "metadata": {"labels": {"podrole.io/injection": "enabled"}}}),
+        "/api/v1/namespaces/team-a/serviceaccounts/worker": (200, {**kind, "metadata": {"annotations": annotations}}),
+    }
+    cluster = connect(api_server.url)
+
+    assert cluster.namespace("team-a") == Metadata({"podrole.io/injection": "enabled"}, {})
+    assert cluster.service_account("team-a", "worker") == Metadata({}, annotations)
+    assert all("as=PartialObjectMetadata" in accepted for accepted in api_server.accepted)
+
+
+def test_outside_a_cluster_the_kubeconfig_leads_to_it(
+    api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
+    kubeconfig = {
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": {"server": api_server.url}}],
+        "users": [{"name": "test", "user": {"token": "secret"}}],
+    }
+    path = tmp_path / "config"
+    path.write_text(json.dumps(kubeconfig))
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+
+    cluster = LiveCluster(load_configuration())
+
+    assert cluster.namespace("team-a") == Metadata({"a": "b"}, {})
+    assert api_server.authorizations == ["Bearer secret"]
+
+
+def test_inside_a_cluster_the_pods_own_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "ca.crt").write_text("certificate")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+
+    configuration = load_configuration()
+
+    assert configuration.host == "https://10.0.0.1:443"
+    assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
