@@ -1,7 +1,7 @@
 """The proof of the rules: each metadata address, dialled from inside the pod, must lead back to this very process."""
 
-import errno
 import http.client
+import socket
 from collections.abc import Sequence
 
 import contract
@@ -10,9 +10,6 @@ from sidecar.errors import RedirectError
 TIMEOUT_SECONDS = 2
 ARRIVED = "arrived"
 UNROUTED = "no route"
-
-NO_ROUTE = {errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
-"""This pod has no such address family, or no route: nobody can reach the address from here, rules or not."""
 
 
 def prove_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
@@ -28,17 +25,30 @@ def prove_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.
 
 def _dial(address: str, boot_id: str) -> str:
     """Say where port 80 of an address leads."""
+    if not has_route(address):
+        return UNROUTED
     connection = http.client.HTTPConnection(address, 80, timeout=TIMEOUT_SECONDS)
     try:
         connection.request("GET", contract.BOOT_PATH)
         answer = connection.getresponse().read(len(boot_id) + 1)
     except OSError as error:
-        return UNROUTED if error.errno in NO_ROUTE else str(error)
+        return error.strerror or str(error)
     except http.client.HTTPException as error:
         return f"something else answers ({type(error).__name__})"
     finally:
         connection.close()
     return ARRIVED if answer == boot_id.encode() else "something else answers"
+
+
+def has_route(address: str) -> bool:
+    """Whether this pod can send there at all, rules or not. That a router says "unreachable" is no such thing."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 80))  # looks up the route, and sends nothing
+    except OSError:
+        return False
+    return True
 
 
 def _remedy(port: int) -> str:

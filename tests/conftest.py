@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from demo import faulty_sts as faulty
-from demo import issuer as oidc
-from demo import seaweedfs as store
-from demo import services
+from demo.services import faulty_sts as faulty
+from demo.services import issuer as oidc
+from demo.services import programs
+from demo.services import seaweedfs as store
 
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
@@ -36,7 +36,7 @@ def service_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sts(service_directory: Path) -> Iterator[str]:
     """The URL of moto's STS: it accepts any token."""
-    with services.sts(service_directory) as url:
+    with programs.sts(service_directory) as url:
         yield url
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.certificates import write_certificates
+from demo.services.certificates import write_certificates
 
 
 def test_a_strict_client_trusts_the_certificate_for_its_names_only(tmp_path: Path) -> None:

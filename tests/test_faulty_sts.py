@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from demo import faulty_sts as faulty
-from demo.faulty_sts import FaultySts
+from demo.services import faulty_sts as faulty
+from demo.services.faulty_sts import FaultySts
 from tests.sts_client import ROLE_ARN, assume, read_refusal
 
 

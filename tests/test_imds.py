@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from demo import services
-from demo.services import ServiceError
+from demo.services import programs
+from demo.services.programs import ServiceError
 
 ROLES = "/latest/meta-data/iam/security-credentials/"
 TOKEN_PATH = "/latest/api/token"
@@ -35,7 +35,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("node")
     file = directory / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
-    with services.imds(directory, file, ("127.0.0.1:0", "[::1]:0")) as endpoints:
+    with programs.imds(directory, file, ("127.0.0.1:0", "[::1]:0")) as endpoints:
         yield f"http://{endpoints[0]}"
 
 
@@ -81,7 +81,7 @@ def test_the_node_serves_on_every_address_and_logs_a_line_for_each_request(tmp_p
     file = tmp_path / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
 
-    with services.imds(tmp_path, file, ("127.0.0.1:0", "127.0.0.1:0", "[::1]:0")) as endpoints:
+    with programs.imds(tmp_path, file, ("127.0.0.1:0", "127.0.0.1:0", "[::1]:0")) as endpoints:
         names = [ask(f"http://{endpoint}{ROLES}") for endpoint in endpoints]
         log = (tmp_path / "imds.log").read_text().splitlines()
 
@@ -97,4 +97,4 @@ def test_an_address_that_the_node_can_not_have_is_named(tmp_path: Path, endpoint
     file.write_text(json.dumps(build_node_credentials()))
 
     with pytest.raises(ServiceError, match=rf"give each address to an interface(?s:.*)can not listen on {endpoint}: "):
-        services.imds(tmp_path, file, (endpoint,)).__enter__()
+        programs.imds(tmp_path, file, (endpoint,)).__enter__()

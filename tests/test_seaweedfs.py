@@ -7,8 +7,8 @@ import jwt
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.issuer import Issuer
-from demo.seaweedfs import Seaweedfs, claim_ports
+from demo.services.issuer import Issuer
+from demo.services.seaweedfs import Seaweedfs, claim_ports
 from tests.sts_client import assume, build_client, read_refusal
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from demo import services
-from demo.services import Program, ServiceError, running
+from demo.services import programs
+from demo.services.programs import Program, ServiceError, running
 from tests.sts_client import assume, build_client
 
 
@@ -59,7 +59,7 @@ def test_a_taken_port_is_named_in_the_error_of_the_sts(sts: str, tmp_path: Path)
     port = int(sts.rpartition(":")[2])
 
     with pytest.raises(ServiceError, match=rf"sts ended with code 1: (?s:.*)Port {port} is in use"):
-        services.sts(tmp_path, port=port).__enter__()
+        programs.sts(tmp_path, port=port).__enter__()
 
 
 def test_moto_knows_the_keys_that_it_gave_for_a_token(sts: str) -> None:

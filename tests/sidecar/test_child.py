@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo import faulty_sts as answers
-from demo.faulty_sts import Fault, FaultySts, Grant
+from demo.services import faulty_sts as answers
+from demo.services.faulty_sts import Fault, FaultySts, Grant
 from sidecar import child
 from sidecar.config import Config
 from sidecar.credentials import Credentials

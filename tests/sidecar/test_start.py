@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from demo import faulty_sts as answers
-from demo.faulty_sts import FaultySts
+from demo.services import faulty_sts as answers
+from demo.services.faulty_sts import FaultySts
 from tests.sidecars import ROOT, Sidecar, build_environ, running_sidecar
 
 

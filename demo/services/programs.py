@@ -97,7 +97,7 @@ def sts(directory: Path, address: str = "127.0.0.1", port: int = 0, popen: Popen
 
 
 def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...]) -> Program:
-    """A node's metadata service, see `demo.imds`; endpoints as `169.254.169.254:80` or `[fd00:ec2::254]:80`."""
+    """A node's metadata service, `demo.services.imds`; endpoints as `169.254.169.254:80`, `[fd00:ec2::254]:80`."""
     return Program(
         name="imds",
         argv=(sys.executable, "-I", str(IMDS_SCRIPT), str(credentials_file), *endpoints),

@@ -18,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from demo.services import Popen, Program, running
+from demo.services.programs import Popen, Program, running
 
 HTTP_SERVER = (sys.executable, "-u", "-m", "http.server")
 ALGORITHM = "RS256"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.services import Popen, Program, ServiceError, running
+from demo.services.programs import Popen, Program, ServiceError, running
 
 WEED = Path(sys.executable).with_name("weed")
 ACCOUNT_ID = "111122223333"
