@@ -1,0 +1,121 @@
+"""Loads the rules through iptables and ip6tables: `python3 -m sidecar.redirect --listen 16925`, or `--block`.
+
+For kernels without nf_tables and for those who audit iptables rules; the default is nft with its file and no Python.
+Runs as root with NET_ADMIN and NET_RAW: two programs behind an interpreter would lose a file capability.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+
+HERE = Path(__file__).parent
+FAMILIES = ("iptables", "ip6tables")
+CHAIN = "PODROLE"
+"""Our chain in each table. iptables-restore declares it, which empties it, and fills it in one step."""
+
+FILTER = ("filter", "block.rules", ("OUTPUT", "FORWARD"))
+NAT = ("nat", "redirect.rules", ("OUTPUT",))
+"""Table, file, and the chains that jump to ours. A pod without a role gets the first one alone."""
+
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
+"""Bit numbers in CapEff: https://man7.org/linux/man-pages/man7/capabilities.7.html."""
+
+# The legacy variant locks a file in /run, which a read-only root forbids; the nf_tables variant locks nothing.
+LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - a tmpfs of the pod's own
+LOCK_WAIT_SECONDS = "5"
+
+
+class RulesError(Exception):
+    """The rules are not in place: the message names program and table, the kernel's complaint, and what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Load the rules; 0 when all of them are in place."""
+    parser = argparse.ArgumentParser(prog="python3 -m sidecar.redirect", description="Load the rules through iptables.")
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--listen", type=int, metavar="PORT", help="redirect to the sidecar on this port of loopback")
+    mode.add_argument("--block", action="store_true", help="refuse the metadata addresses, for a pod without a role")
+    arguments = parser.parse_args(argv)
+    try:
+        check_capabilities(Path("/proc/self/status").read_text())
+        for family in FAMILIES:
+            load_family(family, arguments.listen)
+    except RulesError as error:
+        print(f"podrole-redirect: {error}", file=sys.stderr)  # noqa: T201 - the container's only output
+        return 1
+    return 0
+
+
+def load_family(family: str, listen: int | None) -> None:
+    """Load one family's rules; IPv6's may fail where the pod has no IPv6."""
+    try:
+        for table, file, parents in (FILTER,) if listen is None else (FILTER, NAT):
+            rules = Template((HERE / file).read_text()).substitute(listen=listen)
+            run_program([f"{family}-restore", "--wait", LOCK_WAIT_SECONDS, "--noflush"], table, rules)
+            for parent in parents:
+                add_jump(family, table, parent)
+    except RulesError as error:
+        if family != "ip6tables" or not is_ipv6_off():
+            raise
+        print(f"podrole-redirect: no IPv6 in this pod, so this is harmless: {error}", file=sys.stderr)  # noqa: T201
+
+
+def add_jump(family: str, table: str, parent: str) -> None:
+    """Jump to our chain before all else: appended after a mesh's catch-all it would never be reached."""
+    command = [family, "--wait", LOCK_WAIT_SECONDS, "-t", table]
+    if not is_success([*command, "-C", parent, "-j", CHAIN]):
+        run_program([*command, "-I", parent, "1", "-j", CHAIN], table)
+
+
+def run_program(command: Sequence[str], table: str, rules: str = "") -> None:
+    """Run iptables or its like; a failure is told with what it said."""
+    try:
+        result = subprocess.run(
+            command, input=rules, capture_output=True, text=True, check=False, env=build_environment()
+        )
+    except OSError as error:
+        raise RulesError(
+            f"cannot run {command[0]}: {error.strerror}. The image must have iptables, or choose `redirect: nftables`"
+        ) from None
+    if result.returncode:
+        raise RulesError(
+            f"{command[0]} could not change table {table}: {result.stderr.strip()}. If the node's kernel has no such "
+            "table, load its modules there (iptable_nat, ip6table_nat or nft_chain_nat) or choose `redirect: nftables`"
+        )
+
+
+def is_success(command: Sequence[str]) -> bool:
+    """Whether the command ends with 0."""
+    return subprocess.run(command, capture_output=True, check=False, env=build_environment()).returncode == 0
+
+
+def build_environment() -> Mapping[str, str]:
+    """The environment of the programs."""
+    return {"XTABLES_LOCKFILE": LOCK_FILE, **os.environ}
+
+
+def check_capabilities(status: str) -> None:
+    """Raise when /proc/self/status, given as text, shows that a capability is missing."""
+    effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+    missing = [name for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
+    if missing:
+        raise RulesError(
+            f"iptables needs {' and '.join(missing)}, which this container lacks: runAsUser must be 0 and "
+            f"capabilities.add must have {' and '.join(CAPABILITIES)}"
+        )
+
+
+def is_ipv6_off(settings: Path = Path("/proc/sys/net/ipv6/conf")) -> bool:
+    """Whether no interface, present or future, of this network namespace has IPv6.
+
+    Without the directory the kernel has none at all; otherwise every `disable_ipv6`, `default` among them, must be 1.
+    """
+    return all(path.read_text().strip() == "1" for path in settings.glob("*/disable_ipv6"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
