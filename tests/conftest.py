@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from demo.pods import UnavailableError
 from demo.services import faulty_sts as faulty
 from demo.services import issuer as oidc
 from demo.services import programs
 from demo.services import seaweedfs as store
+from demo.stage import Stage, open_stage
 
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
@@ -59,3 +62,14 @@ def faulty_sts() -> Iterator[faulty.FaultySts]:
     """An STS that grants everything until the test says otherwise."""
     with faulty.faulty_sts() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    """A node for pods, with a metadata service, an STS and the webhook on it; the demo runs on the same."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_stage())
+        except UnavailableError as error:
+            pytest.skip(str(error))
+        yield opened
