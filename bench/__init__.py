@@ -1,0 +1,1 @@
+"""What podrole costs: one command a subject, each prints a table. Loopback only, bounded in count."""
