@@ -58,12 +58,7 @@ def play(story: Story, stage: Stage, pod: dict[str, Any], expected: Expected) ->
     print(f"\nPod {metadata['namespace']}/{metadata['name']}")
     admitted = stage.webhook.admit(pod)
     story.tell("webhook", f"in {admitted.seconds * 1000:.1f} ms, {describe_patch(pod, admitted)}")
-    subject = f"system:serviceaccount:{metadata['namespace']}:default"
-
-    def mint(audience: str, seconds: int) -> str:
-        return stage.issuer.token(subject, audience, seconds)
-
-    with stage.node.pod(admitted.pod, stage.images, token=mint) as running:
+    with stage.place(admitted.pod) as running:
         running.start()
         story.tell("start", ", ".join(f"{step} {seconds:.2f} s" for step, seconds in running.timings.items()))
         for app in ("aws-cli", "boto3", "reach"):

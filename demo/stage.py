@@ -3,13 +3,14 @@
 import secrets
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from demo.admission import Webhook, webhook
-from demo.pods import NODE_IPV4, Image, Node, build_image
+from demo.pods import NODE_IPV4, Image, Node, Pod, build_image
 from demo.services import programs
 from demo.services.issuer import Issuer
 
@@ -31,8 +32,18 @@ class Stage:
     node: Node
     webhook: Webhook
     issuer: Issuer
-    images: dict[str, Image]
+    images: Mapping[str, Image]
     node_role: str
+
+    def place(self, pod: Mapping[str, Any], images: Mapping[str, Image] | None = None) -> Pod:
+        """Put a pod on the node, not yet started; the issuer signs its tokens as the API server would."""
+        metadata, spec = pod["metadata"], pod["spec"]
+        subject = f"system:serviceaccount:{metadata['namespace']}:{spec.get('serviceAccountName', 'default')}"
+
+        def mint(audience: str, seconds: int) -> str:
+            return self.issuer.token(subject, audience, seconds)
+
+        return self.node.pod(pod, images or self.images, token=mint)
 
 
 @contextmanager

@@ -13,36 +13,16 @@ from demo.pods import Pod, PodError
 from demo.stage import STS_URL, Stage
 from tests.injector.cases import CONFIG, ENABLED, Case
 from tests.netns.backends import REPOSITORY
-
-IDENTITY = "arn:aws:sts::111122223333:assumed-role/reader/shop.app"
-WHO_AM_I = ["python3", "/app/apps/whoami.py"]
-POD: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "app", "namespace": "shop", "annotations": {"iam.amazonaws.com/role": "reader"}},
-    "spec": {
-        "containers": [
-            {
-                "name": "app",
-                "image": "app",
-                "command": ["sleep", "600"],
-                "env": [{"name": "AWS_ENDPOINT_URL", "value": STS_URL}],
-            }
-        ]
-    },
-}
+from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 
 @contextmanager
 def placed(stage: Stage, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
     """Put a pod on the node, not yet started; `redirect=FILE` puts another rules file into its image."""
 
-    def mint(audience: str, seconds: int) -> str:
-        return stage.issuer.token("system:serviceaccount:shop:default", audience, seconds)
-
     rules = {f"/etc/podrole/{name}.nft": path for name, path in binds.items()}
     images = {name: image.with_binds(rules) for name, image in stage.images.items()}
-    with stage.node.pod(pod, images, token=mint) as running:
+    with stage.place(pod, images) as running:
         yield running
 
 

@@ -3,15 +3,14 @@
 import re
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 import contract
 from demo.pods import Pod, has_ipv6
-from demo.stage import STS_URL, Stage
+from demo.stage import Stage
+from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
-IDENTITY = "arn:aws:sts::111122223333:assumed-role/reader/shop.app"
 ECS_VARIABLE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 IMDS = ("env", "-u", ECS_VARIABLE)
 """As in an app whose SDK is older than the variable."""
@@ -27,31 +26,12 @@ WAYS = [
 ]
 every_way = pytest.mark.parametrize("way", WAYS)
 
-POD: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "app", "namespace": "shop", "annotations": {"iam.amazonaws.com/role": "reader"}},
-    "spec": {
-        "containers": [
-            {
-                "name": "app",
-                "image": "app",
-                "command": ["sleep", "600"],
-                "env": [{"name": "AWS_ENDPOINT_URL", "value": STS_URL}],
-            }
-        ]
-    },
-}
-
 
 @pytest.fixture(scope="module")
 def pod(stage: Stage) -> Iterator[Pod]:
     """A pod with a role, injected by the running webhook, on a node whose metadata service hands out another role."""
 
-    def mint(audience: str, seconds: int) -> str:
-        return stage.issuer.token("system:serviceaccount:shop:default", audience, seconds)
-
-    with stage.node.pod(stage.webhook.admit(POD).pod, stage.images, token=mint) as pod:
+    with stage.place(stage.webhook.admit(POD).pod) as pod:
         pod.start()
         yield pod
 
@@ -63,7 +43,7 @@ def run(pod: Pod, *argv: str) -> subprocess.CompletedProcess[str]:
 
 @every_way
 def test_boto3_is_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
-    done = run(pod, *way, "python3", "/app/apps/whoami.py")
+    done = run(pod, *way, *WHO_AM_I)
 
     assert (done.returncode, done.stdout.strip()) == (0, IDENTITY), done.stderr
 
