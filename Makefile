@@ -15,7 +15,7 @@ demo: $(VENV)/demo.done ## three pods on one machine: each prints the identity t
 	@$(BIN)/python -m demo
 
 test: lint ## everything: lint, then all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --catalogue
 
 lint: $(VENV)/dev.done ## ruff, mypy and the architecture's rules
 	$(BIN)/ruff check .

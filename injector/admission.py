@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from injector.cluster import Cluster
 from injector.config import Config
-from injector.decision import Decision, Deny, Skip, decide
+from injector.decision import Surroundings, decide
 from injector.errors import ClusterError, ReviewError
 from injector.objects import read_pod_name, read_service_account_name
 from injector.operations import build_patch
+from injector.outcomes import Decision, Deny, Skip
 from injector.plan import build_pieces
 from injector.reasons import Explanation, Reason
 from injector.reviews import AdmissionReview, Review, build_allowed, build_denied
@@ -55,7 +56,7 @@ class Admission:
             return Skip(Reason.NOT_A_POD_CREATION)
         namespace = self.cluster.namespace(review.namespace)
         account = self.cluster.service_account(review.namespace, read_service_account_name(review.pod))
-        return decide(review.pod, namespace, account, self.config)
+        return decide(review.pod, Surroundings(namespace, account, self.cluster.version()), self.config)
 
 
 def _allow(review: Review, decision: Skip) -> AdmissionReview:

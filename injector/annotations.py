@@ -38,16 +38,15 @@ VALUES = {
 """Pod annotation: what its value must match in full, and how that is said to a person."""
 
 NEED_ASSUME_THROUGH = (EXTERNAL_ID, SESSION_TAGS)
-UNSUPPORTED_NAMESPACE_RULES = (
-    "podrole.io/assume-through",
-    "iam.amazonaws.com/allowed-roles",
-    "iam.amazonaws.com/permitted",
-)
-"""Rules that narrow or redirect what pods may use: ignoring one would hand out more than its author meant."""
+ASSUME_THROUGH = "podrole.io/assume-through"
+"""On the namespace; not supported yet, and ignoring it would hand out another role than its author meant."""
 
 
 class Override(NamedTuple):
     """A key that opens the wall around the node's role if it has the value `opens`."""
+
+    name: str
+    """As the operator allows it in PODROLE_ALLOW_OVERRIDES."""
 
     kind: str
     key: str
@@ -56,9 +55,9 @@ class Override(NamedTuple):
 
 
 OVERRIDES = (
-    Override("label", "podrole.io/inject", opens="false", keeps="true"),
-    Override("annotation", "podrole.io/mode", opens="env", keeps="redirect"),
-    Override("annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
+    Override("inject", "label", "podrole.io/inject", opens="false", keeps="true"),
+    Override("mode", "annotation", "podrole.io/mode", opens="env", keeps="redirect"),
+    Override("metadata-passthrough", "annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
 )
 POD_KEYS = (
     SESSION_DURATION,
@@ -79,6 +78,9 @@ class Wishes:
     """Seconds, as written: 1800 to 43200."""
 
     imds_v1: str | None
+    overrides: frozenset[str]
+    """Names of those that the pod asks for and the operator allows."""
+
     errors: tuple[Explanation, ...]
     warnings: tuple[Explanation, ...]
 
@@ -101,7 +103,12 @@ def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata |
         (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
         (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_OF_NAMESPACE),
     )
-    errors = [*_find_unsupported_rules(namespace), *_find_overrides(pod), *_find_bad_values(pod.annotations)]
+    asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.opens)
+    errors = [
+        *_find_unsupported_rules(namespace),
+        *_find_override_errors(pod, config.allow_overrides),
+        *_find_bad_values(pod.annotations),
+    ]
     role_arn, role_reason = None, Reason.NO_ROLE
     for metadata, key, kind, reason in sources:
         if metadata is not None and key in metadata.annotations:
@@ -117,26 +124,30 @@ def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata |
         session_name=pod.annotations.get(SESSION_NAME),
         session_duration=pod.annotations.get(SESSION_DURATION),
         imds_v1=pod.annotations.get(IMDS_V1),
+        overrides=asked & config.allow_overrides,
         errors=tuple(errors),
         warnings=tuple(_find_unknown_keys(pod.annotations)),
     )
 
 
 def _find_unsupported_rules(namespace: Metadata) -> Iterator[Explanation]:
-    for key in UNSUPPORTED_NAMESPACE_RULES:
-        if key in namespace.annotations:
-            yield Reason.NAMESPACE_RULE_NOT_SUPPORTED.explain(key=key)
+    if ASSUME_THROUGH in namespace.annotations:
+        yield Reason.NAMESPACE_RULE_NOT_SUPPORTED.explain(key=ASSUME_THROUGH)
 
 
-def _find_overrides(pod: Metadata) -> Iterator[Explanation]:
+def _read(pod: Metadata, override: Override) -> str | None:
+    return (pod.labels if override.kind == "label" else pod.annotations).get(override.key)
+
+
+def _find_override_errors(pod: Metadata, allowed: frozenset[str]) -> Iterator[Explanation]:
     for override in OVERRIDES:
-        value = (pod.labels if override.kind == "label" else pod.annotations).get(override.key)
+        value = _read(pod, override)
         where = f"{override.kind} {override.key} of the pod"
-        if value == override.opens:
+        if value == override.opens and override.name not in allowed:
             yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
-        elif value is not None and value != override.keeps:
+        elif value not in {None, override.keeps, override.opens}:
             meaning = f'"{override.keeps}" or "{override.opens}"'
-            yield Reason.BAD_VALUE.explain(where=where, value=value, meaning=meaning)
+            yield Reason.BAD_VALUE.explain(where=where, value=str(value), meaning=meaning)
 
 
 def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:

@@ -25,6 +25,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 BASE_ROLE_ARN = r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[!-~]*/)?"
 ENDPOINT = (r"https?://[^\s/]+/?", "http:// or https://, a host, and nothing behind it")
 ABSOLUTE_PATH = (r"/[^\0]+", "an absolute path")
+BOOLEAN = (r"true|false", "true or false")
 
 REQUIRED = {
     "PODROLE_SIDECAR_IMAGE": (r"[^\s$]+", "the image that both injected containers run"),
@@ -38,6 +39,14 @@ OPTIONAL = {
     "PODROLE_AWS_ENDPOINT_URL": (r"https?://\S+", "a URL with http:// or https://"),
     "PODROLE_REDIRECT": (r"nftables|iptables", "nftables or iptables"),
     "PODROLE_NO_ROLE": (r"block|untouched", "block or untouched"),
+    "PODROLE_MODE": (r"auto|redirect|env", "auto, redirect or env"),
+    "PODROLE_ALLOW_OVERRIDES": (
+        r"(inject|mode)(,(inject|mode))*",
+        "a list of inject and mode, with a comma between them",
+    ),
+    "PODROLE_ALLOWED_ROLES_FORMAT": (r"glob|regexp", "glob or regexp"),
+    "PODROLE_KUBELETS_CONFIRMED": BOOLEAN,
+    "PODROLE_IPV6_ONLY": BOOLEAN,
     "PODROLE_MANIFESTS": ABSOLUTE_PATH,
     "PODROLE_TEMPLATE": ABSOLUTE_PATH,
     "PODROLE_TLS_CERT": ABSOLUTE_PATH,
@@ -69,6 +78,21 @@ class Config:
     redirect: str = "nftables"
     no_role: str = "block"
     """What becomes of a pod for which no role is named: `block` or `untouched`."""
+
+    mode: str = "auto"
+    """`auto`: env where PodSecurity forbids the redirect, redirect elsewhere. Or one of the two, everywhere."""
+
+    allow_overrides: frozenset[str] = frozenset()
+    """What pods may ask for although it opens the wall around the node's role: `inject`, `mode`."""
+
+    allowed_roles_format: str = "glob"
+    """How the patterns of iam.amazonaws.com/allowed-roles are read: `glob` or `regexp`, as kube2iam has it."""
+
+    kubelets_confirmed: bool = False
+    """Whether the operator says that all kubelets know native sidecars, which a server below 1.32 cannot vouch for."""
+
+    ipv6_only: bool = False
+    """Whether pods have no IPv4 but on loopback: then nothing may depend on 169.254.170.2."""
 
     manifests: Path | None = None
     """A folder of manifests to read namespaces and ServiceAccounts from. None: the live cluster."""
@@ -104,6 +128,11 @@ class Config:
             aws_endpoint_url=environ.get("PODROLE_AWS_ENDPOINT_URL") or None,
             redirect=environ.get("PODROLE_REDIRECT") or "nftables",
             no_role=environ.get("PODROLE_NO_ROLE") or "block",
+            mode=environ.get("PODROLE_MODE") or "auto",
+            allow_overrides=frozenset(filter(None, environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","))),
+            allowed_roles_format=environ.get("PODROLE_ALLOWED_ROLES_FORMAT") or "glob",
+            kubelets_confirmed=environ.get("PODROLE_KUBELETS_CONFIRMED") == "true",
+            ipv6_only=environ.get("PODROLE_IPV6_ONLY") == "true",
             manifests=_load_path(environ, "PODROLE_MANIFESTS"),
             template=_load_path(environ, "PODROLE_TEMPLATE"),
             tls_cert=_load_path(environ, "PODROLE_TLS_CERT"),

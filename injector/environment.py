@@ -13,12 +13,25 @@ from injector.objects import Object, read_objects
 from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+SIDECAR_URL = f"http://127.0.0.1:{contract.SIDECAR_PORT}"
+"""The address and not a name: every SDK's list of hosts that plain HTTP may go to has it."""
+
+OURS = {
+    RELATIVE_URI: contract.CREDENTIALS_PATH,
+    FULL_URI: SIDECAR_URL + contract.CREDENTIALS_PATH,
+    METADATA_ENDPOINT: f"{SIDECAR_URL}/",
+}
+"""Variables that lead to the sidecar. A container that has one with another value keeps it."""
+
+URIS = (RELATIVE_URI, FULL_URI)
 URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
-SHADOWS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN")
+SHADOWS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
 """Static keys and IRSA: SDKs look at these before they ask for container credentials, Pod Identity's are those.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
@@ -26,6 +39,8 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 NO_PROXIES = ("NO_PROXY", "no_proxy")
+NEVER_BY_PROXY = (*contract.METADATA_ADDRESSES, "127.0.0.1")
+"""One by one: botocore knows no ranges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +54,13 @@ class EnvironmentChange:
     warnings: tuple[Explanation, ...] = ()
 
 
-def plan_environment(container: Object, config: Config) -> EnvironmentChange:
-    """Compare a container's environment with what it needs."""
+def plan_environment(container: Object, mode: str, config: Config) -> EnvironmentChange:
+    """Compare a container's environment with what it needs in this mode."""
     # Of two variables with one name the later one counts.
     present = {str(variable.get("name")): variable for variable in read_objects(container, "env")}
     no_proxy = _extend_no_proxy(present)
     additions = {
-        **_find_missing(container, present, config),
+        **_find_missing(container, present, _choose_ours(mode, config), config),
         **{name: no_proxy[name] for name in no_proxy if name not in present},
     }
     replacements = {
@@ -60,10 +75,18 @@ def plan_environment(container: Object, config: Config) -> EnvironmentChange:
     )
 
 
-def _find_missing(container: Object, present: Mapping[str, Object], config: Config) -> dict[str, str]:
-    missing = {}
-    if not any(name.startswith(URI_PREFIX) and name.endswith(URI_SUFFIX) for name in present):
-        missing[RELATIVE_URI] = contract.CREDENTIALS_PATH
+def _choose_ours(mode: str, config: Config) -> tuple[str, ...]:
+    """Which of our variables lead to the sidecar. Never both URIs: Go prefers the one, the other SDKs the other."""
+    if mode == contract.MODE_ENV:
+        return FULL_URI, METADATA_ENDPOINT
+    return (FULL_URI,) if config.ipv6_only else (RELATIVE_URI,)
+
+
+def _find_missing(
+    container: Object, present: Mapping[str, Object], ours: tuple[str, ...], config: Config
+) -> dict[str, str]:
+    has_uri = any(name.startswith(URI_PREFIX) and name.endswith(URI_SUFFIX) for name in present)
+    missing = {name: OURS[name] for name in ours if not (has_uri if name in URIS else name in present)}
     if container.get("envFrom"):
         return missing
     if not any(name in present for name in REGIONS):
@@ -93,7 +116,7 @@ def _extend(hosts: str) -> str:
     listed = [host.strip() for host in hosts.split(",") if host.strip()]
     if "*" in listed:
         return hosts
-    missing = [address for address in contract.METADATA_ADDRESSES if address not in listed]
+    missing = [address for address in NEVER_BY_PROXY if address not in listed]
     return ",".join([*([hosts.rstrip(", ")] if listed else []), *missing]) if missing else hosts
 
 
@@ -110,10 +133,10 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
     if container.get("envFrom") and not any(name in present for name in REGIONS):
         yield Reason.REGION_LEFT_OUT.explain(container=container_name)
     for name, variable in present.items():
-        is_ours = name == RELATIVE_URI and variable.get("value") == contract.CREDENTIALS_PATH
+        is_ours = name in OURS and variable.get("value") == OURS[name]
         if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)
     for name in NO_PROXIES:
         if _uses_proxy(present) and name in present and present[name].get("valueFrom"):
-            addresses = ",".join(contract.METADATA_ADDRESSES)
+            addresses = ",".join(NEVER_BY_PROXY)
             yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=addresses)

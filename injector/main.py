@@ -16,6 +16,8 @@ from injector.config import Config
 from injector.errors import ClusterError, ConfigError
 from injector.template import load_template
 
+LOG = logging.getLogger("podrole")
+
 
 def load_config(environ: Mapping[str, str]) -> Config:
     """Read the webhook's configuration; end the process with a sentence where it is wrong."""
@@ -51,7 +53,10 @@ def load_cluster(config: Config) -> Cluster:
         return ManifestCluster(config.manifests)
     from injector.cluster import live  # noqa: PLC0415 - over a second and 50 MiB, which manifests do not need
 
-    return live.LiveCluster(live.load_configuration())
+    configuration = live.load_configuration()
+    # With a client of its own: the worker is forked from this process and must not share a TLS connection with it.
+    LOG.info("Kubernetes %s.%s", *live.LiveCluster(configuration).version() or ("?", "?"))
+    return live.LiveCluster(configuration)
 
 
 def _stop(error: ConfigError | ClusterError) -> NoReturn:

@@ -8,9 +8,9 @@ from typing import Any
 import contract
 from injector.annotations import STATUS_ANNOTATION
 from injector.config import Config
-from injector.decision import Block, Inject
 from injector.environment import EnvironmentChange, plan_environment
 from injector.objects import CONTAINER_FIELDS, Object, is_reserved, read_app_containers, read_objects, read_spec
+from injector.outcomes import Block, Inject
 from injector.reasons import Explanation, Reason
 from injector.template import Template, fill_env
 
@@ -43,13 +43,11 @@ def build_pieces(decision: Inject | Block, pod: Object, template: Template, conf
     environment: dict[Place, EnvironmentChange] = {}
     if isinstance(decision, Inject):
         init_containers, volumes = _build_injection(decision, pod, template)
-        environment = {place: plan_environment(container, config) for place, container in _find_app_containers(pod)}
+        containers = _find_app_containers(pod)
+        environment = {place: plan_environment(container, decision.mode, config) for place, container in containers}
     else:
         init_containers, volumes = (template.block,), (template.token,)
-    if is_guaranteed(pod):
-        resources = (template.guaranteed_redirect, template.guaranteed_sidecar)
-        pairs = zip(init_containers, resources, strict=False)
-        init_containers = tuple({**container, "resources": its} for container, its in pairs)
+    init_containers = tuple(_fit_resources(container, pod, template) for container in init_containers)
     shadowing = [warning for change in environment.values() for warning in change.warnings]
     return Pieces(
         init_containers=init_containers,
@@ -58,6 +56,20 @@ def build_pieces(decision: Inject | Block, pod: Object, template: Template, conf
         annotations={STATUS_ANNOTATION: _build_status(decision)},
         warnings=(*decision.warnings, *shadowing, *_find_misnamed(pod)),
     )
+
+
+def _fit_resources(container: Object, pod: Object, template: Template) -> Object:
+    """Leave the pod its class of service, and the resources that it has as a whole.
+
+    Where those are set (spec.resources, 1.34) containers share them; requests of ours could exceed what is set.
+    https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
+    """
+    if read_spec(pod).get("resources"):
+        return {key: value for key, value in container.items() if key != "resources"}
+    if not is_guaranteed(pod):
+        return container
+    is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
+    return {**container, "resources": template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect}
 
 
 def is_guaranteed(pod: Object) -> bool:
@@ -82,16 +94,17 @@ def _build_injection(
     values = {
         # Kubernetes expands $(NAME) in a value; a path of a role may contain one, and must come out as it was checked.
         "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
+        "$MODE": decision.mode,
         "$SESSION_NAME": decision.session_name,
         "$SESSION_DURATION": decision.session_duration,
         "$IMDS_V1": decision.imds_v1,
         "$RUN_DIRECTORY": template.host_ipc_run_directory if has_host_ipc else template.run_directory,
     }
     sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
-    if not has_host_ipc:
-        return (template.redirect, sidecar), (template.token,)
-    sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
-    return (template.redirect, sidecar), (template.token, template.host_ipc_run_volume)
+    if has_host_ipc:
+        sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
+    init_containers = (template.redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
+    return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 
 
 def _find_app_containers(pod: Object) -> Iterator[tuple[Place, Object]]:
@@ -102,10 +115,9 @@ def _find_app_containers(pod: Object) -> Iterator[tuple[Place, Object]]:
 
 
 def _build_status(decision: Inject | Block) -> str:
-    is_injected = isinstance(decision, Inject)
     status = {
         "version": contract.VERSION,
-        "mode": contract.MODE_REDIRECT if is_injected else contract.MODE_BLOCK,
+        "mode": decision.mode if isinstance(decision, Inject) else contract.MODE_BLOCK,
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }

@@ -38,6 +38,16 @@ class Reason(Enum):
         "No role is named for this pod, and the operator leaves such pods alone.",
         "",
     )
+    NO_ROLE_UNPROTECTED = (
+        "NoRoleUnprotected",
+        "No role is named for this pod, which cannot be blocked ({why}): it is untouched and reaches the node's role.",
+        "Name a role (iam.amazonaws.com/role), or limit the hops of the node's metadata service.",
+    )
+    OPTED_OUT = (
+        "OptedOut",
+        "The pod has the label podrole.io/inject: false: it was left untouched and reaches the node's own role.",
+        "Remove that label if it must not.",
+    )
     HOST_NETWORK = (
         "HostNetwork",
         "The pod shares the node's network (spec.hostNetwork): it was left untouched and reaches the node's own role.",
@@ -91,6 +101,16 @@ class Reason(Enum):
         '{where} is "{value}", an override that would open the wall around the node\'s role: not allowed here.',
         "Remove it, or have the operator allow that override.",
     )
+    ROLE_NOT_ALLOWED = (
+        "RoleNotAllowed",
+        "The namespace does not allow the role {role}: its annotation {key} is {patterns} ({rule}).",
+        "Name a role that it allows, or have the annotation extended.",
+    )
+    BAD_ALLOW_LIST = (
+        "BadAllowList",
+        'Annotation {key} of the namespace is "{value}", which cannot be read and so allows nothing: {problem}.',
+        "Make it {meaning}.",
+    )
     NAMESPACE_RULE_NOT_SUPPORTED = (
         "NamespaceRuleNotSupported",
         "The namespace carries {key}, a rule that this version of podrole does not support and will not ignore.",
@@ -100,6 +120,16 @@ class Reason(Enum):
         "SidecarUser",
         "{where} is {value}, the sidecar's user and group: it could read the sidecar's memory and files.",
         "Choose another id.",
+    )
+    KUBERNETES_TOO_OLD = (
+        "KubernetesTooOld",
+        "The sidecar must be a native one, which Kubernetes has from 1.29 on, and this is {version}.",
+        "Upgrade the cluster.",
+    )
+    KUBELETS_UNCONFIRMED = (
+        "KubeletsUnconfirmed",
+        "Native sidecars need kubelets of 1.29, and beside an API server of {version} a kubelet may be older.",
+        "Have the operator set PODROLE_KUBELETS_CONFIRMED=true once none is.",
     )
     CLUSTER_UNREADABLE = (
         "ClusterUnreadable",
@@ -114,6 +144,11 @@ class Reason(Enum):
 
     # Warnings beside an injection
     UNKNOWN_KEY = ("UnknownKey", "Annotation {key} is nothing that podrole reads on a pod.", "{remedy}")
+    ENV_MODE = (
+        "EnvMode",
+        "Its role comes by environment alone ({why}), which is no wall: 169.254.169.254 still has the node's role.",
+        "Limit the hops of the node's metadata service.",
+    )
     POWERFUL_CONTAINER = (
         "PowerfulContainer",
         'Container "{container}" {power}: it can undo the redirect and reach the node\'s role.',

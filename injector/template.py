@@ -15,7 +15,7 @@ from injector.objects import Object
 SHIPPED = Path(__file__).with_name("template.yaml")
 
 OPERATOR_NAMES = {"$SIDECAR_IMAGE", "$REGION"}
-ENV_NAMES = {"$STS_ENDPOINT", "$ROLE_ARN", "$SESSION_NAME", "$SESSION_DURATION", "$IMDS_V1", "$RUN_DIRECTORY"}
+ENV_NAMES = {"$STS_ENDPOINT", "$ROLE_ARN", "$MODE", "$SESSION_NAME", "$SESSION_DURATION", "$IMDS_V1", "$RUN_DIRECTORY"}
 """Only in the sidecar's `env`: a variable whose $NAME has no value is left out there."""
 
 SIDECAR_ENV = {

@@ -13,3 +13,6 @@ class Cluster(Protocol):
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         """A ServiceAccount's labels and annotations, or None if there is no such account."""
+
+    def version(self) -> tuple[int, int] | None:
+        """Major and minor version of the API server; None where there is none to ask."""

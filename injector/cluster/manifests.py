@@ -33,6 +33,9 @@ class ManifestCluster:
         """A ServiceAccount's labels and annotations, or None if there is no such account."""
         return self._service_accounts.get((namespace, name))
 
+    def version(self) -> None:
+        """There is no API server: whoever applies the manifests knows its version."""
+
     def _learn(self, document: Any) -> None:
         if not isinstance(document, dict):
             return

@@ -10,10 +10,12 @@ import yaml
 
 from injector.cluster.manifests import ManifestCluster
 from injector.config import Config
-from injector.decision import Block, Decision, Inject, decide
+from injector.decision import Surroundings, decide
 from injector.objects import Metadata, read_service_account_name
 from injector.operations import build_patch
+from injector.outcomes import Block, Decision, Inject
 from injector.plan import build_pieces
+from injector.rules import Version
 from injector.template import load_template
 
 PODS = Path(__file__).parents[1] / "pods"
@@ -37,9 +39,10 @@ class Case:
     pod: Pod
     namespace: Metadata | None
     service_account: Metadata | None
+    version: Version | None = None
 
     def decide(self, config: Config = CONFIG) -> Decision:
-        return decide(self.pod, self.namespace, self.service_account, config)
+        return decide(self.pod, Surroundings(self.namespace, self.service_account, self.version), config)
 
     def inject(self, config: Config = CONFIG) -> Pod:
         """The pod as it is after the webhook's patch was applied; fails where there would be none."""

@@ -34,6 +34,9 @@ class Lookups:
             raise self._namespace
         return self._namespace
 
+    def version(self) -> None:
+        """Nobody knows."""
+
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         self.asked.append((namespace, name))
         if isinstance(self._account, Exception):
@@ -55,6 +58,7 @@ RECORDED = load_review("pod-create-replicaset")
 UID = RECORDED["request"]["uid"]
 
 
+@pytest.mark.covers("row:internal-error")
 @pytest.mark.parametrize("failure", [RuntimeError("secret"), KeyError("x"), RecursionError(), MemoryError()])
 @pytest.mark.parametrize("place", ["namespace", "account"])
 def test_any_failure_denies_names_the_request_and_is_logged(
@@ -148,6 +152,7 @@ def test_a_warning_reaches_the_user() -> None:
     assert "spec.hostNetwork" in response["warnings"][0]
 
 
+@pytest.mark.covers("row:not-a-pod-creation")
 def test_what_is_no_pod_creation_is_allowed_without_a_lookup() -> None:
     cluster = Lookups(namespace=RuntimeError())
     review = {**RECORDED, "request": {**RECORDED["request"], "operation": "UPDATE"}}

@@ -43,6 +43,7 @@ def test_what_is_no_review_gets_400_and_a_sentence(webhook: FlaskClient, body: b
     assert said in response.text
 
 
+@pytest.mark.covers("shape:9")
 def test_a_review_of_one_mebibyte_is_answered(webhook: FlaskClient) -> None:
     metadata = {"name": "app", "annotations": {"example.com/big": "x" * 1024 * 1024}}
 

@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import contract
+from injector.environment import NEVER_BY_PROXY
 from tests.injector.cases import CONFIG, build_case, environment_of, find_container, load_case
 
-ADDRESSES = ",".join(contract.METADATA_ADDRESSES)
+ADDRESSES = ",".join(NEVER_BY_PROXY)
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 
 
@@ -89,7 +90,7 @@ def test_a_proxy_is_kept_out_of_the_way_to_the_metadata_addresses() -> None:
     pod = load_case("proxies").inject()
 
     found = {name: environment_of(find_container(pod, name)) for name in ("no-list", "one-list", "two-lists")}
-    rest = ",".join(contract.METADATA_ADDRESSES[1:])
+    rest = ",".join(NEVER_BY_PROXY[1:])
     assert [found["no-list"][name] for name in ("NO_PROXY", "no_proxy")] == [ADDRESSES, ADDRESSES]
     assert found["one-list"]["NO_PROXY"] == f".cluster.local,169.254.169.254,{rest}"
     assert found["one-list"]["no_proxy"] == f".cluster.local,169.254.169.254,{rest}"

@@ -158,3 +158,53 @@ def test_inside_a_cluster_the_pods_own_account_is_used(tmp_path: Path, monkeypat
 
     assert configuration.host == "https://10.0.0.1:443"
     assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
+
+
+def at(seconds: list[float], url: str) -> LiveCluster:
+    """A cluster whose clock stands where the one number of the list says."""
+    configuration = Configuration()
+    configuration.host = url
+    return LiveCluster(configuration, clock=lambda: seconds[0])
+
+
+@pytest.mark.parametrize("document", [{}, {"major": "1"}, {"major": "one", "minor": "34"}, [], "1.34"])
+def test_a_version_that_is_none_is_an_error(api_server: ApiServer, document: object) -> None:
+    api_server.answers["/version/"] = (200, document)
+
+    with pytest.raises(ClusterError, match="its version"):
+        connect(api_server.url).version()
+
+
+@pytest.mark.parametrize(("minor", "expected"), [("34", 34), ("31+", 31)])
+def test_the_version_is_read_from_the_server(api_server: ApiServer, minor: str, expected: int) -> None:
+    api_server.answers["/version/"] = (200, {"major": "1", "minor": minor, "gitVersion": "v1"})
+
+    assert connect(api_server.url).version() == (1, expected)
+
+
+def test_the_version_is_read_again_after_an_hour(api_server: ApiServer) -> None:
+    seconds = [0.0]
+    cluster = at(seconds, api_server.url)
+    read = []
+
+    for now, minor in ((0, "31"), (3599, "32"), (3600, "32")):
+        seconds[0] = now
+        api_server.answers["/version/"] = (200, {"major": "1", "minor": minor})
+        read.append(cluster.version())
+
+    assert read == [(1, 31), (1, 31), (1, 32)]
+
+
+def test_a_known_version_outlives_a_server_that_does_not_answer(api_server: ApiServer) -> None:
+    seconds = [0.0]
+    cluster = at(seconds, api_server.url)
+    api_server.answers["/version/"] = (200, {"major": "1", "minor": "34"})
+    cluster.version()
+    api_server.answers["/version/"] = (500, {"kind": "Status", "code": 500})
+
+    seconds[0] = 3600
+    assert cluster.version() == (1, 34)
+    asked = len(api_server.accepted)
+    seconds[0] = 3659
+    assert cluster.version() == (1, 34)
+    assert len(api_server.accepted) == asked

@@ -45,6 +45,7 @@ def not_reserved(things: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]
     return [thing for thing in things or [] if not thing["name"].startswith("podrole-")]
 
 
+@pytest.mark.covers("shape:8")
 @pytest.mark.parametrize("name", CASES)
 def test_injecting_twice_changes_nothing(name: str) -> None:
     case = CASES[name]
@@ -91,6 +92,7 @@ def test_a_recorded_pod_with_a_mount_for_each_container_can_be_injected_twice() 
     assert api_token not in json.dumps(first["spec"]["initContainers"][:2])
 
 
+@pytest.mark.covers("shape:8")
 def test_what_a_user_wrote_under_our_names_is_rebuilt() -> None:
     clean = build_case(
         initContainers=[
@@ -162,6 +164,7 @@ def test_ours_in_the_wrong_order_are_put_right() -> None:
     assert names == ["podrole-redirect", "podrole-sidecar", "migrate", "log-shipper"]
 
 
+@pytest.mark.covers("shape:8")
 def test_another_image_replaces_the_old_one() -> None:
     case = load_case("init-containers")
 
@@ -192,6 +195,7 @@ def test_a_pod_that_lost_its_role_keeps_no_sidecar() -> None:
     assert blocked["spec"]["initContainers"][0]["command"] == ["nft", "-f", contract.BLOCK_RULES]
 
 
+@pytest.mark.covers("shape:9")
 def test_null_where_a_list_belongs_is_an_empty_list() -> None:
     pod = load_case("null-lists").inject()
 
@@ -209,6 +213,7 @@ def test_a_pod_without_containers_is_patched_all_the_same() -> None:
     assert len(pod["spec"]["initContainers"]) == 2
 
 
+@pytest.mark.covers("shape:9", "pain:9")
 def test_fields_that_no_one_knows_yet_are_kept() -> None:
     case = load_case("unknown-fields")
 
@@ -223,6 +228,7 @@ def test_a_pointer_escapes_tilde_before_slash() -> None:
     assert build_pointer(("metadata", "annotations", "a~1/b")) == "/metadata/annotations/a~01~1b"
 
 
+@pytest.mark.covers("shape:9")
 def test_two_hundred_and_fifty_containers_are_all_served() -> None:
     case = build_case(containers=[{"name": f"app-{number}", "env": [{"name": "A"}]} for number in range(250)])
 

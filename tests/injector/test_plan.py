@@ -20,6 +20,7 @@ def memory(container: dict[str, Any], kind: str) -> int:
     return int(container["resources"][kind]["memory"].removesuffix("Mi"))
 
 
+@pytest.mark.covers("row:host-ipc")
 def test_host_ipc_keeps_the_run_directory_out_of_the_nodes_shared_memory() -> None:
     pod = load_case("host-ipc").inject()
 
@@ -33,6 +34,7 @@ def test_host_ipc_keeps_the_run_directory_out_of_the_nodes_shared_memory() -> No
     assert contract.RUN_VOLUME not in json.dumps(others)
 
 
+@pytest.mark.covers("shape:3", "pain:3")
 def test_ours_come_first_before_the_pods_own_init_containers_and_sidecars() -> None:
     pod = load_case("init-containers").inject()
 
@@ -151,6 +153,7 @@ def test_iptables_run_as_root_with_two_capabilities(name: str, arguments: list[s
     }
 
 
+@pytest.mark.covers("pain:18")
 def test_a_guaranteed_pod_stays_guaranteed() -> None:
     pod = load_case("guaranteed").inject()
 
@@ -191,6 +194,7 @@ def test_the_status_says_what_was_done() -> None:
     assert " " not in injected
 
 
+@pytest.mark.covers("shape:8")
 def test_names_that_only_podrole_may_use_are_removed_with_a_warning() -> None:
     _, warnings = load_case("forged").build_patch()
 

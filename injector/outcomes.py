@@ -1,0 +1,46 @@
+"""What can become of a pod: plain values, from the rules that decide to the plan that is made of them."""
+
+from dataclasses import dataclass
+
+from injector.reasons import Explanation, Reason
+
+Explanations = tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """The pod gets its role: a sidecar, and in redirect mode the rules."""
+
+    role_arn: str
+    mode: str
+    session_name: str | None
+    session_duration: str | None
+    imds_v1: str | None
+    reason: Reason
+    warnings: Explanations = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The pod has no role: a redirect container whose rules close the metadata addresses."""
+
+    reason: Reason
+    warnings: Explanations = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The pod is allowed as it came."""
+
+    reason: Reason
+    warnings: Explanations = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The pod is refused, for every one of these."""
+
+    explanations: Explanations
+
+
+Decision = Inject | Block | Skip | Deny

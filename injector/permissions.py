@@ -1,0 +1,208 @@
+"""Which roles a namespace's annotations allow, in the languages of kube2iam and Kiam. What a role is, roles.py knows.
+
+Patterns are other people's code: they run in an engine whose time is linear and whose memory is bounded, because one
+that backtracks could be made to stop the webhook for everybody. What cannot be read allows nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import re2
+
+from injector.config import Config
+from injector.errors import InjectorError
+from injector.reasons import Explanation, Reason
+
+ALLOWED_ROLES = "iam.amazonaws.com/allowed-roles"
+PERMITTED = "iam.amazonaws.com/permitted"
+
+LONGEST_VALUE = 16 * 1024
+"""Characters of one annotation: some 200 ARNs. A namespace's annotations may have 256 KiB together."""
+
+MOST_ENTRIES = 1000
+ENGINE_BYTES = 512 * 1024
+"""Memory of one annotation's compiled patterns, and so a bound of the time that a match takes: some 50 ms at worst."""
+
+MOST_INSTRUCTIONS = 20_000
+"""What fits there, about; where entries are compiled one by one, their sum bounds the time of that."""
+
+CACHED_ANNOTATIONS = 128
+
+WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+class _UnreadableError(InjectorError):
+    """An annotation that is no allow-list; the message says why."""
+
+
+class Pattern(NamedTuple):
+    """A regular expression for what stands behind `prefix`, which is empty or the base ARN."""
+
+    prefix: str
+    regexp: str
+
+
+class Matcher(NamedTuple):
+    """All patterns of one annotation that have the same prefix, compiled into one."""
+
+    prefix: str
+    regexp: Any
+
+    def matches(self, role_arn: str) -> bool:
+        """Whether one of the patterns matches in full: an alternation cannot escape, a prefix is not enough."""
+        return role_arn.startswith(self.prefix) and bool(self.regexp.fullmatch(role_arn.removeprefix(self.prefix)))
+
+
+class Language(NamedTuple):
+    """How an annotation is written."""
+
+    parse: Callable[[str, str | None], Iterable[Pattern]]
+    meaning: str
+    rule: str
+
+
+def find_refusals(role_arn: str, namespace_annotations: Mapping[str, str], config: Config) -> Iterator[Explanation]:
+    """Yield one explanation for each annotation that does not allow the role or cannot be read: all must allow it.
+
+    | annotation                            | value                | matched in full, and case counts, against   |
+    |---------------------------------------|----------------------|---------------------------------------------|
+    | allowed-roles (kube2iam), glob format | JSON list of globs   | the ARN, or the name behind the base ARN    |
+    | allowed-roles, regexp format          | JSON list of regexps | as above                                    |
+    | permitted (Kiam)                      | one regexp           | the ARN                                     |
+
+    An entry of a list is for the whole ARN if it starts with `arn:` (a regexp also with `^arn:`). Regexps are Go's.
+    A `*` in a glob does not cross `/`, `**` does. In kube2iam `*` crosses it, so that `team-a-*` also allows whatever
+    lies under the path `team-a-x/`; who relied on that is told by the denial.
+    """
+    languages = {ALLOWED_ROLES: LANGUAGES[config.allowed_roles_format], PERMITTED: LANGUAGES["permitted"]}
+    for key, language in languages.items():
+        if key in namespace_annotations:
+            yield from _judge(role_arn, key, namespace_annotations[key], language, config.base_role_arn)
+
+
+def _judge(role_arn: str, key: str, text: str, language: Language, base: str | None) -> Iterator[Explanation]:
+    if len(text) > LONGEST_VALUE:  # outside the cache, which would keep it
+        matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, and {LONGEST_VALUE} are the most"
+    else:
+        matchers = _build_matchers(text, language, base)
+    if isinstance(matchers, str):
+        problem, meaning = matchers, language.meaning
+        yield Reason.BAD_ALLOW_LIST.explain(key=key, value=_spell(text), problem=problem, meaning=meaning)
+    elif not any(matcher.matches(role_arn) for matcher in matchers):
+        rule = language.rule.format(base=base or "a base ARN, and none is configured")
+        yield Reason.ROLE_NOT_ALLOWED.explain(role=role_arn, key=key, patterns=_spell(text), rule=rule)
+
+
+@lru_cache(maxsize=CACHED_ANNOTATIONS)
+def _build_matchers(text: str, language: Language, base: str | None) -> tuple[Matcher, ...] | str:
+    """Compile an annotation, or say what is wrong with it: a value, as exceptions are not cached."""
+    regexps: dict[str, list[str]] = {}
+    try:
+        for pattern in language.parse(text, base):
+            regexps.setdefault(pattern.prefix, []).append(f"(?:{pattern.regexp})")
+        return tuple(Matcher(prefix, _compile("|".join(several))) for prefix, several in regexps.items())
+    except UnicodeEncodeError:
+        return "it has half of a surrogate pair, which is no character"
+    except _UnreadableError as error:
+        return str(error)
+
+
+def _compile(regexp: str) -> Any:
+    options = re2.Options()
+    options.max_mem = ENGINE_BYTES
+    options.log_errors = False
+    options.never_capture = True  # so that two entries may have groups of the same name
+    try:
+        return re2.compile(regexp, options)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="backslashreplace")
+        raise _UnreadableError(f"the regular expression engine (RE2) says: {_spell(reason)}") from None
+
+
+def _check_regexp(regexp: str) -> int:
+    r"""Compile a regexp alone and in a group, as in a group `a)|(b` or an open `\Q` are not what they are alone.
+
+    Return the number of its instructions.
+    """
+    _compile(regexp)
+    return int(_compile(f"(?:{regexp})").programsize)
+
+
+def _parse_globs(text: str, base: str | None) -> Iterator[Pattern]:
+    for glob in _parse_list(text):
+        if glob.startswith("arn:"):
+            yield Pattern("", _translate_glob(glob))
+        else:
+            yield Pattern(_require_base(base, glob), _translate_glob(glob.removeprefix("/")))
+
+
+def _translate_glob(glob: str) -> str:
+    parts = re.split(r"(\*\*|\*|\?)", glob)
+    return "".join(WILDCARDS[part] if part in WILDCARDS else re2.escape(part) for part in parts)
+
+
+def _parse_regexps(text: str, base: str | None) -> Iterator[Pattern]:
+    instructions = 0
+    for number, regexp in enumerate(_parse_list(text), start=1):
+        try:
+            instructions += _check_regexp(regexp)
+        except _UnreadableError as error:
+            raise _UnreadableError(f"in entry {number} {error}") from None
+        if instructions > MOST_INSTRUCTIONS:
+            raise _UnreadableError(f"its first {number} entries together are too large to be compiled")
+        is_arn = regexp.removeprefix("^").startswith("arn:")
+        yield Pattern("" if is_arn else _require_base(base, regexp), regexp)
+
+
+def _parse_regexp(text: str, _base: str | None) -> Iterator[Pattern]:
+    _check_regexp(text)
+    yield Pattern("", text)
+
+
+def _parse_list(text: str) -> list[str]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError(f"it is no JSON ({error})") from None
+    if not isinstance(entries, list):
+        raise _UnreadableError("it is JSON, but no list")
+    if len(entries) > MOST_ENTRIES:
+        raise _UnreadableError(f"it has {len(entries)} entries, and {MOST_ENTRIES} are the most")
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, str):
+            raise _UnreadableError(f"entry {number} is no string")
+    return entries
+
+
+def _require_base(base: str | None, entry: str) -> str:
+    if base is None:
+        remedy = "write whole ARNs, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN"
+        raise _UnreadableError(f'"{_spell(entry)}" has no ARN to stand behind: {remedy}')
+    return base
+
+
+def _spell(text: str) -> str:
+    """Put on one line, with letters that only look like ASCII told apart from it."""
+    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+
+
+LANGUAGES = {
+    "glob": Language(
+        _parse_globs,
+        meaning='a JSON list of names, paths and ARNs with wildcards, such as ["reader", "team-a/*"]',
+        rule="matched in full; * and ? do not cross /, ** does; what does not start with arn: stands behind {base}",
+    ),
+    "regexp": Language(
+        _parse_regexps,
+        meaning='a JSON list of regular expressions (RE2), such as ["reader", "team-a/.*"]',
+        rule="regular expressions, matched in full; what does not start with arn: stands behind {base}",
+    ),
+    "permitted": Language(
+        _parse_regexp,
+        meaning="one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*",
+        rule="one regular expression, matched in full against the ARN",
+    ),
+}
