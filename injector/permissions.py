@@ -114,12 +114,12 @@ def _compile(regexp: str) -> Any:
     options = re2.Options()
     options.max_mem = ENGINE_BYTES
     options.log_errors = False
-    options.never_capture = True  # so that two entries may have groups of the same name
+    options.never_capture = True  # nobody reads groups, and finding them doubles the time
     try:
         return re2.compile(regexp, options)
     except re2.error as error:
-        reason = error.args[0].decode(errors="backslashreplace")
-        raise _UnreadableError(f"the regular expression engine (RE2) says: {_spell(reason)}") from None
+        reason = _spell(error.args[0].decode())
+        raise _UnreadableError(f"the regular expression engine (RE2) says: {reason}") from None
 
 
 def _check_regexp(regexp: str) -> int:
@@ -180,7 +180,7 @@ def _parse_list(text: str) -> list[str]:
 def _require_base(base: str | None, entry: str) -> str:
     if base is None:
         remedy = "write whole ARNs, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN"
-        raise _UnreadableError(f'"{_spell(entry)}" has no ARN to stand behind: {remedy}')
+        raise _UnreadableError(f'no ARN is configured that a name could stand behind ({remedy}): "{_spell(entry)}"')
     return base
 
 
