@@ -102,6 +102,20 @@ def test_a_redirect_by_iptables_serves_the_role_as_well(stage: Stage) -> None:
         assert who_am_i(pod) == IDENTITY
 
 
+def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(stage: Stage) -> None:
+    """The warning of env mode says so: it is no wall."""
+    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
+    patched = Case(POD, ENABLED, None).inject(config)
+
+    with placed(stage, patched) as pod:
+        pod.start()
+        reached = pod.exec("app", ["python3", "/app/apps/reach.py", "169.254.169.254:80"]).stdout
+
+        assert [container["name"] for container in patched["spec"]["initContainers"]] == ["podrole-sidecar"]
+        assert who_am_i(pod) == IDENTITY
+        assert reached.strip() == f"169.254.169.254:80\t{stage.node_role}"
+
+
 def test_a_killed_sidecar_comes_back_to_the_same_rules(stage: Stage, patched: dict[str, Any]) -> None:
     with placed(stage, patched) as pod:
         pod.start()
