@@ -42,6 +42,8 @@ NO_PROXIES = ("NO_PROXY", "no_proxy")
 NEVER_BY_PROXY = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 """One by one: botocore knows no ranges."""
 
+ADDED_HOSTS = ",".join(NEVER_BY_PROXY)
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentChange:
@@ -66,7 +68,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     replacements = {
         index: no_proxy[name]
         for index, variable in enumerate(read_objects(container, "env"))
-        if (name := variable.get("name")) in no_proxy and present[name] is variable
+        if (name := str(variable.get("name"))) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
         additions=tuple({"name": name, "value": value} for name, value in additions.items()),
@@ -101,23 +103,30 @@ def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
     if not _uses_proxy(present):
         return {}
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
-    from_elsewhere = [name for name in literals if present[name].get("valueFrom")]
+    from_elsewhere = [name for name in literals if _is_from_elsewhere(present[name])]
     values = {}
     for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
         if name in from_elsewhere or (name not in literals and twin in from_elsewhere):
             continue
-        extended = _extend(literals.get(name, literals.get(twin, "")))
-        if literals.get(name) != extended:
-            values[name] = extended
+        wanted = _extend(literals[name]) if name in literals else _make_from_twin(literals.get(twin, ""))
+        if literals.get(name) != wanted:
+            values[name] = wanted
     return values
 
 
 def _extend(hosts: str) -> str:
-    listed = [host.strip() for host in hosts.split(",") if host.strip()]
-    if "*" in listed:
-        return hosts
-    missing = [address for address in NEVER_BY_PROXY if address not in listed]
-    return ",".join([*([hosts.rstrip(", ")] if listed else []), *missing]) if missing else hosts
+    """Append, to an empty list too, and leave the user's text as it is, so that `injector.removal` finds it again."""
+    return hosts if _exempts_all(hosts) else f"{hosts},{ADDED_HOSTS}"
+
+
+def _make_from_twin(hosts: str) -> str:
+    """In another order than `_extend`, so that a list which was there is never taken for one that was made."""
+    return hosts if _exempts_all(hosts) else ",".join(filter(None, (ADDED_HOSTS, hosts)))
+
+
+def _exempts_all(hosts: str) -> bool:
+    listed = {host.strip() for host in hosts.split(",")}
+    return "*" in listed or listed.issuperset(NEVER_BY_PROXY)
 
 
 def _uses_proxy(present: Mapping[str, Object]) -> bool:
@@ -125,7 +134,12 @@ def _uses_proxy(present: Mapping[str, Object]) -> bool:
 
 
 def _is_set(variable: Object) -> bool:
-    return bool(variable.get("value") or variable.get("valueFrom"))
+    return bool(variable.get("value")) or _is_from_elsewhere(variable)
+
+
+def _is_from_elsewhere(variable: Object) -> bool:
+    """Even if it is empty: the API server drops what is null in it, which must not change what is read."""
+    return variable.get("valueFrom") is not None
 
 
 def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
@@ -137,6 +151,5 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
         if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)
     for name in NO_PROXIES:
-        if _uses_proxy(present) and name in present and present[name].get("valueFrom"):
-            addresses = ",".join(NEVER_BY_PROXY)
-            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=addresses)
+        if _uses_proxy(present) and name in present and _is_from_elsewhere(present[name]):
+            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=ADDED_HOSTS)

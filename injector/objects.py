@@ -47,12 +47,20 @@ def read_strings(parent: Object, key: str) -> Mapping[str, str]:
     return strings
 
 
-def read_objects(parent: Object, key: str) -> Sequence[Object]:
-    """The list of objects under a key; empty where it is missing or null."""
+def read_list(parent: Object, key: str) -> Sequence[Any]:
+    """The list under a key; empty where it is missing or null."""
     value = parent.get(key)
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(element, dict) for element in value):
+    if not isinstance(value, list):
+        raise ObjectError(f"{key} must be a list, as Kubernetes has it, and is of type {type(value).__name__}")
+    return value
+
+
+def read_objects(parent: Object, key: str) -> Sequence[Object]:
+    """The list of objects under a key; empty where it is missing or null."""
+    value = read_list(parent, key)
+    if not all(isinstance(element, dict) for element in value):
         raise ObjectError(f"{key} must be a list of objects, as Kubernetes has it")
     return value
 

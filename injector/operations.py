@@ -33,6 +33,10 @@ class Operations:
         """Set a value that is there."""
         self._operations.append({"op": "replace", "path": build_pointer(path), "value": value})
 
+    def remove(self, path: Path) -> None:
+        """Take away a member of an object."""
+        self._operations.append({"op": "remove", "path": build_pointer(path)})
+
     def remove_all(self, path: Path, indexes: Sequence[int]) -> None:
         """Remove elements of a list, from its end on so that the other indexes stay right."""
         self._operations += [{"op": "remove", "path": build_pointer((*path, index))} for index in sorted(indexes)[::-1]]
@@ -88,7 +92,7 @@ def _patch_app_container(operations: Operations, path: Path, container: Object, 
     mounts = [index for index, mount in enumerate(read_objects(container, "volumeMounts")) if is_reserved(mount)]
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
-        operations.replace((*path, "env", index, "value"), value)
+        operations.add((*path, "env", index, "value"), value)  # a list of hosts may be there without a value
     operations.insert((*path, "env"), container.get("env"), change.additions)
 
 

@@ -3,13 +3,20 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import contract
 from injector.annotations import STATUS_ANNOTATION
 from injector.config import Config
 from injector.environment import EnvironmentChange, plan_environment
-from injector.objects import CONTAINER_FIELDS, Object, is_reserved, read_app_containers, read_objects, read_spec
+from injector.objects import (
+    CONTAINER_FIELDS,
+    Object,
+    is_reserved,
+    read_app_containers,
+    read_mapping,
+    read_objects,
+    read_spec,
+)
 from injector.outcomes import Block, Inject
 from injector.reasons import Explanation, Reason
 from injector.template import Template, fill_env
@@ -79,11 +86,11 @@ def is_guaranteed(pod: Object) -> bool:
     https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
     """
     containers = read_app_containers(pod)
-    return bool(containers) and all(_is_guaranteed(container.get("resources") or {}) for container in containers)
+    return bool(containers) and all(_is_guaranteed(read_mapping(container, "resources")) for container in containers)
 
 
-def _is_guaranteed(resources: Mapping[str, Any]) -> bool:
-    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+def _is_guaranteed(resources: Object) -> bool:
+    limits, requests = read_mapping(resources, "limits"), read_mapping(resources, "requests")
     return all(limits.get(key) and requests.get(key, limits[key]) == limits[key] for key in ("cpu", "memory"))
 
 

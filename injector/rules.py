@@ -15,6 +15,7 @@ from injector.objects import (
     Object,
     is_reserved,
     read_app_containers,
+    read_list,
     read_mapping,
     read_objects,
     read_spec,
@@ -156,7 +157,7 @@ def object_to_sidecar_user(question: Question) -> Iterator[Explanation]:
         for key in IDS:
             if context.get(key) == contract.SIDECAR_UID:
                 yield Reason.SIDECAR_USER.explain(where=f"{where}.securityContext.{key}", value=value)
-        if contract.SIDECAR_UID in (context.get("supplementalGroups") or ()):
+        if contract.SIDECAR_UID in read_list(context, "supplementalGroups"):
             groups = f"One of {where}.securityContext.supplementalGroups"
             yield Reason.SIDECAR_USER.explain(where=groups, value=value)
 
@@ -184,10 +185,12 @@ def find_powers(question: Question) -> Iterator[Explanation]:
     """Containers that can undo the redirect."""
     for container in read_app_containers(question.pod):
         context = read_mapping(container, "securityContext")
-        added = read_mapping(context, "capabilities").get("add") or ()
+        added = read_list(read_mapping(context, "capabilities"), "add")
         powers = ["is privileged"] if context.get("privileged") else []
         powers += [
-            f"adds {capability}" for capability in POWERFUL_CAPABILITIES if {capability, f"CAP_{capability}"} & {*added}
+            f"adds {capability}"
+            for capability in POWERFUL_CAPABILITIES
+            if capability in added or f"CAP_{capability}" in added
         ]
         if powers and choose_mode(question)[0] == contract.MODE_REDIRECT:
             name = str(container.get("name"))

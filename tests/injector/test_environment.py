@@ -1,10 +1,9 @@
 from dataclasses import replace
 
 import contract
-from injector.environment import NEVER_BY_PROXY
 from tests.injector.cases import CONFIG, build_case, environment_of, find_container, load_case
 
-ADDRESSES = ",".join(NEVER_BY_PROXY)
+ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,127.0.0.1"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 
 
@@ -90,10 +89,9 @@ def test_a_proxy_is_kept_out_of_the_way_to_the_metadata_addresses() -> None:
     pod = load_case("proxies").inject()
 
     found = {name: environment_of(find_container(pod, name)) for name in ("no-list", "one-list", "two-lists")}
-    rest = ",".join(NEVER_BY_PROXY[1:])
     assert [found["no-list"][name] for name in ("NO_PROXY", "no_proxy")] == [ADDRESSES, ADDRESSES]
-    assert found["one-list"]["NO_PROXY"] == f".cluster.local,169.254.169.254,{rest}"
-    assert found["one-list"]["no_proxy"] == f".cluster.local,169.254.169.254,{rest}"
+    assert found["one-list"]["NO_PROXY"] == f".cluster.local,169.254.169.254,{ADDRESSES}"
+    assert found["one-list"]["no_proxy"] == f"{ADDRESSES},.cluster.local,169.254.169.254"
     assert found["two-lists"]["NO_PROXY"] == f"upper.example,{ADDRESSES}"
     assert found["two-lists"]["no_proxy"] == f"lower.example,{ADDRESSES}"
 
