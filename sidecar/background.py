@@ -18,22 +18,21 @@ class Background:
 
     def __init__(self, fetch: Callable[[], Credentials | Failure], clock: Callable[[], float] = time.time) -> None:
         self.state = State(refresh_at=clock())
-        self.attempted = threading.Event()
+        self.answered = threading.Event()
         """Set once there is something to say: credentials, or a refusal for good."""
 
         self._fetch = fetch
         self._clock = clock
-        self._stopped = threading.Event()
 
     def run(self) -> None:
         """Refresh for as long as the process lives."""
-        while not self._stopped.is_set():
+        while True:
             self.refresh_if_due()
-            self._stopped.wait(min(WAKE_SECONDS, max(0, self.state.refresh_at - self._clock())))
+            time.sleep(self.seconds_to_sleep())
 
-    def stop(self) -> None:
-        """End `run` at its next look."""
-        self._stopped.set()
+    def seconds_to_sleep(self) -> float:
+        """How long nothing is due, but never so long that a jump of the clock would go unnoticed."""
+        return min(WAKE_SECONDS, max(0, self.state.refresh_at - self._clock()))
 
     def refresh_if_due(self) -> None:
         """Ask STS once if it is time."""
@@ -43,7 +42,7 @@ class Background:
         self.state = advance(self.state, outcome, self._clock(), random.random())  # noqa: S311 - spreads load
         _report(outcome, self.state)
         if isinstance(outcome, Credentials) or outcome.is_final:
-            self.attempted.set()
+            self.answered.set()
 
 
 def _report(outcome: Credentials | Failure, state: State) -> None:

@@ -82,7 +82,7 @@ class Server(Application):  # type: ignore[misc] # gunicorn has no types
                 sys.stderr.write(f"podrole-sidecar: {error}\n")
                 sys.stderr.flush()
                 os._exit(Arbiter.WORKER_BOOT_ERROR)  # which ends the arbiter as well
-        answered = self._background.attempted.wait(FIRST_ANSWER_SECONDS)
+        answered = self._background.answered.wait(FIRST_ANSWER_SECONDS)
         arbiter = os.getppid()
         self._started.write_text(f"{arbiter} {read_start_time(arbiter)}", encoding="ascii")
         emit("started", mode=self._config.mode, role=self._config.role_arn, answered=answered)
