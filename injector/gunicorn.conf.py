@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
+import contract
 from injector.main import load_config
 
 _config = load_config(os.environ)
@@ -24,7 +25,7 @@ worker_class = "gthread"
 threads = 2  # one may wait for a live read while the other answers; more only take turns
 preload_app = True  # a wrong template or no cluster ends the whole process instead of restarting a worker for ever
 keepalive = 75  # seconds; the API server keeps its connections, and a TLS handshake costs more than an answer
-worker_tmp_dir = "/dev/shm"  # noqa: S108 - the root file system is read-only; this is a tmpfs of the pod's own
+worker_tmp_dir = contract.SHARED_MEMORY  # the root file system is read-only
 control_socket_disable = True  # it would write into a home directory that is not there
 
 accesslog = None  # the admission log has a line for each review
