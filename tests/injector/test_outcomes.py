@@ -28,7 +28,10 @@ UNDECIDED = {
 
 def rows(*, with_rule: bool) -> list[Any]:
     chosen = [row for row in ROWS if "rule" in row or not with_rule]
-    return [pytest.param(row, id=f"{row['id']}-{row['pod']}", marks=pytest.mark.covers(row["id"])) for row in chosen]
+    return [
+        pytest.param(row, id=f"{row['id']}-{row['pod']}", marks=pytest.mark.covers(row["id"], *row.get("also", [])))
+        for row in chosen
+    ]
 
 
 def decide(row: dict[str, Any]) -> Decision:
