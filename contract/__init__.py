@@ -11,7 +11,6 @@ SIDECAR_PORT = 16925
 
 SIDECAR_UID = 16925
 REDIRECT_UID = 16926
-INJECTOR_UID = 16927
 """User and group ids. A pod with a container that runs as SIDECAR_UID is denied: it could read the sidecar's memory."""
 
 REDIRECT_CONTAINER = "podrole-redirect"

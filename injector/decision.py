@@ -32,7 +32,7 @@ def decide(pod: Object, surroundings: Surroundings, config: Config) -> Decision:
         return _decide_without_role(question)
     return Inject(
         role_arn=wishes.role_arn,
-        mode=rules.choose_mode(question)[0],
+        mode=question.mode,
         session_name=wishes.session_name,
         session_duration=wishes.session_duration,
         imds_v1=wishes.imds_v1,
@@ -44,12 +44,16 @@ def decide(pod: Object, surroundings: Surroundings, config: Config) -> Decision:
 def _ask(pod: Object, surroundings: Surroundings, config: Config) -> Question:
     metadata = parse_metadata(pod)
     namespace = surroundings.namespace or Metadata({}, {})
+    wishes = parse_wishes(metadata, namespace, surroundings.service_account, config)
+    mode, mode_reason = rules.choose_mode(namespace, wishes, config)
     return Question(
         pod=pod,
         metadata=metadata,
         has_namespace=surroundings.namespace is not None,
         namespace=namespace,
-        wishes=parse_wishes(metadata, namespace, surroundings.service_account, config),
+        wishes=wishes,
+        mode=mode,
+        mode_reason=mode_reason,
         version=surroundings.version,
         config=config,
     )

@@ -54,6 +54,10 @@ class Question:
     has_namespace: bool
     namespace: Metadata
     wishes: Wishes
+    mode: str
+    mode_reason: str
+    """Why env mode was chosen; empty in redirect mode."""
+
     version: Version | None
     config: Config
 
@@ -63,18 +67,18 @@ class Question:
         return ROLE in self.metadata.annotations
 
 
-def choose_mode(question: Question) -> tuple[str, str]:
-    """How this pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
+def choose_mode(namespace: Metadata, wishes: Wishes, config: Config) -> tuple[str, str]:
+    """How a pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
 
     NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    level = question.namespace.labels.get(POD_SECURITY_LABEL)
-    if "mode" in question.wishes.overrides:
+    level = namespace.labels.get(POD_SECURITY_LABEL)
+    if "mode" in wishes.overrides:
         return contract.MODE_ENV, "the pod asks for it"
-    if question.config.mode == contract.MODE_ENV:
+    if config.mode == contract.MODE_ENV:
         return contract.MODE_ENV, "as the operator configured it"
-    if question.config.mode == "auto" and level in POD_SECURITY_WITHOUT_REDIRECT:
+    if config.mode == "auto" and level in POD_SECURITY_WITHOUT_REDIRECT:
         return contract.MODE_ENV, f"PodSecurity {level} of the namespace forbids the redirect"
     return contract.MODE_REDIRECT, ""
 
@@ -113,10 +117,10 @@ def exempt_as_operator_says(question: Question) -> Skip | None:
 
 def exempt_where_no_redirect_may_be(question: Question) -> Skip | None:
     """Without a redirect nothing can be blocked."""
-    mode, why = choose_mode(question)
-    if mode == contract.MODE_REDIRECT:
+    if question.mode == contract.MODE_REDIRECT:
         return None
-    return Skip(Reason.NO_ROLE_UNPROTECTED, (Reason.NO_ROLE_UNPROTECTED.explain(why=why), *question.wishes.warnings))
+    unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=question.mode_reason)
+    return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *question.wishes.warnings))
 
 
 def object_to_missing_namespace(question: Question) -> Iterator[Explanation]:
@@ -192,16 +196,15 @@ def find_powers(question: Question) -> Iterator[Explanation]:
             for capability in POWERFUL_CAPABILITIES
             if capability in added or f"CAP_{capability}" in added
         ]
-        if powers and choose_mode(question)[0] == contract.MODE_REDIRECT:
+        if powers and question.mode == contract.MODE_REDIRECT:
             name = str(container.get("name"))
             yield Reason.POWERFUL_CONTAINER.explain(container=name, power=" and ".join(powers))
 
 
 def find_open_wall(question: Question) -> Iterator[Explanation]:
     """What env mode does not protect from."""
-    mode, why = choose_mode(question)
-    if mode == contract.MODE_ENV:
-        yield Reason.ENV_MODE.explain(why=why)
+    if question.mode == contract.MODE_ENV:
+        yield Reason.ENV_MODE.explain(why=question.mode_reason)
 
 
 def find_unreachable(pod: Object) -> Reason | None:

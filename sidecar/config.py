@@ -76,7 +76,7 @@ class Config:
     @property
     def account_id(self) -> str:
         """The account that the role belongs to: twelve digits."""
-        return self.role_arn.split(":")[4]
+        return account_of(self.role_arn)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -95,6 +95,11 @@ class Config:
             imds_v1=environ.get(contract.ENV_IMDS_V1, "true") == "true",
             port=int(environ.get(contract.ENV_PORT) or cls.port),
         )
+
+
+def account_of(role_arn: str) -> str:
+    """The account in a role's ARN."""
+    return role_arn.split(":")[4]
 
 
 def _find_problems(environ: Mapping[str, str]) -> Iterator[str]:

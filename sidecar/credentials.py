@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sidecar.config import account_of
+
 SERVABLE_SECONDS = 60
 """With less life left than this a document is no longer handed out: an SDK would fail with it at its next call."""
 
@@ -49,7 +51,7 @@ class Credentials:
                 "SecretAccessKey": self.secret_access_key,
                 "Token": self.session_token,
                 "Expiration": format_time(self.expires_at),
-                "AccountId": self.role_arn.split(":")[4],
+                "AccountId": account_of(self.role_arn),
             }
         )
 

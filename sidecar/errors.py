@@ -1,5 +1,10 @@
 """What can stop the sidecar: each class is one condition, its message says what to do. No logic here."""
 
+import signal
+
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a start that was ended by a signal, as a shell gives it."""
+
 
 class SidecarError(Exception):
     """The sidecar cannot run. The message is printed as it is; the process ends with `exit_code`."""
@@ -21,3 +26,4 @@ class RedirectError(SidecarError):
     """A metadata address does not lead to this process: the pod's network namespace lacks a rule."""
 
     exit_code = 3
+    """gunicorn's for a worker that cannot boot: the arbiter ends as well instead of starting another."""

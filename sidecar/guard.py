@@ -21,6 +21,8 @@ BROWSER_HEADERS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
 _ABSOLUTE_URI = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _PORT = re.compile(r":\d{1,5}$")
 _DATED_VERSION = re.compile(r"^/(?:\d{4}-\d{2}-\d{2}|1\.0)(?=/|$)")
+_AMBIGUOUS = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
+_SLASHES = re.compile("/+")
 _FORBIDDEN = re.compile(rb"[\x00-\x20\x7f-\xff\\]|(?:^|/)\.{1,2}(?:/|$)")
 """What no metadata path holds once it is decoded: control characters, blanks, 8-bit, backslashes, dot segments."""
 
@@ -62,12 +64,12 @@ def canonicalize(method: str, path: str) -> str | Refusal:
 
     Decoded once; an encoded slash or percent sign is refused, as a second reader could take it for another path.
     """
-    if re.search("%(2f|5c|25)", path, re.IGNORECASE):
+    if _AMBIGUOUS.search(path):
         return Refusal(404, "path")
     decoded = unquote_to_bytes(path)
     if _FORBIDDEN.search(decoded) or not decoded.startswith(b"/"):
         return Refusal(404, "path")
-    clean = re.sub("/+", "/", decoded.decode("ascii")).rstrip("/") or "/"
+    clean = _SLASHES.sub("/", decoded.decode("ascii")).rstrip("/") or "/"
     latest = _DATED_VERSION.sub("/latest", clean)
     if method == "PUT" and latest != clean:  # EC2 makes tokens under /latest alone, by design
         return Refusal(403, "version")

@@ -14,7 +14,8 @@ from types import FrameType
 import contract
 from sidecar import child
 from sidecar.config import Config
-from sidecar.errors import SidecarError, StartError
+from sidecar.errors import TERMINATED, SidecarError, StartError
+from sidecar.events import complain
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 BACKLOG = 1024
@@ -29,7 +30,7 @@ def main() -> None:
         started = prepare_run_directory(config.run_directory)
         listeners = bind_loopback(config.port)
     except SidecarError as error:
-        sys.stderr.write(f"podrole-sidecar: {error}\n")
+        complain(error)
         sys.exit(error.exit_code)
     first = child.spawn(os.environ)
     from sidecar.server import Server  # noqa: PLC0415 - gunicorn and Flask load while the first fetch runs
@@ -73,7 +74,7 @@ def bind_loopback(port: int) -> list[socket.socket]:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + signal.SIGTERM)
+    sys.exit(TERMINATED)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import socket
 import sys
 import threading
@@ -10,7 +9,6 @@ from pathlib import Path
 
 from flask import Flask
 from gunicorn.app.base import Application
-from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 import contract
@@ -19,8 +17,8 @@ from sidecar.app import Served, create_app
 from sidecar.background import Background
 from sidecar.config import Config
 from sidecar.credentials import Credentials
-from sidecar.errors import RedirectError
-from sidecar.events import emit
+from sidecar.errors import TERMINATED, RedirectError
+from sidecar.events import complain, emit
 from sidecar.refresh import Failure
 from sidecar.selfdial import prove_redirect
 from sidecar.wait import read_start_time
@@ -59,7 +57,7 @@ class Server(Application):  # type: ignore[misc] # gunicorn has no types
             super().run()
         except SystemExit as end:
             if os.getpid() == arbiter and not end.code and not self._started.exists():
-                sys.exit(128 + signal.SIGTERM)
+                sys.exit(TERMINATED)
             raise
 
     def _start_threads(self, worker: Worker) -> None:
@@ -79,9 +77,8 @@ class Server(Application):  # type: ignore[misc] # gunicorn has no types
             try:
                 prove_redirect(self._boot_id, self._config.port)
             except RedirectError as error:
-                sys.stderr.write(f"podrole-sidecar: {error}\n")
-                sys.stderr.flush()
-                os._exit(Arbiter.WORKER_BOOT_ERROR)  # which ends the arbiter as well
+                complain(error)
+                os._exit(error.exit_code)
         answered = self._background.answered.wait(FIRST_ANSWER_SECONDS)
         arbiter = os.getppid()
         self._started.write_text(f"{arbiter} {read_start_time(arbiter)}", encoding="ascii")
