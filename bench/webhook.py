@@ -58,12 +58,14 @@ def main() -> None:
     """Measure and print."""
     review, start = build_review(), Recorder()
     settings = ENVIRON | {"PODROLE_MANIFESTS": str(PODS)}
-    with tempfile.TemporaryDirectory() as directory:  # noqa: SIM117 - one directory for all that follows
-        with webhook(Path(directory), ADDRESS, settings, popen=start, run=subprocess.run) as running:
-            post = connect(running, review)
-            time_each(WARM_UP, post)
-            durations = time_each(REQUESTS, post)
-            memory = read_memory(start.process.pid)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        webhook(Path(directory), ADDRESS, settings, popen=start, run=subprocess.run) as running,
+    ):
+        post = connect(running, review)
+        time_each(WARM_UP, post)
+        durations = time_each(REQUESTS, post)
+        memory = read_memory(start.process.pid)
     print_table(
         "webhook",
         [
