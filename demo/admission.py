@@ -98,10 +98,9 @@ def webhook(
 def build_program(environ: Mapping[str, str]) -> Program:
     """The injector as its image starts it, with no more environment than it is given."""
     variables = [f"{key}={value}" for key, value in environ.items()]
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "injector/gunicorn.conf.py"]
     return Program(
         name="injector",
-        argv=("env", "-C", str(HERE.parent), *variables, *gunicorn),
-        ready=r"Booting worker with pid",
+        argv=("env", "-C", str(HERE.parent), *variables, sys.executable, "-m", "injector.main"),
+        ready=r"Listening at: https://[^\s\"]+:(\d+)",
         remedy="its log says what is wrong",
     )

@@ -1,22 +1,31 @@
 """Review in, review out: looks up what a decision needs, decides, plans, patches. An error never lets a pod in."""
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from injector.cluster import Cluster
 from injector.config import Config
 from injector.decision import Surroundings, decide
 from injector.errors import ClusterError, ReviewError
-from injector.objects import read_pod_name, read_service_account_name
-from injector.operations import build_patch
-from injector.outcomes import Decision, Deny, Skip
+from injector.objects import read_owner, read_pod_name, read_service_account_name
+from injector.operations import build_operations
+from injector.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.plan import build_pieces
 from injector.reasons import Explanation, Reason
+from injector.records import Record, log
 from injector.reviews import AdmissionReview, Review, build_allowed, build_denied
 from injector.template import Template
 
 LOG = logging.getLogger("podrole.admission")
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """No decision was possible, so the pod is denied: allowed, it would start with the node's role."""
+
+    explanations: tuple[Explanation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +35,37 @@ class Admission:
     config: Config
     cluster: Cluster
     template: Template
+    count: Callable[[Record], None] = lambda _record: None
+    """Told of each answer."""
+
+    def is_immediate(self, review: Review) -> bool:
+        """Whether the answer needs nothing that would have to be waited for."""
+        if not review.is_pod_creation:
+            return True
+        return self.cluster.is_known(review.namespace, read_service_account_name(review.pod))
 
     def answer(self, review: Review) -> AdmissionReview:
-        """Answer one review. Whatever fails, the answer denies: an allowed pod would start with the node's role."""
+        """Answer one review, and tell of it."""
+        began = time.perf_counter()
+        decision, answer = self._answer(review)
+        record = _build_record(review, decision, time.perf_counter() - began)
+        log(record)
+        self.count(record)
+        return answer
+
+    def _answer(self, review: Review) -> tuple[Decision | Fail, AdmissionReview]:
         try:
-            return self._answer(review)
+            decision = self._decide(review)
+            return decision, self._carry_out(decision, review)
         except ReviewError:
             raise
         except ClusterError as error:
             LOG.exception("%s failed", review.uid)
-            return _deny(review, [Reason.CLUSTER_UNREADABLE.explain(problem=str(error))])
+            failure = Fail((Reason.CLUSTER_UNREADABLE.explain(problem=str(error)),))
         except Exception:
             LOG.exception("%s failed", review.uid)
-            return _deny(review, [Reason.INTERNAL_ERROR.explain(uid=review.uid)])
-
-    def _answer(self, review: Review) -> AdmissionReview:
-        decision = self._decide(review)
-        if isinstance(decision, Deny):
-            return _deny(review, decision.explanations)
-        if isinstance(decision, Skip):
-            return _allow(review, decision)
-        pieces = build_pieces(decision, review.pod, self.template, self.config)
-        _log(review, type(decision).__name__, [decision.reason])
-        patch = build_patch(review.pod, pieces)
-        return build_allowed(review.uid, patch, [w.text for w in pieces.warnings], _audit(decision.reason))
+            failure = Fail((Reason.INTERNAL_ERROR.explain(uid=review.uid),))
+        return failure, _deny(review, failure)
 
     def _decide(self, review: Review) -> Decision:
         if not review.is_pod_creation:
@@ -58,25 +74,43 @@ class Admission:
         account = self.cluster.service_account(review.namespace, read_service_account_name(review.pod))
         return decide(review.pod, Surroundings(namespace, account, self.cluster.version()), self.config)
 
+    def _carry_out(self, decision: Decision, review: Review) -> AdmissionReview:
+        match decision:
+            case Deny():
+                return _deny(review, decision)
+            case Skip():
+                texts = [warning.text for warning in decision.warnings]
+                return build_allowed(review.uid, [], texts, _audit(decision.reason))
+            case Inject() | Block():
+                pieces = build_pieces(decision, review.pod, self.template, self.config)
+                texts = [warning.text for warning in pieces.warnings]
+                return build_allowed(review.uid, build_operations(review.pod, pieces), texts, _audit(decision.reason))
 
-def _allow(review: Review, decision: Skip) -> AdmissionReview:
-    _log(review, "Skip", [decision.reason])
-    return build_allowed(review.uid, None, [warning.text for warning in decision.warnings], _audit(decision.reason))
 
-
-def _deny(review: Review, explanations: Sequence[Explanation]) -> AdmissionReview:
-    reasons = [explanation.reason for explanation in explanations]
-    _log(review, "Deny", reasons)
-    texts = " ".join(f"[{explanation.reason.code}] {explanation.text}" for explanation in explanations)
+def _deny(review: Review, decision: Deny | Fail) -> AdmissionReview:
+    texts = " ".join(f"[{explanation.reason.code}] {explanation.text}" for explanation in decision.explanations)
     message = f"pod {review.namespace}/{read_pod_name(review.pod)} (request {review.uid}): {texts}"
-    return build_denied(review.uid, message, _audit(*reasons))
+    return build_denied(review.uid, message, _audit(*_find_reasons(decision)))
+
+
+def _find_reasons(decision: Decision | Fail) -> tuple[Reason, ...]:
+    if isinstance(decision, Deny | Fail):
+        return tuple(explanation.reason for explanation in decision.explanations)
+    return (decision.reason,)
 
 
 def _audit(*reasons: Reason) -> dict[str, str]:
     return {"reason": ",".join(reason.code for reason in reasons)}
 
 
-def _log(review: Review, outcome: str, reasons: Sequence[Reason]) -> None:
-    """One line, and nothing of the pod but its name: a pod's environment may hold secrets."""
-    codes = ",".join(reason.code for reason in reasons)
-    LOG.info("%s %s/%s: %s %s", review.uid, review.namespace, read_pod_name(review.pod), outcome, codes)
+def _build_record(review: Review, decision: Decision | Fail, seconds: float) -> Record:
+    return Record(
+        uid=review.uid,
+        namespace=review.namespace,
+        pod=read_pod_name(review.pod),
+        owner=read_owner(review.pod),
+        outcome=type(decision).__name__,
+        mode=decision.mode if isinstance(decision, Inject) else None,
+        reasons=tuple(reason.code for reason in _find_reasons(decision)),
+        seconds=seconds,
+    )

@@ -1,34 +1,78 @@
 """HTTP in, HTTP out: the only module that knows flask. What an answer says is decided elsewhere."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
+from injector import metrics
 from injector.admission import Admission
 from injector.errors import ReviewError
 from injector.reviews import parse_review
+from worker.answering import MAY_WAIT, MustWait
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+WEBHOOK_PATH = "/mutate"
 LONGEST_BODY_BYTES = 8 * 1024 * 1024
 """The API server takes objects of 3 MiB at most, and a review may hold two."""
 
+FindObstacles = Callable[[], Sequence[str]]
+"""Says what this replica still waits for before it can answer, a sentence each."""
 
-def create_app(admission: Admission) -> Flask:
-    """Wire the routes to what answers reviews."""
-    app = Flask("podrole", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY_BYTES
+PLAIN = "text/plain; charset=utf-8"
 
-    @app.post("/mutate")
-    def mutate() -> Response:
-        answer = admission.answer(parse_review(request.get_data(cache=False)))
-        return Response(json.dumps(answer, separators=(",", ":")), content_type="application/json")
 
-    @app.errorhandler(ReviewError)
-    def refuse(error: ReviewError) -> Response:
-        return Response(f"{error}\n", status=400, content_type="text/plain; charset=utf-8")
+def create_app(admission: Admission, find_obstacles: FindObstacles = list) -> "WSGIApplication":
+    """Wire the webhook to what answers reviews. Nothing is answered while there are obstacles: see the health app.
+
+    Plain WSGI, as there is one route: Flask's way to it takes as long as the decision, and a pod's creation waits.
+    """
+
+    def webhook(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] != WEBHOOK_PATH:
+            return _send(start_response, "404 Not Found", PLAIN, f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
+        if environ["REQUEST_METHOD"] != "POST":
+            return _send(start_response, "405 Method Not Allowed", PLAIN, "POST an AdmissionReview\n", Allow="POST")
+        if obstacles := find_obstacles():
+            return _send(start_response, "503 Service Unavailable", PLAIN, f"not ready: {'; '.join(obstacles)}\n")
+        try:
+            review = parse_review(environ["wsgi.input"].read())
+            if not environ.get(MAY_WAIT, True) and not admission.is_immediate(review):
+                raise MustWait
+            answer = json.dumps(admission.answer(review), separators=(",", ":"))
+        except ReviewError as error:
+            return _send(start_response, "400 Bad Request", PLAIN, f"{error}\n")
+        return _send(start_response, "200 OK", "application/json", answer)
+
+    return webhook
+
+
+def _send(
+    start_response: "StartResponse", status: str, content_type: str, text: str, **headers: str
+) -> Iterable[bytes]:
+    body = text.encode()
+    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers.items()])
+    return [body]
+
+
+def create_health_app(find_obstacles: FindObstacles, render_metrics: Callable[[], bytes]) -> Flask:
+    """Wire what the kubelet and Prometheus ask, on a listener of its own and without TLS."""
+    app = Flask("podrole-health", static_folder=None)
 
     @app.get("/healthz")
+    def live() -> Response:
+        return Response("ok\n", content_type=PLAIN)
+
     @app.get("/readyz")
-    def report() -> Response:
-        return Response("ok\n", content_type="text/plain; charset=utf-8")
+    def ready() -> Response:
+        obstacles = find_obstacles()
+        return Response("".join(f"{line}\n" for line in obstacles or ["ok"]), 503 if obstacles else 200, None, PLAIN)
+
+    @app.get("/metrics")
+    def show_metrics() -> Response:
+        return Response(render_metrics(), content_type=metrics.CONTENT_TYPE)
 
     return app

@@ -60,8 +60,9 @@ def read_list(parent: Object, key: str) -> Sequence[Any]:
 def read_objects(parent: Object, key: str) -> Sequence[Object]:
     """The list of objects under a key; empty where it is missing or null."""
     value = read_list(parent, key)
-    if not all(isinstance(element, dict) for element in value):
-        raise ObjectError(f"{key} must be a list of objects, as Kubernetes has it")
+    for element in value:
+        if not isinstance(element, dict):
+            raise ObjectError(f"{key} must be a list of objects, as Kubernetes has it")
     return value
 
 
@@ -84,6 +85,16 @@ def read_pod_name(pod: Object) -> str:
     """A name for messages: while a pod with a generateName is being created it has no other."""
     metadata = read_mapping(pod, "metadata")
     return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
+
+
+def read_owner(pod: Object) -> str | None:
+    """The pod's controller, as `ReplicaSet/web-5d9c`; None where it has none. For people: never raises."""
+    metadata = pod.get("metadata")
+    references = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, dict) and reference.get("controller") is True:
+            return f"{reference.get('kind')}/{reference.get('name')}"
+    return None
 
 
 def read_service_account_name(pod: Object) -> str:

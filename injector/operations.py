@@ -14,6 +14,7 @@ from injector.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping
 from injector.plan import Pieces
 
 Path = tuple[str | int, ...]
+Operation = dict[str, Any]
 
 
 class Operations:
@@ -23,7 +24,7 @@ class Operations:
     """
 
     def __init__(self) -> None:
-        self._operations: list[dict[str, Any]] = []
+        self._operations: list[Operation] = []
 
     def add(self, path: Path, value: Any) -> None:
         """Set a member of an object, or insert into a list."""
@@ -49,24 +50,30 @@ class Operations:
         for position, element in enumerate(elements):
             self.add((*path, position if at_front else "-"), element)
 
-    def build_patch(self) -> JsonPatch:
-        """The patch of all operations."""
-        return JsonPatch(self._operations)
+    @property
+    def built(self) -> list[Operation]:
+        """All operations until now."""
+        return self._operations
 
 
 def build_pointer(path: Path) -> str:
     """A JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
 
 
 def build_patch(pod: Object, pieces: Pieces) -> JsonPatch:
-    """Build the patch that turns this pod into one that has the pieces, and nothing else of ours."""
+    """The operations as a patch that can be applied. It parses every pointer, which an API server does by itself."""
+    return JsonPatch(build_operations(pod, pieces))
+
+
+def build_operations(pod: Object, pieces: Pieces) -> list[Operation]:
+    """Build what turns this pod into one that has the pieces, and nothing else of ours."""
     operations = Operations()
     for field in CONTAINER_FIELDS:
         _patch_containers(operations, pod, field, pieces)
     _patch_volumes(operations, pod, pieces)
     _patch_annotations(operations, pod, pieces)
-    return operations.build_patch()
+    return operations.built
 
 
 def _patch_containers(operations: Operations, pod: Object, field: str, pieces: Pieces) -> None:

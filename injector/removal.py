@@ -37,7 +37,7 @@ def build_removal(pod: Object, config: Config) -> JsonPatch:
     operations.remove_all(("spec", "volumes"), _find_reserved(read_objects(spec, "volumes")))
     if STATUS_ANNOTATION in read_mapping(read_mapping(pod, "metadata"), "annotations"):
         operations.remove(("metadata", "annotations", STATUS_ANNOTATION))
-    return operations.build_patch()
+    return JsonPatch(operations.built)
 
 
 def _find_mode(pod: Object) -> str | None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
 
-from jsonpatch import JsonPatch
-
 from injector.errors import ReviewError
 from injector.objects import Object
 
@@ -92,15 +90,15 @@ def _parse_request(uid: str, request: dict[str, Any]) -> Review:
 
 def build_allowed(
     uid: str,
-    patch: JsonPatch | None = None,
+    operations: Sequence[Object] = (),
     warnings: Sequence[str] = (),
     audit: dict[str, str] | None = None,
 ) -> AdmissionReview:
     """The answer that lets the object in, patched if there is anything to patch."""
     response: AdmissionResponse = {"uid": uid, "allowed": True}
-    if patch:
+    if operations:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(patch.patch, separators=(",", ":")).encode()).decode()
+        response["patch"] = base64.b64encode(json.dumps(operations, separators=(",", ":")).encode()).decode()
     if warnings:
         response["warnings"] = list(warnings)
     if audit:

@@ -1,5 +1,6 @@
 """One whole request in, one whole answer out: gunicorn's parser and WSGI, without a socket in between."""
 
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from gunicorn.config import Config
@@ -28,6 +29,17 @@ REASONS = {
 }
 
 
+MAY_WAIT = "worker.may_wait"
+"""In the WSGI environment: whether this request is answered in a thread, so that the app may wait for something."""
+
+
+class MustWait(Exception):  # noqa: N818 - named for what the app asks for
+    """Raised by an app that would have to wait: it is asked once more, in a thread.
+
+    Most requests are answered from memory, and handing one to a thread costs more than to answer it.
+    """
+
+
 class Answered(NamedTuple):
     """An answer's bytes, and whether the client may send another request behind it."""
 
@@ -54,8 +66,19 @@ class Outbox:
         return len(data)
 
 
-def answer(request: bytes, connection: Connection, config: Config, log: Logger, *, closes: bool) -> Answered:
-    """Let the app answer. A request that is none, and an app that fails, are answered with their status alone."""
+class Circumstances(NamedTuple):
+    """Under which a request is answered."""
+
+    may_wait: bool
+    closes: bool
+    """Whether it is the connection's last answer."""
+
+
+def answer(request: bytes, connection: Connection, config: Config, log: Logger, how: Circumstances) -> Answered:
+    """Let the app answer; raise MustWait if it does.
+
+    A request that is none, and an app that fails, are answered with their status alone.
+    """
     try:
         message = next(get_parser(config, iter([request]), connection.client))
     except errors.NoMoreData:
@@ -63,7 +86,9 @@ def answer(request: bytes, connection: Connection, config: Config, log: Logger, 
     except (errors.ParseException, StopIteration) as error:
         return build_refusal(STATUSES.get(type(error), 400))
     try:
-        return _call(message, connection, config, closes=closes)
+        return _call(message, connection, config, how)
+    except MustWait:
+        raise
     except errors.ParseException:  # in a chunked body, which is parsed as it is read
         return build_refusal(400)
     except Exception:
@@ -79,13 +104,15 @@ def build_refusal(status: int) -> Answered:
     return Answered(head.encode("ascii"), keeps_alive=False)
 
 
-def _call(message: Any, connection: Connection, config: Config, *, closes: bool) -> Answered:
+def _call(message: Any, connection: Connection, config: Config, how: Circumstances) -> Answered:
     outbox = Outbox()
     response, environ = wsgi.create(message, outbox, connection.client, connection.server, config)
     outbox.data = b""  # a 100 Continue: the body has come, with or without one
-    environ["wsgi.multithread"] = connection.service.may_wait
+    environ["wsgi.input"] = BytesIO(message.body.read())  # read at once: it is all there, and a chunked one judged
+    environ["wsgi.multithread"] = True
+    environ[MAY_WAIT] = how.may_wait
     environ["wsgi.url_scheme"] = "https" if connection.service.tls else "http"
-    if closes:
+    if how.closes:
         response.force_close()
     pieces = connection.service.app(environ, response.start_response)
     try:

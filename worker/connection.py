@@ -38,9 +38,6 @@ class Service:
     tls: Callable[[], ssl.SSLContext] | None = None
     """Asked for each connection, so that a renewed certificate is used from the next handshake on."""
 
-    may_wait: bool = False
-    """Whether the app may wait for something, so that its answers are made in threads."""
-
 
 @dataclass(eq=False)
 class Connection:

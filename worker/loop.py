@@ -21,7 +21,7 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
-from worker.answering import Answered, answer, build_refusal
+from worker.answering import Answered, Circumstances, MustWait, answer, build_refusal
 from worker.connection import Connection, Service
 from worker.inbox import TooLong
 
@@ -155,22 +155,31 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         except TooLong as error:
             self._reply(connection, build_refusal(error.status))
             return
-        if request and connection.service.may_wait:
-            connection.start_answer()
-            self._selector.unregister(connection.socket)
-            self._threads.submit(self._answer_in_thread, connection, request)
-        elif request:
-            self._reply(connection, self._answer(connection, request))
+        if request:
+            self._serve(connection, request)
         elif connection.has_ended:
             self._drop([connection])
         elif connection.inbox.is_told_to_wait():
             connection.send(CONTINUE)
 
-    def _answer(self, connection: Connection, request: bytes) -> Answered:
-        return answer(request, connection, self.cfg, self.log, closes=not self.alive)
+    def _serve(self, connection: Connection, request: bytes) -> None:
+        try:
+            answered = self._answer(connection, request, may_wait=False)
+        except MustWait:
+            connection.start_answer()
+            self._selector.unregister(connection.socket)
+            self._threads.submit(self._answer_in_thread, connection, request)
+        else:
+            self._reply(connection, answered)
+
+    def _answer(self, connection: Connection, request: bytes, *, may_wait: bool) -> Answered:
+        return answer(request, connection, self.cfg, self.log, Circumstances(may_wait, closes=not self.alive))
 
     def _answer_in_thread(self, connection: Connection, request: bytes) -> None:
-        answered = self._answer(connection, request)
+        try:
+            answered = self._answer(connection, request, may_wait=True)
+        except MustWait:
+            answered = build_refusal(500)
         with suppress(OSError):  # the loop will meet it as well
             connection.send(answered.data)
         self._answered.put((connection, answered))

@@ -57,7 +57,7 @@ def build_image(repository: Path, nft: str = "/usr/sbin/nft") -> Image:
     `nft` is the node's copy with the file capability that the real image gives it (`Node.nft`).
     """
     python = {path: os.path.realpath(path) for path in _python_directories()}
-    code = {f"/app/{name}": str(repository / name) for name in ("contract", "sidecar")}
+    code = {f"/app/{name}": str(repository / name) for name in ("contract", "worker", "sidecar")}
     rules = {f"/etc/podrole/{path.name}": str(path) for path in sorted((repository / "sidecar/redirect").glob("*.nft"))}
     system = build_system_image()
     return replace(

@@ -16,3 +16,6 @@ class Cluster(Protocol):
 
     def version(self) -> tuple[int, int] | None:
         """Major and minor version of the API server; None where there is none to ask."""
+
+    def is_known(self, namespace: str, service_account: str) -> bool:
+        """Whether all three questions, asked about these now, are answered without waiting for anything."""

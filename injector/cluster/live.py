@@ -1,21 +1,19 @@
-"""The live cluster, asked anew each time. The only importer of the Kubernetes client."""
+"""The live cluster, asked anew each time. Nothing but its version is kept."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kubernetes import client, config
-from urllib3.exceptions import HTTPError
+from urllib3 import Timeout
+from urllib3.exceptions import HTTPError, ProtocolError
 
+from injector.cluster.transport import METADATA, StatusError, Transport, build_path
 from injector.errors import ClusterError, ObjectError
 from injector.objects import Metadata, parse_metadata
 
 TIMEOUT_SECONDS = 2
 """Two reads must fit into the 5 s that the API server gives the webhook."""
-
-METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-"""https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
 
 VERSION_SECONDS = 3600
 VERSION_RETRY_SECONDS = 60
@@ -29,40 +27,72 @@ class LiveCluster:
     """Reads through the API server."""
 
     def __init__(self, configuration: client.Configuration, clock: Callable[[], float] = time.monotonic) -> None:
-        # Each retry would add the whole timeout once more; the API server repeats the admission instead.
-        configuration.retries = False
-        self._api = client.CoreV1Api(client.ApiClient(configuration, "Accept", METADATA_ONLY))
-        self._versions = client.VersionApi(client.ApiClient(configuration))
+        self._transport = Transport(configuration)
         self._clock = clock
         self._version: tuple[int, int] | None = None
         self._version_due = 0.0
 
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations, or None if there is no such namespace."""
-        return _fetch(f"namespace {name}", parse_metadata, self._api.read_namespace, name=name)
+        return self._read(f"namespace {name}", parse_metadata, build_path("namespaces", name))
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         """A ServiceAccount's labels and annotations, or None if there is no such account."""
         what = f"ServiceAccount {namespace}/{name}"
-        read = self._api.read_namespaced_service_account
-        return _fetch(what, parse_metadata, read, name=name, namespace=namespace)
+        return self._read(what, parse_metadata, build_path("namespaces", namespace, "serviceaccounts", name))
 
     def version(self) -> tuple[int, int] | None:
         """Major and minor of the API server, asked for again after an hour: clusters are upgraded under us.
 
         The last known one outlives a failure to ask: it was right an hour ago, and a pod waits for the answer.
         """
-        now = self._clock()
-        if self._version is not None and now < self._version_due:
+        if self.is_version_known:
             return self._version
+        now = self._clock()
         try:
-            self._version = _fetch("its version", parse_version, self._versions.get_code)
+            self._version = self._read("its version", parse_version, "/version/")
             self._version_due = now + VERSION_SECONDS
         except ClusterError:
             if self._version is None:
                 raise
             self._version_due = now + VERSION_RETRY_SECONDS
         return self._version
+
+    @property
+    def is_version_known(self) -> bool:
+        """Whether the version is answered without asking for it."""
+        return self._version is not None and self._clock() < self._version_due
+
+    def is_known(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+        """Nothing is kept."""
+        return False
+
+    def _read(self, what: str, parse: Callable[[Any], T], path: str) -> T | None:
+        try:
+            return parse(self._fetch(path))
+        except StatusError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise ClusterError(f"the API server did not give {what}: {error}") from error
+        except (HTTPError, OSError, config.ConfigException) as error:  # the latter two: the token's file
+            raise ClusterError(f"the API server did not give {what}: {error}") from error
+        except (ValueError, LookupError, TypeError, AttributeError, ObjectError) as error:
+            raise ClusterError(f"the API server did not give {what}: {error}") from error
+
+    def _fetch(self, path: str) -> Any:
+        """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
+
+        A server that restarts or tires of an idle connection closes it while the request is on its way, and that says
+        nothing about the next connection: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        try:
+            return self._transport.fetch(path, METADATA, Timeout(total=TIMEOUT_SECONDS))
+        except ProtocolError as error:
+            left = deadline - time.monotonic()
+            if left <= 0 or not isinstance(error.args[-1], ConnectionError):
+                raise
+        return self._transport.fetch(path, METADATA, Timeout(total=left))
 
 
 def parse_version(document: Any) -> tuple[int, int]:
@@ -81,16 +111,3 @@ def load_configuration() -> client.Configuration:
         except (config.ConfigException, OSError) as error:
             raise ClusterError(f"no cluster: neither a pod's account nor a kubeconfig is there ({error})") from error
     return configuration
-
-
-def _fetch(what: str, parse: Callable[[Any], T], read: Callable[..., Any], **names: str) -> T | None:
-    try:
-        # Left undecoded: the client's models would not know a PartialObjectMetadata.
-        response = read(**names, _preload_content=False, _request_timeout=TIMEOUT_SECONDS)
-        return parse(json.loads(response.data))
-    except client.ApiException as error:
-        if error.status == NOT_FOUND:
-            return None
-        raise ClusterError(f"the API server did not give {what}: {error.status} {error.reason}") from error
-    except (HTTPError, ValueError, LookupError, TypeError, AttributeError, ObjectError) as error:
-        raise ClusterError(f"the API server did not give {what}: {error}") from error

@@ -21,7 +21,7 @@ class ManifestCluster:
         for path in _find_files(paths):
             try:
                 for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-                    self._learn(document)
+                    self.learn(document)
             except (OSError, ValueError, yaml.YAMLError, ReviewError) as error:
                 raise ConfigError(f"the manifests in {path} cannot be read: {error}") from error
 
@@ -36,18 +36,23 @@ class ManifestCluster:
     def version(self) -> None:
         """There is no API server: whoever applies the manifests knows its version."""
 
-    def _learn(self, document: Any) -> None:
+    def is_known(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+        """Everything that there is to know has been read."""
+        return True
+
+    def learn(self, document: Any, default_namespace: str = "default") -> None:
+        """Know one manifest more. Raises ObjectError."""
         if not isinstance(document, dict):
             return
         metadata = read_mapping(document, "metadata")
         match document.get("kind"):
             case "List":
                 for item in read_objects(document, "items"):
-                    self._learn(item)
+                    self.learn(item, default_namespace)
             case "Namespace":
                 self._namespaces[str(metadata.get("name"))] = parse_metadata(document)
             case "ServiceAccount":
-                place = (str(metadata.get("namespace") or "default"), str(metadata.get("name")))
+                place = (str(metadata.get("namespace") or default_namespace), str(metadata.get("name")))
                 self._service_accounts[place] = parse_metadata(document)
             case _:
                 pass

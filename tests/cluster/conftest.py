@@ -5,7 +5,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from kubernetes.config import ConfigException
 
 from tests.cluster.api import ApiServer, RefusedError, connect, load_configuration, wait_for
 from tests.cluster.namespaces import Namespaces
-from tests.cluster.private import find_programs, private_cluster
+from tests.cluster.private import PrivateCluster, find_programs, private_cluster
 from tests.cluster.webhooks import Injector, build_configuration, build_selector, run_injector
 from tests.injector.cases import ENVIRON
 
@@ -39,11 +39,26 @@ def kubeconfig(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     given = ENVIRONMENT.get("KUBECONFIG", "")
     if given and is_on_this_machine(given):
         yield given
-    elif SCRIPTS.is_dir() and shutil.which("go"):
-        data = tmp_path_factory.mktemp("cluster")
+        return
+    data = tmp_path_factory.mktemp("cluster")
+    with run_cluster(pytestconfig, data, "control") as cluster:
+        yield str(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateCluster]:
+    """An API server of the module's own, to be stopped and started, which the one of KUBECONFIG must never be."""
+    with run_cluster(pytestconfig, tmp_path_factory.mktemp("own-cluster"), "api") as cluster:
+        yield cluster
+
+
+@contextmanager
+def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator[PrivateCluster]:
+    """Run a private cluster until the block ends; skip, or fail, where that is impossible."""
+    if SCRIPTS.is_dir() and shutil.which("go"):
         say(pytestconfig, f"starting an API server; to build it, the first time, takes minutes: {data}/up.log tells")
-        with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT) as path:
-            yield str(path)
+        with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, level) as cluster:
+            yield cluster
     elif ENVIRONMENT.get("PODROLE_TEST_CLUSTER") == "required":
         pytest.fail(HOW_TO_HAVE_ONE)
     else:

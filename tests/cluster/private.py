@@ -4,15 +4,22 @@ Its data and ports are its own, so a cluster that somebody runs on the same mach
 which take minutes to build, are shared with it.
 """
 
+import base64
 import fcntl
+import json
 import os
 import random
 import socket
 import subprocess
 import tempfile
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 BUILD_WITHIN_SECONDS = 60 * 60
 STOP_WITHIN_SECONDS = 120
@@ -33,19 +40,70 @@ def find_programs(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("TESTCLUSTER") or Path(tempfile.gettempdir()) / "testcluster")
 
 
+@dataclass(frozen=True)
+class PrivateCluster:
+    """A cluster without nodes. Its API server can be stopped and started again; etcd keeps what it knows."""
+
+    scripts: Path
+    programs: Path
+    data: Path
+    environ: Mapping[str, str]
+    level: str
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Its administrator's."""
+        return self.data / "data" / "kc" / "admin"
+
+    def start(self) -> None:
+        """Start what is not running."""
+        with (self.programs / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two that build at once would overwrite each other's programs
+            _run(self.scripts / "up.sh", self.level, self.data / "up.log", self.environ, BUILD_WITHIN_SECONDS)
+
+    def stop_api_server(self) -> None:
+        """End it, and wait for its end. It would wait a minute for open watches: a second signal ends that."""
+        pid_file = self.data / "data" / "run" / "kube-apiserver.pid"
+        process = psutil.Process(int(pid_file.read_text()))
+        for _ in range(2):
+            process.terminate()
+            gone, _ = psutil.wait_procs([process], timeout=1)
+            if gone:
+                break
+        process.wait(STOP_WITHIN_SECONDS)
+        pid_file.unlink()
+
+    def compact_etcd(self) -> None:
+        """Have etcd forget every event up to now."""
+        written = self._call_etcd("put", {"key": base64.b64encode(b"/podrole/test").decode()})
+        self._call_etcd("compaction", {"revision": written["header"]["revision"], "physical": True})
+
+    def _call_etcd(self, operation: str, request: Mapping[str, object]) -> dict[str, Any]:
+        """https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/."""
+        url = f"http://127.0.0.1:{self.environ['ETCD_PORT']}/v3/kv/{operation}"
+        with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=STOP_WITHIN_SECONDS) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
+
+    def stop(self) -> None:
+        """Stop everything, and forget what it knew."""
+        _run(self.scripts / "down.sh", "--wipe", self.data / "down.log", self.environ, STOP_WITHIN_SECONDS)
+
+
 @contextmanager
-def private_cluster(scripts: Path, programs: Path, data: Path, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Run a cluster without nodes until the block ends; give the kubeconfig of its administrator."""
+def private_cluster(
+    scripts: Path, programs: Path, data: Path, environ: Mapping[str, str], level: str = "control"
+) -> Iterator[PrivateCluster]:
+    """Run a cluster without nodes until the block ends; `level` api has no controllers and no scheduler."""
     _share(programs, data, "bin", "src")
     api_port, etcd_port = find_free_ports(API_PORTS), find_free_ports(ETCD_PORTS)
     environ = {**environ, "TESTCLUSTER": str(data), "PORT": str(api_port), "ETCD_PORT": str(etcd_port)}
+    cluster = PrivateCluster(scripts, programs, data, environ, level)
     try:
-        with (programs / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two that build at once would overwrite each other's programs
-            _run(scripts / "up.sh", "control", data / "up.log", environ, BUILD_WITHIN_SECONDS)
-        yield data / "data" / "kc" / "admin"
+        cluster.start()
+        yield cluster
     finally:
-        _run(scripts / "down.sh", "--wipe", data / "down.log", environ, STOP_WITHIN_SECONDS)
+        cluster.stop()
 
 
 def find_free_ports(count: int) -> int:

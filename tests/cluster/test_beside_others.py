@@ -1,6 +1,7 @@
 """Reinvocation, other webhooks, and pods that were injected before."""
 
 import copy
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,9 @@ def test_containers_of_a_mesh_have_the_role_too_and_come_after_ours(
 
 
 def count_reviews(injector: Injector, pod: Pod) -> int:
-    return injector.log.count(f"/{pod['metadata']['name']}: Inject")
+    lines = [json.loads(line) for line in injector.log.splitlines()]
+    name = pod["metadata"]["name"]
+    return sum(line.get("pod") == name and line["outcome"] == "Inject" for line in lines)
 
 
 def test_server_asks_once_as_no_plugin_of_its_own_adds_to_our_containers(

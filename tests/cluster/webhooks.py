@@ -42,13 +42,13 @@ class Injector:
         environ = {
             "PODROLE_WEBHOOK_HOST": ADDRESS,
             "PODROLE_WEBHOOK_PORT": self.port,
+            "PODROLE_HEALTH_PORT": "0",
             "PODROLE_TLS_CERT": str(self.certificates.certificate),
             "PODROLE_TLS_KEY": str(self.certificates.key),
             **self.settings,
         }
-        # At SIGTERM gunicorn would wait for the API server's idle connections.
-        ready = rf"Listening at: https://{ADDRESS}:(\d+)"
-        program = replace(build_program(environ), ready=ready, end_signal=signal.SIGQUIT)
+        # At SIGTERM it would wait for the API server's idle connections.
+        program = replace(build_program(environ), end_signal=signal.SIGQUIT)
         self.port = self.stack.enter_context(running(program, self.directory))[1]
 
     def stop(self) -> None:

@@ -1,8 +1,9 @@
 import base64
 import json
 import logging
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonpatch
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from injector.admission import Admission
 from injector.cluster import Cluster
 from injector.errors import ClusterError, ReviewError
-from injector.objects import Metadata
+from injector.objects import Metadata, read_owner
 from injector.reviews import AdmissionReview, parse_review
 from injector.template import load_template
 from tests.injector.cases import CONFIG, ENABLED, Pod, load_case, load_review
+
+if TYPE_CHECKING:
+    from injector.records import Record
 
 
 class Lookups:
@@ -36,6 +40,9 @@ class Lookups:
 
     def version(self) -> None:
         """Nobody knows."""
+
+    def is_known(self, namespace: str, service_account: str) -> bool:
+        return not isinstance(self._namespace, Exception) and bool(namespace and service_account)
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         self.asked.append((namespace, name))
@@ -166,8 +173,39 @@ def test_what_is_no_pod_creation_is_allowed_without_a_lookup() -> None:
 def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     pod = load_case("no-role").pod
+    pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "app-5d9c", "controller": True}]
     pod["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "hunter2"}]
 
     answer(review_of(pod), Lookups())
 
-    assert caplog.messages == [f"{UID} demo/app: Block NoRole"]
+    [line] = caplog.messages
+    assert re.fullmatch(rf"{UID} demo/app: Block NoRole of ReplicaSet/app-5d9c, \d+\.\d ms", line)
+    assert "hunter2" not in str(vars(caplog.records[0]))
+
+
+def test_each_answer_is_told_to_whoever_counts() -> None:
+    told: list[Record] = []
+    admission = Admission(CONFIG, Lookups(), load_template(CONFIG), told.append)
+
+    admission.answer(parse_review(json.dumps(review_of(load_case("no-role").pod)).encode()))
+    failing = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG), told.append)
+    failing.answer(parse_review(json.dumps(review_of(load_case("no-role").pod)).encode()))
+
+    assert [(record.outcome, record.reasons) for record in told] == [
+        ("Block", ("NoRole",)),
+        ("Fail", ("InternalError",)),
+    ]
+
+
+@pytest.mark.parametrize("references", [None, {}, "x", [None], [{"kind": "ReplicaSet"}], [{"controller": "yes"}]])
+def test_an_owner_that_is_none_is_left_out_of_the_line(references: object) -> None:
+    assert read_owner({"metadata": {"ownerReferences": references}}) is None
+
+
+def test_only_what_the_cluster_has_to_be_asked_for_is_waited_for() -> None:
+    review = parse_review(json.dumps(review_of(load_case("no-role").pod)).encode())
+    known = Admission(CONFIG, Lookups(), load_template(CONFIG))
+    unknown = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG))
+
+    assert known.is_immediate(review)
+    assert not unknown.is_immediate(review)

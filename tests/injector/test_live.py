@@ -1,8 +1,12 @@
 """The real Kubernetes client against a small API server on loopback, which answers as the real one does."""
 
 import json
+import socket
+import ssl
+import struct
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 from kubernetes.client import Configuration
 from kubernetes.config import incluster_config, kube_config
 
+from demo.services.certificates import write_certificates
 from injector.cluster import Cluster
 from injector.cluster.live import TIMEOUT_SECONDS, LiveCluster, load_configuration
 from injector.errors import ClusterError
@@ -27,17 +32,30 @@ class ApiServer:
     answers: dict[str, tuple[int, Any] | None] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
+    closes_instead: int = 0
+    """How many of the next requests are dropped instead of answered, and with them their connections."""
+
+    resets: bool = False
+    """Whether they are dropped with a reset."""
+
     stopping: Event = field(default_factory=Event)
 
 
-@pytest.fixture
-def api_server() -> Iterator[ApiServer]:
+@contextmanager
+def run(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
     api = ApiServer()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10
+
         def do_GET(self) -> None:
             api.accepted.append(self.headers["Accept"])
             api.authorizations += self.headers.get_all("Authorization") or []
+            if api.closes_instead:
+                api.closes_instead -= 1
+                self.drop()
+                return
             answer = api.answers.get(self.path, (404, {"kind": "Status", "code": 404}))
             if answer is None:
                 api.stopping.wait(10)
@@ -50,22 +68,40 @@ def api_server() -> Iterator[ApiServer]:
             self.end_headers()
             self.wfile.write(body)
 
+        def drop(self) -> None:
+            self.close_connection = True
+            if api.resets:  # to linger for no time is to send RST instead of FIN
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.rfile.close()
+                self.connection.close()
+
         def log_message(self, *_: object) -> None:
             """Keep the tests quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        api.url = f"http://127.0.0.1:{server.server_address[1]}"
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        api.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_address[1]}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
+        try:
+            yield api
+        finally:
+            api.stopping.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def api_server() -> Iterator[ApiServer]:
+    with run() as api:
         yield api
-        api.stopping.set()
-        server.shutdown()
-        thread.join()
 
 
-def connect(url: str) -> Cluster:
+def connect(url: str, authority: Path | None = None) -> Cluster:
     configuration = Configuration()
     configuration.host = url
+    configuration.ssl_ca_cert = str(authority) if authority else None
     return LiveCluster(configuration)
 
 
@@ -110,6 +146,55 @@ def test_what_does_not_exist_is_none(api_server: ApiServer) -> None:
 
     assert cluster.namespace("team-a") is None
     assert cluster.service_account("team-a", "worker") is None
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
+def test_a_connection_that_was_closed_meanwhile_costs_no_read(tmp_path: Path, *, is_secure: bool, resets: bool) -> None:
+    certificates = write_certificates(tmp_path, ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    with run(context if is_secure else None) as api:
+        api.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
+        cluster = connect(api.url, certificates.ca)
+        cluster.namespace("team-a")
+        api.closes_instead, api.resets = 1, resets
+
+        assert cluster.namespace("team-a") == Metadata({"a": "b"}, {})
+        assert len(api.accepted) == 3
+
+
+def test_a_server_that_closes_every_connection_is_asked_again_once(api_server: ApiServer) -> None:
+    api_server.closes_instead = 100
+
+    with pytest.raises(ClusterError, match="namespace team-a"):
+        connect(api_server.url).namespace("team-a")
+    assert len(api_server.accepted) == 2
+
+
+def test_asking_again_does_not_add_to_the_time(api_server: ApiServer) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = None
+    api_server.closes_instead = 1
+    started = time.monotonic()
+
+    with pytest.raises(ClusterError, match="namespace team-a"):
+        connect(api_server.url).namespace("team-a")
+
+    assert time.monotonic() - started < TIMEOUT_SECONDS + 1
+    assert len(api_server.accepted) == 2
+
+
+def test_a_token_that_cannot_be_read_is_an_error(api_server: ApiServer) -> None:
+    def fail(_: Configuration) -> None:
+        raise FileNotFoundError("token")
+
+    configuration = Configuration()
+    configuration.host = api_server.url
+    configuration.api_key["BearerToken"] = "bearer secret"
+    configuration.refresh_api_key_hook = fail  # type: ignore[assignment] # the client says None
+
+    with pytest.raises(ClusterError, match="namespace team-a: token"):
+        LiveCluster(configuration).namespace("team-a")
 
 
 def test_metadata_only_is_asked_for_and_read(api_server: ApiServer) -> None:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from injector.app import LONGEST_BODY_BYTES
 from tests.injector.cases import ENVIRON, load_review
 
 REPOSITORY = Path(__file__).parents[2]
@@ -67,6 +68,7 @@ def build_environ(folder: Path) -> dict[str, str]:
         "PODROLE_TLS_KEY": str(folder / "tls.key"),
         "PODROLE_WEBHOOK_HOST": "127.0.0.1",
         "PODROLE_WEBHOOK_PORT": "0",
+        "PODROLE_HEALTH_PORT": "0",
     }
 
 
@@ -84,7 +86,7 @@ metadata: {name: demo, labels: {podrole.io/injection: enabled}, annotations: {po
 
 def spawn(environ: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "injector/gunicorn.conf.py"],
+        [sys.executable, "-m", "injector.main"],
         cwd=REPOSITORY,
         env=environ,
         stderr=subprocess.PIPE,
@@ -101,7 +103,7 @@ def serve(environ: dict[str, str]) -> Iterator[Webhook]:
             assert process.stderr is not None
             for line in process.stderr:
                 log.append(line)
-                if "Booting worker" in line:
+                if "Listening at: https" in line:
                     break
             listening = re.search(r"https://127\.0\.0\.1:(\d+)", "".join(log))
             assert listening, "".join(log)
@@ -189,6 +191,14 @@ def test_a_review_of_one_mebibyte_is_answered(connection: http.client.HTTPSConne
 
     assert status == 200
     assert json.loads(body)["response"]["allowed"] is True
+
+
+def test_a_body_that_no_review_has_is_refused_unread(connection: http.client.HTTPSConnection) -> None:
+    connection.putrequest("POST", "/mutate")
+    connection.putheader("Content-Length", str(LONGEST_BODY_BYTES + 1))
+    connection.endheaders()
+
+    assert connection.getresponse().status == 413
 
 
 def test_a_renewed_certificate_is_served_without_a_restart(tmp_path: Path) -> None:

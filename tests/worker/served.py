@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from worker.answering import MAY_WAIT, MustWait
 from worker.connection import Service
 from worker.loop import Loop
 
@@ -23,6 +24,8 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
     if path == "/fail":
         raise RuntimeError("the app's own")
     if path == "/wait":
+        if not environ[MAY_WAIT]:
+            raise MustWait
         time.sleep(0.5)
     body = b"x" * LARGE if path == "/large" else environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -30,7 +33,7 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
 
 
 def main() -> None:
-    """Serve: plain on the given port, and on the next one where the app may wait, with TLS if there are files."""
+    """Serve: plain on the given port, and on the next one with TLS if there are files."""
     port, *files = sys.argv[1:]
     context = None
     if files:
@@ -39,7 +42,7 @@ def main() -> None:
     services = {
         socket.create_server(("127.0.0.1", int(port))): Service(app, 1024),
         socket.create_server(("127.0.0.1", int(port) + 1)): Service(
-            app, 1024, tls=(lambda: context) if context else None, may_wait=True
+            app, 1024, tls=(lambda: context) if context else None
         ),
     }
     Loop(services, SETTINGS, linger_seconds=1).init_process()

@@ -331,3 +331,16 @@ def test_a_client_library_uses_one_connection_for_many_requests(served: Served) 
             sockets.add(connection.sock)
 
     assert len(sockets) == 1
+
+
+def test_an_app_that_waits_keeps_no_other_client_waiting(served: Served) -> None:
+    with served.connect() as waiting:
+        waiting.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        began = time.monotonic()
+        answer = ask(served)
+        waited = time.monotonic() - began
+        late = read_all(waiting)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert waited < 0.4
+    assert late.startswith(b"HTTP/1.1 200 OK")

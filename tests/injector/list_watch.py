@@ -1,0 +1,270 @@
+"""A small API server over real sockets that lists and watches as the real one does, and fails as it is told to."""
+
+import json
+import socket
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Condition, Thread
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+from kubernetes.client import Configuration
+
+NAMESPACES, ACCOUNTS = "/api/v1/namespaces", "/api/v1/serviceaccounts"
+META = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
+GONE = {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked."""
+
+    path: str
+    query: dict[str, str]
+    accept: str
+
+    @property
+    def is_watch(self) -> bool:
+        return "watch" in self.query
+
+    @property
+    def is_first_page(self) -> bool:
+        return not self.is_watch and "limit" in self.query and "continue" not in self.query
+
+
+class Exchange(BaseHTTPRequestHandler):
+    """One connection; a test's answers write to it."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    api: "ListWatchServer"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        request = Request(url.path, query, self.headers["Accept"])
+        with suppress(ConnectionError):
+            self.api.answer(self, request)
+
+    def setup(self) -> None:
+        super().setup()
+        self.api.connections.append(self.connection)
+
+    def send_document(self, status: int, document: Any) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def open_stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json;stream=watch")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def send_chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def end_stream(self) -> None:
+        self.wfile.write(b"0\r\n\r\n")
+
+    def open_and_hold(self) -> None:
+        self.open_stream()
+        self.hold()
+
+    def hold(self) -> None:
+        """Say nothing more, and leave the connection open, until the server or the client goes away."""
+        with self.api.changed:
+            self.api.changed.wait_for(lambda: self.api.is_closing, timeout=30)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the tests quiet."""
+
+
+class Listener(ThreadingHTTPServer):
+    """Quiet about connections that end early: that is what the tests are about."""
+
+    def handle_error(self, *_: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            raise  # noqa: PLE0704 - called where it was caught
+
+
+Fault: TypeAlias = Callable[[Exchange], None]
+
+
+@dataclass
+class ListWatchServer:
+    """Objects by path and key, the events that made them, and everything that was asked."""
+
+    port: int = 0
+    page_objects: int = 500
+    objects: dict[str, dict[tuple[str, str], Any]] = field(default_factory=lambda: defaultdict(dict))
+    events: dict[str, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
+    requests: list[Request] = field(default_factory=list)
+    faults: dict[tuple[str, bool], deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
+    """For the next lists (False) or watches (True) of a path: what happens instead of an answer."""
+
+    connections: list[socket.socket] = field(default_factory=list)
+    changed: Condition = field(default_factory=Condition)
+    version: int = 100
+    oldest: int = 0
+    is_closing: bool = False
+    server: Listener | None = None
+    thread: Thread | None = None
+
+    @property
+    def configuration(self) -> Configuration:
+        """How to reach it."""
+        return Configuration(host=f"http://127.0.0.1:{self.port}")
+
+    def start(self) -> None:
+        """Listen, on the port of the time before."""
+        self.is_closing = False
+        self.server = Listener(("127.0.0.1", self.port), type("Bound", (Exchange,), {"api": self}))
+        self.port = self.server.server_port
+        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """End every connection, in the middle of whatever it was doing."""
+        if self.server is None or self.thread is None:
+            return
+        with self.changed:
+            self.is_closing = True
+            self.changed.notify_all()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+        self.drop_connections()
+        self.server = None
+
+    def drop_connections(self) -> None:
+        """Close what is open, without a word."""
+        connections, self.connections = self.connections, []
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def put(self, path: str, name: str, namespace: str = "", **metadata: Any) -> None:
+        """Create or change an object."""
+        with self.changed:
+            self.version += 1
+            place = {"namespace": namespace} if namespace else {}
+            metadata = {"name": name, **place, "resourceVersion": str(self.version), **metadata}
+            known = self.objects[path]
+            kind = "MODIFIED" if (namespace, name) in known else "ADDED"
+            known[namespace, name] = {**META, "metadata": metadata}
+            self._record(path, kind, known[namespace, name])
+
+    def delete(self, path: str, name: str, namespace: str = "") -> None:
+        """Delete an object."""
+        with self.changed:
+            self.version += 1
+            gone = self.objects[path].pop((namespace, name))
+            self._record(
+                path, "DELETED", {**META, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}}
+            )
+
+    def bookmark(self, path: str) -> None:
+        """Tell watches how far the others have come."""
+        with self.changed:
+            self.version += 7
+            self._record(path, "BOOKMARK", {**META, "metadata": {"resourceVersion": str(self.version)}})
+
+    def forget_events(self) -> None:
+        """Compaction: no watch may begin before now."""
+        with self.changed:
+            self.version += 1
+            self.oldest = self.version
+            self.events.clear()
+
+    def fail_next(self, path: str, fault: Fault, *, watch: bool = True) -> None:
+        """Have something else happen at the next watch or list of a path."""
+        self.faults[path, watch].append(fault)
+
+    def wait_for(self, what: str, count: int, look: Callable[[Request], bool]) -> list[Request]:
+        """Wait until so many such requests have come, and give them."""
+        with self.changed:
+            found = self.changed.wait_for(lambda: len(self._find(look)) >= count, timeout=20)
+            assert found, f"{what}: {len(self._find(look))} of {count} requests"
+            return self._find(look)
+
+    def answer(self, exchange: Exchange, request: Request) -> None:
+        with self.changed:
+            self.requests.append(request)
+            self.changed.notify_all()
+        waiting = self.faults[request.path, request.is_watch]
+        if waiting:
+            exchange.close_connection = True
+            waiting.popleft()(exchange)
+        elif request.is_watch:
+            self._stream(exchange, request)
+        elif "limit" in request.query:
+            exchange.send_document(200, self.build_page(request))
+        else:
+            exchange.send_document(*self._read(request.path))
+
+    def _find(self, look: Callable[[Request], bool]) -> list[Request]:
+        return [request for request in self.requests if look(request)]
+
+    def _record(self, path: str, kind: str, thing: Any) -> None:
+        self.events[path].append((self.version, json.dumps({"type": kind, "object": thing}).encode() + b"\n"))
+        self.changed.notify_all()
+
+    def build_page(self, request: Request) -> Any:
+        """A page of the list, as it is now."""
+        with self.changed:
+            first = int(request.query.get("continue", "0"))
+            things = list(self.objects[request.path].values())
+            metadata = {"resourceVersion": str(self.version)}
+            last = first + min(self.page_objects, int(request.query["limit"]))
+            if last < len(things):
+                metadata["continue"] = str(last)
+            return {"kind": "PartialObjectMetadataList", "metadata": metadata, "items": things[first:last]}
+
+    def _stream(self, exchange: Exchange, request: Request) -> None:
+        seen = int(request.query["resourceVersion"])
+        if seen < self.oldest:
+            exchange.send_document(410, GONE)
+            return
+        exchange.open_stream()
+        deadline = time.monotonic() + int(request.query["timeoutSeconds"])
+        while not self.is_closing and (left := deadline - time.monotonic()) > 0:
+            for at, line in self._wait_for_news(request.path, seen, left):
+                exchange.send_chunk(line)
+                seen = at
+        exchange.end_stream()
+
+    def _wait_for_news(self, path: str, seen: int, within_seconds: float) -> list[tuple[int, bytes]]:
+        def find() -> list[tuple[int, bytes]]:
+            return [(at, line) for at, line in self.events[path] if at > seen]
+
+        with self.changed:
+            self.changed.wait_for(lambda: self.is_closing or find(), timeout=within_seconds)
+            return find()
+
+    def _read(self, path: str) -> tuple[int, Any]:
+        if path == "/version/":
+            return 200, {"major": "1", "minor": "34"}
+        parts = path.removeprefix(NAMESPACES + "/").split("/")
+        place, key = (NAMESPACES, ("", parts[0])) if len(parts) == 1 else (ACCOUNTS, (parts[0], parts[2]))
+        thing = self.objects[place].get(key)
+        return (200, thing) if thing else (404, {"kind": "Status", "code": 404})
+
+
+@contextmanager
+def list_watch_server() -> Iterator[ListWatchServer]:
+    """Run one until the block ends."""
+    api = ListWatchServer()
+    api.start()
+    try:
+        yield api
+    finally:
+        api.stop()
