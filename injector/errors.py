@@ -21,3 +21,11 @@ class ObjectError(ReviewError):
 
 class ClusterError(InjectorError):
     """A namespace or ServiceAccount could not be read: nobody knows whether it exists, so nothing is allowed."""
+
+
+class ConflictError(ClusterError):
+    """Somebody else wrote the object since it was read: read it again and decide anew."""
+
+
+class CertificateError(InjectorError):
+    """A certificate and its key cannot be used. What was served before still is."""
