@@ -1,0 +1,158 @@
+"""YAML as kubectl reads it, and YAML that every reader takes for the same. No file and no Kubernetes object is known.
+
+To PyYAML, which follows YAML 1.1, `22:22` is a number in base 60 and `2024-01-01` a date; kubectl has neither.
+https://github.com/kubernetes-sigs/yaml
+"""
+
+import re
+from typing import Any
+
+import yaml
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+
+try:
+    from yaml import CSafeLoader as _SafeLoader
+except ImportError:  # PyYAML without libyaml does the same, ten times as slowly
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment] # both have what is used here
+
+INT, FLOAT, BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
+TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)\Z")
+NUMBER = re.compile(r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
+LETTER = re.compile(r"[yYnN]\Z")
+
+MOST_NODES = 1_000_000
+"""What a document may grow to when its aliases are followed. An etcd object has 1.5 MiB at most."""
+
+
+class Loader(_SafeLoader):
+    """Reads what kubectl would read; refuses a key that stands twice, as kubectl does."""
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Build a mapping of one."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value} is there twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+class Dumper(yaml.SafeDumper):
+    """Quotes whatever any reader could take for something else than a string; writes no anchors."""
+
+    is_indented = False
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Lists stand in their key's column, or two further where the rest of the file has it so."""
+        super().increase_indent(flow, indentless and not self.is_indented)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        """Write everything out."""
+        return True
+
+
+class IndentedDumper(Dumper):
+    """The same with lists two columns further than their key."""
+
+    is_indented = True
+
+
+def _without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+    return {first: [rule for rule in rules if rule[0] not in tags] for first, rules in resolvers.items()}
+
+
+Loader.yaml_implicit_resolvers = _without(INT, FLOAT, TIMESTAMP)
+Dumper.yaml_implicit_resolvers = _without()
+for _class in (Loader, Dumper):
+    _class.add_implicit_resolver(INT, INTEGER, list("-+0123456789"))
+    _class.add_implicit_resolver(FLOAT, NUMBER, list("-+0123456789."))
+Dumper.add_implicit_resolver(BOOL, LETTER, list("yYnN"))
+
+
+def compose(text: str) -> Node | None:
+    """The nodes of one document, with where they stand; None where there is none. Raises yaml.YAMLError."""
+    try:
+        node: Node | None = yaml.compose(text, Loader)
+        if node is not None:
+            _measure(node, {})
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+    return node
+
+
+def construct(node: Node) -> Any:
+    """The value of a node. Raises yaml.YAMLError."""
+    loader = Loader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def load(text: str) -> Any:
+    """The value of one document; None where there is none. Raises yaml.YAMLError."""
+    node = compose(text)
+    return None if node is None else construct(node)
+
+
+def _measure(node: Node, known: dict[int, int | None]) -> int:
+    """How many nodes there are when aliases are followed: ten lines can stand for more than any memory holds."""
+    if not isinstance(node, CollectionNode):
+        return 1
+    if id(node) in known:
+        size = known[id(node)]
+        if size is None:
+            raise yaml.YAMLError("an alias contains itself")
+        return size
+    known[id(node)] = None
+    children = [child for pair in node.value for child in pair] if isinstance(node, MappingNode) else node.value
+    total = 1 + sum(_measure(child, known) for child in children)
+    if total > MOST_NODES:
+        raise yaml.YAMLError("its aliases stand for more than any Kubernetes object can hold")
+    known[id(node)] = total
+    return total
+
+
+def write(value: Any, *, is_indented: bool) -> str:
+    """Lines of block YAML."""
+    dumper = IndentedDumper if is_indented else Dumper
+    text: str = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+    return text
+
+
+def write_scalar(value: Any, style: str | None) -> str:
+    """One scalar on one line, in this style where it can be had."""
+    if "\n" in str(value):
+        style = '"'
+    elif style in {"|", ">"}:
+        style = None
+    text: str = yaml.dump(value, Dumper=Dumper, default_style=style, allow_unicode=True, width=float("inf"))
+    return text.removesuffix("...\n").rstrip("\n")
+
+
+def lay_out(node: Node) -> str:
+    """A document anew: each scalar as it was written, everything else in block style, aliases written out."""
+    loader = Loader("")
+    try:
+        text: str = yaml.serialize(_expand(node, loader), Dumper=Dumper, allow_unicode=True, width=float("inf"))
+    finally:
+        loader.dispose()
+    return text
+
+
+def _expand(node: Node, loader: Loader) -> Node:
+    if isinstance(node, MappingNode):
+        flat = MappingNode(node.tag, list(node.value))
+        loader.flatten_mapping(flat)
+        pairs = {(key.tag, str(key.value)): (key, value) for key, value in flat.value}
+        expanded = [(_expand(key, loader), _expand(value, loader)) for key, value in pairs.values()]
+        return MappingNode(node.tag, expanded, flow_style=not expanded)
+    if isinstance(node, SequenceNode):
+        return SequenceNode(node.tag, [_expand(item, loader) for item in node.value], flow_style=not node.value)
+    return ScalarNode(node.tag, node.value, style=getattr(node, "style", None))
