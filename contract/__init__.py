@@ -9,6 +9,9 @@ VERSION = "0.1.0"
 SIDECAR_PORT = 16925
 """Where the sidecar listens, on the loopback addresses only; the redirect sends the metadata addresses there."""
 
+METRICS_PORT = 16926
+"""Where the sidecar's metrics are, on every address of the pod, if the operator turned them on."""
+
 SIDECAR_UID = 16925
 REDIRECT_UID = 16926
 """User and group ids. A pod with a container that runs as SIDECAR_UID is denied: it could read the sidecar's memory."""
@@ -27,9 +30,14 @@ TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 
 TOKEN_FILE = f"{TOKEN_DIRECTORY}/token"
 
 REDIRECT_RULES = "/etc/podrole/redirect.nft"
+NODE_RULES = "/etc/podrole/redirect-node.nft"
 BLOCK_RULES = "/etc/podrole/block.nft"
-"""nftables files in the sidecar's image; the first takes `listen`, the sidecar's port, as a variable."""
+"""nftables files in the sidecar's image; the first two take `listen`, the sidecar's port, as a variable.
 
+The second one lets SIDECAR_UID pass to EC2_METADATA_ADDRESSES, and takes it as `sidecar_uid`.
+"""
+
+EC2_METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
 METADATA_ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23")
 """EC2's metadata service, ECS's and EKS's credential endpoints, and the two that have an IPv6 address.
 
@@ -44,6 +52,9 @@ CREDENTIALS_PATH = "/v2/credentials"
 BOOT_PATH = "/podrole/boot"
 """Answers with what tells one boot of the sidecar from another, see `sidecar.selfdial`. Not a secret."""
 
+STATUS_PATH = "/podrole/status"
+"""Answers with what `sidecar.status` prints. Nothing secret is in it."""
+
 WAIT_SCRIPT = "/app/sidecar/wait.py"
 """The postStart hook, run by path: `python3 -I -S` sees no packages and starts in 15 ms instead of 100."""
 
@@ -53,7 +64,16 @@ STARTED_FILE = "started"
 
 ENV_ROLE_ARN = "PODROLE_ROLE_ARN"
 ENV_REGION = "PODROLE_REGION"
+ENV_SOURCE = "PODROLE_SOURCE"
+ENV_ASSUME_THROUGH = "PODROLE_ASSUME_THROUGH"
+ENV_EXTERNAL_ID = "PODROLE_EXTERNAL_ID"
+ENV_SESSION_TAGS = "PODROLE_SESSION_TAGS"
 ENV_STS_ENDPOINT = "PODROLE_STS_ENDPOINT"
+ENV_STS_CA_PEM = "PODROLE_STS_CA_PEM"
+ENV_STS_PROXY = "PODROLE_STS_PROXY"
+ENV_USE_FIPS = "PODROLE_USE_FIPS"
+ENV_METADATA_PASSTHROUGH = "PODROLE_METADATA_PASSTHROUGH"
+ENV_NODE_METADATA_ENDPOINT = "PODROLE_NODE_METADATA_ENDPOINT"
 ENV_SESSION_NAME = "PODROLE_SESSION_NAME"
 ENV_SESSION_DURATION = "PODROLE_SESSION_DURATION"
 ENV_IMDS_V1 = "PODROLE_IMDS_V1"
@@ -63,8 +83,22 @@ ENV_POD_NAME = "PODROLE_POD_NAME"
 ENV_POD_UID = "PODROLE_POD_UID"
 ENV_RUN_DIRECTORY = "PODROLE_RUN_DIRECTORY"
 ENV_PORT = "PODROLE_PORT"
+ENV_ZONE = "PODROLE_ZONE"
+ENV_INSTANCE_ID = "PODROLE_INSTANCE_ID"
+ENV_METRICS = "PODROLE_METRICS"
+ENV_METRICS_PORT = "PODROLE_METRICS_PORT"
 ENV_TOKEN_FILE = "PODROLE_TOKEN_FILE"  # noqa: S105 - the name of a variable
 """The sidecar's environment. docs/configuration.md has the table."""
+
+SOURCE_WEB_IDENTITY = "web-identity"
+SOURCE_NODE = "node"
+"""Who asks STS for the pod's role: the pod's own token, or, unsafe, the role of the node."""
+
+CHAINED_LONGEST_SECONDS = 3600
+"""How long a session may be that a role's session asked for.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+"""
 
 MODE_REDIRECT = "redirect"
 MODE_ENV = "env"

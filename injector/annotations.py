@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import contract
 from injector.config import Config
 from injector.objects import Metadata
 from injector.reasons import Explanation, Reason, RefusedError
 from injector.roles import parse_role
+from injector.tags import find_tag_problems
 
 PREFIX = "podrole.io/"
 INJECTION_LABEL = "podrole.io/injection"
@@ -34,12 +36,16 @@ VALUES = {
         "a whole number of seconds, 1800 to 43200",
     ),
     IMDS_V1: (r"true|false", '"true" or "false"'),
+    EXTERNAL_ID: (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -"),
 }
 """Pod annotation: what its value must match in full, and how that is said to a person."""
 
 NEED_ASSUME_THROUGH = (EXTERNAL_ID, SESSION_TAGS)
 ASSUME_THROUGH = "podrole.io/assume-through"
-"""On the namespace; not supported yet, and ignoring it would hand out another role than its author meant."""
+"""On the namespace: the role that is assumed first, and from which the pod's role is assumed."""
+
+PASSTHROUGH = "metadata-passthrough"
+"""The name of the override."""
 
 
 class Override(NamedTuple):
@@ -57,7 +63,7 @@ class Override(NamedTuple):
 OVERRIDES = (
     Override("inject", "label", "podrole.io/inject", opens="false", keeps="true"),
     Override("mode", "annotation", "podrole.io/mode", opens="env", keeps="redirect"),
-    Override("metadata-passthrough", "annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
+    Override(PASSTHROUGH, "annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
 )
 POD_KEYS = (
     SESSION_DURATION,
@@ -78,11 +84,21 @@ class Wishes:
     """Seconds, as written: 1800 to 43200."""
 
     imds_v1: str | None
+    assume_through: str | None
+    external_id: str | None
+    session_tags: str | None
+    """As written: `key=value,key=value`."""
+
     overrides: frozenset[str]
     """Names of those that the pod asks for and the operator allows."""
 
     errors: tuple[Explanation, ...]
     warnings: tuple[Explanation, ...]
+
+    @property
+    def passes_metadata(self) -> bool:
+        """Whether the pod may have some of the node's metadata."""
+        return PASSTHROUGH in self.overrides
 
 
 def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata | None, config: Config) -> Wishes:
@@ -105,34 +121,38 @@ def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata |
     )
     asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.opens)
     errors = [
-        *_find_unsupported_rules(namespace),
         *_find_override_errors(pod, config.allow_overrides),
         *_find_bad_values(pod.annotations),
+        *_find_chain_errors(pod.annotations, namespace, config),
     ]
+
+    def parse(metadata: Metadata, key: str, kind: str) -> str | None:
+        try:
+            return parse_role(metadata.annotations[key], f"annotation {key} of the {kind}", config)
+        except RefusedError as error:
+            errors.append(error.explanation)
+            return None
+
     role_arn, role_reason = None, Reason.NO_ROLE
     for metadata, key, kind, reason in sources:
         if metadata is not None and key in metadata.annotations:
-            role_reason = reason
-            try:
-                role_arn = parse_role(metadata.annotations[key], f"annotation {key} of the {kind}", config)
-            except RefusedError as error:
-                errors.append(error.explanation)
+            role_arn, role_reason = parse(metadata, key, kind), reason
             break
+    is_chained = ASSUME_THROUGH in namespace.annotations
+    assume_through = parse(namespace, ASSUME_THROUGH, "namespace") if is_chained else None
     return Wishes(
         role_arn=role_arn,
         role_reason=role_reason,
         session_name=pod.annotations.get(SESSION_NAME),
         session_duration=pod.annotations.get(SESSION_DURATION),
         imds_v1=pod.annotations.get(IMDS_V1),
+        assume_through=assume_through,
+        external_id=pod.annotations.get(EXTERNAL_ID),
+        session_tags=pod.annotations.get(SESSION_TAGS),
         overrides=asked & config.allow_overrides,
         errors=tuple(errors),
         warnings=tuple(_find_unknown_keys(pod.annotations)),
     )
-
-
-def _find_unsupported_rules(namespace: Metadata) -> Iterator[Explanation]:
-    if ASSUME_THROUGH in namespace.annotations:
-        yield Reason.NAMESPACE_RULE_NOT_SUPPORTED.explain(key=ASSUME_THROUGH)
 
 
 def _read(pod: Metadata, override: Override) -> str | None:
@@ -155,9 +175,26 @@ def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
         value = annotations.get(key)
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
             yield Reason.BAD_VALUE.explain(where=f"annotation {key} of the pod", value=value, meaning=meaning)
-    for key in NEED_ASSUME_THROUGH:
-        if key in annotations:
-            yield Reason.NEEDS_ASSUME_THROUGH.explain(where=f"annotation {key} of the pod")
+    where = f"annotation {SESSION_TAGS} of the pod"
+    for problem in find_tag_problems(annotations[SESSION_TAGS]) if SESSION_TAGS in annotations else ():
+        yield Reason.BAD_TAGS.explain(where=where, problem=problem)
+
+
+def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, config: Config) -> Iterator[Explanation]:
+    """What only a role can ask for, and what a role cannot."""
+    if ASSUME_THROUGH in namespace.annotations:
+        by = f"{ASSUME_THROUGH} of the namespace"
+    elif config.source == contract.SOURCE_NODE:
+        by = "the node's"
+    else:
+        for key in NEED_ASSUME_THROUGH:
+            if key in annotations:
+                yield Reason.NEEDS_ASSUME_THROUGH.explain(where=f"annotation {key} of the pod")
+        return
+    duration = annotations.get(SESSION_DURATION, "")
+    is_duration = re.fullmatch(VALUES[SESSION_DURATION][0], duration, re.ASCII)
+    if is_duration and int(duration) > contract.CHAINED_LONGEST_SECONDS:
+        yield Reason.CHAINED_TOO_LONG.explain(where=f"annotation {SESSION_DURATION} of the pod", value=duration, by=by)
 
 
 def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:

@@ -36,6 +36,10 @@ def decide(pod: Object, surroundings: Surroundings, config: Config) -> Decision:
         session_name=wishes.session_name,
         session_duration=wishes.session_duration,
         imds_v1=wishes.imds_v1,
+        assume_through=wishes.assume_through,
+        external_id=wishes.external_id,
+        session_tags=wishes.session_tags,
+        passes_metadata=wishes.passes_metadata,
         reason=wishes.role_reason,
         warnings=tuple(warning for find in rules.WARNINGS for warning in find(question)),
     )

@@ -30,6 +30,7 @@ URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
+AWS_PREFIX = "AWS_"
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
 SHADOWS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
 """Static keys and IRSA: SDKs look at these before they ask for container credentials, Pod Identity's are those.
@@ -58,8 +59,9 @@ class EnvironmentChange:
 
 def plan_environment(container: Object, mode: str, config: Config) -> EnvironmentChange:
     """Compare a container's environment with what it needs in this mode."""
+    variables = read_objects(container, "env")
     # Of two variables with one name the later one counts.
-    present = {str(variable.get("name")): variable for variable in read_objects(container, "env")}
+    present = {str(variable.get("name")): variable for variable in variables}
     no_proxy = _extend_no_proxy(present)
     additions = {
         **_find_missing(container, present, _choose_ours(mode, config), config),
@@ -67,7 +69,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     }
     replacements = {
         index: no_proxy[name]
-        for index, variable in enumerate(read_objects(container, "env"))
+        for index, variable in enumerate(variables if no_proxy else ())
         if (name := str(variable.get("name"))) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
@@ -87,7 +89,7 @@ def _choose_ours(mode: str, config: Config) -> tuple[str, ...]:
 def _find_missing(
     container: Object, present: Mapping[str, Object], ours: tuple[str, ...], config: Config
 ) -> dict[str, str]:
-    has_uri = any(name.startswith(URI_PREFIX) and name.endswith(URI_SUFFIX) for name in present)
+    has_uri = any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
     missing = {name: OURS[name] for name in ours if not (has_uri if name in URIS else name in present)}
     if container.get("envFrom"):
         return missing
@@ -146,7 +148,8 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
     container_name = str(container.get("name"))
     if container.get("envFrom") and not any(name in present for name in REGIONS):
         yield Reason.REGION_LEFT_OUT.explain(container=container_name)
-    for name, variable in present.items():
+    for name in [name for name in present if name.startswith(AWS_PREFIX)]:
+        variable = present[name]
         is_ours = name in OURS and variable.get("value") == OURS[name]
         if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)

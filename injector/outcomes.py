@@ -16,6 +16,12 @@ class Inject:
     session_name: str | None
     session_duration: str | None
     imds_v1: str | None
+    assume_through: str | None
+    external_id: str | None
+    session_tags: str | None
+    passes_metadata: bool
+    """Whether the sidecar answers some of the node's metadata."""
+
     reason: Reason
     warnings: Explanations = ()
 

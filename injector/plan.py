@@ -49,15 +49,15 @@ def build_pieces(decision: Inject | Block, pod: Object, template: Template, conf
     """Plan what a pod with this decision gets."""
     environment: dict[Place, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        init_containers, volumes = _build_injection(decision, pod, template)
+        asks_node = decision.passes_metadata or config.source == contract.SOURCE_NODE
+        init_containers, volumes = _build_injection(decision, pod, template, asks_node=asks_node)
         containers = _find_app_containers(pod)
         environment = {place: plan_environment(container, decision.mode, config) for place, container in containers}
     else:
         init_containers, volumes = (template.block,), (template.token,)
-    init_containers = tuple(_fit_resources(container, pod, template) for container in init_containers)
     shadowing = [warning for change in environment.values() for warning in change.warnings]
     return Pieces(
-        init_containers=init_containers,
+        init_containers=tuple(_fit_resources(init_containers, pod, template)),
         volumes=volumes,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision)},
@@ -65,18 +65,25 @@ def build_pieces(decision: Inject | Block, pod: Object, template: Template, conf
     )
 
 
-def _fit_resources(container: Object, pod: Object, template: Template) -> Object:
+def _fit_resources(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
     """Leave the pod its class of service, and the resources that it has as a whole.
 
     Where those are set (spec.resources, 1.34) containers share them; requests of ours could exceed what is set.
     https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
     """
-    if read_spec(pod).get("resources"):
-        return {key: value for key, value in container.items() if key != "resources"}
-    if not is_guaranteed(pod):
-        return container
-    is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
-    return {**container, "resources": template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect}
+    has_own = bool(read_spec(pod).get("resources"))
+    guaranteed = is_guaranteed(pod)
+    for container in containers:
+        if has_own:
+            yield {key: value for key, value in container.items() if key != "resources"}
+        elif guaranteed:
+            is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
+            yield {
+                **container,
+                "resources": template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect,
+            }
+        else:
+            yield container
 
 
 def is_guaranteed(pod: Object) -> bool:
@@ -95,7 +102,7 @@ def _is_guaranteed(resources: Object) -> bool:
 
 
 def _build_injection(
-    decision: Inject, pod: Object, template: Template
+    decision: Inject, pod: Object, template: Template, *, asks_node: bool
 ) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
     has_host_ipc = bool(read_spec(pod).get("hostIPC"))
     values = {
@@ -105,12 +112,17 @@ def _build_injection(
         "$SESSION_NAME": decision.session_name,
         "$SESSION_DURATION": decision.session_duration,
         "$IMDS_V1": decision.imds_v1,
+        "$ASSUME_THROUGH": decision.assume_through and decision.assume_through.replace("$", "$$"),
+        "$EXTERNAL_ID": decision.external_id,
+        "$SESSION_TAGS": decision.session_tags,
+        "$METADATA_PASSTHROUGH": "true" if decision.passes_metadata else None,
         "$RUN_DIRECTORY": template.host_ipc_run_directory if has_host_ipc else template.run_directory,
     }
     sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
     if has_host_ipc:
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
-    init_containers = (template.redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
+    redirect = template.redirect_node if asks_node else template.redirect
+    init_containers = (redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 
 

@@ -91,10 +91,11 @@ class Reason(Enum):
         "Write the whole ARN, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
     )
     BAD_VALUE = ("BadValue", '{where} is "{value}".', "It must be {meaning}.")
+    BAD_TAGS = ("BadTags", "{where} holds no session tags that STS takes: {problem}.", "Write key=value,key=value.")
     NEEDS_ASSUME_THROUGH = (
         "NeedsAssumeThrough",
         "{where} has no place in a web identity.",
-        "It needs podrole.io/assume-through on the namespace, which this version does not support: remove it.",
+        "It needs podrole.io/assume-through on the namespace: remove it, or have that added.",
     )
     OVERRIDE_NOT_ALLOWED = (
         "OverrideNotAllowed",
@@ -111,10 +112,15 @@ class Reason(Enum):
         'Annotation {key} of the namespace is "{value}", which cannot be read and so allows nothing: {problem}.',
         "Make it {meaning}.",
     )
-    NAMESPACE_RULE_NOT_SUPPORTED = (
-        "NamespaceRuleNotSupported",
-        "The namespace carries {key}, a rule that this version of podrole does not support and will not ignore.",
-        "Remove that annotation from the namespace, or upgrade podrole.",
+    CHAINED_TOO_LONG = (
+        "ChainedTooLong",
+        '{where} is "{value}", but the pod\'s role is assumed by another role ({by}), which AWS limits to one hour.',
+        "Make it 3600 or less.",
+    )
+    ALLOW_LIST_MISSING = (
+        "AllowListMissing",
+        "The node's own role assumes the roles of pods here, and the namespace does not say which: none is allowed.",
+        "Annotate the namespace with iam.amazonaws.com/allowed-roles.",
     )
     SIDECAR_USER = (
         "SidecarUser",
@@ -143,6 +149,16 @@ class Reason(Enum):
     )
 
     # Warnings beside an injection
+    NODE_SOURCE = (
+        "NodeSource",
+        "Its role is assumed by the node's (PODROLE_SOURCE=node), which is unsafe: user 16925 has the node's role.",
+        "Run no container as root, and have the operator use web identities.",
+    )
+    METADATA_PASSTHROUGH = (
+        "MetadataPassthrough",
+        "Its sidecar may ask the node's metadata service: who becomes user 16925, as root can, has the node's role.",
+        "Remove podrole.io/metadata-passthrough if the pod does not need it.",
+    )
     UNKNOWN_KEY = ("UnknownKey", "Annotation {key} is nothing that podrole reads on a pod.", "{remedy}")
     ENV_MODE = (
         "EnvMode",

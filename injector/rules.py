@@ -21,7 +21,7 @@ from injector.objects import (
     read_spec,
 )
 from injector.outcomes import Skip
-from injector.permissions import find_refusals
+from injector.permissions import ALLOWED_ROLES, PERMITTED, find_refusals
 from injector.reasons import Explanation, Reason
 
 Version = tuple[int, int]
@@ -148,6 +148,13 @@ def object_to_role(question: Question) -> Iterator[Explanation]:
         yield from find_refusals(question.wishes.role_arn, question.namespace.annotations, question.config)
 
 
+def object_to_missing_allow_list(question: Question) -> Iterator[Explanation]:
+    """The node's role may assume the roles of all pods of its node: somebody must say which of them a namespace has."""
+    is_of_node = question.config.source == contract.SOURCE_NODE and question.wishes.role_arn is not None
+    if is_of_node and not question.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
+        yield Reason.ALLOW_LIST_MISSING.explain()
+
+
 def object_to_sidecar_user(question: Question) -> Iterator[Explanation]:
     """Who has the sidecar's uid or gid can read its memory and its files."""
     spec = read_spec(question.pod)
@@ -207,6 +214,18 @@ def find_open_wall(question: Question) -> Iterator[Explanation]:
         yield Reason.ENV_MODE.explain(why=question.mode_reason)
 
 
+def find_node_source(question: Question) -> Iterator[Explanation]:
+    """What the operator chose for every pod, and what each of them can do with it."""
+    if question.config.source == contract.SOURCE_NODE:
+        yield Reason.NODE_SOURCE.explain()
+
+
+def find_passthrough(question: Question) -> Iterator[Explanation]:
+    """The same gap in the wall, where the rules have to leave one."""
+    if question.wishes.passes_metadata and question.mode == contract.MODE_REDIRECT:
+        yield Reason.METADATA_PASSTHROUGH.explain()
+
+
 def find_unreachable(pod: Object) -> Reason | None:
     """Why no rules can be put around this pod: it has no network of its own, or no Linux."""
     spec = read_spec(pod)
@@ -229,6 +248,7 @@ OBJECTIONS: tuple[Callable[[Question], Iterator[Explanation]], ...] = (
     object_to_unreachable,
     object_to_wishes,
     object_to_role,
+    object_to_missing_allow_list,
     object_to_sidecar_user,
     object_to_old_kubernetes,
 )
@@ -240,5 +260,11 @@ EXEMPTIONS_WITHOUT_ROLE: tuple[Callable[[Question], Skip | None], ...] = (
 )
 """The first one that applies leaves a pod without a role as it came; otherwise it is blocked."""
 
-WARNINGS: tuple[Callable[[Question], Iterator[Explanation]], ...] = (find_unknown_keys, find_powers, find_open_wall)
+WARNINGS: tuple[Callable[[Question], Iterator[Explanation]], ...] = (
+    find_unknown_keys,
+    find_powers,
+    find_open_wall,
+    find_node_source,
+    find_passthrough,
+)
 """All that apply are told beside an injection."""

@@ -1,16 +1,21 @@
-"""An HTTP answer as plain data, in the order that Flask takes from a view. No decision is made here."""
+"""Makes HTTP answers. One that does not change is made once and sent many times, so nobody may alter one."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-PLAIN = {"Content-Type": "text/plain"}
-JSON = {"Content-Type": "application/json"}
-"""EC2 sends its documents as plain text, the JSON ones too; ECS sends JSON."""
+from flask import Response
+
+UNSTORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+PLAIN = {"Content-Type": "text/plain", **UNSTORED}
+JSON = {"Content-Type": "application/json", **UNSTORED}
+"""EC2 sends its documents as plain text, the JSON ones too; ECS sends JSON. Nobody may keep either."""
 
 
-class Answer(NamedTuple):
-    """Body, status and headers."""
+def build_answer(body: str = "", status: int = 200, headers: Mapping[str, str] = PLAIN) -> Response:
+    """Build an answer; Content-Length follows from the body."""
+    return Response(body.encode(), status, headers)
 
-    body: str = ""
-    status: int = 200
-    headers: Mapping[str, str] = PLAIN
+
+UNAUTHORIZED = build_answer(status=401)
+NOT_FOUND = build_answer(status=404)
+UNAVAILABLE = build_answer(status=503)
+"""Empty bodies: awscrt takes any body of a role list for a role's name."""

@@ -1,34 +1,41 @@
 """The sidecar's routes: a request in, an answer out of what is known. Nothing here asks STS or waits for anything."""
 
-import socket
+import json
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.wsgi import ClosingIterator
 
 import contract
-from sidecar import container, guard, metadata, tokens
-from sidecar.answer import Answer
+from sidecar import container, guard, metadata, passthrough, tokens
+from sidecar.answer import JSON, NOT_FOUND, PLAIN, UNAUTHORIZED, build_answer
 from sidecar.config import Config
+from sidecar.counters import Counters, create_counters
+from sidecar.credentials import Credentials
 from sidecar.events import emit
-from sidecar.refresh import State
+from sidecar.refresh import Failure, State
+from sidecar.rejections import Rejections
+from sidecar.status import build_status
+from worker.answering import MAY_WAIT
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-ROLES = "/latest/meta-data/iam/security-credentials"
-TOKEN_HEADER = "X-Aws-Ec2-Metadata-Token"  # noqa: S105 - the name of a header
+EC2 = "/latest"
+METADATA = f"{EC2}/meta-data"
+ROLES = f"{METADATA}/iam/security-credentials"
+TOKEN_HEADER = "HTTP_X_AWS_EC2_METADATA_TOKEN"  # noqa: S105 - WSGI's name of a header
 TTL_HEADER = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
+UNROUTED = "unknown"
+"""In the counters: what is not served, and methods that are not the path's."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the routes answer from."""
+    """What the routes answer from, and where they count."""
 
     config: Config
     read_state: Callable[[], State]
@@ -37,102 +44,154 @@ class Served:
     """Tells the self-dial that it reached this process and no other. Not a secret."""
 
     clock: Callable[[], float] = time.time
+    counters: Counters = field(default_factory=create_counters)
+    rejections: Rejections = field(default_factory=Rejections)
+
+    def find_answer(self) -> Credentials | Failure | None:
+        """What a client may be told at this moment."""
+        return self.read_state().find_answer(self.clock())
+
+    def seconds_left(self) -> float:
+        """How long the credentials still live; 0 without any."""
+        credentials = self.read_state().credentials
+        return max(0, credentials.ends_at - self.clock()) if credentials else 0
+
+
+class Route(NamedTuple):
+    """Paths in their canonical form, and what they answer."""
+
+    name: str
+    """Also the family of these paths in the counters."""
+
+    paths: tuple[str, ...]
+    answer: Callable[..., Response]
+    method: str = "GET"
+    asks_for_token: bool = True
 
 
 def create_app(served: Served) -> Flask:
     """Wire the routes to what is served."""
     app = Flask("podrole", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.wsgi_app = Edge(app.wsgi_app)  # type: ignore[method-assign] # Flask documents wrapping it so
-    app.register_error_handler(HTTPException, _answer_plainly)
-    app.before_request(lambda: _check_token(served))
-    app.after_request(_forbid_storing)
-    _add_metadata_routes(app, served)
-    _add_container_routes(app, served)
-    app.add_url_rule(contract.BOOT_PATH, "boot", lambda: Answer(served.boot_id))
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the worker, which knows MustWait and logs the rest
+    app.wsgi_app = Edge(app.wsgi_app, served)  # type: ignore[method-assign] # Flask documents wrapping it so
+    app.register_error_handler(HTTPException, lambda error: _answer_plainly(served, error))
+    for route in build_routes(served):
+        view = _build_view(served, route)
+        for path in route.paths:  # to GET Flask adds HEAD
+            app.add_url_rule(path, route.name, view, methods=[route.method])
     return app
 
 
-def _add_metadata_routes(app: Flask, served: Served) -> None:
-    config = served.config
+def build_routes(served: Served) -> tuple[Route, ...]:
+    """The table of all that is served; what depends on the configuration alone is made here, once."""
+    config, find = served.config, served.find_answer
+    region, zone, instance_id = map(metadata.build_text, (config.region, config.zone, config.instance_id))
+    identity, boot = metadata.build_identity_document(config), build_answer(served.boot_id)
+    ask_node = _build_asking(config)
+    routes = (
+        Route("token", (f"{EC2}/api/token",), lambda: _build_token(served), method="PUT", asks_for_token=False),
+        Route("roles", (ROLES,), lambda: metadata.build_role_list(config, find())),
+        Route("role", (f"{ROLES}/<name>",), lambda name: metadata.build_role_document(config, name, find())),
+        Route("region", (f"{METADATA}/placement/region",), lambda: region),
+        Route("zone", (f"{METADATA}/placement/availability-zone",), lambda: zone if config.zone else ask_node(zone)),
+        Route(
+            "instance-id",
+            (f"{METADATA}/instance-id",),
+            lambda: instance_id if config.instance_id else ask_node(instance_id),
+        ),
+        Route("identity", (passthrough.IDENTITY,), lambda: ask_node(identity)),
+        Route(
+            "credentials",
+            (contract.CREDENTIALS_PATH, "/v1/credentials"),
+            lambda: container.build_credentials(find(), served.read_state().failure),
+            asks_for_token=False,
+        ),
+        Route("boot", (contract.BOOT_PATH,), lambda: boot, asks_for_token=False),
+        Route("status", (contract.STATUS_PATH,), lambda: _build_status(served), asks_for_token=False),
+    )
+    if not config.metadata_passthrough:
+        return routes
+    rest = passthrough.PATHS.difference(*(route.paths for route in routes))
+    return (*routes, Route("passthrough", tuple(sorted(rest)), lambda: ask_node(NOT_FOUND)))
 
-    @app.put("/latest/api/token")
-    def make_token() -> Answer:
-        ttl_seconds = tokens.parse_ttl(request.headers.get(TTL_HEADER))
-        if ttl_seconds is None:
-            return Answer(status=400)
-        token = tokens.build_token(served.token_key, ttl_seconds, served.clock())
-        return Answer(token, headers={"Content-Type": "text/plain", TTL_HEADER: str(ttl_seconds)})
 
-    @app.get(ROLES)
-    def list_roles() -> Answer:
-        return metadata.build_role_list(config, served.read_state().find_answer(served.clock()))
+def _build_asking(config: Config) -> Callable[[Response], Response]:
+    """What the node says at the path of the request, or else what is given, where a pod may know that."""
+    if not config.metadata_passthrough:
+        return lambda otherwise: otherwise
+    node = passthrough.NodeMetadata(config.node_metadata_endpoint)
 
-    @app.get(f"{ROLES}/<role_name>")
-    def show_role(role_name: str) -> Answer:
-        return metadata.build_role_document(config, role_name, served.read_state().find_answer(served.clock()))
+    def ask_node(otherwise: Response) -> Response:
+        found = node.answer(request.path, may_wait=request.environ.get(MAY_WAIT, True))
+        return otherwise if found is None else found
 
-    app.add_url_rule("/latest/meta-data/placement/region", "region", lambda: metadata.build_region(config))
-    identity = "/latest/dynamic/instance-identity/document"
-    app.add_url_rule(identity, "identity", lambda: metadata.build_identity_document(config))
+    return ask_node
 
 
-def _add_container_routes(app: Flask, served: Served) -> None:
-    @app.get(contract.CREDENTIALS_PATH)
-    @app.get("/v1/credentials")
-    def show_credentials() -> Answer:
-        state = served.read_state()
-        return container.build_credentials(state.find_answer(served.clock()), state.failure)
+def _build_status(served: Served) -> Response:
+    status = build_status(served.config, served.read_state(), served.clock())
+    return build_answer(json.dumps(status), headers=JSON)
 
 
-def _check_token(served: Served) -> Answer | None:
-    """Ask for a token under /latest as EC2 does: a wrong one is refused even where none is needed."""
-    if request.method not in {"GET", "HEAD"} or not request.path.startswith("/latest"):
-        return None
-    token = request.headers.get(TOKEN_HEADER)
+def _build_view(served: Served, route: Route) -> Callable[..., Response]:
+    def view(**parts: str) -> Response:
+        is_refused = route.asks_for_token and not _may_read_metadata(served)
+        answer = UNAUTHORIZED if is_refused else route.answer(**parts)
+        served.counters.requests[route.name, answer.status_code] += 1
+        return answer
+
+    return view
+
+
+def _may_read_metadata(served: Served) -> bool:
+    """Ask for a token as EC2 does: a wrong one is refused even where none is needed."""
+    token = request.environ.get(TOKEN_HEADER)
     if token is None:
-        return None if served.config.imds_v1 else Answer(status=401)
-    return None if tokens.is_valid(served.token_key, token, served.clock()) else Answer(status=401)
+        return served.config.imds_v1
+    return tokens.is_valid(served.token_key, token, served.clock())
 
 
-def _answer_plainly(error: HTTPException) -> Response:
-    """Keep an error's status and its Allow header; clients read no page."""
-    headers = [header for header in error.get_headers() if header[0] == "Allow"]
-    return Response(status=error.code, headers=headers, content_type="text/plain")
+def _build_token(served: Served) -> Response:
+    ttl_seconds = tokens.parse_ttl(request.headers.get(TTL_HEADER))
+    if ttl_seconds is None:
+        return build_answer(status=400)
+    token = tokens.build_token(served.token_key, ttl_seconds, served.clock())
+    return build_answer(token, headers={**PLAIN, TTL_HEADER: str(ttl_seconds)})
 
 
-def _forbid_storing(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+def _answer_plainly(served: Served, error: HTTPException) -> Response:
+    """Keep an error's status and its Allow header; clients read no page.
+
+    Under EC2's path the token comes first, also for what is not there.
+    """
+    allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
+    is_refused = error.code == NOT_FOUND.status_code and request.path.startswith(EC2) and not _may_read_metadata(served)
+    status = UNAUTHORIZED.status_code if is_refused else error.code or 500
+    served.counters.requests[UNROUTED, status] += 1
+    return build_answer(status=status, headers={**PLAIN, **allowed})
 
 
 class Edge:
-    """Between gunicorn and Flask: refuses what the guard refuses, names the path, sends an answer in one segment."""
+    """Between the server and Flask: rejects what the guard rejects, and names the path."""
 
-    def __init__(self, app: "WSGIApplication") -> None:
+    def __init__(self, app: "WSGIApplication", served: Served) -> None:
         self._app = app
+        self._served = served
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Serve one request, as WSGI has it."""
-        connection = environ.get("gunicorn.socket")
-        if connection is not None:
-            _cork(connection, hold=True)
-        answer = self._serve(environ, start_response)
-        return answer if connection is None else ClosingIterator(answer, lambda: _cork(connection, hold=False))
-
-    def _serve(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         # Only gunicorn has the target as it came; Flask's own test client goes without its encoded characters.
         target: str = environ.get("RAW_URI") or environ["PATH_INFO"]
         path = guard.inspect(environ["REQUEST_METHOD"], target, environ)
-        if isinstance(path, guard.Refusal):
-            emit("refused", status=path.status, reason=path.reason)
-            return _forbid_storing(Response(status=path.status, content_type="text/plain"))(environ, start_response)
+        if isinstance(path, guard.Rejection):
+            return self._reject(path)(environ, start_response)
         environ["PATH_INFO"] = path
         return self._app(environ, start_response)
 
-
-def _cork(connection: socket.socket, *, hold: bool) -> None:
-    """Hold the head back until the body is there: gunicorn writes them apart, and Go's SDK of 2021 fails with that."""
-    with suppress(OSError):  # the client is gone: gunicorn finds out by itself
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, hold)
+    def _reject(self, rejection: guard.Rejection) -> Response:
+        self._served.counters.rejections[(rejection.reason,)] += 1
+        count = self._served.rejections.note(rejection.reason, self._served.clock())
+        if count is not None:
+            emit("rejected", status=rejection.status, reason=rejection.reason, count=count)
+        return build_answer(status=rejection.status)

@@ -1,13 +1,17 @@
 """A role's credentials: one frozen value, and how the metadata and container endpoints write it down."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from typing import Any, Self
 
 from sidecar.config import account_of
 
 SERVABLE_SECONDS = 60
 """With less life left than this a document is no longer handed out: an SDK would fail with it at its next call."""
+
+TIME_LATEST = 2**33
+"""The year 2242: what lies behind it is no time that STS would give."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,34 @@ class Credentials:
     """Seconds since the epoch."""
 
     expires_at: int
-    """Seconds since the epoch, rounded down."""
+    """Seconds since the epoch, rounded down, by STS's clock: what clients are told."""
+
+    clock_ahead_seconds: int = 0
+    """How far this machine's clock is ahead of STS's: with a clock that is wrong they live no shorter and no longer."""
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Self:
+        """Check every field; raise ValueError, which quotes no value, for one that is missing, odd or unknown."""
+        known = {one.name: one for one in fields(cls)}
+        for name in known.keys() | document.keys():
+            # Not isinstance: True is a number to it. Every field is annotated with a plain str or int.
+            if name not in known or type(document.get(name)) is not known[name].type or not _is_sane(document[name]):
+                raise ValueError(f"{name} is missing, unknown or of another type")
+        return cls(**document)
+
+    @property
+    def ends_at(self) -> int:
+        """When they end, by the clock of this machine."""
+        return self.expires_at + self.clock_ahead_seconds
 
     def is_servable(self, now: float) -> bool:
         """Whether a client still has time to use them."""
-        return self.expires_at - now > SERVABLE_SECONDS
+        return self.ends_at - now > SERVABLE_SECONDS
+
+    def follow_clock(self, step_seconds: float) -> Self:
+        """The same credentials after the clock of this machine was set: what is left of their life stays the same."""
+        step = round(step_seconds)
+        return replace(self, obtained_at=self.obtained_at + step, clock_ahead_seconds=self.clock_ahead_seconds + step)
 
     def to_metadata_document(self) -> str:
         """EC2's layout, one `"Key" : "Value",` to a line and in its order: ten years of scripts cut it up by line."""
@@ -54,6 +81,10 @@ class Credentials:
                 "AccountId": account_of(self.role_arn),
             }
         )
+
+
+def _is_sane(value: str | int) -> bool:
+    return bool(value) if isinstance(value, str) else abs(value) < TIME_LATEST
 
 
 def build_metadata_document(fields: dict[str, str]) -> str:

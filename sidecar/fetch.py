@@ -1,28 +1,33 @@
-"""The exec'ed child: one AssumeRoleWithWebIdentity, its outcome as one JSON line on standard output.
+"""The exec'ed child: the roles of the chain, one after the other; the outcome as one JSON line on standard output.
 
-The only importer of boto3 and tenacity: their memory, leaks and hangs end with this process. Run by `sidecar.child`.
+With `sidecar.sts` the only importer of boto3 and tenacity: their memory, leaks and hangs end with this process. Run by
+`sidecar.child`.
 """
 
 import json
 import os
 import sys
-from dataclasses import asdict
+import threading
+import time
+from dataclasses import asdict, replace
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import boto3
-from botocore import UNSIGNED
-from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
-from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
 
+import contract
 from sidecar.config import Config
 from sidecar.refresh import Failure
+from sidecar.sts import Keys, Proof, Sts, Token, fetch_node_keys
 
-ATTEMPTS = 3
-CONNECT_TIMEOUT_SECONDS = 3
-READ_TIMEOUT_SECONDS = 5
+SHORTEST_SESSION_SECONDS = 900
+"""For a role that is only there to assume the next one. STS gives no shorter sessions."""
+
+CLOCK_AHEAD_IGNORED_SECONDS = 30
+"""What an answer's way and its Date's whole seconds can amount to. Documents are withdrawn a minute early anyway."""
 
 TRANSIENT_CODES = frozenset(
     {
@@ -40,6 +45,7 @@ TRANSIENT_CODES = frozenset(
         "LimitExceededException",
         "PriorRequestNotComplete",
         "SlowDown",
+        "TooManyRequests",
         "TooManyRequestsException",
         "TransactionInProgressException",
     }
@@ -50,65 +56,128 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 botocore's standard retry mode repeats.
 """
 
+UNREADABLE = Failure("UnreadableAnswer", "what answered is not STS, or its answer was cut short", is_final=False)
 
-def fetch(config: Config) -> dict[str, Any] | Failure:
+REREAD_CODES = frozenset({"InvalidIdentityToken"})
+"""A refusal of this very token: one more attempt reads the file anew, in case the kubelet has just replaced it.
+
+STS also answers so for some seconds after a provider or a signing key is new.
+"""
+
+
+class Hop(NamedTuple):
+    """One role to assume, and what is asked for with it."""
+
+    role_arn: str
+    parameters: dict[str, Any]
+    place: str
+    """Which of how many; empty for the one that goes without saying."""
+
+
+def fetch(config: Config, attempts: int) -> dict[str, Any] | Failure:
     """Ask STS, again after transient failures; return what `sidecar.child` turns into credentials, or why not."""
     retrying = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
+        stop=stop_after_attempt(attempts),
         wait=wait_exponential_jitter(multiplier=0.2, max=2),
-        retry=retry_if_result(lambda outcome: isinstance(outcome, Failure) and not outcome.is_final),
+        retry=_is_worth_another,
         retry_error_callback=_last_outcome,
     )
-    client = build_client(config)
-    outcome: dict[str, Any] | Failure = retrying(ask, client, config)
+    outcome: dict[str, Any] | Failure = retrying(ask, Sts(config), config)
     return outcome
 
 
-def build_client(config: Config) -> Any:
-    """Make an STS client that asks once, gives up soon, and signs nothing: the token is the proof."""
-    options = ClientConfig(
-        signature_version=UNSIGNED,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"total_max_attempts": 1},
+def ask(sts: Sts, config: Config) -> dict[str, Any] | Failure:
+    """Ask for every role of the chain once, beginning with the token that lies in the file now, or with the node."""
+    outcome: dict[str, Any] | Failure = UNREADABLE
+    proof = load_token(config) if config.source == contract.SOURCE_WEB_IDENTITY else load_node_keys(config)
+    for hop in build_hops(config):
+        if isinstance(proof, Failure):
+            return proof
+        outcome = ask_for(sts, hop, proof)
+        if isinstance(outcome, Failure):
+            return outcome
+        names = ("access_key_id", "secret_access_key", "session_token")
+        proof = Keys(hop.role_arn, *(outcome[name] for name in names))
+    return outcome
+
+
+def build_hops(config: Config) -> tuple[Hop, ...]:
+    """The roles in turn. Only the last session is used by the pod: only it has the pod's tags and duration."""
+    *before, last = config.chain
+    wanted: dict[str, Any] = {"DurationSeconds": config.session_duration_seconds}
+    if config.external_id:
+        wanted["ExternalId"] = config.external_id
+    if config.session_tags:
+        wanted["Tags"] = [{"Key": key, "Value": value} for key, value in config.session_tags]
+    asked = [*((role_arn, {"DurationSeconds": SHORTEST_SESSION_SECONDS}) for role_arn in before), (last, wanted)]
+    return tuple(
+        Hop(
+            role_arn,
+            {"RoleArn": role_arn, "RoleSessionName": config.session_name, **parameters},
+            f"hop {number} of {len(asked)}" if before else "",
+        )
+        for number, (role_arn, parameters) in enumerate(asked, start=1)
     )
-    session = boto3.session.Session(region_name=config.region)
-    return session.client("sts", endpoint_url=config.sts_endpoint, config=options)
 
 
-def ask(client: Any, config: Config) -> dict[str, Any] | Failure:
-    """Ask STS once, with the token that lies in the file now."""
+def load_token(config: Config) -> Token | Failure:
+    """Read the token's file, which the kubelet replaces."""
     try:
         token = Path(config.token_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as error:
         return Failure("TokenUnreadable", f"{config.token_file}: {error}", is_final=False)
     if not token:
         return Failure("TokenEmpty", f"{config.token_file} is empty", is_final=False)
+    return Token(token)
+
+
+def load_node_keys(config: Config) -> Keys | Failure:
+    """Ask the node's metadata service for the keys of the node's role."""
+    problem = f"the node's metadata service at {config.node_metadata_endpoint} gave no credentials of a role"
     try:
-        response = client.assume_role_with_web_identity(
-            RoleArn=config.role_arn,
-            RoleSessionName=config.session_name,
-            DurationSeconds=config.session_duration_seconds,
-            WebIdentityToken=token,
-        )
-    except ClientError as error:
-        return classify(error)
+        keys = fetch_node_keys(config)
     except BotoCoreError as error:
-        return Failure(type(error).__name__, str(error), is_final=False)
+        keys, problem = None, f"{problem}: {error}"
+    return keys or Failure("NodeCredentialsMissing", problem, is_final=False)
+
+
+def ask_for(sts: Sts, hop: Hop, proof: Proof) -> dict[str, Any] | Failure:
+    """Ask for one role once; a failure of a chain names the two that it is between."""
+    try:
+        outcome = parse_response(sts.assume(hop.parameters, proof), time.time())
+    except ClientError as error:
+        outcome = classify(error)
+    except BotoCoreError as error:
+        outcome = Failure(type(error).__name__, str(error), is_final=False)
     except ResponseParserError:  # its text would quote the answer, and an answer cut short can hold a key
-        return Failure("UnreadableAnswer", "what answered is not STS, or its answer was cut short", is_final=False)
-    return parse_response(response)
+        outcome = UNREADABLE
+    is_chained = isinstance(proof, Keys)
+    if not isinstance(outcome, Failure) or not (hop.place or is_chained):
+        return outcome
+    between = f"{proof.owner} assumes {hop.role_arn}"
+    told = ", ".join(filter(None, (hop.place, between)))
+    return replace(outcome, message=f"{outcome.message} ({told})", is_chained=is_chained)
+
+
+def _is_worth_another(state: RetryCallState) -> bool:
+    outcome = _last_outcome(state)
+    if not isinstance(outcome, Failure):
+        return False
+    return not outcome.is_final or (outcome.code in REREAD_CODES and state.attempt_number == 1)
 
 
 def classify(error: ClientError) -> Failure:
     """Tell a refusal for good from a passing fault, by STS's code and the status it came with."""
-    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    said = error.response.get("Error") or {}
+    code, message = said.get("Code", ""), said.get("Message", "")
+    if not code:  # a proxy's 403 or 407, with a page of its own
+        return UNREADABLE
     status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
     is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429  # noqa: PLR2004 - HTTP's own numbers
     return Failure(code, message, is_final=not is_transient)
 
 
-def parse_response(response: dict[str, Any]) -> dict[str, Any] | Failure:
+def parse_response(response: dict[str, Any], now: float) -> dict[str, Any] | Failure:
     """Take the four values out of STS's answer; an answer without one of them is a failure, never half a document."""
     credentials = response.get("Credentials") or {}
     wanted = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
@@ -120,7 +189,27 @@ def parse_response(response: dict[str, Any]) -> dict[str, Any] | Failure:
         "secret_access_key": secret,
         "session_token": session_token,
         "expires_at": int(expiration.timestamp()),
+        "clock_ahead_seconds": measure_clock(response["ResponseMetadata"]["HTTPHeaders"].get("date"), now),
     }
+
+
+def measure_clock(date: str | None, now: float) -> int:
+    """By how many seconds this machine's clock is ahead of STS's, which dates its answers; 0 if that cannot be told.
+
+    Expiration is a time by STS's clock: held against a clock that is wrong by hours, credentials would look dead from
+    the start, or alive long after their end.
+    """
+    try:
+        ahead = round(now - parsedate_to_datetime(date or "").timestamp())
+    except (ValueError, OverflowError):
+        return 0
+    return ahead if abs(ahead) > CLOCK_AHEAD_IGNORED_SECONDS else 0
+
+
+def end_with_parent() -> None:
+    """Wait for the end of standard input, which the sidecar holds open: nobody is left to read the outcome then."""
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
 
 
 def _last_outcome(state: RetryCallState) -> Any:
@@ -129,7 +218,8 @@ def _last_outcome(state: RetryCallState) -> Any:
 
 def main() -> None:
     """Write the outcome and leave at once: a normal end of the interpreter takes 50 ms to free what it loaded."""
-    outcome = fetch(Config.from_environ(os.environ))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    outcome = fetch(Config.from_environ(os.environ), attempts=int(sys.argv[1]))
     print(json.dumps(asdict(outcome) if isinstance(outcome, Failure) else outcome), flush=True)  # noqa: T201
     sys.stderr.flush()
     os._exit(0)

@@ -5,17 +5,23 @@ The order is the speed of a pod's start: the first fetch runs while gunicorn and
 
 import errno
 import os
+import random
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
 import contract
-from sidecar import child
+from sidecar.background import Background
+from sidecar.child import Fetcher
 from sidecar.config import Config
+from sidecar.credentials import Credentials, format_time
 from sidecar.errors import TERMINATED, SidecarError, StartError
-from sidecar.events import complain
+from sidecar.events import complain, emit
+from sidecar.refresh import Failure, State, begin
+from sidecar.survival import Kept, Survival
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 BACKLOG = 1024
@@ -32,10 +38,32 @@ def main() -> None:
     except SidecarError as error:
         complain(error)
         sys.exit(error.exit_code)
-    first = child.spawn(os.environ)
+    background, token_key = begin_refreshing(config)
     from sidecar.server import Server  # noqa: PLC0415 - gunicorn and Flask load while the first fetch runs
 
-    Server(config, listeners, started, first).run()
+    Server(config, listeners, started, background, token_key).run()
+
+
+def begin_refreshing(config: Config) -> tuple[Background, bytes]:
+    """Go on where an earlier process of this pod ended, or ask STS from here on; return the key of the tokens as well.
+
+    STS is not asked before it is due: a container that is restarted again and again must not become a stream of calls.
+    """
+    survival = Survival.of(config)
+    kept = survival.open()
+    now = time.time()
+    state = begin(kept.credentials, now, random.random())  # noqa: S311 - spreads load
+    fetcher = Fetcher(os.environ, config)
+    if state.refresh_at <= now:
+        fetcher.start_ahead()
+    if state.credentials:
+        emit("resumed", expires=format_time(state.credentials.expires_at), next=format_time(state.refresh_at))
+
+    def keep(outcome: Credentials | Failure, _state: State) -> None:
+        if isinstance(outcome, Credentials):
+            survival.keep(Kept(kept.token_key, outcome))
+
+    return Background(fetcher, state, [keep]), kept.token_key
 
 
 def prepare_run_directory(path: str) -> Path:

@@ -2,7 +2,7 @@
 
 import http.client
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import contract
 from sidecar.errors import RedirectError
@@ -14,7 +14,11 @@ UNROUTED = "no route"
 
 def prove_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
     """Raise RedirectError, naming every address that is reachable but does not lead here."""
-    findings = {address: _dial(address, boot_id) for address in addresses}
+    judge({address: _dial(address, boot_id) for address in addresses}, port)
+
+
+def judge(findings: Mapping[str, str], port: int) -> None:
+    """Raise RedirectError unless every address that has a route leads here, and one at least has a route."""
     astray = [f"  {address}: {finding}" for address, finding in findings.items() if finding not in {ARRIVED, UNROUTED}]
     if astray:
         message = ["the redirect is not in force. These addresses do not lead to this sidecar:", *astray, _remedy(port)]

@@ -1,4 +1,4 @@
-"""gunicorn around the app: the settings, the worker's threads, and the moment when the sidecar is started."""
+"""The app in its server, and the threads beside it; the moment when the sidecar is started."""
 
 import os
 import secrets
@@ -7,85 +7,92 @@ import sys
 import threading
 from pathlib import Path
 
-from flask import Flask
-from gunicorn.app.base import Application
-from gunicorn.workers.base import Worker
-
 import contract
-from sidecar import child, tokens
 from sidecar.app import Served, create_app
 from sidecar.background import Background
 from sidecar.config import Config
-from sidecar.credentials import Credentials
-from sidecar.errors import TERMINATED, RedirectError
+from sidecar.errors import TERMINATED, RedirectError, StartError
 from sidecar.events import complain, emit
-from sidecar.refresh import Failure
 from sidecar.selfdial import prove_redirect
 from sidecar.wait import read_start_time
+from worker.connection import Service
+from worker.loop import Loop
 
 FIRST_ANSWER_SECONDS = 10
 """How long a start waits for STS's first answer. A mesh proxy that starts later may be the only way to it."""
 
+BODY_BYTES = 1024
+"""No request for metadata has a body that matters; curl may send one."""
 
-class Server(Application):  # type: ignore[misc] # gunicorn has no types
-    """One arbiter and one worker, which serves, refreshes and proves."""
+SETTINGS = {
+    "keepalive": 2,  # seconds
+    "graceful_timeout": 5,  # seconds
+    "worker_connections": 512,  # each may hold 17 KiB of an unfinished request; the oldest makes room
+    "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
+    "limit_request_fields": 50,
+    "loglevel": "warning",
+}
+"""https://docs.gunicorn.org/en/stable/settings.html"""
 
-    def __init__(self, config: Config, listeners: list[socket.socket], started: Path, first: child.Child) -> None:
+
+class Server:
+    """One process, which serves, refreshes and proves. In a pod the kubelet starts it again when it ends."""
+
+    def __init__(
+        self,
+        config: Config,
+        listeners: list[socket.socket],
+        started: Path,
+        background: Background,
+        token_key: bytes,
+    ) -> None:
         self._config = config
         self._listeners = listeners
         self._started = started
-        self._first: child.Child | None = first
         self._boot_id = secrets.token_hex(16)
-        self._token_key = secrets.token_bytes(tokens.KEY_BYTES)
-        self._background = Background(self._fetch)
-        super().__init__()
-
-    def load_config(self) -> None:
-        """Take the settings file, and add what depends on this pod."""
-        self.load_config_from_file(str(Path(__file__).with_name("gunicorn.conf.py")))
-        self.cfg.set("bind", [f"fd://{listener.detach()}" for listener in self._listeners])
-        self.cfg.set("post_worker_init", self._start_threads)
-
-    def load(self) -> Flask:
-        """Make the app, once, before the worker is forked."""
-        return create_app(Served(self._config, lambda: self._background.state, self._token_key, self._boot_id))
+        self._token_key = token_key
+        self._background = background
 
     def run(self) -> None:
         """Serve until a signal. An end before the start is a failure, also when it was asked for."""
-        arbiter = os.getpid()
-        try:
-            super().run()
-        except SystemExit as end:
-            if os.getpid() == arbiter and not end.code and not self._started.exists():
-                sys.exit(TERMINATED)
-            raise
+        served = Served(self._config, lambda: self._background.state, self._token_key, self._boot_id)
+        self._background.observers.append(lambda outcome, _state: served.counters.count_refresh(outcome))
+        if self._config.metrics_port is not None:
+            from sidecar.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
 
-    def _start_threads(self, worker: Worker) -> None:
-        if worker.age > 1:  # a successor of a worker that died: the first fetch has been used up
-            self._first = None
-        threading.excepthook = _end_worker
+            try:
+                serve_metrics(create_metrics_app(served.counters, served.seconds_left), self._config.metrics_port)
+            except StartError as error:
+                complain(error)
+                sys.exit(error.exit_code)
+        service = Service(create_app(served), BODY_BYTES)
+        loop = Loop(dict.fromkeys(self._listeners, service), SETTINGS)
+        threading.excepthook = _end_process
         for target in (self._background.run, self._announce):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
-
-    def _fetch(self) -> Credentials | Failure:
-        running, self._first = self._first or child.spawn(os.environ), None
-        return child.collect(running, self._config)
+        loop.init_process()
+        if not self._started.exists():
+            sys.exit(TERMINATED)
 
     def _announce(self) -> None:
         """Write the started file once apps can rely on this sidecar: the redirect holds, STS has had its say."""
         if self._config.mode == contract.MODE_REDIRECT:
             try:
-                prove_redirect(self._boot_id, self._config.port)
+                prove_redirect(self._boot_id, self._config.port, self._config.redirected_addresses)
             except RedirectError as error:
                 complain(error)
                 os._exit(error.exit_code)
         answered = self._background.answered.wait(FIRST_ANSWER_SECONDS)
-        arbiter = os.getppid()
-        self._started.write_text(f"{arbiter} {read_start_time(arbiter)}", encoding="ascii")
+        pid = os.getpid()
+        try:
+            self._started.write_text(f"{pid} {read_start_time(pid)}", encoding="ascii")
+        except OSError as error:  # the pod's own containers share this memory, and may have filled it
+            complain(StartError(f"{self._started} cannot be written: {error.strerror}"))
+            os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, answered=answered)
 
 
-def _end_worker(failure: threading.ExceptHookArgs) -> None:
-    """A thread that died would leave a server that never refreshes: end the worker, the arbiter makes a new one."""
+def _end_process(failure: threading.ExceptHookArgs) -> None:
+    """A thread that died would leave a server that never refreshes: end, and be started again."""
     sys.__excepthook__(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
     os._exit(1)

@@ -28,13 +28,18 @@ def build_token(key: bytes, ttl_seconds: int, now: float) -> str:
 
 
 def is_valid(key: bytes, token: str, now: float) -> bool:
-    """Whether this key made the token and its time is not over. Takes as long for a near miss as for a far one."""
+    """Whether this key made the token and its time is not over. Takes as long for a near miss as for a far one.
+
+    A clock that is set forward ends tokens early: clients ask for another. One that is set back lengthens them, but
+    never by more than their longest life: a token made while the clock stood years ahead must not live for years.
+    """
     try:
         decoded = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except ValueError:  # not base64; UnicodeEncodeError is one as well
         return False
     expiry, signature = decoded[:_EXPIRY_BYTES], decoded[_EXPIRY_BYTES:]
-    return hmac.compare_digest(signature, _sign(key, expiry)) and now < int.from_bytes(expiry)
+    left = int.from_bytes(expiry) - now
+    return hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * TTL_LONGEST_SECONDS
 
 
 def _sign(key: bytes, expiry: bytes) -> bytes:

@@ -16,8 +16,11 @@ POD_FIELDS = {
     "metadata.namespace": "team-a",
     "metadata.name": "app-5d9c7-x2x9k",
     "metadata.uid": "0b1c2d3e-0000-4000-8000-000000000001",
+    "metadata.labels['topology.kubernetes.io/zone']": "eu-west-1c",
 }
-INJECTOR_CONFIG = InjectorConfig.from_environ(ENVIRON | {"PODROLE_STS_ENDPOINT": "https://sts.example.com"})
+INJECTOR_CONFIG = InjectorConfig.from_environ(
+    ENVIRON | {"PODROLE_STS_ENDPOINT": "https://sts.example.com", "PODROLE_SIDECAR_METRICS": "true"}
+)
 
 
 def resolve(variables: dict[str, Any]) -> dict[str, str]:
@@ -46,6 +49,8 @@ def test_the_sidecar_understands_the_environment_that_the_injector_gives_it() ->
     assert config.mode == contract.MODE_REDIRECT
     assert config.run_directory == f"/dev/shm/podrole-{POD_FIELDS['metadata.uid']}"
     assert config.port == contract.SIDECAR_PORT
+    assert config.zone == "eu-west-1c"
+    assert config.metrics_port == contract.METRICS_PORT
     assert config.token_file == contract.TOKEN_FILE
 
 

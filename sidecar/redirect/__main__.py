@@ -5,7 +5,9 @@ Runs as root with NET_ADMIN and NET_RAW: two programs behind an interpreter woul
 """
 
 import argparse
+import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,12 +16,14 @@ from string import Template
 
 HERE = Path(__file__).parent
 FAMILIES = ("iptables", "ip6tables")
-CHAIN = "PODROLE"
-"""Our chain in each table. iptables-restore declares it, which empties it, and fills it in one step."""
 
-FILTER = ("filter", "block.rules", ("OUTPUT", "FORWARD"))
-NAT = ("nat", "redirect.rules", ("OUTPUT",))
-"""Table, file, and the chains that jump to ours. A pod without a role gets the first one alone."""
+BLOCK_RULES = ("block.rules",)
+REDIRECT_RULES = (*BLOCK_RULES, "redirect.rules")
+NODE_RULES = (*REDIRECT_RULES, "redirect-node.rules")
+"""What each kind of pod gets, in order. A chain that a file declares is emptied and filled in one step."""
+
+JUMPS = re.compile(r"^:(PODROLE-(OUTPUT|FORWARD)) ", re.MULTILINE)
+"""A chain that a file declares under this name is one to which the chain behind the dash must jump."""
 
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
 """Bit numbers in CapEff: https://man7.org/linux/man-pages/man7/capabilities.7.html."""
@@ -39,58 +43,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--listen", type=int, metavar="PORT", help="redirect to the sidecar on this port of loopback")
     mode.add_argument("--block", action="store_true", help="refuse the metadata addresses, for a pod without a role")
+    parser.add_argument("--sidecar-uid", type=int, metavar="UID", help="unsafe: this user may reach the node's service")
     arguments = parser.parse_args(argv)
+    if arguments.block and arguments.sidecar_uid is not None:
+        parser.error("--sidecar-uid goes with --listen PORT: a pod without a role has no sidecar")
+    files = BLOCK_RULES if arguments.block else REDIRECT_RULES if arguments.sidecar_uid is None else NODE_RULES
     try:
         check_capabilities(Path("/proc/self/status").read_text())
+        rules = {name: Template((HERE / name).read_text()).substitute(vars(arguments)) for name in files}
         for family in FAMILIES:
-            load_family(family, arguments.listen)
+            load_family(family, rules)
     except RulesError as error:
         print(f"podrole-redirect: {error}", file=sys.stderr)  # noqa: T201 - the container's only output
         return 1
     return 0
 
 
-def load_family(family: str, listen: int | None) -> None:
-    """Load one family's rules; IPv6's may fail where the pod has no IPv6."""
+def load_family(family: str, files: Mapping[str, str]) -> None:
+    """Load one family's rules, by file name; IPv6's may fail where the pod has no IPv6."""
     try:
-        for table, file, parents in (FILTER,) if listen is None else (FILTER, NAT):
-            rules = Template((HERE / file).read_text()).substitute(listen=listen)
-            run_program([f"{family}-restore", "--wait", LOCK_WAIT_SECONDS, "--noflush"], table, rules)
-            for parent in parents:
-                add_jump(family, table, parent)
+        for name, rules in files.items():
+            tables = re.findall(r"^\*(\w+)", rules, re.MULTILINE)
+            restore = [f"{family}-restore", "--wait", LOCK_WAIT_SECONDS, "--noflush"]
+            run_program(restore, f"load {name} into table {' and '.join(tables)}", rules)
+            for chain, parent in JUMPS.findall(rules):
+                add_jump(family, tables[0], chain, parent)
     except RulesError as error:
         if family != "ip6tables" or not is_ipv6_off():
             raise
         print(f"podrole-redirect: no IPv6 in this pod, so this is harmless: {error}", file=sys.stderr)  # noqa: T201
 
 
-def add_jump(family: str, table: str, parent: str) -> None:
+def add_jump(family: str, table: str, chain: str, parent: str) -> None:
     """Jump to our chain before all else: appended after a mesh's catch-all it would never be reached."""
     command = [family, "--wait", LOCK_WAIT_SECONDS, "-t", table]
-    if not is_success([*command, "-C", parent, "-j", CHAIN]):
-        run_program([*command, "-I", parent, "1", "-j", CHAIN], table)
+    if not is_success([*command, "-C", parent, "-j", chain]):
+        run_program([*command, "-I", parent, "1", "-j", chain], f"insert into chain {parent} of table {table}")
 
 
-def run_program(command: Sequence[str], table: str, rules: str = "") -> None:
-    """Run iptables or its like; a failure is told with what it said."""
+def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
+    """Run iptables or its like; a failure is told with its purpose and with what it said."""
     try:
         result = subprocess.run(
             command, input=rules, capture_output=True, text=True, check=False, env=build_environment()
         )
     except OSError as error:
         raise RulesError(
-            f"cannot run {command[0]}: {error.strerror}. The image must have iptables, or choose `redirect: nftables`"
+            f"cannot run {command[0]}: {error.strerror}. "
+            "The image must have iptables, or choose PODROLE_REDIRECT=nftables"
         ) from None
     if result.returncode:
         raise RulesError(
-            f"{command[0]} could not change table {table}: {result.stderr.strip()}. If the node's kernel has no such "
-            "table, load its modules there (iptable_nat, ip6table_nat or nft_chain_nat) or choose `redirect: nftables`"
+            f"{command[0]} could not {purpose}: {result.stderr.strip()}. If the node's kernel has no such table, "
+            "load its modules there (iptable_nat, ip6table_nat or nft_chain_nat) or choose PODROLE_REDIRECT=nftables"
         )
 
 
 def is_success(command: Sequence[str]) -> bool:
-    """Whether the command ends with 0."""
-    return subprocess.run(command, capture_output=True, check=False, env=build_environment()).returncode == 0
+    """Whether the command ends with 0; one that is not there does not."""
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True, check=False, env=build_environment()).returncode == 0
+    return False
 
 
 def build_environment() -> Mapping[str, str]:

@@ -21,13 +21,45 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         "PODROLE_NO_ROLE": "allow",
         "PODROLE_STS_ENDPOINT": "sts.example",
         "PODROLE_WEBHOOK_PORT": "65536",
+        "PODROLE_NAMESPACE": "podrole.system",
+        "PODROLE_SERVICE": "Podrole",
+        "PODROLE_CLUSTER_DOMAIN": "cluster.local.",
+        "PODROLE_CERTIFICATE_SECRET": "certs/podrole",
+        "PODROLE_WEBHOOK_CONFIGURATION": "-",
     }
 
     message = refusal_of(environ, with_tls=True)
 
-    for key in (*environ, "PODROLE_SIDECAR_IMAGE", "PODROLE_TLS_CERT", "PODROLE_TLS_KEY"):
+    for key in (*environ, "PODROLE_SIDECAR_IMAGE"):
         assert f"{key} is " in message
     assert "'ebpf': it must be nftables or iptables" in message
+
+
+def test_without_certificate_files_the_webhook_takes_care_of_its_own() -> None:
+    config = Config.from_environ(ENVIRON, with_tls=True)
+
+    assert (config.tls_cert, config.tls_key) == (None, None)
+    assert (config.namespace, config.service, config.cluster_domain) == (
+        "podrole-system",
+        "podrole-injector",
+        "cluster.local",
+    )
+    assert config.certificate_secret == "podrole-injector-certs"
+    assert config.webhook_configuration == "podrole-injector"
+
+
+def test_manifests_cannot_keep_a_certificate_so_its_files_are_required() -> None:
+    message = refusal_of({**ENVIRON, "PODROLE_MANIFESTS": "/manifests"}, with_tls=True)
+
+    assert "PODROLE_TLS_CERT is not set" in message
+    assert "PODROLE_TLS_KEY is not set" in message
+
+
+@pytest.mark.parametrize(("given", "missing"), [("CERT", "KEY"), ("KEY", "CERT")])
+def test_a_certificate_without_its_key_is_refused(given: str, missing: str) -> None:
+    message = refusal_of({**ENVIRON, f"PODROLE_TLS_{given}": "/tls/file"})
+
+    assert f"PODROLE_TLS_{missing} is not set" in message
 
 
 @pytest.mark.parametrize(
@@ -80,6 +112,11 @@ def test_everything_can_be_set() -> None:
             "PODROLE_TEMPLATE": "/template.yaml",
             "PODROLE_TLS_CERT": "/tls/tls.crt",
             "PODROLE_TLS_KEY": "/tls/tls.key",
+            "PODROLE_NAMESPACE": "roles",
+            "PODROLE_SERVICE": "webhook",
+            "PODROLE_CLUSTER_DOMAIN": "k8s.example.com",
+            "PODROLE_CERTIFICATE_SECRET": "certs.podrole",
+            "PODROLE_WEBHOOK_CONFIGURATION": "podrole.example.com",
             "PODROLE_WEBHOOK_HOST": "::1",
             "PODROLE_WEBHOOK_PORT": "0",
         },
@@ -98,6 +135,11 @@ def test_everything_can_be_set() -> None:
         template=Path("/template.yaml"),
         tls_cert=Path("/tls/tls.crt"),
         tls_key=Path("/tls/tls.key"),
+        namespace="roles",
+        service="webhook",
+        cluster_domain="k8s.example.com",
+        certificate_secret="certs.podrole",
+        webhook_configuration="podrole.example.com",
         webhook_host="::1",
         webhook_port=0,
     )

@@ -44,14 +44,6 @@ def test_a_missing_namespace_is_named() -> None:
     assert '"team-b"' in decision.explanations[0].text
 
 
-def test_a_namespace_rule_that_this_version_lacks_is_never_ignored() -> None:
-    decision = load_case("assume-through").decide()
-
-    assert isinstance(decision, Deny)
-    assert [explanation.reason for explanation in decision.explanations] == [Reason.NAMESPACE_RULE_NOT_SUPPORTED]
-    assert "podrole.io/assume-through" in decision.explanations[0].text
-
-
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: override.key)
 def test_an_override_is_denied_by_name_and_its_harmless_value_is_not(override: Override) -> None:
     case = build_case()

@@ -79,6 +79,7 @@ def test_the_sidecar_container_is_what_the_design_says() -> None:
         contract.ENV_POD_NAMESPACE: {"fieldRef": {"fieldPath": "metadata.namespace"}},
         contract.ENV_POD_NAME: {"fieldRef": {"fieldPath": "metadata.name"}},
         contract.ENV_POD_UID: {"fieldRef": {"fieldPath": "metadata.uid"}},
+        contract.ENV_ZONE: {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}},
         contract.ENV_RUN_DIRECTORY: f"{contract.SHARED_MEMORY}/podrole-$({contract.ENV_POD_UID})",
     }
 
@@ -93,7 +94,7 @@ def test_variables_are_defined_before_they_are_expanded() -> None:
 
 
 def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
-    config = replace(CONFIG, sts_endpoint="https://sts.example")
+    config = replace(CONFIG, sts_endpoint="https://sts.example", sidecar_metrics=True)
 
     sidecar = environment_of(find_container(load_case("session-settings").inject(config), "podrole-sidecar"))
 
@@ -101,6 +102,7 @@ def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
     assert sidecar[contract.ENV_SESSION_DURATION] == "7200"
     assert sidecar[contract.ENV_IMDS_V1] == "false"
     assert sidecar[contract.ENV_STS_ENDPOINT] == "https://sts.example"
+    assert sidecar[contract.ENV_METRICS] == "true"
 
 
 def test_a_dollar_in_a_roles_path_is_no_variable_to_kubernetes() -> None:

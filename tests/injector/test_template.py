@@ -48,6 +48,14 @@ def change_port(document: Document) -> None:
     document["redirect"]["nftables"]["command"][2] = "listen=8080"
 
 
+def change_user(document: Document) -> None:
+    document["redirect-node"]["iptables"]["command"][-1] = "0"
+
+
+def let_everybody_pass(document: Document) -> None:
+    document["redirect"]["nftables"]["command"] = document["redirect-node"]["nftables"]["command"]
+
+
 def make_ordinary(document: Document) -> None:
     del document["sidecar"]["restartPolicy"]
 
@@ -62,6 +70,8 @@ def make_ordinary(document: Document) -> None:
         (misspell, "$SIDECAR_IMGE means nothing"),
         (misplace, "$ROLE_ARN means nothing in the rest"),
         (change_port, "the sidecar's port in redirect.nftables.command"),
+        (change_user, "the sidecar's user in redirect-node.iptables.command is '0': the sidecar counts on '16925'"),
+        (let_everybody_pass, "the sidecar's user in redirect.nftables.command is '16925': the sidecar counts on None"),
         (make_ordinary, "sidecar.restartPolicy is None"),
     ],
 )
@@ -106,10 +116,10 @@ def test_an_unreadable_template_is_named(tmp_path: Path, text: str | None) -> No
 
 def test_an_edited_template_is_used(tmp_path: Path) -> None:
     document = shipped()
-    document["sidecar"]["env"].append({"name": "AWS_CA_BUNDLE", "value": "/ca.pem"})
+    document["sidecar"]["env"].append({"name": "PODROLE_INSTANCE_ID", "value": "i-0123456789abcdef0"})
     path = tmp_path / "template.yaml"
     path.write_text(yaml.safe_dump(document))
 
     sidecar = find_container(load_case("role-on-the-pod").inject(replace(CONFIG, template=path)), "podrole-sidecar")
 
-    assert {"name": "AWS_CA_BUNDLE", "value": "/ca.pem"} in sidecar["env"]
+    assert {"name": "PODROLE_INSTANCE_ID", "value": "i-0123456789abcdef0"} in sidecar["env"]

@@ -1,7 +1,13 @@
 """The fetch in a process of its own: what it asks STS, and what every bad answer of STS becomes."""
 
 import os
+import resource
+import signal
+import subprocess
+import sys
 import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +17,9 @@ from demo.services.faulty_sts import Fault, FaultySts, Grant
 from sidecar import child
 from sidecar.config import Config
 from sidecar.credentials import Credentials
+from sidecar.fetch import measure_clock
 from sidecar.refresh import Failure
-from tests.sidecars import ROLE_ARN, build_environ
+from tests.sidecars import ROLE_ARN, ROOT, build_environ
 
 NOW = 1_700_000_000
 
@@ -62,7 +69,7 @@ def test_a_token_of_bytes_that_are_no_text_is_a_failure(environ: dict[str, str])
 
 @pytest.mark.parametrize(
     "refusal",
-    [answers.DENIED, answers.TOKEN_INVALID, answers.DURATION_TOO_LONG],
+    [answers.DENIED, answers.DURATION_TOO_LONG],
 )
 def test_a_refusal_is_final_and_asked_for_once(environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault) -> None:
     faulty_sts.will(afterwards=refusal)
@@ -97,6 +104,27 @@ def test_a_passing_fault_is_asked_again_at_once(environ: dict[str, str], faulty_
     assert len(faulty_sts.requests) == 3
 
 
+def test_an_attempt_that_is_to_ask_once_does(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.THROTTLED)
+
+    outcome = child.collect(child.spawn(environ, attempts=1), Config.from_environ(environ))
+
+    assert outcome == Failure("Throttling", "Rate exceeded", is_final=False)
+    assert len(faulty_sts.requests) == 1
+
+
+def test_a_token_that_sts_calls_invalid_is_read_anew_once(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(Fault(400, answers.TOKEN_INVALID.body, delay_seconds=0.5))
+    running = child.spawn(environ)
+    faulty_sts.await_requests(1)
+    Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
+
+    outcome = child.collect(running, Config.from_environ(environ))
+
+    assert isinstance(outcome, Credentials)
+    assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
+
+
 def test_a_lasting_fault_is_given_up_for_this_time(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.THROTTLED)
 
@@ -125,7 +153,7 @@ def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faul
     assert outcome == Failure("Timeout", "STS gave no answer within 0.2 s; the attempt was ended.", is_final=False)
     assert time.monotonic() - asked_at < 2
     with pytest.raises(ProcessLookupError):
-        os.kill(running.process.pid, 0)
+        os.kill(running.pid, 0)
 
 
 def test_the_token_that_lies_in_the_file_now_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
@@ -176,6 +204,88 @@ def test_an_expiry_with_a_fraction_is_rounded_down(environ: dict[str, str], faul
 
     assert isinstance(outcome, Credentials)
     assert '"2030-01-01T00:00:00Z"' in outcome.to_container_document()
+
+
+def test_a_fetch_ends_when_the_sidecar_is_killed(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import os, time; from sidecar import child; child.spawn(os.environ); time.sleep(60)"],
+        cwd=ROOT,
+        env=environ,
+    )
+    with parent:
+        faulty_sts.await_requests(1)
+        [fetching] = find_children(parent.pid)
+
+        parent.kill()
+
+    deadline = time.monotonic() + 10
+    while is_running(fetching) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(fetching)
+
+
+def test_a_fetch_that_was_killed_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    running = child.spawn(environ)
+    faulty_sts.await_requests(1)
+
+    os.kill(running.pid, signal.SIGKILL)
+
+    assert child.collect(running, Config.from_environ(environ)) == child.NO_OUTCOME
+
+
+def test_a_fetch_that_cannot_be_started_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+
+    outcome = child.Fetcher(environ, Config.from_environ(environ))(attempts=3)
+
+    assert outcome == Failure(
+        "SpawnFailed", "The attempt could not be started: No such file or directory.", is_final=False
+    )
+
+
+def test_with_more_than_a_thousand_clients_a_fetch_is_still_waited_for(environ: dict[str, str]) -> None:
+    """select() would refuse a descriptor above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("the limit of open files is too low")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        outcome = fetch(environ)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert isinstance(outcome, Credentials)
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_a_clock_that_is_wrong_by_hours_is_measured_by_the_date_of_the_answer(ahead: int) -> None:
+    now = 1_700_000_000.4
+    date = format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)
+
+    assert measure_clock(date, now + ahead) == ahead
+    assert measure_clock(date, now + 29) == 0
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Tue, 99 Nov 2026 25:00:00 GMT"])
+def test_without_a_date_the_clock_is_taken_as_right(date: str | None) -> None:
+    assert measure_clock(date, 1_700_000_000) == 0
+
+
+def find_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """A zombie whose parent is gone is none of ours any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ def test_an_empty_environment_names_every_variable_that_is_missing() -> None:
         ("PODROLE_STS_ENDPOINT", "http://sts.example.com/path"),
         ("PODROLE_TOKEN_FILE", "token"),
         ("PODROLE_PORT", "http"),
+        ("PODROLE_PORT", "65536"),
+        ("PODROLE_METRICS", "yes"),
+        ("PODROLE_METRICS_PORT", "-1"),
+        ("PODROLE_INSTANCE_ID", "web-1"),
+        ("PODROLE_ZONE", "in the cellar"),
     ],
 )
 def test_a_bad_value_is_shown_with_the_name_of_its_variable(key: str, value: str) -> None:
@@ -71,6 +76,9 @@ def test_a_complete_environment_gives_a_configuration_with_the_documented_defaul
     assert config.sts_endpoint is None
     assert config.imds_v1
     assert config.port == 16925
+    assert config.zone is None
+    assert config.instance_id is None
+    assert config.metrics_port is None
     assert config.token_file == "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 
@@ -99,3 +107,21 @@ def test_a_long_session_name_keeps_the_end_of_the_pods_name() -> None:
     assert len(session_name) == 64
     assert session_name.startswith("nnn")
     assert session_name.endswith("-7f9cbd4c5-x2x9k")
+
+
+@pytest.mark.parametrize("zone", ["eu-west-1a", "eu-west-1-lax-1a", "eu-west-1-wl1-bos-wlz-1"])
+def test_a_zone_of_the_region_is_known(zone: str) -> None:
+    assert Config.from_environ(COMPLETE | {"PODROLE_ZONE": zone}).zone == zone
+
+
+@pytest.mark.parametrize("zone", ["", "rack-7", "eu-west-1", "eu-west-11", "eu-west-2a", "eu-west-1-", "xeu-west-1a"])
+def test_a_label_that_is_no_zone_of_the_region_counts_as_none(zone: str) -> None:
+    assert Config.from_environ(COMPLETE | {"PODROLE_ZONE": zone}).zone is None
+
+
+def test_metrics_that_are_turned_on_have_a_port() -> None:
+    metrics = {"PODROLE_METRICS": "true"}
+
+    assert Config.from_environ(COMPLETE | metrics).metrics_port == 16926
+    assert Config.from_environ(COMPLETE | metrics | {"PODROLE_METRICS_PORT": "9000"}).metrics_port == 9000
+    assert Config.from_environ(COMPLETE | {"PODROLE_METRICS": "false"}).metrics_port is None

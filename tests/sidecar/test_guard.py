@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.guard import Refusal, inspect
+from sidecar.guard import Rejection, inspect
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from sidecar.guard import Refusal, inspect
         "",
         "127.0.0.1:80:80",
         "[::1",
+        "[169.254.169.254]",
+        "169.254.169.254]",
         "localhost.",
         "@",
     ],
@@ -21,23 +23,28 @@ from sidecar.guard import Refusal, inspect
 def test_a_host_that_is_no_metadata_address_is_refused(host: str) -> None:
     verdict = inspect("GET", "/latest/meta-data", {"HTTP_HOST": host})
 
-    assert verdict == Refusal(403, "host")
+    assert verdict == Rejection(403, "host")
 
 
 @pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"])
 def test_what_a_proxy_passed_on_is_refused(header: str) -> None:
-    assert inspect("GET", "/v2/credentials", {header: "10.1.2.3"}) == Refusal(403, "forwarded")
+    assert inspect("GET", "/v2/credentials", {header: "10.1.2.3"}) == Rejection(403, "forwarded")
 
 
 @pytest.mark.parametrize("header", ["HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE"])
 def test_what_a_browser_sends_for_a_page_is_refused(header: str) -> None:
-    assert inspect("GET", "/v2/credentials", {header: "http://evil.example.com"}) == Refusal(403, "browser")
+    assert inspect("GET", "/v2/credentials", {header: "http://evil.example.com"}) == Rejection(403, "browser")
 
 
-def test_the_host_of_an_absolute_uri_counts_and_not_the_header() -> None:
-    uri = "http://evil.example.com/v2/credentials"
+@pytest.mark.parametrize(
+    ("named", "header"), [("evil.example.com", "169.254.170.2"), ("169.254.170.2", "evil.example.com")]
+)
+def test_neither_an_absolute_uri_nor_the_header_beside_it_may_name_a_stranger(named: str, header: str) -> None:
+    assert inspect("GET", f"http://{named}/v2/credentials", {"HTTP_HOST": header}) == Rejection(403, "host")
 
-    assert inspect("GET", uri, {"HTTP_HOST": "169.254.170.2"}) == Refusal(403, "host")
+
+def test_the_fetch_of_node_is_no_browser() -> None:
+    assert inspect("GET", "/v2/credentials", {"HTTP_SEC_FETCH_MODE": "cors"}) == "/v2/credentials"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +60,9 @@ def test_the_host_of_an_absolute_uri_counts_and_not_the_header() -> None:
         "/latest\\meta-data",
         "/latest/%00",
         "/latest/%0d%0aX",
+        "/latest/meta-data%",
+        "/latest/%2",
+        "/latest/%zz",
         "/latest/ü",
         "/latest/%c3%bc",
         "latest",
@@ -61,11 +71,11 @@ def test_the_host_of_an_absolute_uri_counts_and_not_the_header() -> None:
     ],
 )
 def test_a_path_that_two_readers_could_read_differently_is_refused(path: str) -> None:
-    assert inspect("GET", path, {}) == Refusal(404, "path")
+    assert inspect("GET", path, {}) == Rejection(404, "path")
 
 
 def test_a_token_is_not_made_under_a_dated_version() -> None:
-    assert inspect("PUT", "/2021-03-23/api/token", {}) == Refusal(403, "version")
+    assert inspect("PUT", "/2021-03-23/api/token", {}) == Rejection(403, "version")
 
 
 @pytest.mark.parametrize(

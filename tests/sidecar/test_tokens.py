@@ -1,5 +1,7 @@
 """Tokens of the metadata service's second version."""
 
+import hmac
+
 import pytest
 
 from sidecar import tokens
@@ -31,11 +33,38 @@ def test_a_token_is_valid_until_its_time_is_over() -> None:
     assert not tokens.is_valid(KEY, token, NOW + 60)
 
 
+def test_a_clock_set_forward_ends_a_token_early() -> None:
+    token = tokens.build_token(KEY, 21600, NOW)
+
+    assert not tokens.is_valid(KEY, token, NOW + 21600)
+
+
+def test_a_clock_set_back_by_hours_keeps_tokens_valid() -> None:
+    token = tokens.build_token(KEY, 21600, NOW)
+
+    assert tokens.is_valid(KEY, token, NOW - 5 * 3600)
+
+
+def test_a_token_made_while_the_clock_stood_years_ahead_is_worth_nothing_afterwards() -> None:
+    token = tokens.build_token(KEY, 60, NOW + 12 * 365 * 86400)
+
+    assert not tokens.is_valid(KEY, token, NOW)
+
+
 def test_a_token_with_a_later_expiry_is_not_valid() -> None:
     token = tokens.build_token(KEY, 60, NOW)
     longer = tokens.build_token(KEY, 3600, NOW)
 
     assert not tokens.is_valid(KEY, longer[:11] + token[11:], NOW)
+
+
+def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: compared.append((len(one), len(other))))
+
+    tokens.is_valid(KEY, tokens.build_token(KEY, 60, NOW), NOW)
+
+    assert compared == [(32, 32)]
 
 
 def test_another_key_makes_other_tokens() -> None:
