@@ -3,6 +3,7 @@
 Its wire format is that of https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
 """
 
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -19,7 +20,12 @@ REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 DEFAULT_DURATION_SECONDS = "3600"
 
 Form = dict[str, str]
-"""The parameters of a request, such as Action, RoleArn, RoleSessionName, DurationSeconds, WebIdentityToken."""
+"""The parameters of a request, such as Action, RoleArn, RoleSessionName, DurationSeconds, WebIdentityToken.
+
+And of one that is signed these two headers.
+"""
+
+SIGNATURE = ("Authorization", "X-Amz-Security-Token")
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,8 @@ class StsRequest(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer as the script says."""
         form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        status, body = self.server.script.take(dict(parse_qsl(form)))
+        signature = {name: self.headers[name] for name in SIGNATURE if name in self.headers}
+        status, body = self.server.script.take(dict(parse_qsl(form)) | signature)
         try:
             self._answer(status, body.encode())
         except OSError:
@@ -152,15 +159,17 @@ class StsServer(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), StsRequest)
-        self.script = FaultySts(f"http://127.0.0.1:{self.server_port}")
+        self.script = FaultySts(f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}")
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
 
 
 @contextmanager
-def faulty_sts() -> Iterator[FaultySts]:
-    """Run an STS that grants everything until a test says otherwise."""
-    with StsServer() as server:
+def faulty_sts(tls: ssl.SSLContext | None = None) -> Iterator[FaultySts]:
+    """Run an STS that grants everything until a test says otherwise, with TLS if a server's side of it is given."""
+    with StsServer(tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

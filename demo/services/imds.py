@@ -19,6 +19,10 @@ from typing import Any, Self
 
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 ROLES_PATH = "/latest/meta-data/iam/security-credentials"
+DOCUMENTS = {
+    "/latest/meta-data/instance-id": "i-0123456789abcdef0",
+    "/latest/meta-data/placement/availability-zone": "eu-west-1b",
+}
 TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TTL_LONGEST_SECONDS = 21_600
@@ -36,7 +40,12 @@ class NodeRole:
     def load(cls, file: Path) -> Self:
         """Read the answer of AssumeRole as JSON; its user's ARN ends in `<role>/<session>`."""
         answer = json.loads(file.read_text())
-        return cls(answer["AssumedRoleUser"]["Arn"].split("/")[-2], build_document(answer["Credentials"]))
+        return cls.of(answer["AssumedRoleUser"]["Arn"].split("/")[-2], answer["Credentials"])
+
+    @classmethod
+    def of(cls, name: str, credentials: dict[str, str]) -> Self:
+        """A role with the credentials that AssumeRole answered."""
+        return cls(name, build_document(credentials))
 
 
 def build_document(credentials: dict[str, str]) -> str:
@@ -99,7 +108,7 @@ class MetadataRequest(BaseHTTPRequestHandler):
             self._answer(200, token, {TTL_HEADER: ttl})
 
     def do_GET(self) -> None:
-        """Serve the role's name and its document, with a valid token or with none."""
+        """Serve the role's name, its document and a little of the node, with a valid token or with none."""
         role = self.server.role
         token = self.headers.get(TOKEN_HEADER)
         if token is not None and self.server.expiry_by_token.get(token, 0) < time.monotonic():
@@ -108,6 +117,8 @@ class MetadataRequest(BaseHTTPRequestHandler):
             self._answer(200, role.name)
         elif self.path.rstrip("/") == f"{ROLES_PATH}/{role.name}":
             self._answer(200, role.document)
+        elif self.path in DOCUMENTS:
+            self._answer(200, DOCUMENTS[self.path])
         else:
             self._answer(404)
 

@@ -1,34 +1,58 @@
-"""`ask.py tcp/ADDRESS/PORT udp/ADDRESS/PORT icmp/ADDRESS ...` prints what each gave, a JSON list: answer or error.
+"""`ask.py [uid=UID] tcp/ADDRESS/PORT[/DEVICE] udp/ADDRESS/PORT raw/ADDRESS/PROTOCOL icmp/ADDRESS ...`, a JSON list.
 
-Nothing within three seconds is "silence": a refusal that comes at once is told from a packet that vanishes.
+What each gave: answer or error. Nothing within five seconds is "silence", so a refusal at once is told from a packet
+that vanishes.
 """
 
 import errno
 import json
+import os
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM, "icmp": socket.SOCK_DGRAM}
+KINDS = {
+    "tcp": socket.SOCK_STREAM,
+    "udp": socket.SOCK_DGRAM,
+    "icmp": socket.SOCK_DGRAM,
+    "raw": socket.SOCK_RAW,
+}
 ECHO_REQUESTS = {socket.AF_INET: b"\x08\0\0\0\0\0\0\x01", socket.AF_INET6: b"\x80\0\0\0\0\0\0\x01"}
 ECHO_PROTOCOLS = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
+IPV4_HEADER_BYTES = 20
+TIMEOUT_SECONDS = 5
+
+
+def open_socket(question: str) -> socket.socket:
+    kind, address, *rest = question.split("/")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    protocol = {"icmp": ECHO_PROTOCOLS[family], "raw": int(rest[0]) if rest else 0}.get(kind, 0)
+    return socket.socket(family, KINDS[kind], protocol)
 
 
 def ask(question: str) -> str:
-    kind, address, *port = question.split("/")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    protocol = ECHO_PROTOCOLS[family] if kind == "icmp" else 0
-    with socket.socket(family, KINDS[kind], protocol) as client:
-        client.settimeout(3)
+    kind, address, *rest = question.split("/")
+    with open_socket(question) as client:
+        client.settimeout(TIMEOUT_SECONDS)
+        if rest[1:]:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, rest[1].encode())
         try:
-            client.connect((address, int(port[0]) if port else 0))
+            client.connect((address, int(rest[0]) if kind in {"tcp", "udp"} else 0))
             if kind != "tcp":
-                client.send(ECHO_REQUESTS[family] if kind == "icmp" else b"?")
+                # an ICMP error counts only if it quotes eight bytes
+                client.send(ECHO_REQUESTS[client.family] if kind == "icmp" else b"question")
             answer = client.recv(100)
         except TimeoutError:
             return "silence"
         except OSError as error:
             return errno.errorcode[error.errno or 0]
+    if kind == "raw" and client.family == socket.AF_INET:
+        answer = answer[IPV4_HEADER_BYTES:]
     return "echo" if kind == "icmp" else answer.decode()
 
 
-sys.stdout.write(json.dumps([ask(question) for question in sys.argv[1:]]))
+questions = sys.argv[1:]
+if questions[0].startswith("uid="):
+    os.setuid(int(questions.pop(0).removeprefix("uid=")))
+with ThreadPoolExecutor(max_workers=len(questions)) as pool:
+    sys.stdout.write(json.dumps(list(pool.map(ask, questions))))
