@@ -1,0 +1,12 @@
+"""Prints the access key that the sidecar hands out at a URL, or nothing while it has none: `served.py URL`."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=5) as response:
+        sys.stdout.write(json.load(response)["AccessKeyId"])
+except urllib.error.HTTPError as error:
+    error.close()
