@@ -1,53 +1,88 @@
-"""Numbers of a running process tree and of a series of durations, and the table that they are printed as."""
+"""Numbers of a running process tree and of a series of durations; tables, and the budgets that they are held to."""
 
+import os
 import platform
 import statistics
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+import yaml
 
 MEBI = 1024 * 1024
+BUDGETS = Path(__file__).with_name("budgets.yaml")
 
 
-def time_each(count: int, act: Callable[[], object]) -> list[float]:
-    """Milliseconds of each of so many calls."""
-    durations = []
-    for _ in range(count):
-        began = time.perf_counter()
-        act()
-        durations.append((time.perf_counter() - began) * 1000)
-    return durations
+class Latency(NamedTuple):
+    """Milliseconds."""
+
+    minimum: float
+    p50: float
+    p99: float
+
+    def __str__(self) -> str:
+        return f"min {self.minimum:.2f}, p50 {self.p50:.2f}, p99 {self.p99:.2f} ms"
 
 
-def describe_durations(milliseconds: list[float]) -> str:
-    """Minimum, median and 99th percentile."""
-    percentile = statistics.quantiles(milliseconds, n=100)[98]
-    return f"min {min(milliseconds):.2f}, p50 {statistics.median(milliseconds):.2f}, p99 {percentile:.2f} ms"
-
-
-def read_memory(pid: int) -> dict[str, float]:
+class Memory(NamedTuple):
     """MiB of a process and all below it: Pss (shared pages by their share) and the anonymous part of it.
 
     https://docs.kernel.org/filesystems/proc.html, smaps_rollup
     """
-    sums = {"Pss": 0.0, "Pss_Anon": 0.0}
+
+    pss: float
+    anonymous: float
+
+    def __str__(self) -> str:
+        return f"PSS {self.pss:.1f}, anonymous {self.anonymous:.1f} MiB"
+
+
+def summarize(rounds: Iterable[list[float]]) -> Latency:
+    """The medians over several rounds: one round that the machine disturbed does not decide."""
+    each = [
+        Latency(min(durations), statistics.median(durations), statistics.quantiles(durations, n=100)[98])
+        for durations in rounds
+    ]
+    return Latency(*(statistics.median(figures) for figures in zip(*each, strict=True)))
+
+
+def read_memory(pid: int) -> Memory:
+    """What a process and its children hold now."""
+    pss = anonymous = 0.0
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        for key, kibibytes in _read_rollup(process.pid):
-            if key in sums:
-                sums[key] += kibibytes * 1024 / MEBI
-    return sums
+        rollup = dict(_read_rollup(process.pid))
+        pss += rollup["Pss"] / MEBI
+        anonymous += rollup["Pss_Anon"] / MEBI
+    return Memory(pss, anonymous)
 
 
-def print_table(title: str, rows: Iterable[tuple[str, str]]) -> None:
+def pin(pid: int, core: int) -> None:
+    """Keep a process and all its threads on one core, so that client and server do not take turns."""
+    for thread in psutil.Process(pid).threads():
+        os.sched_setaffinity(thread.id, {core % (psutil.cpu_count() or 1)})
+
+
+def print_table(title: str, rows: Mapping[str, object]) -> None:
     """Print what was measured, and on what."""
-    print(f"{title} ({platform.machine()}, {psutil.cpu_count()} CPUs, Python {platform.python_version()})")
-    for name, value in rows:
-        print(f"  {name:<44} {value}")
+    print(f"\n{title} ({platform.machine()}, {psutil.cpu_count()} CPUs, Python {platform.python_version()})")
+    for name, value in rows.items():
+        print(f"  {name:<52} {value}")
+
+
+def hold_against_budgets(part: str, figures: Mapping[str, float]) -> int:
+    """Print each figure beside its budget; return how many are over."""
+    budgets: dict[str, float] = yaml.safe_load(BUDGETS.read_text())[part]
+    over = 0
+    print(f"\n{part}: budgets")
+    for name, budget in budgets.items():
+        is_over = figures[name] > budget
+        over += is_over
+        print(f"  {name:<52} {figures[name]:8.2f}   at most {budget:g}{'   OVER' if is_over else ''}")
+    return over
 
 
 def _read_rollup(pid: int) -> Iterator[tuple[str, int]]:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         key, value, _ = line.split()
-        yield key.rstrip(":"), int(value)
+        yield key.rstrip(":"), int(value) * 1024

@@ -1,63 +1,175 @@
-"""`python -m bench.sidecar`: the start, memory and answers of a sidecar whose STS answers at once, over plain HTTP."""
+"""`python -m bench.sidecar`: the start, memory and answers of a sidecar, and what hostile neighbours do to it.
 
+STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.floor`.
+"""
+
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.measure import describe_durations, print_table, read_memory, time_each
-from demo.services.faulty_sts import faulty_sts
-from tests.sidecars import Sidecar, build_environ, running_sidecar
+from bench.attacks import ADDRESS, ATTACKS, HEAD, attacking
+from bench.cgroups import cpu_limit
+from bench.client import Target, ask
+from bench.floor import running_floor
+from bench.measure import Latency, Memory, hold_against_budgets, pin, print_table, read_memory, summarize
+from demo.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
+from tests.sidecars import ROOT, build_environ
 
 STARTS = 9
+ROUNDS = 5
 REQUESTS = 2000
-HEAD = b"Host: 169.254.170.2\r\nConnection: close\r\n\r\n"
+REFRESHES = 20
+CONCURRENCY = 32
+HOSTILE = (200, 900)
+GOOD_REQUESTS = 50
+GOOD_SECONDS = 1
+GET = HEAD + b"Connection: close\r\n\r\n"
+FLOOR_GET = b"GET / HTTP/1.1\r\nHost: floor\r\nConnection: close\r\n\r\n"
+SAMPLE_SECONDS = 0.005
 
 
-def measure_start(sts_url: str) -> float:
-    """Milliseconds from exec to the first answer with credentials."""
+@contextmanager
+def running(sts: FaultySts, module: str = "sidecar.main", group: Path | None = None) -> Iterator[tuple[int, int]]:
+    """Run a sidecar in env mode; give its pid and port once it has begun to be started."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "token").write_text("to.ke.n")
-        environ = build_environ(directory, sts_url)
-        began = time.perf_counter()
-        with running_sidecar(environ, directory) as sidecar:
-            while not has_credentials(sidecar):
-                time.sleep(0.001)
-            return (time.perf_counter() - began) * 1000
+        environ = build_environ(directory, sts.url)
+        argv = [sys.executable, "-m", module]
+        if group:
+            argv = ["sh", "-c", f'echo $$ > {group} && exec "$@"', "sh", *argv]
+        with (directory / "log").open("wb") as log:
+            process = subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=log, stderr=log)
+        try:
+            yield process.pid, int(environ["PODROLE_PORT"])
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def has_credentials(sidecar: Sidecar) -> bool:
-    """Whether a request gets credentials now."""
-    try:
-        return ask(sidecar).startswith(b"HTTP/1.1 200")
-    except ConnectionRefusedError:
-        return False
+def wait_for_credentials(port: int) -> None:
+    """Ask until there are some."""
+    while True:
+        try:
+            ask(Target((ADDRESS, port), GET), 1)
+        except (ConnectionRefusedError, SystemExit):
+            time.sleep(0.002)
+        else:
+            return
 
 
-def ask(sidecar: Sidecar) -> bytes:
-    """One request on a connection of its own."""
-    return sidecar.exchange(b"GET /v2/credentials HTTP/1.1\r\n" + HEAD)
+def measure_starts(sts: FaultySts, delay_seconds: float, millicores: int | None = None) -> str:
+    """From exec to the first served credential."""
+    sts.will(afterwards=Grant(delay_seconds=delay_seconds))
+    durations = []
+    with cpu_limit(millicores or 1000) as group:
+        if millicores and group is None:
+            return "not measured: no CPU limit can be set here"
+        for _ in range(STARTS if millicores is None else 3):
+            began = time.perf_counter()
+            with running(sts, group=group if millicores else None) as (_, port):
+                wait_for_credentials(port)
+                durations.append(time.perf_counter() - began)
+    return f"min {min(durations):.2f}, median {statistics.median(durations):.2f} s"
+
+
+def measure_latency(targets: dict[str, Target], concurrency: int) -> dict[str, Latency]:
+    """Ask them in turn, round by round, each request on a connection of its own."""
+    rounds: dict[str, list[list[float]]] = {name: [] for name in targets}
+    for _ in range(ROUNDS):
+        for name, target in targets.items():
+            rounds[name].append(ask(target, REQUESTS // ROUNDS * (1 if concurrency == 1 else 2), concurrency))
+    return {name: summarize(durations) for name, durations in rounds.items()}
+
+
+def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
+    """After the requests and refreshes; and the most that was seen during those."""
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    sts.will(GRANTED, *[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
+    seen = len(sts.requests)
+    with running(sts, "bench.hurried") as (pid, port):
+        peaks: list[Memory] = []
+        is_over = threading.Event()
+        watcher = threading.Thread(target=_sample, args=(pid, peaks, is_over))
+        watcher.start()
+        sts.will(*[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
+        sts.await_requests(seen + REFRESHES + 1, within_seconds=120)
+        wait_for_credentials(port)
+        is_over.set()
+        watcher.join()
+        ask(Target((ADDRESS, port), GET), REQUESTS)
+        return read_memory(pid), Memory(max(peak.pss for peak in peaks), max(peak.anonymous for peak in peaks))
+
+
+def _sample(pid: int, peaks: list[Memory], is_over: threading.Event) -> None:
+    while not is_over.wait(SAMPLE_SECONDS):
+        try:
+            peaks.append(read_memory(pid))
+        except (OSError, KeyError):  # a child that ended in between
+            continue
+
+
+def measure_attacks(port: int) -> dict[str, str]:
+    """How good requests fare beside each kind and number of hostile connections."""
+    rows = {}
+    for name in ATTACKS:
+        for connections in HOSTILE:
+            with attacking(name, connections, port):
+                durations = [ask(Target((ADDRESS, port), GET), 1)[0] for _ in range(GOOD_REQUESTS)]
+            good = sum(duration < GOOD_SECONDS * 1000 for duration in durations)
+            share = f"{100 * good / GOOD_REQUESTS:.0f} % within {GOOD_SECONDS} s"
+            rows[f"{name}, {connections}"] = (
+                f"{share}, p50 {statistics.median(durations):.2f}, max {max(durations):.0f} ms"
+            )
+    return rows
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and end with an error over budget."""
     with faulty_sts() as sts, tempfile.TemporaryDirectory() as name:
-        starts = [measure_start(sts.url) for _ in range(STARTS)]
-        directory = Path(name)
-        (directory / "token").write_text("to.ke.n")
-        with running_sidecar(build_environ(directory, sts.url), directory) as sidecar:
-            sidecar.wait_until_started()
-            warm = time_each(REQUESTS, lambda: ask(sidecar))
-            memory = read_memory(sidecar.process.pid)
-    print_table(
-        "sidecar",
-        [
-            (f"exec to first credential, {STARTS} starts", f"median {statistics.median(starts):.0f} ms"),
-            (f"GET /v2/credentials, {REQUESTS} new connections", describe_durations(warm)),
-            (f"memory after {REQUESTS} requests", f"PSS {memory['Pss']:.1f}, anonymous {memory['Pss_Anon']:.1f} MiB"),
-        ],
-    )
+        starts = {
+            "STS at 0 ms": measure_starts(sts, 0),
+            "STS at 100 ms": measure_starts(sts, 0.1),
+            "STS at 0 ms, CPU limit 250m": measure_starts(sts, 0, 250),
+            "STS at 0 ms, CPU limit 100m": measure_starts(sts, 0, 100),
+        }
+        print_table("sidecar: exec to the first served credential", starts)
+        memory, peak = measure_memory(sts)
+        with running(sts) as (pid, port), running_floor(Path(name)) as (floor_pid, floor_port):
+            wait_for_credentials(port)
+            for process in (pid, floor_pid):
+                pin(process, 1)
+            pin(os.getpid(), 0)
+            targets = {"podrole": Target((ADDRESS, port), GET), "floor": Target((ADDRESS, floor_port), FLOOR_GET)}
+            alone, together = measure_latency(targets, 1), measure_latency(targets, CONCURRENCY)
+            floor_memory = read_memory(floor_pid)
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+            attacks = measure_attacks(port)
+    for who, now in (("podrole", memory), ("floor", floor_memory)):
+        rows = {
+            "GET on a new connection, one at a time": alone[who],
+            f"the same, {CONCURRENCY} at a time": together[who],
+            f"memory after {REQUESTS} requests and {REFRESHES if who == 'podrole' else 'no'} refreshes": now,
+        }
+        print_table(who, rows | ({"the most during a refresh": peak} if who == "podrole" else {}))
+    print_table("sidecar: good requests beside hostile connections", attacks)
+    figures = {
+        "anonymous MiB / floor": memory.anonymous / floor_memory.anonymous,
+        "p50 / floor": alone["podrole"].p50 / alone["floor"].p50,
+        "p99 at c=32 / floor": together["podrole"].p99 / together["floor"].p99,
+        "PSS MiB": memory.pss,
+        "anonymous MiB": memory.anonymous,
+        "peak PSS MiB": peak.pss,
+    }
+    sys.exit(hold_against_budgets("sidecar", figures) and 1)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,32 @@
-"""`python -m bench.webhook`: what a pod's creation waits for, over one TLS connection as the API server keeps it."""
+"""`python -m bench.webhook`: what a pod's creation waits for, over the connections that an API server keeps.
 
-import http.client
+Beside it, round by round, the floor: see `bench.floor`.
+"""
+
 import json
+import os
 import ssl
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.measure import describe_durations, print_table, read_memory, time_each
-from demo.admission import PATH, PORT, Webhook, webhook
+from bench.client import Target, ask
+from bench.floor import running_floor
+from bench.measure import Latency, hold_against_budgets, pin, print_table, read_memory, summarize
+from demo.admission import PATH, PORT, webhook
 from tests.injector.cases import ENVIRON, PODS, load_review
 
 ADDRESS = "127.0.0.1"
 REVIEW = "pod-create-replicaset"
 ROLE = {"iam.amazonaws.com/role": "reader"}
 NAMESPACE = "team-a"
-REQUESTS = 2000
-WARM_UP = 100
+CONTAINERS = 3
+ROUNDS = 5
+REQUESTS = 1000
+WARM_UP = 200
+CONCURRENCY = 8
 
 
 class Recorder:
@@ -33,46 +41,75 @@ class Recorder:
 
 
 def build_review() -> bytes:
-    """The review of a Deployment's pod as an API server sent it, in a namespace of the tests and with a role."""
+    """The review of a Deployment's pod as an API server sent it, with a role, and with three containers."""
     review = load_review(REVIEW)
-    review["request"]["namespace"] = review["request"]["object"]["metadata"]["namespace"] = NAMESPACE
-    review["request"]["object"]["metadata"]["annotations"] = ROLE
+    pod = review["request"]["object"]
+    review["request"]["namespace"] = pod["metadata"]["namespace"] = NAMESPACE
+    pod["metadata"]["annotations"] = ROLE
+    [container] = pod["spec"]["containers"]
+    variables = [{"name": f"SETTING_{number}", "value": "some ordinary value"} for number in range(24)]
+    pod["spec"]["containers"] = [
+        container | {"name": f"{container['name']}-{number}", "env": variables} for number in range(CONTAINERS)
+    ]
     return json.dumps(review, separators=(",", ":")).encode()
 
 
-def connect(running: Webhook, review: bytes) -> Callable[[], None]:
-    """A call that posts the review on one connection, and fails where no patch comes back."""
-    context = ssl.create_default_context(cafile=running.certificates.ca)
-    connection = http.client.HTTPSConnection(ADDRESS, PORT, timeout=5, context=context)
+def build_request(path: str, body: bytes) -> bytes:
+    """A POST as the API server sends it."""
+    head = f"POST {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return f"{head}\r\nAccept-Encoding: gzip\r\n\r\n".encode() + body
 
-    def post() -> None:
-        connection.request("POST", PATH, body=review, headers={"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
-        if not answer["response"].get("patch"):
-            raise SystemExit(f"the pod was not injected: {answer}")
 
-    return post
+def measure(targets: dict[str, Target], concurrency: int) -> dict[str, Latency]:
+    """Ask them in turn, round by round."""
+    rounds: dict[str, list[list[float]]] = {name: [] for name in targets}
+    for target in targets.values():
+        ask(target, WARM_UP, keeps_alive=True)
+    for _ in range(ROUNDS):
+        for name, target in targets.items():
+            rounds[name].append(ask(target, REQUESTS, concurrency, keeps_alive=True))
+    return {name: summarize(durations) for name, durations in rounds.items()}
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and end with an error over budget."""
     review, start = build_review(), Recorder()
     settings = ENVIRON | {"PODROLE_MANIFESTS": str(PODS)}
     with (
-        tempfile.TemporaryDirectory() as directory,
-        webhook(Path(directory), ADDRESS, settings, popen=start, run=subprocess.run) as running,
+        tempfile.TemporaryDirectory() as name,
+        webhook(Path(name), ADDRESS, settings, popen=start, run=subprocess.run) as running,
+        running_floor(Path(name), running.certificates) as (floor_pid, floor_port),
     ):
-        post = connect(running, review)
-        time_each(WARM_UP, post)
-        durations = time_each(REQUESTS, post)
-        memory = read_memory(start.process.pid)
-    print_table(
-        "webhook",
-        [
-            (f"POST {PATH} of {len(review)} bytes, {REQUESTS} times", describe_durations(durations)),
-            (f"memory after {REQUESTS} requests", f"PSS {memory['Pss']:.1f}, anonymous {memory['Pss_Anon']:.1f} MiB"),
-        ],
-    )
+        context = ssl.create_default_context(cafile=running.certificates.ca)
+        targets = {
+            "podrole": Target((ADDRESS, PORT), build_request(PATH, review), context),
+            "floor": Target((ADDRESS, floor_port), build_request("/", review), context),
+        }
+        for pid in (start.process.pid, floor_pid, *find_children(floor_pid)):
+            pin(pid, 1)
+        pin(os.getpid(), 0)
+        alone, together = measure(targets, 1), measure(targets, CONCURRENCY)
+        memory = {"podrole": read_memory(start.process.pid), "floor": read_memory(floor_pid)}
+    for who in targets:
+        rows = {
+            f"POST of {len(review)} bytes, one at a time": alone[who],
+            f"the same, {CONCURRENCY} at a time": together[who],
+            "requests a second on one core": f"{CONCURRENCY * 1000 / together[who].p50:.0f}",
+            f"memory after {2 * ROUNDS * REQUESTS} requests": memory[who],
+        }
+        print_table(who, rows)
+    figures = {
+        "p50 / floor": alone["podrole"].p50 / alone["floor"].p50,
+        "p50 ms": alone["podrole"].p50,
+        "p99 ms": alone["podrole"].p99,
+        "p99 ms at c=8": together["podrole"].p99,
+    }
+    sys.exit(hold_against_budgets("webhook", figures) and 1)
+
+
+def find_children(pid: int) -> list[int]:
+    """The processes below one."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 if __name__ == "__main__":

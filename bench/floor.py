@@ -1,0 +1,42 @@
+"""The floor: a Flask app that does nothing under gunicorn as it comes, which says how fast the machine is today.
+
+Numbers of other systems were measured beside the same floor; by their ratio to it they can be compared with ours.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask, Response
+
+from demo.services.certificates import CertificateFiles
+from demo.services.programs import Program, running
+
+ANSWER = b'{"hello": "world"}'
+THREADS = 4
+
+app = Flask("floor", static_folder=None)
+
+
+@app.route("/", methods=["GET", "POST"])
+def answer() -> Response:
+    """Always the same."""
+    return Response(ANSWER, content_type="application/json")
+
+
+@contextmanager
+def running_floor(directory: Path, certificates: CertificateFiles | None = None) -> Iterator[tuple[int, int]]:
+    """Run it; give the arbiter's pid and the port."""
+    argv = [sys.executable, "-m", "gunicorn", "bench.floor:app", "--bind", "127.0.0.1:0", "--workers", "1"]
+    argv += ["--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"]
+    if certificates:
+        argv += ["--certfile", str(certificates.certificate), "--keyfile", str(certificates.key)]
+    program = Program(
+        name="floor",
+        argv=tuple(argv),
+        ready=r"Listening at: https?://127\.0\.0\.1:(\d+) \((\d+)\)[\s\S]*Booting worker",
+        remedy="its log says why",
+    )
+    with running(program, directory) as match:
+        yield int(match[2]), int(match[1])
