@@ -1,0 +1,47 @@
+"""What a Service does, for an API server without kube-proxy: each connection goes to a replica that is there."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+ADDRESS = "127.0.0.1"
+
+
+@contextmanager
+def balance(ports: Sequence[int]) -> Iterator[int]:
+    """Listen until the block ends; give the port."""
+    turns = itertools.cycle(range(len(ports)))
+    with socket.create_server((ADDRESS, 0)) as listener:
+        threading.Thread(target=_accept, args=(listener, ports, turns), daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket, ports: Sequence[int], turns: Iterator[int]) -> None:
+    with suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            first = next(turns)
+            replica = _connect([*ports[first:], *ports[:first]])
+            if replica is None:
+                client.close()
+                continue
+            for source, sink in ((client, replica), (replica, client)):
+                threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+
+
+def _connect(ports: Sequence[int]) -> socket.socket | None:
+    for port in ports:
+        with suppress(OSError):
+            return socket.create_connection((ADDRESS, port), timeout=2)
+    return None
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    source.settimeout(None)
+    with source, suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_RDWR)
