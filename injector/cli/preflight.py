@@ -16,7 +16,6 @@ from injector.cluster.kubeconfig import load_kubeconfig
 from injector.diagnosis.cluster import build_scene, diagnose_cluster
 from injector.diagnosis.dry_run import build_pod, choose_namespaces
 from injector.diagnosis.findings import Level, build_document, format_counts, format_sections
-from injector.diagnosis.settings import find_place
 from injector.diagnosis.snapshot import Snapshot, take_snapshot
 
 EXAMPLES = """\b
@@ -52,8 +51,7 @@ def preflight(
     """
     with Inspector(load_kubeconfig(kubeconfig, context)) as inspector:
         snapshot = fetch_installation(inspector)
-        place = find_place(snapshot.all("webhooks"))
-        snapshot |= take_snapshot(list_cluster_reads(inspector, namespaces, place), telling)
+        snapshot |= take_snapshot(list_cluster_reads(inspector, namespaces, snapshot), telling)
         if dry_run:
             snapshot |= _try_pods(inspector, snapshot, namespaces)
         else:

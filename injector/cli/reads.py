@@ -58,12 +58,15 @@ def list_pod_reads(inspector: Inspector, pod: Object) -> dict[str, Read]:
     return reads
 
 
-def list_cluster_reads(inspector: Inspector, namespaces: Sequence[str], place: settings.Place) -> dict[str, Read]:
+def list_cluster_reads(inspector: Inspector, namespaces: Sequence[str], installation: Snapshot) -> dict[str, Read]:
     """All else about a cluster: of these namespaces, or of all that are labelled."""
+    place = settings.find_place(installation.all("webhooks"))
+    deployment = installation.one("deployment") or {}
+    certificate = settings.read_settings(deployment, installation.all("config-maps")).certificate
     reads: dict[str, Read] = {
         "nodes": lambda: inspector.list("/api/v1/nodes"),
         "daemon-sets": lambda: inspector.list("/apis/apps/v1/daemonsets"),
-        "certificate": lambda: _read_certificate(inspector, place),
+        "certificate": lambda: _read_certificate(inspector, place, certificate),
         "service": lambda: _read_one(inspector, f"{_core(place)}/services/{place.name}"),
         "endpoint-slices": lambda: inspector.list(
             f"/apis/discovery.k8s.io/v1/namespaces/{place.namespace}/endpointslices",
@@ -94,11 +97,13 @@ def try_pod(inspector: Inspector, namespace: str, pod: Object) -> Object:
     return {"namespace": namespace, "pod": created}
 
 
-def _read_certificate(inspector: Inspector, place: settings.Place) -> list[Object]:
+def _read_certificate(inspector: Inspector, place: settings.Place, certificate: tuple[str, str]) -> list[Object]:
     """The certificate alone: the key beside it goes nowhere."""
-    secrets = _read_one(inspector, f"{_core(place)}/secrets/{place.certificate_secret}")
-    encoded = [str(read_mapping(secret, "data").get("tls.crt") or "") for secret in secrets]
-    return [{"pem": b64decode(text).decode(errors="replace")} for text in encoded]
+    name, key = certificate
+    secrets = _read_one(inspector, f"{_core(place)}/secrets/{name}")
+    encoded = [str(read_mapping(secret, "data").get(key) or "") for secret in secrets]
+    pem = "".join(b64decode(text).decode(errors="replace") for text in encoded)
+    return [{"secret": f"{place.namespace}/{name}", "pem": pem}]
 
 
 def _list_all(inspector: Inspector, paths: Sequence[str]) -> list[Object]:

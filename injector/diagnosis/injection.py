@@ -165,6 +165,8 @@ def _find_by_webhook(birth: Birth, webhook: Webhook, recreate: str) -> Iterator[
     if requirement := find_mismatch(webhook.object_selector, parse_metadata(birth.pod).labels):
         yield Injection.POD_EXCLUDED.say(**where, requirement=requirement)
     for condition in webhook.match_conditions:
+        if MIRROR_ANNOTATION in str(condition.get("expression")):
+            continue  # podrole's own, which only mirror pods do not meet
         yield Injection.CONDITION.say(**where, name=condition.get("name"), expression=condition.get("expression"))
     created, since = _read_created(birth.pod), _read_created(webhook.configuration)
     if created and since and created < since:

@@ -1,7 +1,7 @@
 """Findings about the registered webhook: its selectors, authorities and certificate, and whether anybody answers."""
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL
@@ -9,7 +9,6 @@ from injector.certificates import Certificate, parse_certificates
 from injector.diagnosis.findings import Finding
 from injector.diagnosis.scene import Scene
 from injector.diagnosis.selectors import find_mismatch
-from injector.diagnosis.settings import find_place
 from injector.diagnosis.webhook_statements import Registration
 from injector.diagnosis.webhooks import Webhook, find_ours, is_for_pods
 from injector.errors import CertificateError
@@ -89,13 +88,14 @@ def find_certificate(scene: Scene) -> Iterator[Finding]:
         if not service:
             yield Registration.CERTIFICATE_AT_URL.say(configuration=webhook.configuration_name)
             continue
+        held = scene.snapshot.one("certificate") or {}
+        values = {"secret": held.get("secret"), "name": f"{service.get('name')}.{service.get('namespace')}.svc"}
         try:
-            chain = parse_certificates(str((scene.snapshot.one("certificate") or {}).get("pem") or ""))
+            chain = parse_certificates(str(held.get("pem") or ""))
         except CertificateError:
-            yield Registration.CERTIFICATE_ABSENT.say(secret=_name_secret(webhook))
+            yield Registration.CERTIFICATE_ABSENT.say(**values)
             continue
-        name = f"{service.get('name')}.{service.get('namespace')}.svc"
-        yield _judge(chain, webhook, name, scene.now)
+        yield _judge(chain, webhook, values, scene.now)
 
 
 def find_endpoints(scene: Scene) -> Iterator[Finding]:
@@ -122,21 +122,15 @@ def read_bundle(webhook: Webhook) -> tuple[Certificate, ...]:
     return parse_certificates(text)
 
 
-def _name_secret(webhook: Webhook) -> str:
-    place = find_place([webhook.configuration])
-    return f"{place.namespace}/{place.certificate_secret}"
-
-
-def _judge(chain: tuple[Certificate, ...], webhook: Webhook, name: str, now: float) -> Finding:
-    leaf, end = chain[0], _format_time(chain[0].not_after)
+def _judge(chain: tuple[Certificate, ...], webhook: Webhook, named: Mapping[str, object], now: float) -> Finding:
+    leaf, values = chain[0], {**named, "end": _format_time(chain[0].not_after)}
     try:
         is_trusted = _is_trusted(chain, read_bundle(webhook))
     except (CertificateError, KeyError):
         is_trusted = False
-    values: dict[str, object] = {"secret": _name_secret(webhook), "name": name, "end": end}
     if not leaf.is_valid(now):
         return Registration.CERTIFICATE_EXPIRED.say(**values)
-    if name not in leaf.names:
+    if values["name"] not in leaf.names:
         return Registration.CERTIFICATE_NAMES.say(**values, names=", ".join(sorted(leaf.names)) or "no name at all")
     if not is_trusted:
         return Registration.CERTIFICATE_UNTRUSTED.say(**values)

@@ -21,11 +21,6 @@ class Place(NamedTuple):
     namespace: str = "podrole-system"
     name: str = "podrole-injector"
 
-    @property
-    def certificate_secret(self) -> str:
-        """The name of the Secret with its certificates."""
-        return f"{self.name}-certs"
-
 
 REQUIRED = "PODROLE_SIDECAR_IMAGE"
 TEMPLATE = "PODROLE_TEMPLATE"
@@ -43,6 +38,9 @@ class Settings(NamedTuple):
 
     sts_ca: str | None = None
     """The text of the file of authorities, in the same way."""
+
+    certificate: tuple[str, str] = ("podrole-injector-certs", "tls.crt")
+    """The Secret with the served certificate, and the key in it."""
 
 
 class Setup(NamedTuple):
@@ -122,7 +120,7 @@ def _read_container(container: Object, deployment: Object, data: Mapping[str, Ma
             gaps.append(f"ConfigMap {name}" if name else f"Secret {read_mapping(source, 'secretRef').get('name')}")
     for variable in read_objects(container, "env"):
         name, reference = str(variable.get("name")), read_mapping(variable, "valueFrom")
-        value = _resolve(reference, data) if reference else str(variable.get("value") or "")
+        value = _resolve(reference, deployment, data) if reference else str(variable.get("value") or "")
         if value is not None:
             environ[name] = value
         elif name.startswith("PODROLE_"):
@@ -131,10 +129,12 @@ def _read_container(container: Object, deployment: Object, data: Mapping[str, Ma
     sts_ca = _find_file(environ.get(SETTING), container, deployment, data)
     if environ.get(SETTING) and sts_ca is None:
         gaps.append(SETTING)
-    return Settings(environ, tuple(gaps), template, sts_ca)
+    return Settings(environ, tuple(gaps), template, sts_ca, _find_certificate(environ, container, deployment))
 
 
-def _resolve(reference: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:
+def _resolve(reference: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:
+    if read_mapping(reference, "fieldRef").get("fieldPath") == "metadata.namespace":
+        return str(read_mapping(deployment, "metadata").get("namespace"))
     key = read_mapping(reference, "configMapKeyRef")
     return data.get(str(key.get("name")), {}).get(str(key.get("key")))
 
@@ -142,16 +142,28 @@ def _resolve(reference: Object, data: Mapping[str, Mapping[str, str]]) -> str | 
 def _find_file(
     path: str | None, container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]
 ) -> str | None:
-    if path is None:
-        return None
+    volume, key = _find_mounted(path, container, deployment)
+    return data.get(str(read_mapping(volume, "configMap").get("name")), {}).get(key)
+
+
+def _find_certificate(environ: Mapping[str, str], container: Object, deployment: Object) -> tuple[str, str]:
+    """The webhook keeps its certificate in a Secret by itself, or has files that another one is mounted for."""
+    volume, key = _find_mounted(environ.get("PODROLE_TLS_CERT"), container, deployment)
+    if name := read_mapping(volume, "secret").get("secretName"):
+        return str(name), key
+    name, key = Settings({}).certificate
+    return environ.get("PODROLE_CERTIFICATE_SECRET") or name, key
+
+
+def _find_mounted(path: str | None, container: Object, deployment: Object) -> tuple[Object, str]:
+    """The volume that a file of the container is in, and the file's name there."""
     volumes = {str(one.get("name")): one for one in read_objects(_read_pod_spec(deployment), "volumes")}
     for mount in read_objects(container, "volumeMounts"):
-        file, place = PurePosixPath(path), PurePosixPath(str(mount.get("mountPath")))
-        source = read_mapping(volumes.get(str(mount.get("name")), {}), "configMap")
-        if file.is_relative_to(place):
-            key = str(mount.get("subPath") or file.relative_to(place))
-            return data.get(str(source.get("name")), {}).get(key)
-    return None
+        place = PurePosixPath(str(mount.get("mountPath")))
+        if path and PurePosixPath(path).is_relative_to(place):
+            name = str(mount.get("subPath") or PurePosixPath(path).relative_to(place))
+            return volumes.get(str(mount.get("name")), {}), name
+    return {}, ""
 
 
 def _read_pod_spec(deployment: Object) -> Object:

@@ -18,10 +18,10 @@ class Danger(NamedTuple):
 
 
 DANGERS = (
-    Danger("PODROLE_SOURCE", r"node", Configuration.NODE_SOURCE),
     Danger("PODROLE_ALLOW_OVERRIDES", r".+", Configuration.OVERRIDES),
     Danger("PODROLE_NO_ROLE", r"untouched", Configuration.NO_ROLE_UNTOUCHED),
     Danger("PODROLE_MODE", r"env", Configuration.ENV_EVERYWHERE),
+    Danger("PODROLE_SOURCE", r"node", Configuration.NODE_SOURCE),
     Danger("PODROLE_STS_ENDPOINT", r"http://.*", Configuration.PLAIN_HTTP),
     Danger("PODROLE_AWS_ENDPOINT_URL", r"http://.*", Configuration.PLAIN_HTTP),
 )

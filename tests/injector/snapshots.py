@@ -13,6 +13,7 @@ from tests.injector.cases import ENVIRON, Pod, add_api_defaults, build_case
 NOW = 1_790_000_000.0
 LIFETIMES = Lifetimes()
 AUTHORITY = issue_authority(NOW, LIFETIMES)
+SECRET = "podrole-system/podrole-injector-certs"
 NAMES = build_names("podrole-injector", "podrole-system", "cluster.local")
 CREATED = "2026-09-01T10:00:00Z"
 LATER = "2026-09-02T10:00:00Z"
@@ -120,7 +121,7 @@ def build_snapshot(unread: Mapping[str, str] | None = None, **changes: Iterable[
         "daemon-sets": [],
         "limit-ranges": [],
         "resource-quotas": [],
-        "certificate": [{"pem": issue_leaf(AUTHORITY, NAMES, NOW, LIFETIMES).certificate.pem}],
+        "certificate": [{"secret": SECRET, "pem": issue_leaf(AUTHORITY, NAMES, NOW, LIFETIMES).certificate.pem}],
         "service": [{"metadata": {"name": "podrole-injector"}}],
         "endpoint-slices": [{"endpoints": endpoints}],
         "dry-runs": [{"namespace": "team-a", "pod": build_running_pod()}],

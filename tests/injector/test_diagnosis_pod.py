@@ -177,6 +177,18 @@ def test_condition_that_only_the_api_server_evaluates_is_shown() -> None:
     assert condition["expression"] in find_texts(findings, "Condition")[0]
 
 
+def test_condition_of_podrole_s_own_is_not_worth_a_line() -> None:
+    condition = {
+        "name": "no-mirror-pod",
+        "expression": "!('kubernetes.io/config.mirror' in object.metadata.annotations)",
+    }
+    webhook = build_webhook(matchConditions=[condition])
+
+    findings = diagnose(build_plain_pod(), build_snapshot(webhooks=[build_configuration(webhook)]))
+
+    assert find_texts(findings, "Condition") == []
+
+
 def test_mirror_pod_is_no_concern() -> None:
     findings = diagnose(annotate(build_plain_pod(), "kubernetes.io/config.mirror", "x"))
 

@@ -14,6 +14,7 @@ from tests.injector.snapshots import (
     LIFETIMES,
     NAMES,
     NOW,
+    SECRET,
     build_bundle,
     build_configuration,
     build_snapshot,
@@ -33,7 +34,7 @@ def diagnose(bundle: str | None, pem: str | None = None, now: float = NOW, **cli
     webhooks = [build_configuration(build_webhook(clientConfig=config))]
     snapshot = build_snapshot(webhooks=webhooks)
     if pem is not None:
-        snapshot |= Snapshot({"certificate": ({"pem": pem},)})
+        snapshot |= Snapshot({"certificate": ({"secret": SECRET, "pem": pem},)})
     return list_findings(diagnose_cluster(snapshot, {}, now))
 
 
@@ -61,9 +62,11 @@ def test_secret_without_a_certificate_is_a_problem(pem: str) -> None:
 
 
 def test_secret_that_does_not_exist_is_a_problem() -> None:
-    snapshot = build_snapshot(certificate=[])
+    snapshot = build_snapshot(certificate=[{"secret": "podrole-system/other", "pem": ""}])
 
-    assert list_concerns(list_findings(diagnose_cluster(snapshot, {}, NOW))) == ["CertificateAbsent"]
+    findings = list_findings(diagnose_cluster(snapshot, {}, NOW))
+
+    assert find_texts(findings, "CertificateAbsent") == ["Secret podrole-system/other holds no certificate."]
 
 
 def test_certificate_of_another_authority_is_a_problem() -> None:

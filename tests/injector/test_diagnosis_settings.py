@@ -68,12 +68,16 @@ def test_what_is_in_secrets_or_absent_config_maps_is_a_gap_and_not_guessed() -> 
         envFrom=[{"secretRef": {"name": "s"}}, {"configMapRef": {"name": "absent"}}],
         env=[
             {"name": "PODROLE_REGION", "valueFrom": {"secretKeyRef": {"name": "s", "key": "region"}}},
+            {"name": "PODROLE_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
     )
 
+    deployment["metadata"] = {"namespace": "podrole-system"}
+
     settings = read_settings(deployment, [])
 
+    assert settings.environ == {"PODROLE_NAMESPACE": "podrole-system"}
     assert settings.gaps == ("Secret s", "ConfigMap absent", "PODROLE_REGION")
 
 
@@ -113,6 +117,19 @@ def test_edited_template_that_is_out_of_reach_is_said_to_be_replaced_by_the_ship
     setup = build_setup(read_settings(mount_template("/other/t.yaml", {"mountPath": "/etc/podrole"}), []), {})
 
     assert setup.is_template_shipped
+
+
+def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
+    mounts = [{"name": "tls", "mountPath": "/etc/podrole/tls", "readOnly": True}]
+    own = build_container(env=[{"name": "PODROLE_CERTIFICATE_SECRET", "value": "mine"}], volumeMounts=mounts)
+    files = build_container(
+        env=[{"name": "PODROLE_TLS_CERT", "value": "/etc/podrole/tls/cert.pem"}], volumeMounts=mounts
+    )
+    files["spec"]["template"]["spec"]["volumes"] = [{"name": "tls", "secret": {"secretName": "podrole-injector-tls"}}]
+
+    assert read_settings(build_container(), []).certificate == ("podrole-injector-certs", "tls.crt")
+    assert read_settings(own, []).certificate == ("mine", "tls.crt")
+    assert read_settings(files, []).certificate == ("podrole-injector-tls", "cert.pem")
 
 
 def test_caller_s_variables_win_and_others_do_not_count() -> None:

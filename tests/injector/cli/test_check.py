@@ -1,7 +1,9 @@
 """`podrole check` as a person runs it, as far as it comes without a cluster; tests/cluster has the rest."""
 
-import time
+import io
+from contextlib import redirect_stderr
 from pathlib import Path
+from threading import Event
 
 import click
 import pytest
@@ -98,15 +100,26 @@ def test_exit_code_is_that_of_what_weighs_most(levels: list[str], least: Level, 
     assert choose_exit_code([Section("Title", findings)], least) == code
 
 
-def test_person_who_waits_is_told_what_for(capsys: pytest.CaptureFixture[str]) -> None:
-    deadline = time.monotonic() + 30
+class Terminal(io.StringIO):
+    """Lets a test wait until something was written: another thread writes it."""
 
-    with telling("reading nodes", patience_seconds=0.01):
-        said = ""
-        while not said and time.monotonic() < deadline:
-            said = capsys.readouterr().err
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_written = Event()
 
-    assert said == "podrole: reading nodes ...\n"
+    def write(self, text: str) -> int:
+        length = super().write(text)
+        self.is_written.set()
+        return length
+
+
+def test_person_who_waits_is_told_what_for() -> None:
+    terminal = Terminal()
+
+    with redirect_stderr(terminal), telling("reading nodes", patience_seconds=0.01):
+        terminal.is_written.wait(30)
+
+    assert terminal.getvalue() == "podrole: reading nodes ...\n"
 
 
 def test_what_is_quick_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
