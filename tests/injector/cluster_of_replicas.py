@@ -159,7 +159,10 @@ class Replica:
         """A leaf that is good gives way to another authority's only when each API server knows that one."""
         cluster, before = self.cluster, self.served
         is_good = before and before.is_valid(cluster.now) and before.issuer in cluster.shown_since
-        if before is None or not is_good or pair.certificate.is_signed_by(before.issuer):
+        if before is None or not is_good:
+            self.is_excused = True  # handshakes failed before, and nothing is lost while this pass brings them back
+            return
+        if pair.certificate.is_signed_by(before.issuer):
             return
         if self.is_excused or cluster.has_slept:
             return
