@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench format lock clean
+.PHONY: help demo test lint bench images format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ lint: $(VENV)/dev.done ## ruff, mypy and the architecture's rules
 bench: $(VENV)/dev.done ## what the sidecar and the webhook cost on this machine, as tables
 	@$(BIN)/python -m bench.sidecar
 	@$(BIN)/python -m bench.webhook
+
+images: ## both container images and their bills of materials, into images/out
+	@$(PYTHON) -m images.build
 
 format: $(VENV)/dev.done ## let ruff repair what it can
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,117 @@
+"""Run in an image's build, on the base image: gathers what the image will hold, one folder for each layer.
+
+`python3 -m images.assemble images/sidecar.toml PACKAGES OUT`, in the repository, with the installed packages beside it.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import contract
+from images.bill import BILL, build_bill, find_owners, load_metadata, parse_stanza
+from images.bytecode import compile_beside_sources, compile_instead_of_sources
+from images.contents import Contents
+from images.endpoints import cut_endpoints
+from images.tools import TIME_SECONDS
+from images.tree import Tree, is_elf
+
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+LIBRARY = f"/usr/lib/{PYTHON}"
+PACKAGES = f"/usr/local/lib/{PYTHON}/dist-packages"
+
+MERGED = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib"}
+
+OF_PACKAGES_UNREAD = ("bin", "*.dist-info/[!ML]*", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h")
+"""Of the installed packages: their records of installation, all but metadata and licences, and sources in C."""
+
+
+def main(arguments: list[str]) -> None:
+    """Fill OUT/system, OUT/packages and OUT/app."""
+    description, installed, out = map(Path, arguments)
+    contents = Contents.from_document(tomllib.loads(description.read_text(encoding="utf-8")))
+    system, packages, app = (Tree(out / layer) for layer in ("system", "packages", "app"))
+    add_packages(packages, installed, contents)
+    add_system(system, contents)
+    add_libraries(system, [system, packages])
+    add_code(app, contents)
+    add_bill(app, system, packages, contents)
+    for tree in (system, packages, app):
+        tree.set_times(TIME_SECONDS)
+    for name, capability in contents.capabilities.items():
+        subprocess.run(["setcap", capability, system.at(name)], check=True)
+
+
+def add_packages(tree: Tree, installed: Path, contents: Contents) -> None:
+    """The Python packages, as bytecode."""
+    left_out = [*contents.left_out_of_packages, *OF_PACKAGES_UNREAD]
+    tree.copy_folder(installed, PACKAGES, left_out, contents.kept)
+    if not tree.at(f"{PACKAGES}/{contents.authorities}").is_file():
+        raise FileNotFoundError(f"{contents.authorities} is not among the packages: no server could be trusted")
+    for endpoints in tree.at(PACKAGES).glob("botocore/data/endpoints.json"):
+        cut_endpoints(endpoints, "sts")
+    compile_instead_of_sources(tree.root, PACKAGES, contents.optimize)
+
+
+def add_system(tree: Tree, contents: Contents) -> None:
+    """The interpreter with its library, the programs, and the files that the C library reads."""
+    for link, target in MERGED.items():
+        tree.link(link, target)
+    tree.copy(f"/usr/bin/{PYTHON}")
+    tree.link("/usr/bin/python3", PYTHON)
+    tree.copy_folder(Path(LIBRARY), LIBRARY, contents.left_out_of_library)
+    compile_instead_of_sources(tree.root, LIBRARY, contents.optimize)
+    for program, names in contents.programs.items():
+        tree.copy(program)
+        for name in set(names) - {program}:
+            tree.link(name, program)
+    libraries = Path("/usr/lib") / sysconfig.get_config_var("MULTIARCH")
+    for extension in contents.extensions:
+        tree.copy(str(libraries / extension))
+    users = {"root": 0, **contents.users}
+    tree.write("/etc/passwd", "".join(f"{name}:x:{uid}:{uid}::/:/nonexistent\n" for name, uid in users.items()))
+    tree.write("/etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in users.items()))
+    tree.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    tree.copy("/etc/os-release")
+    # What OpenSSL trusts where a program names no bundle of its own.
+    tree.link("/usr/lib/ssl/cert.pem", f"{PACKAGES}/{contents.authorities}")
+
+
+def add_libraries(system: Tree, trees: list[Tree]) -> None:
+    """The shared libraries that anything in these trees needs."""
+    for tree in trees:
+        system.copy_libraries([found for found in sorted(tree.root.rglob("*")) if is_elf(found)])
+
+
+def add_code(tree: Tree, contents: Contents) -> None:
+    """Our own packages, the rules where the redirect looks for them, and the commands."""
+    for package in contents.code:
+        tree.copy_folder(Path(package), f"/app/{package}", [])
+        for rules in sorted(Path(package).glob("redirect/*.nft")):
+            tree.write(f"/etc/podrole/{rules.name}", rules.read_text(encoding="utf-8"))
+    compile_beside_sources(tree.root, "/app")
+    for name, entry in contents.commands.items():
+        module, function = entry.split(":")
+        script = f"#!/usr/bin/python3\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n"
+        tree.write(f"/usr/bin/{name}", script, 0o755)
+
+
+def add_bill(tree: Tree, system: Tree, packages: Tree, contents: Contents) -> None:
+    """The bill of materials, and per Debian package its licence and what scanners for known flaws look up."""
+    owners = find_owners(system.copied)
+    for name, paragraph in owners.items():
+        system.copy(f"/usr/share/doc/{name}/copyright")
+        system.write(f"/var/lib/dpkg/status.d/{name}", f"{paragraph}\n")
+    product = {"Name": contents.name, "Version": contract.VERSION}
+    python = load_metadata(packages.at(PACKAGES))
+    bill = build_bill(product, map(parse_stanza, owners.values()), python)
+    tree.write(BILL, json.dumps(bill, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    if platform.python_implementation() != "CPython":
+        sys.exit("the bytecode is CPython's: assemble the image with the interpreter that goes into it")
+    main(sys.argv[1:])
