@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.cluster.api import wait_for
+from tests.cluster.private import PrivateCluster
 from tests.kustomize.manifests import Kubectl, Manifest
 from tests.node.images import APP
 
@@ -35,11 +37,18 @@ class Node:
     """The command that gives an image's archive to the nodes; its path is appended."""
 
     environ: Mapping[str, str]
-    audit_log: Path | None = None
+    private: PrivateCluster | None = None
+    """Set where the cluster is the run's own."""
 
     def load_image(self, archive: Path) -> None:
         """Have an image on every node."""
         subprocess.run([*self.load, str(archive)], env=self.environ, check=True, capture_output=True, timeout=600)
+
+    def run_on_node(self, *command: str) -> None:
+        """Run a command beside the kubelet, which must be on this machine."""
+        if "CONTAINERD_ADDRESS" not in self.environ:
+            pytest.skip("the node is not this machine")
+        subprocess.run(command, env=self.environ, check=True, capture_output=True, timeout=60)
 
     def read(self, kind: str, name: str = "", namespace: str = "default") -> Manifest:
         """An object, or the list of all."""
@@ -91,10 +100,10 @@ class Node:
         """What a container printed."""
         return self.kubectl.try_run(f"--namespace={namespace}", "logs", name, f"--container={container}").output
 
-    def execute(self, name: str, namespace: str, *command: str, container: str = "") -> str:
+    def execute(self, name: str, namespace: str, *command: str, container: str = "app") -> str:
         """What a command in a running container printed."""
-        where = [f"--container={container}"] if container else []
-        answer = self.kubectl.try_run(f"--namespace={namespace}", "exec", name, *where, "--", *command)
+        where = [f"--namespace={namespace}", "exec", name, f"--container={container}"]
+        answer = self.kubectl.try_run(*where, "--", *command)
         return answer.output + answer.errors
 
     def tell(self, namespace: str) -> str:
@@ -116,10 +125,11 @@ class Node:
 
     def list_patches(self, namespace: str) -> list[str]:
         """From the audit log, where this machine has it."""
-        if self.audit_log is None or not self.audit_log.exists():
+        if self.private is None:
             return []
-        with self.audit_log.open("rb") as log:
-            log.seek(max(0, self.audit_log.stat().st_size - AUDIT_TAIL_BYTES))
+        file = self.private.data / "data" / "log" / "audit.log"
+        with file.open("rb") as log:
+            log.seek(max(0, file.stat().st_size - AUDIT_TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()[1:]
         events = [json.loads(line) for line in lines if f'"{namespace}"' in line and "podrole-injector" in line]
         return [json.dumps(event.get("annotations", {}))[:3000] for event in events][-5:]
@@ -132,7 +142,6 @@ def build_pod(
     role: str | None = None,
     account: str = "default",
     metadata: Mapping[str, Any] | None = None,
-    container: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Manifest:
     """A pod whose one container runs a shell script and is not started again."""
@@ -146,7 +155,7 @@ def build_pod(
             "serviceAccountName": account,
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
-            "containers": [build_container(script, **(container or {}))],
+            "containers": [build_container(script)],
             **spec,
         },
     }

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ HOW_TO_HAVE_ONE = (
     "machine, as pods reach it) and PODROLE_TEST_LOAD (the command that loads an image's archive into the nodes)"
 )
 PRIVATE_ADDRESS = "10.244.0.1"
+BRIDGE = Path("/sys/class/net/testcluster0")
 METADATA_ADDRESS = "169.254.169.254"
 NAMESPACE = "podrole-system"
 
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Leave all there is to know about the pods of a test that failed in its report."""
     report = yield
     arguments = getattr(item, "funcargs", {})
@@ -65,7 +66,7 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
         return
     if not (SCRIPTS.is_dir() and shutil.which("go") and os.geteuid() == 0):
         refuse(HOW_TO_HAVE_ONE)
-    if Path("/sys/class/net/testcluster0").exists():
+    if BRIDGE.exists():
         refuse("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
     data = tmp_path_factory.mktemp("node")
     say(
@@ -76,8 +77,7 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
         load = ["ctr", "--namespace=k8s.io", "images", "import"]
         socket = {"CONTAINERD_ADDRESS": str(data / "data" / "containerd" / "containerd.sock")}
         kubectl = Kubectl(program, str(cluster.kubeconfig), home)
-        audit_log = data / "data" / "log" / "audit.log"
-        yield Node(kubectl, PRIVATE_ADDRESS, load, {**ENVIRONMENT, **socket}, audit_log)
+        yield Node(kubectl, PRIVATE_ADDRESS, load, {**ENVIRONMENT, **socket}, cluster)
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +110,8 @@ def _decode(text: str) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def installed(node: Node, images: None, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Node:  # noqa: ARG001 - they are there
-    """podrole, installed by `kubectl apply -k` of the overlay with its two files filled in."""
+def overlay(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The overlay for this store, with its two files filled in."""
     copy = tmp_path_factory.mktemp("install") / "kustomize"
     shutil.copytree(KUSTOMIZE, copy)
     overlay = copy / "overlays" / "outside-aws"
@@ -124,9 +124,26 @@ def installed(node: Node, images: None, store: Store, tmp_path_factory: pytest.T
     fill_in(
         overlay / "images.env", injector="localhost/podrole-injector:0.1.0", sidecar="localhost/podrole-sidecar:0.1.0"
     )
+    return overlay
+
+
+@pytest.fixture(scope="session")
+def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 - they are on the nodes
+    """podrole, installed by `kubectl apply -k`."""
     node.kubectl.run("apply", "-k", str(overlay))
     await_rollout(node)
     return node
+
+
+@pytest.fixture
+def reapply(installed: Node, overlay: Path) -> Callable[[], None]:
+    """Installs once more, as an upgrade would."""
+
+    def run() -> None:
+        installed.kubectl.run("apply", "-k", str(overlay))
+        await_rollout(installed)
+
+    return run
 
 
 def fill_in(file: Path, **values: str) -> None:
@@ -143,10 +160,10 @@ def await_rollout(node: Node) -> None:
 
 
 @pytest.fixture(scope="session")
-def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001 - after it
     """A stand-in for the node's metadata service, at its real address, with the role of the node."""
-    if node.audit_log is None:
-        pytest.skip("the node's metadata service can only be stood in for on the private cluster")
+    if not BRIDGE.exists():
+        pytest.skip("the node's metadata service can only be stood in for where the node is this machine")
     directory = tmp_path_factory.mktemp("imds")
     credentials = {
         "AccessKeyId": "NODEKEY",
@@ -156,7 +173,7 @@ def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     }
     user = {"Arn": "arn:aws:sts::111122223333:assumed-role/node-role/i-0"}
     (directory / "credentials.json").write_text(json.dumps({"Credentials": credentials, "AssumedRoleUser": user}))
-    address = ["ip", "address", "add", f"{METADATA_ADDRESS}/32", "dev", "testcluster0"]
+    address = ["ip", "address", "add", f"{METADATA_ADDRESS}/32", "dev", BRIDGE.name]
     subprocess.run(address, check=True)
     try:
         with imds(directory, directory / "credentials.json", (f"{METADATA_ADDRESS}:80", f"{METADATA_ADDRESS}:8080")):

@@ -1,0 +1,117 @@
+"""`make bench-cluster`: what an injected pod waits for and takes up on a real kubelet, as tables.
+
+Not a test, and not found as one; it needs the same cluster. The machine does everything at once: cluster, STS, pods.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.measure import print_table
+from tests.cluster.api import ApiServer, connect, wait_for
+from tests.node.cluster import POD_WITHIN_SECONDS, Node, build_container, build_pod
+from tests.node.conftest import NAMESPACE
+from tests.node.test_injector import list_replicas
+
+ROUNDS = 5
+SMALL = {"requests": {"cpu": "1m", "memory": "16Mi"}}
+SCRIPT = "date +%s.%N; sleep 3600"
+MEBI = 1024 * 1024
+SETTLE_SECONDS = 30
+"""The kubelet's numbers are up to 15 s old."""
+
+
+@pytest.fixture(scope="module")
+def api(installed: Node) -> Iterator[ApiServer]:
+    with connect(installed.kubectl.kubeconfig) as server:
+        yield server
+
+
+def time_starts(node: Node, api: ApiServer, namespace: str, count: int) -> list[float]:
+    """Seconds from the request to create a pod to the first thing that its app did."""
+    begun = {}
+    for number in range(count):
+        name = f"app-{number}"
+        pod = build_pod(SCRIPT, name=name, role="anybody", containers=[build_container(SCRIPT, resources=SMALL)])
+        begun[name] = time.time()
+        api.create(pod, namespace)
+    for name in begun:
+        wait_for(f"output of {name}", lambda name=name: node.log(name, namespace), POD_WITHIN_SECONDS)  # type: ignore[misc] # the name of this round
+    seconds = [float(node.log(name, namespace)) - begin for name, begin in begun.items()]
+    node.kubectl.run(f"--namespace={namespace}", "delete", "pods", "--all", "--grace-period=1")
+    return seconds
+
+
+def read_containers(node: Node, namespace: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The kubelet's numbers of each container in a namespace."""
+    name = node.read("nodes")["items"][0]["metadata"]["name"]
+    summary = json.loads(node.kubectl.run("get", "--raw", f"/api/v1/nodes/{name}/proxy/stats/summary").output)
+    for pod in summary["pods"]:
+        if pod["podRef"]["namespace"] == namespace:
+            for container in pod.get("containers", []):
+                yield container["name"], container
+
+
+def test_start(installed: Node, api: ApiServer, team: str, plain: str) -> None:
+    rows = []
+    for count in (1, 20):
+        rounds = ROUNDS if count == 1 else 1
+        medians = {}
+        for name, namespace in (("without", plain), ("with", team)):
+            seconds = [each for _ in range(rounds) for each in time_starts(installed, api, namespace, count)]
+            medians[name] = statistics.median(seconds)
+            rows.append((f"{count} at a time, {name}", f"{medians[name]:.2f}", f"{max(seconds):.2f}"))
+        rows.append((f"{count} at a time, added", f"{medians['with'] - medians['without']:.2f}", ""))
+
+    print()
+    print_table("created to app started, seconds", ("pods", "median", "longest"), rows)
+
+
+def test_memory(installed: Node, team: str) -> None:
+    for number in range(5):
+        pod = build_pod("sleep 3600", name=f"app-{number}", role="anybody")
+        installed.apply(pod, team)
+    for number in range(5):
+        installed.await_ready(f"pod/app-{number}", team)
+    time.sleep(SETTLE_SECONDS)
+
+    found = [*read_containers(installed, team), *read_containers(installed, NAMESPACE)]
+    rows = []
+    for name in ("podrole-sidecar", "injector"):
+        sets = [each["memory"]["workingSetBytes"] / MEBI for which, each in found if which == name]
+        residents = [each["memory"].get("rssBytes", 0) / MEBI for which, each in found if which == name]
+        assert sets, f"the kubelet has no numbers of {name}"
+        rows.append((name, f"{statistics.median(sets):.1f}", f"{statistics.median(residents):.1f}", str(len(sets))))
+
+    print()
+    print_table("memory as the kubelet reports it, MiB", ("container", "working set", "rss", "of"), rows)
+
+
+def test_injector_cpu(installed: Node, api: ApiServer, team: str) -> None:
+    replicas = len(list_replicas(installed))
+
+    def read_cpu() -> float:
+        found = [each for name, each in read_containers(installed, NAMESPACE) if name == "injector"]
+        return sum(float(each["cpu"]["usageCoreNanoSeconds"]) for each in found) / 1e9
+
+    time.sleep(SETTLE_SECONDS)
+    idle, begin = read_cpu(), time.monotonic()
+    time.sleep(SETTLE_SECONDS)
+    after_idle = read_cpu()
+    quiet = (after_idle - idle) / (time.monotonic() - begin)
+    count = 500
+    for _ in range(count):
+        api.create(build_pod("true", role="anybody"), team, dry_run=True)
+    time.sleep(SETTLE_SECONDS)
+    used = read_cpu() - after_idle - quiet * SETTLE_SECONDS
+
+    print()
+    rows = [
+        (f"{replicas} replicas, idle", f"{quiet * 1000:.1f} millicores"),
+        ("one pod, of two reviews", f"{used / count * 1000:.2f} ms"),
+    ]
+    print_table("CPU of the injector", ("", "used"), rows)
