@@ -152,7 +152,7 @@ def ask(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> An
 def _ended_in_time(connected: socket.socket) -> Iterator[None]:
     """Hang up at the deadline: an answer that comes byte by byte would keep the thread for as long as it likes.
 
-    Raises TimeoutError then: what was read until there may look whole, and is not.
+    Raises TimeoutError then, however the end shows itself: as a reset, or as an answer that looks whole and is not.
     """
     is_over = threading.Event()
 
@@ -166,6 +166,9 @@ def _ended_in_time(connected: socket.socket) -> Iterator[None]:
     timer.start()
     try:
         yield
+    except (OSError, HTTPException):
+        if not is_over.is_set():
+            raise
     finally:
         timer.cancel()
         timer.join()
