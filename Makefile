@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench images format lock clean
+.PHONY: help demo test test-cluster lint bench bench-cluster images format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ demo: $(VENV)/demo.done ## three pods on one machine: each prints the identity t
 test: lint ## everything: lint, then all tests
 	$(BIN)/pytest --catalogue
 
+test-cluster: $(VENV)/dev.done ## the whole promise on real pods: images built, podrole installed, an STS that verifies tokens
+	PODROLE_TEST_NODE=required $(BIN)/pytest tests/node
+
 lint: $(VENV)/dev.done ## ruff, mypy and the architecture's rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,6 +29,9 @@ lint: $(VENV)/dev.done ## ruff, mypy and the architecture's rules
 bench: $(VENV)/dev.done ## what the sidecar and the webhook cost on this machine, as tables
 	@$(BIN)/python -m bench.sidecar
 	@$(BIN)/python -m bench.webhook
+
+bench-cluster: $(VENV)/dev.done ## what an injected pod waits for and takes up on a real kubelet
+	@PODROLE_TEST_NODE=required $(BIN)/pytest -q --capture=no tests/node/costs.py
 
 images: ## both container images and their bills of materials, into images/out
 	@$(PYTHON) -m images.build

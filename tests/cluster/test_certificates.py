@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 
 from injector.certificates import DAY_SECONDS, Lifetimes, issue_authority, issue_leaf
-from injector.trust import Held, build_secret, parse_secret
-from tests.cluster.api import ApiServer, Manifest, RefusedError, wait_for
+from injector.cluster.secrets import CertificateSecret
+from injector.cluster.webhooks import WebhookConfiguration
+from injector.errors import ConflictError
+from injector.trust import Held, build_publication, build_secret, parse_secret
+from tests.cluster.api import ApiServer, Manifest, RefusedError, load_configuration, wait_for
 
 REPOSITORY = Path(__file__).parents[2]
 SECRET = "podrole-injector-certs"
@@ -448,6 +451,27 @@ def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, t
         assert site.held().authority
         assert replica.log.count(command) == 1
         assert 'cannot create resource "secrets"' in replica.log
+
+
+def test_a_write_of_what_somebody_else_wrote_since_is_refused(api: ApiServer, tmp_path: Path) -> None:
+    """No replica has an outdated Secret or bundle stored, however long it slept before its write."""
+    with installed(api, tmp_path) as site:
+        site.register([9443])
+        secret = CertificateSecret(load_configuration(api.kubeconfig), site.name, SECRET)
+        webhooks = WebhookConfiguration(load_configuration(api.kubeconfig), site.name)
+        read, shown = secret.read(), webhooks.read()
+        assert read
+        assert shown
+        authority = issue_authority(time.time(), Lifetimes()).certificate
+        secret.write({**read, "data": {"other": ""}})
+        webhooks.patch(build_publication(shown, [authority], time.time()))
+
+        with pytest.raises(ConflictError, match=f"Secret {site.name}/{SECRET} was written by somebody else"):
+            secret.write({**read, "data": {}})
+        with pytest.raises(ConflictError, match=f"MutatingWebhookConfiguration {site.name} was written by somebody"):
+            webhooks.patch(build_publication(shown, [], time.time()))
+
+        assert site.bundles() == {authority.pem}
 
 
 def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/*
 COPY packages /opt/packages
+RUN python3 -m compileall -q /opt/packages
 ENV PYTHONPATH=/opt/packages \
     PYTHONUNBUFFERED=1 \
     AWS_PAGER=

@@ -46,28 +46,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def refuse(reason: str) -> None:
-    """Skip, or fail where PODROLE_TEST_NODE says that a cluster is required."""
-    if ENVIRONMENT.get("PODROLE_TEST_NODE") == "required":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """The cluster of KUBECONFIG, or one of the run's own; with our images on it."""
+    """The cluster of KUBECONFIG, or one of the run's own."""
     home = tmp_path_factory.mktemp("home")
     given = {name: ENVIRONMENT.get(name, "") for name in ("KUBECONFIG", "PODROLE_TEST_ADDRESS", "PODROLE_TEST_LOAD")}
-    if ENVIRONMENT.get("PODROLE_TEST_NODE") == "skip":
-        pytest.skip("PODROLE_TEST_NODE is skip")
+    if ENVIRONMENT.get("PODROLE_TEST_NODE") != "required":
+        pytest.skip("pods on a real node are for `make test-cluster` (PODROLE_TEST_NODE=required)")
     if all(given.values()):
         kubectl = Kubectl(shutil.which("kubectl") or "kubectl", given["KUBECONFIG"], home)
         yield Node(kubectl, given["PODROLE_TEST_ADDRESS"], given["PODROLE_TEST_LOAD"].split(), ENVIRONMENT)
         return
     if not (SCRIPTS.is_dir() and shutil.which("go") and os.geteuid() == 0):
-        refuse(HOW_TO_HAVE_ONE)
+        pytest.fail(HOW_TO_HAVE_ONE)
     if BRIDGE.exists():
-        refuse("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
+        pytest.fail("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
     data = tmp_path_factory.mktemp("node")
     say(
         pytestconfig, f"starting a cluster with a node; to build it, the first time, takes minutes: {data}/up.log tells"

@@ -57,18 +57,17 @@ def read_containers(node: Node, namespace: str) -> Iterator[tuple[str, dict[str,
 
 
 def test_start(installed: Node, api: ApiServer, team: str, plain: str) -> None:
-    rows = []
+    rows = {}
     for count in (1, 20):
         rounds = ROUNDS if count == 1 else 1
         medians = {}
         for name, namespace in (("without", plain), ("with", team)):
             seconds = [each for _ in range(rounds) for each in time_starts(installed, api, namespace, count)]
             medians[name] = statistics.median(seconds)
-            rows.append((f"{count} at a time, {name}", f"{medians[name]:.2f}", f"{max(seconds):.2f}"))
-        rows.append((f"{count} at a time, added", f"{medians['with'] - medians['without']:.2f}", ""))
+            rows[f"{count} at a time, {name} injection"] = f"{medians[name]:.2f}, at most {max(seconds):.2f}"
+        rows[f"{count} at a time, added"] = f"{medians['with'] - medians['without']:.2f}"
 
-    print()
-    print_table("created to app started, seconds", ("pods", "median", "longest"), rows)
+    print_table("created to app started, seconds, medians", rows)
 
 
 def test_memory(installed: Node, team: str) -> None:
@@ -80,15 +79,15 @@ def test_memory(installed: Node, team: str) -> None:
     time.sleep(SETTLE_SECONDS)
 
     found = [*read_containers(installed, team), *read_containers(installed, NAMESPACE)]
-    rows = []
+    rows = {}
     for name in ("podrole-sidecar", "injector"):
         sets = [each["memory"]["workingSetBytes"] / MEBI for which, each in found if which == name]
         residents = [each["memory"].get("rssBytes", 0) / MEBI for which, each in found if which == name]
         assert sets, f"the kubelet has no numbers of {name}"
-        rows.append((name, f"{statistics.median(sets):.1f}", f"{statistics.median(residents):.1f}", str(len(sets))))
+        rows[f"{name}, working set"] = f"{statistics.median(sets):.1f}"
+        rows[f"{name}, rss"] = f"{statistics.median(residents):.1f}"
 
-    print()
-    print_table("memory as the kubelet reports it, MiB", ("container", "working set", "rss", "of"), rows)
+    print_table("memory as the kubelet reports it, MiB, medians", rows)
 
 
 def test_injector_cpu(installed: Node, api: ApiServer, team: str) -> None:
@@ -109,9 +108,8 @@ def test_injector_cpu(installed: Node, api: ApiServer, team: str) -> None:
     time.sleep(SETTLE_SECONDS)
     used = read_cpu() - after_idle - quiet * SETTLE_SECONDS
 
-    print()
-    rows = [
-        (f"{replicas} replicas, idle", f"{quiet * 1000:.1f} millicores"),
-        ("one pod, of two reviews", f"{used / count * 1000:.2f} ms"),
-    ]
-    print_table("CPU of the injector", ("", "used"), rows)
+    rows = {
+        f"{replicas} replicas, idle, millicores": f"{quiet * 1000:.1f}",
+        "one pod, of two reviews, ms": f"{used / count * 1000:.2f}",
+    }
+    print_table("CPU of the injector", rows)

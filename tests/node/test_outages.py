@@ -19,7 +19,7 @@ def read_status(node: Node, namespace: str) -> Manifest:
     """What the sidecar says of itself; nothing while it does not run."""
     said = node.execute("app", namespace, "python3", "-m", "sidecar.status", "--output=json", container=SIDECAR)
     try:
-        status: Manifest = json.loads(said)
+        status: Manifest = json.loads(said.partition("\n")[0])  # kubectl adds how it ended
     except ValueError:
         return {}
     return status

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from injector.cli import main as podrole
 from tests.cluster.api import wait_for
 from tests.node.cluster import Node, build_container, build_pod, build_workload, python
+from tests.node.store import Store
 
 STORE_AND_READ = "echo $(hostname) | aws s3 cp - s3://{bucket}/greeting && aws s3 cp s3://{bucket}/greeting -"
 NEIGHBOUR = "aws s3 ls s3://team-b 2>&1 | grep -o AccessDenied"
@@ -164,13 +165,14 @@ def test_job_and_cron_job_complete(installed: Node, team: str) -> None:
     print(installed.kubectl.run(f"--namespace={team}", "get", "jobs").output)
 
 
-def test_debugger_and_exec_are_in_the_pod_of_the_role(installed: Node, team: str) -> None:
+def test_debugger_and_exec_are_in_the_pod_of_the_role(installed: Node, team: str, store: Store) -> None:
+    """A debugger gets no variables: it finds the role at the metadata address, and the store by what it is told."""
     installed.apply(build_pod("sleep 600", role="anybody"), team)
     installed.await_ready("pod/app", team)
     command = ["/bin/sh", "-c", "aws s3 ls s3://anybody && echo seen"]
     image = build_container("")["image"]
     debug = [f"--namespace={team}", "debug", "app", f"--image={image}", "--container=debugger", "--profile=general"]
-    installed.kubectl.run(*debug, "--", *command)
+    installed.kubectl.run(*debug, f"--env=AWS_ENDPOINT_URL={store.url}", "--env=AWS_REGION=us-east-1", "--", *command)
 
     by_exec = installed.execute("app", team, *command)
     by_debugger = wait_for("the debugger's end", lambda: _find_seen(installed, team), 120)

@@ -113,8 +113,9 @@ def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
     life.run(signal.SIGTERM)
     life.fail_to_start()
 
-    # Of pods two, of keys two in two forms, of credentials two sets of two, of clients four tokens, of the app one.
-    assert len(life.secrets) == 2 + 4 + 4 + 4 + 1
+    # Of pods two, of keys two in two forms, of credentials two sets of two, of clients up to four tokens (those of one
+    # second are the same), of the app one.
+    assert len(life.secrets) > 2 + 4 + 4 + 1
     written = life.read_all()
     for secret in life.secrets:
         assert secret.encode() not in written
