@@ -3,6 +3,7 @@
 Built on parts of gunicorn that are not its public interface, so another version of it ends the start with a sentence.
 """
 
+import gc
 import os
 import queue
 import resource
@@ -86,6 +87,7 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         for listener, service in self._services.items():
             listener.settimeout(0)
             self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, service))
+        gc.freeze()  # what was imported lives as long as the process: searching it for rubbish takes milliseconds
         while self.alive:
             self._turn(LOOK_SECONDS)
         self._finish()
