@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from demo.services.programs import imds
+from tests.cluster.api import wait_for
 from tests.cluster.conftest import ENVIRONMENT, SCRIPTS, say
 from tests.cluster.private import find_programs, private_cluster
-from tests.kustomize.manifests import KUSTOMIZE, Kubectl
+from tests.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
 from tests.node.cluster import ENABLED, Node
 from tests.node.images import build_images
 from tests.node.store import TEAM_A, Store, run_store
@@ -28,6 +29,7 @@ PRIVATE_ADDRESS = "10.244.0.1"
 BRIDGE = Path("/sys/class/net/testcluster0")
 METADATA_ADDRESS = "169.254.169.254"
 NAMESPACE = "podrole-system"
+REPLICAS = 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -148,8 +150,17 @@ def fill_in(file: Path, **values: str) -> None:
 
 
 def await_rollout(node: Node) -> None:
-    """Until all replicas are the newest, and ready."""
+    """Until all replicas are the newest, and ready, and the old ones are gone: they answer to their last second."""
     node.kubectl.run(f"--namespace={NAMESPACE}", "rollout", "status", "deployment/podrole-injector", "--timeout=110s")
+    wait_for("the end of the old replicas", lambda: len(list_replicas(node)) == REPLICAS, 90)
+
+
+def list_replicas(node: Node) -> list[Manifest]:
+    """The injector's pods."""
+    selector = "--selector=app.kubernetes.io/component=injector"
+    answer = node.kubectl.run(f"--namespace={NAMESPACE}", "get", "pods", selector, "--output=json")
+    items: list[Manifest] = json.loads(answer.output)["items"]
+    return items
 
 
 @pytest.fixture(scope="session")

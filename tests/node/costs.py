@@ -14,8 +14,7 @@ import pytest
 from bench.measure import print_table
 from tests.cluster.api import ApiServer, connect, wait_for
 from tests.node.cluster import POD_WITHIN_SECONDS, Node, build_container, build_pod
-from tests.node.conftest import NAMESPACE
-from tests.node.test_injector import list_replicas
+from tests.node.conftest import NAMESPACE, list_replicas
 
 ROUNDS = 5
 SMALL = {"requests": {"cpu": "1m", "memory": "16Mi"}}
