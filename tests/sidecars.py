@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import contract
+from tests.ports import find_free_port
 
 ROOT = Path(contract.__file__).parents[1]
 ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
@@ -75,13 +76,6 @@ class Sidecar:
                 raise AssertionError(f"{text!r} was not logged within {seconds} s:\n{self.log}")
             time.sleep(0.01)
         return self.log
-
-
-def find_free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[str, str]:

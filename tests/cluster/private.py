@@ -8,8 +8,6 @@ import base64
 import fcntl
 import json
 import os
-import random
-import socket
 import subprocess
 import tempfile
 import urllib.request
@@ -21,12 +19,11 @@ from typing import Any
 
 import psutil
 
+from tests.ports import find_free_ports
+
 BUILD_WITHIN_SECONDS = 60 * 60
 STOP_WITHIN_SECONDS = 120
 LOG_TAIL_LINES = 20
-PORTS = range(20000, 30000)
-"""Below those that the kernel gives to outgoing connections."""
-
 API_PORTS, ETCD_PORTS = 3, 2
 """The API server, the controller manager and the scheduler; etcd's clients and peers."""
 
@@ -104,19 +101,6 @@ def private_cluster(
         yield cluster
     finally:
         cluster.stop()
-
-
-def find_free_ports(count: int) -> int:
-    """The first of so many free ports in a row on loopback."""
-    while True:
-        first = random.choice(PORTS)
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
 
 
 def _share(programs: Path, data: Path, *folders: str) -> None:

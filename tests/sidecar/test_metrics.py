@@ -20,8 +20,9 @@ from sidecar.credentials import Credentials
 from sidecar.errors import StartError
 from sidecar.metrics import CLIENTS_AT_ONCE, create_metrics_app, serve_metrics
 from sidecar.refresh import Failure, State
+from tests.ports import find_free_port
 from tests.raw_http import Wire, ask, build_request, connect
-from tests.sidecars import ROLE_ARN, ROOT, build_environ, find_free_port, running_sidecar
+from tests.sidecars import ROLE_ARN, ROOT, build_environ, running_sidecar
 
 NOW = 1_700_000_000
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAMARKED", "secret-marked", "token-marked", NOW, NOW + 3600)

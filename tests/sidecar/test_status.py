@@ -14,7 +14,8 @@ from sidecar.config import Config
 from sidecar.credentials import Credentials
 from sidecar.refresh import Failure, State, advance, resume
 from sidecar.status import build_status, format_status
-from tests.sidecars import ROLE_ARN, ROOT, build_environ, find_free_port, running_sidecar
+from tests.ports import find_free_port
+from tests.sidecars import ROLE_ARN, ROOT, build_environ, running_sidecar
 
 NOW = 1_700_000_000
 CONFIG = Config(ROLE_ARN, "eu-west-1", "shop.web", "/run/podrole")

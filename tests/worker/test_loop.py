@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from demo.services.certificates import CertificateFiles, write_certificates
-from tests.sidecars import ROOT, find_free_port
+from tests.ports import find_free_ports
+from tests.sidecars import ROOT
 from tests.worker.served import LARGE, SETTINGS
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -46,20 +47,21 @@ class Served:
 
 def start(directory: Path) -> Served:
     certificates = write_certificates(directory, ["127.0.0.1"])
-    port, log = find_free_port(), directory / "log"
+    port, log = find_free_ports(2), directory / "log"
     argv = [sys.executable, "-m", "tests.worker.served", str(port), str(certificates.certificate)]
     with log.open("wb") as output:
         process = subprocess.Popen([*argv, str(certificates.key)], cwd=ROOT, stderr=output)
     served = Served(process, port, log, certificates)
     deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
         try:
-            served.connect().close()
+            served.connect_tls().close()
         except ConnectionRefusedError:
             time.sleep(0.02)
         else:
-            break
-    return served
+            return served
+    process.kill()
+    raise AssertionError(f"it did not serve, and ended with {process.wait()}:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")
