@@ -44,14 +44,16 @@ class Admission:
             return True
         return self.cluster.is_known(review.namespace, read_service_account_name(review.pod))
 
-    def answer(self, review: Review) -> AdmissionReview:
-        """Answer one review, and tell of it."""
+    def answer(self, review: Review) -> tuple[AdmissionReview, Record]:
+        """Answer one review. The record is for `tell`, when the answer is on its way: a pod's creation waits for it."""
         began = time.perf_counter()
         decision, answer = self._answer(review)
-        record = _build_record(review, decision, time.perf_counter() - began)
+        return answer, _build_record(review, decision, time.perf_counter() - began)
+
+    def tell(self, record: Record) -> None:
+        """Log and count one answer."""
         log(record)
         self.count(record)
-        return answer
 
     def _answer(self, review: Review) -> tuple[Decision | Fail, AdmissionReview]:
         try:

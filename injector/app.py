@@ -1,9 +1,10 @@
 """HTTP in, HTTP out: the only module that knows flask. What an answer says is decided elsewhere."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+import orjson
 from flask import Flask, Response
 
 from injector import metrics
@@ -25,6 +26,14 @@ FindObstacles = Callable[[], Sequence[str]]
 PLAIN = "text/plain; charset=utf-8"
 
 
+class Body(list[bytes]):
+    """An answer's body, and what the server calls once it is sent: `close` is WSGI's name for that."""
+
+    def __init__(self, pieces: Iterable[bytes], close: Callable[[], None]) -> None:
+        super().__init__(pieces)
+        self.close = close
+
+
 def create_app(admission: Admission, find_obstacles: FindObstacles = list) -> "WSGIApplication":
     """Wire the webhook to what answers reviews. Nothing is answered while there are obstacles: see the health app.
 
@@ -33,27 +42,29 @@ def create_app(admission: Admission, find_obstacles: FindObstacles = list) -> "W
 
     def webhook(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != WEBHOOK_PATH:
-            return _send(start_response, "404 Not Found", PLAIN, f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
+            return _say(start_response, "404 Not Found", f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
         if environ["REQUEST_METHOD"] != "POST":
-            return _send(start_response, "405 Method Not Allowed", PLAIN, "POST an AdmissionReview\n", Allow="POST")
+            return _say(start_response, "405 Method Not Allowed", "POST an AdmissionReview\n", Allow="POST")
         if obstacles := find_obstacles():
-            return _send(start_response, "503 Service Unavailable", PLAIN, f"not ready: {'; '.join(obstacles)}\n")
+            return _say(start_response, "503 Service Unavailable", f"not ready: {'; '.join(obstacles)}\n")
         try:
             review = parse_review(environ["wsgi.input"].read())
             if not environ.get(MAY_WAIT, True) and not admission.is_immediate(review):
                 raise MustWait
-            answer = json.dumps(admission.answer(review), separators=(",", ":"))
+            answer, record = admission.answer(review)
         except ReviewError as error:
-            return _send(start_response, "400 Bad Request", PLAIN, f"{error}\n")
-        return _send(start_response, "200 OK", "application/json", answer)
+            return _say(start_response, "400 Bad Request", f"{error}\n")
+        body = _send(start_response, "200 OK", "application/json", orjson.dumps(answer))
+        return Body(body, partial(admission.tell, record))
 
     return webhook
 
 
-def _send(
-    start_response: "StartResponse", status: str, content_type: str, text: str, **headers: str
-) -> Iterable[bytes]:
-    body = text.encode()
+def _say(start_response: "StartResponse", status: str, text: str, **headers: str) -> Iterable[bytes]:
+    return _send(start_response, status, PLAIN, text.encode(), **headers)
+
+
+def _send(start_response: "StartResponse", status: str, content_type: str, body: bytes, **headers: str) -> list[bytes]:
     start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers.items()])
     return [body]
 

@@ -62,21 +62,24 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     variables = read_objects(container, "env")
     # Of two variables with one name the later one counts.
     present = {str(variable.get("name")): variable for variable in variables}
+    missing = _find_missing(container, present, _choose_ours(mode, config), config)
+    warnings = tuple(_find_warnings(container, present))
+    if not _uses_proxy(present):
+        return EnvironmentChange(_build_variables(missing), warnings=warnings)
     no_proxy = _extend_no_proxy(present)
-    additions = {
-        **_find_missing(container, present, _choose_ours(mode, config), config),
-        **{name: no_proxy[name] for name in no_proxy if name not in present},
-    }
+    missing |= {name: hosts for name, hosts in no_proxy.items() if name not in present}
     replacements = {
         index: no_proxy[name]
-        for index, variable in enumerate(variables if no_proxy else ())
+        for index, variable in enumerate(variables)
         if (name := str(variable.get("name"))) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
-        additions=tuple({"name": name, "value": value} for name, value in additions.items()),
-        replacements=replacements,
-        warnings=tuple(_find_warnings(container, present)),
+        _build_variables(missing), replacements, (*warnings, *_find_unknown_hosts(container, present))
     )
+
+
+def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
+    return tuple([{"name": name, "value": value} for name, value in values.items()])
 
 
 def _choose_ours(mode: str, config: Config) -> tuple[str, ...]:
@@ -93,7 +96,7 @@ def _find_missing(
     missing = {name: OURS[name] for name in ours if not (has_uri if name in URIS else name in present)}
     if container.get("envFrom"):
         return missing
-    if not any(name in present for name in REGIONS):
+    if present.keys().isdisjoint(REGIONS):
         missing |= dict.fromkeys(REGIONS, config.region)
     if config.aws_endpoint_url and ENDPOINT_URL not in present:
         missing[ENDPOINT_URL] = config.aws_endpoint_url
@@ -102,8 +105,6 @@ def _find_missing(
 
 def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
     """The values that must change. A missing variable is made from its twin, as programs read either."""
-    if not _uses_proxy(present):
-        return {}
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
     from_elsewhere = [name for name in literals if _is_from_elsewhere(present[name])]
     values = {}
@@ -146,13 +147,17 @@ def _is_from_elsewhere(variable: Object) -> bool:
 
 def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
     container_name = str(container.get("name"))
-    if container.get("envFrom") and not any(name in present for name in REGIONS):
+    if container.get("envFrom") and present.keys().isdisjoint(REGIONS):
         yield Reason.REGION_LEFT_OUT.explain(container=container_name)
     for name in [name for name in present if name.startswith(AWS_PREFIX)]:
         variable = present[name]
         is_ours = name in OURS and variable.get("value") == OURS[name]
         if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)
+
+
+def _find_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+    container_name = str(container.get("name"))
     for name in NO_PROXIES:
-        if _uses_proxy(present) and name in present and _is_from_elsewhere(present[name]):
+        if name in present and _is_from_elsewhere(present[name]):
             yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=ADDED_HOSTS)

@@ -47,8 +47,11 @@ class Operations:
         if elements and not is_there:
             self.add(path, list(elements))
             return
-        for position, element in enumerate(elements):
-            self.add((*path, position if at_front else "-"), element)
+        pointer = build_pointer(path)
+        self._operations += [
+            {"op": "add", "path": f"{pointer}/{position if at_front else '-'}", "value": element}
+            for position, element in enumerate(elements)
+        ]
 
     @property
     def built(self) -> list[Operation]:

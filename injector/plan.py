@@ -1,8 +1,9 @@
 """From a decision and the template to the pieces for one pod. How they get into the pod is not known here."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import orjson
 
 import contract
 from injector.annotations import STATUS_ANNOTATION
@@ -140,7 +141,7 @@ def _build_status(decision: Inject | Block) -> str:
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }
-    return json.dumps(status, separators=(",", ":"))
+    return orjson.dumps(status).decode()
 
 
 def _find_misnamed(pod: Object) -> Iterator[Explanation]:

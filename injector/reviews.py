@@ -4,10 +4,11 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict
+
+import orjson
 
 from injector.errors import ReviewError
 from injector.objects import Object
@@ -59,14 +60,15 @@ class Review:
 def parse_review(body: bytes) -> Review:
     """Read a posted review; raise ReviewError with a sentence about the first thing that no API server would send."""
     try:
-        review = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        review = orjson.loads(body)
+    except ValueError as error:
         raise ReviewError(f"the body is not JSON: {error}") from error
     if not isinstance(review, dict):
         raise ReviewError(f"the body is a JSON {type(review).__name__}: post an object, an AdmissionReview")
     for key, expected in (("kind", KIND), ("apiVersion", API_VERSION)):
         if review.get(key) != expected:
-            raise ReviewError(f"{key} is {json.dumps(review.get(key))[:100]}: only {expected} is understood")
+            given = orjson.dumps(review.get(key))[:100].decode(errors="replace")
+            raise ReviewError(f"{key} is {given}: only {expected} is understood")
     request = review.get("request")
     if not isinstance(request, dict):
         raise ReviewError("the review has no request")
@@ -98,7 +100,7 @@ def build_allowed(
     response: AdmissionResponse = {"uid": uid, "allowed": True}
     if operations:
         response["patchType"] = "JSONPatch"
-        response["patch"] = base64.b64encode(json.dumps(operations, separators=(",", ":")).encode()).decode()
+        response["patch"] = base64.b64encode(orjson.dumps(operations)).decode()
     if warnings:
         response["warnings"] = list(warnings)
     if audit:

@@ -1,5 +1,6 @@
 """One whole request in, one whole answer out: gunicorn's parser and WSGI, without a socket in between."""
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -45,6 +46,11 @@ class Answered(NamedTuple):
 
     data: bytes
     keeps_alive: bool
+    close: Callable[[], object] = lambda: None
+    """To be called once it was sent, or could not be.
+
+    https://peps.python.org/pep-3333/#specification-details
+    """
 
 
 class Outbox:
@@ -115,11 +121,12 @@ def _call(message: Any, connection: Connection, config: Config, how: Circumstanc
     if how.closes:
         response.force_close()
     pieces = connection.service.app(environ, response.start_response)
+    close = getattr(pieces, "close", lambda: None)
     try:
         for piece in pieces:
             response.write(piece)
         response.close()
-    finally:
-        if hasattr(pieces, "close"):
-            pieces.close()
-    return Answered(outbox.data, keeps_alive=not response.should_close())
+    except BaseException:
+        close()
+        raise
+    return Answered(outbox.data, keeps_alive=not response.should_close(), close=close)

@@ -183,7 +183,7 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         except MustWait:
             answered = build_refusal(500)
         with suppress(OSError):  # the loop will meet it as well
-            connection.send(answered.data)
+            self._send(connection, answered)
         self._answered.put((connection, answered))
         with suppress(BlockingIOError):  # a full pipe wakes the loop, too
             os.write(self.PIPE[1], b".")
@@ -197,8 +197,17 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
                 self._end_answer(connection, answered)
 
     def _reply(self, connection: Connection, answered: Answered) -> None:
-        connection.send(answered.data)
+        self._send(connection, answered)
         self._end_answer(connection, answered)
+
+    def _send(self, connection: Connection, answered: Answered) -> None:
+        try:
+            connection.send(answered.data)
+        finally:
+            try:
+                answered.close()
+            except Exception:
+                self.log.exception("The app failed, after its answer")
 
     def _end_answer(self, connection: Connection, answered: Answered) -> None:
         connection.end_answer(self.cfg.keepalive, keeps_alive=answered.keeps_alive)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import jsonpatch
 import pytest
+from werkzeug.test import Client
 
 from injector.admission import Admission
+from injector.app import create_app
 from injector.cluster import Cluster
 from injector.errors import ClusterError, ReviewError
 from injector.objects import Metadata, read_owner
@@ -53,7 +55,9 @@ class Lookups:
 
 def answer(review: Mapping[str, Any], cluster: Cluster) -> AdmissionReview:
     admission = Admission(CONFIG, cluster, load_template(CONFIG))
-    return admission.answer(parse_review(json.dumps(review).encode()))
+    answered, record = admission.answer(parse_review(json.dumps(review).encode()))
+    admission.tell(record)
+    return answered
 
 
 def review_of(pod: Pod) -> dict[str, Any]:
@@ -185,11 +189,11 @@ def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.
 
 def test_each_answer_is_told_to_whoever_counts() -> None:
     told: list[Record] = []
-    admission = Admission(CONFIG, Lookups(), load_template(CONFIG), told.append)
-
-    admission.answer(parse_review(json.dumps(review_of(load_case("no-role").pod)).encode()))
-    failing = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG), told.append)
-    failing.answer(parse_review(json.dumps(review_of(load_case("no-role").pod)).encode()))
+    review = json.dumps(review_of(load_case("no-role").pod))
+    for cluster in (Lookups(), Lookups(namespace=RuntimeError())):
+        app = create_app(Admission(CONFIG, cluster, load_template(CONFIG), told.append))
+        with Client(app).post("/mutate", data=review):
+            pass
 
     assert [(record.outcome, record.reasons) for record in told] == [
         ("Block", ("NoRole",)),
