@@ -1,14 +1,25 @@
 #!/bin/sh
-# install.sh VENV LOCKFILE: make the virtual environment and see that the programs of debian.txt are there.
-# As root, missing ones are installed; otherwise the line that does it is printed, and this stops.
+# install.sh VENV LOCKFILE [PROGRAMS]: make the virtual environment and see that the programs of debian.txt are there.
+# As root, missing ones are installed; otherwise the line that does it is printed, and this stops. Missing ones of the
+# list PROGRAMS are not installed but taken out of their packages into the virtual environment, which takes no root.
 set -eu
 venv=$1
 lock=$2
+unpacked=${3:-/dev/null}
 python=${PYTHON:-python3}
 PATH=$PATH:/usr/sbin:/sbin
 here=$(dirname "$0")
 
 say() { echo "set-up: $*" >&2; }
+
+update() { apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null; }
+
+take_out() ( # PROGRAM PACKAGE
+    folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT &&
+        # Otherwise apt warns that its own user cannot write there; what it downloads is verified all the same.
+        (cd "$folder" && apt-get -qq -o APT::Sandbox::User=root download "$2" && dpkg-deb --extract ./*.deb .) &&
+        install "$folder/usr/bin/$1" "$venv/bin/$1"
+)
 
 missing=
 while read -r program package; do
@@ -37,7 +48,7 @@ if [ -n "$missing" ]; then
     }
     say "installing Debian packages: $packages"
     export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null
+    update
     # shellcheck disable=SC2086 # a list of names
     apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $packages >/dev/null
 fi
@@ -45,4 +56,16 @@ fi
 say "installing the Python packages of $lock into $venv (about a minute)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
+
+while read -r program package; do
+    case $program in '#'* | '') continue ;; esac
+    command -v "$program" >/dev/null || [ -x "$venv/bin/$program" ] && continue
+    say "taking $program out of the Debian package $package into $venv"
+    take_out "$program" "$package" </dev/null 2>/dev/null && continue
+    # The package lists may be old, or not there, as in a container's image.
+    { [ "$(id -u)" = 0 ] && update && take_out "$program" "$package" </dev/null; } || {
+        say "this failed; run apt-get update as root, or put $program on PATH, and try again"
+        exit 1
+    }
+done <"$unpacked"
 say "done"

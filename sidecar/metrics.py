@@ -50,7 +50,7 @@ class Metrics(Collector):
         asked = "Questions to STS, by how they ended and STS's error code."
         yield _build_counter("podrole_refreshes", asked, ("outcome", "code"), refreshes)
         answered = "Answered requests, by the family of the path and the status."
-        yield _build_counter("podrole_requests", answered, ("path", "status"), requests)
+        yield _build_counter("podrole_sidecar_requests", answered, ("path", "status"), requests)
         unread = "Requests that were rejected unread, by the reason."
         yield _build_counter("podrole_rejections", unread, ("reason",), rejections)
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.conftest import run_cluster
 from tests.cluster.private import PrivateCluster
+from tests.kustomize.exposed import INJECTOR, SIDECAR, Families, read_injector, read_sidecar
 from tests.kustomize.manifests import KUSTOMIZE, Kubectl
 
 
@@ -35,3 +36,9 @@ def installed(kubectl: Kubectl) -> Kubectl:
     """The cluster after `kubectl apply -k` of one overlay."""
     kubectl.run("apply", "-k", str(KUSTOMIZE / "overlays" / "eks"))
     return kubectl
+
+
+@pytest.fixture
+def exposed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Families]:
+    """The metrics of both processes, by the job that they are scraped as."""
+    return {INJECTOR: read_injector(monkeypatch), SIDECAR: read_sidecar()}

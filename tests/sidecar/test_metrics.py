@@ -258,7 +258,7 @@ def test_a_running_sidecar_shows_what_happened_to_it(faulty_sts: FaultySts, tmp_
     samples = read_samples(text)
     assert health == (200, "ok\n")
     assert samples["podrole_refreshes_total", "", "refreshed"] == 1
-    assert samples["podrole_requests_total", "credentials", "200"] == 1
+    assert samples["podrole_sidecar_requests_total", "credentials", "200"] == 1
     assert samples["podrole_rejections_total", "host"] == 1
     assert 3500 < samples["podrole_credentials_left_seconds",] <= 3600
     assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
