@@ -25,16 +25,19 @@ def answer() -> Response:
     return Response(ANSWER, content_type="application/json")
 
 
+def build_argv(port: int) -> list[str]:
+    """What starts it."""
+    argv = [sys.executable, "-m", "gunicorn", "bench.floor:app", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
+    return [*argv, "--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"]
+
+
 @contextmanager
 def running_floor(directory: Path, certificates: CertificateFiles | None = None) -> Iterator[tuple[int, int]]:
     """Run it; give the arbiter's pid and the port."""
-    argv = [sys.executable, "-m", "gunicorn", "bench.floor:app", "--bind", "127.0.0.1:0", "--workers", "1"]
-    argv += ["--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"]
-    if certificates:
-        argv += ["--certfile", str(certificates.certificate), "--keyfile", str(certificates.key)]
+    tls = ["--certfile", str(certificates.certificate), "--keyfile", str(certificates.key)] if certificates else []
     program = Program(
         name="floor",
-        argv=tuple(argv),
+        argv=(*build_argv(0), *tls),
         ready=r"Listening at: https?://127\.0\.0\.1:(\d+) \((\d+)\)[\s\S]*Booting worker",
         remedy="its log says why",
     )

@@ -1,29 +1,24 @@
 """`python -m bench.sidecar`: the start, memory and answers of a sidecar, and what hostile neighbours do to it.
 
-STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.floor`.
+STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.floor`. The sidecar
+runs without docstrings and asserts, as the packages in its image are compiled; the floor as it comes.
 """
 
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.attacks import ADDRESS, ATTACKS, HEAD, attacking
-from bench.cgroups import cpu_limit
+from bench.attacks import ADDRESS, ATTACKS, attacking
 from bench.client import Target, ask
 from bench.floor import running_floor
 from bench.measure import Latency, Memory, hold_against_budgets, pin, print_table, read_memory, summarize
+from bench.starts import FLOOR_GET, GET, measure_floor_starts, measure_starts, running, wait_for_answer
 from demo.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
-from tests.sidecars import ROOT, build_environ
 
-STARTS = 9
 ROUNDS = 5
 REQUESTS = 2000
 REFRESHES = 20
@@ -31,54 +26,7 @@ CONCURRENCY = 32
 HOSTILE = (200, 900)
 GOOD_REQUESTS = 50
 GOOD_SECONDS = 1
-GET = HEAD + b"Connection: close\r\n\r\n"
-FLOOR_GET = b"GET / HTTP/1.1\r\nHost: floor\r\nConnection: close\r\n\r\n"
 SAMPLE_SECONDS = 0.005
-
-
-@contextmanager
-def running(sts: FaultySts, module: str = "sidecar.main", group: Path | None = None) -> Iterator[tuple[int, int]]:
-    """Run a sidecar in env mode; give its pid and port once it has begun to be started."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        (directory / "token").write_text("to.ke.n")
-        environ = build_environ(directory, sts.url)
-        argv = [sys.executable, "-m", module]
-        if group:
-            argv = ["sh", "-c", f'echo $$ > {group} && exec "$@"', "sh", *argv]
-        with (directory / "log").open("wb") as log:
-            process = subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=log, stderr=log)
-        try:
-            yield process.pid, int(environ["PODROLE_PORT"])
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait_for_credentials(port: int) -> None:
-    """Ask until there are some."""
-    while True:
-        try:
-            ask(Target((ADDRESS, port), GET), 1)
-        except (ConnectionRefusedError, SystemExit):
-            time.sleep(0.002)
-        else:
-            return
-
-
-def measure_starts(sts: FaultySts, delay_seconds: float, millicores: int | None = None) -> str:
-    """From exec to the first served credential."""
-    sts.will(afterwards=Grant(delay_seconds=delay_seconds))
-    durations = []
-    with cpu_limit(millicores or 1000) as group:
-        if millicores and group is None:
-            return "not measured: no CPU limit can be set here"
-        for _ in range(STARTS if millicores is None else 3):
-            began = time.perf_counter()
-            with running(sts, group=group if millicores else None) as (_, port):
-                wait_for_credentials(port)
-                durations.append(time.perf_counter() - began)
-    return f"min {min(durations):.2f}, median {statistics.median(durations):.2f} s"
 
 
 def measure_latency(targets: dict[str, Target], concurrency: int) -> dict[str, Latency]:
@@ -102,7 +50,7 @@ def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
         watcher.start()
         sts.will(*[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
         sts.await_requests(seen + REFRESHES + 1, within_seconds=120)
-        wait_for_credentials(port)
+        wait_for_answer(port)
         is_over.set()
         watcher.join()
         ask(Target((ADDRESS, port), GET), REQUESTS)
@@ -136,15 +84,16 @@ def main() -> None:
     """Measure, print, and end with an error over budget."""
     with faulty_sts() as sts, tempfile.TemporaryDirectory() as name:
         starts = {
+            "the floor, to its first answer": measure_floor_starts(),
             "STS at 0 ms": measure_starts(sts, 0),
-            "STS at 100 ms": measure_starts(sts, 0.1),
+            "STS at 2 x 100 ms": measure_starts(sts, 0.2),
             "STS at 0 ms, CPU limit 250m": measure_starts(sts, 0, 250),
             "STS at 0 ms, CPU limit 100m": measure_starts(sts, 0, 100),
         }
         print_table("sidecar: exec to the first served credential", starts)
         memory, peak = measure_memory(sts)
         with running(sts) as (pid, port), running_floor(Path(name)) as (floor_pid, floor_port):
-            wait_for_credentials(port)
+            wait_for_answer(port)
             for process in (pid, floor_pid):
                 pin(process, 1)
             pin(os.getpid(), 0)
@@ -161,7 +110,10 @@ def main() -> None:
         }
         print_table(who, rows | ({"the most during a refresh": peak} if who == "podrole" else {}))
     print_table("sidecar: good requests beside hostile connections", attacks)
+    floor_start = starts["the floor, to its first answer"].median
     figures = {
+        "start / floor": starts["STS at 0 ms"].median / floor_start,
+        "start at 2 x 100 ms / floor": starts["STS at 2 x 100 ms"].median / floor_start,
         "anonymous MiB / floor": memory.anonymous / floor_memory.anonymous,
         "p50 / floor": alone["podrole"].p50 / alone["floor"].p50,
         "p99 at c=32 / floor": together["podrole"].p99 / together["floor"].p99,
