@@ -55,7 +55,7 @@ def test_settings_of_an_overlay_are_those_that_the_injector_reads(kubectl: Kubec
     sources = {"node-role-unsafe": "node"}
     assert config.mode == modes.get(overlay, "auto")
     assert config.source == sources.get(overlay, "web-identity")
-    assert config.sidecar_image == "podrole-sidecar:0.1.0"
+    assert config.sidecar_image == "localhost/podrole-sidecar:0.1.0"
 
 
 def test_images_are_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:

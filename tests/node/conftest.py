@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from contract import SIDECAR_CONTAINER, TOKEN_VOLUME
 from demo.services.programs import imds
 from tests.cluster.api import wait_for
 from tests.cluster.conftest import ENVIRONMENT, SCRIPTS, say
 from tests.cluster.private import find_programs, private_cluster
 from tests.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
-from tests.node.cluster import ENABLED, Node
+from tests.node.cluster import ENABLED, Node, build_pod
 from tests.node.images import build_images
 from tests.node.store import TEAM_A, Store, run_store
 
@@ -29,6 +30,8 @@ PRIVATE_ADDRESS = "10.244.0.1"
 BRIDGE = Path("/sys/class/net/testcluster0")
 METADATA_ADDRESS = "169.254.169.254"
 NAMESPACE = "podrole-system"
+SHORTEST_TOKEN_SECONDS = 600
+READ_TOKEN = "import contract; print(open(contract.TOKEN_FILE).read())"
 REPLICAS = 2
 
 
@@ -77,8 +80,8 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Our images and the app's, on the nodes. PODROLE_TEST_IMAGES: a folder of archives that were built before."""
-    given = ENVIRONMENT.get("PODROLE_TEST_IMAGES")
+    """Our images and the app's, on the nodes. PODROLE_TEST_ARCHIVES: a folder of archives that were built before."""
+    given = ENVIRONMENT.get("PODROLE_TEST_ARCHIVES")
     if given:
         archives = sorted(Path(given).glob("*.tar"))
     else:
@@ -184,6 +187,36 @@ def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
             yield METADATA_ADDRESS
     finally:
         subprocess.run([*address[:2], "delete", *address[3:]], check=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begin_early(request: pytest.FixtureRequest) -> None:
+    """Make the pod that has to get old before the first test, if the test that it is for is in this run."""
+    if any("aging" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("aging")
+
+
+@pytest.fixture(scope="session")
+def aging(installed: Node) -> Iterator[tuple[str, str]]:
+    """The namespace of a pod `app` whose token lives as short as an API server allows, and its first token.
+
+    The pod is as the webhook injects it, but for that life: without the label the namespace leaves it so.
+    """
+    labelled = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", dict(ENABLED))
+    options = [f"--namespace={labelled}", "create", "--dry-run=server", "--output=json", "-f", "-"]
+    injected = installed.kubectl.run(*options, stdin=json.dumps(build_pod("sleep 3600", role="anybody")))
+    forget(installed, labelled)
+    pod = json.loads(injected.output)
+    pod["metadata"] = {"name": "app", "annotations": pod["metadata"]["annotations"]}
+    [source] = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == TOKEN_VOLUME)["projected"][
+        "sources"
+    ]
+    source["serviceAccountToken"]["expirationSeconds"] = SHORTEST_TOKEN_SECONDS
+    name = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", {})
+    installed.apply(pod, name)
+    installed.await_ready("pod/app", name)
+    yield name, installed.execute("app", name, "python3", "-c", READ_TOKEN, container=SIDECAR_CONTAINER)
+    forget(installed, name)
 
 
 def make_namespace(node: Node, name: str, labels: dict[str, str]) -> str:

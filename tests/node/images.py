@@ -48,13 +48,14 @@ def build_images(out: Path, environ: Mapping[str, str]) -> list[Path]:
 
 
 def _find_base(environ: Mapping[str, str]) -> str:
-    if shutil.which("buildah") is None or _is_there(LOCAL_BASE, environ):
-        return LOCAL_BASE
-    _run(["sh", str(REPOSITORY / "images" / "base.sh"), LOCAL_BASE], environ)
+    if not _is_there(LOCAL_BASE, environ):
+        _run(["sh", str(REPOSITORY / "images" / "base.sh"), LOCAL_BASE], environ)
     return LOCAL_BASE
 
 
 def _is_there(name: str, environ: Mapping[str, str]) -> bool:
+    if shutil.which("buildah") is None:
+        return False
     command = ["buildah", "inspect", "--type=image", name]
     return subprocess.run(command, env=environ, capture_output=True, check=False).returncode == 0
 

@@ -147,22 +147,27 @@ def test_workload_gets_the_role(installed: Node, team: str, kind: str) -> None:
     assert log.endswith("done\n")
 
 
-def test_job_and_cron_job_complete(installed: Node, team: str) -> None:
+def test_job_and_cron_job_by_its_schedule_complete(installed: Node, team: str) -> None:
     job = build_workload("Job", build_pod("aws s3 ls s3://anybody", role="anybody"), backoffLimit=0)
     cron_job = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
         "metadata": {"name": "cron"},
-        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job["spec"]}},
+        "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": job["spec"]}},
     }
     installed.apply(job, team)
     installed.apply(cron_job, team)
-    installed.kubectl.run(f"--namespace={team}", "create", "job", "by-hand", "--from=cronjob/cron")
 
     installed.await_ready("job/app", team, "condition=Complete")
-    installed.await_ready("job/by-hand", team, "condition=Complete")
+    scheduled = wait_for("a Job of the schedule", lambda: _find_scheduled(installed, team), 90)
+    installed.await_ready(f"job/{scheduled}", team, "condition=Complete")
 
     print(installed.kubectl.run(f"--namespace={team}", "get", "jobs").output)
+
+
+def _find_scheduled(node: Node, namespace: str) -> str | None:
+    names = [each["metadata"]["name"] for each in node.read("jobs", "", namespace)["items"]]
+    return next((name for name in names if name.startswith("cron-")), None)
 
 
 def test_debugger_and_exec_are_in_the_pod_of_the_role(installed: Node, team: str, store: Store) -> None:
