@@ -28,9 +28,8 @@ lint: $(VENV)/dev.done ## ruff, mypy, the architecture's rules and hadolint
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile.injector Dockerfile.sidecar
 
-bench: $(VENV)/dev.done ## what the sidecar and the webhook cost on this machine, as tables
-	@$(BIN)/python -m bench.sidecar
-	@$(BIN)/python -m bench.webhook
+bench: $(VENV)/dev.done ## what the sidecar, the webhook and its copy of a cluster cost on this machine, as tables
+	@status=0; for part in sidecar webhook cluster; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
 
 bench-cluster: $(VENV)/dev.done ## what an injected pod waits for and takes up on a real kubelet
 	@PODROLE_TEST_NODE=required $(BIN)/pytest -q --capture=no tests/node/costs.py

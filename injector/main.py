@@ -1,6 +1,7 @@
 """The composition root of the webhook: `python -m injector.main`. A wrong setting ends it with code 2."""
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -93,27 +94,26 @@ def load_tls(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
             raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
     else:
         tls = start_renewal(config, metrics, obstacles)
-    metrics.watch("podrole_cert_not_after_seconds", "The served certificate's end.", lambda: tls.certificate_not_after)
+    # Before there is one it is no number: 0 would be one that ended in 1970, and an alert.
+    metrics.watch(
+        "podrole_cert_not_after_seconds", "The served certificate's end.", lambda: tls.certificate_not_after or math.nan
+    )
     metrics.watch("podrole_cert_failures", "Certificates that could not be used.", lambda: tls.failures)
     return tls
 
 
 def start_renewal(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
-    """Take care of the certificates from now on; return when there is one to serve."""
+    """Take care of the certificates from now on. Until there is one, TLS clients are closed and this is not ready."""
     from injector.cluster import live, secrets, webhooks  # noqa: PLC0415 - half a second, which files do not need
 
-    def connect() -> Stores:
-        api = live.load_configuration()
-        return Stores(
-            secrets.CertificateSecret(api, config.namespace, config.certificate_secret),
-            webhooks.WebhookConfiguration(api, config.webhook_configuration),
-        )
-
-    tls = MemoryTls()
-    policy = Policy(build_names(config.service, config.namespace, config.cluster_domain))
-    renewal = Renewal(connect, tls, policy)
-    renewal.prepare()
+    api, tls = live.load_configuration(), MemoryTls()
+    stores = Stores(
+        secrets.CertificateSecret(api, config.namespace, config.certificate_secret),
+        webhooks.WebhookConfiguration(api, config.webhook_configuration),
+    )
+    renewal = Renewal(stores, tls, Policy(build_names(config.service, config.namespace, config.cluster_domain)))
     renewal.start()
+    obstacles.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
     obstacles.add("no webhook shows the authority of this replica's certificate yet", lambda: renewal.is_ready)
     metrics.watch("podrole_cabundle_in_sync", "1: every webhook shows it.", lambda: renewal.ca_bundle_in_sync)
     metrics.watch("podrole_cert_rotations", "Writes to the Secret.", lambda: renewal.rotations)
@@ -125,10 +125,13 @@ def load_cluster(config: Config, metrics: Metrics, obstacles: Obstacles) -> Clus
     """The cluster that this configuration names."""
     if config.manifests is not None:
         return ManifestCluster(config.manifests)
-    from injector.cluster import live, watched  # noqa: PLC0415 - half a second and 28 MiB, which manifests do not need
+    from injector.cluster import live, watched  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
 
     cluster = watched.WatchedCluster(live.load_configuration(), metrics.count_live_read, metrics.count_watch_restart)
-    LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
+    try:
+        LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
+    except ClusterError as error:  # it may come later, and is asked again then
+        LOG.warning("%s", error)
     cluster.start()
     obstacles.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
     metrics.watch(

@@ -84,46 +84,51 @@ class Renewal:
     failures = 0
     """How many passes did not come to their end."""
 
-    def __init__(
-        self, connect: Callable[[], Stores], tls: MemoryTls, policy: Policy, clock: Callable[[], float] = time.time
-    ) -> None:
-        """`connect` is called once by `prepare` and once by `start`: a forked process must not share connections."""
-        self._connect = connect
+    def __init__(self, stores: Stores, tls: MemoryTls, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+        self._stores = stores
         self._tls = tls
         self._policy = policy
         self._clock = clock
         self._served: Served | None = None
         self._complaints: list[str] = []
 
-    def prepare(self) -> None:
-        """Return when there is a leaf to serve; while there is none, say why and try again."""
-        self._await_leaf(self._connect())
-
     def start(self) -> Thread:
-        """Take care from now on, in a thread that ends with the process. It needs no `prepare` before it."""
-        thread = Thread(target=self._run, args=(self._connect(),), name="certificates", daemon=True)
+        """Take care from now on, in a thread that ends with the process. It waits for nothing."""
+        thread = Thread(target=self._run, name="certificates", daemon=True)
         thread.start()
         return thread
 
-    def reconcile(self, stores: Stores) -> str | None:
+    def prepare(self) -> None:
+        """Return when there is a leaf to serve; while there is none, say why and try again."""
+        started = time.monotonic()
+        due = started + QUIET_SECONDS
+        while self._served is None:
+            self._attempt()
+            if self._served is None:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + PROGRESS_SECONDS
+                    LOG.info("no certificate yet after %.0f s: trying each second", time.monotonic() - started)
+                time.sleep(PAUSE_SECONDS)
+
+    def reconcile(self) -> str | None:
         """One pass: take every step that can be taken now; give the version of the configuration that was seen last."""
         complaints: list[str] = []
         version = None
         for _ in range(MOST_STEPS):
             # In this order: whoever then publishes an outdated bundle, having slept in between, fails, as the newer
             # one that it would replace has changed the configuration since.
-            configuration = stores.configuration.read()
-            secret = stores.secret.read()
+            configuration = self._stores.configuration.read()
+            secret = self._stores.secret.read()
             version = configuration["metadata"]["resourceVersion"] if configuration else None
             situation = self._observe(configuration, secret)
-            complaints += [f"{stores.secret.what}: {problem}" for problem in situation.held.problems]
+            complaints += [f"{self._stores.secret.what}: {problem}" for problem in situation.held.problems]
             if situation.published is None:
-                complaints.append(f"{stores.configuration.what} is not there, or has no webhooks: apply it")
+                complaints.append(f"{self._stores.configuration.what} is not there, or has no webhooks: apply it")
             situation = self._serve(situation, complaints)
             step = next_step(situation, self._policy)
             if step is None:
                 break
-            self._take(step, stores, configuration, secret)
+            self._take(step, configuration, secret)
         self._complain(complaints)
         return version
 
@@ -150,43 +155,30 @@ class Renewal:
             self.is_ready = True
         return replace(situation, served=self._served)
 
-    def _take(
-        self, step: Write | Publish, stores: Stores, configuration: Document | None, secret: Document | None
-    ) -> None:
+    def _take(self, step: Write | Publish, configuration: Document | None, secret: Document | None) -> None:
         try:
             if isinstance(step, Write):
-                stores.secret.write(build_secret(secret, step.held))
+                self._stores.secret.write(build_secret(secret, step.held))
                 self.rotations += 1
-                LOG.info("%s: wrote %s", stores.secret.what, step.what)
+                LOG.info("%s: wrote %s", self._stores.secret.what, step.what)
             elif configuration is not None:
-                stores.configuration.patch(build_publication(configuration, step.authorities, self._clock()))
+                self._stores.configuration.patch(build_publication(configuration, step.authorities, self._clock()))
                 self.publications += 1
-                LOG.info("%s: set caBundle (%d authorities)", stores.configuration.what, len(step.authorities))
+                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.what, len(step.authorities))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)
 
-    def _await_leaf(self, stores: Stores) -> None:
-        started = time.monotonic()
-        due = started + QUIET_SECONDS
-        while self._served is None:
-            self._attempt(stores)
-            if self._served is None:
-                if time.monotonic() >= due:
-                    due = time.monotonic() + PROGRESS_SECONDS
-                    LOG.info("no certificate yet after %.0f s: trying each second", time.monotonic() - started)
-                time.sleep(PAUSE_SECONDS)
-
-    def _run(self, stores: Stores) -> None:
-        self._await_leaf(stores)
+    def _run(self) -> None:
+        self.prepare()
         while True:
             started = time.monotonic()
-            version = self._attempt(stores)
-            self._await_change(stores, version)
+            version = self._attempt()
+            self._await_change(version)
             time.sleep(max(0.0, started + PAUSE_SECONDS - time.monotonic()))
 
-    def _attempt(self, stores: Stores) -> str | None:
+    def _attempt(self) -> str | None:
         try:
-            return self.reconcile(stores)
+            return self.reconcile()
         except ClusterError as error:
             self._complain([str(error)])
         except Exception:
@@ -194,10 +186,10 @@ class Renewal:
         self.failures += 1
         return None
 
-    def _await_change(self, stores: Stores, version: str | None) -> None:
+    def _await_change(self, version: str | None) -> None:
         if version is not None:
             try:
-                stores.configuration.await_change(version, self._policy.period_seconds)
+                self._stores.configuration.await_change(version, self._policy.period_seconds)
             except ClusterError as error:
                 LOG.debug("%s", error)  # the next pass meets the same trouble, and says so
             else:

@@ -115,7 +115,9 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
                 return
             try:
                 connection = Connection(accepted, client[:2], listener.getsockname()[:2], service)
-            except OSError:
+            except Exception:
+                # It is gone, or there is no certificate for it: then each client that comes would be a line.
+                self.log.debug("A connection could not be served", exc_info=True)
                 accepted.close()
                 continue
             self._connections[connection] = None

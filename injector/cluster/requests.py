@@ -1,52 +1,39 @@
-"""One way to ask the API server for plain JSON, and to say what went wrong. Nothing about any kind of object."""
+"""What went wrong with a request for one object, said in one way. Nothing about any kind of object."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
-from kubernetes import client
+from kubernetes import config
+from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
+from injector.cluster.transport import StatusError
 from injector.errors import ClusterError, ConflictError
 
-TIMEOUT_SECONDS = (2, 5)
-"""To connect, and to wait for more of the answer. Nobody waits for these requests but a thread of its own."""
+CONNECT_SECONDS, READ_SECONDS = 2, 5
+TIMEOUT = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+"""Nobody waits for these requests but a thread of its own."""
+
+FIELD_MANAGER = {"fieldManager": "podrole-injector"}
+"""Whose the written fields are: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers."""
 
 NOT_FOUND, CONFLICT = 404, 409
 
-
-@dataclass
-class Found:
-    """What the API server answered."""
-
-    response: Any = None
-    """Undecoded, as the client gives it with `_preload_content=False`: its models drop fields they do not know."""
-
-    document: dict[str, Any] | None = None
-    """None where the object does not exist."""
+T = TypeVar("T")
 
 
-@contextmanager
-def translate_errors(what: str, done: str) -> Iterator[Found]:
-    """Around one request: parse its answer; raise ConflictError or ClusterError, naming the object and the attempt."""
-    found = Found()
+def ask(what: str, done: str, request: Callable[[], T]) -> T | None:
+    """What a request gives, or None where the object does not exist.
+
+    Raises ConflictError or ClusterError, which name the object and what could not be done with it.
+    """
     try:
-        yield found
-        found.document = json.loads(found.response.data)
-    except client.ApiException as error:
+        return request()
+    except StatusError as error:
+        if error.status == NOT_FOUND:
+            return None
         if error.status == CONFLICT:
             raise ConflictError(f"{what} was written by somebody else") from error
-        if error.status != NOT_FOUND:
-            raise ClusterError(f"{what} cannot be {done}: {error.status} {_read_message(error)}") from error
-    except (HTTPError, OSError, ValueError) as error:
         raise ClusterError(f"{what} cannot be {done}: {error}") from error
-
-
-def _read_message(error: client.ApiException) -> str:
-    """The API server's own sentence: for a forbidden request it names the account, the verb and the object."""
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, LookupError):
-        return str(error.reason)
+    except (HTTPError, OSError, config.ConfigException, ValueError) as error:  # the second and third: the token's file
+        raise ClusterError(f"{what} cannot be {done}: {error}") from error

@@ -4,18 +4,16 @@ from typing import Any
 
 from kubernetes import client
 
-from injector.cluster.requests import TIMEOUT_SECONDS, translate_errors
+from injector.cluster.requests import FIELD_MANAGER, TIMEOUT, ask
+from injector.cluster.transport import JSON, Change, Transport, build_path
 from injector.errors import ClusterError, ConflictError
-
-FIELD_MANAGER = "podrole-injector"
 
 
 class CertificateSecret:
     """One Secret. A write fails with ConflictError where somebody else wrote since the read."""
 
     def __init__(self, configuration: client.Configuration, namespace: str, name: str) -> None:
-        configuration.retries = False  # each would add the whole timeout once more, and the next pass tries again
-        self._api: Any = client.CoreV1Api(client.ApiClient(configuration))
+        self._transport = Transport(configuration)
         self._namespace = namespace
         self._name = name
 
@@ -26,11 +24,8 @@ class CertificateSecret:
 
     def read(self) -> dict[str, Any] | None:
         """The Secret, or None if there is none."""
-        with translate_errors(self.what, "read") as found:
-            found.response = self._api.read_namespaced_secret(
-                self._name, self._namespace, _preload_content=False, _request_timeout=TIMEOUT_SECONDS
-            )
-        return found.document
+        path = build_path("namespaces", self._namespace, "secrets", self._name)
+        return ask(self.what, "read", lambda: self._transport.fetch(path, JSON, TIMEOUT))
 
     def write(self, document: dict[str, Any]) -> None:
         """Write the Secret as it was read and changed; create it if the document was never read."""
@@ -40,29 +35,15 @@ class CertificateSecret:
             self._create(document)
 
     def _replace(self, document: dict[str, Any]) -> None:
-        with translate_errors(self.what, "updated") as found:
-            found.response = self._api.replace_namespaced_secret(
-                self._name,
-                self._namespace,
-                document,
-                field_manager=FIELD_MANAGER,
-                _preload_content=False,
-                _request_timeout=TIMEOUT_SECONDS,
-            )
-        if found.document is None:
+        path = build_path("namespaces", self._namespace, "secrets", self._name)
+        if self._send("updated", path, Change("PUT", document)) is None:
             raise ConflictError(f"{self.what} was deleted before it could be updated")
 
     def _create(self, document: dict[str, Any]) -> None:
+        path = build_path("namespaces", self._namespace, "secrets")
         named = {**document, "metadata": {**document["metadata"], "name": self._name, "namespace": self._namespace}}
         try:
-            with translate_errors(self.what, "created") as found:
-                found.response = self._api.create_namespaced_secret(
-                    self._namespace,
-                    named,
-                    field_manager=FIELD_MANAGER,
-                    _preload_content=False,
-                    _request_timeout=TIMEOUT_SECONDS,
-                )
+            created = self._send("created", path, Change("POST", named))
         except ConflictError:
             raise
         except ClusterError as error:
@@ -70,5 +51,8 @@ class CertificateSecret:
             # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
             empty = f"kubectl create secret generic {self._name} --namespace {self._namespace}"
             raise ClusterError(f"{error}. It does not exist; create it empty: {empty}") from error
-        if found.document is None:
+        if created is None:
             raise ClusterError(f"{self.what} cannot be created: there is no namespace {self._namespace}")
+
+    def _send(self, done: str, path: str, change: Change) -> dict[str, Any] | None:
+        return ask(self.what, done, lambda: self._transport.fetch(path, JSON, TIMEOUT, FIELD_MANAGER, change))

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import urllib3
 from kubernetes import client
@@ -15,9 +16,21 @@ import contract
 PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}
 """Kind: where all its objects are."""
 
+JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
+
+SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is sent to be stored."""
+
+    method: str
+    document: Any
+    content_type: str = JSON
 
 
 class StatusError(Exception):
@@ -44,27 +57,42 @@ class Transport:
         self._configuration = configuration
         self._pool = rest.RESTClientObject(configuration).pool_manager
 
-    def open(self, path: str, accept: str, timeout: urllib3.Timeout, query: Mapping[str, str] | None = None) -> Any:
+    def open(
+        self,
+        path: str,
+        accept: str,
+        timeout: urllib3.Timeout,
+        query: Mapping[str, str] | None = None,
+        change: Change | None = None,
+    ) -> Any:
         """The answer, not read yet. Raises StatusError, HTTPError, and OSError or ConfigException for a token's file.
 
         `timeout`: to connect, and to wait for each part of the answer.
         """
+        headers = {"Accept": accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self._authorize()}
         response = self._pool.request(
-            "GET",
-            self._configuration.host + path,
-            fields=query,
-            headers={"Accept": accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self._authorize()},
+            change.method if change else "GET",
+            self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+            body=json.dumps(change.document) if change else None,
+            headers=headers | ({"Content-Type": change.content_type} if change else {}),
             timeout=timeout,
             preload_content=False,
         )
-        if response.status != 200:  # noqa: PLR2004 - HTTP's OK
+        if response.status not in SUCCESS:
             with closing(response):
                 raise StatusError(response.status, _read_message(response))
         return response
 
-    def fetch(self, path: str, accept: str, timeout: urllib3.Timeout, query: Mapping[str, str] | None = None) -> Any:
+    def fetch(
+        self,
+        path: str,
+        accept: str,
+        timeout: urllib3.Timeout,
+        query: Mapping[str, str] | None = None,
+        change: Change | None = None,
+    ) -> Any:
         """The answer's JSON. Raises what `open` raises, and ValueError."""
-        return json.loads(self.open(path, accept, timeout, query).data)
+        return json.loads(self.open(path, accept, timeout, query, change).data)
 
     def _authorize(self) -> dict[str, str]:
         """Asked for each request: the token in a pod's file is replaced every hour, and the package reads it again."""

@@ -2,13 +2,16 @@
 
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 from kubernetes import client
-from urllib3.exceptions import HTTPError
+from urllib3 import Timeout
 
-from injector.cluster.requests import TIMEOUT_SECONDS, translate_errors
-from injector.cluster.secrets import FIELD_MANAGER
-from injector.errors import ClusterError, ConflictError
+from injector.cluster.requests import CONNECT_SECONDS, FIELD_MANAGER, READ_SECONDS, TIMEOUT, ask
+from injector.cluster.transport import JSON, Change, Transport
+from injector.errors import ConflictError
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 """Webhooks are merged by name, so whatever else they have stays.
@@ -21,9 +24,9 @@ class WebhookConfiguration:
     """One configuration."""
 
     def __init__(self, configuration: client.Configuration, name: str) -> None:
-        configuration.retries = False  # each would add the whole timeout once more, and the next pass tries again
-        self._api: Any = client.AdmissionregistrationV1Api(client.ApiClient(configuration))
+        self._transport = Transport(configuration)
         self._name = name
+        self._path = f"{CONFIGURATIONS}/{quote(name, safe='')}"
 
     @property
     def what(self) -> str:
@@ -32,43 +35,29 @@ class WebhookConfiguration:
 
     def read(self) -> dict[str, Any] | None:
         """The configuration, or None if there is none."""
-        with translate_errors(self.what, "read") as found:
-            found.response = self._api.read_mutating_webhook_configuration(
-                self._name, _preload_content=False, _request_timeout=TIMEOUT_SECONDS
-            )
-        return found.document
+        return ask(self.what, "read", lambda: self._transport.fetch(self._path, JSON, TIMEOUT))
 
     def patch(self, change: dict[str, Any]) -> None:
         """Apply a strategic merge patch; with a resourceVersion in it, ConflictError if that is not the present one."""
-        with translate_errors(self.what, "patched") as found:
-            found.response = self._api.patch_mutating_webhook_configuration(
-                self._name,
-                change,
-                field_manager=FIELD_MANAGER,
-                _content_type=STRATEGIC_MERGE,
-                _preload_content=False,
-                _request_timeout=TIMEOUT_SECONDS,
-            )
-        if found.document is None:
+        sent = Change("PATCH", change, STRATEGIC_MERGE)
+        fetch = self._transport.fetch
+        if ask(self.what, "patched", lambda: fetch(self._path, JSON, TIMEOUT, FIELD_MANAGER, sent)) is None:
             raise ConflictError(f"{self.what} was deleted before it could be patched")
 
     def await_change(self, resource_version: str, seconds: int) -> bool:
         """Wait until it is another than this version, but no longer than that; tell whether something happened."""
-        connect_seconds, read_seconds = TIMEOUT_SECONDS
-        try:
-            response = self._api.list_mutating_webhook_configuration(
-                # A field selector on the name is what an RBAC rule with resourceNames allows.
-                # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
-                field_selector=f"metadata.name={self._name}",
-                resource_version=resource_version,
-                timeout_seconds=seconds,
-                watch=True,
-                _preload_content=False,
-                _request_timeout=(connect_seconds, seconds + read_seconds),
-            )
-            with closing(response):  # not read to its end: its connection cannot be used again
-                return bool(response.readline())
-        except client.ApiException as error:
-            raise ClusterError(f"{self.what} cannot be watched: {error.status} {error.reason}") from error
-        except (HTTPError, OSError, ValueError) as error:
-            raise ClusterError(f"{self.what} cannot be watched: {error}") from error
+        return ask(self.what, "watched", lambda: self._watch(resource_version, seconds)) or False
+
+    def _watch(self, resource_version: str, seconds: int) -> bool:
+        query = {
+            # A field selector on the name is what an RBAC rule with resourceNames allows.
+            # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
+            "fieldSelector": f"metadata.name={self._name}",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds),
+            "watch": "true",
+        }
+        timeout = Timeout(connect=CONNECT_SECONDS, read=seconds + READ_SECONDS)
+        # Not read to its end: its connection cannot be used again.
+        with closing(self._transport.open(CONFIGURATIONS, JSON, timeout, query)) as response:
+            return bool(response.readline())

@@ -140,8 +140,8 @@ class Replica:
         self.is_running = False
         self.is_excused = False
         self.looked_at = cluster.now
-        self.stores = Stores(Interrupted(self, cluster.secret), Interrupted(self, cluster.configuration))
-        self.renewal = Renewal(lambda: self.stores, WatchedTls(self), cluster.policy, lambda: cluster.now)
+        stores = Stores(Interrupted(self, cluster.secret), Interrupted(self, cluster.configuration))
+        self.renewal = Renewal(stores, WatchedTls(self), cluster.policy, lambda: cluster.now)
 
     @property
     def served(self) -> Served | None:
@@ -175,7 +175,7 @@ class Replica:
             return
         self.is_running = True
         try:
-            self.renewal.reconcile(self.stores)
+            self.renewal.reconcile()
         except ClusterError:
             pass
         except CrashError:

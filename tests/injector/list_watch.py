@@ -116,6 +116,7 @@ class ListWatchServer:
     version: int = 100
     oldest: int = 0
     is_closing: bool = False
+    exchange: type[Exchange] = Exchange
     server: Listener | None = None
     thread: Thread | None = None
 
@@ -127,7 +128,7 @@ class ListWatchServer:
     def start(self) -> None:
         """Listen, on the port of the time before."""
         self.is_closing = False
-        self.server = Listener(("127.0.0.1", self.port), type("Bound", (Exchange,), {"api": self}))
+        self.server = Listener(("127.0.0.1", self.port), type("Bound", (self.exchange,), {"api": self}))
         self.port = self.server.server_port
         self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()

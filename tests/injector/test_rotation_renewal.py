@@ -70,14 +70,13 @@ class Replica:
         self.secret = Flaky(secret or Stored("Secret podrole-system/podrole-injector-certs"))
         self.configuration = Flaky(configuration or Stored("MutatingWebhookConfiguration podrole-injector"))
         self.tls = FullTls()
-        self.stores = Stores(self.secret, self.configuration)
-        self.renewal = Renewal(lambda: self.stores, self.tls, POLICY, lambda: self.now)
+        self.renewal = Renewal(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
 
     def register(self) -> None:
         self.configuration.stored.force(build_empty_configuration())
 
     def reconcile(self) -> None:
-        self.renewal.reconcile(self.stores)
+        self.renewal.reconcile()
 
 
 @pytest.fixture

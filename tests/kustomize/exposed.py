@@ -26,7 +26,6 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
     """All of the injector's; its threads are not started."""
     metrics = Metrics()
     config = Config.from_environ(ENVIRON)
-    monkeypatch.setattr("injector.main.Renewal.prepare", lambda _: None)
     monkeypatch.setattr("injector.main.Renewal.start", lambda _: None)
     monkeypatch.setattr("injector.cluster.live.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
     monkeypatch.setattr("injector.cluster.watched.WatchedCluster.version", lambda _: None)

@@ -1,6 +1,6 @@
 """A process that keeps certificates as the webhook does, and answers reviews over TLS with nothing but `allowed`.
 
-`python -m tests.cluster.certificates_replica '{...}'`; prints the port when there is a certificate to serve.
+`python -m tests.cluster.certificates.keeper '{...}'`; prints the port when there is a certificate to serve.
 """
 
 import json
@@ -72,17 +72,15 @@ def main(settings: dict[str, Any]) -> None:
     """Serve until killed."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    def connect() -> Stores:
-        configuration = load_configuration(settings["kubeconfig"])
-        if token := settings.get("token"):
-            configuration.api_key = {"authorization": f"Bearer {token}"}
-            configuration.cert_file = configuration.key_file = None
-        secret = CertificateSecret(configuration, settings["namespace"], settings["secret"])
-        return Stores(secret, WebhookConfiguration(configuration, settings["configuration"]))
-
+    configuration = load_configuration(settings["kubeconfig"])
+    if token := settings.get("token"):
+        configuration.api_key = {"authorization": f"Bearer {token}"}
+        configuration.cert_file = configuration.key_file = None
+    secret = CertificateSecret(configuration, settings["namespace"], settings["secret"])
+    stores = Stores(secret, WebhookConfiguration(configuration, settings["configuration"]))
     tls = MemoryTls()
     names = build_names(settings["service"], settings["namespace"], "cluster.local")
-    renewal = Renewal(connect, tls, Policy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"]))
+    renewal = Renewal(stores, tls, Policy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"]))
     renewal.start()
     while not tls.certificate_not_after:
         time.sleep(0.05)

@@ -1,0 +1,81 @@
+"""A stand-in for the API server of a large cluster: `python -m bench.api NAMESPACES ACCOUNTS`, until SIGTERM.
+
+A process of its own, so that what it costs is in no figure. It prints its port.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from subprocess import PIPE, Popen
+from threading import Event
+from typing import Any
+
+from tests.injector.keeping import keeping_server
+from tests.injector.list_watch import ACCOUNTS, NAMESPACES, ListWatchServer
+
+ACCOUNTS_FOR_ONE_ROLE = 5
+
+
+@contextmanager
+def running_api(namespaces: int, accounts: int) -> Iterator[tuple[int, int]]:
+    """Run it until the block ends; give its pid and its port."""
+    argv = [sys.executable, "-m", "bench.api", str(namespaces), str(accounts)]
+    with Popen(argv, stdout=PIPE) as process:
+        try:
+            if process.stdout is None or not (line := process.stdout.readline()):
+                raise SystemExit("the stand-in for the API server did not start")
+            yield process.pid, int(line)
+        finally:
+            process.terminate()
+
+
+def fill(api: ListWatchServer, namespaces: int, accounts: int) -> None:
+    """Namespaces whose pods are injected, the accounts spread over them, and a role for every fifth account."""
+    for number in range(namespaces):
+        labels = {"podrole.io/injection": "enabled", "kubernetes.io/metadata.name": f"team-{number}"}
+        annotations = {"podrole.io/allowed-roles": f"arn:aws:iam::111122223333:role/team-{number}-.*"}
+        api.put(NAMESPACES, f"team-{number}", **build_metadata(labels, annotations))
+    for number in range(accounts):
+        has_role = number % ACCOUNTS_FOR_ONE_ROLE == 0
+        annotations = {"iam.amazonaws.com/role": f"team-{number % namespaces}-{number}"} if has_role else {}
+        metadata = build_metadata({"app.kubernetes.io/name": f"worker-{number}"}, annotations)
+        api.put(ACCOUNTS, f"worker-{number}", f"team-{number % namespaces}", **metadata)
+
+
+def build_metadata(labels: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
+    """What a tool leaves on an object beside what it says: nothing of it is of use to us, and all of it is sent."""
+    applied = json.dumps({"apiVersion": "v1", "metadata": {"labels": labels, "annotations": annotations}})
+    fields: dict[str, Any] = {f"f:{key}": {} for key in (*labels, *annotations)}
+    return {
+        "uid": "6f6c7a5e-8a50-4f7a-9d0e-3d1c54d2a7b1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "labels": labels,
+        "annotations": annotations | {"kubectl.kubernetes.io/last-applied-configuration": applied},
+        "managedFields": [
+            {
+                "manager": f"tool-{number}",
+                "operation": "Apply",
+                "apiVersion": "v1",
+                "time": "2026-01-01T00:00:00Z",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:metadata": {"f:labels": fields, "f:annotations": fields}},
+            }
+            for number in range(2)
+        ],
+    }
+
+
+def main() -> None:
+    """Serve as the arguments say."""
+    namespaces, accounts = map(int, sys.argv[1:])
+    with keeping_server() as api:
+        fill(api, namespaces, accounts)
+        api.events.clear()  # they happened before anybody watched
+        sys.stdout.write(f"{api.port}\n")
+        sys.stdout.flush()
+        Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""`python -m bench.cluster`: how long the injector takes to be ready in a large cluster, and what it then holds.
+
+Beside it the same in an empty cluster: the difference is what its copy of the cluster costs.
+"""
+
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from bench.api import running_api
+from bench.measure import MEBI, hold_against_budgets, pin, print_table, read_memory
+from tests.injector.cases import ENVIRON
+from tests.injector.keeping import write_kubeconfig
+from tests.ports import find_free_ports
+
+NAMESPACES, ACCOUNTS = 2_000, 10_000
+ROUNDS = 5
+PATIENCE_SECONDS = 60
+POLL_SECONDS = 0.01
+
+
+class Start(NamedTuple):
+    """One start, or the medians of several. Memory in MiB, as it is when /readyz first says 200."""
+
+    seconds: float
+    rss: float
+    pss: float
+    anonymous: float
+
+    def __str__(self) -> str:
+        memory = f"RSS {self.rss:.1f}, PSS {self.pss:.1f}, anonymous {self.anonymous:.1f} MiB"
+        return f"ready after {self.seconds:.2f} s; {memory}"
+
+
+def measure(namespaces: int, accounts: int) -> Start:
+    """Start it several times against one API server."""
+    with tempfile.TemporaryDirectory() as name, running_api(namespaces, accounts) as (api_pid, api_port):
+        pin(api_pid, 0)
+        starts = [measure_start(Path(name), api_port) for _ in range(ROUNDS)]
+    return Start(*map(statistics.median, zip(*starts, strict=True)))
+
+
+def measure_start(directory: Path, api_port: int) -> Start:
+    """From exec to the first 200 of /readyz."""
+    began = time.monotonic()
+    with running_injector(directory, api_port) as (process, port):
+        pin(process.pid, 1)
+        while not is_ready(port):
+            if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
+                raise SystemExit((directory / "injector.log").read_text())
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - began
+        rss = psutil.Process(process.pid).memory_info().rss / MEBI
+        return Start(seconds, rss, *read_memory(process.pid))
+
+
+@contextmanager
+def running_injector(directory: Path, api_port: int) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """Run it as it is in a pod, its own certificates included; give its process and its health port."""
+    port = find_free_ports(2)
+    environ = {
+        **ENVIRON,
+        "PATH": os.environ["PATH"],
+        "KUBECONFIG": str(write_kubeconfig(directory, api_port)),
+        "PODROLE_NAMESPACE": "podrole-system",
+        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
+        "PODROLE_WEBHOOK_PORT": str(port),
+        "PODROLE_HEALTH_PORT": str(port + 1),
+    }
+    argv = [sys.executable, "-m", "injector.main"]
+    with (directory / "injector.log").open("wb") as log, subprocess.Popen(argv, env=environ, stderr=log) as process:
+        try:
+            yield process, port + 1
+        finally:
+            process.terminate()
+
+
+def is_ready(port: int) -> bool:
+    """Whether /readyz says so; not while nothing listens."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+
+
+def main() -> None:
+    """Measure, print, and end with an error over budget."""
+    pin(os.getpid(), 0)
+    large, empty = measure(NAMESPACES, ACCOUNTS), measure(0, 0)
+    title = f"injector, medians of {ROUNDS} starts"
+    print_table(title, {f"{ACCOUNTS} ServiceAccounts in {NAMESPACES} namespaces": large, "an empty cluster": empty})
+    figures = {
+        "ready s": large.seconds,
+        "RSS MiB": large.rss,
+        "PSS MiB": large.pss,
+        "anonymous MiB": large.anonymous,
+        "anonymous MiB for the cluster": large.anonymous - empty.anonymous,
+    }
+    sys.exit(hold_against_budgets("injector", figures) and 1)
+
+
+if __name__ == "__main__":
+    main()
