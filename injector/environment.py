@@ -62,8 +62,9 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     variables = read_objects(container, "env")
     # Of two variables with one name the later one counts.
     present = {str(variable.get("name")): variable for variable in variables}
-    missing = _find_missing(container, present, _choose_ours(mode, config), config)
-    warnings = tuple(_find_warnings(container, present))
+    for_sdks = {name: variable for name, variable in present.items() if name.startswith(AWS_PREFIX)}
+    missing = _find_missing(container, for_sdks, _choose_ours(mode, config), config)
+    warnings = tuple(_find_warnings(container, for_sdks))
     if not _uses_proxy(present):
         return EnvironmentChange(_build_variables(missing), warnings=warnings)
     no_proxy = _extend_no_proxy(present)
@@ -149,8 +150,7 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
     container_name = str(container.get("name"))
     if container.get("envFrom") and present.keys().isdisjoint(REGIONS):
         yield Reason.REGION_LEFT_OUT.explain(container=container_name)
-    for name in [name for name in present if name.startswith(AWS_PREFIX)]:
-        variable = present[name]
+    for name, variable in present.items():
         is_ours = name in OURS and variable.get("value") == OURS[name]
         if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)

@@ -68,9 +68,10 @@ def read_objects(parent: Object, key: str) -> Sequence[Object]:
 
 def read_spec(pod: Object) -> Object:
     """The pod's spec, which every pod has."""
-    if not isinstance(pod.get("spec"), dict):
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
         raise ObjectError("the pod has no spec: it must be an object")
-    return read_mapping(pod, "spec")
+    return spec
 
 
 def read_app_containers(pod: Object) -> Sequence[Object]:
