@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,14 @@ import pytest
 from bench.measure import print_table
 from tests.cluster.api import ApiServer, connect, wait_for
 from tests.node.cluster import POD_WITHIN_SECONDS, Node, build_container, build_pod
-from tests.node.conftest import NAMESPACE, list_replicas
+from tests.node.conftest import NAMESPACE, await_rollout, fill_in, list_replicas
+from tests.node.delay import delaying
+from tests.node.store import Store
 
 ROUNDS = 5
 SMALL = {"requests": {"cpu": "1m", "memory": "16Mi"}}
 SCRIPT = "date +%s.%N; sleep 3600"
+STS_SECONDS = 0.1
 MEBI = 1024 * 1024
 SETTLE_SECONDS = 30
 """The kubelet's numbers are up to 15 s old."""
@@ -30,12 +34,28 @@ def api(installed: Node) -> Iterator[ApiServer]:
         yield server
 
 
-def time_starts(node: Node, api: ApiServer, namespace: str, count: int) -> list[float]:
+@pytest.fixture(scope="module")
+def far_sts(installed: Node, store: Store, overlay: Path) -> Iterator[None]:
+    """Every answer of STS takes as long as across a continent."""
+
+    def install_with(endpoint: str) -> None:
+        fill_in(overlay / "settings.env", PODROLE_STS_ENDPOINT=endpoint)
+        installed.kubectl.run("apply", "-k", str(overlay))
+        await_rollout(installed)
+
+    with delaying(installed.address, store.url, STS_SECONDS) as url:
+        install_with(url)
+        yield
+        install_with(store.url)
+
+
+def time_starts(node: Node, api: ApiServer, namespace: str, count: int, **spec: Any) -> list[float]:
     """Seconds from the request to create a pod to the first thing that its app did."""
     begun = {}
     for number in range(count):
         name = f"app-{number}"
-        pod = build_pod(SCRIPT, name=name, role="anybody", containers=[build_container(SCRIPT, resources=SMALL)])
+        container = build_container(SCRIPT, resources=SMALL)
+        pod = build_pod(SCRIPT, name=name, role="anybody", containers=[container], **spec)
         begun[name] = time.time()
         api.create(pod, namespace)
     for name in begun:
@@ -55,18 +75,26 @@ def read_containers(node: Node, namespace: str) -> Iterator[tuple[str, dict[str,
                 yield container["name"], container
 
 
+@pytest.mark.usefixtures("far_sts")
 def test_start(installed: Node, api: ApiServer, team: str, plain: str) -> None:
+    """The floor: an init container and a native sidecar as well, which do nothing."""
+    idle = [
+        build_container("true", name="first", resources=SMALL),
+        build_container("sleep 3600", name="second", resources=SMALL, restartPolicy="Always"),
+    ]
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "without injection": (plain, {}),
+        "the floor": (plain, {"initContainers": idle}),
+        "with injection": (team, {}),
+    }
     rows = {}
     for count in (1, 20):
-        rounds = ROUNDS if count == 1 else 1
-        medians = {}
-        for name, namespace in (("without", plain), ("with", team)):
-            seconds = [each for _ in range(rounds) for each in time_starts(installed, api, namespace, count)]
-            medians[name] = statistics.median(seconds)
-            rows[f"{count} at a time, {name} injection"] = f"{medians[name]:.2f}, at most {max(seconds):.2f}"
-        rows[f"{count} at a time, added"] = f"{medians['with'] - medians['without']:.2f}"
+        for name, (namespace, spec) in kinds.items():
+            rounds = range(ROUNDS if count == 1 else 1)
+            seconds = [each for _ in rounds for each in time_starts(installed, api, namespace, count, **spec)]
+            rows[f"{count} at a time, {name}"] = f"{statistics.median(seconds):.2f}, at most {max(seconds):.2f}"
 
-    print_table("created to app started, seconds, medians", rows)
+    print_table(f"created to app started, STS at {STS_SECONDS * 1000:.0f} ms, seconds, medians", rows)
 
 
 def test_memory(installed: Node, team: str) -> None:
