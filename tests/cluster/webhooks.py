@@ -2,11 +2,14 @@
 
 import base64
 import json
+import re
 import signal
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +18,7 @@ from typing import Any
 from demo.admission import build_program
 from demo.services.certificates import CertificateFiles, write_certificates
 from demo.services.programs import running
+from tests.cluster.api import wait_for
 
 ADDRESS = "127.0.0.1"
 SYSTEM_NAMESPACES = ["kube-system", "kube-public", "kube-node-lease", "podrole-system"]
@@ -50,6 +54,14 @@ class Injector:
         # At SIGTERM it would wait for the API server's idle connections.
         program = replace(build_program(environ), end_signal=signal.SIGQUIT)
         self.port = self.stack.enter_context(running(program, self.directory))[1]
+        wait_for("the injector has read the cluster", self.is_ready)
+
+    def is_ready(self) -> bool:
+        """Whether it answers reviews. Each start has a health port of its own, which its log names."""
+        *_, port = re.findall(r"Listening at: http://[^\s\"]+:(\d+)", self.log)
+        with closing(HTTPConnection(ADDRESS, int(port), timeout=5)) as connection:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == HTTPStatus.OK
 
     def stop(self) -> None:
         self.stack.close()
