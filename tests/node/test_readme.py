@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.node.cluster import Node
 from tests.node.conftest import forget
 from tests.node.images import APP, LOCAL_BASE, REPOSITORY
@@ -22,16 +24,20 @@ def read_lines() -> str:
     return str(block)
 
 
-def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(installed: Node, store: Store, tmp_path: Path) -> None:
-    """No registry is within reach, so the tests' app stands in for the image with the AWS CLI that the README names."""
+@pytest.mark.usefixtures("images")
+def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(node: Node, store: Store, tmp_path: Path) -> None:
+    """No registry is within reach, so the tests' app stands in for the image with the AWS CLI that the README names.
+
+    Run alone, it begins with an empty cluster.
+    """
     lines = read_lines()
     [image] = re.findall(r"--image=(\S+)", lines)
-    installed.run_on_node("ctr", "--namespace=k8s.io", "images", "tag", "--force", APP, image)
+    node.run_on_node("ctr", "--namespace=k8s.io", "images", "tag", "--force", APP, image)
     clone = tmp_path / "podrole"
     shutil.copytree(REPOSITORY, clone, ignore=NOT_COPIED)
     environ = {
         "STORE": store.url,
-        "KUBECONFIG": installed.kubectl.kubeconfig,
+        "KUBECONFIG": node.kubectl.kubeconfig,
         "BASE_IMAGE": os.environ.get("BASE_IMAGE", LOCAL_BASE),
         "SOURCE_DATE_EPOCH": "1577836800",  # the copy is no clone, and has no commit to take it from
     }
@@ -40,15 +46,15 @@ def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(installed: Node
         done = subprocess.run(
             ["bash", "-exc", lines],
             cwd=clone,
-            env={**installed.environ, **environ},
+            env={**node.environ, **environ},
             capture_output=True,
             text=True,
             check=False,
             timeout=WITHIN_SECONDS,
         )
     finally:
-        forget(installed, TEAM_A.name)
-        installed.kubectl.run("wait", f"namespace/{TEAM_A.name}", "--for=delete", "--timeout=110s")
+        forget(node, TEAM_A.name)
+        node.kubectl.run("wait", f"namespace/{TEAM_A.name}", "--for=delete", "--timeout=110s")
 
     print(done.stdout)
     assert done.returncode == 0, done.stderr[-4000:]
