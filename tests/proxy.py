@@ -5,12 +5,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.serving import serving
+from tests.serving import pass_on, serving
 
 LONGEST_SECONDS = 10
 
@@ -62,17 +61,7 @@ class ProxyRequest(BaseHTTPRequestHandler):
         """Ask the host of the URI."""
         self.server.proxy.requests.append(f"POST {self.path}")
         target = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        upstream = HTTPConnection(target.netloc, timeout=LONGEST_SECONDS)
-        upstream.request("POST", target.path or "/", body, dict(self.headers))
-        answer = upstream.getresponse()
-        content = answer.read()
-        upstream.close()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.getheader("Content-Type", ""))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        pass_on(self, target.netloc, target.path or "/")
 
     def log_message(self, *_: Any) -> None:
         """Stay silent."""

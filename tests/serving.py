@@ -1,9 +1,11 @@
-"""Runs a socketserver in a thread until a block ends."""
+"""Runs a socketserver in a thread until a block ends; passes an HTTP request on to another server."""
 
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
 from typing import TypeVar
 
 Server = TypeVar("Server", bound=socketserver.BaseServer)
@@ -20,3 +22,17 @@ def serving(build: Callable[[], Server]) -> Iterator[Server]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def pass_on(request: BaseHTTPRequestHandler, upstream: str, path: str, within_seconds: float = 10) -> None:
+    """Ask a server the same under this path, and answer what it answers."""
+    body = request.rfile.read(int(request.headers["Content-Length"]))
+    with closing(HTTPConnection(upstream, timeout=within_seconds)) as connection:
+        connection.request(request.command, path, body, dict(request.headers))
+        answer = connection.getresponse()
+        content = answer.read()
+    request.send_response(answer.status)
+    request.send_header("Content-Type", answer.getheader("Content-Type", ""))
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)

@@ -4,14 +4,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.serving import serving
-
-LONGEST_SECONDS = 10
+from tests.serving import pass_on, serving
 
 
 class DelayingServer(ThreadingHTTPServer):
@@ -27,23 +24,13 @@ class DelayingServer(ThreadingHTTPServer):
 class DelayedRequest(BaseHTTPRequestHandler):
     """One request."""
 
-    timeout = LONGEST_SECONDS
+    timeout = 10
     server: DelayingServer
 
     def do_POST(self) -> None:
         """Wait, then ask."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.server.seconds)
-        upstream = HTTPConnection(self.server.upstream, timeout=LONGEST_SECONDS)
-        upstream.request("POST", self.path, body, dict(self.headers))
-        answer = upstream.getresponse()
-        content = answer.read()
-        upstream.close()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.getheader("Content-Type", ""))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        pass_on(self, self.server.upstream, self.path)
 
     def log_message(self, *_: Any) -> None:
         """Stay silent."""
