@@ -28,7 +28,7 @@ def read_lines() -> str:
 def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(node: Node, store: Store, tmp_path: Path) -> None:
     """No registry is within reach, so the tests' app stands in for the image with the AWS CLI that the README names.
 
-    Run alone, it begins with an empty cluster.
+    It comes first, so it begins with an empty cluster.
     """
     lines = read_lines()
     [image] = re.findall(r"--image=(\S+)", lines)
