@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def load_known() -> dict[str, str]:
-    """What may be skipped: a pattern of test ids, and the reason."""
+    """What may be skipped, a pattern of a test's id and of what it says, and the reason."""
     return {pattern: str(reason) for pattern, reason in yaml.safe_load(KNOWN.read_text()).items()}
 
 
@@ -34,9 +34,11 @@ class Skips:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a test that was skipped, and why. One that is expected to fail is none."""
-        is_known = any(fnmatchcase(report.nodeid, pattern) for pattern in self.known)
-        if report.skipped and not is_known and isinstance(report.longrepr, tuple):
-            self.unknown[report.nodeid] = report.longrepr[2]
+        if not report.skipped or not isinstance(report.longrepr, tuple):
+            return
+        said = report.longrepr[2]
+        if not any(fnmatchcase(f"{report.nodeid}: {said}", pattern) for pattern in self.known):
+            self.unknown[report.nodeid] = said
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
