@@ -11,6 +11,8 @@ from subprocess import PIPE, Popen
 from threading import Event
 from typing import Any
 
+from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL, ROLE
+from injector.permissions import ALLOWED_ROLES
 from tests.injector.keeping import keeping_server
 from tests.injector.list_watch import ACCOUNTS, NAMESPACES, ListWatchServer
 
@@ -33,12 +35,12 @@ def running_api(namespaces: int, accounts: int) -> Iterator[tuple[int, int]]:
 def fill(api: ListWatchServer, namespaces: int, accounts: int) -> None:
     """Namespaces whose pods are injected, the accounts spread over them, and a role for every fifth account."""
     for number in range(namespaces):
-        labels = {"podrole.io/injection": "enabled", "kubernetes.io/metadata.name": f"team-{number}"}
-        annotations = {"podrole.io/allowed-roles": f"arn:aws:iam::111122223333:role/team-{number}-.*"}
+        labels = {INJECTION_LABEL: INJECTION_ENABLED, "kubernetes.io/metadata.name": f"team-{number}"}
+        annotations = {ALLOWED_ROLES: json.dumps([f"team-{number}-*"])}
         api.put(NAMESPACES, f"team-{number}", **build_metadata(labels, annotations))
     for number in range(accounts):
         has_role = number % ACCOUNTS_FOR_ONE_ROLE == 0
-        annotations = {"iam.amazonaws.com/role": f"team-{number % namespaces}-{number}"} if has_role else {}
+        annotations = {ROLE: f"team-{number % namespaces}-{number}"} if has_role else {}
         metadata = build_metadata({"app.kubernetes.io/name": f"worker-{number}"}, annotations)
         api.put(ACCOUNTS, f"worker-{number}", f"team-{number % namespaces}", **metadata)
 

@@ -19,8 +19,7 @@ import psutil
 
 from bench.api import running_api
 from bench.measure import MEBI, hold_against_budgets, pin, print_table, read_memory
-from tests.injector.cases import ENVIRON
-from tests.injector.keeping import write_kubeconfig
+from tests.injector.keeping import build_environ
 from tests.ports import find_free_ports
 
 NAMESPACES, ACCOUNTS = 2_000, 10_000
@@ -68,15 +67,7 @@ def measure_start(directory: Path, api_port: int) -> Start:
 def running_injector(directory: Path, api_port: int) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """Run it as it is in a pod, its own certificates included; give its process and its health port."""
     port = find_free_ports(2)
-    environ = {
-        **ENVIRON,
-        "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(write_kubeconfig(directory, api_port)),
-        "PODROLE_NAMESPACE": "podrole-system",
-        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
-        "PODROLE_WEBHOOK_PORT": str(port),
-        "PODROLE_HEALTH_PORT": str(port + 1),
-    }
+    environ = build_environ(directory, api_port, port)
     argv = [sys.executable, "-m", "injector.main"]
     with (directory / "injector.log").open("wb") as log, subprocess.Popen(argv, env=environ, stderr=log) as process:
         try:

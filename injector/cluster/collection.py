@@ -12,7 +12,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 
 from injector.cluster.entries import parse_entry, parse_key
-from injector.cluster.transport import METADATA, METADATA_LIST, PATHS, StatusError, Transport
+from injector.cluster.transport import METADATA, METADATA_LIST, PATHS, Request, StatusError, Transport
 from injector.errors import ClusterError, ObjectError
 from injector.objects import Metadata
 
@@ -97,7 +97,7 @@ class Collection:
         query = {"limit": str(PAGE_OBJECTS), **({"continue": rest} if rest else {})}
         timeout = Timeout(connect=self._patience.connect_seconds, read=self._patience.page_seconds)
         with self._translated():
-            page = self._transport.fetch(PATHS[self.kind], METADATA_LIST, timeout, query)
+            page = self._transport.fetch(Request(PATHS[self.kind], METADATA_LIST, timeout, query))
             entries = {parse_key(thing): parse_entry(thing) for thing in page["items"]}
             return Page(
                 entries={key: entry for key, entry in entries.items() if entry is not None},
@@ -133,7 +133,7 @@ class Collection:
             "timeoutSeconds": str(self._patience.watch_seconds),
         }
         timeout = Timeout(connect=self._patience.connect_seconds, read=self._patience.silence_seconds)
-        return self._transport.open(PATHS[self.kind], METADATA, timeout, query)
+        return self._transport.open(Request(PATHS[self.kind], METADATA, timeout, query))
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

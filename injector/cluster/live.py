@@ -8,7 +8,7 @@ from kubernetes import client, config
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from injector.cluster.transport import METADATA, StatusError, Transport, build_path
+from injector.cluster.transport import METADATA, Request, StatusError, Transport, build_path
 from injector.errors import ClusterError, ObjectError
 from injector.objects import Metadata, parse_metadata
 
@@ -87,12 +87,12 @@ class LiveCluster:
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         try:
-            return self._transport.fetch(path, METADATA, Timeout(total=TIMEOUT_SECONDS))
+            return self._transport.fetch(Request(path, METADATA, Timeout(total=TIMEOUT_SECONDS)))
         except ProtocolError as error:
             left = deadline - time.monotonic()
             if left <= 0 or not isinstance(error.args[-1], ConnectionError):
                 raise
-        return self._transport.fetch(path, METADATA, Timeout(total=left))
+        return self._transport.fetch(Request(path, METADATA, Timeout(total=left)))
 
 
 def parse_version(document: Any) -> tuple[int, int]:

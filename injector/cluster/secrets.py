@@ -5,7 +5,7 @@ from typing import Any
 from kubernetes import client
 
 from injector.cluster.requests import FIELD_MANAGER, TIMEOUT, ask
-from injector.cluster.transport import JSON, Change, Transport, build_path
+from injector.cluster.transport import JSON, Change, Request, Transport, build_path
 from injector.errors import ClusterError, ConflictError
 
 
@@ -25,7 +25,7 @@ class CertificateSecret:
     def read(self) -> dict[str, Any] | None:
         """The Secret, or None if there is none."""
         path = build_path("namespaces", self._namespace, "secrets", self._name)
-        return ask(self.what, "read", lambda: self._transport.fetch(path, JSON, TIMEOUT))
+        return ask(self.what, "read", lambda: self._transport.fetch(Request(path, JSON, TIMEOUT)))
 
     def write(self, document: dict[str, Any]) -> None:
         """Write the Secret as it was read and changed; create it if the document was never read."""
@@ -55,4 +55,5 @@ class CertificateSecret:
             raise ClusterError(f"{self.what} cannot be created: there is no namespace {self._namespace}")
 
     def _send(self, done: str, path: str, change: Change) -> dict[str, Any] | None:
-        return ask(self.what, done, lambda: self._transport.fetch(path, JSON, TIMEOUT, FIELD_MANAGER, change))
+        request = Request(path, JSON, TIMEOUT, FIELD_MANAGER, change)
+        return ask(self.what, done, lambda: self._transport.fetch(request))

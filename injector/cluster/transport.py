@@ -33,6 +33,19 @@ class Change:
     content_type: str = JSON
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the API server is asked."""
+
+    path: str
+    accept: str
+    timeout: urllib3.Timeout
+    """To connect, and to wait for each part of the answer."""
+
+    query: Mapping[str, str] | None = None
+    change: Change | None = None
+
+
 class StatusError(Exception):
     """The API server answered, and not with success. The message is its own, which names account, verb and object."""
 
@@ -57,25 +70,16 @@ class Transport:
         self._configuration = configuration
         self._pool = rest.RESTClientObject(configuration).pool_manager
 
-    def open(
-        self,
-        path: str,
-        accept: str,
-        timeout: urllib3.Timeout,
-        query: Mapping[str, str] | None = None,
-        change: Change | None = None,
-    ) -> Any:
-        """The answer, not read yet. Raises StatusError, HTTPError, and OSError or ConfigException for a token's file.
-
-        `timeout`: to connect, and to wait for each part of the answer.
-        """
-        headers = {"Accept": accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self._authorize()}
+    def open(self, request: Request) -> Any:
+        """The answer, not read yet. Raises StatusError, HTTPError, for a token's file OSError or ConfigException."""
+        change = request.change
+        headers = {"Accept": request.accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self._authorize()}
         response = self._pool.request(
             change.method if change else "GET",
-            self._configuration.host + path + (f"?{urlencode(query)}" if query else ""),
+            self._configuration.host + request.path + (f"?{urlencode(request.query)}" if request.query else ""),
             body=json.dumps(change.document) if change else None,
             headers=headers | ({"Content-Type": change.content_type} if change else {}),
-            timeout=timeout,
+            timeout=request.timeout,
             preload_content=False,
         )
         if response.status not in SUCCESS:
@@ -83,16 +87,9 @@ class Transport:
                 raise StatusError(response.status, _read_message(response))
         return response
 
-    def fetch(
-        self,
-        path: str,
-        accept: str,
-        timeout: urllib3.Timeout,
-        query: Mapping[str, str] | None = None,
-        change: Change | None = None,
-    ) -> Any:
+    def fetch(self, request: Request) -> Any:
         """The answer's JSON. Raises what `open` raises, and ValueError."""
-        return json.loads(self.open(path, accept, timeout, query, change).data)
+        return json.loads(self.open(request).data)
 
     def _authorize(self) -> dict[str, str]:
         """Asked for each request: the token in a pod's file is replaced every hour, and the package reads it again."""

@@ -8,7 +8,7 @@ from kubernetes import client
 from urllib3 import Timeout
 
 from injector.cluster.requests import CONNECT_SECONDS, FIELD_MANAGER, READ_SECONDS, TIMEOUT, ask
-from injector.cluster.transport import JSON, Change, Transport
+from injector.cluster.transport import JSON, Change, Request, Transport
 from injector.errors import ConflictError
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -35,13 +35,12 @@ class WebhookConfiguration:
 
     def read(self) -> dict[str, Any] | None:
         """The configuration, or None if there is none."""
-        return ask(self.what, "read", lambda: self._transport.fetch(self._path, JSON, TIMEOUT))
+        return ask(self.what, "read", lambda: self._transport.fetch(Request(self._path, JSON, TIMEOUT)))
 
     def patch(self, change: dict[str, Any]) -> None:
         """Apply a strategic merge patch; with a resourceVersion in it, ConflictError if that is not the present one."""
-        sent = Change("PATCH", change, STRATEGIC_MERGE)
-        fetch = self._transport.fetch
-        if ask(self.what, "patched", lambda: fetch(self._path, JSON, TIMEOUT, FIELD_MANAGER, sent)) is None:
+        request = Request(self._path, JSON, TIMEOUT, FIELD_MANAGER, Change("PATCH", change, STRATEGIC_MERGE))
+        if ask(self.what, "patched", lambda: self._transport.fetch(request)) is None:
             raise ConflictError(f"{self.what} was deleted before it could be patched")
 
     def await_change(self, resource_version: str, seconds: int) -> bool:
@@ -59,5 +58,5 @@ class WebhookConfiguration:
         }
         timeout = Timeout(connect=CONNECT_SECONDS, read=seconds + READ_SECONDS)
         # Not read to its end: its connection cannot be used again.
-        with closing(self._transport.open(CONFIGURATIONS, JSON, timeout, query)) as response:
+        with closing(self._transport.open(Request(CONFIGURATIONS, JSON, timeout, query))) as response:
             return bool(response.readline())

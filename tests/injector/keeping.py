@@ -1,6 +1,7 @@
 """The small API server with all that an injector asks one for: it also keeps the Secret and the configuration."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from injector.errors import ConflictError
+from tests.injector.cases import ENVIRON
 from tests.injector.cluster_of_replicas import Stored, build_empty_configuration
 from tests.injector.list_watch import NAMESPACES, Exchange, ListWatchServer
 
@@ -107,3 +109,16 @@ def keeping_server() -> Iterator[KeepingServer]:
         yield api
     finally:
         api.stop()
+
+
+def build_environ(directory: Path, api_port: int, port: int) -> dict[str, str]:
+    """The environment of an injector as it is in a pod, its own certificates included; the health port is the next."""
+    return {
+        **ENVIRON,
+        "PATH": os.environ["PATH"],
+        "KUBECONFIG": str(write_kubeconfig(directory, api_port)),
+        "PODROLE_NAMESPACE": "podrole-system",
+        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
+        "PODROLE_WEBHOOK_PORT": str(port),
+        "PODROLE_HEALTH_PORT": str(port + 1),
+    }

@@ -1,6 +1,5 @@
 """The injector as a process, before there is a certificate and after: its API server comes later than itself."""
 
-import os
 import signal
 import ssl
 import subprocess
@@ -14,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.injector.cases import ENVIRON
-from tests.injector.keeping import KeepingServer, keeping_server, write_kubeconfig
+from tests.injector.keeping import KeepingServer, build_environ, keeping_server
 from tests.injector.watching import eventually
 from tests.ports import find_free_ports
 
@@ -56,15 +54,7 @@ class Injector:
 def running(directory: Path, api_port: int) -> Iterator[Injector]:
     """Run it until the block ends; each import of it is a line of the log."""
     port, log = find_free_ports(2), directory / "log"
-    environ = {
-        **ENVIRON,
-        "PATH": os.environ["PATH"],
-        "KUBECONFIG": str(write_kubeconfig(directory, api_port)),
-        "PODROLE_NAMESPACE": "podrole-system",
-        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
-        "PODROLE_WEBHOOK_PORT": str(port),
-        "PODROLE_HEALTH_PORT": str(port + 1),
-    }
+    environ = build_environ(directory, api_port, port)
     argv = [sys.executable, "-X", "importtime", "-m", "injector.main"]
     with log.open("wb") as output, subprocess.Popen(argv, cwd=REPOSITORY, env=environ, stderr=output) as process:
         try:
