@@ -153,6 +153,19 @@ def test_head_and_body_leave_in_one_segment(served: Served) -> None:
     assert segment.endswith(b"\r\n\r\nhello")
 
 
+def test_the_first_answer_of_a_tls_connection_is_not_held_back(served: Served) -> None:
+    """A delayed acknowledgement takes 40 ms; of five connections the quickest tells."""
+    durations = []
+    for _ in range(5):
+        with served.connect_tls() as connection:
+            begin = time.monotonic()
+            connection.sendall(GET)
+            connection.recv(65536)
+            durations.append(time.monotonic() - begin)
+
+    assert min(durations) < 0.03
+
+
 def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
     requests = [b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(9)]
     with served.connect() as connection:
