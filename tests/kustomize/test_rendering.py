@@ -20,6 +20,9 @@ from tests.kustomize.manifests import (
 
 REPOSITORY = KUSTOMIZE.parent
 FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
+ROUTES_WITHIN_SECONDS = 5
+"""kube-proxy follows within one second where it is not starved: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"""
+
 IMAGES = [{"name": "podrole-images", "namespace": "podrole-system", "behavior": "merge"}]
 
 
@@ -83,6 +86,19 @@ def test_another_namespace_is_named_in_one_place(kubectl: Kubectl, tmp_path: Pat
     assert webhook["clientConfig"]["service"]["namespace"] == "aws-roles"
     assert find(manifests, "ClusterRoleBinding")["subjects"][0]["namespace"] == "aws-roles"
     assert "podrole-injector.aws-roles.svc" in find(manifests, "Certificate", "podrole-injector")["spec"]["dnsNames"]
+
+
+def test_replica_counts_no_earlier_and_ends_no_earlier_than_routes_take_to_follow(kubectl: Kubectl) -> None:
+    """So `rollout status` does not end while the API server's way to the webhook is still closed.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#min-ready-seconds
+    """
+    deployment = find(kubectl.render(BASE), "Deployment")["spec"]
+    [container] = deployment["template"]["spec"]["containers"]
+
+    *_, script = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert script.endswith(f"time.sleep({ROUTES_WITHIN_SECONDS})")
+    assert deployment["minReadySeconds"] == ROUTES_WITHIN_SECONDS
 
 
 def test_injector_is_never_asked_about_its_own_pods_or_the_systems(kubectl: Kubectl) -> None:

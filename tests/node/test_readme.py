@@ -31,7 +31,7 @@ def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(node: Node, sto
     It comes first, so it begins with an empty cluster.
     """
     lines = read_lines()
-    [image] = re.findall(r"--image=(\S+)", lines)
+    [image] = re.findall(r"^ *image: (\S+)", lines, re.MULTILINE)
     node.run_on_node("ctr", "--namespace=k8s.io", "images", "tag", "--force", APP, image)
     clone = tmp_path / "podrole"
     shutil.copytree(REPOSITORY, clone, ignore=NOT_COPIED)
