@@ -3,15 +3,16 @@
 import json
 from collections.abc import Sequence
 from typing import Any, Self
-from urllib.parse import urlencode
 
 import yaml
 from kubernetes import client
+from kubernetes.config import ConfigException
 from kubernetes.stream import ws_client
 from urllib3 import Timeout
 from urllib3.exceptions import HTTPError
 from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
+from injector.cluster.transport import JSON, Change, Request, StatusError, Transport
 from injector.errors import ClusterError
 from injector.objects import Object
 
@@ -21,8 +22,6 @@ TIMEOUT = Timeout(connect=5, read=15)
 EXEC_TIMEOUT_SECONDS = 15
 PAGE_SIZE = 500
 NOT_FOUND = 404
-FAILURE = 400
-
 
 websockets: Any = ws_client
 """Not annotated by the client."""
@@ -40,19 +39,19 @@ class Inspector:
     """Asks one API server."""
 
     def __init__(self, configuration: client.Configuration) -> None:
-        configuration.retries = False
-        self._client = client.ApiClient(configuration)
+        self._configuration = configuration
+        self._transport = Transport(configuration)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.rest_client.pool_manager.clear()
+        self._transport.close()
 
     def read(self, path: str) -> Object | None:
         """The object at a path of the API; None if there is none. Raises ClusterError."""
         try:
-            return self._send("GET", path)
+            return self._ask(path)
         except RequestRefusedError as error:
             if error.status == NOT_FOUND:
                 return None
@@ -63,7 +62,7 @@ class Inspector:
         items: list[Object] = []
         position = ""
         while True:
-            answer = self._send("GET", path, {**query, "limit": str(PAGE_SIZE), "continue": position})
+            answer = self._ask(path, {**query, "limit": str(PAGE_SIZE), **({"continue": position} if position else {})})
             items += answer.get("items") or []
             position = (answer.get("metadata") or {}).get("continue") or ""
             if not position:
@@ -74,20 +73,20 @@ class Inspector:
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
         """
-        return self._send("POST", path, {"dryRun": "All"}, thing)
+        return self._ask(path, {"dryRun": "All"}, Change("POST", thing))
 
     def run(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
         """Run a command in a container; give what it printed. Raises ClusterError, also where it fails in silence."""
         where = f"{namespace}/{pod}, container {container}"
         query = {"container": container, "stdout": "true", "stderr": "true"}
-        url = f"{self._client.configuration.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        url = f"{self._configuration.host}/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         setdefaulttimeout(EXEC_TIMEOUT_SECONDS)  # the Kubernetes client has no way to give one
         try:
             # Not by way of the client's models, whose import takes a second.
             opened = websockets.WSClient(
-                self._client.configuration,
+                self._configuration,
                 websockets.get_websocket_url(url, [*query.items(), *(("command", word) for word in command)]),
-                self._log_in(),
+                self._transport.authorize(),
                 capture_all=False,
             )
             try:
@@ -99,34 +98,14 @@ class Inspector:
         except (WebSocketException, OSError) as error:
             raise ClusterError(f"exec in {where} failed: {error}") from error
 
-    def _send(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: Object | None = None
-    ) -> dict[str, Any]:
-        url = f"{self._client.configuration.host}{path}?{urlencode({k: v for k, v in (query or {}).items() if v})}"
-        headers = {"Accept": "application/json", "Content-Type": "application/json", **self._log_in()}
+    def _ask(self, path: str, query: dict[str, str] | None = None, change: Change | None = None) -> dict[str, Any]:
         try:
-            # By the client's pool, which has the certificates, and not by its methods: they decode into models.
-            response = self._client.rest_client.pool_manager.request(
-                method,
-                url,
-                body=None if body is None else json.dumps(body),
-                headers=headers,
-                timeout=TIMEOUT,
-                retries=False,
-            )
-            answer: dict[str, Any] = json.loads(response.data)
-        except (HTTPError, OSError, ValueError) as error:
+            answer: dict[str, Any] = self._transport.fetch(Request(path, JSON, TIMEOUT, query, change))
+        except StatusError as error:
+            raise RequestRefusedError(f"{error.message} ({error.status})", error.status) from error
+        except (HTTPError, OSError, ConfigException, ValueError) as error:
             raise ClusterError(f"the API server did not give {path}: {error}") from error
-        if response.status >= FAILURE:
-            raise RequestRefusedError(
-                f"{answer.get('message') or response.reason} ({response.status})", response.status
-            )
         return answer
-
-    def _log_in(self) -> dict[str, str]:
-        """The headers that say who asks. Asked for anew each time, as a plugin's token may have run out."""
-        settings = self._client.configuration.auth_settings().values()
-        return {one["key"]: one["value"] for one in settings if one["in"] == "header" and one["value"]}
 
 
 def _read_refusal(error: Any) -> str:

@@ -52,6 +52,7 @@ class StatusError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status} {message}")
         self.status = status
+        self.message = message
 
 
 class Transport:
@@ -73,7 +74,7 @@ class Transport:
     def open(self, request: Request) -> Any:
         """The answer, not read yet. Raises StatusError, HTTPError, for a token's file OSError or ConfigException."""
         change = request.change
-        headers = {"Accept": request.accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self._authorize()}
+        headers = {"Accept": request.accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self.authorize()}
         response = self._pool.request(
             change.method if change else "GET",
             self._configuration.host + request.path + (f"?{urlencode(request.query)}" if request.query else ""),
@@ -91,8 +92,12 @@ class Transport:
         """The answer's JSON. Raises what `open` raises, and ValueError."""
         return json.loads(self.open(request).data)
 
-    def _authorize(self) -> dict[str, str]:
-        """Asked for each request: the token in a pod's file is replaced every hour, and the package reads it again."""
+    def close(self) -> None:
+        """Close all connections; a further request opens one again."""
+        self._pool.clear()
+
+    def authorize(self) -> dict[str, str]:
+        """The header that says who asks. Asked for each request, as a token's file or plugin may have another one."""
         bearer = self._configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
 
