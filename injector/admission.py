@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from injector.cluster import Cluster
 from injector.config import Config
-from injector.decision import Surroundings, decide
+from injector.decision import decide
 from injector.errors import ClusterError, ReviewError
 from injector.objects import read_owner, read_pod_name, read_service_account_name
 from injector.operations import build_operations
 from injector.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.plan import build_pieces
+from injector.question import Surroundings
 from injector.reasons import Explanation, Reason
 from injector.records import Record, log
 from injector.reviews import AdmissionReview, Review, build_allowed, build_denied

@@ -4,14 +4,11 @@ Pure: what a rule may look at is a Question. A row of the outcome table is lost 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import contract
-from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, ROLE, Wishes
-from injector.config import Config
+from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION
 from injector.objects import (
     CONTAINER_FIELDS,
-    Metadata,
     Object,
     is_reserved,
     read_app_containers,
@@ -22,10 +19,8 @@ from injector.objects import (
 )
 from injector.outcomes import Skip
 from injector.permissions import ALLOWED_ROLES, PERMITTED, find_refusals
+from injector.question import Question
 from injector.reasons import Explanation, Reason
-
-Version = tuple[int, int]
-"""Major and minor of a Kubernetes API server."""
 
 UNREACHABLE = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
@@ -37,50 +32,9 @@ IDS = ("runAsUser", "runAsGroup", "fsGroup")
 POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "ALL")
 """NET_ADMIN deletes the rules; SYS_ADMIN enters the node's network namespace."""
 
-POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
-POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
-
 NATIVE_SIDECARS = (1, 29)
 NATIVE_SIDECARS_ON_ALL_KUBELETS = (1, 32)
 """https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/, and three versions of skew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A pod that is being created, and all that a rule may look at."""
-
-    pod: Object
-    metadata: Metadata
-    has_namespace: bool
-    namespace: Metadata
-    wishes: Wishes
-    mode: str
-    mode_reason: str
-    """Why env mode was chosen; empty in redirect mode."""
-
-    version: Version | None
-    config: Config
-
-    @property
-    def asks_by_itself(self) -> bool:
-        """Whether the pod's own annotation names a role, and not just its ServiceAccount or namespace."""
-        return ROLE in self.metadata.annotations
-
-
-def choose_mode(namespace: Metadata, wishes: Wishes, config: Config) -> tuple[str, str]:
-    """How a pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
-
-    NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
-    https://kubernetes.io/docs/concepts/security/pod-security-standards/
-    """
-    level = namespace.labels.get(POD_SECURITY_LABEL)
-    if "mode" in wishes.overrides:
-        return contract.MODE_ENV, "the pod asks for it"
-    if config.mode == contract.MODE_ENV:
-        return contract.MODE_ENV, "as the operator configured it"
-    if config.mode == "auto" and level in POD_SECURITY_WITHOUT_REDIRECT:
-        return contract.MODE_ENV, f"PodSecurity {level} of the namespace forbids the redirect"
-    return contract.MODE_REDIRECT, ""
 
 
 def exempt_mirror_pod(question: Question) -> Skip | None:

@@ -6,9 +6,8 @@ from typing import NamedTuple, Protocol
 
 from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL
 from injector.cli.progress import telling
-from injector.decision import Surroundings
 from injector.objects import Metadata, Object, parse_metadata, read_service_account_name
-from injector.rules import Version
+from injector.question import Surroundings, Version
 
 
 class Reader(Protocol):

@@ -11,7 +11,7 @@ from injector.diagnosis.findings import Finding
 from injector.diagnosis.quantities import parse_quantity
 from injector.diagnosis.scene import Scene, name_some, read_name
 from injector.objects import Object, parse_metadata, read_list, read_mapping, read_objects
-from injector.rules import POD_SECURITY_LABEL, POD_SECURITY_WITHOUT_REDIRECT
+from injector.question import POD_SECURITY_LABEL, POD_SECURITY_WITHOUT_REDIRECT
 from injector.template import load_template
 
 COUNTED = {"limits.cpu", "limits.memory", "requests.cpu", "requests.memory", "cpu", "memory"}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL
-from injector.decision import Surroundings, decide
+from injector.decision import decide
 from injector.diagnosis.drift import find_drift
 from injector.diagnosis.findings import Finding
 from injector.diagnosis.injection import build_recreation, is_injected, read_mode, read_role
@@ -13,6 +13,7 @@ from injector.diagnosis.settings import Setup
 from injector.objects import Metadata, Object
 from injector.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.plan import build_pieces
+from injector.question import Surroundings
 from injector.reasons import Explanation, Reason
 from injector.removal import build_removal
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import contract
-from injector.decision import Surroundings
 from injector.diagnosis.findings import Finding, Section
 from injector.diagnosis.injection import Birth, find_injection, is_injected, read_mode
 from injector.diagnosis.outlook import Case, find_outlook
@@ -15,6 +14,7 @@ from injector.diagnosis.versions import read_server_version
 from injector.diagnosis.webhooks import find_ours
 from injector.errors import ConfigError
 from injector.objects import Object, parse_metadata
+from injector.question import Surroundings
 from injector.rules import find_unreachable
 
 

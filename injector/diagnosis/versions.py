@@ -3,7 +3,7 @@
 import re
 
 from injector.diagnosis.snapshot import Snapshot
-from injector.rules import Version
+from injector.question import Version
 
 
 def parse_version(text: str) -> Version | None:

@@ -10,12 +10,12 @@ import yaml
 
 from injector.cluster.manifests import ManifestCluster
 from injector.config import Config
-from injector.decision import Surroundings, decide
+from injector.decision import decide
 from injector.objects import Metadata, read_service_account_name
 from injector.operations import build_patch
 from injector.outcomes import Block, Decision, Inject
 from injector.plan import build_pieces
-from injector.rules import Version
+from injector.question import Surroundings, Version
 from injector.template import load_template
 
 PODS = Path(__file__).parents[1] / "pods"

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from injector.decision import Surroundings, decide
+from injector.decision import decide
 from injector.diagnosis.drift import find_drift
 from injector.objects import Metadata
 from injector.outcomes import Block, Inject
 from injector.plan import build_pieces
+from injector.question import Surroundings
 from injector.template import load_template
 from tests.injector.cases import (
     CONFIG,
