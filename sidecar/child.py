@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 
-from sidecar.config import VARIABLES, Config
+from sidecar.config import Config
 from sidecar.credentials import Credentials
 from sidecar.refresh import ATTEMPTS, Failure
+from sidecar.variables import VARIABLES
 
 DEADLINE_SECONDS = 30
 OUTPUT_LONGEST_BYTES = 64 * 1024

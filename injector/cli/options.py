@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from injector.config import OPTIONAL, REQUIRED, partition_of
 from injector.diagnosis.settings import Settings, Setup, build_setup
 from injector.errors import ConfigError
 from injector.iam.usage import Account
+from injector.partitions import partition_of
+from injector.variables import OPTIONAL, REQUIRED
 
 F = TypeVar("F", bound=Callable[..., Any])
 

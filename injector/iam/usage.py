@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from injector.annotations import ASSUME_THROUGH, DEFAULT_ROLE, EXTERNAL_ID, IRSA_ROLE, ROLE, SESSION_TAGS
-from injector.config import PARTITIONS, Config
+from injector.config import Config
 from injector.iam.policies import Hop, Needs, build_subject
 from injector.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
+from injector.partitions import PARTITIONS
 from injector.reasons import RefusedError
 from injector.roles import parse_role
 from injector.workloads import PodTemplate, find_templates

@@ -1,0 +1,20 @@
+"""Which of AWS's partitions a region is in."""
+
+PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+    "eusc-": "aws-eusc",
+}
+"""A region's prefix and its partition; every other region is in `aws`.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+"""
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, told by its prefix."""
+    return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")
