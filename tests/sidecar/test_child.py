@@ -17,8 +17,8 @@ from demo.services.faulty_sts import Fault, FaultySts, Grant
 from sidecar import child
 from sidecar.config import Config
 from sidecar.credentials import Credentials
-from sidecar.fetch import measure_clock
 from sidecar.refresh import Failure
+from sidecar.verdict import measure_clock
 from tests.sidecars import ROLE_ARN, ROOT, build_environ
 
 NOW = 1_700_000_000
