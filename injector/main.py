@@ -20,7 +20,7 @@ from injector.metrics import Metrics
 from injector.readiness import Obstacles
 from injector.records import set_up_logging
 from injector.renewal import Renewal, Stores
-from injector.rotation import Policy
+from injector.situation import Policy
 from injector.template import load_template
 from injector.tls import FileTls, MemoryTls, Tls
 from worker.connection import Service

@@ -9,7 +9,8 @@ from threading import Thread
 from typing import Protocol
 
 from injector.errors import CertificateError, ClusterError, ConflictError
-from injector.rotation import Policy, Publish, Served, Situation, Write, choose_leaf, next_step
+from injector.rotation import choose_leaf, next_step
+from injector.situation import Policy, Publish, Served, Situation, Write
 from injector.tls import MemoryTls
 from injector.trust import Document, build_publication, build_secret, parse_configuration, parse_secret
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from injector.certificates import Certificate, Pair
 from injector.errors import ClusterError, ConflictError
 from injector.renewal import Renewal, Stores
-from injector.rotation import Policy, Served
+from injector.situation import Policy, Served
 from injector.tls import MemoryTls
 from injector.trust import Document, parse_configuration, parse_secret
 

@@ -15,7 +15,8 @@ from injector.certificates import (
     issue_leaf,
     parse_certificates,
 )
-from injector.rotation import MOST_AUTHORITIES, Policy, Publish, Served, Situation, Write, choose_leaf, next_step
+from injector.rotation import MOST_AUTHORITIES, choose_leaf, next_step
+from injector.situation import Policy, Publish, Served, Situation, Write
 from injector.trust import Held, Published, build_publication, build_secret, parse_configuration, parse_secret
 
 NOW = 1_795_000_000.0

@@ -14,7 +14,7 @@ from injector.cluster.secrets import CertificateSecret
 from injector.cluster.webhooks import WebhookConfiguration
 from injector.errors import CertificateError, ClusterError
 from injector.renewal import Renewal, Stores
-from injector.rotation import Policy
+from injector.situation import Policy
 from injector.tls import MemoryTls
 from injector.trust import Document, parse_secret
 from tests.injector.cluster_of_replicas import Stored, build_empty_configuration

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from injector.certificates import DAY_SECONDS, Lifetimes, issue_authority
 from injector.errors import ClusterError
-from injector.rotation import Policy
+from injector.situation import Policy
 from injector.trust import SECRET_KEYS, Document
 from tests.injector.cluster_of_replicas import Cluster, CrashError, Replica, build_empty_configuration, is_at_rest
 

@@ -15,7 +15,7 @@ from injector.certificates import Lifetimes, build_names
 from injector.cluster.secrets import CertificateSecret
 from injector.cluster.webhooks import WebhookConfiguration
 from injector.renewal import Renewal, Stores
-from injector.rotation import Policy
+from injector.situation import Policy
 from injector.tls import MemoryTls
 from tests.cluster.api import load_configuration
 
