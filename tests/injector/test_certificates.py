@@ -2,7 +2,6 @@
 
 import ssl
 import time
-from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -25,21 +24,11 @@ from injector.certificates import (
 )
 from injector.errors import CertificateError
 from injector.tls import build_context
+from tests.handshake import shake_hands
 
 NOW = 1_795_000_000.0
 NAMES = build_names("podrole-injector", "podrole-system", "cluster.local")
 LIFETIMES = Lifetimes()
-
-
-def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> str | None:
-    """Join a client and a server in memory; return the version that they agreed on."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client_side = client.wrap_bio(to_client, to_server, server_hostname=name)
-    server_side = server.wrap_bio(to_server, to_client, server_side=True)
-    for side in (client_side, server_side, client_side, server_side):
-        with suppress(ssl.SSLWantReadError):
-            side.do_handshake()
-    return client_side.version()
 
 
 def build_client(bundle: str) -> ssl.SSLContext:
