@@ -47,7 +47,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     arguments = getattr(item, "funcargs", {})
     if report.failed and "node" in arguments:
-        told = [arguments["node"].tell(arguments[name]) for name in ("team", "team_a", "plain") if name in arguments]
+        namespaces = [NAMESPACE, *(arguments[name] for name in ("team", "team_a", "plain") if name in arguments)]
+        told = map(arguments["node"].tell, namespaces)
         report.sections.append(("the cluster", "\n".join(told)))
     return report
 
