@@ -16,10 +16,10 @@ demo: $(VENV)/demo.done ## three pods on one machine: each prints the identity t
 	@$(BIN)/python -m demo
 
 test: lint ## everything: lint, then all tests
-	$(BIN)/pytest --catalogue $(KNOWN_SKIPS)
+	$(BIN)/pytest $(KNOWN_SKIPS)
 
 test-cluster: $(VENV)/dev.done ## the whole promise on real pods: images built, podrole installed, an STS that verifies tokens
-	PODROLE_TEST_NODE=required $(BIN)/pytest $(KNOWN_SKIPS) tests/node
+	PODROLE_TEST_NODE=required $(BIN)/pytest $(KNOWN_SKIPS) tests/integration/node
 
 lint: $(VENV)/dev.done ## ruff, mypy, the architecture's rules and hadolint
 	$(BIN)/ruff check .
@@ -32,7 +32,7 @@ bench: $(VENV)/dev.done ## what the sidecar, the webhook and its copy of a clust
 	@status=0; for part in sidecar webhook cluster; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
 
 bench-cluster: $(VENV)/dev.done ## what an injected pod waits for and takes up on a real kubelet
-	@PODROLE_TEST_NODE=required $(BIN)/pytest -q --capture=no tests/node/costs.py
+	@PODROLE_TEST_NODE=required $(BIN)/pytest -q --capture=no tests/integration/node/costs.py
 
 images: ## both container images and their bills of materials, into images/out
 	@$(PYTHON) -m images.build

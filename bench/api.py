@@ -11,10 +11,11 @@ from subprocess import PIPE, Popen
 from threading import Event
 from typing import Any
 
-from injector.annotations import INJECTION_ENABLED, INJECTION_LABEL, ROLE
-from injector.permissions import ALLOWED_ROLES
-from tests.injector.keeping import keeping_server
-from tests.injector.list_watch import ACCOUNTS, NAMESPACES, ListWatchServer
+from injector.decision.allowed_roles import ALLOWED_ROLES
+from injector.decision.annotations import ROLE
+from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from tests.unit.injector.k8s.fake_api_server import keeping_server
+from tests.unit.injector.k8s.fake_list_watch_server import ACCOUNTS, NAMESPACES, ListWatchServer
 
 ACCOUNTS_FOR_ONE_ROLE = 5
 

@@ -19,8 +19,8 @@ import psutil
 
 from bench.api import running_api
 from bench.measure import MEBI, hold_against_budgets, pin, print_table, read_memory
-from tests.injector.keeping import build_environ
-from tests.ports import find_free_ports
+from testing.ports import find_free_ports
+from tests.unit.injector.k8s.fake_api_server import build_environ
 
 NAMESPACES, ACCOUNTS = 2_000, 10_000
 ROUNDS = 5
@@ -68,7 +68,7 @@ def running_injector(directory: Path, api_port: int) -> Iterator[tuple["subproce
     """Run it as it is in a pod, its own certificates included; give its process and its health port."""
     port = find_free_ports(2)
     environ = build_environ(directory, api_port, port)
-    argv = [sys.executable, "-m", "injector.main"]
+    argv = [sys.executable, "-m", "injector"]
     with (directory / "injector.log").open("wb") as log, subprocess.Popen(argv, env=environ, stderr=log) as process:
         try:
             yield process, port + 1

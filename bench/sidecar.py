@@ -1,6 +1,6 @@
 """`python -m bench.sidecar`: the start, memory and answers of a sidecar, and what hostile neighbours do to it.
 
-STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.floor`. The sidecar
+STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.baseline`. The sidecar
 runs without docstrings and asserts, as the packages in its image are compiled; the floor as it comes.
 """
 
@@ -12,12 +12,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.attacks import ADDRESS, ATTACKS, attacking
+from bench.baseline import running_floor
 from bench.client import Target, ask
-from bench.floor import running_floor
 from bench.measure import Latency, Memory, hold_against_budgets, pin, print_table, read_memory, summarize
-from bench.starts import FLOOR_GET, GET, measure_floor_starts, measure_starts, running, wait_for_answer
-from demo.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
+from bench.slow_clients import ADDRESS, ATTACKS, attacking
+from bench.startup import FLOOR_GET, GET, measure_floor_starts, measure_starts, running, wait_for_answer
+from testing.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
 
 ROUNDS = 5
 REQUESTS = 2000
@@ -43,7 +43,7 @@ def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
     soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sts.will(GRANTED, *[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
     seen = len(sts.requests)
-    with running(sts, "bench.hurried") as (pid, port):
+    with running(sts, "bench.fast_refresh_sidecar") as (pid, port):
         peaks: list[Memory] = []
         is_over = threading.Event()
         watcher = threading.Thread(target=_sample, args=(pid, peaks, is_over))

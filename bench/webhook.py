@@ -1,6 +1,6 @@
 """`python -m bench.webhook`: what a pod's creation waits for, over the connections that an API server keeps.
 
-Beside it, round by round, the floor: see `bench.floor`.
+Beside it, round by round, the floor: see `bench.baseline`.
 """
 
 import json
@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.baseline import running_floor
 from bench.client import Target, ask
-from bench.floor import running_floor
 from bench.measure import Latency, hold_against_budgets, pin, print_table, read_memory, summarize
-from demo.admission import PATH, PORT, webhook
-from tests.injector.cases import ENVIRON, PODS, load_review
+from testing.admission import PATH, PORT, webhook
+from tests.unit.injector.cases import ENVIRON, PODS, load_review
 
 ADDRESS = "127.0.0.1"
 REVIEW = "pod-create-replicaset"

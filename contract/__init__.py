@@ -1,7 +1,7 @@
 """What the injector and the sidecar agree on: constants only, nothing imported, no logic.
 
 The injector writes these into a pod and the sidecar reads them there, so both images carry this package.
-Not here: what users write (`injector.annotations`) and what AWS SDKs expect (`sidecar.metadata`, `sidecar.container`).
+Not here: what users write (`injector.decision.annotations`) and what AWS SDKs expect (`sidecar.endpoints`).
 """
 
 VERSION = "0.1.0"
@@ -50,17 +50,17 @@ CREDENTIALS_PATH = "/v2/credentials"
 """The path of the container credentials (the ECS way), behind either URI variable of the SDKs."""
 
 BOOT_PATH = "/podrole/boot"
-"""Answers with what tells one boot of the sidecar from another, see `sidecar.selfdial`. Not a secret."""
+"""Answers with what tells one boot of the sidecar from another, see `sidecar.redirect.self_check`. Not a secret."""
 
 STATUS_PATH = "/podrole/status"
 """Answers with what `sidecar.status` prints. Nothing secret is in it."""
 
-WAIT_SCRIPT = "/app/sidecar/wait.py"
+POST_START_SCRIPT = "/app/sidecar/post_start.py"
 """The postStart hook, run by path: `python3 -I -S` sees no packages and starts in 15 ms instead of 100."""
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a tmpfs of the pod's own, writable under a read-only root
 STARTED_FILE = "started"
-"""In the run directory: `<pid> <start time in clock ticks>` of the sidecar that is ready, see `sidecar.wait`."""
+"""In the run directory: `<pid> <start time in clock ticks>` of the sidecar that is ready, see `sidecar.post_start`."""
 
 ENV_ROLE_ARN = "PODROLE_ROLE_ARN"
 ENV_REGION = "PODROLE_REGION"

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from demo.admission import Admitted
-from demo.pods import describe_honoured
-from demo.pods.errors import RunnerError
-from demo.services.programs import ServiceError
-from demo.stage import IMDS_ENDPOINTS, NODE_SESSION, STS_URL, Stage, open_stage
+from testing.admission import Admitted
+from testing.demo_node import IMDS_ENDPOINTS, NODE_SESSION, STS_URL, Stage, open_stage
+from testing.pods import describe_honoured
+from testing.pods.errors import RunnerError
+from testing.services.programs import ServiceError
 
 HERE = Path(__file__).parent
 WIDTH = 120

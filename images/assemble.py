@@ -12,10 +12,10 @@ import tomllib
 from pathlib import Path
 
 import contract
-from images.bill import BILL, build_bill, find_owners, load_metadata, parse_stanza
 from images.bytecode import compile_beside_sources, compile_instead_of_sources
 from images.contents import Contents
 from images.endpoints import cut_endpoints
+from images.sbom import BILL, build_bill, find_owners, load_metadata, parse_stanza
 from images.tools import TIME_SECONDS
 from images.tree import Tree, is_elf
 

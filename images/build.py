@@ -13,7 +13,7 @@ from pathlib import Path
 
 import contract
 from images.archive import Image, load_image
-from images.bill import BILL
+from images.sbom import BILL
 from images.tools import BuildError, build, build_name, find_tool, save
 
 REPOSITORY = Path(__file__).parents[1]

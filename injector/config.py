@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from injector.env_vars import REQUIRED, REQUIRED_FOR_TLS, find_problems
 from injector.errors import ConfigError
 from injector.partitions import partition_of
-from injector.variables import REQUIRED, REQUIRED_FOR_TLS, find_problems
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import contract
+from sidecar.env_vars import SESSION_NAME_LENGTH, find_problems
 from sidecar.errors import ConfigError
-from sidecar.variables import SESSION_NAME_LENGTH, find_problems
 
 NAMESPACE_LENGTH = 31
 """What a session name keeps of the namespace at most, so that half of it is left for the pod's name."""
@@ -54,7 +54,7 @@ class Config:
     sts_proxy: str | None = None
     use_fips: bool = False
     metadata_passthrough: bool = False
-    """Whether some of the node's metadata is answered, see `sidecar.passthrough`."""
+    """Whether some of the node's metadata is answered, see `sidecar.endpoints.node_metadata`."""
 
     node_metadata_endpoint: str = "http://169.254.169.254"
     imds_v1: bool = True

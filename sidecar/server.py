@@ -8,15 +8,15 @@ import threading
 from pathlib import Path
 
 import contract
-from sidecar.app import Served, create_app
-from sidecar.background import Background
+from server.connection import Service
+from server.loop import Loop
 from sidecar.config import Config
+from sidecar.credentials.refresher import Background
+from sidecar.endpoints.app import Served, create_app
 from sidecar.errors import TERMINATED, RedirectError, StartError
-from sidecar.events import complain, emit
-from sidecar.selfdial import prove_redirect
-from sidecar.wait import read_start_time
-from worker.connection import Service
-from worker.loop import Loop
+from sidecar.log import complain, emit
+from sidecar.post_start import read_start_time
+from sidecar.redirect.self_check import prove_redirect
 
 FIRST_ANSWER_SECONDS = 10
 """How long a start waits for STS's first answer. A mesh proxy that starts later may be the only way to it."""
@@ -58,7 +58,7 @@ class Server:
         served = Served(self._config, lambda: self._background.state, self._token_key, self._boot_id)
         self._background.observers.append(lambda outcome, _state: served.counters.count_refresh(outcome))
         if self._config.metrics_port is not None:
-            from sidecar.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
+            from sidecar.endpoints.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
 
             try:
                 serve_metrics(create_metrics_app(served.counters, served.seconds_left), self._config.metrics_port)

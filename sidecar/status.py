@@ -13,9 +13,10 @@ from typing import Any
 
 import contract
 from sidecar.config import Config
-from sidecar.credentials import Credentials, format_time
-from sidecar.refresh import Failure, State
-from sidecar.remedies import find_remedy
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure, State
+from sidecar.sts.hints import find_remedy
+from sidecar.time_format import format_time
 
 UNSAFE = {contract.SOURCE_NODE: "node (unsafe)"}
 """What a person is told instead of the source's name."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from demo.pods import UnavailableError
-from demo.services import faulty_sts as faulty
-from demo.services import issuer as oidc
-from demo.services import programs
-from demo.services import seaweedfs as store
-from demo.stage import Stage, open_stage
+from testing.demo_node import Stage, open_stage
+from testing.pods import UnavailableError
+from testing.services import faulty_sts as faulty
+from testing.services import issuer as oidc
+from testing.services import programs
+from testing.services import seaweedfs as store
 
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from demo.stage import STS_URL
+from testing.demo_node import STS_URL
 
 IDENTITY = "arn:aws:sts::111122223333:assumed-role/reader/shop.app"
 """Who the app is once the pod was injected."""

@@ -1,0 +1,152 @@
+"""The composition root of the webhook: `python -m injector`. A wrong setting ends it with code 2."""
+
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from types import FrameType
+
+import contract
+from injector.certs.manager import Renewal, Stores
+from injector.certs.state import Policy
+from injector.certs.tls import FileTls, MemoryTls, Tls
+from injector.certs.x509 import build_names
+from injector.config import Config
+from injector.errors import CertificateError, ClusterError, ConfigError
+from injector.k8s.manifest_files import ManifestCluster
+from injector.k8s.reader import Cluster
+from injector.patch.template import load_template
+from injector.webhook.app import LONGEST_BODY_BYTES, create_app, create_health_app
+from injector.webhook.decision_log import set_up_logging
+from injector.webhook.handler import Admission
+from injector.webhook.metrics import Metrics
+from injector.webhook.readiness import Obstacles
+from server.connection import Service
+from server.loop import Loop
+
+LOG = logging.getLogger("podrole")
+
+BACKLOG = 1024
+LINGER_SECONDS = 3
+"""How long the API server may use its connections after SIGTERM. It would not repeat a review that was cut off."""
+
+SETTINGS = {
+    "threads": 4,  # only for what is not in the cache yet: each waits for one read of the API server
+    "keepalive": 75,  # seconds; the API server keeps its connections, and a TLS handshake costs more than an answer
+    "graceful_timeout": 10,  # seconds
+    "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
+    "loglevel": "warning",
+}
+"""https://docs.gunicorn.org/en/stable/settings.html"""
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    signal.signal(signal.SIGTERM, _terminate)
+    set_up_logging()
+    try:
+        config = Config.from_environ(os.environ, with_tls=True)
+        services = build_services(config)
+    except (ConfigError, ClusterError) as error:
+        sys.stderr.write(f"podrole-injector: {error}\n")
+        sys.exit(ConfigError.exit_code)
+    if config.source == contract.SOURCE_NODE:
+        LOG.warning(
+            "PODROLE_SOURCE is node, which is unsafe: every sidecar uses the node's own role, and so can any container "
+            "that becomes its user. Use web identities."
+        )
+    for listener, service in services.items():
+        address, port = listener.getsockname()[:2]
+        host = f"[{address}]" if ":" in address else address
+        LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
+    Loop(services, SETTINGS, LINGER_SECONDS).init_process()
+
+
+def build_services(config: Config) -> dict[socket.socket, Service]:
+    """Everything that this process does, behind its two listeners; raise ConfigError or ClusterError."""
+    metrics, obstacles = Metrics(), Obstacles()
+    listeners = bind(config, config.health_port), bind(config, config.webhook_port)
+    admission = Admission(config, load_cluster(config, metrics, obstacles), load_template(config), metrics.count)
+    tls = load_tls(config, metrics, obstacles)
+    health = Service(create_health_app(obstacles.find, metrics.render), body_bytes=0)
+    webhook = Service(create_app(admission, obstacles.find), LONGEST_BODY_BYTES, tls.context)
+    return dict(zip(listeners, (health, webhook), strict=True))
+
+
+def bind(config: Config, port: int) -> socket.socket:
+    """Listen on the configured address, or on all of both families; raise ConfigError where that is not possible."""
+    host = config.webhook_host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - called from outside
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::")
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def load_tls(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
+    """The certificates: read from files, or taken care of here; raise ConfigError where the files cannot be used."""
+    if config.tls_cert and config.tls_key:
+        try:
+            tls: Tls = FileTls(config.tls_cert, config.tls_key)
+        except CertificateError as error:
+            raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
+    else:
+        tls = start_renewal(config, metrics, obstacles)
+    # Before there is one it is no number: 0 would be one that ended in 1970, and an alert.
+    metrics.watch(
+        "podrole_cert_not_after_seconds", "The served certificate's end.", lambda: tls.certificate_not_after or math.nan
+    )
+    metrics.watch("podrole_cert_failures", "Certificates that could not be used.", lambda: tls.failures)
+    return tls
+
+
+def start_renewal(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
+    """Take care of the certificates from now on. Until there is one, TLS clients are closed and this is not ready."""
+    from injector.k8s import live, secret, webhook_configuration  # noqa: PLC0415 - half a second, which files do not need
+
+    api, tls = live.load_configuration(), MemoryTls()
+    stores = Stores(
+        secret.CertificateSecret(api, config.namespace, config.certificate_secret),
+        webhook_configuration.WebhookConfiguration(api, config.webhook_configuration),
+    )
+    renewal = Renewal(stores, tls, Policy(build_names(config.service, config.namespace, config.cluster_domain)))
+    renewal.start()
+    obstacles.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
+    obstacles.add("no webhook shows the authority of this replica's certificate yet", lambda: renewal.is_ready)
+    metrics.watch("podrole_cabundle_in_sync", "1: every webhook shows it.", lambda: renewal.ca_bundle_in_sync)
+    metrics.watch("podrole_cert_rotations", "Writes to the Secret.", lambda: renewal.rotations)
+    metrics.watch("podrole_cert_pass_failures", "Passes that did not come to their end.", lambda: renewal.failures)
+    return tls
+
+
+def load_cluster(config: Config, metrics: Metrics, obstacles: Obstacles) -> Cluster:
+    """The cluster that this configuration names."""
+    if config.manifests is not None:
+        return ManifestCluster(config.manifests)
+    from injector.k8s import live, watch_cache  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
+
+    cluster = watch_cache.WatchedCluster(
+        live.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
+    )
+    try:
+        LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
+    except ClusterError as error:  # it may come later, and is asked again then
+        LOG.warning("%s", error)
+    cluster.start()
+    obstacles.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
+    metrics.watch(
+        "podrole_cache_silence_seconds",
+        "How long ago the quieter one of the two watches heard of the API server.",
+        lambda: max(seconds or 0 for seconds in cluster.seconds_since_heard().values()),
+    )
+    return cluster
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)  # nothing is served yet, so nothing is lost
+
+
+if __name__ == "__main__":
+    main()

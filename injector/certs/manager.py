@@ -1,0 +1,208 @@
+"""Keeps the self-managed certificates: looks at the cluster, takes the next step, serves the leaf. Decides nothing."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Protocol
+
+from injector.certs.ca_store import Document, build_publication, build_secret, parse_configuration, parse_secret
+from injector.certs.rotation import choose_leaf, next_step
+from injector.certs.state import Policy, Publish, Served, Situation, Write
+from injector.certs.tls import MemoryTls
+from injector.errors import CertificateError, ClusterError, ConflictError
+
+LOG = logging.getLogger("podrole.certificates")
+
+PAUSE_SECONDS = 1
+"""Between two passes at least, also where somebody else changes the configuration back each time."""
+
+MOST_STEPS = 16
+"""In one pass; more than any rotation has, with as many lost races. The next pass goes on."""
+
+QUIET_SECONDS = 2
+PROGRESS_SECONDS = 30
+"""When a start that still has no certificate says so, and how often again."""
+
+
+class SecretStore(Protocol):
+    """The Secret; see `injector.k8s.secret`."""
+
+    @property
+    def what(self) -> str:
+        """How a person finds it."""
+
+    def read(self) -> Document | None:
+        """The Secret, or None if there is none."""
+
+    def write(self, document: Document) -> None:
+        """Write it; ConflictError where somebody else wrote since it was read."""
+
+
+class ConfigurationStore(Protocol):
+    """The webhook configuration; see `injector.k8s.webhook_configuration`."""
+
+    @property
+    def what(self) -> str:
+        """How a person finds it."""
+
+    def read(self) -> Document | None:
+        """The configuration, or None if there is none."""
+
+    def patch(self, change: Document) -> None:
+        """Apply a strategic merge patch; ConflictError where somebody else wrote since it was read."""
+
+    def await_change(self, resource_version: str, seconds: int) -> bool:
+        """Wait until it is another than this version, but no longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Both objects, over connections of their own."""
+
+    secret: SecretStore
+    configuration: ConfigurationStore
+
+
+class Renewal:
+    """One replica's part in the care for the certificates."""
+
+    ca_bundle_in_sync = False
+    """Whether every webhook showed the bundle of the Secret when it was last looked at."""
+
+    is_ready = False
+    """Whether API servers have once been told of the authority of our leaf. A later loss is repaired, and no reason
+    to take every replica out at once."""
+
+    rotations = 0
+    """How many times this replica wrote the Secret."""
+
+    publications = 0
+    """How many times it wrote the caBundle."""
+
+    failures = 0
+    """How many passes did not come to their end."""
+
+    def __init__(self, stores: Stores, tls: MemoryTls, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+        self._stores = stores
+        self._tls = tls
+        self._policy = policy
+        self._clock = clock
+        self._served: Served | None = None
+        self._complaints: list[str] = []
+
+    def start(self) -> Thread:
+        """Take care from now on, in a thread that ends with the process. It waits for nothing."""
+        thread = Thread(target=self._run, name="certificates", daemon=True)
+        thread.start()
+        return thread
+
+    def prepare(self) -> None:
+        """Return when there is a leaf to serve; while there is none, say why and try again."""
+        started = time.monotonic()
+        due = started + QUIET_SECONDS
+        while self._served is None:
+            self._attempt()
+            if self._served is None:
+                if time.monotonic() >= due:
+                    due = time.monotonic() + PROGRESS_SECONDS
+                    LOG.info("no certificate yet after %.0f s: trying each second", time.monotonic() - started)
+                time.sleep(PAUSE_SECONDS)
+
+    def reconcile(self) -> str | None:
+        """One pass: take every step that can be taken now; give the version of the configuration that was seen last."""
+        complaints: list[str] = []
+        version = None
+        for _ in range(MOST_STEPS):
+            # In this order: whoever then publishes an outdated bundle, having slept in between, fails, as the newer
+            # one that it would replace has changed the configuration since.
+            configuration = self._stores.configuration.read()
+            secret = self._stores.secret.read()
+            version = configuration["metadata"]["resourceVersion"] if configuration else None
+            situation = self._observe(configuration, secret)
+            complaints += [f"{self._stores.secret.what}: {problem}" for problem in situation.held.problems]
+            if situation.published is None:
+                complaints.append(f"{self._stores.configuration.what} is not there, or has no webhooks: apply it")
+            situation = self._serve(situation, complaints)
+            step = next_step(situation, self._policy)
+            if step is None:
+                break
+            self._take(step, configuration, secret)
+        self._complain(complaints)
+        return version
+
+    def _observe(self, configuration: Document | None, secret: Document | None) -> Situation:
+        published = parse_configuration(configuration)
+        situation = Situation(parse_secret(secret), published, self._served, self._clock())
+        held = situation.held.authorities
+        self.ca_bundle_in_sync = bool(held) and published is not None and published.shows(held)
+        return situation
+
+    def _serve(self, situation: Situation, complaints: list[str]) -> Situation:
+        chosen = choose_leaf(situation, self._policy)
+        if chosen is not None and chosen != self._served:
+            try:
+                self._tls.install(chosen.pair)
+            except CertificateError as error:
+                complaints.append(f"the new leaf is not served yet: {error}")
+            else:
+                self._served = chosen
+                LOG.info(
+                    "a leaf is served that ends %s", datetime.fromtimestamp(chosen.pair.certificate.not_after, UTC)
+                )
+        if self._served and situation.published and situation.published.trusts(self._served.issuer):
+            self.is_ready = True
+        return replace(situation, served=self._served)
+
+    def _take(self, step: Write | Publish, configuration: Document | None, secret: Document | None) -> None:
+        try:
+            if isinstance(step, Write):
+                self._stores.secret.write(build_secret(secret, step.held))
+                self.rotations += 1
+                LOG.info("%s: wrote %s", self._stores.secret.what, step.what)
+            elif configuration is not None:
+                self._stores.configuration.patch(build_publication(configuration, step.authorities, self._clock()))
+                self.publications += 1
+                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.what, len(step.authorities))
+        except ConflictError as error:
+            LOG.info("%s: reading it again", error)
+
+    def _run(self) -> None:
+        self.prepare()
+        while True:
+            started = time.monotonic()
+            version = self._attempt()
+            self._await_change(version)
+            time.sleep(max(0.0, started + PAUSE_SECONDS - time.monotonic()))
+
+    def _attempt(self) -> str | None:
+        try:
+            return self.reconcile()
+        except ClusterError as error:
+            self._complain([str(error)])
+        except Exception:
+            LOG.exception("a pass over the certificates failed; what is served stays, and the next pass tries again")
+        self.failures += 1
+        return None
+
+    def _await_change(self, version: str | None) -> None:
+        if version is not None:
+            try:
+                self._stores.configuration.await_change(version, self._policy.period_seconds)
+            except ClusterError as error:
+                LOG.debug("%s", error)  # the next pass meets the same trouble, and says so
+            else:
+                return
+        time.sleep(self._policy.period_seconds)
+
+    def _complain(self, complaints: list[str]) -> None:
+        """Say each thing once for as long as it lasts, and when all of them are over."""
+        complaints = list(dict.fromkeys(complaints))
+        for complaint in complaints:
+            if complaint not in self._complaints:
+                LOG.error("%s", complaint)
+        if self._complaints and not complaints:
+            LOG.info("the certificates are well again")
+        self._complaints = complaints

@@ -1,0 +1,65 @@
+"""A folder of manifests instead of a cluster: for the command line and the demo. Read once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from injector.errors import ConfigError, ReviewError
+from injector.k8s.objects import Metadata, parse_metadata, read_mapping, read_objects
+
+SUFFIXES = {".yaml", ".yml", ".json"}
+
+
+class ManifestCluster:
+    """Knows what its manifests say. A manifest without a namespace is in `default`, as for kubectl."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._namespaces: dict[str, Metadata] = {}
+        self._service_accounts: dict[tuple[str, str], Metadata] = {}
+        for path in _find_files(paths):
+            try:
+                for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+                    self.learn(document)
+            except (OSError, ValueError, yaml.YAMLError, ReviewError) as error:
+                raise ConfigError(f"the manifests in {path} cannot be read: {error}") from error
+
+    def namespace(self, name: str) -> Metadata | None:
+        """A namespace's labels and annotations, or None if there is no such namespace."""
+        return self._namespaces.get(name)
+
+    def service_account(self, namespace: str, name: str) -> Metadata | None:
+        """A ServiceAccount's labels and annotations, or None if there is no such account."""
+        return self._service_accounts.get((namespace, name))
+
+    def version(self) -> None:
+        """There is no API server: whoever applies the manifests knows its version."""
+
+    def is_known(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+        """Everything that there is to know has been read."""
+        return True
+
+    def learn(self, document: Any, default_namespace: str = "default") -> None:
+        """Know one manifest more. Raises ObjectError."""
+        if not isinstance(document, dict):
+            return
+        metadata = read_mapping(document, "metadata")
+        match document.get("kind"):
+            case "List":
+                for item in read_objects(document, "items"):
+                    self.learn(item, default_namespace)
+            case "Namespace":
+                self._namespaces[str(metadata.get("name"))] = parse_metadata(document)
+            case "ServiceAccount":
+                place = (str(metadata.get("namespace") or default_namespace), str(metadata.get("name")))
+                self._service_accounts[place] = parse_metadata(document)
+            case _:
+                pass
+
+
+def _find_files(paths: tuple[Path, ...]) -> Iterator[Path]:
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"there are no manifests at {path}")
+        yield from sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else (path,)

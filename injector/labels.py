@@ -1,0 +1,4 @@
+"""The namespace label that turns injection on."""
+
+INJECTION_LABEL = "podrole.io/injection"
+INJECTION_ENABLED = "enabled"

@@ -1,0 +1,133 @@
+"""From pieces and the pod as it is to the JSON Patch between them: explicit, minimal, empty where nothing changes.
+
+Nobody writes a path by hand elsewhere. An array that has elements is never replaced.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonpatch import JsonPatch
+
+from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, is_same
+from injector.patch.app_env import EnvironmentChange
+from injector.patch.plan import Pieces
+
+Path = tuple[str | int, ...]
+Operation = dict[str, Any]
+
+
+class Operations:
+    """Builds operations one after the other; each sees the pod as the ones before it left it.
+
+    https://www.rfc-editor.org/rfc/rfc6902
+    """
+
+    def __init__(self) -> None:
+        self._operations: list[Operation] = []
+
+    def add(self, path: Path, value: Any) -> None:
+        """Set a member of an object, or insert into a list."""
+        self._operations.append({"op": "add", "path": build_pointer(path), "value": value})
+
+    def replace(self, path: Path, value: Any) -> None:
+        """Set a value that is there."""
+        self._operations.append({"op": "replace", "path": build_pointer(path), "value": value})
+
+    def remove(self, path: Path) -> None:
+        """Take away a member of an object."""
+        self._operations.append({"op": "remove", "path": build_pointer(path)})
+
+    def remove_all(self, path: Path, indexes: Sequence[int]) -> None:
+        """Remove elements of a list, from its end on so that the other indexes stay right."""
+        self._operations += [{"op": "remove", "path": build_pointer((*path, index))} for index in sorted(indexes)[::-1]]
+
+    def insert(self, path: Path, is_there: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
+        """Insert into the list at `path`, which is made where it is missing, null or empty (`is_there` is false)."""
+        if elements and not is_there:
+            self.add(path, list(elements))
+            return
+        pointer = build_pointer(path)
+        self._operations += [
+            {"op": "add", "path": f"{pointer}/{position if at_front else '-'}", "value": element}
+            for position, element in enumerate(elements)
+        ]
+
+    @property
+    def built(self) -> list[Operation]:
+        """All operations until now."""
+        return self._operations
+
+
+def build_pointer(path: Path) -> str:
+    """A JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
+    return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
+
+
+def build_patch(pod: Object, pieces: Pieces) -> JsonPatch:
+    """The operations as a patch that can be applied. It parses every pointer, which an API server does by itself."""
+    return JsonPatch(build_operations(pod, pieces))
+
+
+def build_operations(pod: Object, pieces: Pieces) -> list[Operation]:
+    """Build what turns this pod into one that has the pieces, and nothing else of ours."""
+    operations = Operations()
+    for field in CONTAINER_FIELDS:
+        _patch_containers(operations, pod, field, pieces)
+    _patch_volumes(operations, pod, pieces)
+    _patch_annotations(operations, pod, pieces)
+    return operations.built
+
+
+def _patch_containers(operations: Operations, pod: Object, field: str, pieces: Pieces) -> None:
+    path = ("spec", field)
+    ours = pieces.init_containers if field == "initContainers" else ()
+    present = read_objects(read_spec(pod), field)
+    reserved = [index for index, container in enumerate(present) if is_reserved(container)]
+    is_in_place = reserved == [*range(len(ours))] and all(
+        is_same(one, other, CONTAINER_DEFAULTS) for one, other in zip(ours, present, strict=False)
+    )
+    removed = [] if is_in_place else reserved
+    operations.remove_all(path, removed)
+    kept = [index for index in range(len(present)) if index not in removed]
+    for position, index in enumerate(kept):
+        if index not in reserved:
+            change = pieces.environment.get((field, index), EnvironmentChange())
+            _patch_app_container(operations, (*path, position), present[index], change)
+    if not is_in_place:
+        operations.insert(path, present, ours, at_front=True)
+
+
+def _patch_app_container(operations: Operations, path: Path, container: Object, change: EnvironmentChange) -> None:
+    mounts = [index for index, mount in enumerate(read_objects(container, "volumeMounts")) if is_reserved(mount)]
+    operations.remove_all((*path, "volumeMounts"), mounts)
+    for index, value in (change.replacements or {}).items():
+        operations.add((*path, "env", index, "value"), value)  # a list of hosts may be there without a value
+    operations.insert((*path, "env"), container.get("env"), change.additions)
+
+
+def _patch_volumes(operations: Operations, pod: Object, pieces: Pieces) -> None:
+    path = ("spec", "volumes")
+    present = read_objects(read_spec(pod), "volumes")
+    missing = list(pieces.volumes)
+    removed = []
+    for index, volume in enumerate(present):
+        same = next((piece for piece in missing if is_same(piece, volume, VOLUME_DEFAULTS)), None)
+        if same is not None:
+            missing.remove(same)
+        elif is_reserved(volume):
+            removed.append(index)
+    operations.remove_all(path, removed)
+    operations.insert(path, present, missing)
+
+
+def _patch_annotations(operations: Operations, pod: Object, pieces: Pieces) -> None:
+    present = read_mapping(read_mapping(pod, "metadata"), "annotations")
+    changed = {key: value for key, value in pieces.annotations.items() if present.get(key) != value}
+    if not pod.get("metadata"):
+        operations.add(("metadata",), {"annotations": changed})
+    elif not present:
+        operations.add(("metadata", "annotations"), changed)
+    else:
+        for key, value in changed.items():
+            operations.add(("metadata", "annotations", key), value)

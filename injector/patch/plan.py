@@ -1,0 +1,158 @@
+"""From a decision and the template to the pieces for one pod. How they get into the pod is not known here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+import contract
+from injector.config import Config
+from injector.decision.annotations import STATUS_ANNOTATION
+from injector.decision.outcomes import Block, Inject
+from injector.k8s.objects import (
+    CONTAINER_FIELDS,
+    Object,
+    is_reserved,
+    read_app_containers,
+    read_mapping,
+    read_objects,
+    read_spec,
+)
+from injector.patch.app_env import EnvironmentChange, plan_environment
+from injector.patch.template import Template, fill_env
+from injector.reasons import Explanation, Reason
+
+Place = tuple[str, int]
+"""A container's field in the spec, and its index there as the pod arrived."""
+
+OUR_NAMES = {
+    contract.REDIRECT_CONTAINER,
+    contract.SIDECAR_CONTAINER,
+    contract.TOKEN_VOLUME,
+    contract.RUN_VOLUME,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """All that a pod must have in the end, besides what its author wrote."""
+
+    init_containers: tuple[Object, ...]
+    """Ours, in order: they come before every other one."""
+
+    volumes: tuple[Object, ...]
+    environment: Mapping[Place, EnvironmentChange]
+    annotations: Mapping[str, str]
+    warnings: tuple[Explanation, ...]
+
+
+def build_pieces(decision: Inject | Block, pod: Object, template: Template, config: Config) -> Pieces:
+    """Plan what a pod with this decision gets."""
+    environment: dict[Place, EnvironmentChange] = {}
+    if isinstance(decision, Inject):
+        asks_node = decision.passes_metadata or config.source == contract.SOURCE_NODE
+        init_containers, volumes = _build_injection(decision, pod, template, asks_node=asks_node)
+        containers = _find_app_containers(pod)
+        environment = {place: plan_environment(container, decision.mode, config) for place, container in containers}
+    else:
+        init_containers, volumes = (template.block,), (template.token,)
+    shadowing = [warning for change in environment.values() for warning in change.warnings]
+    return Pieces(
+        init_containers=tuple(_fit_resources(init_containers, pod, template)),
+        volumes=volumes,
+        environment=environment,
+        annotations={STATUS_ANNOTATION: _build_status(decision)},
+        warnings=(*decision.warnings, *shadowing, *_find_misnamed(pod)),
+    )
+
+
+def _fit_resources(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
+    """Leave the pod its class of service, and the resources that it has as a whole.
+
+    Where those are set (spec.resources, 1.34) containers share them; requests of ours could exceed what is set.
+    https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
+    """
+    has_own = bool(read_spec(pod).get("resources"))
+    guaranteed = is_guaranteed(pod)
+    for container in containers:
+        if has_own:
+            yield {key: value for key, value in container.items() if key != "resources"}
+        elif guaranteed:
+            is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
+            yield {
+                **container,
+                "resources": template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect,
+            }
+        else:
+            yield container
+
+
+def is_guaranteed(pod: Object) -> bool:
+    """Whether every container of the pod has requests equal to limits, for CPU and memory.
+
+    Compared as strings: the API server writes all quantities in one form.
+    https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
+    """
+    containers = read_app_containers(pod)
+    return bool(containers) and all(_is_guaranteed(read_mapping(container, "resources")) for container in containers)
+
+
+def _is_guaranteed(resources: Object) -> bool:
+    limits, requests = read_mapping(resources, "limits"), read_mapping(resources, "requests")
+    return all(limits.get(key) and requests.get(key, limits[key]) == limits[key] for key in ("cpu", "memory"))
+
+
+def _build_injection(
+    decision: Inject, pod: Object, template: Template, *, asks_node: bool
+) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
+    has_host_ipc = bool(read_spec(pod).get("hostIPC"))
+    values = {
+        # Kubernetes expands $(NAME) in a value; a path of a role may contain one, and must come out as it was checked.
+        "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
+        "$MODE": decision.mode,
+        "$SESSION_NAME": decision.session_name,
+        "$SESSION_DURATION": decision.session_duration,
+        "$IMDS_V1": decision.imds_v1,
+        "$ASSUME_THROUGH": decision.assume_through and decision.assume_through.replace("$", "$$"),
+        "$EXTERNAL_ID": decision.external_id,
+        "$SESSION_TAGS": decision.session_tags,
+        "$METADATA_PASSTHROUGH": "true" if decision.passes_metadata else None,
+        "$RUN_DIRECTORY": template.host_ipc_run_directory if has_host_ipc else template.run_directory,
+    }
+    sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
+    if has_host_ipc:
+        sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
+    redirect = template.redirect_node if asks_node else template.redirect
+    init_containers = (redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
+    return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
+
+
+def _find_app_containers(pod: Object) -> Iterator[tuple[Place, Object]]:
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(read_objects(read_spec(pod), field)):
+            if not is_reserved(container):
+                yield (field, index), container
+
+
+def _build_status(decision: Inject | Block) -> str:
+    status = {
+        "version": contract.VERSION,
+        "mode": decision.mode if isinstance(decision, Inject) else contract.MODE_BLOCK,
+        "role": decision.role_arn if isinstance(decision, Inject) else None,
+        "reason": decision.reason.code,
+    }
+    return orjson.dumps(status).decode()
+
+
+def _find_misnamed(pod: Object) -> Iterator[Explanation]:
+    """What a user named as if it were ours is removed, and that must not go unsaid."""
+    spec = read_spec(pod)
+    kinds: Sequence[tuple[str, str]] = (
+        ("initContainers", "container"),
+        ("containers", "container"),
+        ("volumes", "volume"),
+    )
+    for field, kind in kinds:
+        for thing in read_objects(spec, field):
+            if is_reserved(thing) and thing["name"] not in OUR_NAMES:
+                yield Reason.RESERVED_NAME.explain(kind=kind, name=thing["name"])

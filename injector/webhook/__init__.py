@@ -1,0 +1,1 @@
+"""The HTTP side: app, AdmissionReview, readiness, metrics, decision log. May import every other package."""

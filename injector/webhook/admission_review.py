@@ -1,0 +1,115 @@
+"""AdmissionReview v1: its wire types, reading one, answering one. What the answer should be is not decided here.
+
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+import orjson
+
+from injector.errors import ReviewError
+from injector.k8s.objects import Object
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+PODS = {"group": "", "version": "v1", "resource": "pods"}
+
+
+class Status(TypedDict):
+    """Why a request was denied."""
+
+    code: int
+    reason: str
+    message: str
+
+
+class AdmissionResponse(TypedDict):
+    """The answer to one request."""
+
+    uid: str
+    allowed: bool
+    status: NotRequired[Status]
+    patchType: NotRequired[str]
+    patch: NotRequired[str]
+    warnings: NotRequired[list[str]]
+    auditAnnotations: NotRequired[dict[str, str]]
+
+
+class AdmissionReview(TypedDict):
+    """The envelope of the answer."""
+
+    apiVersion: str
+    kind: str
+    response: AdmissionResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The request of a review, as far as it matters here."""
+
+    uid: str
+    is_pod_creation: bool
+    namespace: str
+    pod: Object
+    """Empty unless it is the creation of a pod."""
+
+
+def parse_review(body: bytes) -> Review:
+    """Read a posted review; raise ReviewError with a sentence about the first thing that no API server would send."""
+    try:
+        review = orjson.loads(body)
+    except ValueError as error:
+        raise ReviewError(f"the body is not JSON: {error}") from error
+    if not isinstance(review, dict):
+        raise ReviewError(f"the body is a JSON {type(review).__name__}: post an object, an AdmissionReview")
+    for key, expected in (("kind", KIND), ("apiVersion", API_VERSION)):
+        if review.get(key) != expected:
+            given = orjson.dumps(review.get(key))[:100].decode(errors="replace")
+            raise ReviewError(f"{key} is {given}: only {expected} is understood")
+    request = review.get("request")
+    if not isinstance(request, dict):
+        raise ReviewError("the review has no request")
+    uid = request.get("uid")
+    if not isinstance(uid, str) or not uid:
+        raise ReviewError("the review's request has no uid, so it cannot be answered")
+    return _parse_request(uid, request)
+
+
+def _parse_request(uid: str, request: dict[str, Any]) -> Review:
+    is_pod = request.get("resource") == PODS and not request.get("subResource")
+    if not is_pod or request.get("operation") != "CREATE":
+        return Review(uid, is_pod_creation=False, namespace="", pod={})
+    namespace, pod = request.get("namespace"), request.get("object")
+    if not isinstance(namespace, str) or not namespace:
+        raise ReviewError(f"request {uid} creates a pod without a namespace")
+    if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
+        raise ReviewError(f"request {uid} creates a pod, but its object is no pod with a spec")
+    return Review(uid, is_pod_creation=True, namespace=namespace, pod=pod)
+
+
+def build_allowed(
+    uid: str,
+    operations: Sequence[Object] = (),
+    warnings: Sequence[str] = (),
+    audit: dict[str, str] | None = None,
+) -> AdmissionReview:
+    """The answer that lets the object in, patched if there is anything to patch."""
+    response: AdmissionResponse = {"uid": uid, "allowed": True}
+    if operations:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(orjson.dumps(operations)).decode()
+    if warnings:
+        response["warnings"] = list(warnings)
+    if audit:
+        response["auditAnnotations"] = audit
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def build_denied(uid: str, message: str, audit: dict[str, str]) -> AdmissionReview:
+    """The answer that keeps the object out."""
+    status: Status = {"code": 403, "reason": "Forbidden", "message": message}
+    response: AdmissionResponse = {"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit}
+    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}

@@ -1,0 +1,1 @@
+"""The command `podrole`. Imports `injector`, which never imports this package."""

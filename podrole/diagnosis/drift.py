@@ -1,0 +1,98 @@
+"""How an injected pod differs from what the webhook would make of it now, told part by part."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import contract
+from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_objects, read_spec
+from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, is_same
+from injector.patch.plan import Pieces
+
+LONGEST_VALUE = 80
+TOLD_APART = {contract.ENV_ROLE_ARN, contract.ENV_MODE}
+"""A role or mode that changed has a sentence of its own."""
+
+
+def find_drift(pod: Object, pieces: Pieces) -> Iterator[str]:
+    """Find what would be rebuilt, one clause each. `pieces` were made for this pod as it is."""
+    present = read_objects(read_spec(pod), "initContainers")
+    yield from _find_misplaced(present, pieces)
+    wanted = {container["name"]: container for container in pieces.init_containers}
+    found = {container["name"]: container for container in present if is_reserved(container)}
+    for name, container in wanted.items():
+        if name not in found:
+            yield f"container {name} is missing"
+        else:
+            yield from (f"container {name}: {clause}" for clause in _compare(container, found[name]))
+    yield from (f"container {name} does not belong there" for name in found if name not in wanted)
+    yield from _find_lost_volumes(pod, pieces)
+    yield from _find_changes_of_apps(pod, pieces)
+
+
+def _find_misplaced(present: Sequence[Object], pieces: Pieces) -> Iterator[str]:
+    ours = [index for index, container in enumerate(present) if is_reserved(container)]
+    if ours and ours[0] > 0:
+        before = ", ".join(str(container.get("name")) for container in present[: ours[0]])
+        yield f"{before} in spec.initContainers runs before the rules are loaded"
+    wanted = [container["name"] for container in pieces.init_containers]
+    order = [present[index]["name"] for index in ours if present[index]["name"] in wanted]
+    if order != [name for name in wanted if name in order]:
+        yield f"podrole's containers are in the order {', '.join(order)}"
+
+
+def _compare(wanted: Object, found: Object) -> Iterator[str]:
+    for key in sorted((wanted.keys() | found.keys()) - {"env"}):
+        if not is_same(_pick(wanted, key), _pick(found, key), CONTAINER_DEFAULTS):
+            yield _tell(key, found.get(key), wanted.get(key))
+    present, meant = _index(found), _index(wanted)
+    for name in sorted((present.keys() | meant.keys()) - TOLD_APART):
+        if not is_same(_pick(meant, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
+            yield _tell(name, *(_read_value(one.get(name)) for one in (present, meant)))
+
+
+def _pick(parts: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {key: parts[key]} if key in parts else {}
+
+
+def _index(container: Object) -> Mapping[str, Object]:
+    return {str(variable.get("name")): variable for variable in read_objects(container, "env")}
+
+
+def _read_value(variable: Object | None) -> Any:
+    return None if variable is None else variable.get("valueFrom") or variable.get("value", "")
+
+
+def _tell(what: str, found: Any, wanted: Any) -> str:
+    return f"{what} is {_show(found)} and would be {_show(wanted)}"
+
+
+def _show(value: Any) -> str:
+    text = "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
+def _find_lost_volumes(pod: Object, pieces: Pieces) -> Iterator[str]:
+    present = {volume["name"]: volume for volume in read_objects(read_spec(pod), "volumes") if is_reserved(volume)}
+    for volume in pieces.volumes:
+        if volume["name"] not in present:
+            yield f"volume {volume['name']} is missing"
+        elif not is_same(volume, present[volume["name"]], VOLUME_DEFAULTS):
+            yield f"volume {volume['name']} is another one"
+
+
+def _find_changes_of_apps(pod: Object, pieces: Pieces) -> Iterator[str]:
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(read_objects(read_spec(pod), field)):
+            if is_reserved(container):
+                continue
+            mounts = [str(mount["name"]) for mount in read_objects(container, "volumeMounts") if is_reserved(mount)]
+            yield from (f"container {container.get('name')} mounts {mount}, which is podrole's" for mount in mounts)
+            change = pieces.environment.get((field, index))
+            if change is None:
+                continue
+            env = read_objects(container, "env")
+            names = [str(one["name"]) for one in change.additions]
+            names += [str(env[place].get("name")) for place in change.replacements or {}]
+            if names:
+                yield f"container {container.get('name')}: {', '.join(names)} would be set"

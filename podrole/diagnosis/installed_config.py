@@ -1,0 +1,174 @@
+"""The webhook's configuration, as its live Deployment has it. A caller's own PODROLE_* variables win over it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import yaml
+
+from injector.config import Config
+from injector.errors import ConfigError
+from injector.k8s.objects import Object, read_mapping, read_objects, read_strings
+from injector.patch.sts_ca import SETTING, parse_authorities
+from injector.patch.template import Template, load_template
+from podrole.diagnosis.webhooks import find_ours
+
+
+class Place(NamedTuple):
+    """Where the webhook is installed. Deployment, Service and ServiceAccount have one name."""
+
+    namespace: str = "podrole-system"
+    name: str = "podrole-injector"
+
+
+REQUIRED = "PODROLE_SIDECAR_IMAGE"
+TEMPLATE = "PODROLE_TEMPLATE"
+
+
+class Settings(NamedTuple):
+    """The variables of the live webhook, as far as they can be read without reading Secrets."""
+
+    environ: Mapping[str, str]
+    gaps: tuple[str, ...] = ()
+    """What sets variables and could not be looked into."""
+
+    template: str | None = None
+    """The text of an edited template, out of the ConfigMap that is mounted for it."""
+
+    sts_ca: str | None = None
+    """The text of the file of authorities, in the same way."""
+
+    certificate: tuple[str, str] = ("podrole-injector-certs", "tls.crt")
+    """The Secret with the served certificate, and the key in it."""
+
+
+class Setup(NamedTuple):
+    """All that the webhook's decisions depend on besides the cluster."""
+
+    config: Config
+    template: Template
+    is_template_shipped: bool
+    """Whether the shipped template stands in for an edited one that could not be read."""
+
+
+def find_place(configurations: Iterable[Object]) -> Place:
+    """Where the registered webhook says that it is; the usual place where none is registered or it names a URL."""
+    for webhook in find_ours(configurations):
+        service = read_mapping(webhook.client, "service")
+        if service:
+            return Place(str(service.get("namespace")), str(service.get("name")))
+    return Place()
+
+
+def list_config_maps(deployment: Object) -> list[str]:
+    """The names of the ConfigMaps that the Deployment's configuration is in."""
+    names = [
+        read_mapping(source, "configMapRef").get("name")
+        for container in _read_containers(deployment)
+        for source in read_objects(container, "envFrom")
+    ]
+    names += [
+        read_mapping(read_mapping(variable, "valueFrom"), "configMapKeyRef").get("name")
+        for container in _read_containers(deployment)
+        for variable in read_objects(container, "env")
+    ]
+    names += [
+        read_mapping(volume, "configMap").get("name") for volume in read_objects(_read_pod_spec(deployment), "volumes")
+    ]
+    return [*dict.fromkeys(str(name) for name in names if name)]
+
+
+def read_settings(deployment: Object, config_maps: Iterable[Object]) -> Settings:
+    """Read the container that is configured as the webhook; the first one where none is."""
+    data = {str(read_mapping(one, "metadata").get("name")): read_strings(one, "data") for one in config_maps}
+    settings = [_read_container(container, deployment, data) for container in _read_containers(deployment)]
+    configured = [one for one in settings if REQUIRED in one.environ]
+    return next(iter([*configured, *settings]), Settings({}))
+
+
+def build_setup(settings: Settings | None, environ: Mapping[str, str]) -> Setup:
+    """Build the webhook's configuration; raise ConfigError where it is not known well enough."""
+    own = {key: value for key, value in environ.items() if key.startswith("PODROLE_")}
+    live = settings or Settings({})
+    config = Config.from_environ({**live.environ, **own})
+    sts_ca_pem = None
+    if SETTING not in own and config.sts_ca is not None:  # as for the template
+        sts_ca_pem = parse_authorities(live.sts_ca, config.sts_ca) if live.sts_ca else None
+        config = replace(config, sts_ca=None)
+    if TEMPLATE in own or config.template is None:
+        return Setup(config, load_template(config, sts_ca_pem), is_template_shipped=False)
+    # The path is one in the webhook's container.
+    if live.template is None:
+        return Setup(config, load_template(replace(config, template=None), sts_ca_pem), is_template_shipped=True)
+    try:
+        document = yaml.safe_load(live.template)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the webhook's template is no YAML: {error}") from error
+    return Setup(config, Template.from_document(document, config, sts_ca_pem), is_template_shipped=False)
+
+
+def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> Settings:
+    environ: dict[str, str] = {}
+    gaps: list[str] = []
+    for source in read_objects(container, "envFrom"):
+        name = str(read_mapping(source, "configMapRef").get("name") or "")
+        if name in data:
+            prefix = source.get("prefix") or ""
+            environ |= {f"{prefix}{key}": value for key, value in data[name].items()}
+        else:
+            gaps.append(f"ConfigMap {name}" if name else f"Secret {read_mapping(source, 'secretRef').get('name')}")
+    for variable in read_objects(container, "env"):
+        name, reference = str(variable.get("name")), read_mapping(variable, "valueFrom")
+        value = _resolve(reference, deployment, data) if reference else str(variable.get("value") or "")
+        if value is not None:
+            environ[name] = value
+        elif name.startswith("PODROLE_"):
+            gaps.append(name)
+    template = _find_file(environ.get(TEMPLATE), container, deployment, data)
+    sts_ca = _find_file(environ.get(SETTING), container, deployment, data)
+    if environ.get(SETTING) and sts_ca is None:
+        gaps.append(SETTING)
+    return Settings(environ, tuple(gaps), template, sts_ca, _find_certificate(environ, container, deployment))
+
+
+def _resolve(reference: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:
+    if read_mapping(reference, "fieldRef").get("fieldPath") == "metadata.namespace":
+        return str(read_mapping(deployment, "metadata").get("namespace"))
+    key = read_mapping(reference, "configMapKeyRef")
+    return data.get(str(key.get("name")), {}).get(str(key.get("key")))
+
+
+def _find_file(
+    path: str | None, container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]
+) -> str | None:
+    volume, key = _find_mounted(path, container, deployment)
+    return data.get(str(read_mapping(volume, "configMap").get("name")), {}).get(key)
+
+
+def _find_certificate(environ: Mapping[str, str], container: Object, deployment: Object) -> tuple[str, str]:
+    """The webhook keeps its certificate in a Secret by itself, or has files that another one is mounted for."""
+    volume, key = _find_mounted(environ.get("PODROLE_TLS_CERT"), container, deployment)
+    if name := read_mapping(volume, "secret").get("secretName"):
+        return str(name), key
+    name, key = Settings({}).certificate
+    return environ.get("PODROLE_CERTIFICATE_SECRET") or name, key
+
+
+def _find_mounted(path: str | None, container: Object, deployment: Object) -> tuple[Object, str]:
+    """The volume that a file of the container is in, and the file's name there."""
+    volumes = {str(one.get("name")): one for one in read_objects(_read_pod_spec(deployment), "volumes")}
+    for mount in read_objects(container, "volumeMounts"):
+        place = PurePosixPath(str(mount.get("mountPath")))
+        if path and PurePosixPath(path).is_relative_to(place):
+            name = str(mount.get("subPath") or PurePosixPath(path).relative_to(place))
+            return volumes.get(str(mount.get("name")), {}), name
+    return {}, ""
+
+
+def _read_pod_spec(deployment: Object) -> Object:
+    return read_mapping(read_mapping(read_mapping(deployment, "spec"), "template"), "spec")
+
+
+def _read_containers(deployment: Object) -> Iterator[Object]:
+    yield from read_objects(_read_pod_spec(deployment), "containers")

@@ -1,0 +1,102 @@
+"""One statement of a trust policy, read into what is looked at. Nothing is judged here."""
+
+from dataclasses import dataclass, field
+
+import contract
+from injector.decision.roles import ARN
+from podrole.iam.conditions import Condition, read_conditions
+from podrole.iam.documents import Policy, PolicyError, read_values
+from podrole.iam.policies import WEB_IDENTITY_ACTION, Provider, parse_provider
+
+ANY_ACTION = {"*", "sts:*", "sts:assumerole*"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a policy is held against; what is None is not known, and not looked at."""
+
+    issuer: str | None = None
+    """Without https://."""
+
+    role_arn: str | None = None
+    subjects: tuple[str, ...] = ()
+
+    def fits(self, provider: Provider) -> bool:
+        """Whether this can be the provider of the cluster, in the role's account."""
+        role = ARN.fullmatch(self.role_arn or "")
+        is_at_home = role is None or (role["account"], role["partition"]) == (provider.account_id, provider.partition)
+        return is_at_home and self.issuer in {None, provider.issuer}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement."""
+
+    where: str
+    """For messages."""
+
+    content: Policy
+    principals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Kind (AWS, Federated, Service): who. Under `*`: anybody."""
+
+    conditions: tuple[Condition, ...] = ()
+
+    @property
+    def is_allow(self) -> bool:
+        """Whether it allows something."""
+        return self.content.get("Effect") == "Allow"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What it allows or denies."""
+        return tuple(read_values(self.content.get("Action")))
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """The OIDC providers among its principals."""
+        found = [parse_provider(arn) for arn in self.principals.get("Federated", ())]
+        return tuple(provider for provider in found if provider)
+
+    @property
+    def has_web_identity_action(self) -> bool:
+        """Whether a token can be used with it. Actions are in any case."""
+        actions = {action.lower() for action in self.actions}
+        return WEB_IDENTITY_ACTION.lower() in actions or bool(actions & ANY_ACTION)
+
+    def find_conditions(self, key: str) -> list[Condition]:
+        """The conditions on a key, which is in any case."""
+        return [condition for condition in self.conditions if condition.key.lower() == key.lower()]
+
+    def admits(self, subject: str, provider: Provider) -> bool:
+        """Whether a pod's token of this provider gets the role by it, as far as can be told."""
+        wanted = {"aud": contract.TOKEN_AUDIENCE, "sub": subject}
+        conditions = [(one, find_claim(one.key)) for one in self.conditions]
+        return (
+            self.is_allow
+            and self.has_web_identity_action
+            and all(
+                claim[0].lower() == provider.issuer.lower() and condition.fits(wanted[claim[1]])
+                for condition, claim in conditions
+                if claim and claim[1] in wanted and not condition.is_weak
+            )
+            and not self.find_conditions("sts:ExternalId")
+        )
+
+
+def find_claim(key: str) -> tuple[str, str] | None:
+    """Issuer and claim of a condition key such as `host/path:sub`; None for a key of another kind."""
+    issuer, _, claim = key.rpartition(":")
+    return (issuer, claim.lower()) if issuer and ("." in issuer or "/" in issuer or ":" in issuer) else None
+
+
+def read_statement(number: int, content: Policy) -> Statement:
+    """Read one statement. Raises PolicyError."""
+    sid = content.get("Sid")
+    where = f"Statement {number}{f' ({sid})' if sid else ''}"
+    if content.get("Effect") not in {"Allow", "Deny"}:
+        raise PolicyError(f'{where} has the Effect {content.get("Effect")!r}: it must be "Allow" or "Deny"')
+    principal = content.get("Principal", {})
+    if not isinstance(principal, dict):
+        principal = {"*": principal}
+    principals = {str(kind): tuple(read_values(who)) for kind, who in principal.items()}
+    return Statement(where, content, principals, tuple(read_conditions(content)))

@@ -1,0 +1,150 @@
+"""Which roles the annotations of a cluster name, and for whom. Roles are found as the webhook finds them.
+
+Namespaces without podrole's label count, too: whoever comes from kube2iam or Kiam needs the policies before the label.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from injector.config import Config
+from injector.decision.annotations import ASSUME_THROUGH, DEFAULT_ROLE, EXTERNAL_ID, IRSA_ROLE, ROLE, SESSION_TAGS
+from injector.decision.roles import parse_role
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
+from injector.k8s.workloads import PodTemplate, find_templates
+from injector.partitions import PARTITIONS
+from injector.reasons import RefusedError
+from podrole.iam.policies import Hop, Needs, build_subject
+
+UNKNOWN = Metadata({}, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where roles without an account are: what the webhook is configured with."""
+
+    base_role_arn: str | None = None
+    region: str | None = None
+    """None: any partition is taken."""
+
+    def resolve(self, text: str, where: str) -> str:
+        """The ARN of a role as an annotation has it; raises RefusedError."""
+        region = self.region or _find_region(text)
+        return parse_role(text, where, Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn))
+
+
+@dataclass
+class Inventory:
+    """What of a cluster, or of manifests, tells who uses which role."""
+
+    namespaces: dict[str, Metadata] = field(default_factory=dict)
+    accounts: dict[tuple[str, str], Metadata] = field(default_factory=dict)
+    templates: list[tuple[str, PodTemplate]] = field(default_factory=list)
+    """Each with its namespace."""
+
+    def learn(self, thing: Object, default_namespace: str = "default") -> None:
+        """Know one object more. Raises ObjectError."""
+        metadata = read_mapping(thing, "metadata")
+        name, namespace = str(metadata.get("name")), str(metadata.get("namespace") or default_namespace)
+        match thing.get("kind"):
+            case "Namespace":
+                self.namespaces[name] = parse_metadata(thing)
+            case "ServiceAccount":
+                self.accounts[namespace, name] = parse_metadata(thing)
+            case _:
+                self.templates += [(namespace, template) for template in find_templates(thing)]
+
+
+class Use(NamedTuple):
+    """Somebody who has a role, as an annotation names it."""
+
+    role: str
+    where: str
+    namespace: str
+    service_account: str
+    external_id: str | None = None
+    has_tags: bool = False
+
+
+class Usage(NamedTuple):
+    """What was found."""
+
+    needs: tuple[Needs, ...]
+    """In the order of their ARNs."""
+
+    problems: tuple[str, ...]
+    """Annotations that name no role."""
+
+
+def find_usage(inventory: Inventory, account: Account) -> Usage:
+    """Find what every role needs that is named anywhere."""
+    subjects: Mapping[str, set[str]] = defaultdict(set)
+    hops: Mapping[str, set[Hop]] = defaultdict(set)
+    problems: dict[str, None] = {}
+    for use in find_uses(inventory):
+        subject = build_subject(use.namespace, use.service_account)
+        first = inventory.namespaces.get(use.namespace, UNKNOWN).annotations.get(ASSUME_THROUGH)
+        try:
+            role_arn = account.resolve(use.role, use.where)
+            if first is None:
+                subjects[role_arn].add(subject)
+                continue
+            hop_arn = account.resolve(first, f"annotation {ASSUME_THROUGH} of namespace {use.namespace}")
+        except RefusedError as error:
+            problems[str(error)] = None
+            continue
+        subjects[hop_arn].add(subject)
+        hops[role_arn].add(Hop(hop_arn, use.external_id, use.has_tags))
+    roles = sorted({*subjects, *hops})
+    return Usage(
+        tuple(Needs(role, frozenset(subjects.get(role, ())), frozenset(hops.get(role, ()))) for role in roles),
+        tuple(problems),
+    )
+
+
+def find_uses(inventory: Inventory) -> Iterator[Use]:
+    """Find who has which role: accounts that name one, pods, and namespaces that have a default for pods to come."""
+    for (namespace, name), account in inventory.accounts.items():
+        for key in (ROLE, IRSA_ROLE):
+            if key in account.annotations:
+                where = f"annotation {key} of ServiceAccount {namespace}/{name}"
+                yield Use(account.annotations[key], where, namespace, name)
+                break
+    of_pods = [use for place in inventory.templates if (use := _find_use(*place, inventory))]
+    yield from of_pods
+    wheres = {use.where for use in of_pods}
+    for name, metadata in inventory.namespaces.items():
+        where = f"annotation {DEFAULT_ROLE} of namespace {name}"
+        if DEFAULT_ROLE in metadata.annotations and where not in wheres:
+            # No pod has it yet. The first one will most likely run as this account.
+            yield Use(metadata.annotations[DEFAULT_ROLE], where, name, "default")
+
+
+def _find_use(namespace: str, template: PodTemplate, inventory: Inventory) -> Use | None:
+    pod = parse_metadata(template.pod)
+    account_name = read_service_account_name(template.pod)
+    account = inventory.accounts.get((namespace, account_name), UNKNOWN)
+    sources = (
+        (pod, ROLE, f"{template.kind} {namespace}/{template.name}"),
+        (account, ROLE, f"ServiceAccount {namespace}/{account_name}"),
+        (account, IRSA_ROLE, f"ServiceAccount {namespace}/{account_name}"),
+        (inventory.namespaces.get(namespace, UNKNOWN), DEFAULT_ROLE, f"namespace {namespace}"),
+    )
+    for metadata, key, owner in sources:
+        if key in metadata.annotations:
+            return Use(
+                role=metadata.annotations[key],
+                where=f"annotation {key} of {owner}",
+                namespace=namespace,
+                service_account=account_name,
+                external_id=pod.annotations.get(EXTERNAL_ID),
+                has_tags=SESSION_TAGS in pod.annotations,
+            )
+    return None
+
+
+def _find_region(role: str) -> str:
+    """Some region in the partition of an ARN. Only the partition counts: a prefix stands for all its regions."""
+    partition = role.split(":")[1] if role.startswith("arn:") and ":" in role[4:] else "aws"
+    return next((prefix for prefix, known in PARTITIONS.items() if known == partition), "us-east-1")

@@ -1,0 +1,161 @@
+"""Files of manifests in, documents out, and back into one stream for kubectl. No Kubernetes object is known here."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from injector.errors import ConfigError, ObjectError
+from podrole.yaml.kube_yaml import load
+
+SUFFIXES = {".yaml", ".yml", ".json"}
+"""What kubectl takes from a folder."""
+
+STDIN = "-"
+BYTE_ORDER_MARK = "\ufeff"
+SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+WITHOUT_CONTENT = re.compile(r"%.*|(?:---|\.\.\.)?[ \t]*(?:#.*)?")
+"""A line with nothing but a marker, a directive or a comment."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of a file."""
+
+    file: str
+    number: int
+    """Counted from 1, as a person counts those that are not empty."""
+
+    text: str
+    """As it stands in the file: with the separator in front of it, and with all comments."""
+
+    content: Any
+    """As kubectl reads it; None where there is nothing but comments."""
+
+    is_json: bool = False
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self.file}, document {self.number}"
+
+
+def read_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Document]:
+    """All documents of files, folders and stdin (`-`), in order; ConfigError names what cannot be read."""
+    if paths.count(STDIN) > 1:
+        raise ConfigError("-f - is given twice: there is one stdin")
+    files = [file for path in paths for file in _find_files(path, recursive=recursive)]
+    return [document for file in files for document in parse_documents(read_text(file), file)]
+
+
+def parse_documents(text: str, file: str) -> list[Document]:
+    """The documents of one file; ConfigError names file, document and line of what cannot be read."""
+    if text.lstrip()[:1] in {"{", "["}:
+        try:
+            return list(_split_json(text, file))
+        except ValueError as error:
+            # A file that begins with a brace may be YAML all the same.
+            if file.endswith(".json"):
+                raise ConfigError(f"{file}: {error}") from error
+    return list(_split_yaml(text, file))
+
+
+@contextmanager
+def naming(document: Document) -> Iterator[None]:
+    """What is wrong with an object is told with the file and the document that it is in."""
+    try:
+        yield
+    except ObjectError as error:
+        raise ConfigError(f"{document.where}: {error}") from error
+
+
+def join_documents(documents: Sequence[Document], texts: Sequence[str]) -> str:
+    """One stream for kubectl. A stream is JSON or YAML to it: among YAML, JSON is a YAML document."""
+    is_yaml = not all(document.is_json for document in documents)
+    joined = ""
+    for document, text in zip(documents, texts, strict=True):
+        if joined and not joined.endswith("\n"):
+            joined += "\n"
+        is_first_of_file = document.number == 1 and bool(joined)
+        if is_yaml and (document.is_json or is_first_of_file) and not SEPARATOR.match(text):
+            joined += "---\n"
+        joined += text
+    return joined if not joined or joined.endswith("\n") else f"{joined}\n"
+
+
+def _find_files(path: str, *, recursive: bool) -> Iterator[str]:
+    if path == STDIN or not Path(path).is_dir():
+        yield path
+        return
+    inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
+    files = sorted(str(file) for file in inside if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        hint = "" if recursive else ", or add --recursive for the folders in it"
+        raise ConfigError(f"there are no manifests in {path}: name a folder with .yaml, .yml or .json files{hint}")
+    yield from files
+
+
+def read_text(file: str) -> str:
+    """The text of a file or of stdin (`-`), without a byte order mark. ConfigError if it cannot be read."""
+    if file == STDIN and sys.stdin.isatty():
+        click.echo("reading from the terminal: end with Ctrl-D", err=True)
+    try:
+        content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+        return content.decode().removeprefix(BYTE_ORDER_MARK)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _split_json(text: str, file: str) -> Iterator[Document]:
+    decoder = json.JSONDecoder(object_pairs_hook=_build_object)
+    start, number = 0, 0
+    while start < len(text):
+        number += 1
+        content, end = decoder.raw_decode(text, len(text) - len(text[start:].lstrip()))
+        end = len(text) - len(text[end:].lstrip())
+        yield Document(file, number, text[start:end], content, is_json=True)
+        start = end
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the key {twice[0]} is there twice in one object")
+    return dict(pairs)
+
+
+def _split_yaml(text: str, file: str) -> Iterator[Document]:
+    # A line that begins so ends a document wherever it stands: https://yaml.org/spec/1.2.2/#912-document-markers
+    starts = [0, *(match.start() for match in SEPARATOR.finditer(text) if match.start() > 0), len(text)]
+    number = 1
+    for start, end in pairwise(starts):
+        document = Document(file, number, text[start:end], None)
+        if all(WITHOUT_CONTENT.fullmatch(line) for line in document.text.splitlines()):
+            yield document
+            continue
+        yield replace(document, content=_load(document, text.count("\n", 0, start)))
+        number += 1
+
+
+def _load(document: Document, lines_before: int) -> Any:
+    try:
+        return load(document.text)
+    except yaml.MarkedYAMLError as error:
+        problem, place = " ".join(filter(None, (error.context, error.problem))), ""
+        if mark := error.problem_mark or error.context_mark:
+            place = f" (line {lines_before + mark.line + 1}, column {mark.column + 1})"
+            if "\t" in "".join(document.text.splitlines()[mark.line : mark.line + 1]):
+                problem += ": there is a tab in that line, and YAML is indented with spaces"
+        raise ConfigError(f"{document.where}{place}: {problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{document.where}: {error}") from error

@@ -1,0 +1,78 @@
+"""Writes a changed object back into the text that it came from: comments, order and quotes of all the rest stay.
+
+Every edit is proven by reading the result again. Where the text has a form that cannot be edited in place (braces,
+aliases), the document is laid out anew first, which loses its comments.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from podrole.yaml.documents import Document
+from podrole.yaml.edits import Edit, Editor, UneditableError
+from podrole.yaml.kube_yaml import compose, construct, lay_out, write
+
+INDENT = re.compile(r"[{\[]\r?\n([ \t]+)")
+
+
+def rewrite(document: Document, wanted: Any) -> str:
+    """The document's text, changed so that it reads as `wanted`."""
+    if document.content == wanted:
+        return document.text
+    if document.is_json:
+        return _rewrite_json(document.text, wanted)
+    for text in _find_forms(document.text):
+        edited = _try_edit(text, document.content, wanted)
+        if edited is not None:
+            return edited
+    return _find_head(document.text) + write(wanted, is_indented=False)
+
+
+def _rewrite_json(text: str, wanted: Any) -> str:
+    start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    indent = INDENT.match(text, start)
+    separators = None if indent or '": ' in text else (",", ":")
+    written = json.dumps(wanted, ensure_ascii=False, indent=indent and indent[1], separators=separators)
+    return text[:start] + written + text[end:]
+
+
+def _find_forms(text: str) -> Iterator[str]:
+    yield text
+    root = compose(text)
+    if root is not None:
+        yield _find_head(text) + lay_out(root)
+
+
+def _find_head(text: str) -> str:
+    """What stands in front of the object: separator, comments."""
+    root = compose(text)
+    head = text[: root.start_mark.index].rstrip(" ") if root else ""
+    return head if not head or head.endswith("\n") else f"{head}\n"
+
+
+def _try_edit(text: str, old: Any, wanted: Any) -> str | None:
+    """The edited text if it reads as wanted, and None if it does not."""
+    root = compose(text)
+    if root is None:
+        return None
+    try:
+        editor = Editor(text)
+        editor.change(root, old, wanted)
+        edited = _apply(text, editor.edits)
+        again = compose(edited)
+        return edited if again is not None and construct(again) == wanted else None
+    except (UneditableError, yaml.YAMLError):
+        return None
+
+
+def _apply(text: str, edits: Sequence[Edit]) -> str:
+    parts, done = [], 0
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        if edit.start < done:
+            raise UneditableError
+        parts += [text[done : edit.start], edit.text]
+        done = edit.end
+    return "".join([*parts, text[done:]])

@@ -1,0 +1,1 @@
+"""Pods, AWS stand-ins and harnesses that demo, tests and bench share. Not installed."""

@@ -1,0 +1,74 @@
+"""A forward proxy that writes down what it is asked for: tunnels (CONNECT) and absolute URIs."""
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from testing.serving import pass_on, serving
+
+LONGEST_SECONDS = 10
+
+
+@dataclass
+class Proxy:
+    """What a test asks it."""
+
+    url: str
+    requests: list[str] = field(default_factory=list)
+    """Method and target of each, in their order."""
+
+
+class ProxyServer(ThreadingHTTPServer):
+    """Listens on a free port of the loopback address."""
+
+    daemon_threads = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ProxyRequest)
+        self.proxy = Proxy(f"http://127.0.0.1:{self.server_port}")
+
+
+class ProxyRequest(BaseHTTPRequestHandler):
+    """Forwards one request and closes."""
+
+    timeout = LONGEST_SECONDS
+    server: ProxyServer
+
+    def do_CONNECT(self) -> None:
+        """Carry bytes both ways until one side ends."""
+        self.server.proxy.requests.append(f"CONNECT {self.path}")
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), LONGEST_SECONDS) as upstream:
+            self.send_response(200)
+            self.end_headers()
+            others = {self.connection: upstream, upstream: self.connection}
+            while True:
+                ready, _, _ = select.select(list(others), [], [], LONGEST_SECONDS)
+                for side in ready:
+                    data = side.recv(65536)
+                    if not data:
+                        return
+                    others[side].sendall(data)
+                if not ready:
+                    return
+
+    def do_POST(self) -> None:
+        """Ask the host of the URI."""
+        self.server.proxy.requests.append(f"POST {self.path}")
+        target = urlsplit(self.path)
+        pass_on(self, target.netloc, target.path or "/")
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@contextmanager
+def running_proxy() -> Iterator[Proxy]:
+    """Run a proxy until the block ends."""
+    with serving(ProxyServer) as server:
+        yield server.proxy

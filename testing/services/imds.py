@@ -1,0 +1,163 @@
+"""A node's metadata service, as EC2 has it, for the role of the node: `imds.py CREDENTIALS_FILE ADDRESS:PORT...`.
+
+The file is what `aws sts assume-role` prints. Needs nothing but the standard library, so that it starts at once.
+"""
+
+import argparse
+import ipaddress
+import json
+import secrets
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+TOKEN_PATH = "/latest/api/token"
+ROLES_PATH = "/latest/meta-data/iam/security-credentials"
+DOCUMENTS = {
+    "/latest/meta-data/instance-id": "i-0123456789abcdef0",
+    "/latest/meta-data/placement/availability-zone": "eu-west-1b",
+}
+TOKEN_HEADER = "X-aws-ec2-metadata-token"
+TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
+TTL_LONGEST_SECONDS = 21_600
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class NodeRole:
+    """The role of the node and its credentials, as the service answers them."""
+
+    name: str
+    document: str
+
+    @classmethod
+    def load(cls, file: Path) -> Self:
+        """Read the answer of AssumeRole as JSON; its user's ARN ends in `<role>/<session>`."""
+        answer = json.loads(file.read_text())
+        return cls.of(answer["AssumedRoleUser"]["Arn"].split("/")[-2], answer["Credentials"])
+
+    @classmethod
+    def of(cls, name: str, credentials: dict[str, str]) -> Self:
+        """A role with the credentials that AssumeRole answered."""
+        return cls(name, build_document(credentials))
+
+
+def build_document(credentials: dict[str, str]) -> str:
+    """One key a line, in this order, as the real service does: scripts read it by lines."""
+    expiration = datetime.fromisoformat(credentials["Expiration"]).astimezone(UTC)
+    fields = {
+        "Code": "Success",
+        "LastUpdated": datetime.now(UTC).strftime(TIME_FORMAT),
+        "Type": "AWS-HMAC",
+        "AccessKeyId": credentials["AccessKeyId"],
+        "SecretAccessKey": credentials["SecretAccessKey"],
+        "Token": credentials["SessionToken"],
+        "Expiration": expiration.strftime(TIME_FORMAT),
+    }
+    return json.dumps(fields, indent=2, separators=(",", " : "))
+
+
+class MetadataServer(ThreadingHTTPServer):
+    """Listens on one address, of either family."""
+
+    daemon_threads = True
+
+    def __init__(self, endpoint: str, role: NodeRole) -> None:
+        host, port = parse_endpoint(endpoint)
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.role = role
+        self.expiry_by_token: dict[str, float] = {}
+        """Monotonic clock."""
+
+        super().__init__((host, port), MetadataRequest)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it really listens."""
+        host, port = self.server_address[:2]
+        return f"[{host!s}]:{port}" if self.address_family == socket.AF_INET6 else f"{host!s}:{port}"
+
+
+class MetadataRequest(BaseHTTPRequestHandler):
+    """Answers as https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html says."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+    wbufsize = -1
+    """Head and body leave in one segment."""
+
+    server: MetadataServer
+
+    def do_PUT(self) -> None:
+        """Hand out a session token."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        ttl = self.headers.get(TTL_HEADER, "")
+        if self.path != TOKEN_PATH or "X-Forwarded-For" in self.headers:
+            self._answer(403)
+        elif not ttl.isdecimal() or not 1 <= int(ttl) <= TTL_LONGEST_SECONDS:
+            self._answer(400)
+        else:
+            token = secrets.token_urlsafe(40)
+            self.server.expiry_by_token[token] = time.monotonic() + int(ttl)
+            self._answer(200, token, {TTL_HEADER: ttl})
+
+    def do_GET(self) -> None:
+        """Serve the role's name, its document and a little of the node, with a valid token or with none."""
+        role = self.server.role
+        token = self.headers.get(TOKEN_HEADER)
+        if token is not None and self.server.expiry_by_token.get(token, 0) < time.monotonic():
+            self._answer(401)
+        elif self.path.rstrip("/") == ROLES_PATH:
+            self._answer(200, role.name)
+        elif self.path.rstrip("/") == f"{ROLES_PATH}/{role.name}":
+            self._answer(200, role.document)
+        elif self.path in DOCUMENTS:
+            self._answer(200, DOCUMENTS[self.path])
+        else:
+            self._answer(404)
+
+    def _answer(self, status: int, body: str = "", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "text/plain", "Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
+        """One line a request; the format has the request line and the status, and no header."""
+        print(self.client_address[0], format % args, flush=True)
+
+
+def parse_endpoint(endpoint: str) -> tuple[str, int]:
+    """Split `127.0.0.1:80` or `[::1]:80`; raise ValueError for anything else."""
+    address, _, port = endpoint.rpartition(":")
+    return str(ipaddress.ip_address(address.strip("[]"))), int(port)
+
+
+def main() -> None:
+    """Serve until ended by a signal."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("credentials_file", type=Path)
+    parser.add_argument("endpoint", nargs="+")
+    arguments = parser.parse_args()
+    role = NodeRole.load(arguments.credentials_file)
+    servers = []
+    for endpoint in arguments.endpoint:
+        try:
+            servers.append(MetadataServer(endpoint, role))
+        except (OSError, ValueError) as error:
+            parser.exit(1, f"can not listen on {endpoint}: {error}\n")
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    print("serving on", *(server.endpoint for server in servers), flush=True)
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main()

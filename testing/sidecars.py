@@ -1,0 +1,112 @@
+"""Runs the real sidecar as a process and talks to it over real sockets; the tests' fixtures build on it."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import contract
+from testing.ports import find_free_port
+from testing.repository import ROOT
+
+ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
+START_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, in full."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A running sidecar in env mode (there are no rules around it), on a port of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    directory: Path
+    environ: Mapping[str, str]
+
+    @property
+    def log(self) -> str:
+        """All that it wrote so far."""
+        return (self.directory / "sidecar.log").read_text()
+
+    def request(self, path: str, method: str = "GET", **headers: str) -> Reply:
+        """Send one request; underscores in the names of headers become dashes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, headers=named)
+            response = connection.getresponse()
+            return Reply(response.status, response.read().decode(), dict(response.getheaders()))
+        finally:
+            connection.close()
+
+    def exchange(self, sent: bytes, host: str = "127.0.0.1") -> bytes:
+        """Send raw bytes, and return all that comes until the sidecar closes."""
+        with socket.create_connection((host, self.port), timeout=5) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            received = b""
+            while piece := connection.recv(65536):
+                received += piece
+            return received
+
+    def wait_until_started(self) -> int:
+        """Run the hook as the kubelet does; return its exit code."""
+        hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
+        return subprocess.run(hook, env=dict(self.environ), check=False, timeout=START_SECONDS + 30).returncode
+
+    def wait_for_log(self, text: str, seconds: float = 10) -> str:
+        """Look into the log until a text is there; return the log, or fail with it."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{text!r} was not logged within {seconds} s:\n{self.log}")
+            time.sleep(0.01)
+        return self.log
+
+
+def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[str, str]:
+    """The environment that the injector gives a sidecar, but for what a test changes."""
+    return {
+        "PATH": os.environ["PATH"],
+        contract.ENV_ROLE_ARN: ROLE_ARN,
+        contract.ENV_REGION: "eu-west-1",
+        contract.ENV_STS_ENDPOINT: sts_endpoint,
+        contract.ENV_MODE: contract.MODE_ENV,
+        contract.ENV_POD_NAMESPACE: "shop",
+        contract.ENV_POD_NAME: "web-5d9c7",
+        contract.ENV_RUN_DIRECTORY: str(directory / "run"),
+        contract.ENV_TOKEN_FILE: str(directory / "token"),
+        contract.ENV_PORT: str(find_free_port()),
+    } | changes
+
+
+@contextmanager
+def running_sidecar(environ: Mapping[str, str], directory: Path) -> Iterator[Sidecar]:
+    """Start the sidecar; end it by its pid, also when the test failed."""
+    with (directory / "sidecar.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sidecar"], cwd=ROOT, env=dict(environ), stdout=log, stderr=log
+        )
+    try:
+        yield Sidecar(process, int(environ[contract.ENV_PORT]), directory, environ)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            process.wait()

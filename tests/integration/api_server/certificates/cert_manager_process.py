@@ -1,0 +1,93 @@
+"""A process that keeps certificates as the webhook does, and answers reviews over TLS with nothing but `allowed`.
+
+Takes its settings as JSON in the first argument; prints the port when it has a certificate to serve.
+"""
+
+import json
+import logging
+import socket
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from injector.certs.manager import Renewal, Stores
+from injector.certs.state import Policy
+from injector.certs.tls import MemoryTls
+from injector.certs.x509 import Lifetimes, build_names
+from injector.k8s.secret import CertificateSecret
+from injector.k8s.webhook_configuration import WebhookConfiguration
+from tests.integration.api_server.api import load_configuration
+
+
+class Answer(BaseHTTPRequestHandler):
+    """One request a connection, so that each one is a handshake."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self._send({**review, "response": {"uid": review["request"]["uid"], "allowed": True}})
+
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, Server)
+        names = ("is_ready", "ca_bundle_in_sync", "rotations", "publications", "failures")
+        status = {name: getattr(server.renewal, name) for name in names}
+        self._send(status | {"certificate_not_after": server.tls.certificate_not_after})
+
+    def _send(self, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the log is about certificates."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves each connection with the context of its moment."""
+
+    daemon_threads = True
+
+    def __init__(self, tls: MemoryTls, renewal: Renewal) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.tls = tls
+        self.renewal = renewal
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the connection's own thread: a handshake may take its time."""
+        assert isinstance(request, socket.socket)
+        with self.tls.context().wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
+
+    def handle_error(self, _request: Any, client_address: Any) -> None:
+        """One line instead of a traceback."""
+        logging.getLogger("replica").error("a connection failed: %s: %s", client_address, sys.exception())
+
+
+def main(settings: dict[str, Any]) -> None:
+    """Serve until killed."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    configuration = load_configuration(settings["kubeconfig"])
+    if token := settings.get("token"):
+        configuration.api_key = {"authorization": f"Bearer {token}"}
+        configuration.cert_file = configuration.key_file = None
+    secret = CertificateSecret(configuration, settings["namespace"], settings["secret"])
+    stores = Stores(secret, WebhookConfiguration(configuration, settings["configuration"]))
+    tls = MemoryTls()
+    names = build_names(settings["service"], settings["namespace"], "cluster.local")
+    renewal = Renewal(stores, tls, Policy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"]))
+    renewal.start()
+    while not tls.certificate_not_after:
+        time.sleep(0.05)
+    server = Server(tls, renewal)
+    print(server.server_port, flush=True)  # noqa: T201 - what whoever started this waits for
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,81 @@
+"""What may be written, and what may not: a Secret that is absent, and objects that somebody else wrote since."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from injector.certs.ca_store import build_publication
+from injector.certs.x509 import Lifetimes, issue_authority
+from injector.errors import ConflictError
+from injector.k8s.secret import CertificateSecret
+from injector.k8s.webhook_configuration import WebhookConfiguration
+from tests.integration.api_server.api import ApiServer, load_configuration, wait_for
+from tests.integration.api_server.certificates.test_installation import REPAIR_SECONDS, SECRET, await_rest, installed
+
+
+def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, tmp_path: Path) -> None:
+    with installed(api, tmp_path) as site:
+        site.send("DELETE", site.secret_path)
+        replica = site.start_replica()
+        command = f"kubectl create secret generic {SECRET} --namespace {site.name}"
+        wait_for("the sentence", lambda: command in replica.log, REPAIR_SECONDS)
+        wait_for("progress", lambda: "no certificate yet after" in replica.log, REPAIR_SECONDS)
+
+        site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
+
+        assert replica.port
+        assert site.held().authority
+        assert replica.log.count(command) == 1
+        assert 'cannot create resource "secrets"' in replica.log
+
+
+def test_a_write_of_what_somebody_else_wrote_since_is_refused(api: ApiServer, tmp_path: Path) -> None:
+    """No replica has an outdated Secret or bundle stored, however long it slept before its write."""
+    with installed(api, tmp_path) as site:
+        site.register([9443])
+        secret = CertificateSecret(load_configuration(api.kubeconfig), site.name, SECRET)
+        webhooks = WebhookConfiguration(load_configuration(api.kubeconfig), site.name)
+        read, shown = secret.read(), webhooks.read()
+        assert read
+        assert shown
+        authority = issue_authority(time.time(), Lifetimes()).certificate
+        secret.write({**read, "data": {"other": ""}})
+        webhooks.patch(build_publication(shown, [authority], time.time()))
+
+        with pytest.raises(ConflictError, match=f"Secret {site.name}/{SECRET} was written by somebody else"):
+            secret.write({**read, "data": {}})
+        with pytest.raises(ConflictError, match=f"MutatingWebhookConfiguration {site.name} was written by somebody"):
+            webhooks.patch(build_publication(shown, [], time.time()))
+
+        assert site.bundles() == {authority.pem}
+
+
+def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_path: Path) -> None:
+    with installed(api, tmp_path) as site:
+        site.send("DELETE", site.secret_path)
+        replica = site.start_replica(is_admin=True)
+
+        served = replica.served()
+
+        assert (leaf := site.held().pair)
+        assert served == leaf.certificate.pem
+
+
+def test_a_deleted_secret_that_may_not_be_created_leaves_the_certificate_in_place(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    with installed(api, tmp_path, settle_seconds=2) as site:
+        replica = site.start_replica()
+        site.register([replica.port])
+        await_rest(site, [replica])
+        served = replica.served()
+        site.send("DELETE", site.secret_path)
+        wait_for("the sentence", lambda: "kubectl create secret generic" in replica.log, REPAIR_SECONDS)
+
+        site.create_pod()
+
+        assert replica.served() == served
+        assert replica.status()["failures"] >= 1
+        site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
+        assert len(await_rest(site, [replica]).authorities) == 2

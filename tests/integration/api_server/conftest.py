@@ -1,0 +1,158 @@
+"""A real API server that asks a real injector, and namespaces to create pods in."""
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kubernetes.config import ConfigException
+
+from testing.repository import ROOT
+from tests.integration.api_server.api import ApiServer, RefusedError, connect, load_configuration, wait_for
+from tests.integration.api_server.namespaces import Namespaces
+from tests.integration.api_server.private import PrivateCluster, find_programs, private_cluster
+from tests.integration.api_server.webhooks import Injector, build_configuration, build_selector, run_injector
+from tests.unit.injector.cases import ENVIRON
+
+SCRIPTS = ROOT.parent / "shared" / "cluster"
+ENVIRONMENT = dict(os.environ)
+"""As the run was started: the build of a cluster may need a proxy, which the tests' clean environment has not."""
+
+HOW_TO_HAVE_ONE = (
+    "no Kubernetes API server on this machine: set KUBECONFIG to a cluster whose API server can reach 127.0.0.1 here, "
+    f"or have Go 1.25 and the cluster's scripts in {SCRIPTS.parent.name}/{SCRIPTS.name} beside the repository"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Come last: a cluster stays up until the end of the run, and no other test shall share the machine with it."""
+    items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The cluster of KUBECONFIG, or a private one. PODROLE_TEST_CLUSTER=required: to have none is a failure."""
+    given = ENVIRONMENT.get("KUBECONFIG", "")
+    if given and is_on_this_machine(given):
+        yield given
+        return
+    data = tmp_path_factory.mktemp("cluster")
+    with run_cluster(pytestconfig, data, "control") as cluster:
+        yield str(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateCluster]:
+    """An API server of the module's own, to be stopped and started, which the one of KUBECONFIG must never be."""
+    with run_cluster(pytestconfig, tmp_path_factory.mktemp("own-cluster"), "api") as cluster:
+        yield cluster
+
+
+@contextmanager
+def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator[PrivateCluster]:
+    """Run a private cluster until the block ends; skip, or fail, where that is impossible."""
+    if SCRIPTS.is_dir() and shutil.which("go"):
+        say(pytestconfig, f"starting an API server; to build it, the first time, takes minutes: {data}/up.log tells")
+        with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, level) as cluster:
+            yield cluster
+    elif ENVIRONMENT.get("PODROLE_TEST_CLUSTER") == "required":
+        pytest.fail(HOW_TO_HAVE_ONE)
+    else:
+        pytest.skip(HOW_TO_HAVE_ONE)
+
+
+def is_on_this_machine(kubeconfig: str) -> bool:
+    """Whether the API server can call a webhook on our loopback. Another one is left alone: it may be in production."""
+    with suppress(ConfigException, OSError):
+        host = urlsplit(load_configuration(kubeconfig).host).hostname or ""
+        with socket.socket() as probe:
+            probe.bind((socket.gethostbyname(host), 0))
+        return True
+    return False
+
+
+def say(pytestconfig: pytest.Config, line: str) -> None:
+    """Tell whoever waits, past the capture of output."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    if capture and reporter:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n{line}")
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: str) -> Iterator[ApiServer]:
+    """The API server, without our webhook."""
+    with connect(kubeconfig) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def run_label() -> dict[str, str]:
+    """What marks the namespaces of this run: its webhooks are asked about no others."""
+    return {"example.com/podrole-test-run": uuid.uuid4().hex[:8]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def injector(api: ApiServer, run_label: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Injector]:
+    """The injector, registered: each pod in a labelled namespace of this run goes through it."""
+    settings = {**ENVIRON, "KUBECONFIG": api.kubeconfig}
+    with run_injector(tmp_path_factory.mktemp("injector"), settings) as running:
+        name = f"podrole-injector-{next(iter(run_label.values()))}"
+        webhook = {
+            "name": "pods.podrole.io",
+            "namespaceSelector": build_selector(run_label),
+            "reinvocationPolicy": "IfNeeded",
+        }
+        api.create(build_configuration(name, webhook, running.url, running.certificates.ca))
+        try:
+            await_injection(api, run_label)
+            yield running
+        finally:
+            api.delete("MutatingWebhookConfiguration", name)
+
+
+def await_injection(api: ApiServer, run_label: dict[str, str]) -> None:
+    """A new webhook configuration takes effect after about a second."""
+    with Namespaces(api, run_label) as namespaces:
+        namespace = namespaces.make()
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "try"}}
+        pod["spec"] = {"containers": [{"name": "app", "image": "example/app:1"}]}
+
+        def is_injected() -> bool:
+            return "initContainers" in api.create(pod, namespace, dry_run=True).object["spec"]
+
+        wait_for("the API server asks the webhook about pods", is_injected)
+
+
+@pytest.fixture
+def namespaces(api: ApiServer, run_label: dict[str, str]) -> Iterator[Namespaces]:
+    """Makes namespaces for a test, which are deleted after it."""
+    with Namespaces(api, run_label) as made:
+        yield made
+
+
+@pytest.fixture
+def namespace(namespaces: Namespaces) -> str:
+    """A namespace in which pods are injected."""
+    return namespaces.make()
+
+
+@pytest.fixture
+def node(api: ApiServer) -> Iterator[str]:
+    """A node. Where there is none, a name without a kubelet and without room: it gets pods, and runs none."""
+    if nodes := api.list("Node"):
+        yield nodes[0]["metadata"]["name"]
+        return
+    name = f"podrole-{uuid.uuid4().hex[:8]}"
+    api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    try:
+        yield name
+    finally:
+        with suppress(RefusedError):
+            api.delete("Node", name)

@@ -1,0 +1,188 @@
+"""`podrole trust-policy` against a real API server: its issuer, and every role that its annotations name."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from podrole.__main__ import main
+from podrole.diagnosis import installed_config
+from tests.integration.api_server.api import ApiServer
+from tests.integration.api_server.namespaces import Namespaces
+from tests.integration.api_server.pods import APP, OURS, build_pod
+from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
+
+BASE = "arn:aws:iam::111122223333:role/"
+ACCOUNT = ("--account-id", "111122223333")
+
+
+def run(api: ApiServer, *arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, ["trust-policy", *arguments, "--kubeconfig", api.kubeconfig], input=stdin)
+
+
+def read_issuer(api: ApiServer) -> str:
+    answer = api.request("GET", f"{api.host}/.well-known/openid-configuration")
+    issuer: str = json.loads(answer.data)["issuer"]
+    return issuer
+
+
+def entries_of(api: ApiServer, *roles: str) -> dict[str, Any]:
+    """What `--all` says of these roles; a cluster that somebody else uses may have more."""
+    result = run(api, "--all", *ACCOUNT, "-o", "json")
+    assert result.exit_code in {0, 1}, result.stderr
+    return {entry["role"]: entry for entry in json.loads(result.stdout) if entry["role"] in roles}
+
+
+@pytest.fixture
+def roles() -> list[str]:
+    """Names of roles that nobody else uses."""
+    return [f"podrole-{uuid.uuid4().hex[:8]}-{number}" for number in range(6)]
+
+
+def create_account(api: ApiServer, namespace: str, name: str, key: str, role: str) -> None:
+    metadata = {"name": name, "annotations": {key: role}}
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
+
+
+def test_every_role_that_annotations_name_is_there_with_those_who_use_it(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    of_pod, of_account, of_irsa, of_namespace, of_template, of_cron = roles
+    # Without the label: as kube2iam's users are, and no webhook of ours looks at these pods.
+    first = namespaces.make(labels={}, annotations={"podrole.io/default-role": of_namespace})
+    second = namespaces.make(labels={})
+    create_account(api, first, "web", "iam.amazonaws.com/role", of_account)
+    create_account(api, second, "job", "eks.amazonaws.com/role-arn", BASE + of_irsa)
+    api.create(build_pod({"iam.amazonaws.com/role": of_pod}), second)
+    api.create(build_pod({}, name="plain"), first)
+    for kind, role in (("Deployment", of_template), ("CronJob", of_cron)):
+        pod = build_pod({"iam.amazonaws.com/role": role}, serviceAccountName="idle")
+        pod["metadata"] |= {"namespace": second, "labels": {"app": kind.lower()}}
+        workload = build_workload(kind, pod)
+        if kind == "Deployment":
+            workload["spec"] |= {"replicas": 0, "selector": {"matchLabels": {"app": "deployment"}}}
+        else:
+            workload["spec"] |= {"suspend": True}
+            workload["spec"]["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+        api.create(workload, second)
+
+    entries = entries_of(api, *(BASE + role for role in roles))
+
+    assert {role.removeprefix(BASE): entry["subjects"] for role, entry in entries.items()} == {
+        of_pod: [f"system:serviceaccount:{second}:default"],
+        of_account: [f"system:serviceaccount:{first}:web"],
+        of_irsa: [f"system:serviceaccount:{second}:job"],
+        of_namespace: [f"system:serviceaccount:{first}:default"],
+        of_template: [f"system:serviceaccount:{second}:idle"],
+        of_cron: [f"system:serviceaccount:{second}:idle"],
+    }
+    issuer = read_issuer(api).partition("://")[2]
+    for entry in entries.values():
+        [statement] = entry["policy"]["Statement"]
+        assert statement["Principal"] == {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{issuer}"}
+
+
+def test_a_namespace_that_assumes_through_another_role_needs_two_policies(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    hop, far = roles[:2]
+    namespace = namespaces.make(labels={}, annotations={"podrole.io/assume-through": BASE + hop})
+    api.create(build_pod({"iam.amazonaws.com/role": far}), namespace)
+
+    entries = entries_of(api, BASE + hop, BASE + far)
+
+    assert entries[BASE + hop]["subjects"] == [f"system:serviceaccount:{namespace}:default"]
+    assert entries[BASE + far]["through"] == [BASE + hop]
+    assert entries[BASE + far]["policy"]["Statement"][0]["Principal"] == {"AWS": BASE + hop}
+
+
+def test_one_role_is_printed_for_its_users_and_then_passes_the_check(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    role = roles[0]
+    namespace = namespaces.make(labels={})
+    create_account(api, namespace, "web", "iam.amazonaws.com/role", role)
+
+    printed = run(api, role, *ACCOUNT)
+    checked = run(api, role, *ACCOUNT, "--check", "-", "--cluster", stdin=printed.stdout)
+
+    assert printed.exit_code == 0, printed.stderr
+    assert f"system:serviceaccount:{namespace}:web can assume the role." in checked.stdout
+    assert checked.exit_code == 0
+
+
+def test_a_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, roles: list[str]) -> None:
+    subject = ("-n", "team-a", "-s", "web")
+    printed = run(api, roles[0], *ACCOUNT, *subject, "--issuer", "https://oidc.example.com")
+
+    checked = run(api, roles[0], *ACCOUNT, *subject, "--check", "-", "--cluster", stdin=printed.stdout)
+
+    assert checked.exit_code == 1
+    assert "trusts oidc.example.com, but the cluster's issuer is" in checked.stdout
+
+
+def test_a_context_that_is_not_there_is_named(api: ApiServer) -> None:
+    result = run(api, "--all", "--context", "nowhere")
+
+    assert result.exit_code == 3
+    assert "nowhere" in result.stderr
+
+
+def test_manifests_are_injected_with_what_the_cluster_knows(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    namespace = namespaces.make(labels={"pod-security.kubernetes.io/enforce": "restricted"})
+    create_account(api, namespace, "web", "iam.amazonaws.com/role", roles[0])
+    pod = build_pod({}, serviceAccountName="web")
+    arguments = ["inject", "-f", "-", "-n", namespace, "--cluster", "--kubeconfig", api.kubeconfig, *ACCOUNT]
+    others = ["--sidecar-image", "example/podrole-sidecar:1", "--region", "eu-west-1", "-o", "json"]
+
+    result = CliRunner().invoke(main, [*arguments, *others], input=json.dumps(pod))
+
+    [record] = json.loads(result.stdout)
+    assert (record["outcome"], record["mode"], record["role"]) == ("Inject", "env", BASE + roles[0])
+    assert record["notes"] == [
+        f"Namespace {namespace} lacks the label podrole.io/injection: enabled, so the webhook leaves its pods alone."
+    ]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"PodTemplate", "ReplicaSet"}))
+def test_the_server_takes_every_kind_as_it_was_printed(api: ApiServer, namespace: str, kind: str) -> None:
+    pod = build_pod()
+    pod["metadata"] |= {"namespace": namespace, "labels": {"app": "app"}}
+    workload = build_workload(kind, pod)
+    if kind in {"DaemonSet", "Deployment", "StatefulSet"}:
+        workload["spec"] |= {"selector": {"matchLabels": {"app": "app"}}}
+    if kind in {"DaemonSet", "Job"}:
+        del workload["spec"]["replicas"]
+    if kind in {"CronJob", "Job"}:
+        find_pod(workload)["spec"]["restartPolicy"] = "Never"
+    options = ["--sidecar-image", "example/podrole-sidecar:1", "--region", "eu-west-1", *ACCOUNT]
+
+    printed = CliRunner().invoke(main, ["inject", "-f", "-", *options], input=yaml.safe_dump(workload))
+    stored = api.create(yaml.safe_load(printed.stdout), namespace, dry_run=True).object
+
+    assert [one["name"] for one in find_pod(stored)["spec"]["initContainers"]] == OURS
+
+
+def test_the_injectors_own_settings_are_taken_from_its_deployment(
+    api: ApiServer, namespaces: Namespaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespace = namespaces.make()
+    monkeypatch.setattr(installed_config, "find_place", lambda _: installed_config.Place(namespace))
+    variables = {"PODROLE_SIDECAR_IMAGE": "example/own:9", "PODROLE_REGION": "ap-south-1"}
+    container = {**APP, "env": [{"name": name, "value": value} for name, value in variables.items()]}
+    template = {"metadata": {"labels": {"app": "injector"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "injector"}}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "podrole-injector"}, "spec": spec}
+    api.create(deployment, namespace)
+    arguments = ["inject", "-f", "-", "-n", namespace, "--cluster", "--kubeconfig", api.kubeconfig]
+
+    result = CliRunner().invoke(main, arguments, input=json.dumps(build_pod({"iam.amazonaws.com/role": f"{BASE}x"})))
+
+    assert result.exit_code == 0, result.stderr
+    assert "example/own:9" in result.stdout
+    assert "ap-south-1" in result.stdout

@@ -1,0 +1,82 @@
+"""PodSecurity: where a namespace forbids the redirect, and that nothing else of ours is ever objected to."""
+
+import re
+
+import pytest
+
+from tests.integration.api_server.api import ApiServer, RefusedError
+from tests.integration.api_server.namespaces import ENABLED, Namespaces
+from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, renew, store
+from tests.unit.injector.cases import environment_of, find_container
+
+ENFORCE = "pod-security.kubernetes.io/enforce"
+RESTRICTED_CONTAINER = {
+    **APP,
+    "securityContext": {
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+}
+both = pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
+
+
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+@both
+def test_pod_is_admitted_in_env_mode_where_pod_security_forbids_the_redirect(
+    api: ApiServer, namespaces: Namespaces, level: str, *, dry_run: bool
+) -> None:
+    namespace = namespaces.make(labels=ENABLED | {ENFORCE: level})
+
+    stored = store(api, build_pod(containers=[RESTRICTED_CONTAINER]), namespace, dry_run=dry_run)
+
+    assert names_of(stored, "initContainers") == ["podrole-sidecar"]
+    assert environment_of(find_container(stored, "podrole-sidecar"))["PODROLE_MODE"] == "env"
+    variables = environment_of(find_container(stored, "app"))
+    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:16925/v2/credentials"
+    assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in variables
+
+
+def test_env_mode_says_to_the_client_that_it_is_no_wall(api: ApiServer, namespaces: Namespaces) -> None:
+    namespace = namespaces.make(labels=ENABLED | {ENFORCE: "restricted"})
+
+    answer = api.create(build_pod(containers=[RESTRICTED_CONTAINER]), namespace)
+
+    assert any("169.254.169.254" in warning for warning in answer.warnings)
+
+
+def test_pod_without_a_role_is_admitted_untouched_where_pod_security_forbids_the_redirect(
+    api: ApiServer, namespaces: Namespaces
+) -> None:
+    namespace = namespaces.make(labels=ENABLED | {ENFORCE: "baseline"})
+
+    answer = api.create(build_pod({}), namespace)
+
+    assert "initContainers" not in answer.object["spec"]
+    assert any(warning.startswith("No role is named for this pod") for warning in answer.warnings)
+
+
+def test_redirect_mode_violates_restricted_by_its_one_capability_alone(api: ApiServer, namespaces: Namespaces) -> None:
+    injected = store(api, build_pod(containers=[RESTRICTED_CONTAINER]), namespaces.make())
+    restricted = namespaces.make(labels={ENFORCE: "restricted"})
+
+    with pytest.raises(RefusedError) as refusal:
+        api.create(renew(injected), restricted)
+
+    _, violations = str(refusal.value).split('violates PodSecurity "restricted:latest": ')
+    assert re.fullmatch(
+        r'unrestricted capabilities \(container "podrole-redirect" must not include "NET_ADMIN" in '
+        r"securityContext\.capabilities\.add\)",
+        violations,
+    )
+
+
+def test_namespace_that_only_warns_of_restricted_gets_the_redirect(api: ApiServer, namespaces: Namespaces) -> None:
+    namespace = namespaces.make(labels=ENABLED | {"pod-security.kubernetes.io/warn": "restricted"})
+
+    answer = api.create(build_pod(containers=[RESTRICTED_CONTAINER]), namespace)
+
+    assert names_of(answer.object, "initContainers") == OURS
+    assert any("NET_ADMIN" in warning and "podrole-sidecar" not in warning for warning in answer.warnings)

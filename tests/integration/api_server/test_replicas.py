@@ -1,0 +1,106 @@
+"""Replicas of the injector that come and go while pods are created."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
+from tests.integration.api_server.balancer import balance
+from tests.integration.api_server.namespaces import Namespaces
+from tests.integration.api_server.pods import OURS, build_pod, names_of, store
+from tests.integration.api_server.webhooks import ADDRESS, Injector, build_configuration, run_injector
+from tests.unit.injector.cases import ENVIRON
+
+PODS = 40
+LABEL = {"example.com/podrole-replicas": "yes"}
+
+
+@dataclass(frozen=True)
+class Replicas:
+    injectors: list[Injector]
+    namespace: str
+
+    def find_process(self, number: int) -> psutil.Process:
+        listening = {
+            connection.laddr[1]: connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN and connection.laddr
+        }
+        return psutil.Process(listening[int(self.injectors[number].port)])
+
+    def kill(self, number: int) -> None:
+        """As the kernel does: without a word to anybody."""
+        process = self.find_process(number)
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture
+def replicas(api: ApiServer, namespaces: Namespaces, tmp_path: Path) -> Iterator[Replicas]:
+    settings = {**ENVIRON, "KUBECONFIG": api.kubeconfig}
+    name = f"replicas-{uuid.uuid4().hex[:8]}"
+    with ExitStack() as stack:
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+        first = stack.enter_context(run_injector(tmp_path / "0", settings))
+        second = Injector(tmp_path / "1", settings, first.certificates)
+        second.start()
+        stack.callback(second.stop)
+        port = stack.enter_context(balance([int(first.port), int(second.port)]))
+        webhook = {"name": "pods.podrole.io", "namespaceSelector": {"matchLabels": LABEL}}
+        url = f"https://{ADDRESS}:{port}/mutate"
+        api.create(build_configuration(name, webhook, url, first.certificates.ca))
+        stack.callback(api.delete, "MutatingWebhookConfiguration", name)
+        namespace = namespaces.make(labels=LABEL | {"podrole.io/injection": "enabled"})
+        wait_for("the API server asks", lambda: is_injected(api, namespace))
+        yield Replicas([first, second], namespace)
+
+
+def is_injected(api: ApiServer, namespace: str) -> bool:
+    return names_of(store(api, build_pod(), namespace, dry_run=True), "initContainers") == OURS
+
+
+def create_pods(api: ApiServer, replicas: Replicas, at_a_quarter: Callable[[], None]) -> list[bool]:
+    injected = []
+    for number in range(PODS):
+        if number == PODS // 4:
+            at_a_quarter()
+        try:
+            injected.append(is_injected(api, replicas.namespace))
+        except RefusedError:
+            injected.append(False)
+    return injected
+
+
+def test_one_replica_s_death_is_felt_by_the_request_under_way_at_most(api: ApiServer, replicas: Replicas) -> None:
+    injected = create_pods(api, replicas, lambda: replicas.kill(0))
+
+    assert injected.count(False) <= 1
+    assert all(injected[PODS // 4 + 1 :])
+
+
+def test_one_replica_s_orderly_end_is_felt_by_nobody(api: ApiServer, replicas: Replicas) -> None:
+    injected = create_pods(api, replicas, replicas.find_process(0).terminate)
+
+    assert injected == [True] * PODS
+
+
+def test_without_any_replica_labelled_namespaces_wait_and_others_go_on(
+    api: ApiServer, replicas: Replicas, namespaces: Namespaces
+) -> None:
+    plain = namespaces.make(labels={})
+    for number in range(2):
+        replicas.kill(number)
+
+    with pytest.raises(RefusedError, match=r'failed calling webhook "pods\.podrole\.io"'):
+        store(api, build_pod(), replicas.namespace, dry_run=True)
+    assert names_of(store(api, build_pod(), plain, dry_run=True), "initContainers") == []
+
+    replicas.injectors[1].stop()
+    replicas.injectors[1].start()
+    wait_for("pods are injected again", lambda: is_injected(api, replicas.namespace))

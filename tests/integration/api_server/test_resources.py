@@ -1,0 +1,151 @@
+"""LimitRange and ResourceQuota, and the class of service that pods keep."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
+from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, store
+from tests.unit.injector.cases import find_container
+
+SOME = {"cpu": "500m", "memory": "128Mi"}
+GUARANTEED = {"requests": SOME, "limits": SOME}
+both = pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
+
+
+def create_limit_range(api: ApiServer, namespace: str, **limits: Any) -> None:
+    spec = {"limits": [{"type": "Container", **limits}]}
+    api.create({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"}, "spec": spec}, namespace)
+
+
+def create_quota(api: ApiServer, namespace: str, **hard: str) -> None:
+    """Until its status is written a quota refuses everything."""
+    spec = {"hard": {key.replace("_", "."): value for key, value in hard.items()}}
+    api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"}, "spec": spec}, namespace)
+    wait_for("the quota", lambda: api.read("ResourceQuota", "quota", namespace)["status"].get("used"))
+
+
+@both
+def test_guaranteed_pod_stays_guaranteed(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+    stored = store(api, build_pod(containers=[{**APP, "resources": GUARANTEED}]), namespace, dry_run=dry_run)
+
+    assert names_of(stored, "initContainers") == OURS
+    assert stored["status"]["qosClass"] == "Guaranteed"
+
+
+@both
+def test_pod_that_is_guaranteed_as_a_whole_stays_guaranteed(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+    stored = store(api, build_pod(resources=GUARANTEED), namespace, dry_run=dry_run)
+
+    assert names_of(stored, "initContainers") == OURS
+    assert stored["spec"]["resources"] == GUARANTEED
+    assert stored["status"]["qosClass"] == "Guaranteed"
+
+
+def test_resources_of_a_small_pod_as_a_whole_are_kept(api: ApiServer, namespace: str) -> None:
+    small = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
+
+    stored = store(api, build_pod(resources=small), namespace)
+
+    assert stored["spec"]["resources"]["limits"] == small["limits"]
+    assert stored["status"]["qosClass"] == "Burstable"
+
+
+@pytest.mark.parametrize(
+    "resources", [{}, {"requests": {"cpu": "1"}}, {"limits": {"memory": "1Gi"}}], ids=["none", "requests", "limits"]
+)
+def test_pod_that_is_not_guaranteed_becomes_burstable(
+    api: ApiServer, namespace: str, resources: dict[str, Any]
+) -> None:
+    stored = store(api, build_pod(containers=[{**APP, "resources": resources}]), namespace)
+
+    assert names_of(stored, "initContainers") == OURS
+    assert stored["status"]["qosClass"] == "Burstable"
+
+
+@both
+def test_limit_range_with_defaults_and_a_maximum_is_met(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+    default, default_request = {"cpu": "200m", "memory": "64Mi"}, {"cpu": "100m", "memory": "32Mi"}
+    create_limit_range(api, namespace, default=default, defaultRequest=default_request, max=SOME)
+
+    stored = store(api, build_pod(), namespace, dry_run=dry_run)
+
+    assert names_of(stored, "initContainers") == OURS
+    sidecar = find_container(stored, "podrole-sidecar")["resources"]
+    assert sidecar["requests"] == {"cpu": "20m", "memory": "48Mi"}
+    # The CPU limit, of which our sidecar has none by itself, is the namespace's.
+    assert sidecar["limits"] == {"cpu": "200m", "memory": "96Mi"}
+
+
+@both
+def test_pod_that_a_limit_range_makes_guaranteed_stays_guaranteed(
+    api: ApiServer, namespace: str, *, dry_run: bool
+) -> None:
+    create_limit_range(api, namespace, default=SOME)
+
+    stored = store(api, build_pod(), namespace, dry_run=dry_run)
+
+    assert stored["spec"]["containers"][0]["resources"] == GUARANTEED
+    assert names_of(stored, "initContainers") == OURS
+    assert stored["status"]["qosClass"] == "Guaranteed"
+
+
+def test_guaranteed_pod_meets_a_limit_range_with_a_maximum(api: ApiServer, namespace: str) -> None:
+    create_limit_range(api, namespace, max=SOME)
+
+    stored = store(api, build_pod(containers=[{**APP, "resources": GUARANTEED}]), namespace)
+
+    assert stored["status"]["qosClass"] == "Guaranteed"
+
+
+def test_limit_range_whose_maximum_is_below_the_sidecars_memory_refuses_the_pod(api: ApiServer, namespace: str) -> None:
+    create_limit_range(api, namespace, max={"memory": "64Mi"})
+
+    with pytest.raises(RefusedError, match="maximum memory usage per Container is 64Mi, but limit is 96Mi"):
+        api.create(build_pod(), namespace)
+
+
+@both
+def test_quota_on_requests_and_memory_is_met(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+    create_quota(api, namespace, requests_cpu="2", requests_memory="2Gi", limits_memory="2Gi")
+    resources = {"requests": SOME, "limits": {"memory": "256Mi"}}
+
+    stored = store(api, build_pod(containers=[{**APP, "resources": resources}]), namespace, dry_run=dry_run)
+
+    assert names_of(stored, "initContainers") == OURS
+
+
+def test_quota_counts_what_our_sidecar_requests(api: ApiServer, namespace: str) -> None:
+    create_quota(api, namespace, requests_cpu="2", requests_memory="2Gi", limits_memory="2Gi")
+    resources = {"requests": SOME, "limits": {"memory": "256Mi"}}
+
+    store(api, build_pod(containers=[{**APP, "resources": resources}]), namespace)
+
+    used = {"requests.cpu": "520m", "requests.memory": "176Mi", "limits.memory": "352Mi"}
+    wait_for("the quota's use", lambda: api.read("ResourceQuota", "quota", namespace)["status"]["used"] == used)
+
+
+def test_quota_on_cpu_limits_refuses_containers_of_ours_as_they_have_none(api: ApiServer, namespace: str) -> None:
+    create_quota(api, namespace, limits_cpu="2")
+    app = {**APP, "resources": {"limits": {"cpu": "500m"}}}
+
+    with pytest.raises(RefusedError, match=r"must specify limits\.cpu for: podrole-redirect,podrole-sidecar"):
+        api.create(build_pod(containers=[app]), namespace)
+
+
+def test_quota_on_cpu_limits_is_met_with_a_default_of_a_limit_range(api: ApiServer, namespace: str) -> None:
+    create_limit_range(api, namespace, default={"cpu": "200m"})
+    create_quota(api, namespace, limits_cpu="2")
+
+    stored = store(api, build_pod(), namespace)
+
+    assert find_container(stored, "podrole-sidecar")["resources"]["limits"]["cpu"] == "200m"
+    assert find_container(stored, "podrole-redirect")["resources"]["limits"]["cpu"] == "200m"
+
+
+def test_quota_on_cpu_limits_is_met_by_a_guaranteed_pod(api: ApiServer, namespace: str) -> None:
+    create_quota(api, namespace, limits_cpu="2", limits_memory="2Gi")
+
+    stored = store(api, build_pod(containers=[{**APP, "resources": GUARANTEED}]), namespace)
+
+    assert names_of(stored, "initContainers") == OURS

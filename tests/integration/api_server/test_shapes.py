@@ -1,0 +1,132 @@
+"""Every pod of tests/pods, created by dry run and for real: what the server stored is what the injector meant."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from injector.decision.outcomes import Block, Deny, Inject
+from tests.integration.api_server.api import Answer, ApiServer, RefusedError
+from tests.integration.api_server.namespaces import Namespaces
+from tests.integration.api_server.pods import build_pod, find_losses, store
+from tests.unit.injector.cases import PODS, Case, all_containers, find_container, load_case
+
+CASES = {path.stem: case for path in sorted(PODS.glob("*.yaml")) if (case := load_case(path.stem)).namespace}
+REFUSED_BY_THE_SERVER = {
+    "null-containers": "spec.containers: Required value",
+    "unknown-fields": 'Invalid value: "example.com/a~b"',
+    "pod-security-restricted": 'violates PodSecurity "restricted:latest"',
+    "pod-security-without-role": 'violates PodSecurity "restricted:latest"',
+}
+"""Refused for what their authors wrote, whatever a webhook adds."""
+
+ALLOWED = [name for name in CASES if not isinstance(CASES[name].decide(), Deny) and name not in REFUSED_BY_THE_SERVER]
+DENIED = [name for name in CASES if isinstance(CASES[name].decide(), Deny)]
+
+
+def make_surroundings(api: ApiServer, namespaces: Namespaces, case: Case) -> Case:
+    """The namespace and the account of the case, and the case in that namespace."""
+    assert case.namespace is not None
+    namespace = namespaces.make(case.namespace.labels, case.namespace.annotations)
+    pod = copy.deepcopy(case.pod)
+    pod["metadata"]["namespace"] = namespace
+    metadata = {"annotations": dict(case.service_account.annotations if case.service_account else {})}
+    if name := pod["spec"].get("serviceAccountName"):
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, **metadata}}
+        api.create(account, namespace)
+    else:
+        api.patch(("ServiceAccount", "default"), {"metadata": metadata}, namespace)
+    return case.with_pod(pod)
+
+
+def create_both(api: ApiServer, pod: dict[str, Any]) -> list[Answer]:
+    """By dry run, then for real and read back."""
+    namespace = pod["metadata"]["namespace"]
+    tried, created = (api.create(pod, namespace, dry_run=dry_run) for dry_run in (True, False))
+    stored = api.read("Pod", created.object["metadata"]["name"], namespace)
+    return [tried, Answer(stored, created.warnings)]
+
+
+def mean(case: Case) -> tuple[dict[str, Any], list[str]]:
+    """The pod and the warnings that there should be."""
+    decision = case.decide()
+    if isinstance(decision, Inject | Block):
+        patch, warnings = case.build_patch()
+        return patch.apply(case.pod), warnings
+    assert not isinstance(decision, Deny)
+    return case.pod, [warning.text for warning in decision.warnings]
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_what_the_server_stored_is_what_was_meant(api: ApiServer, namespaces: Namespaces, name: str) -> None:
+    case = make_surroundings(api, namespaces, CASES[name])
+    meant, warnings = mean(case)
+
+    for answer in create_both(api, case.pod):
+        assert list(find_losses(meant, answer.object)) == []
+        assert [c["name"] for c in all_containers(answer.object)] == [c["name"] for c in all_containers(meant)]
+        assert sorted(answer.warnings) == sorted(warnings)
+
+
+@pytest.mark.parametrize("name", DENIED)
+def test_denial_of_a_pod_gives_all_its_reasons(api: ApiServer, namespaces: Namespaces, name: str) -> None:
+    case = make_surroundings(api, namespaces, CASES[name])
+    decision = case.decide()
+    assert isinstance(decision, Deny)
+
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError) as refusal:
+            api.create(case.pod, case.pod["metadata"]["namespace"], dry_run=dry_run)
+
+        for explanation in decision.explanations:
+            assert f"[{explanation.reason.code}] {explanation.text}" in str(refusal.value)
+
+
+@pytest.mark.parametrize(("name", "sentence"), REFUSED_BY_THE_SERVER.items(), ids=REFUSED_BY_THE_SERVER)
+def test_what_the_server_refuses_is_never_our_containers_fault(
+    api: ApiServer, namespaces: Namespaces, name: str, sentence: str
+) -> None:
+    case = make_surroundings(api, namespaces, CASES[name])
+
+    with pytest.raises(RefusedError) as refusal:
+        api.create(case.pod, case.pod["metadata"]["namespace"])
+
+    assert sentence in str(refusal.value)
+    assert "podrole" not in str(refusal.value).replace(case.pod["metadata"]["namespace"], "")
+
+
+SPECS = {
+    "several-containers": {
+        "containers": [{"name": name, "image": "example/app:1"} for name in ("one", "two", "three")]
+    },
+    "volumes": {"volumes": [{"name": "data", "emptyDir": {}}, {"name": "more", "configMap": {"name": "settings"}}]},
+    "image-pull-secrets": {"imagePullSecrets": [{"name": "registry"}]},
+    "names-of-its-own": {
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["192.0.2.53"]},
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["sts.example.com"]}],
+    },
+    "ports": {"containers": [{"name": "app", "image": "example/app:1", "ports": [{"containerPort": 16925}]}]},
+    "user-namespace": {"hostUsers": False},
+    "shared-processes": {"shareProcessNamespace": True},
+    "linux": {"os": {"name": "linux"}},
+    "one-user-for-all": {"securityContext": {"runAsUser": 0, "runAsNonRoot": False, "fsGroup": 2000}},
+    "never-root": {"securityContext": {"runAsNonRoot": True}},
+    "security-profiles": {
+        "securityContext": {"seccompProfile": {"type": "Unconfined"}, "appArmorProfile": {"type": "Unconfined"}}
+    },
+}
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_what_a_pod_asks_for_is_kept_and_does_not_change_ours(
+    api: ApiServer, namespace: str, spec: dict[str, Any]
+) -> None:
+    pod = build_pod(**spec)
+
+    stored = store(api, pod, namespace)
+
+    assert list(find_losses(pod, stored)) == []
+    context = find_container(stored, "podrole-sidecar")["securityContext"]
+    assert (context["runAsUser"], context["runAsNonRoot"]) == (16925, True)
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}

@@ -1,0 +1,82 @@
+"""Pods that controllers create: from each kind of workload to the pod that the server stored."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.integration.api_server.api import ApiServer, wait_for
+from tests.integration.api_server.pods import APP, OURS, READER, ROLE, names_of
+from tests.unit.injector.cases import environment_of, find_container
+
+LABELS = {"app": "work"}
+TEMPLATE = {"metadata": {"labels": LABELS, "annotations": ROLE}, "spec": {"containers": [APP]}}
+ONCE = {**TEMPLATE, "spec": {"containers": [APP], "restartPolicy": "Never"}}
+SELECTED = {"selector": {"matchLabels": LABELS}, "template": TEMPLATE}
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+def build_workload(version: str, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "work"}, "spec": spec}
+
+
+WORKLOADS = [
+    build_workload("apps/v1", "Deployment", SELECTED),
+    build_workload("apps/v1", "StatefulSet", {**SELECTED, "serviceName": "work"}),
+    build_workload("batch/v1", "Job", {"template": ONCE}),
+    build_workload("v1", "ReplicationController", {"selector": LABELS, "template": TEMPLATE}),
+]
+
+
+def await_pod(api: ApiServer, namespace: str) -> dict[str, Any]:
+    return wait_for(f"a pod in namespace {namespace}", lambda: api.list("Pod", namespace))[0]
+
+
+def check_injected(pod: dict[str, Any]) -> None:
+    assert names_of(pod, "initContainers") == OURS
+    assert environment_of(find_container(pod, "podrole-sidecar"))["PODROLE_ROLE_ARN"] == READER
+    uri = environment_of(find_container(pod, "app"))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    assert uri == "/v2/credentials"
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload["kind"])
+def test_pod_of_a_workload_is_injected(api: ApiServer, namespace: str, workload: dict[str, Any]) -> None:
+    api.create(workload, namespace)
+
+    pod = await_pod(api, namespace)
+
+    check_injected(pod)
+    assert pod["metadata"]["ownerReferences"][0]["controller"]
+
+
+@pytest.mark.usefixtures("node")
+def test_pod_of_a_daemon_set_is_injected(api: ApiServer, namespace: str) -> None:
+    api.create(build_workload("apps/v1", "DaemonSet", SELECTED), namespace)
+
+    pod = await_pod(api, namespace)
+
+    check_injected(pod)
+    assert pod["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet"
+
+
+def test_pod_of_a_cron_job_is_injected(api: ApiServer, namespace: str) -> None:
+    spec = {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": ONCE}}}
+    api.create(build_workload("batch/v1", "CronJob", spec), namespace)
+    # To the controller that is a run which was missed, and which it makes up for at once.
+    api.patch(("CronJob", "work/status"), {"status": {"lastScheduleTime": LONG_AGO}}, namespace)
+
+    pod = await_pod(api, namespace)
+
+    check_injected(pod)
+    job = api.read("Job", pod["metadata"]["ownerReferences"][0]["name"], namespace)
+    assert job["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
+
+
+def test_pod_with_a_generated_name_is_injected(api: ApiServer, namespace: str) -> None:
+    stem = f"work-{uuid.uuid4().hex[:8]}-"
+    pod = {"apiVersion": "v1", "kind": "Pod", **TEMPLATE, "metadata": {"generateName": stem, "annotations": ROLE}}
+
+    created = api.create(pod, namespace).object
+
+    assert created["metadata"]["name"].startswith(stem)
+    check_injected(created)

@@ -1,0 +1,186 @@
+"""What a real API server makes of the manifests."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.api_server.api import wait_for
+from tests.integration.kustomize.manifests import KUSTOMIZE, OVERLAYS, Kubectl, Manifest, find, write_kustomization
+
+FOREIGN = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
+"""Kinds that other people's operators bring: their shape is looked at without a server."""
+
+INJECTOR = "system:serviceaccount:podrole-system:podrole-injector"
+SECRET = "podrole-injector-certs"
+
+
+def build_pod(manifests: list[Manifest]) -> Manifest:
+    """A pod as the Deployment would make it."""
+    template = find(manifests, "Deployment")["spec"]["template"]
+    return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {**template["metadata"], "name": "replica"}}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_api_server_takes_an_overlay_and_has_nothing_to_say(installed: Kubectl, overlay: str) -> None:
+    answer = installed.run("apply", "--dry-run=server", "-k", str(KUSTOMIZE / "overlays" / overlay))
+
+    assert "Warning" not in answer.errors
+
+
+@pytest.mark.parametrize("component", ["cert-manager", "host-network", "iptables", "monitoring", "sidecar-metrics"])
+def test_api_server_takes_a_component(installed: Kubectl, tmp_path: Path, component: str) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], [component])
+    ours = [each for each in installed.render(folder) if each["kind"] not in FOREIGN]
+
+    answer = installed.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump_all(ours))
+
+    assert "deployment.apps/podrole-injector" in answer.output
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_injector_s_pod_passes_pod_security_restricted(installed: Kubectl, overlay: str) -> None:
+    pod = build_pod(installed.render(KUSTOMIZE / "overlays" / overlay))
+
+    answer = installed.run(
+        "--namespace=podrole-system", "create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod)
+    )
+
+    labels = json.loads(installed.run("get", "namespace", "podrole-system", "--output=json").output)["metadata"][
+        "labels"
+    ]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert "Warning" not in answer.errors
+
+
+def test_injector_s_pod_passes_pod_security_restricted_with_cert_manager(installed: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
+    pod = build_pod(installed.render(folder))
+
+    answer = installed.run(
+        "--namespace=podrole-system", "create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(pod)
+    )
+
+    assert "Warning" not in answer.errors
+
+
+def test_pod_on_the_node_s_network_needs_the_level_that_its_component_sets(installed: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["host-network"])
+    manifests = installed.render(folder)
+
+    refused = installed.try_run(
+        "--namespace=podrole-system",
+        "create",
+        "--dry-run=server",
+        "-f",
+        "-",
+        stdin=yaml.safe_dump(build_pod(manifests)),
+    )
+
+    assert "host namespaces (hostNetwork=true)" in refused.errors
+    labels = find(manifests, "Namespace")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+
+
+def test_both_replicas_are_created(installed: Kubectl) -> None:
+    """By the controllers, past PodSecurity, quotas and the priority class."""
+
+    def list_replicas() -> list[Manifest]:
+        answer = installed.run("--namespace=podrole-system", "get", "pods", "--output=json")
+        items: list[Manifest] = json.loads(answer.output)["items"]
+        return items if len(items) == 2 else []
+
+    replicas = wait_for("two replicas", list_replicas)
+
+    assert {pod["spec"]["priorityClassName"] for pod in replicas} == {"system-cluster-critical"}
+
+
+ALLOWED = [
+    "list namespaces",
+    "watch namespaces",
+    "list serviceaccounts --all-namespaces",
+    "watch serviceaccounts --all-namespaces",
+    "get serviceaccounts --namespace=default",
+    f"get secrets/{SECRET} --namespace=podrole-system",
+    f"update secrets/{SECRET} --namespace=podrole-system",
+    "get mutatingwebhookconfigurations/podrole-injector",
+    "patch mutatingwebhookconfigurations/podrole-injector",
+    "watch mutatingwebhookconfigurations/podrole-injector",
+]
+FORBIDDEN = [
+    *(f"{verb} secrets --namespace=podrole-system" for verb in ("list", "watch", "create", "delete")),
+    "get secrets/another --namespace=podrole-system",
+    f"delete secrets/{SECRET} --namespace=podrole-system",
+    f"get secrets/{SECRET} --namespace=default",
+    "get secrets --all-namespaces",
+    *(f"{verb} pods --all-namespaces" for verb in ("get", "list", "create", "delete", "patch")),
+    "create pods/exec --namespace=podrole-system",
+    "create serviceaccounts/token --namespace=default",
+    "patch serviceaccounts --namespace=default",
+    "patch namespaces",
+    "get configmaps --namespace=podrole-system",
+    "list nodes",
+    *(f"{verb} mutatingwebhookconfigurations/another" for verb in ("get", "patch", "watch")),
+    *(f"{verb} mutatingwebhookconfigurations" for verb in ("list", "create", "delete")),
+    "delete mutatingwebhookconfigurations/podrole-injector",
+    "update mutatingwebhookconfigurations/podrole-injector",
+    "patch validatingwebhookconfigurations",
+    "patch deployments.apps --namespace=podrole-system",
+    "create leases.coordination.k8s.io --namespace=podrole-system",
+    "bind clusterroles",
+    "impersonate users",
+]
+
+
+@pytest.mark.parametrize("question", ALLOWED)
+def test_injector_may_do_what_it_needs(installed: Kubectl, question: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *question.split())
+
+    assert answer.output.strip() == "yes", answer.errors
+
+
+@pytest.mark.parametrize("question", FORBIDDEN)
+def test_injector_may_do_nothing_else(installed: Kubectl, question: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *question.split())
+
+    assert answer.output.strip().startswith("no"), answer.errors
+
+
+def test_injector_s_account_has_no_more_rights_than_are_listed_here(installed: Kubectl) -> None:
+    everybody = installed.run("auth", "can-i", "--list", "--as=system:serviceaccount:default:default").output
+    injector = installed.run("auth", "can-i", "--list", f"--as={INJECTOR}", "--namespace=podrole-system").output
+
+    rights = {" ".join(line.split()) for line in injector.splitlines()} - {
+        " ".join(line.split()) for line in everybody.splitlines()
+    }
+
+    assert rights == {
+        "namespaces [] [] [get list watch]",
+        "serviceaccounts [] [] [get list watch]",
+        f"secrets [] [{SECRET}] [get update]",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io [] [podrole-injector] [get patch watch]",
+    }
+
+
+@pytest.mark.parametrize("how", [[], ["--server-side", "--force-conflicts"]], ids=["client-side", "server-side"])
+def test_applying_again_keeps_what_the_injector_wrote(installed: Kubectl, how: list[str]) -> None:
+    data = {"data": {"ca.crt": "Y2E=", "tls.key": "a2V5"}}
+    bundle = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "Y2E="}]
+    secret = ["--namespace=podrole-system", "patch", "secret", SECRET]
+    webhook = ["patch", "mutatingwebhookconfiguration", "podrole-injector"]
+    installed.run(*secret, "--type=merge", "--patch", json.dumps(data))
+    installed.run(*webhook, "--type=json", "--patch", json.dumps(bundle))
+
+    installed.run("apply", *how, "-k", str(KUSTOMIZE / "overlays" / "eks"))
+
+    kept = json.loads(installed.run(*secret[:1], "get", "secret", SECRET, "--output=json").output)
+    configuration = json.loads(installed.run("get", *webhook[1:], "--output=json").output)
+    assert kept["data"] == data["data"]
+    assert configuration["webhooks"][0]["clientConfig"]["caBundle"] == "Y2E="
+
+
+def test_kubectl_diff_is_empty_after_an_installation(installed: Kubectl) -> None:
+    answer = installed.run("diff", "-k", str(KUSTOMIZE / "overlays" / "eks"))
+
+    assert answer.output == ""

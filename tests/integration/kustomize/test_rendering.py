@@ -1,0 +1,196 @@
+"""What the kustomizations say, before any cluster sees it."""
+
+from pathlib import Path
+
+import pytest
+
+from injector.config import Config
+from injector.patch.template import load_template
+from tests.integration.kustomize.manifests import (
+    BASE,
+    KUSTOMIZE,
+    OVERLAYS,
+    Kubectl,
+    find,
+    find_environment,
+    find_injector,
+    find_settings,
+    write_kustomization,
+)
+
+REPOSITORY = KUSTOMIZE.parent
+FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
+ROUTES_WITHIN_SECONDS = 5
+"""kube-proxy follows within one second where it is not starved: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"""
+
+IMAGES = [{"name": "podrole-images", "namespace": "podrole-system", "behavior": "merge"}]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_is_a_whole_installation(kubectl: Kubectl, overlay: str) -> None:
+    manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
+
+    assert sorted(each["kind"] for each in manifests) == [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "Deployment",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    ]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_settings_of_an_overlay_are_those_that_the_injector_reads(kubectl: Kubectl, overlay: str) -> None:
+    manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
+
+    settings = {key: value for key, value in find_settings(manifests).items() if value}
+    config = Config.from_environ({**FILLED_IN, **settings, **find_environment(manifests)}, with_tls=True)
+
+    modes = {"restricted": "env"}
+    sources = {"node-role-unsafe": "node"}
+    assert config.mode == modes.get(overlay, "auto")
+    assert config.source == sources.get(overlay, "web-identity")
+    assert config.sidecar_image == "localhost/podrole-sidecar:0.1.0"
+
+
+def test_images_are_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
+    literals = ["injector=registry.example.com/injector@sha256:1", "sidecar=registry.example.com/sidecar@sha256:2"]
+    folder = write_kustomization(
+        tmp_path / "own", [BASE], ["names"], configMapGenerator=[{**IMAGES[0], "literals": literals}]
+    )
+
+    manifests = kubectl.render(folder)
+
+    assert find_injector(manifests)["image"] == "registry.example.com/injector@sha256:1"
+    assert find_environment(manifests)["PODROLE_SIDECAR_IMAGE"] == "registry.example.com/sidecar@sha256:2"
+
+
+def test_another_namespace_is_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
+    components = ["cert-manager", "monitoring", "sidecar-metrics", "iptables", "host-network"]
+    lower = write_kustomization(tmp_path / "lower", [BASE], components, namespace="aws-roles")
+    upper = write_kustomization(tmp_path / "upper", [lower], ["names"])
+
+    rendered = kubectl.run("kustomize", str(upper)).output
+    manifests = kubectl.render(upper)
+
+    assert "podrole-system" not in rendered
+    webhook = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]
+    assert webhook["clientConfig"]["service"]["namespace"] == "aws-roles"
+    assert find(manifests, "ClusterRoleBinding")["subjects"][0]["namespace"] == "aws-roles"
+    assert "podrole-injector.aws-roles.svc" in find(manifests, "Certificate", "podrole-injector")["spec"]["dnsNames"]
+
+
+def test_replica_counts_no_earlier_and_ends_no_earlier_than_routes_take_to_follow(kubectl: Kubectl) -> None:
+    """So `rollout status` does not end while the API server's way to the webhook is still closed.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#min-ready-seconds
+    """
+    deployment = find(kubectl.render(BASE), "Deployment")["spec"]
+    [container] = deployment["template"]["spec"]["containers"]
+
+    *_, script = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert script.endswith(f"time.sleep({ROUTES_WITHIN_SECONDS})")
+    assert deployment["minReadySeconds"] == ROUTES_WITHIN_SECONDS
+
+
+def test_injector_is_never_asked_about_its_own_pods_or_the_systems(kubectl: Kubectl) -> None:
+    webhook = find(kubectl.render(KUSTOMIZE / "overlays" / "eks"), "MutatingWebhookConfiguration")["webhooks"][0]
+
+    excluded = next(each for each in webhook["namespaceSelector"]["matchExpressions"] if each["operator"] == "NotIn")
+
+    assert excluded["key"] == "kubernetes.io/metadata.name"
+    assert set(excluded["values"]) == {"podrole-system", "kube-system", "kube-public", "kube-node-lease"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nothing_that_the_injector_writes_is_in_a_manifest(kubectl: Kubectl, overlay: str) -> None:
+    manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
+
+    assert not {"data", "stringData"} & find(manifests, "Secret").keys()
+    for webhook in find(manifests, "MutatingWebhookConfiguration")["webhooks"]:
+        assert "caBundle" not in webhook["clientConfig"]
+
+
+def test_edited_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl, tmp_path: Path) -> None:
+    component = tmp_path / "custom-template"
+    component.mkdir()
+    for file, source in {
+        "kustomization.yaml": KUSTOMIZE / "components" / "custom-template" / "kustomization.yaml",
+        "template.yaml": REPOSITORY / "injector" / "template.yaml",
+    }.items():
+        (component / file).write_text(source.read_text())
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"])
+    (folder / "kustomization.yaml").write_text(
+        (folder / "kustomization.yaml").read_text().replace("components: []", "components: [../custom-template]")
+    )
+
+    manifests = kubectl.render(folder)
+
+    assert find_settings(manifests)["PODROLE_TEMPLATE"] == "/template/template.yaml"
+    assert find_injector(manifests)["volumeMounts"][0]["mountPath"] == "/template"
+    pod = find(manifests, "Deployment")["spec"]["template"]["spec"]
+    name = pod["volumes"][0]["configMap"]["name"]
+    template = tmp_path / "mounted.yaml"
+    template.write_text(find(manifests, "ConfigMap", name)["data"]["template.yaml"])
+    config = Config.from_environ({**FILLED_IN, "PODROLE_SIDECAR_IMAGE": "i", "PODROLE_TEMPLATE": str(template)})
+    load_template(config)
+
+
+def test_cert_manager_takes_the_rights_to_secrets_and_to_the_webhook_away(kubectl: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
+
+    manifests = kubectl.render(folder)
+
+    assert not {"Role", "RoleBinding", "Secret"} & {each["kind"] for each in manifests}
+    assert [rule["resources"] for rule in find(manifests, "ClusterRole")["rules"]] == [
+        ["namespaces", "serviceaccounts"]
+    ]
+
+
+def test_cert_manager_s_certificate_is_the_one_that_the_injector_serves(kubectl: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
+
+    manifests = kubectl.render(folder)
+
+    certificate = find(manifests, "Certificate", "podrole-injector")
+    service = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]["clientConfig"]["service"]
+    pod = find(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert f"{service['name']}.{service['namespace']}.svc" in certificate["spec"]["dnsNames"]
+    assert pod["volumes"][0]["secret"]["secretName"] == certificate["spec"]["secretName"]
+    mount = find_injector(manifests)["volumeMounts"][0]["mountPath"]
+    environment = find_environment(manifests)
+    assert environment["PODROLE_TLS_CERT"] == f"{mount}/tls.crt"
+    assert environment["PODROLE_TLS_KEY"] == f"{mount}/tls.key"
+    authority = find(manifests, "Certificate", "podrole-ca")
+    assert authority["spec"]["isCA"] is True
+    issuers = {each["metadata"]["name"]: each["spec"] for each in manifests if each["kind"] == "Issuer"}
+    assert issuers[certificate["spec"]["issuerRef"]["name"]] == {"ca": {"secretName": authority["spec"]["secretName"]}}
+
+
+def test_rights_are_for_the_webhook_configuration_by_its_name(kubectl: Kubectl) -> None:
+    manifests = kubectl.render(KUSTOMIZE / "overlays" / "eks")
+
+    names = find(manifests, "ClusterRole")["rules"][1]["resourceNames"]
+
+    assert names == [find(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]]
+
+
+def test_iptables_component_sets_the_redirect(kubectl: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"])
+
+    assert find_settings(kubectl.render(folder))["PODROLE_REDIRECT"] == "iptables"
+
+
+def test_new_settings_start_new_replicas(kubectl: Kubectl, tmp_path: Path) -> None:
+    before = kubectl.render(KUSTOMIZE / "overlays" / "eks")
+    after = kubectl.render(write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"]))
+
+    assert find_injector(before)["envFrom"] != find_injector(after)["envFrom"]

@@ -1,0 +1,153 @@
+"""A node in namespaces of its own, with a stand-in for the metadata services that every pod can reach."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import contract
+from testing.pods import Image, Node, PodNetwork, UnavailableError, build_image, has_ipv6
+from testing.pods.namespaces import SEARCH_PATH, NamespaceProcess
+from testing.repository import ROOT
+from tests.integration.netns.backends import Backend, build_iptables, build_nftables
+from tests.integration.netns.checks import NEIGHBOUR, Ask
+
+HERE = Path(__file__).parent
+PORTS = "53,80,443,8080,sctp"
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A node where all metadata addresses answer `node`."""
+    if not has_ipv6():
+        pytest.skip("the kernel was booted without IPv6: remove ipv6.disable=1 from its command line")
+    with contextlib.ExitStack() as stack:
+        try:
+            node = stack.enter_context(Node())
+        except UnavailableError as error:
+            pytest.skip(str(error))
+        addresses = (*contract.METADATA_ADDRESSES, NEIGHBOUR)
+        for address in addresses:
+            node.add_address(address)
+        listen(node.popen, "node", ",".join(addresses), PORTS)
+        yield node
+
+
+@pytest.fixture(scope="session")
+def image(node: Node) -> Image:
+    return build_image(ROOT, node.nft)
+
+
+@pytest.fixture
+def network(node: Node) -> Iterator[PodNetwork]:
+    """A pod's network, where the sidecar's port answers `sidecar`."""
+    network = node.network("pod")
+    allow_ping(network)
+    process = listen(network.popen, "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT))
+    yield network
+    stop(process)
+    network.remove()
+
+
+@pytest.fixture
+def plain(node: Node) -> Iterator[PodNetwork]:
+    """A network beside it, without rules: the proof that what the other cannot reach is there."""
+    network = node.network("plain")
+    allow_ping(network)
+    yield network
+    network.remove()
+
+
+@pytest.fixture
+def ask() -> Ask:
+    """Ask addresses from a network: `ask(network, "tcp/169.254.169.254/80")`, as another user with `uid`."""
+
+    def ask(network: PodNetwork, *questions: str, uid: int = 0) -> list[str]:
+        user = [f"uid={uid}"] if uid else []
+        command = [sys.executable, str(HERE / "ask.py"), *user, *questions]
+        answers: list[str] = json.loads(network.run(command).stdout)
+        return answers
+
+    return ask
+
+
+@pytest.fixture
+def nested(network: PodNetwork) -> Iterator[PodNetwork]:
+    """A container inside of the pod, as docker-in-docker makes it: its packets are forwarded by the pod's network."""
+    with nest(network) as inner:
+        yield inner
+
+
+@pytest.fixture(params=["nftables", "iptables-nft", "iptables-legacy"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path, node: Node) -> Backend:
+    """Each way to load the rules; all tests that ask for it hold for every one."""
+    return build_backend(request.param, tmp_path, node)
+
+
+def build_backend(name: str, directory: Path, node: Node, repository: Path = ROOT) -> Backend:
+    """A way to load the rules, by name; skips where this machine has it not."""
+    if name == "nftables":
+        return build_nftables(repository)
+    variant = name.removeprefix("iptables-")
+    if not shutil.which(name, path=SEARCH_PATH):
+        pytest.skip(f"missing program: {name}. As root: apt-get install -y iptables")
+    backend = build_iptables(directory, variant, repository=repository)
+    if variant == "legacy":
+        refused = backend.find_missing_table(node)
+        if refused:
+            pytest.skip(f"the kernel has no legacy tables: {refused}. As root: modprobe -a iptable_nat ip6table_nat")
+    return backend
+
+
+@contextlib.contextmanager
+def nest(network: PodNetwork) -> Iterator[PodNetwork]:
+    """Make a network behind the pod's."""
+    node = network.node
+    inner = PodNetwork(node, f"{network.name}-nested", "10.78.0.2", "fd00:78::2")
+    node.run(["ip", "netns", "add", inner.name])
+    outside = [
+        f"link add inner type veth peer name eth0 netns {inner.name}",
+        "addr add 10.78.0.1/24 dev inner",
+        "addr add fd00:78::1/64 dev inner nodad",
+        "link set inner up",
+    ]
+    inside = [
+        "link set lo up",
+        f"addr add {inner.ipv4}/24 dev eth0",
+        f"addr add {inner.ipv6}/64 dev eth0 nodad",
+        "link set eth0 up",
+        "route add 0.0.0.0/0 via 10.78.0.1",
+        "route add ::/0 via fd00:78::1",
+    ]
+    network.run(["ip", "-batch", "-"], text="\n".join(outside) + "\n")
+    inner.run(["ip", "-batch", "-"], text="\n".join(inside) + "\n")
+    network.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+    allow_ping(inner)
+    routes = [f"route add 10.78.0.0/24 via {network.ipv4}", f"route add fd00:78::/64 via {network.ipv6}"]
+    node.run(["ip", "-batch", "-"], text="\n".join(routes) + "\n")
+    yield inner
+    inner.remove()
+    node.run(["ip", "-batch", "-"], text="\n".join(routes).replace("add", "delete") + "\n")
+
+
+def listen(popen: Callable[..., NamespaceProcess], name: str, addresses: str, ports: str) -> NamespaceProcess:
+    process = popen([sys.executable, str(HERE / "listen.py"), name, addresses, ports], stdout=subprocess.PIPE)
+    assert process.stdout
+    with process.stdout as output:
+        assert output.readline() == b"ready\n"
+    return process
+
+
+def stop(process: NamespaceProcess) -> None:
+    process.kill()
+    process.wait(timeout=10)
+
+
+def allow_ping(network: PodNetwork) -> None:
+    """Group 0 may send echo requests from an ordinary socket, v4 and v6."""
+    network.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 0"])

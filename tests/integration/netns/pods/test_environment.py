@@ -1,0 +1,106 @@
+import pytest
+
+from testing.pods.environment import build_arguments, build_environment, build_field, expand
+from testing.pods.errors import PodError
+
+POD = {
+    "metadata": {
+        "name": "web-0",
+        "namespace": "team-a",
+        "uid": "8f1d",
+        "labels": {"app.kubernetes.io/name": "web"},
+        "annotations": {"iam.amazonaws.com/role": "writer"},
+    },
+    "spec": {"serviceAccountName": "writer", "nodeName": "node"},
+    "status": {"podIP": "10.77.0.2", "hostIP": "10.77.0.1"},
+}
+
+
+@pytest.mark.parametrize("source", ["secretKeyRef", "configMapKeyRef", "resourceFieldRef"])
+def test_other_sources_than_fieldref_are_refused_by_name(source: str) -> None:
+    container = {"name": "app", "env": [{"name": "KEY", "valueFrom": {source: {}}}]}
+
+    with pytest.raises(PodError, match=f"container app: env KEY: valueFrom {source} is not supported"):
+        build_environment(container, {}, POD)
+
+
+def test_unknown_field_is_refused_with_the_supported_ones() -> None:
+    container = {"name": "app", "env": [{"name": "IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}]}
+
+    with pytest.raises(PodError, match=r"container app: env IPS: fieldPath 'status.podIPs' .* status.podIP, "):
+        build_environment(container, {}, POD)
+
+
+def test_envfrom_is_refused() -> None:
+    with pytest.raises(PodError, match="container app: envFrom"):
+        build_environment({"name": "app", "envFrom": [{"configMapRef": {"name": "c"}}]}, {}, POD)
+
+
+def test_container_without_any_command_is_refused() -> None:
+    with pytest.raises(PodError, match="container app: no command"):
+        build_arguments({"name": "app"}, ((), ()), {})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("metadata.name", "web-0"),
+        ("metadata.namespace", "team-a"),
+        ("metadata.uid", "8f1d"),
+        ("metadata.labels['app.kubernetes.io/name']", "web"),
+        ("metadata.annotations['iam.amazonaws.com/role']", "writer"),
+        ("metadata.annotations['absent']", ""),
+        ("spec.serviceAccountName", "writer"),
+        ("spec.nodeName", "node"),
+        ("status.podIP", "10.77.0.2"),
+        ("status.hostIP", "10.77.0.1"),
+    ],
+)
+def test_fields_of_the_pod(path: str, value: str) -> None:
+    assert build_field(path, POD) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(NAME)", "web"),
+        ("http://$(NAME):$(PORT)/", "http://web:80/"),
+        ("$(ABSENT)", "$(ABSENT)"),
+        ("$$(NAME)", "$(NAME)"),
+        ("$$$(NAME)", "$web"),
+        ("$NAME ${NAME}", "$NAME ${NAME}"),
+        ("$(NAME", "$(NAME"),
+        ("$", "$"),
+        ("$$", "$"),
+    ],
+)
+def test_references_are_expanded_as_kubernetes_does(text: str, expanded: str) -> None:
+    assert expand(text, {"NAME": "web", "PORT": "80"}) == expanded
+
+
+def test_variable_may_name_those_before_it_only() -> None:
+    variables = [
+        {"name": "EARLY", "value": "$(LATE)"},
+        {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "LATE", "value": "$(POD)!"},
+        {"name": "EMPTY"},
+    ]
+
+    environment = build_environment({"name": "app", "env": variables}, {"PATH": "/bin"}, POD)
+
+    assert environment == {"PATH": "/bin", "EARLY": "$(LATE)", "POD": "web-0", "LATE": "web-0!", "EMPTY": ""}
+
+
+@pytest.mark.parametrize(
+    ("container", "arguments"),
+    [
+        ({}, ["serve", "--port", "80"]),
+        ({"args": ["--port", "81"]}, ["serve", "--port", "81"]),
+        ({"command": ["other"]}, ["other"]),
+        ({"command": ["other"], "args": ["$(NAME)"]}, ["other", "web"]),
+    ],
+)
+def test_command_and_args_replace_the_images(container: dict[str, list[str]], arguments: list[str]) -> None:
+    defaults = (("serve",), ("--port", "80"))
+
+    assert build_arguments({"name": "app", **container}, defaults, {"NAME": "web"}) == arguments

@@ -1,0 +1,203 @@
+"""What a user reads when the rules cannot be loaded; docs/redirect.md lists each of these messages with its remedy."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import contract
+from testing.pods import Image, Node, PodError, PodNetwork, build_image
+from testing.repository import ROOT
+from tests.integration.netns.backends import build_iptables, build_nftables
+from tests.integration.netns.checks import Ask
+from tests.integration.netns.conftest import HERE, build_backend
+
+DOCUMENT = (ROOT / "docs/redirect.md").read_text()
+Fail = Callable[..., str]
+
+NFT = ("nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES)
+IPTABLES = ("python3", "-m", "sidecar.redirect", "--listen", str(contract.SIDECAR_PORT))
+REFUSE = (sys.executable, str(HERE / "deny_syscall.py"))
+
+
+@pytest.fixture
+def fail(node: Node, image: Image) -> Fail:
+    """Run a redirect container that cannot work; its log, which is its termination message too."""
+
+    def fail(command: tuple[str, ...], *add: str, uid: int = contract.REDIRECT_UID, changed: Image = image) -> str:
+        security: dict[str, Any] = {
+            "runAsUser": uid,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": list(add)},
+        }
+        redirect = {"name": "podrole-redirect", "image": "podrole", "command": command, "securityContext": security}
+        app = {"name": "app", "image": "podrole", "command": ["true"]}
+        spec = {"initContainers": [redirect], "containers": [app]}
+        with node.pod({"metadata": {"name": "fails"}, "spec": spec}, {"podrole": changed}) as pod:
+            with pytest.raises(PodError):
+                pod.start()
+            assert pod.container("app").exit_code is None, "the app must not start without the rules"
+            return pod.logs("podrole-redirect")
+
+    return fail
+
+
+def test_without_net_admin_the_runtime_cannot_even_start_nft(fail: Fail) -> None:
+    log = fail(NFT)
+
+    assert "exec /usr/sbin/nft: operation not permitted" in log
+    assert "`exec /usr/sbin/nft: operation not permitted`" in DOCUMENT
+
+
+@pytest.fixture
+def many_users(node: Node) -> None:
+    """Who is not root must hold nothing by itself: so only where uids are real."""
+    if node.single_user:
+        pytest.skip("every uid is one in a user namespace: run as root")
+
+
+@pytest.mark.usefixtures("many_users")
+def test_nft_without_its_file_capability_is_not_permitted(fail: Fail) -> None:
+    log = fail(NFT, "NET_ADMIN", changed=build_image(ROOT))
+
+    assert "cache initialization failed: Operation not permitted" in log
+    assert "`cache initialization failed: Operation not permitted`" in DOCUMENT
+
+
+@pytest.mark.usefixtures("many_users")
+def test_a_shell_in_front_of_nft_loses_the_capability(fail: Fail) -> None:
+    log = fail(("sh", "-c", " ".join(NFT)), "NET_ADMIN")
+
+    assert "cache initialization failed: Operation not permitted" in log
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("nft", "-f", contract.REDIRECT_RULES), "unknown identifier 'listen'"),
+        (("nft", "-f", "/etc/podrole/absent.nft"), 'Could not open file "/etc/podrole/absent.nft"'),
+        (("nft", "-f", "/etc/podrole/redirect-node.nft"), "File not found: redirect.nft"),
+    ],
+)
+def test_a_command_that_is_not_the_templates_names_what_it_lacks(
+    fail: Fail, command: tuple[str, ...], message: str
+) -> None:
+    log = fail(command, "NET_ADMIN")
+
+    assert message in log
+    assert f"`{message.replace('absent', '...')}`" in DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("uid", "add", "named"),
+    [
+        (0, ("NET_ADMIN",), "NET_RAW"),
+        (0, ("NET_RAW",), "NET_ADMIN"),
+        (0, (), "NET_ADMIN and NET_RAW"),
+        (contract.REDIRECT_UID, ("NET_ADMIN", "NET_RAW"), "NET_ADMIN and NET_RAW"),
+    ],
+)
+def test_the_iptables_entrypoint_names_the_missing_capability(
+    node: Node, fail: Fail, uid: int, add: tuple[str, ...], named: str
+) -> None:
+    if uid and node.single_user:
+        pytest.skip("every uid is one in a user namespace: run as root")
+
+    log = fail(IPTABLES, *add, uid=uid)
+
+    assert f"iptables needs {named}, which this container lacks: runAsUser must be 0" in log
+    assert "capabilities.add must have NET_ADMIN and NET_RAW" in log
+
+
+def test_nft_without_nf_tables_in_the_kernel_says_so(network: PodNetwork, plain: PodNetwork) -> None:
+    backend = build_nftables()
+
+    result = network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]], check=False)
+
+    assert result.returncode != 0
+    assert "Unable to initialize Netlink socket: Protocol not supported" in result.stderr
+    assert "`Unable to initialize Netlink socket: Protocol not supported`" in DOCUMENT
+    assert backend.load(plain).returncode == 0
+
+
+def test_iptables_nft_without_nf_tables_names_program_file_table_and_remedy(
+    network: PodNetwork, plain: PodNetwork, tmp_path: Path
+) -> None:
+    backend = build_iptables(tmp_path, "nft")
+
+    result = network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]], check=False)
+
+    assert result.returncode == 1
+    assert "iptables-restore could not load block.rules into table filter: " in result.stderr
+    assert "Failed to initialize nft: Protocol not supported" in result.stderr
+    assert "load its modules there (iptable_nat, ip6table_nat or nft_chain_nat)" in result.stderr
+    assert backend.load(plain).returncode == 0
+
+
+def test_iptables_legacy_works_on_a_kernel_without_nf_tables(
+    node: Node, network: PodNetwork, tmp_path: Path, ask: Ask
+) -> None:
+    backend = build_backend("iptables-legacy", tmp_path, node)
+
+    network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]])
+
+    assert ask(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
+
+
+def test_iptables_legacy_without_its_table_names_program_file_table_and_remedy(
+    node: Node, network: PodNetwork, plain: PodNetwork, tmp_path: Path
+) -> None:
+    backend = build_backend("iptables-legacy", tmp_path, node)
+
+    result = network.run([*REFUSE, "ip_tables", *backend.commands["redirect"]], check=False)
+
+    assert result.returncode == 1
+    assert "iptables-restore could not load block.rules into table filter: " in result.stderr
+    assert "unable to initialize table 'filter'" in result.stderr
+    assert "or choose PODROLE_REDIRECT=nftables" in result.stderr
+    assert backend.load(plain).returncode == 0
+
+
+class TestIptablesPrograms:
+    """The entrypoint's own errors."""
+
+    def test_iptables_beside_its_restore_is_missed_by_name(self, network: PodNetwork, tmp_path: Path) -> None:
+        backend = build_iptables(tmp_path, "nft")
+        (tmp_path / "iptables").unlink()
+
+        result = backend.load(network, check=False)
+
+        assert result.returncode == 1
+        assert "cannot run iptables: " in result.stderr
+        assert "The image must have iptables, or choose PODROLE_REDIRECT=nftables" in result.stderr
+
+    def test_kernel_that_refuses_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
+        network.run(["nft", "add table ip nat"])
+        network.run(["nft", "add chain ip nat OUTPUT { type filter hook output priority 0; }"])
+
+        result = build_iptables(tmp_path, "nft").load(network, check=False)
+
+        assert result.returncode == 1
+        assert "podrole-redirect: iptables could not insert into chain OUTPUT of table nat: " in result.stderr
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            ((), "--listen PORT"),
+            (("--listen", "16925", "--block"), "--listen PORT"),
+            (("--listen", "many"), "--listen PORT"),
+            (("--block", "--sidecar-uid", "16925"), "--sidecar-uid goes with --listen PORT"),
+        ],
+    )
+    def test_arguments_must_name_one_mode(
+        self, network: PodNetwork, tmp_path: Path, arguments: tuple[str, ...], named: str
+    ) -> None:
+        entrypoint = build_iptables(tmp_path, "nft").commands["block"][:-1]
+
+        result = network.run([*entrypoint, *arguments], check=False)
+
+        assert result.returncode == 2
+        assert named in result.stderr

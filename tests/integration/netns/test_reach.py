@@ -1,0 +1,44 @@
+"""The table of checks, under each kind of rules and each way to load them; a plain network stands beside it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testing.pods import Node
+from testing.repository import ROOT
+from tests.integration.netns.backends import Backend
+from tests.integration.netns.checks import CHECKS, Ask, probe
+from tests.integration.netns.rule_test_bed import Arena, open_arena
+
+DOCUMENT = (ROOT / "docs/redirect.md").read_text()
+
+
+@pytest.fixture
+def arena(node: Node) -> Iterator[Arena]:
+    with open_arena(node) as opened:
+        yield opened
+
+
+def test_without_rules_everything_reaches_the_node(arena: Arena, ask: Ask) -> None:
+    assert probe(arena.networks, "plain", ask) == {}
+
+
+@pytest.mark.parametrize("kind", ["redirect", "block", "node"])
+def test_rules_lead_each_question_where_the_table_says(backend: Backend, arena: Arena, ask: Ask, kind: str) -> None:
+    if kind == "node" and arena.node.single_user:
+        pytest.skip("every uid is one in a user namespace: run as root")
+    before = probe(arena.networks, "plain", ask)
+
+    found = arena.judge(backend, kind, ask)
+
+    assert before == {}
+    assert found == {}
+
+
+def test_documentation_shows_the_table_of_checks() -> None:
+    rows = [
+        f"| {check.asker} | {check.name} | {' | '.join(check.answers[kind] for kind in check.answers)} |"
+        for check in CHECKS
+    ]
+
+    assert "\n".join(rows) in DOCUMENT

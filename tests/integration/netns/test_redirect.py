@@ -1,0 +1,131 @@
+"""What the rules do to a pod beside the table of checks: pods of odd shapes, and what the files hold."""
+
+import re
+from pathlib import Path
+
+import contract
+from testing.pods import PodNetwork
+from tests.integration.netns.backends import REDIRECT, Backend, build_iptables
+from tests.integration.netns.checks import EC2, IPV4, IPV6, Ask, ask_all
+
+ADDRESSES = contract.METADATA_ADDRESSES
+NO_IPV6 = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+
+
+def test_port_80_is_refused_at_once_while_no_sidecar_listens(backend: Backend, plain: PodNetwork, ask: Ask) -> None:
+    backend.load(plain)
+
+    answers = ask(plain, *ask_all("tcp", ADDRESSES, 80))
+
+    assert answers == ["ECONNREFUSED"] * 5
+
+
+def test_rules_of_the_other_backend_change_nothing_that_is_reached(
+    backend: Backend, network: PodNetwork, tmp_path: Path, ask: Ask
+) -> None:
+    """A node's operator changes PODROLE_REDIRECT; a pod whose sandbox lives on gets both."""
+    other = tmp_path / "other"
+    other.mkdir()
+    build_iptables(other, "nft").load(network)
+
+    backend.load(network)
+
+    assert ask(network, *ask_all("tcp", ADDRESSES, 80, 443)) == ["sidecar", "ECONNREFUSED"] * 5
+
+
+def test_pod_without_ipv6_gets_its_rules(backend: Backend, network: PodNetwork, ask: Ask) -> None:
+    network.run(["sysctl", "-qw", *NO_IPV6])
+
+    backend.load(network)
+
+    assert ask(network, *ask_all("tcp", IPV4, 80, 8080)) == ["sidecar", "ECONNREFUSED"] * 3
+    assert ask(network, *ask_all("tcp", IPV6, 80, 8080)) == ["EADDRNOTAVAIL"] * 4
+
+
+def test_pod_without_ipv4_but_on_loopback_gets_its_rules(
+    backend: Backend, network: PodNetwork, plain: PodNetwork, ask: Ask
+) -> None:
+    for pod in (network, plain):
+        pod.run(["ip", "-4", "addr", "flush", "dev", "eth0"])
+
+    backend.load(network)
+
+    assert ask(network, *ask_all("tcp", IPV6, 80, 8080)) == ["sidecar", "ECONNREFUSED"] * 2
+    assert ask(network, *ask_all("tcp", IPV4, 80)) == ["ENETUNREACH"] * 3
+    assert ask(plain, *ask_all("tcp", IPV6, 80)) == ["node"] * 2
+
+
+def test_ipv4_that_comes_after_the_rules_is_redirected_too(backend: Backend, network: PodNetwork, ask: Ask) -> None:
+    """A second network that is attached later, for example."""
+    network.run(["ip", "-4", "addr", "flush", "dev", "eth0"])
+    backend.load(network)
+
+    network.run(["ip", "addr", "add", f"{network.ipv4}/16", "dev", "eth0"])
+    network.run(["ip", "route", "add", "0.0.0.0/0", "via", "10.77.0.1"])
+
+    assert ask(network, *ask_all("tcp", IPV4, 80, 8080)) == ["sidecar", "ECONNREFUSED"] * 3
+
+
+def test_ports_users_and_addresses_in_the_files_are_those_of_the_contract() -> None:
+    for file in REDIRECT.glob("*.*"):
+        if file.suffix not in {".nft", ".rules"}:
+            continue
+        text = re.sub(r"#.*", "", file.read_text())
+
+        found = re.findall(r"169\.254\.\d+\.\d+|fd00:[0-9a-f:]*[0-9a-f]", text)
+
+        assert set(found) == set(EC2 if "node" in file.name else ADDRESSES), file.name
+        assert str(contract.SIDECAR_PORT) not in text, "port and user are variables"
+
+
+def test_block_nft_is_redirect_nft_without_the_redirect() -> None:
+    def rules(name: str) -> list[str]:
+        return [
+            line.strip() for line in (REDIRECT / name).read_text().splitlines() if line.strip()[:1] not in {"", "#"}
+        ]
+
+    redirect, block = rules("redirect.nft"), rules("block.nft")
+    chain = redirect.index("chain to_sidecar {")
+    end = redirect.index("}", chain)
+
+    assert [*redirect[:chain], *redirect[end + 1 :]] == block
+
+
+class TestIptablesEntrypoint:
+    def test_missing_ip6tables_is_an_error_while_the_pod_has_ipv6(self, network: PodNetwork, tmp_path: Path) -> None:
+        backend = build_iptables(tmp_path, "nft", families=("iptables",))
+
+        result = backend.load(network, check=False)
+
+        assert result.returncode == 1
+        assert "cannot run ip6tables-restore" in result.stderr
+        assert "The image must have iptables" in result.stderr
+
+    def test_missing_ip6tables_is_told_and_harmless_where_ipv6_is_off(
+        self, network: PodNetwork, tmp_path: Path, ask: Ask
+    ) -> None:
+        network.run(["sysctl", "-qw", *NO_IPV6, "net.ipv6.conf.lo.disable_ipv6=1"])
+        backend = build_iptables(tmp_path, "nft", families=("iptables",))
+
+        result = backend.load(network)
+
+        assert "no IPv6 in this pod, so this is harmless: cannot run ip6tables-restore" in result.stderr
+        assert ask(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
+
+    def test_one_interface_with_ipv6_makes_a_missing_ip6tables_an_error(
+        self, network: PodNetwork, tmp_path: Path
+    ) -> None:
+        network.run(["sysctl", "-qw", *NO_IPV6, "net.ipv6.conf.eth0.disable_ipv6=0"])
+        backend = build_iptables(tmp_path, "nft", families=("iptables",))
+
+        result = backend.load(network, check=False)
+
+        assert result.returncode == 1
+
+    def test_missing_iptables_is_an_error(self, network: PodNetwork, tmp_path: Path) -> None:
+        backend = build_iptables(tmp_path, "nft", families=())
+
+        result = backend.load(network, check=False)
+
+        assert result.returncode == 1
+        assert "cannot run iptables-restore" in result.stderr

@@ -1,0 +1,266 @@
+"""podrole as a user installs it, on a cluster that runs pods, beside an STS that verifies the cluster's tokens."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from contract import SIDECAR_CONTAINER, TOKEN_VOLUME
+from testing.services.programs import imds
+from tests.integration.api_server.api import wait_for
+from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS, say
+from tests.integration.api_server.private import find_programs, private_cluster
+from tests.integration.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
+from tests.integration.node.cluster import ENABLED, Node, build_pod
+from tests.integration.node.images import build_images
+from tests.integration.node.store import TEAM_A, Store, run_store
+
+HOW_TO_HAVE_ONE = (
+    "no cluster that runs pods: be root on a machine with Go 1.25 and the cluster's scripts in "
+    f"{SCRIPTS.parent.name}/{SCRIPTS.name} beside the repository; or set KUBECONFIG, PODROLE_TEST_ADDRESS (of this "
+    "machine, as pods reach it) and PODROLE_TEST_LOAD (the command that loads an image's archive into the nodes)"
+)
+PRIVATE_ADDRESS = "10.244.0.1"
+BRIDGE = Path("/sys/class/net/testcluster0")
+METADATA_ADDRESS = "169.254.169.254"
+NAMESPACE = "podrole-system"
+README_TEST = "test_readme.py"
+SHORTEST_TOKEN_SECONDS = 600
+READ_TOKEN = "import contract; print(open(contract.TOKEN_FILE).read())"
+REPLICAS = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Come last of all: the cluster stays up until the end of the run. The README's lines find it empty."""
+    items.sort(key=lambda item: (item.path.is_relative_to(Path(__file__).parent), item.path.name != README_TEST))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave all there is to know about the pods of a test that failed in its report."""
+    report = yield
+    arguments = getattr(item, "funcargs", {})
+    if report.failed and "node" in arguments:
+        namespaces = [NAMESPACE, *(arguments[name] for name in ("team", "team_a", "plain") if name in arguments)]
+        told = map(arguments["node"].tell, namespaces)
+        report.sections.append(("the cluster", "\n".join(told)))
+    return report
+
+
+@pytest.fixture(scope="session")
+def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """The cluster of KUBECONFIG, or one of the run's own."""
+    home = tmp_path_factory.mktemp("home")
+    given = {name: ENVIRONMENT.get(name, "") for name in ("KUBECONFIG", "PODROLE_TEST_ADDRESS", "PODROLE_TEST_LOAD")}
+    if ENVIRONMENT.get("PODROLE_TEST_NODE") != "required":
+        pytest.skip("pods on a real node are for `make test-cluster` (PODROLE_TEST_NODE=required)")
+    if all(given.values()):
+        kubectl = Kubectl(shutil.which("kubectl") or "kubectl", given["KUBECONFIG"], home)
+        yield Node(kubectl, given["PODROLE_TEST_ADDRESS"], given["PODROLE_TEST_LOAD"].split(), ENVIRONMENT)
+        return
+    if not (SCRIPTS.is_dir() and shutil.which("go") and os.geteuid() == 0):
+        pytest.fail(HOW_TO_HAVE_ONE)
+    if BRIDGE.exists():
+        pytest.fail("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
+    data = tmp_path_factory.mktemp("node")
+    say(
+        pytestconfig, f"starting a cluster with a node; to build it, the first time, takes minutes: {data}/up.log tells"
+    )
+    with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, "node") as cluster:
+        program = shutil.which("kubectl") or str(cluster.programs / "bin" / "kubectl")
+        load = ["ctr", "--namespace=k8s.io", "images", "import"]
+        socket = {"CONTAINERD_ADDRESS": str(data / "data" / "containerd" / "containerd.sock")}
+        kubectl = Kubectl(program, str(cluster.kubeconfig), home)
+        yield Node(kubectl, PRIVATE_ADDRESS, load, {**ENVIRONMENT, **socket}, cluster)
+
+
+@pytest.fixture(scope="session")
+def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Our images and the app's, on the nodes. PODROLE_TEST_ARCHIVES: a folder of archives that were built before."""
+    given = ENVIRONMENT.get("PODROLE_TEST_ARCHIVES")
+    if given:
+        archives = sorted(Path(given).glob("*.tar"))
+    else:
+        say(pytestconfig, "building the images")
+        archives = build_images(tmp_path_factory.mktemp("images"), ENVIRONMENT)
+    for archive in archives:
+        node.load_image(archive)
+
+
+@pytest.fixture(scope="session")
+def store(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """An STS and S3 that verify the tokens of this cluster's issuer."""
+    directory = tmp_path_factory.mktemp("store")
+    issuer = json.loads(node.kubectl.run("get", "--raw", "/.well-known/openid-configuration").output)["issuer"]
+    authority = directory / "authority.pem"
+    config = node.kubectl.run("config", "view", "--raw", "--flatten", "--output=jsonpath={.clusters[0].cluster}").output
+    authority.write_bytes(_decode(json.loads(config)["certificate-authority-data"]))
+    with run_store(directory, node.address, issuer, authority) as running:
+        yield running
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+@pytest.fixture(scope="session")
+def overlay(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The overlay for this store, with its two files filled in."""
+    copy = tmp_path_factory.mktemp("install") / "kustomize"
+    shutil.copytree(KUSTOMIZE, copy)
+    overlay = copy / "overlays" / "outside-aws"
+    fill_in(
+        overlay / "settings.env",
+        PODROLE_STS_ENDPOINT=store.url,
+        PODROLE_AWS_ENDPOINT_URL=store.url,
+        PODROLE_ACCOUNT_ID="111122223333",
+    )
+    fill_in(
+        overlay / "images.env", injector="localhost/podrole-injector:0.1.0", sidecar="localhost/podrole-sidecar:0.1.0"
+    )
+    return overlay
+
+
+@pytest.fixture(scope="session")
+def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 - they are on the nodes
+    """podrole, installed by `kubectl apply -k`."""
+    node.kubectl.run("apply", "-k", str(overlay))
+    await_rollout(node)
+    return node
+
+
+@pytest.fixture
+def reapply(installed: Node, overlay: Path) -> Callable[[], None]:
+    """Installs once more, as an upgrade would."""
+
+    def run() -> None:
+        installed.kubectl.run("apply", "-k", str(overlay))
+        await_rollout(installed)
+
+    return run
+
+
+def fill_in(file: Path, **values: str) -> None:
+    """Set keys of an overlay's file, and keep its other lines."""
+    lines = file.read_text().splitlines()
+    kept = [f"{key}={values.pop(key)}" if (key := line.partition("=")[0]) in values else line for line in lines]
+    assert not values, f"{file.name} has no {values}"
+    file.write_text("\n".join(kept) + "\n")
+
+
+def await_rollout(node: Node) -> None:
+    """Until all replicas are the newest, and ready, and the old ones are gone: they answer to their last second."""
+    node.kubectl.run(f"--namespace={NAMESPACE}", "rollout", "status", "deployment/podrole-injector", "--timeout=110s")
+    wait_for("the end of the old replicas", lambda: len(list_replicas(node)) == REPLICAS, 90)
+
+
+def list_replicas(node: Node) -> list[Manifest]:
+    """The injector's pods."""
+    selector = "--selector=app.kubernetes.io/component=injector"
+    answer = node.kubectl.run(f"--namespace={NAMESPACE}", "get", "pods", selector, "--output=json")
+    items: list[Manifest] = json.loads(answer.output)["items"]
+    return items
+
+
+@pytest.fixture(scope="session")
+def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001 - after it
+    """A stand-in for the node's metadata service, at its real address, with the role of the node."""
+    if not BRIDGE.exists():
+        pytest.skip("the node's metadata service can only be stood in for where the node is this machine")
+    directory = tmp_path_factory.mktemp("imds")
+    credentials = {
+        "AccessKeyId": "NODEKEY",
+        "SecretAccessKey": "s",
+        "SessionToken": "t",
+        "Expiration": "2099-01-01T00:00:00Z",
+    }
+    user = {"Arn": "arn:aws:sts::111122223333:assumed-role/node-role/i-0"}
+    (directory / "credentials.json").write_text(json.dumps({"Credentials": credentials, "AssumedRoleUser": user}))
+    address = ["ip", "address", "add", f"{METADATA_ADDRESS}/32", "dev", BRIDGE.name]
+    subprocess.run(address, check=True)
+    try:
+        with imds(directory, directory / "credentials.json", (f"{METADATA_ADDRESS}:80", f"{METADATA_ADDRESS}:8080")):
+            yield METADATA_ADDRESS
+    finally:
+        subprocess.run([*address[:2], "delete", *address[3:]], check=True)
+
+
+@pytest.fixture(autouse=True)
+def begin_early(request: pytest.FixtureRequest) -> None:
+    """Make the pod that has to get old as soon as podrole is installed, if the test that it is for is in this run."""
+    is_wanted = any("aging" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    if is_wanted and request.node.path.name != README_TEST:
+        request.getfixturevalue("aging")
+
+
+@pytest.fixture(scope="session")
+def aging(installed: Node) -> Iterator[tuple[str, str]]:
+    """The namespace of a pod `app` whose token lives as short as an API server allows, and its first token.
+
+    The pod is as the webhook injects it, but for that life: without the label the namespace leaves it so.
+    """
+    labelled = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", dict(ENABLED))
+    options = [f"--namespace={labelled}", "create", "--dry-run=server", "--output=json", "-f", "-"]
+    injected = installed.kubectl.run(*options, stdin=json.dumps(build_pod("sleep 3600", role="anybody")))
+    forget(installed, labelled)
+    pod = json.loads(injected.output)
+    pod["metadata"] = {"name": "app", "annotations": pod["metadata"]["annotations"]}
+    [source] = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == TOKEN_VOLUME)["projected"][
+        "sources"
+    ]
+    source["serviceAccountToken"]["expirationSeconds"] = SHORTEST_TOKEN_SECONDS
+    name = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", {})
+    installed.apply(pod, name)
+    installed.await_ready("pod/app", name)
+    yield name, installed.execute("app", name, "python3", "-c", READ_TOKEN, container=SIDECAR_CONTAINER)
+    forget(installed, name)
+
+
+def make_namespace(node: Node, name: str, labels: dict[str, str]) -> str:
+    """A namespace, in which pods can be created at once."""
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+    node.apply(manifest, "default")
+    node.await_ready("serviceaccount/default", name, "create")
+    return name
+
+
+@pytest.fixture
+def team(installed: Node) -> Iterator[str]:
+    """A labelled namespace of the test's own; its ServiceAccounts may have the role `anybody`."""
+    name = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", dict(ENABLED))
+    yield name
+    forget(installed, name)
+
+
+@pytest.fixture
+def plain(installed: Node) -> Iterator[str]:
+    """A namespace without the label."""
+    name = make_namespace(installed, f"plain-{uuid.uuid4().hex[:8]}", {})
+    yield name
+    forget(installed, name)
+
+
+@pytest.fixture
+def team_a(installed: Node) -> Iterator[str]:
+    """The namespace of team A, whose account `web` may have that role."""
+    yield from _make_team(installed, TEAM_A.name)
+
+
+def _make_team(node: Node, name: str) -> Iterator[str]:
+    make_namespace(node, name, dict(ENABLED))
+    for account in ("web", "other"):
+        node.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}, name)
+    yield name
+    forget(node, name)
+    node.kubectl.run("wait", f"namespace/{name}", "--for=delete", "--timeout=110s")
+
+
+def forget(node: Node, namespace: str) -> None:
+    """Delete a namespace and what is in it."""
+    node.kubectl.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")

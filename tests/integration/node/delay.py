@@ -1,0 +1,43 @@
+"""An STS that is far away: what it answers comes later than it would."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from testing.serving import pass_on, serving
+
+
+class DelayingServer(ThreadingHTTPServer):
+    """Passes on to one server, on a free port of an address."""
+
+    def __init__(self, address: str, upstream: str, seconds: float) -> None:
+        super().__init__((address, 0), DelayedRequest)
+        self.upstream = urlsplit(upstream).netloc
+        self.seconds = seconds
+        self.url = f"http://{address}:{self.server_port}"
+
+
+class DelayedRequest(BaseHTTPRequestHandler):
+    """One request."""
+
+    timeout = 10
+    server: DelayingServer
+
+    def do_POST(self) -> None:
+        """Wait, then ask."""
+        time.sleep(self.server.seconds)
+        pass_on(self, self.server.upstream, self.path)
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+
+@contextmanager
+def delaying(address: str, upstream: str, seconds: float) -> Iterator[str]:
+    """The URL of one, until the block ends."""
+    with serving(partial(DelayingServer, address, upstream, seconds)) as server:
+        yield server.url

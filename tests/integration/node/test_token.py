@@ -1,0 +1,46 @@
+"""A refresh uses the token that the kubelet has put in the place of an expired one.
+
+The shortest life that an API server gives a token is ten minutes, and a kubelet renews it after eight: the pod is made
+at the beginning of the run, and gets old beside the other tests.
+"""
+
+import base64
+import json
+import time
+
+from tests.integration.api_server.api import wait_for
+from tests.integration.node.cluster import Node
+from tests.integration.node.conftest import READ_TOKEN
+from tests.integration.node.test_outages import CREDENTIALS, SIDECAR, kill_sidecar, read_restarts, read_status
+
+FORGET = (
+    "import os, pathlib, sidecar.credentials.state_file; "
+    "pathlib.Path(os.environ['PODROLE_RUN_DIRECTORY'], sidecar.credentials.state_file.FILE).unlink()"
+)
+"""So that the next process asks STS, as it does when credentials end."""
+
+
+def read_expiry(token: str) -> int:
+    """When a token expires, in seconds since 1970."""
+    body = token.split(".")[1]
+    expiry: int = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"]
+    return expiry
+
+
+def test_refresh_after_the_token_s_end_uses_the_one_that_the_kubelet_renewed(
+    installed: Node, aging: tuple[str, str]
+) -> None:
+    namespace, first = aging
+    wait_for("the first token's end", lambda: time.time() > read_expiry(first), 660)
+    before = installed.execute("app", namespace, "python3", "-c", CREDENTIALS)
+
+    installed.execute("app", namespace, "python3", "-c", FORGET, container=SIDECAR)
+    kill_sidecar(installed, namespace)
+    wait_for("the restart", lambda: read_restarts(installed, namespace) == 1, 60)
+    wait_for("credentials", lambda: read_status(installed, namespace).get("state") == "serving", 60)
+    after = installed.execute("app", namespace, "python3", "-c", CREDENTIALS)
+    renewed = installed.execute("app", namespace, "python3", "-c", READ_TOKEN, container=SIDECAR)
+
+    print(before, after, read_expiry(renewed) - read_expiry(first))
+    assert after != before
+    assert read_expiry(renewed) > time.time()

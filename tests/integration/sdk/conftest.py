@@ -1,0 +1,89 @@
+"""What the apps of these tests find around them."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.integration.sdk.apps import build_image
+from tests.integration.sdk.build import BuildError, Program, ToolMissingError, build, find_tools, may_skip
+from tests.integration.sdk.sdk_environment import IDENTITY_PORT, Case, World
+from tests.integration.sdk.table import SDKS
+
+ENVIRONMENT = dict(os.environ)
+"""As the run was started: package managers may need a proxy, which the tests' clean environment has not."""
+
+REQUIRED = ENVIRONMENT.get("PODROLE_TEST_SDKS") == "required"
+
+Unbuilt = ToolMissingError | BuildError
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home without a configuration."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture(scope="session")
+def programs(request: pytest.FixtureRequest) -> dict[str, Program | Unbuilt]:
+    """By SDK, for those that tests of this run are about: its program, or why there is none."""
+    return {name: build_or_explain(name, request.config) for name, _ in find_cases(request.session)}
+
+
+def build_or_explain(name: str, config: pytest.Config) -> Program | Unbuilt:
+    sdk = SDKS[name]
+    try:
+        return build(sdk, find_tools(sdk), ENVIRONMENT, lambda line: say(config, line))
+    except (ToolMissingError, BuildError) as error:
+        return error
+
+
+def find_cases(session: pytest.Session) -> list[Case]:
+    """The SDKs and ways that the tests of this run are about."""
+    here = [item for item in session.items if item.path == Path(__file__).with_name("test_sdks.py")]
+    specs = [item.callspec for item in here if isinstance(item, pytest.Function)]
+    return list(dict.fromkeys(cast("Case", spec.params["case"]) for spec in specs))
+
+
+@pytest.fixture(scope="session")
+def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[World]:
+    """The pods of all SDKs. Where SDKs are required, a machine that cannot run pods is a failure."""
+    try:
+        stage = request.getfixturevalue("stage")
+    except pytest.skip.Exception as reason:
+        if REQUIRED:
+            pytest.fail(str(reason))
+        raise
+    built = {case: programs[case[0]] for case in find_cases(request.session)}
+    runnable = {case: program for case, program in built.items() if isinstance(program, Program)}
+    image = build_image(stage, [program.argv[0] for program in runnable.values()])
+    with tempfile.TemporaryDirectory(prefix="podrole-sdks-") as directory:
+        world = World(stage, image, runnable, Path(directory))
+        with world.sts("identity", IDENTITY_PORT):
+            yield world
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Case:
+    """An SDK on one way, if it is there: where SDKs are required it must be, unless the table excuses it."""
+    chosen: Case = request.param
+    program = programs[chosen[0]]
+    if isinstance(program, Program):
+        return chosen
+    if may_skip(SDKS[chosen[0]], program, required=REQUIRED):
+        pytest.skip(str(program))
+    pytest.fail(str(program))
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """Tell whoever waits, past the capture of output."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if capture and reporter:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n{line}")

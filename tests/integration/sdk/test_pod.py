@@ -1,0 +1,63 @@
+"""Unmodified clients in an injected pod, at the addresses that they have built in, through the real rules."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+import contract
+from testing.demo_node import Stage
+from testing.pods import Pod, has_ipv6
+from tests.waiting_app import IDENTITY, POD, WHO_AM_I
+
+ECS_VARIABLE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+IMDS = ("env", "-u", ECS_VARIABLE)
+"""As in an app whose SDK is older than the variable."""
+
+WAYS = [
+    pytest.param(("env",), id="ecs"),
+    pytest.param(IMDS, id="imds"),
+    pytest.param(
+        (*IMDS, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"),
+        id="imds-ipv6",
+        marks=pytest.mark.skipif(not has_ipv6(), reason="this kernel has no IPv6: boot it without ipv6.disable=1"),
+    ),
+]
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+@pytest.fixture(scope="module")
+def pod(stage: Stage) -> Iterator[Pod]:
+    """A pod with a role, injected by the running webhook, on a node whose metadata service hands out another role."""
+
+    with stage.place(stage.webhook.admit(POD).pod) as pod:
+        pod.start()
+        yield pod
+
+
+def run(pod: Pod, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in the app's container."""
+    return pod.exec("app", argv, timeout_seconds=60)
+
+
+@every_way
+def test_boto3_is_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
+    done = run(pod, *way, *WHO_AM_I)
+
+    assert (done.returncode, done.stdout.strip()) == (0, IDENTITY), done.stderr
+
+
+@every_way
+def test_the_aws_cli_is_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
+    done = run(pod, *way, "aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
+
+    assert (done.returncode, done.stdout.strip()) == (0, IDENTITY), done.stderr
+
+
+def test_the_app_is_led_the_way_of_ecs_and_to_nothing_else(pod: Pod) -> None:
+    variables = run(pod, "env").stdout
+
+    assert re.findall(r"^AWS_(?:CONTAINER|EC2|ROLE|WEB).*$", variables, re.MULTILINE) == [
+        f"{ECS_VARIABLE}={contract.CREDENTIALS_PATH}"
+    ]

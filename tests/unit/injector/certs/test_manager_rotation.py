@@ -1,0 +1,236 @@
+"""One replica's part: starting without an API server, failing passes, a full machine, a clock past the expiry."""
+
+import logging
+import socket
+from dataclasses import dataclass, field
+from threading import Barrier, Thread
+
+import pytest
+from kubernetes.client import Configuration
+
+from injector.certs import manager as module
+from injector.certs.ca_store import Document, parse_secret
+from injector.certs.manager import Renewal, Stores
+from injector.certs.state import Policy
+from injector.certs.tls import MemoryTls
+from injector.certs.x509 import DAY_SECONDS, Pair
+from injector.errors import CertificateError, ClusterError
+from injector.k8s.secret import CertificateSecret
+from injector.k8s.webhook_configuration import WebhookConfiguration
+from tests.unit.injector.certs.rotation_simulation import Stored, build_empty_configuration
+
+POLICY = Policy(frozenset({"podrole-injector.podrole-system.svc"}))
+START = 1_795_000_000.0
+
+
+@dataclass
+class Flaky:
+    """A store that fails as often as a test says, before it works."""
+
+    stored: Stored
+    failures: int = 0
+    error: Exception = field(default_factory=lambda: ClusterError("the API server does not answer"))
+
+    @property
+    def what(self) -> str:
+        return self.stored.what
+
+    def read(self) -> Document | None:
+        if self.failures:
+            self.failures -= 1
+            raise self.error
+        return self.stored.read()
+
+    def write(self, document: Document) -> None:
+        self.stored.write(document)
+
+    def patch(self, change: Document) -> None:
+        self.stored.patch(change)
+
+    def await_change(self, resource_version: str, _seconds: int) -> bool:
+        return resource_version != str(self.stored.version)
+
+
+class FullTls(MemoryTls):
+    """A machine without room, when a test says so."""
+
+    is_full = False
+
+    def install(self, pair: Pair) -> None:
+        if self.is_full:
+            raise CertificateError("no room to load them: No space left on device")
+        super().install(pair)
+
+
+class Replica:
+    """A renewal over an API server in memory, and all its parts at hand."""
+
+    def __init__(self, secret: Stored | None = None, configuration: Stored | None = None) -> None:
+        self.now = START
+        self.secret = Flaky(secret or Stored("Secret podrole-system/podrole-injector-certs"))
+        self.configuration = Flaky(configuration or Stored("MutatingWebhookConfiguration podrole-injector"))
+        self.tls = FullTls()
+        self.renewal = Renewal(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
+
+    def register(self) -> None:
+        self.configuration.stored.force(build_empty_configuration())
+
+    def reconcile(self) -> None:
+        self.renewal.reconcile()
+
+
+@pytest.fixture
+def replica() -> Replica:
+    return Replica()
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_start_while_the_api_server_is_away_waits_and_says_so(
+    replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica.register()
+    replica.configuration.failures = 5
+
+    with caplog.at_level(logging.INFO):
+        replica.renewal.prepare()
+
+    assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
+    assert replica.renewal.failures == 5
+    assert caplog.messages.count("the API server does not answer") == 1
+    assert any(message.startswith("no certificate yet after") for message in caplog.messages)
+
+
+@pytest.mark.usefixtures("impatience")
+def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
+    replica.register()
+    replica.configuration.failures = 1
+    replica.configuration.error = KeyError("webhooks")
+
+    replica.renewal.prepare()
+
+    assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
+    assert replica.renewal.failures == 1
+    assert any("what is served stays" in message for message in caplog.messages)
+
+
+def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_ready(
+    replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica.renewal.prepare()
+    replica.reconcile()
+
+    assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
+    assert (replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync) == (False, False)
+    said = "MutatingWebhookConfiguration podrole-injector is not there, or has no webhooks: apply it"
+    assert caplog.messages.count(said) == 1
+
+
+def test_it_is_ready_once_the_authority_is_shown_and_stays_so(replica: Replica) -> None:
+    replica.register()
+    replica.renewal.prepare()
+    ready = replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync
+
+    replica.configuration.stored.force(None)
+    replica.reconcile()
+
+    assert ready == (True, True)
+    assert (replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync) == (True, False)
+
+
+def test_a_clock_past_the_expiry_gets_a_new_leaf_at_once(replica: Replica) -> None:
+    replica.register()
+    replica.renewal.prepare()
+    before = replica.tls.context()
+
+    replica.now += 91 * DAY_SECONDS
+    replica.reconcile()
+
+    assert replica.tls.context() is not before
+    assert replica.tls.certificate_not_after == replica.now + 90 * DAY_SECONDS
+    assert replica.renewal.rotations == 2
+
+
+def test_without_room_the_old_leaf_is_served_until_there_is_some(
+    replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    replica.register()
+    replica.renewal.prepare()
+    before = replica.tls.context()
+    replica.now += 61 * DAY_SECONDS
+    replica.tls.is_full = True
+
+    replica.reconcile()
+    replica.reconcile()
+    kept = replica.tls.context()
+    replica.tls.is_full = False
+    replica.reconcile()
+
+    assert kept is before
+    assert replica.tls.context() is not before
+    said = "the new leaf is not served yet: no room to load them: No space left on device"
+    assert caplog.messages.count(said) == 1
+
+
+def test_a_complaint_is_repeated_when_it_comes_back(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
+    replica.register()
+    replica.renewal.prepare()
+
+    with caplog.at_level(logging.INFO):
+        for document in (None, build_empty_configuration(), None):
+            replica.configuration.stored.force(document)
+            replica.reconcile()
+            replica.reconcile()
+
+    assert sum("is not there" in message for message in caplog.messages) == 2
+    assert caplog.messages.count("the certificates are well again") == 1
+
+
+def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None:
+    secret, configuration = Stored("Secret"), Stored("MutatingWebhookConfiguration")
+    configuration.force(build_empty_configuration())
+    replicas = [Replica(secret, configuration) for _ in range(8)]
+    barrier = Barrier(len(replicas))
+
+    def prepare(replica: Replica) -> None:
+        barrier.wait()
+        replica.renewal.prepare()
+
+    threads = [Thread(target=prepare, args=(replica,)) for replica in replicas]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for replica in replicas:
+        replica.reconcile()
+
+    held = parse_secret(secret.document)
+    assert len(held.authorities) == 1
+    assert held.pair
+    assert {replica.tls.certificate_not_after for replica in replicas} == {held.pair.certificate.not_after}
+    assert all(replica.renewal.ca_bundle_in_sync and replica.renewal.is_ready for replica in replicas)
+
+
+def test_an_api_server_that_is_away_is_named_with_what_was_wanted() -> None:
+    configuration = Configuration()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        configuration.host = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        secret = CertificateSecret(configuration, "podrole-system", "podrole-injector-certs")
+        webhooks = WebhookConfiguration(configuration, "podrole-injector")
+
+        with pytest.raises(
+            ClusterError, match=r"Secret podrole-system/podrole-injector-certs cannot be read: .*refused"
+        ):
+            secret.read()
+        with pytest.raises(
+            ClusterError, match=r"MutatingWebhookConfiguration podrole-injector cannot be read: .*refused"
+        ):
+            webhooks.read()
+        with pytest.raises(ClusterError, match=r"podrole-injector cannot be watched: .*refused"):
+            webhooks.await_change("1", 1)

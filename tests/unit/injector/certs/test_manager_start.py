@@ -1,0 +1,104 @@
+"""The injector as a process, before there is a certificate and after: its API server comes later than itself."""
+
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testing.ports import find_free_ports
+from testing.repository import ROOT
+from tests.unit.injector.k8s.fake_api_server import KeepingServer, build_environ, keeping_server
+from tests.unit.injector.k8s.watched_cluster import eventually
+
+CONNECTIONS = 20
+
+
+@dataclass(frozen=True)
+class Injector:
+    """A process that logs into a file."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of the health port's answer; 0 while nothing answers there."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + 1}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            assert self.process.poll() is None, self.log
+            return 0, ""
+
+    def shake_hands(self) -> str:
+        """The certificate that a handshake gets; OSError if the connection is closed instead."""
+        return ssl.get_server_certificate(("127.0.0.1", self.port), timeout=10)
+
+
+@contextmanager
+def running(directory: Path, api_port: int) -> Iterator[Injector]:
+    """Run it until the block ends; each import of it is a line of the log."""
+    port, log = find_free_ports(2), directory / "log"
+    environ = build_environ(directory, api_port, port)
+    argv = [sys.executable, "-X", "importtime", "-m", "injector"]
+    with log.open("wb") as output, subprocess.Popen(argv, cwd=ROOT, env=environ, stderr=output) as process:
+        try:
+            yield Injector(process, port, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
+
+
+def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
+    api = KeepingServer(port=find_free_ports(1))
+    with running(tmp_path, api.port) as injector:
+        eventually("it answers", lambda: injector.get("/healthz")[0])
+
+        alive, (status, obstacles) = injector.get("/healthz"), injector.get("/readyz")
+        before = len(injector.log)
+        for _ in range(CONNECTIONS):
+            with pytest.raises(OSError, match=r"(?i)reset|eof|closed"):
+                injector.shake_hands()
+        said = injector.log[before:]
+        metrics = injector.get("/metrics")[1]
+
+        assert alive == (200, "ok\n")
+        assert status == 503
+        assert "there is no certificate to serve yet" in obstacles
+        assert "namespaces and ServiceAccounts are not all read yet" in obstacles
+        assert said.count("certificate to serve") + said.count("Traceback") == 0
+        assert "podrole_cert_not_after_seconds NaN" in metrics
+
+        api.start()
+        try:
+            eventually("it is ready", lambda: injector.get("/readyz")[0] == 200)
+
+            assert injector.shake_hands().startswith("-----BEGIN CERTIFICATE-----")
+        finally:
+            api.stop()
+    assert injector.process.returncode == 0
+
+
+def test_it_becomes_ready_without_the_generated_client(tmp_path: Path) -> None:
+    """Whose import takes a second, and then 25 MiB for as long as the process lives."""
+    with keeping_server() as api, running(tmp_path, api.port) as injector:
+        eventually("it is ready", lambda: injector.get("/readyz")[0] == 200)
+        imported = {line.rpartition("|")[2].strip() for line in injector.log.splitlines()}
+
+    assert {"kubernetes.client.rest", "injector.k8s.secret", "injector.k8s.webhook_configuration"} <= imported
+    assert not {name for name in imported if name.startswith(("kubernetes.client.api.", "kubernetes.client.models."))}

@@ -1,0 +1,412 @@
+"""What comes next, as tables: what the Secret holds, what the webhook configuration shows, what is served, and when."""
+
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from injector.certs.ca_store import Held, Published, build_publication, build_secret, parse_configuration, parse_secret
+from injector.certs.rotation import MOST_AUTHORITIES, choose_leaf, next_step
+from injector.certs.state import Policy, Publish, Served, Situation, Write
+from injector.certs.x509 import (
+    DAY_SECONDS,
+    Certificate,
+    Lifetimes,
+    Pair,
+    issue_authority,
+    issue_leaf,
+    parse_certificates,
+)
+
+NOW = 1_795_000_000.0
+LIFETIMES = Lifetimes()
+POLICY = Policy(frozenset({"podrole-injector.podrole-system.svc"}))
+SETTLE = LIFETIMES.settle_seconds
+LATE = NOW + 61 * DAY_SECONDS
+
+
+def leaf_of(authority: Pair, now: float = NOW) -> Pair:
+    return issue_leaf(authority, POLICY.names, now, LIFETIMES)
+
+
+OLD, NEW, FOREIGN = (issue_authority(NOW, LIFETIMES) for _ in range(3))
+OLD_CA, NEW_CA, FOREIGN_CA = OLD.certificate, NEW.certificate, FOREIGN.certificate
+OLD_LEAF, NEW_LEAF, FOREIGN_LEAF = leaf_of(OLD), leaf_of(NEW), leaf_of(FOREIGN)
+
+SERVED_OLD, SERVED_NEW = Served(OLD_LEAF, OLD_CA), Served(NEW_LEAF, NEW_CA)
+
+WHOLE = Held((OLD_CA,), OLD, OLD_LEAF)
+ROTATING = Held((NEW_CA, OLD_CA), NEW, OLD_LEAF)
+ROTATED = Held((NEW_CA, OLD_CA), NEW, NEW_LEAF)
+
+
+def shown(*authorities: Certificate, since: float | None = NOW) -> Published:
+    return Published((authorities, authorities), since)
+
+
+def step_of(
+    held: Held, published: Published | None, now: float = NOW, served: Served | None = None
+) -> Write | Publish | None:
+    return next_step(Situation(held, published, served, now), POLICY)
+
+
+def written(held: Held, published: Published | None, now: float = NOW, served: Served | None = None) -> Held:
+    step = step_of(held, published, now, served)
+    assert isinstance(step, Write), step
+    assert parse_secret({"metadata": {}, **build_secret(None, step.held)}) == step.held
+    return step.held
+
+
+def signer_of(held: Held) -> Certificate | None:
+    return held.find_issuer(held.pair)
+
+
+@pytest.mark.parametrize("held", [Held(), Held((OLD_CA,), None, None), Held((), None, OLD_LEAF)])
+def test_a_secret_without_an_authority_gets_a_new_one_and_its_leaf(held: Held) -> None:
+    result = written(held, shown())
+
+    assert result.authority is not None
+    assert result.authorities == (result.authority.certificate, *held.authorities)
+    assert signer_of(result) == result.authorities[0]
+
+
+def test_a_leaf_that_is_still_good_is_kept_under_the_new_authority() -> None:
+    result = written(replace(WHOLE, authority=None), shown(OLD_CA))
+
+    assert result.pair == OLD_LEAF
+    assert result.authorities[1:] == (OLD_CA,)
+
+
+def test_a_lost_secret_is_written_anew_with_what_is_served() -> None:
+    result = written(Held(), shown(OLD_CA), served=Served(OLD_LEAF, OLD_CA))
+
+    assert result.authorities[1:] == (OLD_CA,)
+    assert result.pair == OLD_LEAF
+
+
+def test_a_starting_replica_that_finds_no_secret_keeps_the_authority_of_the_others() -> None:
+    result = written(Held(), shown(OLD_CA))
+
+    assert result.authorities[1:] == (OLD_CA,)
+    assert signer_of(result) == result.authorities[0]
+
+
+def test_a_foreign_authority_in_the_configuration_is_not_carried_on() -> None:
+    key = issue_authority(NOW, LIFETIMES)
+    foreign = issue_leaf(key, {"somebody.example"}, NOW, LIFETIMES).certificate
+
+    result = written(Held(), shown(foreign))
+
+    assert len(result.authorities) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "held"),
+    [
+        (NOW + 3650 * DAY_SECONDS * 2 / 3, WHOLE),
+        (NOW + 3650 * DAY_SECONDS, WHOLE),
+        (NOW - 301, WHOLE),
+        (NOW, replace(WHOLE, request="ca")),
+    ],
+    ids=["due", "expired", "from the future", "asked for"],
+)
+def test_an_authority_is_replaced(now: float, held: Held) -> None:
+    result = written(held, shown(OLD_CA), now)
+
+    assert result.authorities[0] != OLD_CA
+    assert result.request == ""
+    assert (OLD_CA in result.authorities) == (now < OLD_CA.not_after)
+
+
+def test_the_bundle_is_shown_before_the_new_authority_signs_anything() -> None:
+    assert step_of(ROTATING, shown(OLD_CA)) == Publish((NEW_CA, OLD_CA))
+
+
+@pytest.mark.parametrize(
+    ("published", "now", "is_issued"),
+    [
+        (shown(NEW_CA, OLD_CA), NOW, False),
+        (shown(NEW_CA, OLD_CA), NOW + SETTLE - 1, False),
+        (shown(NEW_CA, OLD_CA), NOW + SETTLE, True),
+        (shown(NEW_CA, OLD_CA, since=NOW + 600), NOW + SETTLE, False),
+        (None, NOW + SETTLE, False),
+    ],
+)
+def test_the_new_authority_signs_when_it_has_been_shown_for_five_minutes(
+    published: Published | None,
+    now: float,
+    is_issued: bool,  # noqa: FBT001 - a table
+) -> None:
+    step = step_of(ROTATING, published, now)
+
+    assert (isinstance(step, Write) and signer_of(step.held) == NEW_CA) is is_issued
+
+
+@pytest.mark.parametrize(
+    "published",
+    [
+        shown(),
+        shown(FOREIGN_CA),
+        shown(FOREIGN_CA, OLD_CA),
+        Published(((OLD_CA,), ()), NOW),
+        Published(((OLD_CA,), (OLD_CA, FOREIGN_CA)), NOW),
+        shown(OLD_CA, since=None),
+        shown(OLD_CA, since=NOW + SETTLE + 1),
+    ],
+    ids=["wiped", "foreign", "one too many", "second webhook wiped", "second differs", "undated", "dated ahead"],
+)
+def test_a_configuration_that_shows_anything_else_is_repaired(published: Published) -> None:
+    assert step_of(WHOLE, published) == Publish((OLD_CA,))
+
+
+def test_nothing_is_to_be_done_when_all_is_well() -> None:
+    assert step_of(WHOLE, shown(OLD_CA)) is None
+    assert step_of(ROTATED, shown(NEW_CA, OLD_CA)) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "now"),
+    [
+        (replace(WHOLE, pair=None), NOW),
+        (replace(WHOLE, pair=FOREIGN_LEAF), NOW),
+        (WHOLE, NOW + 90 * DAY_SECONDS),
+        (WHOLE, LATE),
+        (replace(WHOLE, request="leaf"), NOW),
+        (replace(WHOLE, pair=issue_leaf(OLD, {"another.svc"}, NOW, LIFETIMES)), NOW),
+    ],
+    ids=["missing", "of another authority", "expired", "due", "asked for", "without a name"],
+)
+def test_a_leaf_is_replaced_at_once_by_the_same_authority(held: Held, now: float) -> None:
+    result = written(held, shown(OLD_CA, since=now), now)
+
+    assert signer_of(result) == OLD_CA
+    assert result.pair
+    assert result.pair.certificate.issued == now
+    assert result.pair.certificate.names >= POLICY.names
+    assert result.request == ""
+
+
+def test_replicas_with_different_names_agree_instead_of_replacing_each_others_leaf() -> None:
+    other = Policy(frozenset({"podrole-injector.podrole-system.svc", "podrole-injector.podrole-system.svc.other"}))
+    step = next_step(Situation(WHOLE, shown(OLD_CA), None, NOW), other)
+    assert isinstance(step, Write)
+
+    assert step_of(step.held, shown(OLD_CA)) is None
+    assert next_step(Situation(step.held, shown(OLD_CA), None, NOW), other) is None
+
+
+def test_a_damaged_leaf_is_restored_from_the_one_that_is_served() -> None:
+    result = written(replace(WHOLE, pair=None), shown(OLD_CA), served=Served(OLD_LEAF, OLD_CA))
+
+    assert result.pair == OLD_LEAF
+
+
+def test_a_secret_from_a_backup_gets_the_authority_of_what_is_served_before_anything_is_shown() -> None:
+    served = Served(NEW_LEAF, NEW_CA)
+
+    result = written(WHOLE, shown(NEW_CA), served=served)
+
+    assert set(result.authorities[1:]) == {OLD_CA, NEW_CA}
+    assert result.pair == NEW_LEAF
+    assert step_of(result, shown(NEW_CA), served=served) == Publish(result.authorities)
+
+
+def test_a_secret_from_a_backup_is_noticed_by_a_replica_that_serves_no_newer_leaf() -> None:
+    later = issue_authority(NOW + 60, LIFETIMES).certificate
+
+    result = written(WHOLE, shown(later, OLD_CA), NOW + 120, served=SERVED_OLD)
+
+    assert result.authorities[1:] == (later, OLD_CA)
+
+
+def test_a_secret_that_is_emptied_again_and_again_does_not_grow_for_ever() -> None:
+    result = WHOLE
+    for minute in range(3 * MOST_AUTHORITIES):
+        now = NOW + 60 * minute
+        result = written(Held(), shown(*result.authorities, since=now), now, SERVED_OLD)
+
+    assert len(result.authorities) == MOST_AUTHORITIES + 1
+    assert OLD_CA in result.authorities
+    assert result.pair == OLD_LEAF
+
+
+def test_two_installations_with_one_configuration_do_not_outbid_each_other_for_ever() -> None:
+    published, held = shown(OLD_CA), [WHOLE, Held((NEW_CA,), NEW, NEW_LEAF)]
+    for minute in range(3 * MOST_AUTHORITIES):
+        one = minute % 2
+        step = step_of(held[one], published, NOW + 60 * minute)
+        while isinstance(step, Write):
+            held[one] = step.held
+            step = step_of(held[one], published, NOW + 60 * minute)
+        published = shown(*held[one].authorities, since=NOW + 60 * minute)
+
+    assert all(len(each.authorities) <= 2 * MOST_AUTHORITIES for each in held)
+
+
+def test_an_old_authority_of_another_line_is_kept_while_its_leaf_may_live() -> None:
+    """Both of the same second: which of them signed later cannot be told."""
+    now = NOW + 120 * DAY_SECONDS
+    first = issue_authority(now, LIFETIMES)
+    held = Held((first.certificate, FOREIGN_CA, OLD_CA), first, leaf_of(OLD, NOW + 60 * DAY_SECONDS))
+
+    assert step_of(held, shown(*held.authorities, since=now), now) is None
+
+
+def test_an_authority_that_was_dropped_is_not_taken_up_again_while_it_is_still_shown() -> None:
+    later = issue_authority(NOW + 60, LIFETIMES)
+    held = Held((later.certificate,), later, leaf_of(later, NOW + 60))
+
+    assert step_of(held, shown(later.certificate, OLD_CA), NOW + 120) == Publish((later.certificate,))
+
+
+@pytest.mark.parametrize(
+    ("days", "is_dropped"), [(0, False), (89, False), (91, True)], ids=["new", "a leaf may live", "none can"]
+)
+def test_an_old_authority_is_dropped_when_nothing_it_signed_is_alive(
+    days: int,
+    is_dropped: bool,  # noqa: FBT001 - a table
+) -> None:
+    now = NOW + days * DAY_SECONDS
+    held = replace(ROTATED, pair=leaf_of(NEW, now))
+
+    step = step_of(held, shown(NEW_CA, OLD_CA), now)
+
+    assert (isinstance(step, Write) and step.held.authorities == (NEW_CA,)) is is_dropped
+
+
+@pytest.mark.parametrize(
+    ("pair", "since", "now", "is_dropped"),
+    [
+        (OLD_LEAF, NOW, NOW + SETTLE - 1, False),
+        (NEW_LEAF, NOW, NOW + 2 * SETTLE - 1, False),
+        (NEW_LEAF, NOW + 60, NOW + 2 * SETTLE, False),
+        (NEW_LEAF, NOW, NOW + 2 * SETTLE, True),
+    ],
+    ids=["not replaced", "too early", "shown too late", "replaced everywhere"],
+)
+def test_an_old_authority_is_dropped_on_request_when_every_replica_has_the_new_leaf(
+    pair: Pair,
+    since: float,
+    now: float,
+    is_dropped: bool,  # noqa: FBT001 - a table
+) -> None:
+    step = step_of(replace(ROTATED, pair=pair, request="drop"), shown(NEW_CA, OLD_CA, since=since), now)
+
+    assert (isinstance(step, Write) and step.held.authorities == (NEW_CA,)) is is_dropped
+    assert not isinstance(step, Write) or step.held.request == ""
+
+
+@pytest.mark.parametrize(
+    ("held", "published", "served", "now", "chosen"),
+    [
+        (Held(), shown(), None, NOW, None),
+        (Held(), shown(), SERVED_OLD, NOW, SERVED_OLD),
+        (ROTATED, shown(), None, NOW, SERVED_NEW),
+        (ROTATED, shown(NEW_CA, OLD_CA), SERVED_OLD, NOW, SERVED_OLD),
+        (ROTATED, shown(NEW_CA, OLD_CA), SERVED_OLD, NOW + SETTLE, SERVED_NEW),
+        (ROTATED, None, SERVED_OLD, NOW + SETTLE, SERVED_OLD),
+        (ROTATED, shown(OLD_CA), SERVED_OLD, NOW + SETTLE, SERVED_OLD),
+        (ROTATED, shown(NEW_CA), SERVED_OLD, NOW, SERVED_NEW),
+        (ROTATED, shown(FOREIGN_CA), SERVED_OLD, NOW + SETTLE, SERVED_OLD),
+        (replace(WHOLE, pair=leaf_of(OLD, LATE)), None, SERVED_OLD, LATE, Served(leaf_of(OLD, LATE), OLD_CA)),
+        (WHOLE, shown(OLD_CA), None, NOW + 91 * DAY_SECONDS, None),
+    ],
+    ids=[
+        "nothing anywhere",
+        "the Secret is lost",
+        "a start",
+        "shown just now",
+        "shown for long",
+        "no configuration",
+        "not shown",
+        "only the new one is shown",
+        "neither is shown",
+        "renewed by the same authority",
+        "the Secret's has expired",
+    ],
+)
+def test_which_leaf_is_served(
+    held: Held, published: Published | None, served: Served | None, now: float, chosen: Served | None
+) -> None:
+    result = choose_leaf(Situation(held, published, served, now), POLICY)
+
+    assert (result and result.issuer) == (chosen and chosen.issuer)
+    assert (result and result.pair.certificate.issued) == (chosen and chosen.pair.certificate.issued)
+
+
+SECRET = {"metadata": {"resourceVersion": "7"}, **build_secret(None, ROTATED)}
+
+
+def change(key: str, value: str) -> dict[str, Any]:
+    return {**SECRET, "data": {**SECRET["data"], key: b64encode(value.encode()).decode()}}
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (change("ca.crt", "rubbish"), "ca.crt: there is no certificate in PEM"),
+        (change("ca.key", OLD.key_pem), "ca.crt and ca.key: the key belongs to another certificate"),
+        (change("tls.crt", NEW_LEAF.certificate.pem[:200]), "tls.crt and tls.key: there is no certificate in PEM"),
+        (change("tls.key", ""), "tls.key: it is missing or not text"),
+        (change("tls.key", OLD_LEAF.key_pem), "tls.crt and tls.key: the key belongs to another certificate"),
+        ({**SECRET, "data": {**SECRET["data"], "tls.key": "%"}}, "tls.key: it is missing or not text"),
+        (
+            {**SECRET, "metadata": {"annotations": {"podrole.io/rotate": "yes"}}},
+            "annotation podrole.io/rotate is 'yes': it must be one of ca, leaf, drop",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_secret_is_said_by_key(document: dict[str, Any], problem: str) -> None:
+    assert [said for said in parse_secret(document).problems if said.startswith(problem)]
+
+
+@pytest.mark.parametrize("document", [None, {"metadata": {}}, {"metadata": {"annotations": None}, "data": None}])
+def test_a_secret_that_was_never_filled_is_no_problem(document: dict[str, Any] | None) -> None:
+    assert parse_secret(document) == Held()
+    assert parse_secret(document).problems == ()
+
+
+def test_what_others_wrote_into_the_secret_stays() -> None:
+    annotations = {"podrole.io/rotate": "ca", "team": "platform"}
+    document = {
+        "metadata": {"resourceVersion": "7", "annotations": annotations},
+        "type": "Opaque",
+        "data": {"x": "eA=="},
+    }
+
+    result = build_secret(document, ROTATED)
+
+    assert result["metadata"] == {"resourceVersion": "7", "annotations": {"team": "platform"}}
+    assert result["data"]["x"] == "eA=="
+    assert b64decode(result["data"]["ca.crt"]).decode() == NEW_CA.pem + OLD_CA.pem
+
+
+def webhook(name: str, bundle: str = "") -> dict[str, Any]:
+    encoded = {"caBundle": b64encode(bundle.encode()).decode()} if bundle else {}
+    return {"name": name, "clientConfig": {"service": {"name": "podrole-injector"}, **encoded}}
+
+
+def test_every_webhook_gets_the_bundle_in_a_patch_that_fails_if_somebody_else_wrote() -> None:
+    document = {"metadata": {"resourceVersion": "9"}, "webhooks": [webhook("a"), webhook("b", FOREIGN_CA.pem)]}
+
+    patch = build_publication(document, (NEW_CA, OLD_CA), NOW)
+
+    assert patch["metadata"]["resourceVersion"] == "9"
+    assert [entry["name"] for entry in patch["webhooks"]] == ["a", "b"]
+    for entry in patch["webhooks"]:
+        assert parse_certificates(b64decode(entry["clientConfig"]["caBundle"]).decode()) == (NEW_CA, OLD_CA)
+    metadata = {"annotations": patch["metadata"]["annotations"]}
+    assert parse_configuration({"metadata": metadata, "webhooks": patch["webhooks"]}) == shown(NEW_CA, OLD_CA)
+
+
+@pytest.mark.parametrize("document", [None, {"metadata": {}}, {"metadata": {}, "webhooks": []}])
+def test_a_configuration_without_webhooks_shows_nothing(document: dict[str, Any] | None) -> None:
+    assert parse_configuration(document) is None
+
+
+@pytest.mark.parametrize("annotations", [None, {}, {"podrole.io/ca-bundle-since": "yesterday"}])
+def test_a_bundle_without_a_date_is_undated(annotations: dict[str, str] | None) -> None:
+    document = {"metadata": {"annotations": annotations}, "webhooks": [webhook("a", OLD_CA.pem)]}
+
+    assert parse_configuration(document) == Published(((OLD_CA,),), None)

@@ -1,0 +1,298 @@
+"""Real handshakes over sockets while the certificate is renewed, broken, half-written, and out of room."""
+
+import logging
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from injector.certs.tls import FileTls, MemoryTls, Tls
+from injector.certs.x509 import Lifetimes, Pair, issue_authority, issue_leaf
+from injector.errors import CertificateError
+
+LIFETIMES = Lifetimes()
+AUTHORITY = issue_authority(time.time(), LIFETIMES)
+
+
+def issue() -> Pair:
+    return issue_leaf(AUTHORITY, {"localhost"}, time.time(), LIFETIMES)
+
+
+@contextmanager
+def serve(tls: Tls) -> Iterator[int]:
+    """Echo over TLS, with the context of the moment for each connection; give the port."""
+
+    def answer(connection: socket.socket) -> None:
+        with closing(connection), tls.context().wrap_socket(connection, server_side=True) as secured:
+            while received := secured.recv(100):
+                secured.sendall(received)
+
+    def accept(listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            if stopping:
+                connection.close()
+                return
+            threads.append(Thread(target=answer, args=(connection,)))
+            threads[-1].start()
+
+    threads: list[Thread] = []
+    stopping: list[bool] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        acceptor = Thread(target=accept, args=(listener,))
+        acceptor.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stopping.append(True)
+            socket.create_connection(listener.getsockname()).close()
+            for thread in [acceptor, *threads]:
+                thread.join(10)
+
+
+@contextmanager
+def connect(port: int) -> Iterator[ssl.SSLSocket]:
+    client = ssl.create_default_context(cadata=AUTHORITY.certificate.pem)
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        client.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        yield secured
+
+
+def certificate_of(connection: ssl.SSLSocket) -> str:
+    der = connection.getpeercert(binary_form=True)
+    assert der
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+def fetch_certificate(port: int) -> str:
+    with connect(port) as connection:
+        return certificate_of(connection)
+
+
+def echo(connection: ssl.SSLSocket) -> bytes:
+    connection.sendall(b"hello")
+    return connection.recv(100)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    write(tmp_path, issue())
+    return tmp_path / "tls.crt", tmp_path / "tls.key"
+
+
+def write(folder: Path, pair: Pair) -> None:
+    (folder / "tls.key").write_text(pair.key_pem)
+    (folder / "tls.crt").write_text(pair.certificate.pem)
+
+
+class Clock:
+    """Moves when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_open_connection_lives_on_and_the_next_handshake_gets_the_new_certificate() -> None:
+    tls, first, second = MemoryTls(), issue(), issue()
+    tls.install(first)
+
+    with serve(tls) as port, connect(port) as old:
+        assert echo(old) == b"hello"
+        tls.install(second)
+
+        assert fetch_certificate(port) == second.certificate.pem
+        assert certificate_of(old) == first.certificate.pem
+        assert echo(old) == b"hello"
+    assert tls.certificate_not_after == second.certificate.not_after
+
+
+def test_before_the_first_certificate_there_is_a_sentence() -> None:
+    with pytest.raises(CertificateError, match="there is no certificate yet"):
+        MemoryTls().context()
+
+
+def test_the_context_is_not_built_anew_for_each_handshake(files: tuple[Path, Path]) -> None:
+    tls = FileTls(*files)
+
+    assert tls.context() is tls.context()
+
+
+def test_tls_below_1_2_is_not_offered() -> None:
+    tls = MemoryTls()
+    tls.install(issue())
+
+    assert tls.context().minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_http_1_1_is_agreed_on_with_a_client_that_asks() -> None:
+    tls = MemoryTls()
+    tls.install(issue())
+    client = ssl.create_default_context(cadata=AUTHORITY.certificate.pem)
+    client.set_alpn_protocols(["h2", "http/1.1"])  # what an API server offers
+
+    with (
+        serve(tls) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        client.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        assert secured.selected_alpn_protocol() == "http/1.1"
+
+
+def test_renewed_files_are_served_on_the_next_handshake(files: tuple[Path, Path]) -> None:
+    tls, renewed = FileTls(*files), issue()
+
+    with serve(tls) as port:
+        before = fetch_certificate(port)
+        write(files[0].parent, renewed)
+
+        assert fetch_certificate(port) == renewed.certificate.pem
+        assert before != renewed.certificate.pem
+    assert tls.certificate_not_after == renewed.certificate.not_after
+
+
+def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> None:
+    """As the kubelet does it: files in a folder with a date, a link to the folder, and the link is replaced."""
+    first, second = issue(), issue()
+    for name, pair in (("one", first), ("two", second)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, pair)
+    (tmp_path / "..data").symlink_to("one")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).symlink_to(Path("..data") / name)
+    tls = FileTls(tmp_path / "tls.crt", tmp_path / "tls.key")
+
+    with serve(tls) as port:
+        before = fetch_certificate(port)
+        (tmp_path / "..data_tmp").symlink_to("two")
+        (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+
+        assert (before, fetch_certificate(port)) == (first.certificate.pem, second.certificate.pem)
+
+
+def encrypt(pair: Pair) -> str:
+    form = Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    return pair.key.private_bytes(*form).decode()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda files, pair: files[0].write_text(pair.certificate.pem), "the key belongs to another certificate"),
+        (lambda files, pair: files[1].write_text(pair.key_pem), "the key belongs to another certificate"),
+        (lambda files, pair: files[0].write_text(pair.certificate.pem[:300]), "damaged or missing"),
+        (lambda files, pair: files[1].write_text(pair.key_pem[:100]), "damaged or missing"),
+        (lambda files, _: files[0].write_text(""), "damaged or missing"),
+        (lambda files, _: files[1].unlink(), "No such file or directory"),
+        (lambda files, _: files[0].unlink(), "No such file or directory"),
+        (lambda files, pair: files[1].write_text(encrypt(pair)), "the key is encrypted"),
+        (lambda files, _: files[0].write_bytes(b"\xff\xfe"), "damaged or missing"),
+    ],
+    ids=["new cert", "new key", "half cert", "half key", "empty", "no key", "no cert", "encrypted", "not text"],
+)
+def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_is_complained_about_once(
+    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture, break_it: object, said: str
+) -> None:
+    clock = Clock()
+    tls, repaired = FileTls(*files, clock), issue()
+    served = files[0].read_text()
+    assert callable(break_it)
+
+    with serve(tls) as port, caplog.at_level(logging.ERROR):
+        break_it(files, issue())
+        broken = []
+        for clock.now in (1, 2, 2.5, 5):
+            broken.append(fetch_certificate(port))
+        write(files[0].parent, repaired)
+        clock.now = 10
+
+        assert broken == [served] * 4
+        assert fetch_certificate(port) == repaired.certificate.pem
+    assert len(caplog.messages) == 1
+    assert said in caplog.messages[0]
+    assert all(str(file) in caplog.messages[0] for file in files)
+    assert "still served" in caplog.messages[0]
+    assert tls.failures == 3
+
+
+def test_files_that_cannot_be_used_at_the_start_are_refused_in_a_sentence(files: tuple[Path, Path]) -> None:
+    files[1].write_text(issue().key_pem)
+
+    with pytest.raises(CertificateError, match=r"tls.crt and .*tls.key cannot be used: the key belongs to another"):
+        FileTls(*files)
+
+
+FULL = """
+import resource, sys, time
+from pathlib import Path
+from injector.certs.x509 import Lifetimes, issue_authority, issue_leaf
+from injector.errors import CertificateError
+from injector.certs.tls import FileTls, MemoryTls
+
+def issue():
+    return issue_leaf(issue_authority(time.time(), Lifetimes()), {"localhost"}, time.time(), Lifetimes())
+
+def write(pair):
+    key.write_text(pair.key_pem)
+    certificate.write_text(pair.certificate.pem)
+
+certificate, key = Path(sys.argv[2]) / "tls.crt", Path(sys.argv[2]) / "tls.key"
+write(issue())
+memory, files = MemoryTls(), FileTls(certificate, key)
+memory.install(issue())
+before = memory.context(), files.context(), memory.certificate_not_after
+write(issue())
+limit = getattr(resource, sys.argv[1])
+kept = resource.getrlimit(limit)
+resource.setrlimit(limit, (int(sys.argv[3]), kept[1]))
+try:
+    memory.install(issue())
+except CertificateError as error:
+    print(error)
+print((memory.context(), files.context(), memory.certificate_not_after) == before, memory.failures, files.failures)
+resource.setrlimit(limit, kept)
+time.sleep(1.1)
+memory.install(issue())
+print(memory.context() is before[0], files.context() is before[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "said"),
+    [("RLIMIT_FSIZE", 100, "File too large"), ("RLIMIT_NOFILE", 3, "Too many open files")],
+)
+def test_without_room_for_another_pair_the_old_one_is_served_until_there_is(
+    tmp_path: Path, limit: str, value: int, said: str
+) -> None:
+    command = [sys.executable, "-c", FULL, limit, str(tmp_path), str(value)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout.splitlines()[1:] == ["True 1 1", "False False"], done.stderr
+    assert "no room to load them" in done.stdout
+    assert said in done.stdout
+    assert "is still served" in done.stderr
+
+
+def test_nothing_is_left_behind_by_a_hundred_renewals() -> None:
+    tls, pair = MemoryTls(), issue()
+
+    tls.install(pair)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(100):
+        tls.install(pair)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert before < resource.getrlimit(resource.RLIMIT_NOFILE)[0]

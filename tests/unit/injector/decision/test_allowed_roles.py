@@ -1,0 +1,463 @@
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from injector.config import Config
+from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, find_refusals
+from injector.reasons import Explanation, Reason
+from tests.unit.injector.cases import CONFIG
+
+BASE = "arn:aws:iam::111122223333:role/"
+GLOB = replace(CONFIG, base_role_arn=BASE, allowed_roles_format="glob")
+REGEXP = replace(GLOB, allowed_roles_format="regexp")
+HOSTILE = (
+    "(a+)+b",
+    "(a|a)*b",
+    "(a|aa)+b",
+    "(.*a){30}b",
+    "(.*)*(.*)*(.*)*b",
+    "([a-c]*[a-z]*)*b",
+    ".*" * 2000 + "b",
+    "(.?){500}b",
+)
+LONG_ROLE = BASE + "a/" * 200 + "a" * 64
+
+
+def permitted(role_arn: str, regexp: str) -> bool:
+    return not list(find_refusals(role_arn, {PERMITTED: regexp}, GLOB))
+
+
+def refusals_of(role_arn: str, entries: object, *, form: str = "glob", base: str | None = BASE) -> list[Explanation]:
+    config = replace(GLOB, allowed_roles_format=form, base_role_arn=base)
+    return list(find_refusals(role_arn, {ALLOWED_ROLES: json.dumps(entries)}, config))
+
+
+def allowed(role_arn: str, entry: str, form: str = "glob") -> bool:
+    refusals = refusals_of(role_arn, [entry], form=form)
+    assert {refusal.reason for refusal in refusals} <= {Reason.ROLE_NOT_ALLOWED}
+    return not refusals
+
+
+def test_an_allow_list_with_nothing_in_it_allows_nothing() -> None:
+    refused = refusals_of(BASE + "reader", [])
+
+    assert [refusal.reason for refusal in refused] == [Reason.ROLE_NOT_ALLOWED]
+
+
+def test_an_empty_entry_allows_nothing() -> None:
+    assert not allowed(BASE + "reader", "")
+    assert not allowed(BASE + "reader", "", "regexp")
+    assert not permitted(BASE + "reader", "")
+
+
+def test_without_an_annotation_nothing_is_refused() -> None:
+    assert list(find_refusals(BASE + "reader", {"example.com/other": "[]"}, GLOB)) == []
+
+
+def test_a_refusal_names_role_annotation_patterns_rule_and_remedy() -> None:
+    (refusal,) = refusals_of(BASE + "reader", ["writer", "team-a/*"])
+
+    assert refusal.text == (
+        f"The namespace does not allow the role {BASE}reader: its annotation iam.amazonaws.com/allowed-roles is "
+        '["writer", "team-a/*"] (matched in full; * and ? do not cross /, ** does; what does not start with arn: '
+        f"stands behind {BASE}). Name a role that it allows, or have the annotation extended."
+    )
+
+
+def test_a_long_list_is_cut_in_the_refusal() -> None:
+    (refusal,) = refusals_of(BASE + "reader", [f"writer-{number}" for number in range(MOST_ENTRIES)])
+
+    assert refusal.reason is Reason.ROLE_NOT_ALLOWED
+    assert "writer-1" in refusal.text
+    assert "..." in refusal.text
+    assert len(refusal.text) < 800
+
+
+def test_a_list_over_several_lines_is_told_in_one() -> None:
+    (refusal,) = find_refusals(BASE + "reader", {ALLOWED_ROLES: '[\n  "writer",\n  "auditor"\n]'}, GLOB)
+
+    assert 'is [ "writer", "auditor" ] (' in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("entries", "regexp", "refusing"),
+    [
+        (["reader"], ".*:role/reader", []),
+        (["writer"], ".*:role/reader", [ALLOWED_ROLES]),
+        (["reader"], ".*:role/writer", [PERMITTED]),
+        (["writer"], ".*:role/writer", [ALLOWED_ROLES, PERMITTED]),
+    ],
+)
+def test_where_both_annotations_stand_both_must_allow(entries: list[str], regexp: str, refusing: list[str]) -> None:
+    annotations = {PERMITTED: regexp, ALLOWED_ROLES: json.dumps(entries)}
+
+    refused = list(find_refusals(BASE + "reader", annotations, GLOB))
+
+    assert len(refused) == len(refusing)
+    assert all(key in refusal.text for key, refusal in zip(refusing, refused, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"),
+    [
+        ("reader", "reader"),
+        ("/reader", "reader"),
+        ("team-a/reader", "team-a/reader"),
+        ("/team-a/reader", "team-a/reader"),
+        (BASE + "team-a/reader", "team-a/reader"),
+        ("*", "reader"),
+        ("team-a/*", "team-a/reader"),
+        ("team-?/reader", "team-b/reader"),
+        ("*/reader", "team-a/reader"),
+        ("**", "team-a/deep/reader"),
+        ("team-a/**", "team-a/deep/reader"),
+        ("**/reader", "team-a/deep/reader"),
+        (BASE + "*", "reader"),
+        ("arn:aws:iam::*:role/reader", "reader"),
+        ("a+b=c,d.e@f_g-h", "a+b=c,d.e@f_g-h"),
+    ],
+)
+def test_a_glob_allows_what_it_matches_in_full(entry: str, role: str) -> None:
+    assert allowed(BASE + role, entry)
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"),
+    [
+        ("read.r", "reader"),
+        ("[r]eader", "reader"),
+        ("{reader,writer}", "reader"),
+        ("(reader|writer)", "reader"),
+        ("reader|writer", "reader"),
+        (r"read\er", "reader"),
+        ("^reader$", "reader"),
+        (" reader", "reader"),
+        ("reader?", "reader"),
+        ("team-a?reader", "team-a/reader"),
+        ("team-a/", "team-a/reader"),
+        ("//reader", "reader"),
+        ("team-a/*", "team-a"),
+        ("**/reader", "reader"),
+    ],
+)
+def test_what_is_no_wildcard_in_a_glob_is_literal(entry: str, role: str) -> None:
+    assert not allowed(BASE + role, entry)
+
+
+@pytest.mark.parametrize("role", ["app-admin", "app/admin", "app.", "team/app"])
+def test_a_pattern_does_not_allow_what_only_begins_or_ends_like_it(role: str) -> None:
+    assert not allowed(BASE + role, "app")
+    assert not allowed(BASE + role, BASE + "app")
+    assert not allowed(BASE + role, "app", "regexp")
+    assert not allowed(BASE + role, "^app", "regexp")
+    assert not allowed(BASE + role, BASE + "app", "regexp")
+    assert not permitted(BASE + role, BASE + "app")
+    assert not permitted(BASE + role, "^" + BASE + "app")
+
+
+@pytest.mark.parametrize("part", ["o", "role", "eade", "reade", "eader", "111122223333", ":role/reader"])
+def test_a_pattern_does_not_allow_what_only_contains_it(part: str) -> None:
+    assert not allowed(BASE + "reader", part)
+    assert not allowed(BASE + "reader", part, "regexp")
+    assert not permitted(BASE + "reader", part)
+
+
+@pytest.mark.parametrize("role", ["admin-b", "b/admin", "a-admin", "other/b", "ab"])
+@pytest.mark.parametrize("entry", ["a|b", "^a|b$", "^a$|^b$", "(a|b)", "^(?:a|b)$"])
+def test_an_alternation_does_not_escape_the_anchors(entry: str, role: str) -> None:
+    assert not allowed(BASE + role, entry, "regexp")
+    assert not allowed("arn:aws:iam::444455556666:role/b", entry, "regexp")
+    assert not permitted(BASE + role, f"{BASE}a|{BASE}b")
+    assert not permitted(BASE + role, f"^{BASE}a|b$")
+    assert allowed(BASE + "a", entry, "regexp")
+    assert allowed(BASE + "b", entry, "regexp")
+
+
+@pytest.mark.parametrize(
+    "entries", [["a)|(b"], ["a)|(?:.*"], ["(a", "b)"], [r"\Qa", r"b\E"], ["[a", "b]"], ["(?i", ")a"]]
+)
+def test_an_entry_cannot_reach_out_of_itself(entries: list[str]) -> None:
+    (refusal,) = refusals_of(BASE + "b", entries, form="regexp")
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert "in entry 1 " in refusal.text
+
+
+def test_a_flag_holds_for_its_own_entry_alone() -> None:
+    assert refusals_of(BASE + "B", ["(?i)a", "b"], form="regexp")
+    assert not refusals_of(BASE + "A", ["(?i)a", "b"], form="regexp")
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"),
+    [
+        ("*", "team-a/reader"),
+        ("team-a-*", "team-a-x/admin"),
+        ("team-a/*", "team-a/deep/reader"),
+        ("*/reader", "team-a/deep/reader"),
+        (BASE + "*", "team-a/reader"),
+        ("arn:aws:iam::*:role/reader", "team-a:role/reader"),
+        ("arn:*", "reader"),
+    ],
+)
+def test_a_star_does_not_cross_a_slash_and_two_do(entry: str, role: str) -> None:
+    assert not allowed(BASE + role, entry)
+    assert allowed(BASE + role, entry.replace("*", "**"))
+
+
+@pytest.mark.parametrize("role", ["Reader", "READER", "readeR"])
+def test_case_counts(role: str) -> None:
+    assert not allowed(BASE + role, "reader")
+    assert not allowed(BASE + role, "reader", "regexp")
+    assert not allowed(BASE + role, "ARN" + BASE[3:] + role)
+    assert not permitted(BASE + role, BASE + "reader")
+
+
+def test_a_letter_of_another_alphabet_is_another_letter_and_is_told_apart() -> None:
+    cyrillic = "re\u0430der"
+
+    for refused in (
+        refusals_of(BASE + "reader", [cyrillic]),
+        refusals_of(BASE + "reader", [cyrillic], form="regexp"),
+        list(find_refusals(BASE + "reader", {PERMITTED: f".*/{cyrillic}"}, GLOB)),
+        list(find_refusals(BASE + "reader", {ALLOWED_ROLES: f'["{cyrillic}"]'}, GLOB)),
+    ):
+        assert [refusal.reason for refusal in refused] == [Reason.ROLE_NOT_ALLOWED]
+        assert r"re\u0430der" in refused[0].text
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"), [("team%2Freader", "team/reader"), ("%72eader", "reader"), ("%", "reader"), ("%s", "reader")]
+)
+def test_a_percent_sign_is_a_percent_sign(entry: str, role: str) -> None:
+    assert not allowed(BASE + role, entry)
+    assert not allowed(BASE + role, entry, "regexp")
+    assert not permitted(BASE + role, f".*:role/{entry}")
+    assert allowed(BASE + "100%/reader", "100%/reader")
+    assert not allowed(BASE + "100%25/reader", "100%/reader")
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "awsx"])
+def test_a_pattern_for_one_partition_does_not_allow_another(partition: str) -> None:
+    elsewhere = f"arn:{partition}:iam::111122223333:role/reader"
+
+    assert not allowed(elsewhere, "reader")
+    assert not allowed(elsewhere, "**")
+    assert not allowed(elsewhere, BASE + "reader")
+    assert not allowed(elsewhere, ".*", "regexp")
+    assert not permitted(elsewhere, BASE + ".*")
+    assert allowed(elsewhere, "arn:*:iam::111122223333:role/reader")
+
+
+@pytest.mark.parametrize("account", ["444455556666", "111122223334", "1111222233330"])
+def test_a_pattern_for_one_account_does_not_allow_another(account: str) -> None:
+    elsewhere = f"arn:aws:iam::{account}:role/reader"
+
+    assert not allowed(elsewhere, "reader")
+    assert not allowed(elsewhere, "**")
+    assert not allowed(elsewhere, BASE + "reader")
+    assert not allowed(elsewhere, ".*", "regexp")
+    assert not permitted(elsewhere, BASE + ".*")
+    assert allowed(elsewhere, elsewhere)
+
+
+def test_the_base_arn_is_literal_before_a_regexp() -> None:
+    config = replace(REGEXP, base_role_arn=BASE + "a.b+/")
+    annotations = {ALLOWED_ROLES: '["reader"]'}
+
+    assert list(find_refusals(BASE + "a.b+/reader", annotations, config)) == []
+    assert list(find_refusals(BASE + "axbb/reader", annotations, config))
+
+
+def test_a_base_arn_with_a_path_keeps_names_under_it() -> None:
+    config = replace(GLOB, base_role_arn=BASE + "team-a/")
+    annotations = {ALLOWED_ROLES: '["**"]'}
+
+    assert list(find_refusals(BASE + "team-a/reader", annotations, config)) == []
+    assert list(find_refusals(BASE + "team-b/reader", annotations, config))
+    assert list(find_refusals(BASE + "reader", annotations, config))
+
+
+@pytest.mark.parametrize(
+    ("entry", "role"),
+    [
+        ("reader", "reader"),
+        ("^reader$", "reader"),
+        ("^reader", "reader"),
+        ("reader$", "reader"),
+        (".*", "team-a/reader"),
+        ("team-a/.*", "team-a/reader"),
+        ("^" + BASE + "reader$", "reader"),
+        (r"arn:aws:iam::\d{12}:role/reader", "reader"),
+        ("(?i)READER", "reader"),
+        (r"\Qa+b\E", "a+b"),
+        ("(?P<name>reader)", "reader"),
+    ],
+)
+def test_a_regexp_is_matched_in_full_behind_the_base_arn_or_as_an_arn(entry: str, role: str) -> None:
+    assert allowed(BASE + role, entry, "regexp")
+
+
+def test_groups_of_two_entries_may_have_the_same_name() -> None:
+    assert refusals_of(BASE + "b", ["(?P<name>a)", "(?P<name>b)"], form="regexp") == []
+
+
+def test_kiams_regexp_is_for_the_whole_arn() -> None:
+    assert permitted(BASE + "reader", BASE + "(reader|writer)")
+    assert permitted(BASE + "reader", "^.*:role/reader$")
+    assert permitted(BASE + "team-a/reader", ".*")
+    assert not permitted(BASE + "reader", "reader")
+
+
+@pytest.mark.parametrize("form", ["glob", "regexp"])
+def test_any_entry_of_a_list_may_allow(form: str) -> None:
+    entries = ["writer", BASE + "auditor", "reader", "arn:aws:iam::444455556666:role/reader"]
+
+    assert refusals_of(BASE + "reader", entries, form=form) == []
+    assert refusals_of(BASE + "auditor", entries, form=form) == []
+    assert refusals_of("arn:aws:iam::444455556666:role/reader", entries, form=form) == []
+    assert refusals_of("arn:aws:iam::444455556666:role/writer", entries, form=form)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "it is no JSON (Expecting value"),
+        ("reader", "it is no JSON (Expecting value"),
+        ("['reader']", "it is no JSON (Expecting value"),
+        ('["reader",]', "it is no JSON ("),
+        ("[" * 10000, "it is no JSON ("),
+        ("[" + "1" * 5000 + "]", "it is no JSON ("),
+        ('"reader"', "it is JSON, but no list"),
+        ("null", "it is JSON, but no list"),
+        ('{"reader": true}', "it is JSON, but no list"),
+        ('["reader", 1]', "entry 2 is no string"),
+        ('[null, "reader"]', "entry 1 is no string"),
+        ('[["reader"]]', "entry 1 is no string"),
+        (r'["reader", "\ud800"]', "half of a surrogate pair"),
+        (json.dumps(["reader"] * (MOST_ENTRIES + 1)), "it has 1001 entries, and 1000 are the most"),
+        (json.dumps(["reader", "x" * LONGEST_VALUE]), "it has 16398 characters, and 16384 are the most"),
+    ],
+)
+@pytest.mark.parametrize("config", [GLOB, REGEXP], ids=["glob", "regexp"])
+def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, problem: str, config: Config) -> None:
+    (refusal,) = find_refusals(BASE + "reader", {ALLOWED_ROLES: text}, config)
+
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert problem in refusal.text
+    assert f'{ALLOWED_ROLES} of the namespace is "{text[:20]}' in refusal.text
+    assert "Make it a JSON list of" in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("regexp", "problem"),
+    [
+        ("(reader", "missing ): (reader"),
+        ("reader)", "unexpected ): reader)"),
+        ("*", "no argument for repetition operator: *"),
+        ("reader\\", "trailing \\"),
+        (r"(a)\1", r"invalid escape sequence: \1"),
+        ("(?=a)", "invalid perl operator: (?="),
+        ("(?!admin).*", "invalid perl operator: (?!"),
+        ("(?<=a)b", "invalid perl operator: (?<"),
+        ("a{1001}", "invalid repetition size: {1001}"),
+        ("[\u0430", r"missing ]: [\u0430"),
+        (r"\Qreader", r"missing ): (?:\Qreader)"),
+        ("(?:a{0,999}){10}", "invalid repetition size: {10}"),
+        ("".join("a{1000}" for _ in range(200)), "pattern too large"),
+        (r"\pL" * 1000, "pattern too large"),
+    ],
+)
+def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (of_list,) = refusals_of(BASE + "reader", ["reader", regexp], form="regexp")
+    (of_kiam,) = find_refusals(BASE + "reader", {PERMITTED: regexp}, GLOB)
+
+    assert of_list.reason is of_kiam.reason is Reason.BAD_ALLOW_LIST
+    assert f"in entry 2 the regular expression engine (RE2) says: {problem}" in of_list.text
+    assert f"the regular expression engine (RE2) says: {problem}" in of_kiam.text
+    assert of_kiam.text.endswith("Make it one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*.")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("text", ["\ud800", "x" * (LONGEST_VALUE + 1)], ids=["surrogate", "too long"])
+def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
+    (refusal,) = find_refusals(BASE + "reader", {PERMITTED: text}, GLOB)
+
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert len(refusal.text) < 800
+
+
+@pytest.mark.parametrize("form", ["glob", "regexp"])
+def test_a_name_without_a_base_arn_cannot_be_read(form: str) -> None:
+    (refusal,) = refusals_of(BASE + "reader", [BASE + "reader", "writer"], form=form, base=None)
+
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert "no ARN is configured that a name could stand behind" in refusal.text
+    assert ': "writer".' in refusal.text
+    assert "PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN" in refusal.text
+
+
+@pytest.mark.parametrize("form", ["glob", "regexp"])
+def test_whole_arns_need_no_base_arn(form: str) -> None:
+    assert refusals_of(BASE + "reader", [BASE + "reader"], form=form, base=None) == []
+    (refusal,) = refusals_of(BASE + "writer", [BASE + "reader"], form=form, base=None)
+    assert "stands behind a base ARN, and none is configured" in refusal.text
+
+
+def test_the_longest_list_is_read() -> None:
+    entries = [f"team-{number}-*" for number in range(MOST_ENTRIES)]
+
+    assert refusals_of(BASE + "team-999-reader", entries) == []
+    assert refusals_of(BASE + "team-1000-reader", entries)
+
+
+@pytest.mark.parametrize("regexp", HOSTILE, ids=lambda regexp: regexp[:12])
+def test_a_pattern_that_takes_a_backtracking_engine_a_minute_is_answered_at_once(regexp: str) -> None:
+    started = time.perf_counter()
+
+    for role in (BASE + "a" * 64, LONG_ROLE):
+        assert not allowed(role, regexp, "regexp")
+        assert not permitted(role, f".*:role/{regexp}")
+
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("entry", ["**a" * 40 + "b", "*a" * 60 + "b", "?*" * 60 + "b", "**/" * 60 + "b"])
+def test_a_glob_of_many_stars_is_answered_at_once(entry: str) -> None:
+    started = time.perf_counter()
+
+    assert not allowed(BASE + "a" * 64, entry)
+    assert not allowed(LONG_ROLE, entry)
+
+    assert time.perf_counter() - started < 1
+
+
+def test_a_list_filled_with_costly_patterns_is_refused_as_a_whole_and_at_once() -> None:
+    entries = [f".{{{number}}}" for number in range(1, MOST_ENTRIES)]
+    started = time.perf_counter()
+
+    (refusal,) = refusals_of(LONG_ROLE, entries, form="regexp")
+
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert "entries together are too large" in refusal.text
+    assert time.perf_counter() - started < 1
+
+
+def test_a_list_of_globs_too_large_for_the_engine_is_refused() -> None:
+    (refusal,) = refusals_of(LONG_ROLE, ["*?" * 100 + str(number) for number in range(78)])
+
+    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert "pattern too large" in refusal.text
+
+
+@pytest.mark.parametrize("text", [json.dumps([f"team-{number}-*" for number in range(100)]), '["("]', "reader"])
+def test_an_annotation_is_compiled_once_whether_it_can_be_read_or_not(text: str) -> None:
+    annotations = {ALLOWED_ROLES: text}
+    first = list(find_refusals(BASE + "reader", annotations, REGEXP))
+    started = time.perf_counter()
+
+    again = [list(find_refusals(BASE + "reader", annotations, REGEXP)) for _ in range(100)]
+
+    assert time.perf_counter() - started < 0.1
+    assert again == [first] * 100

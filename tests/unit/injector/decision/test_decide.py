@@ -1,0 +1,226 @@
+from dataclasses import replace
+
+import pytest
+
+import contract
+from injector.decision.annotations import OVERRIDES, Override
+from injector.decision.outcomes import Block, Deny, Inject, Skip
+from injector.k8s.objects import Metadata
+from injector.reasons import Reason
+from tests.unit.injector.cases import CONFIG, ENABLED, Case, build_case, load_case
+
+
+def denial_of(case: Case) -> list[Reason]:
+    decision = case.decide()
+    assert isinstance(decision, Deny), decision
+    return [explanation.reason for explanation in decision.explanations]
+
+
+def test_everything_wrong_is_said_in_one_denial() -> None:
+    reasons = denial_of(load_case("everything-wrong"))
+
+    assert sorted(reason.code for reason in reasons) == [
+        "BadValue",
+        "BadValue",
+        "BadValue",
+        "NeedsAssumeThrough",
+        "NeedsAssumeThrough",
+        "OtherPartition",
+        "OverrideNotAllowed",
+        "OverrideNotAllowed",
+        "OverrideNotAllowed",
+        "SidecarUser",
+        "SidecarUser",
+        "SidecarUser",
+    ]
+
+
+def test_a_missing_namespace_is_named() -> None:
+    decision = load_case("namespace-missing").decide()
+
+    assert isinstance(decision, Deny)
+    assert decision.explanations[0].reason is Reason.NAMESPACE_MISSING
+    assert '"team-b"' in decision.explanations[0].text
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: override.key)
+def test_an_override_is_denied_by_name_and_its_harmless_value_is_not(override: Override) -> None:
+    case = build_case()
+    kind = "labels" if override.kind == "label" else "annotations"
+    strings = case.pod["metadata"].setdefault(kind, {})
+
+    strings[override.key] = override.opens
+    denied = case.decide()
+    strings[override.key] = "perhaps"
+    unclear = denial_of(case)
+    strings[override.key] = override.keeps
+    kept = case.decide()
+
+    assert isinstance(denied, Deny)
+    assert denied.explanations[0].reason is Reason.OVERRIDE_NOT_ALLOWED
+    assert override.key in denied.explanations[0].text
+    assert unclear == [Reason.BAD_VALUE]
+    assert isinstance(kept, Inject)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("namespace-without-label", Reason.NOT_LABELLED), ("mirror-pod", Reason.MIRROR_POD)],
+)
+def test_what_is_no_business_of_ours_is_allowed_without_a_word(name: str, reason: Reason) -> None:
+    assert load_case(name).decide() == Skip(reason)
+
+
+@pytest.mark.parametrize("value", ["disabled", "true", "Enabled", ""])
+def test_only_the_exact_label_value_turns_injection_on(value: str) -> None:
+    case = replace(build_case(), namespace=Metadata({"podrole.io/injection": value}, {}))
+
+    assert case.decide() == Skip(Reason.NOT_LABELLED)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("host-network", Reason.HOST_NETWORK), ("windows-os", Reason.WINDOWS)])
+def test_a_pod_that_cannot_be_redirected_is_left_alone_with_a_warning(name: str, reason: Reason) -> None:
+    decision = load_case(name).decide()
+
+    assert isinstance(decision, Skip)
+    assert decision.reason is reason
+    assert "the node's own role" in decision.warnings[0].text
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("host-network-with-role", Reason.HOST_NETWORK_WITH_ROLE),
+        ("windows-node-selector-with-role", Reason.WINDOWS_WITH_ROLE),
+    ],
+)
+def test_a_pod_that_cannot_be_redirected_is_denied_the_role_it_asks_for(name: str, reason: Reason) -> None:
+    assert denial_of(load_case(name)) == [reason]
+
+
+def test_pod_without_role_is_blocked_and_told() -> None:
+    decision = load_case("no-role").decide()
+
+    assert isinstance(decision, Block)
+    assert decision.reason is Reason.NO_ROLE
+    assert "iam.amazonaws.com/role" in decision.warnings[0].text
+
+
+def test_pod_without_role_is_left_untouched_where_the_operator_wants_it_so() -> None:
+    decision = load_case("no-role").decide(replace(CONFIG, no_role="untouched"))
+
+    assert decision == Skip(Reason.NO_ROLE_UNTOUCHED)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "reason"),
+    [
+        ("role-on-the-pod", "role/reader", Reason.ROLE_OF_POD),
+        ("role-on-the-service-account", "role/team/writer", Reason.ROLE_OF_SERVICE_ACCOUNT),
+        ("role-of-irsa", "role/irsa", Reason.ROLE_OF_SERVICE_ACCOUNT),
+        ("role-of-the-namespace", "role/everyday", Reason.ROLE_OF_NAMESPACE),
+        ("role-everywhere", "role/of-the-pod", Reason.ROLE_OF_POD),
+    ],
+)
+def test_the_nearest_place_that_names_a_role_wins(name: str, role: str, reason: Reason) -> None:
+    decision = load_case(name).decide()
+
+    assert isinstance(decision, Inject)
+    assert decision.role_arn.endswith(role)
+    assert decision.reason is reason
+
+
+def test_each_place_counts_when_the_nearer_ones_name_no_role() -> None:
+    case = load_case("role-everywhere")
+    assert case.service_account is not None
+    del case.pod["metadata"]["annotations"]
+    irsa_only = Metadata(
+        {}, {"eks.amazonaws.com/role-arn": case.service_account.annotations["eks.amazonaws.com/role-arn"]}
+    )
+
+    roles = []
+    for account in (case.service_account, irsa_only, None):
+        decision = replace(case, service_account=account).decide()
+        assert isinstance(decision, Inject)
+        roles.append(decision.role_arn.partition(":role/")[2])
+
+    assert roles == ["of-the-account", "of-irsa", "of-the-namespace"]
+
+
+def test_a_bad_role_is_not_replaced_by_the_next_place() -> None:
+    case = load_case("role-everywhere")
+    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = ""
+
+    assert denial_of(case) == [Reason.BAD_ROLE]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"runAsUser": contract.SIDECAR_UID}, {"runAsGroup": contract.SIDECAR_UID}],
+)
+def test_nothing_may_run_as_the_sidecar(context: dict[str, int]) -> None:
+    container = {"name": "app", "securityContext": context}
+
+    whole_pod = build_case(securityContext=context)
+    app = build_case(containers=[container])
+    init = build_case(initContainers=[container])
+    groups = build_case(securityContext={"supplementalGroups": [contract.SIDECAR_UID]})
+
+    for case in (whole_pod, app, init, groups):
+        assert denial_of(case) == [Reason.SIDECAR_USER]
+
+
+def test_containers_that_can_undo_the_redirect_are_named() -> None:
+    decision = load_case("powerful-containers").decide()
+
+    assert isinstance(decision, Inject)
+    assert [warning.reason for warning in decision.warnings] == [Reason.POWERFUL_CONTAINER] * 2
+    texts = [warning.text for warning in decision.warnings]
+    assert '"tune" is privileged' in texts[0]
+    assert '"vpn" adds NET_ADMIN' in texts[1]
+
+
+def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
+    decision = load_case("misspelt-annotation").decide()
+
+    assert isinstance(decision, Inject)
+    assert "Did you mean podrole.io/session-duration?" in decision.warnings[0].text
+    assert "podrole.io/colour" in decision.warnings[1].text
+    assert "podrole.io/session-duration" in decision.warnings[1].text
+
+
+def test_a_denial_repeats_only_the_beginning_of_a_huge_value() -> None:
+    case = build_case()
+    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "x" * 250_000
+
+    decision = case.decide()
+
+    assert isinstance(decision, Deny)
+    assert len(decision.explanations[0].text) < 1000
+
+
+def test_braces_in_a_value_are_repeated_as_they_are() -> None:
+    case = build_case()
+    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "{where}{0}"
+
+    decision = case.decide()
+
+    assert isinstance(decision, Deny)
+    assert '"{where}{0}"' in decision.explanations[0].text
+
+
+def test_the_pod_is_never_changed() -> None:
+    case = load_case("forged")
+    before = repr(case.pod)
+
+    case.inject()
+
+    assert repr(case.pod) == before
+
+
+def test_a_service_account_that_does_not_exist_names_no_role() -> None:
+    case = load_case("no-role")
+    assert case.service_account is None
+    assert case.namespace == ENABLED
+
+    assert isinstance(case.decide(), Block)

@@ -1,0 +1,71 @@
+"""The outcome table, row by row; and that every rule is needed: without it some row comes out differently."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from injector.decision import rules
+from injector.decision.outcomes import Decision, Deny
+from injector.reasons import Reason
+from tests.unit.injector.cases import CONFIG, load_case
+
+ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("outcomes.yaml").read_text())
+TABLES = ("EXEMPTIONS", "OBJECTIONS", "EXEMPTIONS_WITHOUT_ROLE", "WARNINGS")
+RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
+UNDECIDED = {
+    Reason.NOT_A_POD_CREATION,  # told before anything is decided
+    Reason.CLUSTER_UNREADABLE,
+    Reason.INTERNAL_ERROR,
+    Reason.SHADOWED,  # told by what is planned after the decision
+    Reason.REGION_LEFT_OUT,
+    Reason.NO_PROXY_UNKNOWN,
+    Reason.RESERVED_NAME,
+}
+
+
+def rows(*, with_rule: bool) -> list[Any]:
+    chosen = [row for row in ROWS if "rule" in row or not with_rule]
+    return [pytest.param(row, id=f"{row['id']}-{row['pod']}") for row in chosen]
+
+
+def decide(row: dict[str, Any]) -> Decision:
+    changes = dict(row.get("config", {}))
+    if "allow_overrides" in changes:
+        changes["allow_overrides"] = frozenset(changes["allow_overrides"])
+    case = load_case(row["pod"])
+    version = tuple(row["version"]) if "version" in row else None
+    return replace(case, version=version).decide(replace(CONFIG, **changes))
+
+
+def summarize(found: Decision) -> tuple[str, list[str], list[str]]:
+    """Outcome, the codes of its reasons, and those of its warnings."""
+    if isinstance(found, Deny):
+        return "Deny", [explanation.reason.code for explanation in found.explanations], []
+    return type(found).__name__, [found.reason.code], [warning.reason.code for warning in found.warnings]
+
+
+@pytest.mark.parametrize("row", rows(with_rule=False))
+def test_a_pod_gets_the_outcome_of_its_row(row: dict[str, Any]) -> None:
+    assert summarize(decide(row)) == (row["outcome"], row["reasons"], row.get("warnings", []))
+
+
+@pytest.mark.parametrize("row", rows(with_rule=True))
+def test_without_its_rule_the_row_comes_out_differently(row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in TABLES:
+        rest = tuple(rule for rule in getattr(rules, table) if rule.__name__ != row["rule"])
+        monkeypatch.setattr(rules, table, rest)
+
+    assert summarize(decide(row)) != (row["outcome"], row["reasons"], row.get("warnings", []))
+
+
+def test_every_rule_has_a_row_that_needs_it() -> None:
+    assert {row["rule"] for row in ROWS if "rule" in row} == RULES
+
+
+def test_every_reason_that_a_decision_can_have_is_in_a_row() -> None:
+    told = {code for row in ROWS for code in [*row["reasons"], *row.get("warnings", [])]}
+
+    assert told == {reason.code for reason in Reason} - {reason.code for reason in UNDECIDED}

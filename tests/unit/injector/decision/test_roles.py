@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import pytest
+
+from injector.config import Config
+from injector.decision.roles import parse_role
+from injector.reasons import Reason, RefusedError
+from tests.unit.injector.cases import CONFIG, ENVIRON
+
+ACCOUNT = "arn:aws:iam::111122223333:role"
+
+
+def refusal_of(text: str, config: Config = CONFIG) -> RefusedError:
+    with pytest.raises(RefusedError) as caught:
+        parse_role(text, "annotation x of the pod", config)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/",
+        "a b",
+        "team/",
+        "team//",
+        "//reader",
+        "rôle",
+        "r*",
+        "reader\n",
+        "x" * 65,
+        f"{'p' * 512}/reader",
+        "te am/reader",
+        "arn:",
+        "arn:aws:iam::1111:role/reader",
+        "arn:aws:iam::111122223333:user/reader",
+        "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::111122223333:role//reader",
+        "arn:aws:iam::111122223333:role/reader ",
+        "arn:aws:sts::111122223333:assumed-role/reader/me",
+        "arn:AWS:iam::111122223333:role/reader",
+        "arn:aws:iam::١١١١٢٢٢٢٣٣٣٣:role/reader",
+    ],
+)
+def test_what_is_no_role_is_refused_and_repeated(text: str) -> None:
+    error = refusal_of(text)
+
+    assert error.explanation.reason is Reason.BAD_ROLE
+    assert "annotation x of the pod" in str(error)
+    assert text[:100] in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "arn"),
+    [
+        ("reader", f"{ACCOUNT}/reader"),
+        ("/reader", f"{ACCOUNT}/reader"),
+        ("team/a/reader", f"{ACCOUNT}/team/a/reader"),
+        ("a+b=c,d.e@f-g_h", f"{ACCOUNT}/a+b=c,d.e@f-g_h"),
+        ("x" * 64, f"{ACCOUNT}/{'x' * 64}"),
+        ("arn:aws:iam::999988887777:role/team/reader", "arn:aws:iam::999988887777:role/team/reader"),
+    ],
+)
+def test_a_name_a_path_and_an_arn_become_the_canonical_arn(text: str, arn: str) -> None:
+    assert parse_role(text, "x", CONFIG) == arn
+
+
+def test_a_role_of_another_partition_is_refused_with_both_partitions() -> None:
+    error = refusal_of("arn:aws-us-gov:iam::111122223333:role/reader")
+
+    assert error.explanation.reason is Reason.OTHER_PARTITION
+    assert "aws-us-gov" in str(error)
+    assert "region eu-west-1 is in partition aws" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eu-west-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ],
+)
+def test_names_get_the_partition_of_the_region(region: str, partition: str) -> None:
+    config = Config.from_environ({**ENVIRON, "PODROLE_REGION": region})
+
+    assert parse_role("reader", "x", config) == f"arn:{partition}:iam::111122223333:role/reader"
+
+
+def test_a_name_without_a_configured_account_is_refused_with_the_remedy() -> None:
+    error = refusal_of("reader", replace(CONFIG, base_role_arn=None))
+
+    assert error.explanation.reason is Reason.ACCOUNT_UNKNOWN
+    assert "PODROLE_ACCOUNT_ID" in str(error)
+
+
+def test_an_arn_needs_no_configured_account() -> None:
+    arn = f"{ACCOUNT}/reader"
+
+    assert parse_role(arn, "x", replace(CONFIG, base_role_arn=None)) == arn
+
+
+def test_the_base_arn_may_hold_a_path() -> None:
+    config = replace(CONFIG, base_role_arn=f"{ACCOUNT}/pods/")
+
+    assert parse_role("team/reader", "x", config) == f"{ACCOUNT}/pods/team/reader"

@@ -1,0 +1,380 @@
+"""Who asks STS for a pod's role: what operators and users may write about it, and what a sidecar gets of that."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from injector.config import Config
+from injector.decision.annotations import Wishes, parse_wishes
+from injector.decision.session_tags import find_tag_problems
+from injector.errors import ConfigError
+from injector.k8s.objects import Metadata
+from injector.patch.sts_ca import load_authorities
+from sidecar.config import Config as SidecarConfig
+from testing.repository import ROOT
+from testing.services.certificates import CertificateFiles, write_certificates
+from tests.unit.contract.test_contract import resolve
+from tests.unit.injector.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
+
+HUB = "arn:aws:iam::111122223333:role/hub"
+NODE = replace(CONFIG, source="node")
+PASSING = replace(CONFIG, allow_overrides=frozenset({"metadata-passthrough"}))
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return write_certificates(tmp_path_factory.mktemp("sts"), ["sts.example"])
+
+
+def parse(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> Wishes:
+    namespace = Metadata({}, {"podrole.io/assume-through": through} if through is not None else {})
+    return parse_wishes(Metadata({}, annotations), namespace, None, config)
+
+
+def read_errors(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> list[str]:
+    return [error.text for error in parse(annotations, config, through).errors]
+
+
+def read_sidecar(case: Case, config: Config = CONFIG) -> SidecarConfig:
+    """What the sidecar makes of the environment that it is given."""
+    return SidecarConfig.from_environ(resolve(environment_of(find_container(case.inject(config), "podrole-sidecar"))))
+
+
+def refuse(**changes: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ(ENVIRON | changes)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", '"" is not key=value'),
+        ("team", '"team" is not key=value'),
+        ("=a", '"=a" is not key=value'),
+        ("team=a,", '"" is not key=value'),
+        ("team=a,,site=b", '"" is not key=value'),
+        ("team=a, site=b", '" site=b" has a space beside a comma or an equals sign'),
+        ("team = a", '"team = a" has a space beside a comma or an equals sign'),
+        ("team=a\n", '"team=a\n" has a space beside a comma or an equals sign'),
+        ("te\nam=a", "has '\\n', and STS takes letters"),
+        ("team=a;b", "has ';', and STS takes letters"),
+        ("team=$(HOME)", "has '$', and STS takes letters"),
+        ("team=\u0301", "has '\u0301', and STS takes letters"),
+        ("aws:team=a", 'has a key that begins with "aws:"'),
+        ("AWS:team=a", 'has a key that begins with "aws:"'),
+        ("k" * 129 + "=a", "is too long: a key has 128 characters at most"),
+        ("k=" + "v" * 257, "is too long"),
+        ("Team=a,team=b", '"team" is there 2 times'),
+        (",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, and 50 are the most"),
+    ],
+)
+def test_what_sts_would_not_take_as_tags_is_an_error(text: str, problem: str) -> None:
+    [error] = read_errors({"podrole.io/session-tags": text})
+
+    assert error.startswith("annotation podrole.io/session-tags of the pod holds no session tags that STS takes: ")
+    assert problem in " ".join(find_tag_problems(text))
+    assert problem in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "team=a",
+        "team=",
+        "cost center=a b",
+        "a=b=c",
+        "é日本=\u0661+-@/:_.",
+        "k" * 128 + "=" + "v" * 256,
+        ",".join(f"k{n}=v" for n in range(50)),
+    ],
+)
+def test_what_sts_takes_as_tags_reaches_the_sidecar(text: str) -> None:
+    case = load_case("assume-through-with-tags")
+    case.pod["metadata"]["annotations"]["podrole.io/session-tags"] = text
+
+    config = read_sidecar(case)
+
+    assert config.session_tags == tuple(tuple(tag.split("=", 1)) for tag in text.split(","))
+
+
+@pytest.mark.parametrize("value", ["", "x", "a b", "x" * 1225, "a;b", "ok\n", "é" * 3])
+def test_a_bad_external_id_is_an_error(value: str) -> None:
+    [error] = read_errors({"iam.amazonaws.com/external-id": value})
+
+    assert "2 to 1224" in error
+
+
+@pytest.mark.parametrize("key", ["iam.amazonaws.com/external-id", "podrole.io/session-tags"])
+def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
+    [error] = read_errors({key: "a=b"}, through=None)
+
+    assert error == (
+        f"annotation {key} of the pod has no place in a web identity. "
+        "It needs podrole.io/assume-through on the namespace: remove it, or have that added."
+    )
+
+
+@pytest.mark.parametrize(
+    ("through", "problem"),
+    [
+        ("", "no role"),
+        ("a b", "no role"),
+        ("arn:aws:iam::1:role/hub", "no role"),
+        ("arn:aws-cn:iam::111122223333:role/hub", "aws-cn"),
+    ],
+)
+def test_a_namespace_that_names_no_role_to_go_through_is_an_error(through: str, problem: str) -> None:
+    [error] = read_errors({}, through=through)
+
+    assert "annotation podrole.io/assume-through of the namespace" in error
+    assert problem in error
+
+
+@pytest.mark.parametrize("duration", ["3601", "43200"])
+def test_a_chained_session_of_more_than_an_hour_is_an_error(duration: str) -> None:
+    annotations = {"podrole.io/session-duration": duration}
+
+    [through], [of_node] = read_errors(annotations), read_errors(annotations, NODE, None)
+
+    assert "assumed by another role (podrole.io/assume-through of the namespace)" in through
+    assert "assumed by another role (the node's)" in of_node
+    assert read_errors(annotations, through=None) == []
+
+
+def test_a_duration_that_is_none_is_told_of_once() -> None:
+    assert len(read_errors({"podrole.io/session-duration": "9999s"})) == 1
+
+
+def test_the_nodes_role_may_ask_with_an_external_id_and_tags() -> None:
+    assert read_errors({"iam.amazonaws.com/external-id": "42", "podrole.io/session-tags": "a=b"}, NODE, None) == []
+
+
+def test_the_sidecar_gets_the_chain_as_it_was_written() -> None:
+    config = read_sidecar(load_case("assume-through-with-tags"))
+
+    assert config.chain == (HUB, "arn:aws:iam::444455556666:role/team-a/reader")
+    assert config.external_id == "shop:42"
+    assert config.session_tags == (("team", "a"), ("cost center", "42"))
+    assert config.session_duration_seconds == 3600
+
+
+def test_a_dollar_in_the_path_of_a_hop_is_none_of_kubernetes_variables() -> None:
+    case = load_case("assume-through")
+    hop = "arn:aws:iam::111122223333:role/$(PODROLE_REGION)/hub"
+    changed = replace(case, namespace=Metadata(case.namespace.labels, {"podrole.io/assume-through": hop}))  # type: ignore[union-attr] # the case has one
+
+    [value] = [
+        variable["value"]
+        for variable in find_container(changed.inject(), "podrole-sidecar")["env"]
+        if variable["name"] == "PODROLE_ASSUME_THROUGH"
+    ]
+
+    assert value == "arn:aws:iam::111122223333:role/$$(PODROLE_REGION)/hub"
+
+
+def test_without_any_of_it_a_sidecar_gets_no_variable_more() -> None:
+    environment = environment_of(find_container(load_case("role-on-the-pod").inject(), "podrole-sidecar"))
+
+    assert not [name for name in environment if "SOURCE" in name or "THROUGH" in name or "NODE" in name]
+
+
+@pytest.mark.parametrize("redirect", ["nftables", "iptables"])
+@pytest.mark.parametrize(("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)])
+def test_the_rules_let_the_sidecar_pass_where_it_asks_the_node(pod: str, config: Config, redirect: str) -> None:
+    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect=redirect)))
+
+
+@pytest.mark.parametrize("redirect", ["nftables", "iptables"])
+@pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["usual", "passthrough-not-asked-for"])
+def test_the_rules_let_nobody_pass_elsewhere(config: Config, redirect: str) -> None:
+    assert not lets_sidecar_pass(load_case("role-on-the-pod").inject(replace(config, redirect=redirect)))
+
+
+def lets_sidecar_pass(pod: dict[str, Any]) -> bool:
+    words = " ".join(pod["spec"]["initContainers"][0]["command"])
+    assert "listen=16925" in words or "--listen 16925" in words
+    return "sidecar_uid=16925 -f /etc/podrole/redirect-node.nft" in words or "--sidecar-uid 16925" in words
+
+
+def test_a_pod_without_a_role_is_blocked_as_ever() -> None:
+    blocked = load_case("no-role").inject(NODE)
+
+    assert blocked["spec"]["initContainers"][0]["command"] == ["nft", "-f", "/etc/podrole/block.nft"]
+
+
+def test_in_env_mode_the_source_node_needs_no_rules() -> None:
+    case = load_case("role-allowed")
+
+    names = [container["name"] for container in case.inject(replace(NODE, mode="env"))["spec"]["initContainers"]]
+
+    assert names == ["podrole-sidecar"]
+    assert read_sidecar(case, replace(NODE, mode="env")).source == "node"
+
+
+def test_where_pods_have_no_ipv4_the_node_is_asked_by_ipv6() -> None:
+    config = read_sidecar(load_case("asks-for-passthrough"), replace(PASSING, ipv6_only=True))
+
+    assert config.metadata_passthrough
+    assert config.node_metadata_endpoint == "http://[fd00:ec2::254]"
+
+
+def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
+    others = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23")
+
+    assert read_sidecar(load_case("role-allowed"), NODE).redirected_addresses == others
+    assert read_sidecar(load_case("asks-for-passthrough"), PASSING).redirected_addresses == others
+    assert len(read_sidecar(load_case("role-allowed")).redirected_addresses) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"PODROLE_SOURCE": "imds"}, "PODROLE_SOURCE is 'imds': it must be web-identity or node (unsafe)"),
+        ({"PODROLE_STS_CA": "ca.pem"}, "PODROLE_STS_CA is 'ca.pem': it must be an absolute path"),
+        ({"PODROLE_STS_PROXY": "proxy:3128"}, "PODROLE_STS_PROXY is 'proxy:3128'"),
+        ({"PODROLE_STS_PROXY": "http://proxy"}, "PODROLE_STS_PROXY is 'http://proxy'"),
+        ({"PODROLE_STS_PROXY": "http://$(HOME):3128"}, "PODROLE_STS_PROXY is"),
+        ({"PODROLE_USE_FIPS": "yes"}, "PODROLE_USE_FIPS is 'yes'"),
+        (
+            {"PODROLE_USE_FIPS": "true", "PODROLE_STS_ENDPOINT": "https://sts.example"},
+            "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set",
+        ),
+        ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode and metadata-passthrough"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(changes: dict[str, str], said: str) -> None:
+    assert said in refuse(**changes)
+
+
+def test_a_password_in_the_proxys_url_is_refused_and_not_repeated() -> None:
+    message = refuse(PODROLE_STS_PROXY="http://user:hunter2@proxy:3128")
+
+    assert "PODROLE_STS_PROXY has a user name or a password in it, which every pod would show" in message
+    assert "hunter2" not in message
+
+
+def test_the_operators_way_to_sts_reaches_the_sidecar(certificates: CertificateFiles) -> None:
+    settings = {"PODROLE_STS_PROXY": "http://proxy:3128", "PODROLE_STS_CA": str(certificates.ca)}
+
+    config = read_sidecar(load_case("role-on-the-pod"), Config.from_environ(ENVIRON | settings))
+
+    assert config.sts_proxy == "http://proxy:3128"
+    assert config.sts_ca_pem is not None
+    assert config.sts_ca_pem.split() == certificates.ca.read_text().split()
+    assert not config.use_fips
+
+
+def test_fips_reaches_the_sidecar() -> None:
+    assert read_sidecar(load_case("role-on-the-pod"), replace(CONFIG, use_fips=True)).use_fips
+
+
+def build_wrong_files(certificates: CertificateFiles) -> dict[str, tuple[bytes | None, str]]:
+    ca = certificates.ca.read_bytes()
+    return {
+        "missing": (None, "cannot be read"),
+        "binary": (b"\xff\xfe\x00", "cannot be read"),
+        "empty": (b"", "is not a PEM file of certificates"),
+        "text": (b"hello", "is not a PEM file of certificates"),
+        "damaged": (ca.replace(b"M", b"!"), "is not a PEM file of certificates"),
+        "cut short": (ca[:-40], "is not a PEM file of certificates"),
+        "no certificate": (
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "holds a certificate that cannot be read",
+        ),
+        "one of two damaged": (ca + ca[:-40], "is not a PEM file of certificates"),
+        "with a key": (ca + certificates.key.read_bytes(), "has a private key in it"),
+        "too many": (ca * 100, "are the most that goes into each pod"),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("missing", "binary", "empty", "text", "damaged", "cut short"),
+        *("no certificate", "one of two damaged", "with a key", "too many"),
+    ],
+)
+def test_what_is_no_file_of_authorities_is_refused_by_name(
+    name: str, certificates: CertificateFiles, tmp_path: Path
+) -> None:
+    content, said = build_wrong_files(certificates)[name]
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ConfigError) as caught:
+        load_authorities(path)
+
+    assert str(caught.value).startswith("PODROLE_STS_CA: ")
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_only_the_certificates_of_a_file_travel(certificates: CertificateFiles, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text(f"# $(PODROLE_REGION)\r\nCN=x\n{certificates.ca.read_text()}# bag attributes\n")
+
+    assert load_authorities(path).split() == certificates.ca.read_text().split()
+
+
+@contextmanager
+def injector(directory: Path, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """The webhook as a process, with certificates of its own and no cluster."""
+    directory.mkdir()
+    files = write_certificates(directory, ["127.0.0.1"])
+    settings = {
+        "PODROLE_MANIFESTS": str(ROOT / "testing/manifests"),
+        "PODROLE_TLS_CERT": str(files.certificate),
+        "PODROLE_TLS_KEY": str(files.key),
+        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
+        "PODROLE_WEBHOOK_PORT": "0",
+        "PODROLE_HEALTH_PORT": "0",
+    }
+    environ: dict[str, Any] = ENVIRON | settings | changes
+    command = [sys.executable, "-m", "injector"]
+    with subprocess.Popen(command, env=environ, cwd=ROOT, stderr=subprocess.PIPE, text=True) as one:
+        try:
+            yield one
+        finally:
+            one.send_signal(signal.SIGTERM)
+
+
+def test_a_wrong_file_of_authorities_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("hello")
+
+    with injector(tmp_path / "injector", PODROLE_STS_CA=str(tmp_path / "ca.pem")) as process:
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 2
+    assert said == (
+        f"podrole-injector: PODROLE_STS_CA: {tmp_path / 'ca.pem'} is not a PEM file of certificates "
+        "(-----BEGIN CERTIFICATE-----)\n"
+    )
+
+
+def test_a_start_with_the_source_node_is_called_unsafe_in_the_log(tmp_path: Path) -> None:
+    assert "PODROLE_SOURCE is node, which is unsafe" in read_start(tmp_path / "injector", PODROLE_SOURCE="node")
+
+
+def test_a_start_with_web_identities_is_not(tmp_path: Path) -> None:
+    assert "unsafe" not in read_start(tmp_path / "injector")
+
+
+def read_start(directory: Path, **changes: str) -> str:
+    """What is logged until it listens."""
+    log = ""
+    with injector(directory, **changes) as process:
+        assert process.stderr
+        while "Listening" not in log:
+            line = process.stderr.readline()
+            assert line, log
+            log += line
+    return log

@@ -1,0 +1,208 @@
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import contract
+from injector.config import Config
+from tests.unit.injector.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
+
+NFT = ["nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES]
+
+
+def names(pod: dict[str, Any], field: str) -> list[str]:
+    return [container["name"] for container in pod["spec"][field]]
+
+
+def memory(container: dict[str, Any], kind: str) -> int:
+    return int(container["resources"][kind]["memory"].removesuffix("Mi"))
+
+
+def test_host_ipc_keeps_the_run_directory_out_of_the_nodes_shared_memory() -> None:
+    pod = load_case("host-ipc").inject()
+
+    sidecar = find_container(pod, "podrole-sidecar")
+    mount = next(mount for mount in sidecar["volumeMounts"] if mount["name"] == contract.RUN_VOLUME)
+    volume = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == contract.RUN_VOLUME)
+    assert environment_of(sidecar)[contract.ENV_RUN_DIRECTORY].startswith(f"{mount['mountPath']}/")
+    assert contract.SHARED_MEMORY not in json.dumps(sidecar)
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
+    others = [find_container(pod, "podrole-redirect"), find_container(pod, "app")]
+    assert contract.RUN_VOLUME not in json.dumps(others)
+
+
+def test_ours_come_first_before_the_pods_own_init_containers_and_sidecars() -> None:
+    pod = load_case("init-containers").inject()
+
+    assert names(pod, "initContainers") == ["podrole-redirect", "podrole-sidecar", "log-shipper", "migrate"]
+    assert names(pod, "containers") == ["app", "helper"]
+
+
+def test_the_redirect_container_is_what_the_design_says() -> None:
+    redirect = find_container(load_case("role-on-the-pod").inject(), "podrole-redirect")
+
+    assert redirect["image"] == CONFIG.sidecar_image
+    assert redirect["command"] == NFT
+    assert "args" not in redirect
+    assert "env" not in redirect
+    assert redirect["securityContext"] == {
+        "runAsUser": contract.REDIRECT_UID,
+        "runAsGroup": contract.REDIRECT_UID,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]},
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert redirect["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_sidecar_container_is_what_the_design_says() -> None:
+    sidecar = find_container(load_case("role-on-the-pod").inject(), "podrole-sidecar")
+
+    assert sidecar["command"] == ["python3", "-m", "sidecar"]
+    assert sidecar["restartPolicy"] == "Always"
+    assert sidecar["lifecycle"]["postStart"]["exec"]["command"] == ["python3", "-I", "-S", contract.POST_START_SCRIPT]
+    assert sidecar["resources"] == {"requests": {"cpu": "20m", "memory": "48Mi"}, "limits": {"memory": "96Mi"}}
+    assert sidecar["securityContext"]["runAsUser"] == contract.SIDECAR_UID
+    assert sidecar["securityContext"]["runAsGroup"] == contract.SIDECAR_UID
+    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not {"startupProbe", "livenessProbe", "readinessProbe", "ports"} & sidecar.keys()
+    assert environment_of(sidecar) == {
+        contract.ENV_ROLE_ARN: "arn:aws:iam::111122223333:role/reader",
+        contract.ENV_REGION: "eu-west-1",
+        contract.ENV_MODE: contract.MODE_REDIRECT,
+        contract.ENV_POD_NAMESPACE: {"fieldRef": {"fieldPath": "metadata.namespace"}},
+        contract.ENV_POD_NAME: {"fieldRef": {"fieldPath": "metadata.name"}},
+        contract.ENV_POD_UID: {"fieldRef": {"fieldPath": "metadata.uid"}},
+        contract.ENV_ZONE: {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}},
+        contract.ENV_RUN_DIRECTORY: f"{contract.SHARED_MEMORY}/podrole-$({contract.ENV_POD_UID})",
+    }
+
+
+def test_variables_are_defined_before_they_are_expanded() -> None:
+    env = find_container(load_case("host-ipc").inject(), "podrole-sidecar")["env"]
+
+    defined: set[str] = set()
+    for variable in env:
+        assert set(re.findall(r"\$\(([^)]*)\)", variable.get("value", ""))) <= defined
+        defined.add(variable["name"])
+
+
+def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
+    config = replace(CONFIG, sts_endpoint="https://sts.example", sidecar_metrics=True)
+
+    sidecar = environment_of(find_container(load_case("session-settings").inject(config), "podrole-sidecar"))
+
+    assert sidecar[contract.ENV_SESSION_NAME] == "nightly@team-a"
+    assert sidecar[contract.ENV_SESSION_DURATION] == "7200"
+    assert sidecar[contract.ENV_IMDS_V1] == "false"
+    assert sidecar[contract.ENV_STS_ENDPOINT] == "https://sts.example"
+    assert sidecar[contract.ENV_METRICS] == "true"
+
+
+def test_a_dollar_in_a_roles_path_is_no_variable_to_kubernetes() -> None:
+    case = build_case()
+    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "$(PODROLE_REGION)/reader"
+
+    value = environment_of(find_container(case.inject(), "podrole-sidecar"))[contract.ENV_ROLE_ARN]
+
+    assert value == "arn:aws:iam::111122223333:role/$$(PODROLE_REGION)/reader"
+
+
+def test_the_token_is_in_our_containers_at_the_api_tokens_place_and_nowhere_else() -> None:
+    pod = load_case("init-containers").inject()
+
+    mount = {"name": contract.TOKEN_VOLUME, "mountPath": contract.TOKEN_DIRECTORY, "readOnly": True}
+    for name in ("podrole-redirect", "podrole-sidecar"):
+        assert find_container(pod, name)["volumeMounts"] == [mount]
+    for name in ("app", "helper", "migrate", "log-shipper"):
+        assert "volumeMounts" not in find_container(pod, name)
+    token = {"audience": contract.TOKEN_AUDIENCE, "expirationSeconds": 3600, "path": "token"}
+    assert pod["spec"]["volumes"] == [
+        {"name": contract.TOKEN_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}}
+    ]
+
+
+def test_a_blocked_pod_gets_the_closing_rules_and_no_sidecar() -> None:
+    pod = load_case("no-role").inject()
+
+    redirect = find_container(pod, "podrole-redirect")
+    assert names(pod, "initContainers") == ["podrole-redirect", "migrate"]
+    assert redirect["command"] == ["nft", "-f", contract.BLOCK_RULES]
+    assert redirect["volumeMounts"][0]["mountPath"] == contract.TOKEN_DIRECTORY
+    assert "env" not in find_container(pod, "app")
+    assert "env" not in find_container(pod, "migrate")
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("role-on-the-pod", ["--listen", "16925"]), ("no-role", ["--block"])])
+def test_iptables_run_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
+    redirect = find_container(load_case(name).inject(replace(CONFIG, redirect="iptables")), "podrole-redirect")
+
+    assert redirect["command"] == ["python3", "-m", "sidecar.redirect", *arguments]
+    assert redirect["securityContext"] == {
+        "runAsUser": 0,
+        "runAsGroup": 0,
+        "runAsNonRoot": False,
+        "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]},
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_a_guaranteed_pod_stays_guaranteed() -> None:
+    pod = load_case("guaranteed").inject()
+
+    for name in ("podrole-redirect", "podrole-sidecar"):
+        resources = find_container(pod, name)["resources"]
+        assert resources["requests"] == resources["limits"]
+        assert set(resources["limits"]) == {"cpu", "memory"}
+    assert find_container(pod, "podrole-sidecar")["resources"]["limits"] == {"cpu": "250m", "memory": "96Mi"}
+
+
+@pytest.mark.parametrize("name", ["guaranteed", "role-on-the-pod"])
+def test_the_redirect_asks_for_no_more_than_the_sidecar(name: str) -> None:
+    pod = load_case(name).inject()
+
+    redirect, sidecar = find_container(pod, "podrole-redirect"), find_container(pod, "podrole-sidecar")
+    assert redirect["resources"]["requests"]["cpu"] == sidecar["resources"]["requests"]["cpu"]
+    for kind in ("requests", "limits"):
+        assert memory(redirect, kind) <= memory(sidecar, kind)
+
+
+def test_one_container_without_limits_makes_the_pod_burstable() -> None:
+    pod = load_case("burstable-init-container").inject()
+
+    assert "cpu" not in find_container(pod, "podrole-sidecar")["resources"]["limits"]
+
+
+def test_the_status_says_what_was_done() -> None:
+    injected = load_case("role-of-the-namespace").inject()["metadata"]["annotations"]["podrole.io/status"]
+    blocked = load_case("no-role").inject()["metadata"]["annotations"]["podrole.io/status"]
+
+    assert json.loads(injected) == {
+        "version": contract.VERSION,
+        "mode": "redirect",
+        "role": "arn:aws:iam::111122223333:role/everyday",
+        "reason": "RoleOfNamespace",
+    }
+    assert json.loads(blocked) == {"version": contract.VERSION, "mode": "block", "role": None, "reason": "NoRole"}
+    assert " " not in injected
+
+
+def test_names_that_only_podrole_may_use_are_removed_with_a_warning() -> None:
+    _, warnings = load_case("forged").build_patch()
+
+    assert any('"podrole-extra" was removed' in warning for warning in warnings)
+
+
+def test_the_operators_image_is_used_in_both_containers() -> None:
+    config = Config.from_environ({**ENVIRON, "PODROLE_SIDECAR_IMAGE": "mirror.example/podrole@sha256:ab"})
+
+    pod = load_case("role-on-the-pod").inject(config)
+
+    images = {find_container(pod, name)["image"] for name in ("podrole-redirect", "podrole-sidecar")}
+    assert images == {"mirror.example/podrole@sha256:ab"}

@@ -1,0 +1,149 @@
+from pathlib import Path
+
+import pytest
+
+from injector.config import Config
+from injector.errors import ConfigError
+from tests.unit.injector.cases import ENVIRON
+
+
+def refusal_of(environ: dict[str, str], *, with_tls: bool = False) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ(environ, with_tls=with_tls)
+    return str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    environ = {
+        "PODROLE_REGION": "Europe",
+        "PODROLE_ACCOUNT_ID": "1111",
+        "PODROLE_REDIRECT": "ebpf",
+        "PODROLE_NO_ROLE": "allow",
+        "PODROLE_STS_ENDPOINT": "sts.example",
+        "PODROLE_WEBHOOK_PORT": "65536",
+        "PODROLE_NAMESPACE": "podrole.system",
+        "PODROLE_SERVICE": "Podrole",
+        "PODROLE_CLUSTER_DOMAIN": "cluster.local.",
+        "PODROLE_CERTIFICATE_SECRET": "certs/podrole",
+        "PODROLE_WEBHOOK_CONFIGURATION": "-",
+    }
+
+    message = refusal_of(environ, with_tls=True)
+
+    for key in (*environ, "PODROLE_SIDECAR_IMAGE"):
+        assert f"{key} is " in message
+    assert "'ebpf': it must be nftables or iptables" in message
+
+
+def test_without_certificate_files_the_webhook_takes_care_of_its_own() -> None:
+    config = Config.from_environ(ENVIRON, with_tls=True)
+
+    assert (config.tls_cert, config.tls_key) == (None, None)
+    assert (config.namespace, config.service, config.cluster_domain) == (
+        "podrole-system",
+        "podrole-injector",
+        "cluster.local",
+    )
+    assert config.certificate_secret == "podrole-injector-certs"
+    assert config.webhook_configuration == "podrole-injector"
+
+
+def test_manifests_cannot_keep_a_certificate_so_its_files_are_required() -> None:
+    message = refusal_of({**ENVIRON, "PODROLE_MANIFESTS": "/manifests"}, with_tls=True)
+
+    assert "PODROLE_TLS_CERT is not set" in message
+    assert "PODROLE_TLS_KEY is not set" in message
+
+
+@pytest.mark.parametrize(("given", "missing"), [("CERT", "KEY"), ("KEY", "CERT")])
+def test_a_certificate_without_its_key_is_refused(given: str, missing: str) -> None:
+    message = refusal_of({**ENVIRON, f"PODROLE_TLS_{given}": "/tls/file"})
+
+    assert f"PODROLE_TLS_{missing} is not set" in message
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["arn:aws:iam::1:role/", "arn:aws:iam::111122223333:role", "arn:aws:iam::111122223333:role/team", "role/"],
+)
+def test_a_base_arn_must_end_where_a_name_can_follow(base: str) -> None:
+    assert "PODROLE_BASE_ROLE_ARN is" in refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": base})
+
+
+def test_account_and_base_arn_exclude_each_other() -> None:
+    message = refusal_of({**ENVIRON, "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/"})
+
+    assert "are both set" in message
+
+
+def test_the_base_arn_must_be_of_the_regions_partition() -> None:
+    message = refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": "arn:aws-cn:iam::111122223333:role/"})
+
+    assert "of partition aws-cn, but PODROLE_REGION is in aws" in message
+
+
+def test_what_is_not_set_has_its_default() -> None:
+    config = Config.from_environ(ENVIRON)
+
+    assert config == Config(
+        sidecar_image=ENVIRON["PODROLE_SIDECAR_IMAGE"],
+        region="eu-west-1",
+        base_role_arn="arn:aws:iam::111122223333:role/",
+    )
+    assert (config.redirect, config.no_role, config.webhook_port) == ("nftables", "block", 9443)
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    empty = dict.fromkeys(("PODROLE_STS_ENDPOINT", "PODROLE_REDIRECT", "PODROLE_TEMPLATE", "PODROLE_WEBHOOK_PORT"), "")
+
+    assert Config.from_environ({**ENVIRON, **empty}) == Config.from_environ(ENVIRON)
+
+
+def test_everything_can_be_set() -> None:
+    config = Config.from_environ(
+        {
+            **_without_account(),
+            "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/pods/",
+            "PODROLE_STS_ENDPOINT": "https://sts.example:8443",
+            "PODROLE_AWS_ENDPOINT_URL": "https://store.example/path",
+            "PODROLE_REDIRECT": "iptables",
+            "PODROLE_NO_ROLE": "untouched",
+            "PODROLE_MANIFESTS": "/manifests",
+            "PODROLE_TEMPLATE": "/template.yaml",
+            "PODROLE_TLS_CERT": "/tls/tls.crt",
+            "PODROLE_TLS_KEY": "/tls/tls.key",
+            "PODROLE_NAMESPACE": "roles",
+            "PODROLE_SERVICE": "webhook",
+            "PODROLE_CLUSTER_DOMAIN": "k8s.example.com",
+            "PODROLE_CERTIFICATE_SECRET": "certs.podrole",
+            "PODROLE_WEBHOOK_CONFIGURATION": "podrole.example.com",
+            "PODROLE_WEBHOOK_HOST": "::1",
+            "PODROLE_WEBHOOK_PORT": "0",
+        },
+        with_tls=True,
+    )
+
+    assert config == Config(
+        sidecar_image=ENVIRON["PODROLE_SIDECAR_IMAGE"],
+        region="eu-west-1",
+        base_role_arn="arn:aws:iam::111122223333:role/pods/",
+        sts_endpoint="https://sts.example:8443",
+        aws_endpoint_url="https://store.example/path",
+        redirect="iptables",
+        no_role="untouched",
+        manifests=Path("/manifests"),
+        template=Path("/template.yaml"),
+        tls_cert=Path("/tls/tls.crt"),
+        tls_key=Path("/tls/tls.key"),
+        namespace="roles",
+        service="webhook",
+        cluster_domain="k8s.example.com",
+        certificate_secret="certs.podrole",
+        webhook_configuration="podrole.example.com",
+        webhook_host="::1",
+        webhook_port=0,
+    )
+
+
+def _without_account() -> dict[str, str]:
+    return {key: value for key, value in ENVIRON.items() if key != "PODROLE_ACCOUNT_ID"}

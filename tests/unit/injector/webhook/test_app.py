@@ -1,0 +1,116 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from injector.k8s.manifest_files import ManifestCluster
+from injector.patch.template import load_template
+from injector.webhook.app import create_app, create_health_app
+from injector.webhook.handler import Admission
+from tests.unit.injector.cases import CONFIG, PODS, load_review
+
+RECORDED = load_review("pod-create-replicaset")
+
+
+def build_review(namespace: str = "team-a", **pod: Any) -> dict[str, Any]:
+    request = {**RECORDED["request"], "namespace": namespace}
+    return {**RECORDED, "request": {**request, "object": {**request["object"], **pod}}}
+
+
+@pytest.fixture
+def webhook() -> Client:
+    cluster = ManifestCluster(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
+    return Client(create_app(Admission(CONFIG, cluster, load_template(CONFIG))))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not JSON"),
+        (b"null", "NoneType"),
+        (b"[]", "list"),
+        (b"{}", "kind"),
+        (b'{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {}}', "uid"),
+    ],
+)
+def test_what_is_no_review_gets_400_and_a_sentence(webhook: Client, body: bytes, said: str) -> None:
+    response = webhook.post("/mutate", data=body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert response.mimetype == "text/plain"
+    assert said in response.text
+
+
+def test_a_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
+    metadata = {"name": "app", "annotations": {"example.com/big": "x" * 1024 * 1024}}
+
+    response = webhook.post("/mutate?timeout=5s", json=build_review(metadata=metadata))
+
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["response"]["allowed"] is True
+
+
+@pytest.mark.parametrize("path", ["/", "/mutate/", "/healthz", "/metrics"])
+def test_there_is_one_path_alone(webhook: Client, path: str) -> None:
+    response = webhook.post(path, json=build_review())
+
+    assert response.status_code == 404
+    assert response.text == "POST an AdmissionReview to /mutate\n"
+
+
+def test_a_review_is_answered_with_a_patch(webhook: Client) -> None:
+    response = webhook.post("/mutate?timeout=5s", json=build_review())
+
+    assert response.status_code == 200
+    assert response.mimetype == "application/json"
+    assert response.json is not None
+    operations = json.loads(base64.b64decode(response.json["response"]["patch"]))
+    assert {operation["path"] for operation in operations} >= {"/spec/initContainers", "/spec/volumes/-"}
+
+
+def test_a_missing_namespace_is_denied(webhook: Client) -> None:
+    response = webhook.post("/mutate", json=build_review(namespace="team-b"))
+
+    assert response.json is not None
+    assert response.json["response"]["allowed"] is False
+    assert response.json["response"]["auditAnnotations"] == {"reason": "NamespaceMissing"}
+
+
+def test_only_post_mutates(webhook: Client) -> None:
+    assert webhook.get("/mutate").status_code == 405
+    assert webhook.post("/").status_code == 404
+
+
+def test_nothing_is_answered_while_something_is_waited_for() -> None:
+    admission = Admission(CONFIG, ManifestCluster(), load_template(CONFIG))
+    client = Client(create_app(admission, lambda: ["namespaces are not read yet"]))
+
+    response = client.post("/mutate", json=build_review())
+
+    assert response.status_code == 503
+    assert response.text == "not ready: namespaces are not read yet\n"
+
+
+def test_health_is_about_the_process_and_readiness_about_what_it_waits_for() -> None:
+    obstacles: list[str] = ["namespaces are not read yet"]
+    client = create_health_app(lambda: obstacles, lambda: b"").test_client()
+
+    waiting = client.get("/readyz")
+    alive = client.get("/healthz")
+    obstacles.clear()
+    ready = client.get("/readyz")
+
+    assert (waiting.status_code, waiting.text) == (503, "namespaces are not read yet\n")
+    assert (alive.status_code, ready.status_code, ready.text) == (200, 200, "ok\n")
+
+
+def test_metrics_are_in_prometheus_s_format() -> None:
+    client = create_health_app(list, lambda: b"podrole_requests_total 1.0\n").test_client()
+
+    response = client.get("/metrics")
+
+    assert response.content_type.startswith("text/plain; version=")
+    assert response.text == "podrole_requests_total 1.0\n"

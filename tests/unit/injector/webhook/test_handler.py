@@ -1,0 +1,213 @@
+import base64
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import jsonpatch
+import pytest
+from werkzeug.test import Client
+
+from injector.errors import ClusterError, ReviewError
+from injector.k8s.objects import Metadata, read_owner
+from injector.k8s.reader import Cluster
+from injector.patch.template import load_template
+from injector.webhook.admission_review import AdmissionReview, parse_review
+from injector.webhook.app import create_app
+from injector.webhook.handler import Admission
+from tests.unit.injector.cases import CONFIG, ENABLED, Pod, load_case, load_review
+
+if TYPE_CHECKING:
+    from injector.webhook.decision_log import Record
+
+
+class Lookups:
+    """A cluster of one namespace and one ServiceAccount; an exception in a place of theirs is raised."""
+
+    def __init__(
+        self,
+        namespace: Metadata | Exception | None = ENABLED,
+        account: Metadata | Exception | None = None,
+    ) -> None:
+        self._namespace = namespace
+        self._account = account
+        self.asked: list[tuple[str, ...]] = []
+
+    def namespace(self, name: str) -> Metadata | None:
+        self.asked.append((name,))
+        if isinstance(self._namespace, Exception):
+            raise self._namespace
+        return self._namespace
+
+    def version(self) -> None:
+        """Nobody knows."""
+
+    def is_known(self, namespace: str, service_account: str) -> bool:
+        return not isinstance(self._namespace, Exception) and bool(namespace and service_account)
+
+    def service_account(self, namespace: str, name: str) -> Metadata | None:
+        self.asked.append((namespace, name))
+        if isinstance(self._account, Exception):
+            raise self._account
+        return self._account
+
+
+def answer(review: Mapping[str, Any], cluster: Cluster) -> AdmissionReview:
+    admission = Admission(CONFIG, cluster, load_template(CONFIG))
+    answered, record = admission.answer(parse_review(json.dumps(review).encode()))
+    admission.tell(record)
+    return answered
+
+
+def review_of(pod: Pod) -> dict[str, Any]:
+    recorded = load_review("pod-create-replicaset")
+    return {**recorded, "request": {**recorded["request"], "object": pod}}
+
+
+RECORDED = load_review("pod-create-replicaset")
+UID = RECORDED["request"]["uid"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("secret"), KeyError("x"), RecursionError(), MemoryError()])
+@pytest.mark.parametrize("place", ["namespace", "account"])
+def test_any_failure_denies_names_the_request_and_is_logged(
+    failure: Exception, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = Lookups(namespace=failure) if place == "namespace" else Lookups(account=failure)
+
+    response = answer(RECORDED, cluster)["response"]
+
+    assert response["allowed"] is False
+    assert response["uid"] == UID
+    assert UID in response["status"]["message"]
+    assert "secret" not in response["status"]["message"]
+    assert "Traceback" in caplog.text
+    assert UID in caplog.text
+
+
+def test_a_cluster_that_does_not_answer_denies_and_says_what_could_not_be_read() -> None:
+    cluster = Lookups(account=ClusterError("the API server did not give ServiceAccount demo/default: timed out"))
+
+    response = answer(RECORDED, cluster)["response"]
+
+    assert response["allowed"] is False
+    assert "ServiceAccount demo/default: timed out" in response["status"]["message"]
+    assert response["auditAnnotations"] == {"reason": "ClusterUnreadable"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"containers": "app"}, "containers must be a list"),
+        ({"containers": ["app"]}, "containers must be a list"),
+        ({"containers": [], "nodeSelector": []}, "nodeSelector is of type list"),
+        ({"containers": [{"name": "app", "env": {}}]}, "env must be a list"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_with_a_sentence(spec: Pod, said: str) -> None:
+    cluster = Lookups(account=Metadata({}, {"iam.amazonaws.com/role": "reader"}))
+
+    with pytest.raises(ReviewError, match=said):
+        answer(review_of({"metadata": {}, "spec": spec}), cluster)
+
+
+def test_a_denial_names_pod_request_and_every_reason() -> None:
+    response = answer(review_of(load_case("everything-wrong").pod), Lookups())["response"]
+
+    message = response["status"]["message"]
+    assert response["allowed"] is False
+    assert f"pod demo/app (request {UID}):" in message
+    for part in ("[OtherPartition]", "[BadValue]", "podrole.io/session-duration", "podrole.io/mode", "16925"):
+        assert part in message
+
+
+def test_a_recorded_review_is_answered_with_a_patch_that_applies() -> None:
+    cluster = Lookups(account=Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/web"}))
+
+    response = answer(RECORDED, cluster)["response"]
+
+    patch = jsonpatch.JsonPatch(json.loads(base64.b64decode(response["patch"])))
+    pod = patch.apply(RECORDED["request"]["object"])
+    assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-redirect", "podrole-sidecar"]
+    assert pod["metadata"]["annotations"]["lab/role"]
+    assert response["allowed"] is True
+    assert response["uid"] == UID
+    assert "warnings" not in response
+    assert cluster.asked == [("demo",), ("demo", "default")]
+
+
+def test_a_second_call_for_the_same_pod_has_no_patch() -> None:
+    cluster = Lookups(account=Metadata({}, {"iam.amazonaws.com/role": "web"}))
+    first = answer(RECORDED, cluster)["response"]
+    pod = jsonpatch.JsonPatch(json.loads(base64.b64decode(first["patch"]))).apply(RECORDED["request"]["object"])
+
+    second = answer(review_of(pod), cluster)["response"]
+
+    assert second["allowed"] is True
+    assert "patch" not in second
+
+
+def test_what_is_left_untouched_gets_no_patch() -> None:
+    response = answer(RECORDED, Lookups(namespace=Metadata({}, {})))["response"]
+
+    assert response == {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "NamespaceNotLabelled"}}
+
+
+def test_a_warning_reaches_the_user() -> None:
+    response = answer(review_of(load_case("host-network").pod), Lookups())["response"]
+
+    assert response["allowed"] is True
+    assert "patch" not in response
+    assert "spec.hostNetwork" in response["warnings"][0]
+
+
+def test_what_is_no_pod_creation_is_allowed_without_a_lookup() -> None:
+    cluster = Lookups(namespace=RuntimeError())
+    review = {**RECORDED, "request": {**RECORDED["request"], "operation": "UPDATE"}}
+
+    response = answer(review, cluster)["response"]
+
+    assert response["allowed"] is True
+    assert cluster.asked == []
+
+
+def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    pod = load_case("no-role").pod
+    pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "app-5d9c", "controller": True}]
+    pod["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": "hunter2"}]
+
+    answer(review_of(pod), Lookups())
+
+    [line] = caplog.messages
+    assert re.fullmatch(rf"{UID} demo/app: Block NoRole of ReplicaSet/app-5d9c, \d+\.\d ms", line)
+    assert "hunter2" not in str(vars(caplog.records[0]))
+
+
+def test_each_answer_is_told_to_whoever_counts() -> None:
+    told: list[Record] = []
+    review = json.dumps(review_of(load_case("no-role").pod))
+    for cluster in (Lookups(), Lookups(namespace=RuntimeError())):
+        app = create_app(Admission(CONFIG, cluster, load_template(CONFIG), told.append))
+        with Client(app).post("/mutate", data=review):
+            pass
+
+    assert [(record.outcome, record.reasons) for record in told] == [
+        ("Block", ("NoRole",)),
+        ("Fail", ("InternalError",)),
+    ]
+
+
+@pytest.mark.parametrize("references", [None, {}, "x", [None], [{"kind": "ReplicaSet"}], [{"controller": "yes"}]])
+def test_an_owner_that_is_none_is_left_out_of_the_line(references: object) -> None:
+    assert read_owner({"metadata": {"ownerReferences": references}}) is None
+
+
+def test_only_what_the_cluster_has_to_be_asked_for_is_waited_for() -> None:
+    review = parse_review(json.dumps(review_of(load_case("no-role").pod)).encode())
+    known = Admission(CONFIG, Lookups(), load_template(CONFIG))
+    unknown = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG))
+
+    assert known.is_immediate(review)
+    assert not unknown.is_immediate(review)

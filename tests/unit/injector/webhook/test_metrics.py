@@ -1,0 +1,65 @@
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from injector.webhook.metrics import Metrics
+from tests.unit.injector.webhook.test_decision_log import RECORD
+
+
+def read(metrics: Metrics) -> dict[str, float]:
+    samples = {}
+    for family in text_string_to_metric_families(metrics.render().decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sample.labels.items())
+            samples[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("outcome", "counted"),
+    [
+        ("Inject", "podrole_injected_total{mode=redirect}"),
+        ("Block", "podrole_blocked_total"),
+        ("Skip", "podrole_skipped_total{reason=RoleOfPod}"),
+        ("Deny", "podrole_denied_total{reason=RoleOfPod}"),
+        ("Fail", "podrole_errors_total{reason=RoleOfPod}"),
+    ],
+)
+def test_each_outcome_has_a_counter_of_its_own(outcome: str, counted: str) -> None:
+    metrics = Metrics()
+
+    metrics.count(replace(RECORD, outcome=outcome))
+
+    samples = read(metrics)
+    assert samples[counted] == 1
+    assert samples["podrole_requests_total"] == 1
+    assert samples["podrole_request_seconds_bucket{le=0.002}"] == 1
+    assert samples["podrole_request_seconds_bucket{le=0.001}"] == 0
+
+
+def test_no_pod_namespace_or_request_is_in_a_label() -> None:
+    metrics = Metrics()
+    metrics.count(RECORD)
+
+    text = metrics.render().decode()
+
+    assert not any(name in text for name in ("shop", "web-", "u-1"))
+
+
+def test_a_watched_value_is_read_when_it_is_asked_for() -> None:
+    values = [1.0]
+    metrics = Metrics()
+    metrics.watch("podrole_cabundle_in_sync", "Whether.", lambda: values[0])
+    values[0] = 0.0
+
+    assert read(metrics)["podrole_cabundle_in_sync"] == 0
+
+
+def test_live_reads_are_counted_by_kind() -> None:
+    metrics = Metrics()
+
+    metrics.count_live_read("ServiceAccount")
+
+    assert read(metrics)["podrole_sa_live_reads_total"] == 1
+    assert read(metrics)["podrole_namespace_live_reads_total"] == 0

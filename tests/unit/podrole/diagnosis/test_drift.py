@@ -1,0 +1,124 @@
+"""What is told when an injected pod is not what it would be now: each part by its name."""
+
+from collections.abc import Callable
+
+import pytest
+
+from injector.decision.context import Surroundings
+from injector.decision.decide import decide
+from injector.decision.outcomes import Block, Inject
+from injector.k8s.objects import Metadata
+from injector.patch.plan import build_pieces
+from injector.patch.template import load_template
+from podrole.diagnosis.drift import find_drift
+from tests.unit.injector.cases import (
+    CONFIG,
+    Case,
+    Pod,
+    add_api_defaults,
+    build_case,
+    find_container,
+    load_case,
+    load_injectable_cases,
+)
+from tests.unit.podrole.diagnosis.snapshots import build_running_pod
+
+ENABLED = Metadata({"podrole.io/injection": "enabled"}, {})
+
+
+def drift_of(pod: Pod, case: Case) -> list[str]:
+    decision = decide(case.pod, Surroundings(case.namespace, case.service_account, None), CONFIG)
+    assert isinstance(decision, Inject | Block)
+    return [*find_drift(pod, build_pieces(decision, pod, load_template(CONFIG), CONFIG))]
+
+
+@pytest.mark.parametrize("name", load_injectable_cases())
+def test_pod_that_only_gained_defaults_of_the_api_server_has_not_drifted(name: str) -> None:
+    case = load_case(name)
+
+    assert drift_of(add_api_defaults(case.inject()), case) == []
+
+
+def change_image(pod: Pod) -> None:
+    find_container(pod, "podrole-sidecar")["image"] = "evil/sidecar:1"
+
+
+def change_command(pod: Pod) -> None:
+    find_container(pod, "podrole-redirect")["command"] = ["true"]
+
+
+def change_region(pod: Pod) -> None:
+    env = find_container(pod, "podrole-sidecar")["env"]
+    next(one for one in env if one["name"] == "PODROLE_REGION")["value"] = "us-east-1"
+
+
+def drop_user(pod: Pod) -> None:
+    find_container(pod, "podrole-sidecar")["securityContext"].pop("runAsUser")
+
+
+def drop_sidecar(pod: Pod) -> None:
+    pod["spec"]["initContainers"].pop(1)
+
+
+def add_stranger(pod: Pod) -> None:
+    pod["spec"]["initContainers"].append({"name": "podrole-extra", "image": "x:1"})
+
+
+def put_in_front(pod: Pod) -> None:
+    pod["spec"]["initContainers"].insert(
+        0, {"name": "mesh-init", "image": "mesh:1", "env": find_container(pod, "app")["env"]}
+    )
+
+
+def swap(pod: Pod) -> None:
+    pod["spec"]["initContainers"].reverse()
+
+
+def drop_volume(pod: Pod) -> None:
+    pod["spec"]["volumes"] = [one for one in pod["spec"]["volumes"] if one["name"] != "podrole-token"]
+
+
+def change_volume(pod: Pod) -> None:
+    volume = next(one for one in pod["spec"]["volumes"] if one["name"] == "podrole-token")
+    volume["projected"]["sources"][0]["serviceAccountToken"]["audience"] = "vault"
+
+
+def mount_token(pod: Pod) -> None:
+    find_container(pod, "app")["volumeMounts"] = [{"name": "podrole-token", "mountPath": "/t"}]
+
+
+def drop_environment(pod: Pod) -> None:
+    find_container(pod, "app")["env"] = []
+
+
+@pytest.mark.parametrize(
+    ("damage", "clause"),
+    [
+        (
+            change_image,
+            "container podrole-sidecar: image is evil/sidecar:1 and would be example/podrole-sidecar:1",
+        ),
+        (change_command, 'container podrole-redirect: command is ["true"] and would be ["nft", '),
+        (change_region, "container podrole-sidecar: PODROLE_REGION is us-east-1 and would be eu-west-1"),
+        (drop_user, "container podrole-sidecar: securityContext is {"),
+        (drop_sidecar, "container podrole-sidecar is missing"),
+        (add_stranger, "container podrole-extra does not belong there"),
+        (put_in_front, "mesh-init in spec.initContainers runs before the rules are loaded"),
+        (swap, "podrole's containers are in the order podrole-sidecar, podrole-redirect"),
+        (drop_volume, "volume podrole-token is missing"),
+        (change_volume, "volume podrole-token is another one"),
+        (mount_token, "container app mounts podrole-token, which is podrole's"),
+        (
+            drop_environment,
+            "container app: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION would be set",
+        ),
+    ],
+)
+def test_each_change_is_told_once_and_by_its_name(damage: Callable[[Pod], None], clause: str) -> None:
+    pod = build_running_pod()
+    damage(pod)
+
+    clauses = drift_of(pod, build_case())
+
+    assert [told.startswith(clause) for told in clauses] == [True]
+    assert len(clauses[0]) < 400

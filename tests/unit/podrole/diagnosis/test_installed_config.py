@@ -1,0 +1,171 @@
+"""The webhook's configuration, read out of its Deployment and ConfigMaps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from injector.errors import ConfigError
+from injector.patch.template import SHIPPED
+from podrole.diagnosis.installed_config import Place, build_setup, find_place, list_config_maps, read_settings
+from testing.services.certificates import write_certificates
+from tests.unit.injector.cases import ENVIRON
+from tests.unit.podrole.diagnosis.snapshots import build_configuration, build_deployment, build_webhook
+
+
+def build_config_map(name: str, **data: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "data": data}
+
+
+def build_container(**fields: Any) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "injector", **fields}]}}}}
+
+
+def mount_template(path: str, mount: dict[str, Any]) -> dict[str, Any]:
+    env = [{"name": name, "value": value} for name, value in {**ENVIRON, "PODROLE_TEMPLATE": path}.items()]
+    deployment = build_container(env=env, volumeMounts=[{"name": "template", **mount}])
+    volume = {"name": "template", "configMap": {"name": "podrole-template"}}
+    deployment["spec"]["template"]["spec"]["volumes"] = [volume]
+    return deployment
+
+
+@pytest.mark.parametrize("deployment", [{}, {"spec": None}, build_container(), build_container(env=None, envFrom=None)])
+def test_deployment_without_settings_has_none(deployment: dict[str, Any]) -> None:
+    settings = read_settings(deployment, [])
+
+    assert settings.environ == {}
+    with pytest.raises(ConfigError, match="PODROLE_SIDECAR_IMAGE is not set"):
+        build_setup(settings, {})
+
+
+def test_variables_win_over_config_maps_as_in_the_container() -> None:
+    deployment = build_container(
+        envFrom=[{"configMapRef": {"name": "podrole-injector-7f"}}],
+        env=[
+            {"name": "PODROLE_REGION", "value": "eu-west-1"},
+            {"name": "PODROLE_MODE", "valueFrom": {"configMapKeyRef": {"name": "modes", "key": "mode"}}},
+        ],
+    )
+    config_maps = [
+        build_config_map("podrole-injector-7f", PODROLE_REGION="us-east-1", PODROLE_ACCOUNT_ID="111122223333"),
+        build_config_map("modes", mode="env"),
+    ]
+
+    settings = read_settings(deployment, config_maps)
+
+    assert list_config_maps(deployment) == ["podrole-injector-7f", "modes"]
+    assert settings.environ == {
+        "PODROLE_REGION": "eu-west-1",
+        "PODROLE_ACCOUNT_ID": "111122223333",
+        "PODROLE_MODE": "env",
+    }
+    assert settings.gaps == ()
+
+
+def test_what_is_in_secrets_or_absent_config_maps_is_a_gap_and_not_guessed() -> None:
+    deployment = build_container(
+        envFrom=[{"secretRef": {"name": "s"}}, {"configMapRef": {"name": "absent"}}],
+        env=[
+            {"name": "PODROLE_REGION", "valueFrom": {"secretKeyRef": {"name": "s", "key": "region"}}},
+            {"name": "PODROLE_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+    )
+
+    deployment["metadata"] = {"namespace": "podrole-system"}
+
+    settings = read_settings(deployment, [])
+
+    assert settings.environ == {"PODROLE_NAMESPACE": "podrole-system"}
+    assert settings.gaps == ("Secret s", "ConfigMap absent", "PODROLE_REGION")
+
+
+def test_container_of_a_mesh_beside_the_injector_is_not_taken_for_it() -> None:
+    deployment = build_deployment(ENVIRON)
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    containers.insert(0, {"name": "istio-proxy", "env": [{"name": "PROXY", "value": "1"}]})
+
+    assert read_settings(deployment, []).environ == ENVIRON
+
+
+@pytest.mark.parametrize(
+    "mount", [{"mountPath": "/etc/podrole"}, {"mountPath": "/etc/podrole/t.yaml", "subPath": "t.yaml"}]
+)
+def test_edited_template_is_read_from_the_config_map_that_is_mounted(mount: dict[str, Any]) -> None:
+    edited = yaml.safe_load(SHIPPED.read_text())
+    edited["sidecar"]["resources"]["limits"]["memory"] = "128Mi"
+    deployment = mount_template("/etc/podrole/t.yaml", mount)
+    config_map = build_config_map("podrole-template", **{"t.yaml": yaml.safe_dump(edited)})
+
+    setup = build_setup(read_settings(deployment, [config_map]), {})
+
+    assert setup.template.sidecar["resources"]["limits"]["memory"] == "128Mi"
+    assert not setup.is_template_shipped
+
+
+@pytest.mark.parametrize("text", ["[", "{}"])
+def test_edited_template_that_the_webhook_would_refuse_is_refused_here(text: str) -> None:
+    deployment = mount_template("/etc/podrole/t.yaml", {"mountPath": "/etc/podrole"})
+    settings = read_settings(deployment, [build_config_map("podrole-template", **{"t.yaml": text})])
+
+    with pytest.raises(ConfigError, match="template"):
+        build_setup(settings, {})
+
+
+def test_edited_template_that_is_out_of_reach_is_said_to_be_replaced_by_the_shipped_one() -> None:
+    setup = build_setup(read_settings(mount_template("/other/t.yaml", {"mountPath": "/etc/podrole"}), []), {})
+
+    assert setup.is_template_shipped
+
+
+def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
+    mounts = [{"name": "tls", "mountPath": "/etc/podrole/tls", "readOnly": True}]
+    own = build_container(env=[{"name": "PODROLE_CERTIFICATE_SECRET", "value": "mine"}], volumeMounts=mounts)
+    files = build_container(
+        env=[{"name": "PODROLE_TLS_CERT", "value": "/etc/podrole/tls/cert.pem"}], volumeMounts=mounts
+    )
+    files["spec"]["template"]["spec"]["volumes"] = [{"name": "tls", "secret": {"secretName": "podrole-injector-tls"}}]
+
+    assert read_settings(build_container(), []).certificate == ("podrole-injector-certs", "tls.crt")
+    assert read_settings(own, []).certificate == ("mine", "tls.crt")
+    assert read_settings(files, []).certificate == ("podrole-injector-tls", "cert.pem")
+
+
+def test_caller_s_variables_win_and_others_do_not_count() -> None:
+    settings = read_settings(build_deployment(ENVIRON), [])
+
+    setup = build_setup(settings, {"PODROLE_MODE": "env", "HOME": "/root"})
+
+    assert setup.config.mode == "env"
+
+
+def test_place_is_where_the_registered_webhook_points_to() -> None:
+    webhook = build_webhook(clientConfig={"service": {"namespace": "iam", "name": "roles"}})
+
+    assert find_place([build_configuration(webhook)]) == Place("iam", "roles")
+    assert find_place([build_configuration(build_webhook(clientConfig={"url": "https://x"}))]) == Place()
+    assert find_place([]) == Place("podrole-system", "podrole-injector")
+
+
+def test_authorities_of_sts_are_read_from_the_config_map_that_is_mounted(tmp_path: Path) -> None:
+    pem = write_certificates(tmp_path, ["sts.example"]).ca.read_text()
+    deployment = mount_template("/etc/podrole/t.yaml", {"mountPath": "/etc/podrole"})
+    deployment["spec"]["template"]["spec"]["containers"][0]["env"] += [
+        {"name": "PODROLE_STS_CA", "value": "/etc/podrole/ca.pem"}
+    ]
+    files = {"t.yaml": SHIPPED.read_text(), "ca.pem": pem}
+
+    setup = build_setup(read_settings(deployment, [build_config_map("podrole-template", **files)]), {})
+
+    [found] = [one["value"] for one in setup.template.sidecar["env"] if one["name"] == "PODROLE_STS_CA_PEM"]
+    assert found.split() == pem.split()
+
+
+def test_authorities_of_sts_that_are_out_of_reach_are_a_gap() -> None:
+    env = [{"name": name, "value": value} for name, value in {**ENVIRON, "PODROLE_STS_CA": "/secret/ca.pem"}.items()]
+
+    settings = read_settings(build_container(env=env), [])
+
+    assert settings.gaps == ("PODROLE_STS_CA",)
+    assert build_setup(settings, {}).config.region == ENVIRON["PODROLE_REGION"]

@@ -1,0 +1,146 @@
+"""Files of manifests, read and put together again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from injector.errors import ConfigError
+from podrole.yaml.documents import Document, join_documents, parse_documents, read_documents
+
+
+def refusal_of(text: str, file: str = "app.yaml") -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_documents(text, file)
+    return str(caught.value)
+
+
+def contents_of(documents: list[Document]) -> list[object]:
+    return [document.content for document in documents if document.content is not None]
+
+
+def join(documents: list[Document]) -> str:
+    return join_documents(documents, [document.text for document in documents])
+
+
+def test_a_tab_is_named_with_file_document_and_line() -> None:
+    message = refusal_of("a: 1\n---\n# two\nb:\n\tc: 1\n")
+
+    assert message.startswith("app.yaml, document 2 (line 5, column 1): ")
+    assert message.endswith("there is a tab in that line, and YAML is indented with spaces")
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
+    assert refusal_of("---\na: 1\na: 2\n") == "app.yaml, document 1 (line 3, column 1): the key a is there twice"
+
+
+def test_broken_json_is_told_as_json_where_the_file_says_that_it_is() -> None:
+    assert refusal_of('{"a": 1,}', "app.json").startswith("app.json: ")
+    assert "property name" in refusal_of('{"a": 1,}', "app.json")
+
+
+def test_a_key_that_stands_twice_in_json_is_refused() -> None:
+    assert refusal_of('{"a": 1, "a": 2}', "app.json") == "app.json: the key a is there twice in one object"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("kind: Pod".encode("utf-16"), "is not UTF-8"), (b"a: \xff", "at byte 3"), (b"a: \x00", "document 1")],
+)
+def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=problem):
+        read_documents([str(path)])
+
+
+def test_a_folder_without_manifests_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("kind: Pod")
+
+    with pytest.raises(ConfigError, match=f"no manifests in {tmp_path}"):
+        read_documents([str(tmp_path)])
+
+
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "loop.yaml"
+    path.symlink_to(path)
+
+    with pytest.raises(ConfigError, match=r"loop\.yaml cannot be read: Too many levels"):
+        read_documents([os.fspath(path)])
+
+
+def test_there_is_one_stdin() -> None:
+    with pytest.raises(ConfigError, match="twice"):
+        read_documents(["-", "-"])
+
+
+def test_a_folder_is_read_in_order_and_without_the_folders_in_it(tmp_path: Path) -> None:
+    (tmp_path / "b.yml").write_text("b: 1")
+    (tmp_path / "a.yaml").write_text("a: 1")
+    (tmp_path / "c.json").write_text('{"c": 1}')
+    (tmp_path / "d.txt").write_text("d: [")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "e.yaml").write_text("e: 1")
+
+    shallow = read_documents([str(tmp_path)])
+    deep = read_documents([str(tmp_path)], recursive=True)
+
+    assert contents_of(shallow) == [{"a": 1}, {"b": 1}, {"c": 1}]
+    assert {"e": 1} in contents_of(deep)
+
+
+@pytest.mark.parametrize(
+    ("text", "contents"),
+    [
+        ("", []),
+        ("# nothing\n", []),
+        ("---\n---\n# nothing\n---\n", []),
+        ("a: 1", [{"a": 1}]),
+        ("# head\na: 1\n---\n# between\n---\nb: |\n  --- no\n...\n", [{"a": 1}, {"b": "--- no\n"}]),
+        ("%YAML 1.1\n---\na: 1\n", [{"a": 1}]),
+        ("--- {a: 1}\n--- # two\nb: 2\n", [{"a": 1}, {"b": 2}]),
+        ("a: 1\r\n---\r\nb: 2\r\n", [{"a": 1}, {"b": 2}]),
+        ('{"a": 1}\n{"b": 2}\n', [{"a": 1}, {"b": 2}]),
+        ("{a: 1, b: [c]}", [{"a": 1, "b": ["c"]}]),
+        ("---x: 1\n", [{"---x": 1}]),
+    ],
+)
+def test_what_nobody_changes_comes_out_as_it_came_in(text: str, contents: list[object]) -> None:
+    documents = parse_documents(text, "app.yaml")
+
+    assert contents_of(documents) == contents
+    assert join(documents).removesuffix("\n") == text.removesuffix("\n")
+
+
+def test_documents_are_counted_as_a_person_counts_them() -> None:
+    documents = parse_documents("# head\n---\na: 1\n---\n---\nb: 2\n", "app.yaml")
+
+    assert [document.number for document in documents if document.content] == [1, 2]
+
+
+def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\n")
+
+    assert join(read_documents([str(path)])) == "a: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("texts", "joined"),
+    [
+        (["a: 1", "b: 2"], "a: 1\n---\nb: 2\n"),
+        (["a: 1\n---\nb: 2\n", "---\nc: 3\n"], "a: 1\n---\nb: 2\n---\nc: 3\n"),
+        (["# one\na: 1\n", "# two\nb: 2\n"], "# one\na: 1\n---\n# two\nb: 2\n"),
+        (['{"a": 1}', '{"b": 2}\n'], '{"a": 1}\n{"b": 2}\n'),
+        (['{"a": 1}\n{"b": 2}', "c: 3"], '---\n{"a": 1}\n---\n{"b": 2}\n---\nc: 3\n'),
+        (["a: 1", '{"b": 2}'], 'a: 1\n---\n{"b": 2}\n'),
+    ],
+)
+def test_several_files_become_one_stream_that_reads_the_same(texts: list[str], joined: str) -> None:
+    documents = [document for index, text in enumerate(texts) for document in parse_documents(text, f"{index}.yaml")]
+
+    together = join(documents)
+
+    assert together == joined
+    assert contents_of(parse_documents(together, "-")) == contents_of(documents)

@@ -1,0 +1,123 @@
+"""What a manifest says is what kubectl reads in it."""
+
+import pytest
+import yaml
+
+from podrole.yaml.kube_yaml import MOST_NODES, compose, lay_out, load, write, write_scalar
+
+BOMB = "\n".join(
+    ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\nb: 2\na: 3", "the key a is there twice"),
+        ("a: {b: 1, b: 2}", "the key b is there twice"),
+        ("&a [*a]", "an alias contains itself"),
+        (BOMB, "more than any Kubernetes object can hold"),
+        ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("a: !Sub x", "could not determine a constructor"),
+        ("a: *nowhere", "undefined alias"),
+        ("[" * 20_000, "nest"),
+        ("a: b\n\tc: d", "tab"),
+        ("--- a\n--- b", "expected a single document"),
+    ],
+)
+def test_what_kubectl_would_refuse_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=problem):
+        load(text)
+
+
+def test_as_many_nodes_as_an_object_can_have_are_read() -> None:
+    assert len(load("[" + "x," * 50_000 + "]")) == 50_000 < MOST_NODES
+
+
+@pytest.mark.parametrize(
+    ("scalar", "value"),
+    [
+        ("22:22", "22:22"),
+        ("2024-01-01", "2024-01-01"),
+        ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+        ("0644", 420),
+        ("0o644", 420),
+        ("0x1F", 31),
+        ("-0b101", -5),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ("1e3", 1000.0),
+        ("1.5", 1.5),
+        ("1.2.3", "1.2.3"),
+        ("on", True),
+        ("No", False),
+        ("~", None),
+        ("", None),
+        ("'on'", "on"),
+    ],
+)
+def test_a_scalar_is_read_as_kubectl_reads_it(scalar: str, value: object) -> None:
+    read = load(f"a: {scalar}")["a"]
+
+    assert (read, type(read)) == (value, type(value))
+
+
+def test_merge_keys_are_followed() -> None:
+    assert load("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}")["b"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "on",
+        "y",
+        "N",
+        "22:22",
+        "2024-01-01",
+        "0o17",
+        "0644",
+        "1e3",
+        ".5",
+        "~",
+        "null",
+        "",
+        "- a",
+        "a: b",
+        "#",
+        "*a",
+        "&a",
+    ],
+)
+def test_a_string_that_some_reader_would_take_for_something_else_is_quoted(text: str) -> None:
+    written = write({"a": text}, is_indented=False)
+
+    assert load(written) == yaml.safe_load(written) == {"a": text}
+    assert written.strip() in {f"a: '{text}'", f'a: "{text}"'}
+
+
+@pytest.mark.parametrize("style", [None, "'", '"', "|", ">"])
+@pytest.mark.parametrize("value", ["a", "a,b", "a b: c", "on", "é", "a\nb", "x" * 500, "", " a ", 5, True, None])
+def test_one_scalar_is_written_on_one_line(value: object, style: str | None) -> None:
+    written = write_scalar(value, style)
+
+    assert "\n" not in written
+    assert load(f"a: {written}") == {"a": value}
+
+
+def test_nothing_is_written_as_an_alias() -> None:
+    shared = {"a": 1}
+
+    assert write([shared, shared], is_indented=True) == "- a: 1\n- a: 1\n"
+
+
+def test_what_is_laid_out_anew_keeps_every_scalar_as_it_was_written() -> None:
+    text = "{a: &a {mode: 0644, ratio: 1e3, on: off, at: 2024-01-01}, b: {<<: *a, mode: 0x1}, c: [*a, 'x', \"y\"]}"
+    root = compose(text)
+    assert root is not None
+
+    written = lay_out(root)
+
+    assert load(written) == load(text)
+    assert "mode: 0644" in written
+    assert "ratio: 1e3" in written
+    assert "&" not in written

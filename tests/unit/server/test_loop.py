@@ -1,0 +1,361 @@
+"""The worker as a process, over real sockets: one client's behaviour, and another one that must not feel it."""
+
+import http.client
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from testing.ports import find_free_ports
+from testing.repository import ROOT
+from testing.services.certificates import CertificateFiles, write_certificates
+from tests.unit.server.served import LARGE, SETTINGS
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Served:
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+    certificates: CertificateFiles
+
+    @property
+    def waiting_port(self) -> int:
+        """Where answers are made in threads, behind TLS."""
+        return self.port + 1
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def connect_tls(self) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=self.certificates.ca)
+        opened = socket.create_connection(("127.0.0.1", self.waiting_port), timeout=10)
+        return context.wrap_socket(opened, server_hostname="127.0.0.1")
+
+
+def start(directory: Path) -> Served:
+    certificates = write_certificates(directory, ["127.0.0.1"])
+    port, log = find_free_ports(2), directory / "log"
+    argv = [sys.executable, "-m", "tests.unit.server.served", str(port), str(certificates.certificate)]
+    with log.open("wb") as output:
+        process = subprocess.Popen([*argv, str(certificates.key)], cwd=ROOT, stderr=output)
+    served = Served(process, port, log, certificates)
+    deadline = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            served.connect_tls().close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return served
+    process.kill()
+    raise AssertionError(f"it did not serve, and ended with {process.wait()}:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    running = start(tmp_path_factory.mktemp("served"))
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Served]:
+    running = start(tmp_path)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+    return received
+
+
+def ask(served: Served) -> bytes:
+    with served.connect() as connection:
+        connection.sendall(LAST)
+        return read_all(connection)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\r\n\r\n", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400),
+        (b"PUT / HTTP/1.1\r\nTransfer-Encoding: brew\r\n\r\n0\r\n\r\n", 501),
+        (b"PUT / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417),
+        (b"PUT / HTTP/1.1\r\nContent-Length: 2000\r\n\r\n", 413),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, 431),
+        (b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", 500),
+    ],
+)
+def test_what_cannot_be_answered_gets_its_status_and_the_connection_s_end(
+    served: Served, request_: bytes, status: int
+) -> None:
+    with served.connect() as connection:
+        connection.sendall(request_)
+        answer = read_all(connection)
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Connection: close" in head
+    assert body == b""
+
+
+def test_an_app_s_failure_is_logged_and_not_told(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = read_all(connection)
+
+    assert b"the app's own" not in answer
+    assert "RuntimeError: the app's own" in served.log.read_text()
+
+
+def test_a_refused_client_that_goes_on_sending_sees_the_refusal(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_head_and_body_leave_in_one_segment(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        segment = connection.recv(65536)
+
+    assert segment.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert segment.endswith(b"\r\n\r\nhello")
+
+
+def test_the_first_answer_of_a_tls_connection_is_not_held_back(served: Served) -> None:
+    """A delayed acknowledgement takes 40 ms; of five connections the quickest tells."""
+    durations = []
+    for _ in range(5):
+        with served.connect_tls() as connection:
+            begin = time.monotonic()
+            connection.sendall(GET)
+            connection.recv(65536)
+            durations.append(time.monotonic() - begin)
+
+    assert min(durations) < 0.03
+
+
+def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
+    requests = [b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(9)]
+    with served.connect() as connection:
+        connection.sendall(b"".join(requests) + LAST)
+        answer = read_all(connection)
+
+    bodies = [part[:1] for part in answer.split(b"\r\n\r\n")[1:10]]
+    assert bodies == [b"%d" % number for number in range(9)]
+    assert answer.count(b"HTTP/1.1 200 OK") == 10
+
+
+def test_a_client_that_said_its_last_word_is_still_answered(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(GET + GET)
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_all(connection)
+
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_an_answer_larger_than_every_buffer_arrives_whole_while_others_are_served(served: Served) -> None:
+    with served.connect() as slow:
+        slow.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        beside = ask(served)
+        answer = read_all(slow)
+
+    assert beside.startswith(b"HTTP/1.1 200 OK")
+    assert len(answer.partition(b"\r\n\r\n")[2]) == LARGE
+
+
+def test_more_clients_than_there_is_room_for_push_out_the_oldest(served: Served) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(served.connect()) for _ in range(SETTINGS["worker_connections"] + 20)]  # type: ignore[operator]
+
+        answer = ask(served)
+        oldest = idle[0].recv(1)
+
+        idle[-1].sendall(LAST)
+        youngest = read_all(idle[-1])
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert oldest == b""
+    assert youngest.startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_does_not_finish_its_request_is_closed_and_its_file_freed(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(GET[:-2])
+        began = time.monotonic()
+        received = connection.recv(1)
+        waited = time.monotonic() - began
+
+    assert received == b""
+    assert 3 < waited < 9
+
+
+def test_a_drip_does_not_buy_time(served: Served) -> None:
+    began = time.monotonic()
+    with served.connect() as connection:
+        connection.settimeout(0.2)
+        try:
+            while time.monotonic() - began < 9:
+                connection.sendall(b"x")
+                with pytest.raises(TimeoutError):
+                    connection.recv(1)
+        except (ConnectionError, pytest.fail.Exception):
+            pass
+
+    assert time.monotonic() - began < 8
+
+
+def test_files_are_freed_after_a_crowd(served: Served) -> None:
+    before = psutil.Process(served.process.pid).num_fds()
+    for _ in range(3):
+        with ExitStack() as stack:
+            for _ in range(100):
+                stack.enter_context(served.connect()).sendall(GET)
+    ask(served)
+
+    deadline = time.monotonic() + 10
+    while psutil.Process(served.process.pid).num_fds() > before + 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert psutil.Process(served.process.pid).num_fds() <= before + 2
+
+
+def test_clients_that_do_not_shake_hands_keep_nobody_waiting(served: Served) -> None:
+    with ExitStack() as stack:
+        for number in range(50):
+            silent = stack.enter_context(
+                closing(socket.create_connection(("127.0.0.1", served.waiting_port), timeout=10))
+            )
+            if number % 2:
+                silent.sendall(b"\x16\x03\x01")  # the beginning of a handshake
+        began = time.monotonic()
+        with served.connect_tls() as connection:
+            connection.sendall(LAST)
+            answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert time.monotonic() - began < 3
+
+
+def test_what_is_no_tls_is_closed(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.waiting_port), timeout=10) as connection:
+        connection.sendall(GET)
+        with suppress(ConnectionResetError):
+            assert b"HTTP" not in read_all(connection)
+
+
+def test_answers_that_wait_are_made_side_by_side_on_kept_connections(served: Served) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(served.connect_tls()) for _ in range(2)]
+        began = time.monotonic()
+        for _ in range(2):
+            for connection in connections:
+                connection.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+            for connection in connections:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+    assert 1 <= time.monotonic() - began < 1.9
+
+
+def test_a_body_in_many_tls_records_arrives_whole(served: Served) -> None:
+    body = b"x" * 1000
+    with served.connect_tls() as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n")
+        for position in range(0, 1000, 10):
+            connection.sendall(body[position : position + 10])
+        answer = read_all(connection)
+
+    assert answer.endswith(body)
+
+
+def test_at_sigterm_it_ends_although_clients_keep_their_connections(mortal: Served) -> None:
+    with mortal.connect() as idle, mortal.connect() as used:
+        used.sendall(GET)
+        used.recv(65536)
+        began = time.monotonic()
+        mortal.process.send_signal(signal.SIGTERM)
+        code = mortal.process.wait(10)
+        waited = time.monotonic() - began
+        assert idle.recv(1) == b""
+
+    assert code == 0
+    assert waited < 4
+
+
+def test_at_sigterm_a_request_under_way_is_answered_and_a_kept_connection_is_used_for_one_more(mortal: Served) -> None:
+    with mortal.connect_tls() as busy, mortal.connect() as kept:
+        kept.sendall(GET)
+        kept.recv(65536)
+        busy.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)  # it must have arrived
+
+        mortal.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)  # and this one must not have arrived before
+        kept.sendall(GET)
+
+        assert b"Connection: close" in kept.recv(65536)
+        assert busy.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert mortal.process.wait(10) == 0
+
+
+def test_an_http_1_0_client_is_answered_and_closed(served: Served) -> None:
+    with served.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = read_all(connection)
+
+    assert answer.startswith(b"HTTP/1.0 200 OK")
+
+
+def test_a_client_library_uses_one_connection_for_many_requests(served: Served) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)) as connection:
+        sockets = set()
+        for _ in range(5):
+            connection.request("PUT", "/", b"hello")
+            assert connection.getresponse().read() == b"hello"
+            sockets.add(connection.sock)
+
+    assert len(sockets) == 1
+
+
+def test_an_app_that_waits_keeps_no_other_client_waiting(served: Served) -> None:
+    with served.connect() as waiting:
+        waiting.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        began = time.monotonic()
+        answer = ask(served)
+        waited = time.monotonic() - began
+        late = read_all(waiting)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert waited < 0.4
+    assert late.startswith(b"HTTP/1.1 200 OK")

@@ -1,0 +1,63 @@
+"""Sidecars that all tests may ask: with credentials, with a strict configuration, refused by STS, left alone by STS."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testing.services import faulty_sts as faulty
+from testing.sidecars import Sidecar, build_environ, running_sidecar
+
+ODD_ROLE = "a+b=c,d.e@f_g-h"
+"""All that IAM allows in the name of a role."""
+
+
+def write_token(directory: Path, token: str = "to.ke.n") -> None:
+    (directory / "token").write_text(token)
+
+
+@pytest.fixture(scope="session")
+def sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    directory = tmp_path_factory.mktemp("sidecar")
+    write_token(directory)
+    with running_sidecar(build_environ(directory, sts), directory) as running:
+        assert running.wait_until_started() == 0, running.log
+        yield running
+
+
+@pytest.fixture(scope="session")
+def strict_sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A sidecar that answers no metadata without a token, and knows its zone and node."""
+    directory = tmp_path_factory.mktemp("strict-sidecar")
+    write_token(directory)
+    changes = {
+        "PODROLE_ROLE_ARN": f"arn:aws:iam::111122223333:role/team/{ODD_ROLE}",
+        "PODROLE_IMDS_V1": "false",
+        "PODROLE_ZONE": "eu-west-1b",
+        "PODROLE_INSTANCE_ID": "i-0123456789abcdef0",
+    }
+    with running_sidecar(build_environ(directory, sts, **changes), directory) as running:
+        assert running.wait_until_started() == 0, running.log
+        yield running
+
+
+@pytest.fixture(scope="session")
+def empty_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A sidecar whose STS refuses every connection."""
+    directory = tmp_path_factory.mktemp("empty-sidecar")
+    write_token(directory)
+    with running_sidecar(build_environ(directory, "http://127.0.0.1:1"), directory) as running:
+        running.wait_for_log('"failed"', 30)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def refused_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    """A sidecar whose STS says no, and will for as long as nobody changes the trust policy."""
+    directory = tmp_path_factory.mktemp("refused-sidecar")
+    write_token(directory)
+    with faulty.faulty_sts() as sts:
+        sts.will(afterwards=faulty.DENIED)
+        with running_sidecar(build_environ(directory, sts.url), directory) as running:
+            running.wait_for_log('"refused"', 30)
+            yield running

@@ -1,0 +1,108 @@
+"""How credentials are written down, and what of them may be seen."""
+
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+
+from sidecar.credentials.credentials import Credentials
+
+CREDENTIALS = Credentials(
+    role_arn="arn:aws:iam::111122223333:role/team/reader",
+    access_key_id="ASIAEXAMPLE",
+    secret_access_key="very+secret/key",
+    session_token="a+session/token==",
+    obtained_at=1_700_000_000,
+    expires_at=1_700_003_600,
+)
+
+
+def test_the_metadata_document_has_the_layout_of_the_real_service() -> None:
+    assert CREDENTIALS.to_metadata_document() == (
+        "{\n"
+        '  "Code" : "Success",\n'
+        '  "LastUpdated" : "2023-11-14T22:13:20Z",\n'
+        '  "Type" : "AWS-HMAC",\n'
+        '  "AccessKeyId" : "ASIAEXAMPLE",\n'
+        '  "SecretAccessKey" : "very+secret/key",\n'
+        '  "Token" : "a+session/token==",\n'
+        '  "Expiration" : "2023-11-14T23:13:20Z"\n'
+        "}"
+    )
+
+
+def test_the_container_document_names_the_role_and_its_account() -> None:
+    assert json.loads(CREDENTIALS.to_container_document()) == {
+        "RoleArn": "arn:aws:iam::111122223333:role/team/reader",
+        "AccessKeyId": "ASIAEXAMPLE",
+        "SecretAccessKey": "very+secret/key",
+        "Token": "a+session/token==",
+        "Expiration": "2023-11-14T23:13:20Z",
+        "AccountId": "111122223333",
+    }
+
+
+def test_a_printed_value_shows_no_secret() -> None:
+    printed = f"{CREDENTIALS!r} {CREDENTIALS}"
+
+    assert "ASIAEXAMPLE" in printed
+    assert "secret/key" not in printed
+    assert "session/token" not in printed
+
+
+def test_credentials_are_served_until_a_minute_before_their_end() -> None:
+    assert CREDENTIALS.is_servable(now=1_700_003_539)
+    assert not CREDENTIALS.is_servable(now=1_700_003_540)
+
+
+def test_what_was_written_down_is_read_again() -> None:
+    assert Credentials.parse(json.loads(json.dumps(asdict(CREDENTIALS)))) == CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"secret_access_key": None},
+        {"secret_access_key": ""},
+        {"session_token": 7},
+        {"expires_at": "2030-01-01T00:00:00Z"},
+        {"expires_at": 1.5},
+        {"expires_at": True},
+        {"expires_at": 10**30},
+        {"obtained_at": -(10**30)},
+        {"clock_ahead_seconds": None},
+        {"another": "field"},
+    ],
+)
+def test_an_odd_field_is_named_and_no_value_quoted(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))) as caught:
+        Credentials.parse(asdict(CREDENTIALS) | change)
+
+    assert "very+secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", sorted(asdict(CREDENTIALS)))
+def test_a_missing_field_is_named(field: str) -> None:
+    document = asdict(CREDENTIALS)
+    del document[field]
+
+    with pytest.raises(ValueError, match=field):
+        Credentials.parse(document)
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_a_clock_that_is_wrong_by_hours_changes_neither_their_life_nor_what_clients_read(ahead: int) -> None:
+    wrong = replace(CREDENTIALS, obtained_at=1_700_000_000 + ahead, clock_ahead_seconds=ahead)
+
+    assert wrong.is_servable(now=1_700_003_539 + ahead)
+    assert not wrong.is_servable(now=1_700_003_540 + ahead)
+    assert '"2023-11-14T23:13:20Z"' in wrong.to_container_document()
+
+
+def test_they_live_as_long_after_the_clock_was_set() -> None:
+    followed = CREDENTIALS.follow_clock(-7200.4)
+
+    assert followed.is_servable(now=1_700_003_539 - 7200)
+    assert not followed.is_servable(now=1_700_003_540 - 7200)
+    assert followed.expires_at == CREDENTIALS.expires_at

@@ -1,0 +1,174 @@
+"""Killed and started again, as the kubelet does it: what is still there, while STS is away or not."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from testing.services import faulty_sts as answers
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import Sidecar, build_environ, running_sidecar
+
+TTL = "X_Aws_Ec2_Metadata_Token_Ttl_Seconds"
+ROLE = "/latest/meta-data/iam/security-credentials/reader"
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1", PODROLE_IMDS_V1="false")
+
+
+def kill(sidecar: Sidecar) -> None:
+    sidecar.process.kill()
+    sidecar.process.wait(10)
+
+
+def take_token(sidecar: Sidecar) -> str:
+    return sidecar.request("/latest/api/token", "PUT", **{TTL: "21600"}).body
+
+
+def read_role(sidecar: Sidecar, token: str) -> int:
+    return sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token).status
+
+
+def test_killed_while_sts_is_down_it_serves_at_once_and_old_tokens_work(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        token, before = take_token(sidecar), sidecar.request("/v2/credentials").body
+        kill(sidecar)
+    faulty_sts.will(afterwards=answers.HANGING)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        began = time.monotonic()
+        assert sidecar.wait_until_started() == 0
+        # With nothing to serve a start waits for ten seconds.
+        assert time.monotonic() - began < 9
+        assert sidecar.request("/v2/credentials").body == before
+        assert read_role(sidecar, token) == 200
+        assert '"resumed"' in sidecar.log
+
+
+def test_a_restart_does_not_ask_sts_before_it_is_due(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        with running_sidecar(environ, tmp_path) as sidecar:
+            sidecar.wait_until_started()
+            assert sidecar.request("/v2/credentials").status == 200
+            kill(sidecar)
+
+    assert len(faulty_sts.requests) == 1
+
+
+def test_tokens_outlive_a_restart_before_the_first_credentials(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(answers.DENIED)
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        token = take_token(sidecar)
+        assert read_role(sidecar, token) == 401
+        kill(sidecar)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        assert read_role(sidecar, token) == 200
+
+
+def test_the_started_file_of_a_killed_one_is_removed_at_boot(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    started = Path(environ["PODROLE_RUN_DIRECTORY"]) / "started"
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        kill(sidecar)
+    (started.parent / "survival").unlink()
+    faulty_sts.will(afterwards=answers.HANGING)
+    assert started.exists()
+
+    with running_sidecar(environ, tmp_path):
+        faulty_sts.await_requests(2)
+        assert not started.exists()
+
+
+def test_another_role_begins_anew(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        token = take_token(sidecar)
+        kill(sidecar)
+
+    with running_sidecar(environ | {"PODROLE_ROLE_ARN": "arn:aws:iam::111122223333:role/writer"}, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        document = json.loads(sidecar.request("/v2/credentials").body)
+
+        assert document["RoleArn"].endswith("/writer")
+        assert document["AccessKeyId"] == "ASIA0000000000000002"
+        assert sidecar.request("/latest/meta-data/placement/region", X_Aws_Ec2_Metadata_Token=token).status == 401
+        assert sidecar.log.count('"survival-ignored"') == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100_000])
+def test_a_spoilt_file_is_passed_over_and_replaced(environ: dict[str, str], tmp_path: Path, content: bytes) -> None:
+    directory = Path(environ["PODROLE_RUN_DIRECTORY"])
+    directory.mkdir(mode=0o700)
+    (directory / "survival").touch(mode=0o600)
+    (directory / "survival").write_bytes(content)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+
+        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.log.count('"survival-ignored"') == 1
+        assert b"ASIA0000000000000001" in (directory / "survival").read_bytes()
+
+
+def test_a_killed_fetch_costs_one_attempt(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
+    faulty_sts.will(answers.HANGING)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        faulty_sts.await_requests(1)
+        [fetching] = find_children(sidecar)
+
+        os.kill(fetching, signal.SIGKILL)
+
+        assert sidecar.wait_until_started() == 0
+        sidecar.wait_for_log('"refreshed"', 20)
+        assert '"ChildFailed"' in sidecar.log
+        assert sidecar.request("/v2/credentials").status == 200
+
+
+def test_a_fetch_does_not_outlive_a_killed_sidecar(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        faulty_sts.await_requests(1)
+        [fetching] = find_children(sidecar)
+
+        kill(sidecar)
+
+        deadline = time.monotonic() + 10
+        while is_running(fetching) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not is_running(fetching)
+
+
+def find_children(sidecar: Sidecar) -> list[int]:
+    """Of all its threads."""
+    tasks = Path(f"/proc/{sidecar.process.pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """A zombie has ended; whose parent is gone waits for another to notice."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,123 @@
+"""What is answered in which state: the table of paths and states, one cell a test, over real sockets."""
+
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from testing.raw_http import Answer, ask, build_request
+from testing.services import faulty_sts as faulty
+from testing.services.faulty_sts import FaultySts, Grant
+from testing.sidecars import Sidecar, build_environ, running_sidecar
+
+ROLES = "/latest/meta-data/iam/security-credentials"
+PUT_TOKEN = build_request("/latest/api/token", "PUT", [("X-aws-ec2-metadata-token-ttl-seconds", "60")])
+
+REQUESTS = {
+    "token": [PUT_TOKEN],
+    "role-list": [build_request(ROLES), build_request(f"{ROLES}/")],
+    "document": [build_request(f"{ROLES}/reader"), build_request(f"{ROLES}/reader/")],
+    "other-document": [build_request(f"{ROLES}/writer"), build_request(f"{ROLES}/team/reader")],
+    "container": [
+        build_request("/v2/credentials"),
+        build_request("/v1/credentials/", headers=[("Authorization", "x")]),
+    ],
+    "known-place": [
+        build_request("/latest/meta-data/placement/region"),
+        build_request("/latest/dynamic/instance-identity/document"),
+    ],
+    "unknown-place": [
+        build_request("/latest/meta-data/placement/availability-zone/"),
+        build_request("/latest/meta-data/instance-id"),
+        build_request("/latest/meta-data/iam/info"),
+    ],
+    "anything-else": [build_request("/"), build_request("/latest/user-data"), build_request("/v3/credentials")],
+    "wrong-method": [
+        build_request("/latest/api/token"),
+        build_request(ROLES, "PUT"),
+        build_request("/v2/credentials", "POST"),
+    ],
+}
+EMPTY = b""
+SOMETHING = None
+"""A body that other tests look into."""
+
+TABLE: dict[str, dict[str, tuple[int, bytes | None]]] = {
+    "token": {"valid": (200, SOMETHING), "nothing": (200, SOMETHING), "refused": (200, SOMETHING)},
+    "role-list": {"valid": (200, b"reader"), "nothing": (503, EMPTY), "refused": (503, EMPTY)},
+    "document": {"valid": (200, SOMETHING), "nothing": (401, EMPTY), "refused": (401, EMPTY)},
+    "other-document": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
+    "container": {"valid": (200, SOMETHING), "nothing": (503, SOMETHING), "refused": (403, SOMETHING)},
+    "known-place": {"valid": (200, SOMETHING), "nothing": (200, SOMETHING), "refused": (200, SOMETHING)},
+    "unknown-place": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
+    "anything-else": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
+    "wrong-method": {"valid": (405, EMPTY), "nothing": (405, EMPTY), "refused": (405, EMPTY)},
+}
+CELLS = [pytest.param(paths, state, id=f"{paths}-{state}") for paths, states in TABLE.items() for state in states]
+FIXTURES = {"valid": "sidecar", "nothing": "empty_sidecar", "refused": "refused_sidecar"}
+
+
+@pytest.mark.parametrize(("paths", "state"), CELLS)
+def test_each_path_answers_each_state_as_the_table_says(paths: str, state: str, request: pytest.FixtureRequest) -> None:
+    sidecar: Sidecar = request.getfixturevalue(FIXTURES[state])
+    status, body = TABLE[paths][state]
+
+    answers = [ask(sidecar.port, sent) for sent in REQUESTS[paths]]
+
+    assert [answer.status for answer in answers] == [status] * len(answers)
+    for answer in answers:
+        assert answer.body == body if body is not None else len(answer.body) > 0
+
+
+def test_a_container_client_is_told_why_there_is_nothing_in_both_spellings(empty_sidecar: Sidecar) -> None:
+    answer = ask(empty_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
+
+    document = json.loads(answer.body)
+    assert answer.find("Content-Type") == "application/json"
+    assert document["Code"] == document["code"] == "EndpointConnectionError"
+    assert document["Message"] == document["message"] != ""
+
+
+def test_a_refusal_reaches_container_clients_with_stss_code_and_sentence(refused_sidecar: Sidecar) -> None:
+    answer = ask(refused_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
+
+    document = json.loads(answer.body)
+    assert document["Code"] == document["code"] == "AccessDenied"
+    assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in document["Message"]
+
+
+def test_what_expires_in_an_outage_is_no_longer_handed_out(faulty_sts: FaultySts, tmp_path: Path) -> None:
+    """A document that lives for less than a minute more is none: an SDK would fail with it at its next call."""
+    (tmp_path / "token").write_text("to.ke.n")
+    ends_at = int(time.time()) + 65
+    expiration = datetime.fromtimestamp(ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    faulty_sts.will(Grant(expiration=expiration), afterwards=faulty.BROKEN)
+    with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:
+        sidecar.wait_for_log('"refreshed"', 60)
+
+        asked_at, answers = time.time(), ask_all(sidecar)
+        while answers[0].status == 200:
+            assert asked_at < ends_at - 60, "credentials that are about to expire are handed out"
+            asked_at, answers = time.time(), ask_all(sidecar)
+
+    assert [(answer.status, answer.body) for answer in answers[:2]] == [(503, b""), (401, b"")]
+    assert answers[2].status == 503
+
+
+def test_a_hanging_sts_keeps_no_client_waiting(faulty_sts: FaultySts, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    faulty_sts.will(afterwards=faulty.HANGING)
+    with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:
+        faulty_sts.await_requests(1, 30)
+
+        answers = ask_all(sidecar)
+
+        assert [answer.status for answer in answers] == [503, 401, 503]
+        assert '"failed"' not in sidecar.log
+
+
+def ask_all(sidecar: Sidecar) -> list[Answer]:
+    """The list, the document and the container's credentials."""
+    return [ask(sidecar.port, build_request(path)) for path in (ROLES, f"{ROLES}/reader", "/v2/credentials")]

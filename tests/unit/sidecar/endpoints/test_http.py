@@ -1,0 +1,385 @@
+"""HTTP itself, as clients of twenty years speak it: who may ask, in which form, and how an answer comes back."""
+
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from testing.raw_http import METADATA, TIMEOUT_SECONDS, ask, build_request, connect, take_answers
+from testing.sidecars import Sidecar
+
+ROLES = "/latest/meta-data/iam/security-credentials"
+LIST = build_request(ROLES)
+TTL = "X-aws-ec2-metadata-token-ttl-seconds"
+ALL = {
+    "token": build_request("/latest/api/token", "PUT", [(TTL, "60")]),
+    "bad-token-request": build_request("/latest/api/token", "PUT"),
+    "list": LIST,
+    "document": build_request(f"{ROLES}/reader"),
+    "container": build_request("/v2/credentials"),
+    "region": build_request("/latest/meta-data/placement/region"),
+    "not-found": build_request("/nothing"),
+    "wrong-method": build_request(ROLES, "POST"),
+    "rejected": build_request(ROLES, host="evil.example.com"),
+    "unauthorized": build_request(ROLES, headers=[("X-aws-ec2-metadata-token", "x")]),
+}
+EVERY_ANSWER = pytest.mark.parametrize("request_name", ALL)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/latest/api/token", {"PUT"}),
+        (f"{ROLES}/", {"GET", "HEAD"}),
+        (f"{ROLES}/reader", {"GET", "HEAD"}),
+        ("/v2/credentials", {"GET", "HEAD"}),
+        ("/latest/meta-data/placement/region", {"GET", "HEAD"}),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(sidecar: Sidecar, path: str, allowed: set[str]) -> None:
+    for method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - allowed:
+        answer = ask(sidecar.port, build_request(path, method, [(TTL, "60")]))
+
+        assert (answer.status, answer.body) == (405, b"")
+        assert set(re.split(", *", answer.find("Allow") or "")) == allowed
+
+
+@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/latest/meta-data/placement/region"])
+def test_a_head_request_has_the_headers_of_a_get_and_no_body(sidecar: Sidecar, path: str) -> None:
+    got = ask(sidecar.port, build_request(path))
+    with connect(sidecar.port) as wire:
+        wire.send(build_request(path, "HEAD", [("Connection", "close")]))
+        head, _, rest = wire.read_rest().partition(b"\r\n\r\n")
+
+    assert rest == b""
+    assert f"Content-Length: {len(got.body)}".encode() in head
+
+
+@EVERY_ANSWER
+def test_head_and_body_leave_in_one_segment(sidecar: Sidecar, request_name: str) -> None:
+    """The kernel counts what comes in: a reader that is slow would see two segments as one."""
+    with connect(sidecar.port) as wire:
+        for number in range(1, 6):
+            wire.send(ALL[request_name])
+            wire.read_answer()
+
+            assert wire.count_segments() == number
+
+
+@EVERY_ANSWER
+def test_every_answer_has_its_length_and_may_not_be_kept(sidecar: Sidecar, request_name: str) -> None:
+    with connect(sidecar.port) as wire:
+        wire.send(ALL[request_name].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        [answer] = take_answers(wire.read_rest())
+
+    assert answer.find("Content-Length") == str(len(answer.body))
+    assert answer.find("Transfer-Encoding") is None
+    assert answer.find("Cache-Control") == "no-store"
+    assert answer.find("X-Content-Type-Options") == "nosniff"
+    assert not [name for name, _ in answer.headers if name.lower().startswith("access-control-")]
+    assert not 300 <= answer.status < 400
+
+
+@pytest.mark.parametrize("path", [f"{ROLES}/", f"//{ROLES}"])
+def test_a_shell_script_without_a_host_is_answered_and_hung_up_on(sidecar: Sidecar, path: str) -> None:
+    with connect(sidecar.port) as wire:
+        wire.send(build_request(path, version="1.0", host=None))
+        [answer] = take_answers(wire.read_rest())
+
+    assert (answer.status, answer.body) == (200, b"reader")
+
+
+def test_an_old_client_that_asks_for_it_keeps_its_connection(sidecar: Sidecar) -> None:
+    with connect(sidecar.port) as wire:
+        for _ in range(3):
+            wire.send(build_request(ROLES, version="1.0", headers=[("Connection", "keep-alive")]))
+
+            assert wire.read_answer().body == b"reader"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("Content-Length", "0")],
+        [("Content-Length", "0"), ("Content-Type", "application/x-www-form-urlencoded")],
+        [("Content-Type", "application/x-www-form-urlencoded")],
+    ],
+)
+def test_a_token_is_asked_for_with_and_without_a_length(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
+    with connect(sidecar.port) as wire:
+        wire.send(build_request("/latest/api/token", "PUT", [(TTL, "60"), *headers]) + LIST)
+
+        assert wire.read_answer().status == 200
+        assert wire.read_answer().body == b"reader"
+
+
+@pytest.mark.parametrize("body", [b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n", b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n"])
+def test_curls_upload_form_of_a_put_gets_its_token(sidecar: Sidecar, body: bytes) -> None:
+    headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
+    with connect(sidecar.port) as wire:
+        wire.send(build_request("/latest/api/token", "PUT", headers))
+        told = wire.read_answer()
+        wire.send(body + LIST)
+        token, following = wire.read_answer(), wire.read_answer()
+
+    assert (told.status, token.status) == (100, 200)
+    assert following.body == b"reader", "the rest of the body was read as a request"
+
+
+def test_a_client_that_does_not_wait_to_be_told_gets_its_token(sidecar: Sidecar) -> None:
+    headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
+    with connect(sidecar.port) as wire:
+        wire.send(build_request("/latest/api/token", "PUT", headers) + b"0\r\n\r\n" + LIST)
+        answers = [wire.read_answer()]
+        if answers[0].status == 100:
+            answers = [wire.read_answer()]
+
+        assert answers[0].status == 200
+        assert wire.read_answer().body == b"reader"
+
+
+def test_a_body_is_drained_and_not_read_as_a_request(sidecar: Sidecar) -> None:
+    body = build_request(f"{ROLES}/reader")
+    with connect(sidecar.port) as wire:
+        wire.send(build_request("/nothing", "POST", [("Content-Length", str(len(body)))]) + body + LIST)
+
+        assert wire.read_answer().status == 404
+        assert wire.read_answer().body == b"reader"
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.170.2", "169.254.169.254:80", "[fd00:ec2::254]", "127.0.0.1:16925", "LOCALHOST"]
+)
+def test_a_client_that_believes_in_a_proxy_is_served(sidecar: Sidecar, host: str) -> None:
+    assert ask(sidecar.port, build_request(f"http://{host}{ROLES}", host=host)).body == b"reader"
+
+
+@pytest.mark.parametrize(
+    ("named", "header"),
+    [
+        ("evil.example.com", METADATA),
+        (METADATA, "evil.example.com"),
+        ("evil.example.com", None),
+        (f"x@{METADATA}", METADATA),
+        ("", METADATA),
+    ],
+)
+def test_a_stranger_in_the_uri_or_beside_it_is_forbidden(sidecar: Sidecar, named: str, header: str | None) -> None:
+    answer = ask(sidecar.port, build_request(f"http://{named}{ROLES}", host=header))
+
+    assert answer.status in {400, 403}
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize("port", ["", ":80", ":16925"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "169.254.170.2", "169.254.170.23", "127.0.0.1", "localhost", "LocalHost"),
+        *("[fd00:ec2::254]", "[fd00:ec2::23]", "[::1]", "[FD00:EC2::254]"),
+    ],
+)
+def test_every_name_of_the_service_is_a_host(sidecar: Sidecar, host: str, port: str) -> None:
+    assert ask(sidecar.port, build_request(ROLES, host=host + port)).body == b"reader"
+
+
+@pytest.mark.parametrize("host", ["fd00:ec2::254", "fd00:ec2::23", "::1"])
+def test_awscrt_writes_ipv6_without_brackets(sidecar: Sidecar, host: str) -> None:
+    assert ask(sidecar.port, build_request(ROLES, host=host)).body == b"reader"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example.com", "169.254.169.254.evil.example.com", "evil.example.com:80", "localhost.evil.example.com"),
+        *(
+            "10.1.2.3",
+            "169.254.169.253",
+            "0.0.0.0",
+            "2852039166",
+            "0xA9FEA9FE",
+            "localhost.",
+            "[::ffff:169.254.169.254]",
+        ),
+        *("", "169.254.169.254:80:80", "169.254.169.254:", "[169.254.169.254", "169.254.169.254, evil.example.com"),
+    ],
+)
+@pytest.mark.parametrize("path", [f"{ROLES}/reader", "/v2/credentials"])
+def test_a_page_that_gives_its_own_name_the_services_address_gets_nothing(
+    sidecar: Sidecar, path: str, host: str
+) -> None:
+    answer = ask(sidecar.port, build_request(path, host=host))
+
+    assert answer.status in {400, 403}
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize("second", ["evil.example.com", METADATA])
+def test_two_hosts_are_none(sidecar: Sidecar, second: str) -> None:
+    answer = ask(sidecar.port, build_request("/v2/credentials", headers=[("Host", second)]))
+
+    assert answer.status in {400, 403}
+    assert answer.body == b""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Origin", "http://evil.example.com"),
+        ("Origin", "null"),
+        ("Referer", "http://evil.example.com/"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "none"),
+        ("X-Forwarded-For", "10.1.2.3"),
+        ("X-Forwarded-For", ""),
+        ("x-FORWARDED-for", "127.0.0.1"),
+        ("Forwarded", "for=10.1.2.3"),
+        ("Via", "1.1 proxy"),
+    ],
+)
+@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/nothing"])
+def test_what_a_browser_or_a_proxy_sends_is_forbidden(sidecar: Sidecar, path: str, header: tuple[str, str]) -> None:
+    answer = ask(sidecar.port, build_request(path, headers=[header]))
+
+    assert (answer.status, answer.body) == (403, b"")
+
+
+def test_the_fetch_of_node_is_no_browser(sidecar: Sidecar) -> None:
+    headers = [("accept", "*/*"), ("accept-language", "*"), ("sec-fetch-mode", "cors"), ("user-agent", "node")]
+
+    assert ask(sidecar.port, build_request(ROLES, headers=headers)).body == b"reader"
+
+
+def test_a_preflight_is_no_permission(sidecar: Sidecar) -> None:
+    headers = [("Origin", "http://evil.example.com"), ("Access-Control-Request-Method", "PUT")]
+
+    answer = ask(sidecar.port, build_request("/latest/api/token", "OPTIONS", headers))
+
+    assert answer.status == 403
+    assert answer.find("Access-Control-Allow-Origin") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["X_Forwarded_For", "SCRIPT_NAME", "PATH_INFO", "X_aws_ec2_metadata_token", "HTTP_HOST"]
+)
+def test_a_header_with_underscores_means_nothing(sidecar: Sidecar, name: str) -> None:
+    """WSGI cannot tell them from dashes, and some are variables of its own."""
+    answer = ask(sidecar.port, build_request(ROLES, headers=[(name, "/v2/credentials")]))
+
+    assert answer.status in {200, 400}
+    assert answer.body in {b"reader", b""}
+
+
+def test_a_large_head_is_read(sidecar: Sidecar) -> None:
+    """SDKs send long User-Agents, and proxies' cookies are longer."""
+    headers = [("Cookie", "c" * 7000), ("User-Agent", "u" * 7000)]
+
+    assert ask(sidecar.port, build_request(ROLES, headers=headers)).body == b"reader"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Cookie", "c" * 20_000)],
+        [(f"X-{number}", "x" * 500) for number in range(40)],
+        [(f"X-{number}", "") for number in range(200)],
+    ],
+)
+def test_a_head_that_is_too_large_is_told_so(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
+    answer = ask(sidecar.port, build_request(ROLES, headers=headers))
+
+    assert (answer.status, answer.body) == (431, b"")
+
+
+def test_a_path_that_is_too_long_is_told_so(sidecar: Sidecar) -> None:
+    answer = ask(sidecar.port, build_request("/" + "a" * 10_000))
+
+    assert answer.status in {400, 414}
+    assert answer.body == b""
+
+
+def test_requests_that_come_at_once_are_answered_in_their_order(sidecar: Sidecar) -> None:
+    put = ALL["token"]
+    with connect(sidecar.port) as wire:
+        wire.send(LIST + put + ALL["not-found"] + LIST + build_request(ROLES, headers=[("Connection", "close")]))
+        answers = list(take_answers(wire.read_rest()))
+
+    assert [answer.status for answer in answers] == [200, 200, 404, 200, 200]
+    assert answers[0].body == answers[3].body == answers[4].body == b"reader"
+
+
+def test_a_request_that_comes_byte_by_byte_is_read(sidecar: Sidecar) -> None:
+    with connect(sidecar.port) as wire:
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in LIST:
+            wire.send(bytes([byte]))
+
+        assert wire.read_answer().body == b"reader"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"),
+        *(b"GET /v2/credentials\r\n\r\n", b"get /v2/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        *(b"GET /v2/credentials HTTP/1.1\nHost: localhost\n\n", b"GET \x00 HTTP/1.1\r\n\r\n", b"\xff" * 100),
+        *(LIST.replace(b"\r\n\r\n", b"\r\n folded: yes\r\n\r\n"), LIST.replace(b"Host:", b"Host :")),
+        *(LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: -1\r\n\r\n"),),
+        *(LIST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: gzip\r\n\r\n"),),
+        *(LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx"),),
+        *(LIST[:20], b""),
+    ],
+)
+def test_what_is_no_request_gets_no_secret_and_an_end(sidecar: Sidecar, sent: bytes) -> None:
+    with connect(sidecar.port) as wire:
+        wire.send(sent)
+        wire.socket.shutdown(socket.SHUT_WR)
+        received = wire.read_rest()
+
+    assert received == b"" or re.match(rb"HTTP/1\.1 (400|404|405|501|505) ", received)
+    assert b"AccessKeyId" not in received
+
+
+def test_five_hundred_clients_at_once_are_all_answered(sidecar: Sidecar) -> None:
+    connections = [socket.create_connection(("127.0.0.1", sidecar.port), TIMEOUT_SECONDS) for _ in range(500)]
+    started = time.monotonic()
+    try:
+        for connection in connections:
+            connection.sendall(ALL["token"])
+        firsts = [connection.recv(12) for connection in connections]
+    finally:
+        for connection in connections:
+            connection.close()
+
+    assert set(firsts) == {b"HTTP/1.1 200"}
+    assert time.monotonic() - started < TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_both_loopback_addresses_are_listened_on(sidecar: Sidecar, host: str) -> None:
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("this kernel has no IPv6")
+
+    assert ask(sidecar.port, LIST, host).body == b"reader"
+
+
+def test_no_address_that_another_pod_could_reach_is_listened_on(sidecar: Sidecar) -> None:
+    """As the kernel has it: both files have a local address and port in the second column, and 0A for LISTEN."""
+    tables = [Path(f"/proc/{sidecar.process.pid}/net/{table}") for table in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+
+    listening = {row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{sidecar.port:04X}")}
+
+    assert listening <= {f"0100007F:{sidecar.port:04X}", f"00000000000000000000000001000000:{sidecar.port:04X}"}
+    assert listening
+
+
+def test_a_clients_address_is_not_judged(sidecar: Sidecar) -> None:
+    """Behind the redirect it is the pod's own, and not loopback."""
+    with socket.create_connection(("127.0.0.1", sidecar.port), 5, ("127.8.9.10", 0)) as connection:
+        connection.sendall(LIST)
+
+        assert connection.recv(65536).endswith(b"reader")

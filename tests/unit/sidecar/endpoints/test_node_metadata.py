@@ -1,0 +1,505 @@
+"""Some of the node's metadata through the sidecar: against a real server that writes down what it is asked for."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.wsgi import MAY_WAIT, MustWait
+from sidecar.config import Config
+from sidecar.credentials.schedule import State
+from sidecar.endpoints import node_metadata
+from sidecar.endpoints.app import Served, create_app
+from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
+from testing.serving import serving
+from testing.sidecars import build_environ, running_sidecar
+
+SECRET = "the node's secret"
+ALLOWED = {
+    "/latest/dynamic/instance-identity/document",
+    "/latest/meta-data/hostname",
+    "/latest/meta-data/instance-id",
+    "/latest/meta-data/instance-type",
+    "/latest/meta-data/local-hostname",
+    "/latest/meta-data/local-ipv4",
+    "/latest/meta-data/mac",
+    "/latest/meta-data/placement/availability-zone",
+    "/latest/meta-data/placement/availability-zone-id",
+    "/latest/meta-data/placement/group-name",
+    "/latest/meta-data/placement/host-id",
+    "/latest/meta-data/placement/partition-number",
+    "/latest/meta-data/placement/region",
+    "/latest/meta-data/services/domain",
+    "/latest/meta-data/services/partition",
+}
+FORBIDDEN = (
+    "/latest/meta-data/iam/info",
+    "/latest/meta-data/iam/security-credentials/node",
+    "/latest/meta-data/identity-credentials/ec2/security-credentials/ec2-instance",
+    "/latest/meta-data/public-keys/0/openssh-key",
+    "/latest/meta-data/tags/instance/Name",
+    "/latest/user-data",
+    "/latest/dynamic/instance-identity/pkcs7",
+    "/latest/meta-data",
+    "/latest/meta-data/placement",
+)
+
+
+@dataclass
+class Request:
+    """What the node's service was asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+@dataclass
+class Script:
+    """How the node's service answers."""
+
+    token_status: int = 200
+    status: int = 200
+    body: bytes = b"from the node"
+    content_type: str = "text/plain"
+    location: str = ""
+    drip: bool = False
+    has_length: bool = True
+    requests: list[Request] = field(default_factory=list)
+
+
+class NodeService(ThreadingHTTPServer):
+    """Has an answer at every path: what must not come through is there to be taken."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), NodeRequest)
+        self.script = Script()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class NodeRequest(BaseHTTPRequestHandler):
+    """Answers as the script says."""
+
+    timeout = 10
+    server: NodeService
+
+    def do_PUT(self) -> None:
+        """Give a token."""
+        self._note()
+        self._send(self.server.script.token_status, b"t0ken==", "text/plain")
+
+    def do_GET(self) -> None:
+        """Give everything away."""
+        self._note()
+        script = self.server.script
+        body = script.body if self.path in ALLOWED else SECRET.encode()
+        self._send(script.status, body, script.content_type)
+
+    def _note(self) -> None:
+        self.server.script.requests.append(Request(self.command, self.path, dict(self.headers.items())))
+
+    def _send(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        if self.server.script.has_length:
+            self.send_header("Content-Length", str(len(body)))
+        if self.server.script.location:
+            self.send_header("Location", self.server.script.location)
+        self.end_headers()
+        if self.server.script.drip and self.command == "GET":
+            self._drip(body)
+        else:
+            self.wfile.write(body)
+
+    def _drip(self, body: bytes) -> None:
+        try:
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.05)
+        except OSError:
+            return
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent: a test asks for the requests."""
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def service() -> Iterator[NodeService]:
+    with serving(NodeService) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def node(service: NodeService, clock: Clock) -> NodeMetadata:
+    return NodeMetadata(service.url, clock)
+
+
+ID = "/latest/meta-data/instance-id"
+
+
+def build_config(url: str, **changes: Any) -> Config:
+    role = "arn:aws:iam::111122223333:role/reader"
+    settings: dict[str, Any] = {"metadata_passthrough": True, "node_metadata_endpoint": url} | changes
+    return Config(role, "eu-west-1", "shop.web", "/run", **settings)
+
+
+def build_client(config: Config) -> Any:
+    return create_app(Served(config, lambda: State(refresh_at=0), b"key", "boot")).test_client()
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("path", FORBIDDEN)
+def test_what_is_not_in_the_list_is_not_asked_for(node: NodeMetadata, service: NodeService, path: str) -> None:
+    assert node.answer(path, may_wait=True) is None
+    assert service.script.requests == []
+
+
+def test_the_list_is_what_it_is() -> None:
+    assert PATHS == ALLOWED
+
+
+def test_a_token_that_never_comes_ends_soon_and_is_told_of_once(
+    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the hop limit is 1: the connection is made, the answer is lost."""
+    monkeypatch.setattr(node_metadata, "TIMEOUT_SECONDS", 0.2)
+    with serving(SilentService) as silent:
+        node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
+
+        answers = [node.answer(path, may_wait=True) for path in sorted(PATHS)]
+
+    assert answers == [None] * len(PATHS)
+    [line] = told(capsys)
+    assert line["event"] == "passthrough-failed"
+    assert line["reason"] == "PUT /latest/api/token: timed out"
+
+
+class SilentService(ThreadingHTTPServer):
+    """Takes connections and says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), SilentRequest)
+
+
+class SilentRequest(BaseHTTPRequestHandler):
+    """Reads until the client goes."""
+
+    def handle(self) -> None:
+        """Never answer."""
+        while self.rfile.read(1):
+            pass
+
+
+def test_a_node_that_failed_is_asked_again_after_a_while(
+    node: NodeMetadata, service: NodeService, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service.script.token_status = 403
+    assert node.answer(ID, may_wait=True) is None
+    assert node.answer(ID, may_wait=False) is None
+    service.script.token_status = 200
+    clock.now += node_metadata.SILENT_SECONDS
+
+    answer = node.answer(ID, may_wait=True)
+
+    assert answer is not None
+    assert [line["reason"] for line in told(capsys)] == ["asked for a token it answers with status 403"]
+    assert [request.method for request in service.script.requests] == ["PUT", "PUT", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"status": 302, "location": "/latest/user-data"}, f"asked for {ID} it answers with status 302"),
+        ({"status": 401}, f"asked for {ID} it answers with status 401"),
+        ({"status": 500}, f"asked for {ID} it answers with status 500"),
+        ({"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: an answer of more than 65536 bytes"),
+        ({"body": b"x" * 1000, "drip": True}, f"GET {ID}: timed out"),
+        ({"body": b"x" * 1000, "drip": True, "has_length": False}, f"GET {ID}: timed out"),
+    ],
+)
+def test_an_answer_that_cannot_be_passed_on_is_none(
+    service: NodeService, answers: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_metadata, "DEADLINE_SECONDS", 0.5)
+    for name, value in answers.items():
+        setattr(service.script, name, value)
+
+    with pytest.raises(NodeError) as caught:
+        node_metadata.fetch(service.url, ID)
+
+    assert str(caught.value) == reason
+    assert [request.path for request in service.script.requests] == ["/latest/api/token", ID]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/9 x\r\n\r\n", b"\x00" * 100, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxx"]
+)
+def test_what_is_no_answer_is_an_error_that_quotes_nothing(sent: bytes) -> None:
+    class Odd(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            self.connection.recv(65536)
+            self.connection.sendall(sent)
+
+    with serving(lambda: ThreadingHTTPServer(("127.0.0.1", 0), Odd)) as odd, pytest.raises(NodeError) as caught:
+        node_metadata.fetch(f"http://127.0.0.1:{odd.server_port}", ID)
+
+    assert str(caught.value).startswith("PUT /latest/api/token: ")
+    assert "x" not in str(caught.value).removeprefix("PUT /latest/api/token: ")
+
+
+def test_the_node_is_asked_with_a_token_of_our_own_and_nothing_of_the_clients(service: NodeService) -> None:
+    client = build_client(build_config(service.url))
+    headers = {
+        "Host": "169.254.169.254",
+        "X-aws-ec2-metadata-token-ttl-seconds": "21600",
+        "Authorization": "client",
+        "User-Agent": "client",
+        "Cookie": "client",
+        "X-Client": "client",
+    }
+
+    reply = client.get(f"{ID}?client=client", headers=headers)
+
+    token, asked = service.script.requests
+    assert (reply.status_code, reply.text) == (200, "from the node")
+    assert (token.method, token.path) == ("PUT", "/latest/api/token")
+    assert token.headers["X-aws-ec2-metadata-token-ttl-seconds"] == "60"
+    assert (asked.method, asked.path) == ("GET", ID)
+    assert asked.headers["X-aws-ec2-metadata-token"] == "t0ken=="
+    assert "client" not in str(service.script.requests)
+
+
+def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, service: NodeService, clock: Clock) -> None:
+    service.script.content_type = "application/json; charset=utf-8"
+    path = "/latest/dynamic/instance-identity/document"
+    node.answer(path, may_wait=True)
+    clock.now += node_metadata.KEPT_SECONDS - 1
+
+    answer = node.answer(path, may_wait=False)
+
+    assert answer is not None
+    assert answer.get_data() == b"from the node"
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert len(service.script.requests) == 2
+
+
+def test_what_the_node_does_not_have_is_kept_as_well(node: NodeMetadata, service: NodeService) -> None:
+    service.script.status = 404
+
+    answers = [node.answer(ID, may_wait=may_wait) for may_wait in (True, False)]
+
+    assert answers == [None, None]
+    assert len(service.script.requests) == 2
+
+
+def test_an_odd_content_type_is_plain_text(service: NodeService) -> None:
+    service.script.content_type = "text/html\xff"
+
+    answer = node_metadata.fetch(service.url, ID)
+
+    assert answer is not None
+    assert answer.headers["Content-Type"] == "text/plain"
+
+
+def test_the_loop_never_waits_for_the_node(node: NodeMetadata, service: NodeService) -> None:
+    with pytest.raises(MustWait):
+        node.answer(ID, may_wait=False)
+
+    assert service.script.requests == []
+
+
+def test_the_app_hands_the_question_on_to_a_thread(service: NodeService) -> None:
+    client = build_client(build_config(service.url))
+
+    with pytest.raises(MustWait):
+        client.get(ID, headers={"Host": "169.254.169.254"}, environ_overrides={MAY_WAIT: False})
+
+    assert service.script.requests == []
+
+
+def test_without_a_token_the_sidecar_wants_one_first(service: NodeService) -> None:
+    client = build_client(build_config(service.url, imds_v1=False))
+
+    assert client.get(ID, headers={"Host": "169.254.169.254"}).status_code == 401
+    assert service.script.requests == []
+
+
+@pytest.mark.parametrize("path", sorted(ALLOWED - {node_metadata.IDENTITY, "/latest/meta-data/placement/region"}))
+def test_where_it_is_off_nothing_of_the_node_is_known(service: NodeService, path: str) -> None:
+    client = build_client(build_config(service.url, metadata_passthrough=False))
+
+    assert client.get(path, headers={"Host": "169.254.169.254"}).status_code == 404
+    assert service.script.requests == []
+
+
+def test_what_the_configuration_knows_is_not_asked_for(service: NodeService) -> None:
+    client = build_client(build_config(service.url, zone="eu-west-1c", instance_id="i-0123456789abcdef0"))
+    names = ("placement/availability-zone", "instance-id", "placement/region")
+
+    replies = [client.get(f"/latest/meta-data/{name}", headers={"Host": "169.254.169.254"}).text for name in names]
+
+    assert replies == ["eu-west-1c", "i-0123456789abcdef0", "eu-west-1"]
+    assert service.script.requests == []
+
+
+def test_the_identity_document_is_the_nodes_and_else_the_configurations(service: NodeService) -> None:
+    service.script.body = b'{"instanceId": "i-0123456789abcdef0"}'
+    paths = {url: build_client(build_config(url)) for url in (service.url, "http://127.0.0.1:1")}
+
+    there, away = (client.get(node_metadata.IDENTITY, headers={"Host": "127.0.0.1"}) for client in paths.values())
+
+    assert there.get_json(force=True) == {"instanceId": "i-0123456789abcdef0"}
+    assert away.get_json(force=True)["region"] == "eu-west-1"
+
+
+SEGMENTS = st.sampled_from(
+    [
+        *("latest", "meta-data", "iam", "info", "security-credentials", "node", "user-data", "placement", "region"),
+        *("instance-id", "dynamic", "instance-identity", "document", "..", ".", "", "%2e%2e", "%2E.", "..;", "%2f"),
+        *(
+            "%5c",
+            "\\",
+            "%00",
+            "%252e%252e",
+            "2021-03-23",
+            "1.0",
+            "hostname",
+            "services",
+            "mac",
+            "?",
+            "#",
+            ";",
+            "%0d%0a",
+        ),
+        *(
+            "\u00e9",
+            "%0d%0a",
+            "%c0%af",
+            "api",
+            "token",
+            "iam%2finfo",
+            "..%2fiam",
+            "http:",
+            "169.254.169.254",
+            "@",
+            " ",
+            "\t",
+        ),
+    ]
+)
+TARGETS = st.one_of(
+    st.lists(SEGMENTS, max_size=9).map(lambda segments: "/" + "/".join(segments)),
+    st.tuples(st.sampled_from(sorted(ALLOWED)), st.lists(SEGMENTS, max_size=5)).map(
+        lambda parts: parts[0] + "/" + "/".join(parts[1])
+    ),
+    st.tuples(st.lists(SEGMENTS, max_size=3), st.sampled_from(sorted(ALLOWED))).map(
+        lambda parts: "/" + "/".join(parts[0]) + parts[1]
+    ),
+    st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=60).map(lambda text: f"/{text}"),
+)
+
+
+@contextmanager
+def node_and_app() -> Iterator[tuple[NodeService, Any]]:
+    with serving(NodeService) as service:
+        yield (
+            service,
+            create_app(Served(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")).wsgi_app,
+        )
+
+
+def ask(app: Any, target: str, method: str) -> tuple[int, bytes]:
+    """One request, with the target as gunicorn hands it over."""
+    started: list[str] = []
+    path = target.partition("?")[0]
+    environ = {
+        "REQUEST_METHOD": method,
+        "RAW_URI": target,
+        "PATH_INFO": path,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "169.254.169.254",
+        "wsgi.url_scheme": "http",
+    }
+    body = b"".join(app(environ, lambda status, _headers, _error=None: started.append(status)))
+    return int(started[0].split()[0]), body
+
+
+@pytest.fixture(scope="module")
+def fuzzed() -> Iterator[tuple[NodeService, Any]]:
+    with node_and_app() as pair:
+        yield pair
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(target=TARGETS, method=st.sampled_from(["GET", "HEAD", "PUT", "POST"]))
+def test_no_target_makes_the_node_see_a_path_outside_of_the_list(
+    fuzzed: tuple[NodeService, Any], target: str, method: str
+) -> None:
+    service, app = fuzzed
+    passthrough_before = len(service.script.requests)
+
+    status, body = ask(app, target, method)
+
+    asked = {request.path for request in service.script.requests[passthrough_before:]}
+    assert asked <= ALLOWED | {"/latest/api/token"}
+    assert SECRET.encode() not in body
+    assert status in {200, 400, 401, 403, 404, 405, 503}
+
+
+def test_the_fuzzed_app_does_pass_on_what_is_in_the_list(fuzzed: tuple[NodeService, Any]) -> None:
+    _, app = fuzzed
+
+    assert ask(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")
+    assert ask(app, "/2021-03-23/meta-data/mac", "GET") == (200, b"from the node")
+
+
+def test_the_running_sidecar_passes_on_what_it_may_and_serves_others_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    with serving(NodeService) as service:
+        changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": service.url}
+        environ = build_environ(tmp_path, "http://127.0.0.1:1", **changes)
+        with running_sidecar(environ, tmp_path) as sidecar:
+            sidecar.wait_for_log('"failed"', 30)
+
+            replies = [sidecar.request(path) for path in (ID, ID, "/latest/user-data", "/latest/meta-data/iam/info")]
+
+            assert [(reply.status, reply.body) for reply in replies] == [
+                *[(200, "from the node")] * 2,
+                *[(404, "")] * 2,
+            ]
+        assert [request.path for request in service.script.requests] == ["/latest/api/token", ID]
+        assert not re.search("Traceback", sidecar.log)

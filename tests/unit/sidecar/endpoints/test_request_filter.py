@@ -1,0 +1,125 @@
+"""Which requests are looked at, and which path they mean."""
+
+import pytest
+
+from sidecar.endpoints.request_filter import Rejection, inspect
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.com",
+        "169.254.169.254.evil.example.com",
+        "10.0.0.1",
+        "",
+        "127.0.0.1:80:80",
+        "[::1",
+        "[169.254.169.254]",
+        "169.254.169.254]",
+        "localhost.",
+        "@",
+    ],
+)
+def test_a_host_that_is_no_metadata_address_is_refused(host: str) -> None:
+    verdict = inspect("GET", "/latest/meta-data", {"HTTP_HOST": host})
+
+    assert verdict == Rejection(403, "host")
+
+
+@pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"])
+def test_what_a_proxy_passed_on_is_refused(header: str) -> None:
+    assert inspect("GET", "/v2/credentials", {header: "10.1.2.3"}) == Rejection(403, "forwarded")
+
+
+@pytest.mark.parametrize("header", ["HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE"])
+def test_what_a_browser_sends_for_a_page_is_refused(header: str) -> None:
+    assert inspect("GET", "/v2/credentials", {header: "http://evil.example.com"}) == Rejection(403, "browser")
+
+
+@pytest.mark.parametrize(
+    ("named", "header"), [("evil.example.com", "169.254.170.2"), ("169.254.170.2", "evil.example.com")]
+)
+def test_neither_an_absolute_uri_nor_the_header_beside_it_may_name_a_stranger(named: str, header: str) -> None:
+    assert inspect("GET", f"http://{named}/v2/credentials", {"HTTP_HOST": header}) == Rejection(403, "host")
+
+
+def test_the_fetch_of_node_is_no_browser() -> None:
+    assert inspect("GET", "/v2/credentials", {"HTTP_SEC_FETCH_MODE": "cors"}) == "/v2/credentials"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/latest/meta-data/../user-data",
+        "/latest/./meta-data",
+        "/..",
+        "/latest/%2e%2e/user-data",
+        "/latest%2fmeta-data",
+        "/latest%5cmeta-data",
+        "/latest%252fmeta-data",
+        "/latest\\meta-data",
+        "/latest/%00",
+        "/latest/%0d%0aX",
+        "/latest/meta-data%",
+        "/latest/%2",
+        "/latest/%zz",
+        "/latest/ü",
+        "/latest/%c3%bc",
+        "latest",
+        "*",
+        "",
+    ],
+)
+def test_a_path_that_two_readers_could_read_differently_is_refused(path: str) -> None:
+    assert inspect("GET", path, {}) == Rejection(404, "path")
+
+
+def test_a_token_is_not_made_under_a_dated_version() -> None:
+    assert inspect("PUT", "/2021-03-23/api/token", {}) == Rejection(403, "version")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "169.254.169.254:80",
+        "169.254.170.2",
+        "169.254.170.23",
+        "[fd00:ec2::254]",
+        "[fd00:ec2::254]:80",
+        "fd00:ec2::254",
+        "FD00:EC2::23",
+        "127.0.0.1:16925",
+        "127.0.0.1",
+        "[::1]:16925",
+        "localhost",
+        "LOCALHOST:16925",
+    ],
+)
+def test_every_spelling_of_a_metadata_address_is_a_host(host: str) -> None:
+    assert inspect("GET", "/v2/credentials", {"HTTP_HOST": host}) == "/v2/credentials"
+
+
+def test_a_request_without_a_host_is_looked_at() -> None:
+    assert inspect("GET", "/v2/credentials", {}) == "/v2/credentials"
+
+
+@pytest.mark.parametrize(
+    ("path", "meaning"),
+    [
+        ("/v2/credentials", "/v2/credentials"),
+        ("/v2/credentials/", "/v2/credentials"),
+        ("//v2//credentials//", "/v2/credentials"),
+        ("/v2/credentials?x=y", "/v2/credentials"),
+        ("http://169.254.170.2/v2/credentials", "/v2/credentials"),
+        ("/2009-04-04/meta-data/placement/region", "/latest/meta-data/placement/region"),
+        ("/1.0/meta-data/", "/latest/meta-data"),
+        ("/latest/meta-data/iam/security-credentials/a%2Bb", "/latest/meta-data/iam/security-credentials/a+b"),
+        ("/latest/meta-data/iam/security-credentials/a+b", "/latest/meta-data/iam/security-credentials/a+b"),
+        ("/latest/meta-data/iam/security-credentials/a%40b%3Dc", "/latest/meta-data/iam/security-credentials/a@b=c"),
+        ("/", "/"),
+        ("//", "/"),
+    ],
+)
+def test_the_many_spellings_of_a_path_mean_one(path: str, meaning: str) -> None:
+    assert inspect("GET", path, {}) == meaning

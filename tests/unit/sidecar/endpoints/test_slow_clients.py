@@ -1,0 +1,76 @@
+"""What a container of the same pod can do to the sidecar by its mere connections: nothing that another one feels."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.slow_clients import ATTACKS, attacking
+from testing.services.faulty_sts import faulty_sts
+from testing.sidecars import Sidecar, build_environ, running_sidecar
+
+GOOD_REQUESTS = 30
+QUICK_REQUESTS = 5000
+LONGEST_SECONDS = 1.0
+LONGEST_SETTLING_SECONDS = 30
+MIB = 1024 * 1024
+MEMORY_GROWTH_MIB = 24
+"""512 connections with a head and a body under way, at most 17 KiB each, and what Python keeps of it."""
+
+
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+    directory = tmp_path_factory.mktemp("attacked")
+    (directory / "token").write_text("to.ke.n")
+    with faulty_sts() as sts, running_sidecar(build_environ(directory, sts.url), directory) as running:
+        assert running.wait_until_started() == 0
+        yield running
+
+
+def time_good_requests(sidecar: Sidecar, count: int) -> list[float]:
+    durations = []
+    for _ in range(count):
+        began = time.monotonic()
+        assert sidecar.request("/v2/credentials").status == 200
+        durations.append(time.monotonic() - began)
+        time.sleep(0.03)  # spread over the attack's seconds, in which it opens and closes
+    return durations
+
+
+def wait_for_files(process: psutil.Process, most: int) -> int:
+    deadline = time.monotonic() + LONGEST_SETTLING_SECONDS
+    while process.num_fds() > most and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return process.num_fds()
+
+
+@pytest.mark.parametrize("connections", [200, 900])
+@pytest.mark.parametrize("name", ATTACKS)
+def test_good_requests_are_answered_within_a_second_beside_hostile_connections(
+    sidecar: Sidecar, name: str, connections: int
+) -> None:
+    process = psutil.Process(sidecar.process.pid)
+    files, memory = process.num_fds(), process.memory_info().rss
+
+    with attacking(name, connections, sidecar.port):
+        durations = time_good_requests(sidecar, GOOD_REQUESTS)
+        files_meanwhile, memory_meanwhile = process.num_fds(), process.memory_info().rss
+
+    assert max(durations) < LONGEST_SECONDS
+    assert files_meanwhile <= files + 520
+    assert memory_meanwhile <= memory + MEMORY_GROWTH_MIB * MIB
+    assert wait_for_files(process, files + 5) <= files + 5
+    assert "Traceback" not in Path(sidecar.directory / "sidecar.log").read_text()
+
+
+def test_five_thousand_quick_connections_leave_nothing_behind(sidecar: Sidecar) -> None:
+    process = psutil.Process(sidecar.process.pid)
+    files = process.num_fds()
+
+    for _ in range(QUICK_REQUESTS):
+        sidecar.exchange(b"GET /v2/credentials HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n")
+
+    assert wait_for_files(process, files + 5) <= files + 5
+    assert max(time_good_requests(sidecar, 5)) < LONGEST_SECONDS

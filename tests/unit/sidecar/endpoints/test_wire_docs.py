@@ -1,0 +1,51 @@
+"""docs/wire.md names all that the sidecar serves, counts and rejects."""
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.credentials.schedule import State
+from sidecar.endpoints import request_filter
+from sidecar.endpoints.app import UNROUTED, Route, Served, build_routes
+from sidecar.endpoints.counters import FAILED, REFRESHED, REFUSED, create_counters
+from sidecar.endpoints.metrics import Metrics
+from testing.repository import ROOT
+
+TEXT = (ROOT / "docs" / "wire.md").read_text()
+CONFIG = Config("arn:aws:iam::111122223333:role/reader", "eu-west-1", "web", "/run")
+SERVED = Served(CONFIG, lambda: State(refresh_at=0), b"", "boot")
+REJECTED = [
+    ("GET", "/", {"HTTP_HOST": "evil.example.com"}),
+    ("GET", "/", {"HTTP_VIA": "proxy"}),
+    ("GET", "/", {"HTTP_ORIGIN": "null"}),
+    ("GET", "/..", {}),
+    ("PUT", "/1.0/api/token", {}),
+]
+
+
+@pytest.mark.parametrize("route", build_routes(SERVED), ids=lambda route: route.name)
+def test_every_path_and_its_family_are_documented(route: Route) -> None:
+    assert f"`{route.name}`" in TEXT
+    for path in route.paths:
+        assert path.removesuffix("/<name>") in TEXT
+    assert f"`{UNROUTED}`" in TEXT
+
+
+@pytest.mark.parametrize("request_line", REJECTED, ids=lambda line: line[1])
+def test_every_reason_of_a_rejection_is_documented(request_line: tuple[str, str, dict[str, str]]) -> None:
+    rejection = request_filter.inspect(*request_line)
+
+    assert isinstance(rejection, request_filter.Rejection)
+    assert f"| `{rejection.reason}` | {rejection.status} |" in TEXT
+
+
+def test_every_metric_is_documented() -> None:
+    counters = create_counters()
+    counters.requests["roles", 200] += 1
+    counters.rejections[("host",)] += 1
+    counters.refreshes[REFRESHED, ""] += 1
+
+    names = {sample.name for metric in Metrics(counters, lambda: 0.0).collect() for sample in metric.samples}
+
+    assert len(names) == 5
+    assert [name for name in sorted(names) if f"`{name}`" not in TEXT] == []
+    assert [outcome for outcome in (REFRESHED, REFUSED, FAILED) if f"`{outcome}`" not in TEXT] == []

@@ -1,0 +1,187 @@
+"""Requests as real clients send them, byte by byte, and ways to spoil them: what the fuzz test starts from."""
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from testing.raw_http import build_request
+
+ROLES = "/latest/meta-data/iam/security-credentials"
+TOKEN = "x-aws-ec2-metadata-token"
+TTL = "x-aws-ec2-metadata-token-ttl-seconds"
+VALID_TOKEN = b"VALID-TOKEN"
+"""Stands for a token of the server that the request is sent to."""
+
+BOTO = [("Accept-Encoding", "identity"), ("User-Agent", "Boto3/1.44 md/Botocore#1.44 ua/2.1 os/linux lang/python#3.11")]
+GO = [("User-Agent", "aws-sdk-go-v2/1.47 ua/2.1 os/linux lang/go#1.24"), ("Accept-Encoding", "gzip")]
+JAVA = [("User-Agent", "aws-sdk-java/2.57"), ("Accept", "*/*"), ("Connection", "keep-alive")]
+CURL = [("User-Agent", "curl/8.14"), ("Accept", "*/*")]
+V2 = [(TOKEN, VALID_TOKEN.decode())]
+UPLOAD = [("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
+FORM = [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Length", "0")]
+
+SEEDS = [
+    build_request("/latest/api/token", "PUT", [(TTL, "21600"), *BOTO, ("Content-Length", "0")]),
+    build_request("/latest/api/token", "PUT", [(TTL, "300"), *GO, ("Content-Length", "0")]),
+    build_request("/latest/api/token", "PUT", [(TTL, "21600"), *CURL]),
+    build_request("/latest/api/token", "PUT", [(TTL, "60"), *CURL, *FORM]),
+    build_request("/latest/api/token", "PUT", [(TTL, "60"), *CURL, *UPLOAD]) + b"0\r\n\r\n",
+    build_request("//latest/api/token", "PUT", [(TTL, "21600"), *JAVA]),
+    build_request("/latest/api/token", "PUT", [(TTL, "21600")], host="fd00:ec2::254"),
+    build_request(f"{ROLES}/", headers=[*V2, *BOTO]),
+    build_request(f"{ROLES}/", headers=[*V2, *GO], host="[fd00:ec2::254]"),
+    build_request(ROLES, headers=[*V2, *JAVA]),
+    build_request(f"{ROLES}/", headers=[("Host", "")], host=None, version="1.0"),
+    build_request(f"{ROLES}/", host=None, version="1.0"),
+    build_request(f"{ROLES}/reader", headers=[*V2, *BOTO]),
+    build_request(f"{ROLES}/reader", headers=[*V2, *GO]),
+    build_request(f"{ROLES}/reader", headers=CURL),
+    build_request(f"{ROLES}/reader", "HEAD", [*V2, *CURL]),
+    build_request(f"{ROLES}/reade%72/", headers=[*V2, *JAVA]),
+    build_request("//latest/meta-data//iam/security-credentials/reader", headers=V2),
+    build_request("/2009-04-04/meta-data/iam/security-credentials/reader", headers=CURL),
+    build_request(f"http://169.254.169.254{ROLES}/reader", headers=[*V2, *BOTO]),
+    build_request("/v2/credentials", headers=[("Accept", "application/json"), *BOTO], host="169.254.170.2"),
+    build_request("//v2/credentials", headers=JAVA, host="169.254.170.2"),
+    build_request("/v1/credentials", headers=[("Authorization", "x.y.z"), *GO], host="[fd00:ec2::23]"),
+    build_request("/v2/credentials/", headers=[("Accept", "application/json")], host="127.0.0.1:16925"),
+    build_request("http://169.254.170.2/v2/credentials", headers=GO, host="169.254.170.2"),
+    build_request("/latest/meta-data/placement/region", headers=[*V2, *JAVA]),
+    build_request("/latest/meta-data/placement/availability-zone/", headers=[*V2, *BOTO]),
+    build_request("/latest/dynamic/instance-identity/document", headers=[*V2, *GO]),
+    build_request("/latest/meta-data/iam/info", headers=V2),
+    build_request(f"{ROLES}/reader", headers=[*V2, ("X-Forwarded-For", "10.1.2.3")]),
+    build_request("/v2/credentials", headers=[("Origin", "http://evil.example.com")]),
+    build_request("/v2/credentials", host="evil.example.com"),
+    build_request("/latest/meta-data/../meta-data/iam/security-credentials/reader", headers=V2),
+]
+
+TARGETS = [
+    *(
+        f"{ROLES}/reader",
+        "/v2/credentials",
+        f"{ROLES}/other",
+        "/latest/api/token",
+        "*",
+        "/",
+        "//",
+        "..",
+        "/%2e%2e/v2/credentials",
+    ),
+    *(
+        "/latest%2fmeta-data",
+        f"{ROLES}/reader%00",
+        f"{ROLES}\\reader",
+        "http://evil.example.com/v2/credentials",
+        "/v2/credentials#x",
+    ),
+    *(
+        "http:///v2/credentials",
+        "https://localhost/v2/credentials",
+        "evil.example.com:80",
+        "/v2/credentials;x",
+        "/v2/credentials%20",
+    ),
+]
+LINES = [
+    *(
+        "Host: evil.example.com",
+        "Host: 169.254.169.254",
+        "X-Forwarded-For: ",
+        "Origin: null",
+        "Via: x",
+        "Referer: http://x/",
+    ),
+    *(
+        "Forwarded: for=x",
+        "Sec-Fetch-Site: none",
+        "X_Forwarded_For: x",
+        "SCRIPT_NAME: /v2",
+        "PATH_INFO: /v2/credentials",
+    ),
+    *(
+        "Content-Length: 5",
+        "Content-Length: -1",
+        "Content-Length: 99999999999",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+    ),
+    *(
+        "Connection: close",
+        "Connection: Upgrade",
+        "Upgrade: h2c",
+        "X-Forwarded-Proto: https",
+        f"{TOKEN}: x",
+        f"{TOKEN}: VALID-TOKEN",
+    ),
+    *(
+        " folded",
+        "no-colon",
+        ": no-name",
+        "Host : localhost",
+        "Content-Type: \xe9",
+        f"{TTL}: 60",
+        "X-Forwarded-Prefix: /x",
+        "Proxy: x",
+    ),
+]
+METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get", "PRI", "G\x00T", ""]
+VERSIONS = ["HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.10", "http/1.1", ""]
+
+
+def replace_part(request: bytes, at: int, part: str) -> bytes:
+    """Put another method (0), target (1) or version (2) into the request's first line."""
+    line, end, rest = request.partition(b"\r\n")
+    parts = line.split(b" ", 2)
+    if len(parts) > at:
+        parts[at] = part.encode("latin-1")
+    return b" ".join(parts) + end + rest
+
+
+def add_line(request: bytes, line: str) -> bytes:
+    """Put a line in front of the headers."""
+    first, end, rest = request.partition(b"\r\n")
+    return first + end + line.encode("latin-1") + b"\r\n" + rest
+
+
+def repeat_line(request: bytes, at: int) -> bytes:
+    """Write one of its lines twice."""
+    lines = request.split(b"\r\n")
+    lines.insert(at % len(lines), lines[at % len(lines)])
+    return b"\r\n".join(lines)
+
+
+def drop_line(request: bytes, at: int) -> bytes:
+    """Leave one of its lines out."""
+    lines = request.split(b"\r\n")
+    del lines[at % len(lines)]
+    return b"\r\n".join(lines)
+
+
+def put_bytes(request: bytes, at: int, put: bytes, replaced: int) -> bytes:
+    """Put bytes somewhere, in place of some."""
+    at %= len(request) + 1
+    return request[:at] + put + request[at + replaced :]
+
+
+NUMBERS = st.integers(0, 8)
+SPOILINGS: list[tuple[Callable[..., bytes], list[st.SearchStrategy[object]]]] = [
+    (replace_part, [st.just(0), st.sampled_from(METHODS)]),
+    (replace_part, [st.just(1), st.sampled_from(TARGETS)]),
+    (replace_part, [st.just(2), st.sampled_from(VERSIONS)]),
+    (add_line, [st.sampled_from(LINES)]),
+    (repeat_line, [NUMBERS]),
+    (drop_line, [NUMBERS]),
+    (put_bytes, [st.integers(0, 600), st.binary(max_size=8), NUMBERS]),
+]
+"""What may be done to a request, and what each takes besides it."""
+
+
+@st.composite
+def wire_requests(draw: st.DrawFn) -> bytes:
+    """One request that a client sends, or two, a third of them as they are and the others spoilt in up to four ways."""
+    request = draw(st.sampled_from(SEEDS))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 4]))):
+        spoil, arguments = draw(st.sampled_from(SPOILINGS))
+        request = spoil(request, *(draw(argument) for argument in arguments))
+    return request + draw(st.one_of(st.just(b""), st.just(b""), st.sampled_from(SEEDS)))

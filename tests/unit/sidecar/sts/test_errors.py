@@ -1,0 +1,165 @@
+"""Every error that STS is known to answer with: how often it is asked at once, when again, what clients are told."""
+
+import json
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import ATTEMPTS, Failure, State, advance
+from sidecar.sts.__main__ import fetch
+from sidecar.sts.hints import PASSING, REFUSED, REMEDIES, find_remedy
+from sidecar.sts.process import parse_outcome
+from sidecar.time_format import format_time
+from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
+from testing.sidecars import build_environ
+
+NOW = 1_700_000_000.0
+MESSAGE = "as STS words it"
+
+PASSES = {
+    "ExpiredTokenException": 400,
+    "IDPCommunicationError": 400,
+    "Throttling": 400,
+    "ThrottlingException": 400,
+    "RequestThrottled": 400,
+    "RequestThrottledException": 400,
+    "RequestLimitExceeded": 400,
+    "SlowDown": 400,
+    "TooManyRequests": 429,
+    "TooManyRequestsException": 400,
+    "RequestTimeout": 400,
+    "InternalFailure": 500,
+    "BadGateway": 502,
+    "ServiceUnavailable": 503,
+    "GatewayTimeout": 504,
+}
+"""Asked again at once, then ever later."""
+
+LASTS = {
+    "IDPRejectedClaim": 403,
+    "AccessDenied": 403,
+    "RegionDisabledException": 403,
+    "MalformedPolicyDocument": 400,
+    "PackedPolicyTooLarge": 400,
+    "ValidationError": 400,
+    "InvalidClientTokenId": 403,
+    "SignatureDoesNotMatch": 403,
+    "UnrecognizedClient": 403,
+}
+"""Asked once, then slowly."""
+
+
+@pytest.fixture
+def config(faulty_sts: FaultySts, tmp_path: Path) -> Config:
+    (tmp_path / "token").write_text("to.ke.n")
+    return Config.from_environ(build_environ(tmp_path, faulty_sts.url))
+
+
+def build_cases(table: dict[str, int]) -> list[object]:
+    return [pytest.param(code, status) for code, status in table.items()]
+
+
+@pytest.mark.parametrize(("code", "status"), build_cases(PASSES))
+def test_what_may_pass_is_asked_again_at_once_and_then_ever_later(
+    faulty_sts: FaultySts, config: Config, code: str, status: int
+) -> None:
+    faulty_sts.will(afterwards=build_error(status, code, MESSAGE))
+
+    outcome = fetch(config, ATTEMPTS)
+
+    assert outcome == Failure(code, MESSAGE, is_final=False)
+    assert len(faulty_sts.requests) == ATTEMPTS
+    state = advance(State(refresh_at=NOW), outcome, NOW, 1)
+    assert state.refresh_at - NOW == 2
+    assert state.find_answer(NOW) is None
+
+
+@pytest.mark.parametrize(("code", "status"), build_cases(LASTS))
+def test_a_refusal_for_good_is_asked_about_once_then_slowly_and_told(
+    faulty_sts: FaultySts, config: Config, code: str, status: int
+) -> None:
+    faulty_sts.will(afterwards=build_error(status, code, MESSAGE))
+
+    outcome = fetch(config, ATTEMPTS)
+
+    assert outcome == Failure(code, MESSAGE, is_final=True)
+    assert len(faulty_sts.requests) == 1
+    state = advance(State(refresh_at=NOW), outcome, NOW, 0)
+    assert state.refresh_at - NOW == 30
+    assert state.find_answer(NOW) == outcome
+
+
+def test_a_token_called_invalid_is_read_anew_once_and_then_refused_for_good(
+    faulty_sts: FaultySts, config: Config
+) -> None:
+    faulty_sts.will(afterwards=build_error(400, "InvalidIdentityToken", MESSAGE))
+
+    outcome = fetch(config, ATTEMPTS)
+
+    assert outcome == Failure("InvalidIdentityToken", MESSAGE, is_final=True)
+    assert len(faulty_sts.requests) == 2
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://[::1]:1"])
+def test_an_sts_that_cannot_be_reached_is_asked_again(faulty_sts: FaultySts, config: Config, endpoint: str) -> None:
+    environ = build_environ(Path(config.token_file).parent, endpoint)
+
+    outcome = fetch(Config.from_environ(environ), ATTEMPTS)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "EndpointConnectionError"
+    assert not outcome.is_final
+    assert faulty_sts.requests == []
+
+
+@pytest.mark.parametrize("status", [403, 407, 500, 502, 503, 504])
+def test_a_page_of_a_proxy_instead_of_an_error_of_sts_is_asked_again(
+    faulty_sts: FaultySts, config: Config, status: int
+) -> None:
+    faulty_sts.will(Fault(status, "<html>upstream is away</html>"))
+
+    assert not isinstance(fetch(config, ATTEMPTS), Failure)
+    assert len(faulty_sts.requests) == 2
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_with_a_clock_wrong_by_hours_from_the_start_credentials_live_as_long_as_sts_means(
+    faulty_sts: FaultySts, config: Config, ahead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it is STS's clock that the test sets."""
+    true = time.time() - ahead
+    monkeypatch.setattr(StsRequest, "date_time_string", lambda *_: formatdate(true, usegmt=True))
+    faulty_sts.will(Grant(expiration=format_time(true + 3600)))
+
+    outcome = parse_outcome(json.dumps(fetch(config, ATTEMPTS)).encode(), config, int(time.time()))
+
+    assert isinstance(outcome, Credentials)
+    assert outcome.expires_at == int(true + 3600)
+    assert abs(outcome.ends_at - (time.time() + 3600)) < 30
+    assert 1500 < advance(State(NOW), outcome, time.time(), 1).refresh_at - time.time() < 1800
+
+
+@pytest.mark.parametrize("code", [*PASSES, *LASTS, "InvalidIdentityToken"])
+def test_a_failed_refresh_takes_nothing_from_a_client_that_has_valid_keys(code: str) -> None:
+    kept = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", int(NOW), int(NOW) + 3600)
+
+    state = advance(State(NOW, kept), Failure(code, MESSAGE, is_final=code not in PASSES), NOW + 1800, 0)
+
+    assert state.find_answer(NOW + 1800) == kept
+
+
+@pytest.mark.parametrize("code", [*LASTS, "InvalidIdentityToken", "ExpiredTokenException", "IDPCommunicationError"])
+def test_each_refusal_comes_with_what_a_person_can_do(code: str) -> None:
+    remedy = find_remedy(Failure(code, MESSAGE, is_final=True))
+
+    assert remedy == REMEDIES.get(code, REFUSED)
+    assert remedy.endswith(".")
+
+
+def test_an_unknown_code_has_a_remedy_by_its_kind() -> None:
+    assert find_remedy(Failure("Novelty", MESSAGE, is_final=True)) == REFUSED
+    assert find_remedy(Failure("Novelty", MESSAGE, is_final=False)) == PASSING

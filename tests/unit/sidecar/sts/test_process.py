@@ -1,0 +1,316 @@
+"""The fetch in a process of its own: what it asks STS, and what every bad answer of STS becomes."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure
+from sidecar.sts import process
+from sidecar.sts.errors import measure_clock
+from testing.repository import ROOT
+from testing.services import faulty_sts as answers
+from testing.services.faulty_sts import Fault, FaultySts, Grant
+from testing.sidecars import ROLE_ARN, build_environ
+
+NOW = 1_700_000_000
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, faulty_sts.url)
+
+
+def fetch(environ: dict[str, str], deadline_seconds: float = 30) -> Credentials | Failure:
+    return process.collect(process.spawn(environ), Config.from_environ(environ), deadline_seconds)
+
+
+def test_a_missing_token_file_is_named_and_sts_not_asked(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    Path(environ["PODROLE_TOKEN_FILE"]).unlink()
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "TokenUnreadable"
+    assert environ["PODROLE_TOKEN_FILE"] in outcome.message
+    assert not outcome.is_final
+    assert faulty_sts.requests == []
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_token_file_is_named_and_sts_not_asked(
+    environ: dict[str, str], faulty_sts: FaultySts, content: str
+) -> None:
+    Path(environ["PODROLE_TOKEN_FILE"]).write_text(content)
+
+    outcome = fetch(environ)
+
+    assert outcome == Failure("TokenEmpty", f"{environ['PODROLE_TOKEN_FILE']} is empty", is_final=False)
+    assert faulty_sts.requests == []
+
+
+def test_a_token_of_bytes_that_are_no_text_is_a_failure(environ: dict[str, str]) -> None:
+    Path(environ["PODROLE_TOKEN_FILE"]).write_bytes(b"\xff\xfe")
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "TokenUnreadable"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [answers.DENIED, answers.DURATION_TOO_LONG],
+)
+def test_a_refusal_is_final_and_asked_for_once(environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault) -> None:
+    faulty_sts.will(afterwards=refusal)
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.is_final
+    assert f"<Code>{outcome.code}</Code>" in refusal.body
+    assert outcome.message in refusal.body
+    assert len(faulty_sts.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        answers.THROTTLED,
+        answers.TOO_MANY_REQUESTS,
+        answers.BROKEN,
+        answers.TOKEN_EXPIRED,
+        answers.ISSUER_UNREACHABLE,
+        answers.GARBAGE,
+        answers.EMPTY,
+    ],
+)
+def test_a_passing_fault_is_asked_again_at_once(environ: dict[str, str], faulty_sts: FaultySts, fault: Fault) -> None:
+    faulty_sts.will(fault, fault)
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Credentials)
+    assert len(faulty_sts.requests) == 3
+
+
+def test_an_attempt_that_is_to_ask_once_does(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.THROTTLED)
+
+    outcome = process.collect(process.spawn(environ, attempts=1), Config.from_environ(environ))
+
+    assert outcome == Failure("Throttling", "Rate exceeded", is_final=False)
+    assert len(faulty_sts.requests) == 1
+
+
+def test_a_token_that_sts_calls_invalid_is_read_anew_once(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(Fault(400, answers.TOKEN_INVALID.body, delay_seconds=0.5))
+    running = process.spawn(environ)
+    faulty_sts.await_requests(1)
+    Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
+
+    outcome = process.collect(running, Config.from_environ(environ))
+
+    assert isinstance(outcome, Credentials)
+    assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
+
+
+def test_a_lasting_fault_is_given_up_for_this_time(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.THROTTLED)
+
+    outcome = fetch(environ)
+
+    assert outcome == Failure("Throttling", "Rate exceeded", is_final=False)
+    assert len(faulty_sts.requests) == 3
+
+
+def test_an_sts_that_is_not_there_is_a_passing_fault(environ: dict[str, str]) -> None:
+    outcome = fetch(environ | {"PODROLE_STS_ENDPOINT": "http://127.0.0.1:1"})
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "EndpointConnectionError"
+    assert not outcome.is_final
+
+
+def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    running = process.spawn(environ)
+    faulty_sts.await_requests(1)
+    asked_at = time.monotonic()
+
+    outcome = process.collect(running, Config.from_environ(environ), deadline_seconds=0.2)
+
+    assert outcome == Failure("Timeout", "STS gave no answer within 0.2 s; the attempt was ended.", is_final=False)
+    assert time.monotonic() - asked_at < 2
+    with pytest.raises(ProcessLookupError):
+        os.kill(running.pid, 0)
+
+
+def test_the_token_that_lies_in_the_file_now_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    fetch(environ)
+    Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one\n")
+
+    fetch(environ)
+
+    assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
+
+
+def test_a_token_that_expired_is_read_anew_for_the_next_attempt(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(Fault(400, answers.TOKEN_EXPIRED.body, delay_seconds=0.5))
+    running = process.spawn(environ)
+    faulty_sts.await_requests(1)
+    Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
+
+    outcome = process.collect(running, Config.from_environ(environ))
+
+    assert isinstance(outcome, Credentials)
+    assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
+
+
+def test_sts_is_asked_for_the_role_in_the_name_of_the_pod(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    fetch(environ | {"PODROLE_SESSION_DURATION": "7200"})
+
+    [request] = faulty_sts.requests
+    assert request["Action"] == "AssumeRoleWithWebIdentity"
+    assert request["RoleArn"] == ROLE_ARN
+    assert request["RoleSessionName"] == "shop.web-5d9c7"
+    assert request["DurationSeconds"] == "7200"
+
+
+def test_nobodys_aws_variables_reach_the_fetch(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:1\n")
+    misleading = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+
+    outcome = fetch(environ | misleading)
+
+    assert isinstance(outcome, Credentials)
+    assert len(faulty_sts.requests) == 1
+
+
+def test_an_expiry_with_a_fraction_is_rounded_down(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(Grant(expiration="2030-01-01T00:00:00.999Z"))
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Credentials)
+    assert '"2030-01-01T00:00:00Z"' in outcome.to_container_document()
+
+
+def test_a_fetch_ends_when_the_sidecar_is_killed(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os, time; from sidecar.sts import process; process.spawn(os.environ); time.sleep(60)",
+        ],
+        cwd=ROOT,
+        env=environ,
+    )
+    with parent:
+        faulty_sts.await_requests(1)
+        [fetching] = find_children(parent.pid)
+
+        parent.kill()
+
+    deadline = time.monotonic() + 10
+    while is_running(fetching) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(fetching)
+
+
+def test_a_fetch_that_was_killed_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    running = process.spawn(environ)
+    faulty_sts.await_requests(1)
+
+    os.kill(running.pid, signal.SIGKILL)
+
+    assert process.collect(running, Config.from_environ(environ)) == process.NO_OUTCOME
+
+
+def test_a_fetch_that_cannot_be_started_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+
+    outcome = process.Fetcher(environ, Config.from_environ(environ))(attempts=3)
+
+    assert outcome == Failure(
+        "SpawnFailed", "The attempt could not be started: No such file or directory.", is_final=False
+    )
+
+
+def test_with_more_than_a_thousand_clients_a_fetch_is_still_waited_for(environ: dict[str, str]) -> None:
+    """select() would refuse a descriptor above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip("the limit of open files is too low")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        outcome = fetch(environ)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert isinstance(outcome, Credentials)
+
+
+@pytest.mark.parametrize("ahead", [-7200, 7200])
+def test_a_clock_that_is_wrong_by_hours_is_measured_by_the_date_of_the_answer(ahead: int) -> None:
+    now = 1_700_000_000.4
+    date = format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)
+
+    assert measure_clock(date, now + ahead) == ahead
+    assert measure_clock(date, now + 29) == 0
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Tue, 99 Nov 2026 25:00:00 GMT"])
+def test_without_a_date_the_clock_is_taken_as_right(date: str | None) -> None:
+    assert measure_clock(date, 1_700_000_000) == 0
+
+
+def find_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    """A zombie whose parent is gone is none of ours any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"Traceback (most recent call last):",
+        b"null",
+        b"[]",
+        b'"code"',
+        b"{}",
+        b'{"code": "X"}',
+        b'{"access_key_id": "A"}',
+        b'{"access_key_id": "A", "secret_access_key": "B", "session_token": "C", "expires_at": 1, "more": 2}',
+        b"\xff",
+    ],
+)
+def test_a_child_that_says_anything_else_has_failed(environ: dict[str, str], written: bytes) -> None:
+    outcome = process.parse_outcome(written, Config.from_environ(environ), NOW)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "ChildFailed"
+    assert not outcome.is_final

@@ -1,0 +1,150 @@
+"""STS behind TLS and behind a proxy: whom the child trusts, and which way it goes."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure
+from sidecar.sts import process
+from sidecar.sts.hints import find_remedy
+from testing.proxy import Proxy, running_proxy
+from testing.services.certificates import CertificateFiles, write_certificates
+from testing.services.faulty_sts import FaultySts, faulty_sts
+from testing.sidecars import build_environ
+
+HOP = "arn:aws:iam::999988887777:role/hub"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return write_certificates(tmp_path_factory.mktemp("sts"), ["127.0.0.1"])
+
+
+@pytest.fixture
+def tls_sts(certificates: CertificateFiles) -> Iterator[FaultySts]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    with faulty_sts(context) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(tls_sts: FaultySts, certificates: CertificateFiles, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, tls_sts.url, PODROLE_STS_CA_PEM=certificates.ca.read_text())
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    with running_proxy() as running:
+        yield running
+
+
+def fetch(environ: dict[str, str]) -> Credentials | Failure:
+    return process.collect(process.spawn(environ, attempts=1), Config.from_environ(environ))
+
+
+def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[str, str], tls_sts: FaultySts) -> None:
+    del environ["PODROLE_STS_CA_PEM"]
+
+    outcome = fetch(environ)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "SSLError"
+    assert "PODROLE_STS_CA" in find_remedy(outcome)
+    assert tls_sts.requests == []
+
+
+def test_another_authority_is_not_trusted(environ: dict[str, str], tls_sts: FaultySts, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = write_certificates(tmp_path / "other", ["127.0.0.1"])
+
+    outcome = fetch(environ | {"PODROLE_STS_CA_PEM": other.ca.read_text()})
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "SSLError"
+    assert tls_sts.requests == []
+
+
+def test_what_only_looks_like_a_certificate_is_a_failure_and_no_crash(environ: dict[str, str]) -> None:
+    broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+    outcome = fetch(environ | {"PODROLE_STS_CA_PEM": broken})
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code in {"SSLError", "HTTPClientError"}
+
+
+def test_the_authority_that_the_operator_names_is_trusted_at_every_hop(
+    environ: dict[str, str], tls_sts: FaultySts
+) -> None:
+    outcome = fetch(environ | {"PODROLE_ASSUME_THROUGH": HOP})
+
+    assert isinstance(outcome, Credentials)
+    assert len(tls_sts.requests) == 2
+
+
+def test_the_authority_is_the_only_one_that_is_trusted(
+    environ: dict[str, str], tls_sts: FaultySts, certificates: CertificateFiles, tmp_path: Path
+) -> None:
+    """What the process is told to trust by variables has no part in it, neither beside it nor instead of it."""
+    (tmp_path / "other").mkdir()
+    other = write_certificates(tmp_path / "other", ["127.0.0.1"])
+    trusting = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificates.ca))
+
+    outcome = fetch(environ | trusting | {"PODROLE_STS_CA_PEM": other.ca.read_text()})
+
+    assert isinstance(outcome, Failure)
+    assert tls_sts.requests == []
+
+
+def test_a_proxy_that_is_not_there_is_named(environ: dict[str, str], tls_sts: FaultySts) -> None:
+    outcome = fetch(environ | {"PODROLE_STS_PROXY": "http://127.0.0.1:1"})
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "ProxyConnectionError"
+    assert "PODROLE_STS_PROXY" in find_remedy(outcome)
+    assert not outcome.is_final
+    assert tls_sts.requests == []
+
+
+def test_sts_is_asked_through_the_proxy_with_tls_to_sts_itself(
+    environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
+) -> None:
+    outcome = fetch(environ | {"PODROLE_STS_PROXY": proxy.url, "PODROLE_ASSUME_THROUGH": HOP})
+
+    assert isinstance(outcome, Credentials)
+    assert proxy.requests == [f"CONNECT {tls_sts.url.removeprefix('https://')}"] * 2
+    assert len(tls_sts.requests) == 2
+
+
+def test_the_nodes_metadata_service_is_never_asked_through_the_proxy(
+    environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
+) -> None:
+    asked = {
+        "PODROLE_SOURCE": "node",
+        "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1",
+        "PODROLE_STS_PROXY": proxy.url,
+        "HTTP_PROXY": proxy.url,
+        "http_proxy": proxy.url,
+    }
+
+    outcome = fetch(environ | asked)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "NodeCredentialsMissing"
+    assert proxy.requests == []
+    assert tls_sts.requests == []
+
+
+def test_without_a_setting_no_proxy_is_used(environ: dict[str, str], proxy: Proxy) -> None:
+    variables = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+    outcome = fetch(environ | dict.fromkeys(variables, proxy.url))
+
+    assert isinstance(outcome, Credentials)
+    assert proxy.requests == []

@@ -1,0 +1,93 @@
+"""The sidecar as its user in its container: what it proves where there is no IPv4, its status, and its restart."""
+
+import json
+from typing import Any
+
+import pytest
+
+import contract
+from testing.demo_node import Stage
+from testing.pods import PodError
+from tests.waiting_app import IDENTITY, POD, WHO_AM_I
+
+STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
+
+
+@pytest.fixture(scope="module")
+def patched(stage: Stage) -> dict[str, Any]:
+    return stage.webhook.admit(POD).pod
+
+
+def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: Stage, patched: dict[str, Any]) -> None:
+    with stage.place(patched, stage.images) as pod:
+        pod.network.run(["ip", "-4", "route", "delete", "default"])
+
+        pod.start()
+
+        assert '"started"' in pod.logs(contract.SIDECAR_CONTAINER)
+        assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
+
+
+def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: Stage, patched: dict[str, Any]) -> None:
+    with stage.place(patched, stage.images) as pod:
+        for family in ("-4", "-6"):
+            pod.network.run(["ip", family, "route", "delete", "default"])
+
+        with pytest.raises(PodError, match="the pod has no route to any metadata address"):
+            pod.start()
+
+
+def test_its_status_is_told_in_its_container_and_names_the_mode(stage: Stage, patched: dict[str, Any]) -> None:
+    with stage.place(patched, stage.images) as pod:
+        pod.start()
+
+        asked = pod.exec(contract.SIDECAR_CONTAINER, STATUS)
+        user = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", "import os; print(os.getuid())"])
+
+    status = json.loads(asked.stdout)
+    assert asked.returncode == 0
+    assert user.stdout.strip() in {str(contract.SIDECAR_UID), "0"}  # 0 where a user namespace has no other
+    assert (status["mode"], status["state"], status["failures"]) == ("redirect", "serving", 0)
+    assert list(status) == [
+        "role",
+        "source",
+        "assume_through",
+        "mode",
+        "state",
+        "seconds_left",
+        "expires",
+        "last_success",
+        "next_refresh",
+        "failures",
+        "last_failure",
+    ]
+
+
+def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: Stage, patched: dict[str, Any]) -> None:
+    with stage.place(patched, stage.images) as pod:
+        pod.start()
+        before = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
+
+        pod.restart(contract.SIDECAR_CONTAINER)
+
+        after = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
+        log = pod.logs(contract.SIDECAR_CONTAINER)
+        assert pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+        assert (after["expires"], after["last_success"]) == (before["expires"], before["last_success"])
+        assert '"resumed"' in log
+        assert '"refreshed"' not in log
+
+
+@pytest.mark.parametrize("change", [{}, {"hostIPC": True}])
+def test_two_pods_never_share_what_they_keep(stage: Stage, change: dict[str, Any]) -> None:
+    """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
+    pod = {**POD, "spec": {**POD["spec"], **change}}
+    spec = stage.webhook.admit(pod).pod["spec"]
+    sidecar = next(one for one in spec["initContainers"] if one["name"] == contract.SIDECAR_CONTAINER)
+
+    [directory] = [one["value"] for one in sidecar["env"] if one["name"] == contract.ENV_RUN_DIRECTORY]
+
+    assert directory.endswith(f"/podrole-$({contract.ENV_POD_UID})")
+    assert directory.startswith(contract.SHARED_MEMORY) == (not change)
+    mounts = {mount["name"] for one in spec["containers"] for mount in one.get("volumeMounts") or []}
+    assert contract.RUN_VOLUME not in mounts

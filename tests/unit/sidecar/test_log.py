@@ -1,0 +1,32 @@
+"""What the sidecar says, and to whom."""
+
+import json
+
+import pytest
+
+from sidecar.errors import StartError
+from sidecar.log import complain, emit, fit_termination_message
+
+
+def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    emit("failed", message='a "quoted"\nline', failures=2, answered=True)
+
+    [line] = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert told.pop("time").endswith("Z")
+    assert told == {"event": "failed", "message": 'a "quoted"\nline', "failures": 2, "answered": True}
+
+
+def test_a_complaint_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    complain(StartError("cannot listen on 127.0.0.1 port 16925"))
+
+    assert capsys.readouterr().err == "podrole-sidecar: cannot listen on 127.0.0.1 port 16925\n"
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\udc80"])
+def test_a_long_complaint_keeps_its_begin(letter: str) -> None:
+    fitted = fit_termination_message("podrole-sidecar: " + letter * 3000)
+
+    assert fitted.startswith("podrole-sidecar: ")
+    assert fitted.endswith(" (cut here)\n")
+    assert 2000 < len(fitted.encode()) <= 2048

@@ -1,0 +1,56 @@
+"""A start on a tenth of a core, as under `limits.cpu: 100m`: slow, but within the hook's patience."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from testing.repository import ROOT
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import build_environ, running_sidecar
+
+CPU = Path("/sys/fs/cgroup/cpu")
+PERIOD_MICROSECONDS = 100_000
+
+
+@pytest.fixture
+def tenth_of_a_core() -> Iterator[Path]:
+    """A group of processes; who writes its pid into `cgroup.procs` joins."""
+    group = CPU / f"podrole-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
+        (group / "cpu.cfs_quota_us").write_text(str(PERIOD_MICROSECONDS // 10))
+    except OSError as error:
+        with suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no CPU quota can be set here, which takes root and cgroup v1: {error}")
+    yield group
+    for pid in (group / "cgroup.procs").read_text().split():
+        (CPU / "cgroup.procs").write_text(pid)
+    group.rmdir()
+
+
+def test_a_start_at_a_tenth_of_a_core_is_waited_for(
+    tenth_of_a_core: Path, faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    environ = build_environ(tmp_path, faulty_sts.url)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        (tenth_of_a_core / "cgroup.procs").write_text(str(sidecar.process.pid))
+        hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
+        assert subprocess.run(hook, env=environ, check=False, timeout=60).returncode == 0
+
+        assert sidecar.request("/v2/credentials").status == 200
+        assert was_throttled(tenth_of_a_core)
+
+
+def was_throttled(group: Path) -> bool:
+    """Or the start was no slow one."""
+    counts = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+    return int(counts["nr_throttled"]) > 0

@@ -1,0 +1,256 @@
+"""From exec to started, and to the end: what stops a start, what it says then, and what a signal does."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import contract
+from sidecar.errors import RedirectError
+from sidecar.log import fit_termination_message
+from sidecar.redirect.self_check import judge
+from testing.repository import ROOT
+from testing.services import faulty_sts as answers
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import build_environ, running_sidecar
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, faulty_sts.url)
+
+
+def run_to_its_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sidecar"]
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=20)
+
+
+def test_a_wrong_environment_ends_the_start_with_one_message(environ: dict[str, str]) -> None:
+    ended = run_to_its_end(environ | {"PODROLE_ROLE_ARN": "reader", "PODROLE_REGION": ""})
+
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "podrole-sidecar: the environment is wrong:",
+        (
+            "  PODROLE_ROLE_ARN is 'reader': it must be the ARN of an IAM role, "
+            "such as arn:aws:iam::111122223333:role/reader"
+        ),
+        "  PODROLE_REGION is not set: it must be an AWS region, such as eu-west-1",
+    ]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_taken_port_ends_the_start_and_is_named(environ: dict[str, str], address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as taken:
+        port = taken.getsockname()[1]
+
+        ended = run_to_its_end(environ | {"PODROLE_PORT": str(port)})
+
+    assert ended.returncode == 1
+    assert f"cannot listen on {address} port {port}: another process of the pod listens there" in ended.stderr
+
+
+def test_a_run_directory_that_others_can_open_ends_the_start(environ: dict[str, str]) -> None:
+    Path(environ["PODROLE_RUN_DIRECTORY"]).mkdir(mode=0o755)
+
+    ended = run_to_its_end(environ)
+
+    assert ended.returncode == 1
+    assert "must be a directory of user" in ended.stderr
+
+
+def test_a_run_directory_that_is_a_link_ends_the_start(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    Path(environ["PODROLE_RUN_DIRECTORY"]).symlink_to(tmp_path / "elsewhere")
+
+    assert run_to_its_end(environ).returncode == 1
+
+
+def test_a_run_directory_without_a_place_ends_the_start(environ: dict[str, str]) -> None:
+    ended = run_to_its_end(environ | {"PODROLE_RUN_DIRECTORY": "/nowhere/at/all"})
+
+    assert ended.returncode == 1
+    assert "PODROLE_RUN_DIRECTORY cannot be used: " in ended.stderr
+    assert "/nowhere/at/all" in ended.stderr
+
+
+def test_a_start_without_the_redirect_fails_and_names_the_missing_rules(environ: dict[str, str]) -> None:
+    ended = run_to_its_end(environ | {"PODROLE_MODE": "redirect"})
+
+    assert ended.returncode == 3
+    assert "podrole-sidecar: the pod has no route" in ended.stderr or "169.254.170.2" in ended.stderr
+    assert not (Path(environ["PODROLE_RUN_DIRECTORY"]) / "started").exists()
+
+
+def test_a_stale_started_file_does_not_let_the_hook_pass(environ: dict[str, str], tmp_path: Path) -> None:
+    run_directory = Path(environ["PODROLE_RUN_DIRECTORY"])
+    run_directory.mkdir(mode=0o700)
+    (run_directory / "started").write_text(f"{os.getpid()} 1")
+    hook = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")], env=environ, cwd=tmp_path
+    )
+
+    with hook, running_sidecar(environ, tmp_path) as sidecar:
+        assert hook.wait(20) == 0
+        assert '"started"' in sidecar.log
+
+
+@pytest.mark.parametrize("content", ["", "1", "1 ", "x y", "999999999 5"])
+def test_a_started_file_of_no_running_process_is_not_believed(tmp_path: Path, content: str) -> None:
+    from sidecar.post_start import is_started  # noqa: PLC0415 - it changes sys.path, as a hook may
+
+    (tmp_path / "started").write_text(content)
+
+    assert not is_started(str(tmp_path / "started"))
+
+
+def test_the_hook_returns_once_credentials_are_served(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        assert sidecar.request("/v2/credentials").status == 200
+
+
+def test_a_refusal_of_sts_starts_the_sidecar_and_is_passed_on(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=answers.DENIED)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        reply = sidecar.request("/v2/credentials")
+
+        document = json.loads(reply.body)
+        assert reply.status == 403
+        assert document["Code"] == "AccessDenied"
+        assert document["Message"] == "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+        assert sidecar.request("/latest/meta-data/iam/security-credentials").status == 503
+        assert sidecar.request("/latest/meta-data/iam/security-credentials/reader").status == 401
+        assert '"code": "AccessDenied"' in sidecar.log
+
+
+def test_an_sts_that_hangs_holds_the_start_for_ten_seconds_and_not_longer(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    began = time.monotonic()
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+
+        assert 10 <= time.monotonic() - began < 25
+        assert sidecar.request("/v2/credentials").status == 503
+
+
+def test_nothing_secret_is_logged(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        sidecar.request("/v2/credentials")
+        sidecar.request("/v2/credentials", Host="evil.example.com")
+
+    log = (tmp_path / "sidecar.log").read_text()
+    assert '"refreshed"' in log
+    for secret in ("secret-1", "token-1", "to.ke.n"):
+        assert secret not in log
+
+
+def test_sigterm_ends_a_started_sidecar_within_a_second(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        sidecar.request("/v2/credentials")
+
+        # Where more wants to run than can, less than the grace must do: it has waited for nobody.
+        is_overloaded = os.getloadavg()[0] > 2 * len(os.sched_getaffinity(0))
+        sidecar.process.send_signal(signal.SIGTERM)
+
+        assert sidecar.process.wait(4 if is_overloaded else 1) == 0
+
+
+def test_sigterm_lets_a_request_in_flight_be_answered(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as client:
+            client.sendall(b"GET /v2/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+            sidecar.request("/v2/credentials")  # behind it: what was sent before has been read
+
+            sidecar.process.send_signal(signal.SIGTERM)
+            wait_until_refused(sidecar.port)
+            client.sendall(b"\r\n")
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b'"AccessKeyId"' in answer
+        assert sidecar.process.wait(10) == 0
+
+
+def test_sigterm_waits_no_longer_than_the_grace_for_a_client_that_never_ends(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=30) as client:
+            client.sendall(b"GET /v2/credentials HTTP/1.1\r\n")
+            sidecar.request("/v2/credentials")
+
+            sidecar.process.send_signal(signal.SIGTERM)
+
+            # A kubelet gives 30 seconds, of which the app may have used most.
+            assert sidecar.process.wait(15) == 0
+
+
+def wait_until_refused(port: int) -> None:
+    """Until the listener is closed: from then on the process is ending."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, "\u00e9\U0001f600" * 2000, "two\nlines" * 500])
+def test_the_reasons_for_a_failed_start_fit_in_the_termination_message(environ: dict[str, str], value: str) -> None:
+    """The kubelet shows the last 2048 bytes or 80 lines: the first of the reasons must be among them."""
+    wrong = {name: value for name in environ if name.startswith("PODROLE_")}
+
+    ended = run_to_its_end(environ | wrong)
+
+    shown = ended.stderr.encode()[-2048:].decode(errors="replace").splitlines()[-80:]
+    assert ended.returncode == 2
+    assert shown[0] == "podrole-sidecar: the environment is wrong:"
+    assert shown[1].startswith("  PODROLE_ROLE_ARN is '")
+    assert sum(line.startswith("  PODROLE_") for line in shown) == len(ended.stderr.splitlines()) - 1 > 5
+
+
+def test_what_stops_a_start_for_want_of_rules_fits_in_the_termination_message() -> None:
+    """As long as it can be: all addresses astray, each with the longest of the findings."""
+    findings = dict.fromkeys(contract.METADATA_ADDRESSES, "something else answers (RemoteDisconnected)")
+
+    with pytest.raises(RedirectError) as caught:
+        judge(findings, contract.SIDECAR_PORT)
+
+    whole = f"podrole-sidecar: {caught.value}\n"
+    assert fit_termination_message(whole) == whole
+    assert all(address in whole for address in contract.METADATA_ADDRESSES)
+
+
+def test_sigterm_before_the_start_ends_it_and_is_no_success(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        faulty_sts.await_requests(1)
+
+        sidecar.process.send_signal(signal.SIGTERM)
+
+        assert sidecar.process.wait(3) == 128 + signal.SIGTERM
+        assert not (Path(environ["PODROLE_RUN_DIRECTORY"]) / "started").exists()
