@@ -14,7 +14,7 @@ from typing import Any
 from injector.decision.allowed_roles import ALLOWED_ROLES
 from injector.decision.annotations import ROLE
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
-from tests.unit.injector.k8s.fake_api_server import keeping_server
+from tests.unit.injector.k8s.fake_api_server import writable_api_server
 from tests.unit.injector.k8s.fake_list_watch_server import ACCOUNTS, NAMESPACES, ListWatchServer
 
 ACCOUNTS_FOR_ONE_ROLE = 5
@@ -72,7 +72,7 @@ def build_metadata(labels: dict[str, str], annotations: dict[str, str]) -> dict[
 def main() -> None:
     """Serve as the arguments say."""
     namespaces, accounts = map(int, sys.argv[1:])
-    with keeping_server() as api:
+    with writable_api_server() as api:
         fill(api, namespaces, accounts)
         api.events.clear()  # they happened before anybody watched
         sys.stdout.write(f"{api.port}\n")

@@ -32,7 +32,7 @@ def build_argv(port: int) -> list[str]:
 
 
 @contextmanager
-def running_floor(directory: Path, certificates: CertificateFiles | None = None) -> Iterator[tuple[int, int]]:
+def running_baseline(directory: Path, certificates: CertificateFiles | None = None) -> Iterator[tuple[int, int]]:
     """Run it; give the arbiter's pid and the port."""
     tls = ["--certfile", str(certificates.certificate), "--keyfile", str(certificates.key)] if certificates else []
     program = Program(

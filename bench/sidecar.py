@@ -12,11 +12,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.baseline import running_floor
+from bench.baseline import running_baseline
 from bench.client import Target, ask
 from bench.measure import Latency, Memory, hold_against_budgets, pin, print_table, read_memory, summarize
 from bench.slow_clients import ADDRESS, ATTACKS, attacking
-from bench.startup import FLOOR_GET, GET, measure_floor_starts, measure_starts, running, wait_for_answer
+from bench.startup import BASELINE_GET, GET, measure_baseline_starts, measure_starts, running, wait_for_answer
 from testing.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
 
 ROUNDS = 5
@@ -84,7 +84,7 @@ def main() -> None:
     """Measure, print, and end with an error over budget."""
     with faulty_sts() as sts, tempfile.TemporaryDirectory() as name:
         starts = {
-            "the floor, to its first answer": measure_floor_starts(),
+            "the floor, to its first answer": measure_baseline_starts(),
             "STS at 0 ms": measure_starts(sts, 0),
             "STS at 2 x 100 ms": measure_starts(sts, 0.2),
             "STS at 0 ms, CPU limit 250m": measure_starts(sts, 0, 250),
@@ -92,12 +92,12 @@ def main() -> None:
         }
         print_table("sidecar: exec to the first served credential", starts)
         memory, peak = measure_memory(sts)
-        with running(sts) as (pid, port), running_floor(Path(name)) as (floor_pid, floor_port):
+        with running(sts) as (pid, port), running_baseline(Path(name)) as (floor_pid, floor_port):
             wait_for_answer(port)
             for process in (pid, floor_pid):
                 pin(process, 1)
             pin(os.getpid(), 0)
-            targets = {"podrole": Target((ADDRESS, port), GET), "floor": Target((ADDRESS, floor_port), FLOOR_GET)}
+            targets = {"podrole": Target((ADDRESS, port), GET), "floor": Target((ADDRESS, floor_port), BASELINE_GET)}
             alone, together = measure_latency(targets, 1), measure_latency(targets, CONCURRENCY)
             floor_memory = read_memory(floor_pid)
             os.sched_setaffinity(0, range(os.cpu_count() or 1))

@@ -23,7 +23,7 @@ OPTIONS = ("-OO", "-X", "no_debug_ranges")
 
 STARTS = 9
 GET = HEAD + b"Connection: close\r\n\r\n"
-FLOOR_GET = b"GET / HTTP/1.1\r\nHost: floor\r\nConnection: close\r\n\r\n"
+BASELINE_GET = b"GET / HTTP/1.1\r\nHost: floor\r\nConnection: close\r\n\r\n"
 
 
 @contextmanager
@@ -85,14 +85,14 @@ def measure_starts(sts: FaultySts, delay_seconds: float, millicores: int | None 
     return durations
 
 
-def measure_floor_starts() -> Start:
+def measure_baseline_starts() -> Start:
     """From exec to the first answer of the floor."""
     durations = Start()
     for _ in range(STARTS):
         port, began = find_free_port(), time.perf_counter()
         process = subprocess.Popen(build_argv(port), cwd=ROOT, stderr=subprocess.DEVNULL)
         try:
-            wait_for_answer(port, FLOOR_GET)
+            wait_for_answer(port, BASELINE_GET)
             durations.append(time.perf_counter() - began)
         finally:
             process.terminate()

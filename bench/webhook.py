@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.baseline import running_floor
+from bench.baseline import running_baseline
 from bench.client import Target, ask
 from bench.measure import Latency, hold_against_budgets, pin, print_table, read_memory, summarize
 from testing.admission import PATH, PORT, webhook
@@ -78,7 +78,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         webhook(Path(name), ADDRESS, settings, popen=start, run=subprocess.run) as running,
-        running_floor(Path(name), running.certificates) as (floor_pid, floor_port),
+        running_baseline(Path(name), running.certificates) as (floor_pid, floor_port),
     ):
         context = ssl.create_default_context(cafile=running.certificates.ca)
         targets = {

@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from testing.admission import Admitted
-from testing.demo_node import IMDS_ENDPOINTS, NODE_SESSION, STS_URL, Stage, open_stage
-from testing.pods import describe_honoured
+from testing.demo_node import IMDS_ENDPOINTS, NODE_SESSION, STS_URL, DemoNode, open_demo_node
+from testing.pods import describe_limitations
 from testing.pods.errors import RunnerError
 from testing.services.programs import ServiceError
 
@@ -52,7 +52,7 @@ class Story:
         self.tell(title, f"{'ok ' if holds else 'NO '} {found}")
 
 
-def play(story: Story, stage: Stage, pod: dict[str, Any], expected: Expected) -> None:
+def play(story: Story, stage: DemoNode, pod: dict[str, Any], expected: Expected) -> None:
     """Create one pod as the API server and the kubelet do, and hold what comes out against what must."""
     metadata = pod["metadata"]
     print(f"\nPod {metadata['namespace']}/{metadata['name']}")
@@ -114,11 +114,11 @@ def load_pod(name: str, role: str | None = None) -> dict[str, Any]:
 def tell_all(story: Story) -> None:
     """Run the three pods, one after the other, so that each line's time is its own."""
     began = time.monotonic()
-    with open_stage() as stage:
+    with open_demo_node() as stage:
         print(f"A node, after {time.monotonic() - began:.1f} s")
         story.tell("metadata service", f"of role {stage.node_role}, on {', '.join(IMDS_ENDPOINTS)}")
         story.tell("and beside it", f"an STS (moto) at {STS_URL}, podrole's webhook at {stage.webhook.url}")
-        story.tell("securityContext", describe_honoured(single_user=stage.node.single_user))
+        story.tell("securityContext", describe_limitations(single_user=stage.node.single_user))
         node_session = f":assumed-role/{stage.node_role}/{NODE_SESSION}"
         everywhere = dict.fromkeys(IMDS_ENDPOINTS, stage.node_role)
         play(story, stage, load_pod("plain"), Expected(node_session, everywhere))

@@ -15,7 +15,7 @@ import contract
 from images.bytecode import compile_beside_sources, compile_instead_of_sources
 from images.contents import Contents
 from images.endpoints import cut_endpoints
-from images.sbom import BILL, build_bill, find_owners, load_metadata, parse_stanza
+from images.sbom import SBOM_PATH, build_sbom, find_owners, load_metadata, parse_stanza
 from images.tools import TIME_SECONDS
 from images.tree import Tree, is_elf
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> None:
     add_system(system, contents)
     add_libraries(system, [system, packages])
     add_code(app, contents)
-    add_bill(app, system, packages, contents)
+    add_sbom(app, system, packages, contents)
     for tree in (system, packages, app):
         tree.set_times(TIME_SECONDS)
     for name, capability in contents.capabilities.items():
@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> None:
 
 def add_packages(tree: Tree, installed: Path, contents: Contents) -> None:
     """The Python packages, as bytecode."""
-    left_out = [*contents.left_out_of_packages, *OF_PACKAGES_UNREAD]
-    tree.copy_folder(installed, PACKAGES, left_out, contents.kept)
+    left_out = [*contents.excluded_packages, *OF_PACKAGES_UNREAD]
+    tree.copy_folder(installed, PACKAGES, left_out, contents.included)
     if not tree.at(f"{PACKAGES}/{contents.authorities}").is_file():
         raise FileNotFoundError(f"{contents.authorities} is not among the packages: no server could be trusted")
     for endpoints in tree.at(PACKAGES).glob("botocore/data/endpoints.json"):
@@ -62,7 +62,7 @@ def add_system(tree: Tree, contents: Contents) -> None:
         tree.link(link, target)
     tree.copy(f"/usr/bin/{PYTHON}")
     tree.link("/usr/bin/python3", PYTHON)
-    tree.copy_folder(Path(LIBRARY), LIBRARY, contents.left_out_of_library)
+    tree.copy_folder(Path(LIBRARY), LIBRARY, contents.excluded_library)
     compile_instead_of_sources(tree.root, LIBRARY, contents.optimize)
     for program, names in contents.programs.items():
         tree.copy(program)
@@ -99,7 +99,7 @@ def add_code(tree: Tree, contents: Contents) -> None:
         tree.write(f"/usr/bin/{name}", script, 0o755)
 
 
-def add_bill(tree: Tree, system: Tree, packages: Tree, contents: Contents) -> None:
+def add_sbom(tree: Tree, system: Tree, packages: Tree, contents: Contents) -> None:
     """The bill of materials, and per Debian package its licence and what scanners for known flaws look up."""
     owners = find_owners(system.copied)
     for name, paragraph in owners.items():
@@ -107,8 +107,8 @@ def add_bill(tree: Tree, system: Tree, packages: Tree, contents: Contents) -> No
         system.write(f"/var/lib/dpkg/status.d/{name}", f"{paragraph}\n")
     product = {"Name": contents.name, "Version": contract.VERSION}
     python = load_metadata(packages.at(PACKAGES))
-    bill = build_bill(product, map(parse_stanza, owners.values()), python)
-    tree.write(BILL, json.dumps(bill, indent=1, sort_keys=True) + "\n")
+    bill = build_sbom(product, map(parse_stanza, owners.values()), python)
+    tree.write(SBOM_PATH, json.dumps(bill, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import contract
 from images.archive import Image, load_image
-from images.sbom import BILL
+from images.sbom import SBOM_PATH
 from images.tools import BuildError, build, build_name, find_tool, save
 
 REPOSITORY = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ def build_part(part: str, out: Path, options: Sequence[str] = (), repository: Pa
     out.mkdir(parents=True, exist_ok=True)
     save(tool, name, archive)
     image = load_image(archive)
-    (out / f"podrole-{part}.cdx.json").write_bytes(image.read(BILL))
+    (out / f"podrole-{part}.cdx.json").write_bytes(image.read(SBOM_PATH))
     return image
 
 

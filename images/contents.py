@@ -25,11 +25,11 @@ class Contents:
     extensions: Sequence[str]
     """Shared libraries that a program loads by name, by their paths under the directory of libraries."""
     users: Mapping[str, int]
-    left_out_of_library: Sequence[str]
+    excluded_library: Sequence[str]
     """Patterns under Python's standard library."""
-    left_out_of_packages: Sequence[str]
+    excluded_packages: Sequence[str]
     """Patterns under the installed packages."""
-    kept: Sequence[str]
+    included: Sequence[str]
     """Patterns under the installed packages which stay although another pattern leaves them out."""
 
     @classmethod
@@ -46,7 +46,7 @@ class Contents:
             capabilities=document.get("capabilities", {}),
             extensions=document.get("extensions", []),
             users=document["users"],
-            left_out_of_library=left_out["library"],
-            left_out_of_packages=left_out["packages"],
-            kept=document.get("keep", []),
+            excluded_library=left_out["library"],
+            excluded_packages=left_out["packages"],
+            included=document.get("keep", []),
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-BILL = "/usr/share/podrole/sbom.cdx.json"
+SBOM_PATH = "/usr/share/podrole/sbom.cdx.json"
 """Where it is in the image; a copy is written beside the archive."""
 
 DPKG = Path("/var/lib/dpkg")
@@ -40,7 +40,7 @@ def load_metadata(packages: Path) -> list[Stanza]:
     return [parse_stanza(file.read_text(encoding="utf-8")) for file in files]
 
 
-def build_bill(product: Stanza, debian: Iterable[Stanza], python: Iterable[Stanza]) -> dict[str, Any]:
+def build_sbom(product: Stanza, debian: Iterable[Stanza], python: Iterable[Stanza]) -> dict[str, Any]:
     """The document. It has no time and no serial number: the same content is the same bill."""
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",

@@ -49,11 +49,11 @@ class Tree:
         self.at(str(walked)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(walked, self.at(str(walked)))
 
-    def copy_folder(self, source: Path, path: str, left_out: Sequence[str], kept: Sequence[str] = ()) -> None:
+    def copy_folder(self, source: Path, path: str, left_out: Sequence[str], included: Sequence[str] = ()) -> None:
         """Copy what is in a folder, except what the patterns name, and what no program reads."""
         patterns = [*left_out, "**/__pycache__", "**/*.pyi", "**/py.typed"]
         absent = {found for pattern in patterns for found in source.glob(pattern)}
-        present = {found for pattern in kept for found in source.glob(pattern)}
+        present = {found for pattern in included for found in source.glob(pattern)}
         for found in sorted(source.rglob("*")):
             if not found.is_file() or (found not in present and not absent.isdisjoint([found, *found.parents])):
                 continue

@@ -9,20 +9,20 @@ import sys
 from types import FrameType
 
 import contract
-from injector.certs.manager import Renewal, Stores
-from injector.certs.state import Policy
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy
 from injector.certs.tls import FileTls, MemoryTls, Tls
 from injector.certs.x509 import build_names
 from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
-from injector.k8s.manifest_files import ManifestCluster
-from injector.k8s.reader import Cluster
+from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.reader import MetadataReader
 from injector.patch.template import load_template
-from injector.webhook.app import LONGEST_BODY_BYTES, create_app, create_health_app
+from injector.webhook.app import MAX_BODY_BYTES, create_app, create_health_app
 from injector.webhook.decision_log import set_up_logging
 from injector.webhook.handler import Admission
 from injector.webhook.metrics import Metrics
-from injector.webhook.readiness import Obstacles
+from injector.webhook.readiness import ReadinessGates
 from server.connection import Service
 from server.loop import Loop
 
@@ -52,10 +52,10 @@ def main() -> None:
     except (ConfigError, ClusterError) as error:
         sys.stderr.write(f"podrole-injector: {error}\n")
         sys.exit(ConfigError.exit_code)
-    if config.source == contract.SOURCE_NODE:
+    if config.credential_source == contract.SOURCE_NODE:
         LOG.warning(
-            "PODROLE_SOURCE is node, which is unsafe: every sidecar uses the node's own role, and so can any container "
-            "that becomes its user. Use web identities."
+            "PODROLE_CREDENTIAL_SOURCE=node is unsafe: every sidecar uses the node's role, and so can any container "
+            "that runs as the sidecar's user. Use web identities."
         )
     for listener, service in services.items():
         address, port = listener.getsockname()[:2]
@@ -66,12 +66,12 @@ def main() -> None:
 
 def build_services(config: Config) -> dict[socket.socket, Service]:
     """Everything that this process does, behind its two listeners; raise ConfigError or ClusterError."""
-    metrics, obstacles = Metrics(), Obstacles()
+    metrics, gates = Metrics(), ReadinessGates()
     listeners = bind(config, config.health_port), bind(config, config.webhook_port)
-    admission = Admission(config, load_cluster(config, metrics, obstacles), load_template(config), metrics.count)
-    tls = load_tls(config, metrics, obstacles)
-    health = Service(create_health_app(obstacles.find, metrics.render), body_bytes=0)
-    webhook = Service(create_app(admission, obstacles.find), LONGEST_BODY_BYTES, tls.context)
+    admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
+    tls = load_tls(config, metrics, gates)
+    health = Service(create_health_app(gates.find, metrics.render), body_bytes=0)
+    webhook = Service(create_app(admission, gates.find), MAX_BODY_BYTES, tls.context)
     return dict(zip(listeners, (health, webhook), strict=True))
 
 
@@ -85,7 +85,7 @@ def bind(config: Config, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
 
 
-def load_tls(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
+def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     """The certificates: read from files, or taken care of here; raise ConfigError where the files cannot be used."""
     if config.tls_cert and config.tls_key:
         try:
@@ -93,16 +93,18 @@ def load_tls(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
         except CertificateError as error:
             raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
     else:
-        tls = start_renewal(config, metrics, obstacles)
+        tls = start_renewal(config, metrics, gates)
     # Before there is one it is no number: 0 would be one that ended in 1970, and an alert.
     metrics.watch(
-        "podrole_cert_not_after_seconds", "The served certificate's end.", lambda: tls.certificate_not_after or math.nan
+        "podrole_certificate_expiration_timestamp_seconds",
+        "The served certificate's end.",
+        lambda: tls.certificate_not_after or math.nan,
     )
-    metrics.watch("podrole_cert_failures", "Certificates that could not be used.", lambda: tls.failures)
+    metrics.watch("podrole_certificate_load_failures", "Certificates that could not be used.", lambda: tls.failures)
     return tls
 
 
-def start_renewal(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls:
+def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     """Take care of the certificates from now on. Until there is one, TLS clients are closed and this is not ready."""
     from injector.k8s import live, secret, webhook_configuration  # noqa: PLC0415 - half a second, which files do not need
 
@@ -111,35 +113,37 @@ def start_renewal(config: Config, metrics: Metrics, obstacles: Obstacles) -> Tls
         secret.CertificateSecret(api, config.namespace, config.certificate_secret),
         webhook_configuration.WebhookConfiguration(api, config.webhook_configuration),
     )
-    renewal = Renewal(stores, tls, Policy(build_names(config.service, config.namespace, config.cluster_domain)))
-    renewal.start()
-    obstacles.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
-    obstacles.add("no webhook shows the authority of this replica's certificate yet", lambda: renewal.is_ready)
-    metrics.watch("podrole_cabundle_in_sync", "1: every webhook shows it.", lambda: renewal.ca_bundle_in_sync)
-    metrics.watch("podrole_cert_rotations", "Writes to the Secret.", lambda: renewal.rotations)
-    metrics.watch("podrole_cert_pass_failures", "Passes that did not come to their end.", lambda: renewal.failures)
+    manager = CertManager(
+        stores, tls, RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
+    )
+    manager.start()
+    gates.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
+    gates.add("no webhook shows the authority of this replica's certificate yet", lambda: manager.is_ready)
+    metrics.watch("podrole_ca_bundle_in_sync", "1: every webhook shows it.", lambda: manager.ca_bundle_in_sync)
+    metrics.watch("podrole_certificate_rotations", "Writes to the Secret.", lambda: manager.rotations)
+    metrics.watch(
+        "podrole_certificate_reconcile_errors", "Passes that did not come to their end.", lambda: manager.failures
+    )
     return tls
 
 
-def load_cluster(config: Config, metrics: Metrics, obstacles: Obstacles) -> Cluster:
+def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> MetadataReader:
     """The cluster that this configuration names."""
     if config.manifests is not None:
-        return ManifestCluster(config.manifests)
+        return ManifestReader(config.manifests)
     from injector.k8s import live, watch_cache  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
 
-    cluster = watch_cache.WatchedCluster(
-        live.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
-    )
+    cluster = watch_cache.CachedReader(live.load_configuration(), metrics.count_live_read, metrics.count_watch_restart)
     try:
         LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
     except ClusterError as error:  # it may come later, and is asked again then
         LOG.warning("%s", error)
     cluster.start()
-    obstacles.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
+    gates.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
     metrics.watch(
         "podrole_cache_silence_seconds",
         "How long ago the quieter one of the two watches heard of the API server.",
-        lambda: max(seconds or 0 for seconds in cluster.seconds_since_heard().values()),
+        lambda: max(seconds or 0 for seconds in cluster.seconds_since_last_event().values()),
     )
     return cluster
 

@@ -19,7 +19,7 @@ class Config:
     base_role_arn: str | None = None
     """Stands before a role that is given by name. None: such a role cannot be resolved and its pod is denied."""
 
-    source: str = "web-identity"
+    credential_source: str = "web-identity"
     """Who asks STS for a pod's role: `web-identity`, the pod itself, or `node`, the node's role, which is unsafe."""
 
     sts_endpoint: str | None = None
@@ -35,9 +35,9 @@ class Config:
     aws_endpoint_url: str | None = None
     """For stores outside AWS: the AWS_ENDPOINT_URL of app containers that set none."""
 
-    redirect: str = "nftables"
-    no_role: str = "block"
-    """What becomes of a pod for which no role is named: `block` or `untouched`."""
+    redirect_backend: str = "nftables"
+    pods_without_role: str = "block"
+    """What becomes of a pod for which no role is named: `block` or `ignore`."""
 
     mode: str = "auto"
     """`auto`: env where PodSecurity forbids the redirect, redirect elsewhere. Or one of the two, everywhere."""
@@ -48,7 +48,7 @@ class Config:
     allowed_roles_format: str = "glob"
     """How the patterns of iam.amazonaws.com/allowed-roles are read: `glob` or `regexp`, as kube2iam has it."""
 
-    kubelets_confirmed: bool = False
+    native_sidecars_confirmed: bool = False
     """Whether the operator says that all kubelets know native sidecars, which a server below 1.32 cannot vouch for."""
 
     ipv6_only: bool = False
@@ -100,18 +100,18 @@ class Config:
             sidecar_image=environ["PODROLE_SIDECAR_IMAGE"],
             region=environ["PODROLE_REGION"],
             base_role_arn=_build_base_role_arn(environ),
-            source=environ.get("PODROLE_SOURCE") or "web-identity",
+            credential_source=environ.get("PODROLE_CREDENTIAL_SOURCE") or "web-identity",
             sts_endpoint=environ.get("PODROLE_STS_ENDPOINT") or None,
             sts_ca=_load_path(environ, "PODROLE_STS_CA"),
             sts_proxy=environ.get("PODROLE_STS_PROXY") or None,
             use_fips=environ.get("PODROLE_USE_FIPS") == "true",
             aws_endpoint_url=environ.get("PODROLE_AWS_ENDPOINT_URL") or None,
-            redirect=environ.get("PODROLE_REDIRECT") or "nftables",
-            no_role=environ.get("PODROLE_NO_ROLE") or "block",
+            redirect_backend=environ.get("PODROLE_REDIRECT_BACKEND") or "nftables",
+            pods_without_role=environ.get("PODROLE_PODS_WITHOUT_ROLE") or "block",
             mode=environ.get("PODROLE_MODE") or "auto",
             allow_overrides=frozenset(filter(None, environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","))),
             allowed_roles_format=environ.get("PODROLE_ALLOWED_ROLES_FORMAT") or "glob",
-            kubelets_confirmed=environ.get("PODROLE_KUBELETS_CONFIRMED") == "true",
+            native_sidecars_confirmed=environ.get("PODROLE_NATIVE_SIDECARS_CONFIRMED") == "true",
             ipv6_only=environ.get("PODROLE_IPV6_ONLY") == "true",
             sidecar_metrics=environ.get("PODROLE_SIDECAR_METRICS") == "true",
             manifests=_load_path(environ, "PODROLE_MANIFESTS"),

@@ -33,8 +33,8 @@ class Reason(Enum):
     NOT_A_POD_CREATION = ("NotAPodCreation", "Only the creation of pods is looked at.", "")
     MIRROR_POD = ("MirrorPod", "The pod mirrors a static pod of a node, which already runs.", "")
     NOT_LABELLED = ("NamespaceNotLabelled", "The namespace lacks the label podrole.io/injection: enabled.", "")
-    NO_ROLE_UNTOUCHED = (
-        "NoRoleUntouched",
+    PODS_WITHOUT_ROLE_IGNORED = (
+        "PodsWithoutRoleIgnored",
         "No role is named for this pod, and the operator leaves such pods alone.",
         "",
     )
@@ -92,10 +92,10 @@ class Reason(Enum):
     )
     BAD_VALUE = ("BadValue", '{where} is "{value}".', "It must be {meaning}.")
     BAD_TAGS = ("BadTags", "{where} holds no session tags that STS takes: {problem}.", "Write key=value,key=value.")
-    NEEDS_ASSUME_THROUGH = (
-        "NeedsAssumeThrough",
+    NEEDS_INTERMEDIATE_ROLE = (
+        "NeedsIntermediateRole",
         "{where} has no place in a web identity.",
-        "It needs podrole.io/assume-through on the namespace: remove it, or have that added.",
+        "It needs podrole.io/intermediate-role on the namespace: remove it, or have that added.",
     )
     OVERRIDE_NOT_ALLOWED = (
         "OverrideNotAllowed",
@@ -132,10 +132,10 @@ class Reason(Enum):
         "The sidecar must be a native one, which Kubernetes has from 1.29 on, and this is {version}.",
         "Upgrade the cluster.",
     )
-    KUBELETS_UNCONFIRMED = (
-        "KubeletsUnconfirmed",
+    NATIVE_SIDECARS_UNCONFIRMED = (
+        "NativeSidecarsUnconfirmed",
         "Native sidecars need kubelets of 1.29, and beside an API server of {version} a kubelet may be older.",
-        "Have the operator set PODROLE_KUBELETS_CONFIRMED=true once none is.",
+        "Have the operator set PODROLE_NATIVE_SIDECARS_CONFIRMED=true once none is.",
     )
     CLUSTER_UNREADABLE = (
         "ClusterUnreadable",
@@ -151,7 +151,7 @@ class Reason(Enum):
     # Warnings beside an injection
     NODE_SOURCE = (
         "NodeSource",
-        "Its role is assumed by the node's (PODROLE_SOURCE=node), which is unsafe: user 16925 has the node's role.",
+        "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as user 16925 gets the node's role.",
         "Run no container as root, and have the operator use web identities.",
     )
     METADATA_PASSTHROUGH = (

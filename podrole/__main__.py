@@ -7,7 +7,7 @@ import click
 
 import contract
 from injector.errors import ClusterError, InjectorError
-from podrole.exit_codes import EXIT_CODES, INTERRUPTED, UnreachableError, WrongError
+from podrole.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, UnreachableError, UsageError
 
 COMMANDS = {
     "inject": ("podrole.inject:inject", "Show what podrole makes of manifests, ready for kubectl apply."),
@@ -55,12 +55,12 @@ class Commands(click.Group):
         except ClusterError as error:
             raise UnreachableError(str(error)) from error
         except InjectorError as error:
-            raise WrongError(str(error)) from error
+            raise UsageError(str(error)) from error
 
 
 def _interrupt(ctx: click.Context) -> NoReturn:
     click.echo("interrupted", err=True)
-    ctx.exit(INTERRUPTED)
+    ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(

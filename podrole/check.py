@@ -7,7 +7,7 @@ from typing import NamedTuple
 import click
 
 from injector.errors import InjectorError
-from injector.k8s.inspection import Inspector
+from injector.k8s.inspection import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object, read_mapping
 from podrole.diagnosis.pod import diagnose_pod
@@ -15,7 +15,7 @@ from podrole.diagnosis.selectors import format_selector
 from podrole.diagnosis.snapshot import Snapshot, take_snapshot
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options
-from podrole.progress import telling
+from podrole.progress import progress_message
 from podrole.queries import fetch_installation, list_pod_reads
 
 OWNERS = {
@@ -64,10 +64,10 @@ def check(target: str, namespace: str | None, output: str, kubeconfig: str | Non
     says. In place of the pod an owner can be named: deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME.
     """
     wanted = parse_target(target, namespace)
-    with Inspector(load_kubeconfig(kubeconfig, context)) as inspector:
-        pods = _find_pods(inspector, wanted)
-        shared = fetch_installation(inspector)
-        diagnoses = [_diagnose(inspector, pod, shared) for pod in pods]
+    with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
+        pods = _find_pods(client, wanted)
+        shared = fetch_installation(client)
+        diagnoses = [_diagnose(client, pod, shared) for pod in pods]
     if output == "json":
         told = [{"pod": one.pod, "findings": build_document(one.sections)} for one in diagnoses]
         click.echo(json.dumps({"pods": told}, indent=2))
@@ -92,19 +92,19 @@ def parse_target(target: str, namespace: str | None) -> Target:
             raise TargetError(message)
 
 
-def _find_pods(inspector: Inspector, target: Target) -> list[Object]:
+def _find_pods(client: ApiClient, target: Target) -> list[Object]:
     place = f"/api/v1/namespaces/{target.namespace}/pods"
     path = f"{place}/{target.name}"
     if target.kind != "pod":
         path = f"/{OWNERS[target.kind]}/namespaces/{target.namespace}/{target.kind}s/{target.name}"
-    with telling(f"reading {target.kind} {target.name}"):
-        found = inspector.read(path)
+    with progress_message(f"reading {target.kind} {target.name}"):
+        found = client.read(path)
         if found is None:
             raise TargetError(_explain_absence(target))
         if target.kind == "pod":
             return [found]
         selector = format_selector(read_mapping(read_mapping(found, "spec"), "selector"))
-        pods = inspector.list(place, labelSelector=selector)
+        pods = client.list(place, labelSelector=selector)
     if not pods:
         raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pod now")
     return pods
@@ -117,7 +117,7 @@ def _explain_absence(target: Target) -> str:
     return f"there is no {target.kind} {target.name} in namespace {target.namespace}{hint}"
 
 
-def _diagnose(inspector: Inspector, pod: Object, shared: Snapshot) -> PodDiagnosis:
+def _diagnose(client: ApiClient, pod: Object, shared: Snapshot) -> PodDiagnosis:
     metadata = read_mapping(pod, "metadata")
-    snapshot = shared | take_snapshot(list_pod_reads(inspector, pod), telling)
+    snapshot = shared | take_snapshot(list_pod_reads(client, pod), progress_message)
     return PodDiagnosis(f"{metadata.get('namespace')}/{metadata.get('name')}", diagnose_pod(pod, snapshot, os.environ))

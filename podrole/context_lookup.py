@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from injector.decision.context import Surroundings, Version
+from injector.decision.context import ClusterContext, Version
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_service_account_name
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.progress import telling
+from podrole.progress import progress_message
 
 
 class Reader(Protocol):
@@ -17,7 +17,7 @@ class Reader(Protocol):
         """The object at a path of the API; None if there is none."""
 
 
-class Known(Protocol):
+class MetadataSource(Protocol):
     """A place in which objects are looked up; as `injector.k8s.reader.Cluster`, of which a person needs less."""
 
     def namespace(self, name: str) -> Metadata | None:
@@ -30,11 +30,11 @@ class Known(Protocol):
         """Major and minor of the API server."""
 
 
-class LiveObjects:
+class ClusterMetadata:
     """Reads through the API server with a person's rights, each object once."""
 
-    def __init__(self, inspector: Reader) -> None:
-        self._inspector = inspector
+    def __init__(self, client: Reader) -> None:
+        self._client = client
         self._known: dict[str, Metadata | None] = {}
 
     def namespace(self, name: str) -> Metadata | None:
@@ -48,14 +48,14 @@ class LiveObjects:
 
     def version(self) -> Version | None:
         """Major and minor of the API server."""
-        with telling("reading the version"):
-            found = self._inspector.read("/version")
+        with progress_message("reading the version"):
+            found = self._client.read("/version")
         return parse_version(found) if found else None
 
     def _read(self, what: str, path: str) -> Metadata | None:
         if path not in self._known:
-            with telling(f"reading {what}"):
-                found = self._inspector.read(path)
+            with progress_message(f"reading {what}"):
+                found = self._client.read(path)
             self._known[path] = parse_metadata(found) if found else None
         return self._known[path]
 
@@ -66,11 +66,11 @@ def parse_version(document: Object) -> Version:
 
 
 @dataclass(frozen=True)
-class Places:
+class ContextLookup:
     """The places to look in, the nearest first: what is about to be applied wins over what is there."""
 
-    manifests: Known
-    live: Known | None = None
+    manifests: MetadataSource
+    live: MetadataSource | None = None
 
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations."""
@@ -97,35 +97,35 @@ class Places:
         return "" if self.live else " Give its manifest with --manifests, or ask the cluster with --cluster."
 
 
-class Found(NamedTuple):
+class LookupResult(NamedTuple):
     """What surrounds a pod, and what the person should know about that."""
 
-    surroundings: Surroundings
+    cluster_context: ClusterContext
     notes: tuple[str, ...]
 
 
-def find_surroundings(pod: Object, namespace_name: str, places: Places) -> Found:
+def find_cluster_context(pod: Object, namespace_name: str, lookup: ContextLookup) -> LookupResult:
     """What a decision needs. Who injects by hand wants it, so a namespace's label is not asked for, but missed aloud.
 
     linkerd and istioctl have it so: https://linkerd.io/2/features/proxy-injection/
     """
-    namespace = places.namespace(namespace_name)
+    namespace = lookup.namespace(namespace_name)
     account_name = read_service_account_name(pod)
-    account = places.service_account(namespace_name, account_name)
+    account = lookup.service_account(namespace_name, account_name)
     labelled = namespace or Metadata({}, {})
     labelled = labelled._replace(labels={**labelled.labels, INJECTION_LABEL: INJECTION_ENABLED})
-    notes = [*_find_namespace_notes(namespace, namespace_name, places)]
+    notes = [*_find_namespace_notes(namespace, namespace_name, lookup)]
     if account is None and account_name != "default":
         notes.append(
-            f"ServiceAccount {account_name} is {places.missing}: a role that it names is not known.{places.remedy}"
+            f"ServiceAccount {account_name} is {lookup.missing}: a role that it names is not known.{lookup.remedy}"
         )
-    return Found(Surroundings(labelled, account, places.version()), tuple(notes))
+    return LookupResult(ClusterContext(labelled, account, lookup.version()), tuple(notes))
 
 
-def _find_namespace_notes(namespace: Metadata | None, name: str, places: Places) -> Iterator[str]:
+def _find_namespace_notes(namespace: Metadata | None, name: str, lookup: ContextLookup) -> Iterator[str]:
     if namespace is None:
         unknown = "its default role, its allow-list and its PodSecurity level are not known"
-        yield f"Namespace {name} is {places.missing}: {unknown}.{places.remedy}"
+        yield f"Namespace {name} is {lookup.missing}: {unknown}.{lookup.remedy}"
     elif namespace.labels.get(INJECTION_LABEL) != INJECTION_ENABLED:
         label = f"{INJECTION_LABEL}: {INJECTION_ENABLED}"
         yield f"Namespace {name} lacks the label {label}, so the webhook leaves its pods alone."

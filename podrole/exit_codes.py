@@ -2,28 +2,28 @@
 
 import click
 
-FOUND = 1
-WRONG = 2
-UNREACHABLE = 3
-INTERRUPTED = 130
+EXIT_FINDINGS = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_INTERRUPTED = 130
 
 EXIT_CODES = {
     0: "done, and all is well",
-    FOUND: "done, and something is not well: a pod is denied, a policy, a pod or a cluster has a problem",
-    WRONG: "wrong usage, configuration or input: nothing was done",
-    UNREACHABLE: "the cluster cannot be reached, or does not allow a read",
-    INTERRUPTED: "interrupted (Ctrl-C)",
+    EXIT_FINDINGS: "done, and something is not well: a pod is denied, a policy, a pod or a cluster has a problem",
+    EXIT_USAGE: "wrong usage, configuration or input: nothing was done",
+    EXIT_UNREACHABLE: "the cluster cannot be reached, or does not allow a read",
+    EXIT_INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """The codes of every command. docs/cli.md has the same table."""
 
 
-class WrongError(click.ClickException):
+class UsageError(click.ClickException):
     """What was given cannot be worked with."""
 
-    exit_code = WRONG
+    exit_code = EXIT_USAGE
 
 
 class UnreachableError(click.ClickException):
     """The cluster did not answer."""
 
-    exit_code = UNREACHABLE
+    exit_code = EXIT_UNREACHABLE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
-from podrole.exit_codes import FOUND, UNREACHABLE
+from podrole.exit_codes import EXIT_FINDINGS, EXIT_UNREACHABLE
 
 LEVEL_COLUMN = 9
 WIDTH = 110
@@ -37,7 +37,7 @@ class Section(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-class Statement(Enum):
+class FindingTemplate(Enum):
     """A table of what can be found: level, sentence, remedy. The member's name is the code that machines read."""
 
     def __init__(self, level: Level, sentence: str, remedy: str = "") -> None:
@@ -45,7 +45,7 @@ class Statement(Enum):
         self.sentence = sentence
         self.remedy = remedy
 
-    def say(self, **values: object) -> Finding:
+    def format(self, **values: object) -> Finding:
         """Fill in the sentence and the remedy."""
         code = self.name.title().replace("_", "")
         return Finding(self.level, code, self.sentence.format_map(values), self.remedy.format_map(values))
@@ -97,5 +97,5 @@ def choose_exit_code(sections: Iterable[Section], least: Level) -> int:
     counts = count_levels(sections)
     found = {Level.PROBLEM: counts[Level.PROBLEM], Level.WARNING: counts[Level.WARNING] + counts[Level.PROBLEM]}
     if found[least]:
-        return FOUND
-    return UNREACHABLE if counts[Level.UNKNOWN] else 0
+        return EXIT_FINDINGS
+    return EXIT_UNREACHABLE if counts[Level.UNKNOWN] else 0

@@ -9,19 +9,19 @@ import click
 import contract
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject
-from injector.k8s.manifest_files import ManifestCluster
+from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Object, read_objects, read_service_account_name, read_spec
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.json_patch import build_patch
-from injector.patch.plan import Pieces, build_pieces
-from podrole.context_lookup import LiveObjects, Places, find_surroundings
-from podrole.diagnosis.installed_config import Settings, Setup, read_settings
-from podrole.exit_codes import FOUND
-from podrole.inject_result import Record
-from podrole.options import cluster_options, load_setup, manifest_options, output_option, settings_options
+from injector.patch.plan import InjectionPlan, plan_injection
+from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
+from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, read_deployed_env
+from podrole.exit_codes import EXIT_FINDINGS
+from podrole.inject_result import InjectResult
+from podrole.options import cluster_options, load_effective_config, manifest_options, output_option, settings_options
 from podrole.output import check_documents, write_results
-from podrole.progress import telling
-from podrole.yaml.documents import Document, naming, read_documents
+from podrole.progress import progress_message
+from podrole.yaml.documents import Document, error_context, read_documents
 
 EXAMPLES = """\b
 Examples:
@@ -66,62 +66,66 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
     Pods are read, and the pod templates of Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers,
     Jobs and CronJobs; everything else comes out as it went in. What became of each is told on standard error.
     """
-    with telling("reading the manifests"):
+    with progress_message("reading the manifests"):
         documents = read_documents(filenames, recursive=recursive)
     check_documents(documents)
-    manifests = ManifestCluster()
+    manifests = ManifestReader()
     for document in (*read_documents(options["manifests"], recursive=recursive), *documents):
-        with naming(document):
-            manifests.learn(document.content, namespace)
+        with error_context(document):
+            manifests.add(document.content, namespace)
     with ExitStack() as stack:
         live, deployed = _connect(options, stack) if options["is_live"] else (None, None)
-        setup, places = load_setup(options, deployed), Places(manifests, live)
+        setup, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
         if setup.is_template_shipped:
             click.echo("note: the injector's edited template could not be read: the shipped one is used", err=True)
-        records = [*_inject_all(documents, namespace, setup, places)]
+        records = [*_inject_all(documents, namespace, setup, lookup)]
     write_results(documents, records, output)
     _tell_what_roles_need(records)
-    raise SystemExit(FOUND if any(record.outcome == "Deny" for record in records) else 0)
+    raise SystemExit(EXIT_FINDINGS if any(record.outcome == "Deny" for record in records) else 0)
 
 
-def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[LiveObjects, Settings | None]:
-    from injector.k8s.inspection import Inspector  # noqa: PLC0415 - likewise
+def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
+    from injector.k8s.inspection import ApiClient  # noqa: PLC0415 - likewise
     from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - likewise
     from podrole.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
 
-    inspector = stack.enter_context(Inspector(load_kubeconfig(options["kubeconfig"], options["context"])))
-    snapshot = fetch_installation(inspector)
+    client = stack.enter_context(ApiClient(load_kubeconfig(options["kubeconfig"], options["context"])))
+    snapshot = fetch_installation(client)
     deployment = snapshot.one("deployment")
     if deployment is None:
         why = snapshot.unread.get("deployment", "there is none")
         click.echo(f"note: no settings are taken from the injector's Deployment: {why}", err=True)
-        return LiveObjects(inspector), None
-    deployed = read_settings(deployment, snapshot.all("config-maps"))
+        return ClusterMetadata(client), None
+    deployed = read_deployed_env(deployment, snapshot.all("config-maps"))
     for gap in deployed.gaps:
         click.echo(f"note: settings of the injector's Deployment may be missing: {gap}", err=True)
-    return LiveObjects(inspector), deployed
+    return ClusterMetadata(client), deployed
 
 
-def _inject_all(documents: Iterable[Document], namespace: str, setup: Setup, places: Places) -> Iterator[Record]:
+def _inject_all(
+    documents: Iterable[Document], namespace: str, setup: EffectiveConfig, lookup: ContextLookup
+) -> Iterator[InjectResult]:
     for document in documents:
-        with naming(document):
+        with error_context(document):
             for template in find_templates(document.content):
-                yield _inject(document, template, template.namespace or namespace, (setup, places))
+                yield _inject(document, template, template.namespace or namespace, (setup, lookup))
 
 
-def _inject(document: Document, template: PodTemplate, namespace: str, by: tuple[Setup, Places]) -> Record:
-    setup, places = by
-    surroundings, notes = find_surroundings(template.pod, namespace, places)
-    decision = decide(template.pod, surroundings, setup.config)
+def _inject(
+    document: Document, template: PodTemplate, namespace: str, by: tuple[EffectiveConfig, ContextLookup]
+) -> InjectResult:
+    setup, lookup = by
+    cluster_context, notes = find_cluster_context(template.pod, namespace, lookup)
+    decision = decide(template.pod, cluster_context, setup.config)
     operations: Sequence[dict[str, Any]] = ()
     changes: tuple[str, ...] = ()
     warnings = () if isinstance(decision, Deny) else decision.warnings
     if isinstance(decision, Inject | Block):
-        pieces = build_pieces(decision, template.pod, setup.template, setup.config)
-        operations, warnings = build_patch(template.pod, pieces).patch, pieces.warnings
-        changes = tuple(_describe(pieces, template.pod)) if operations else ()
+        plan = plan_injection(decision, template.pod, setup.template, setup.config)
+        operations, warnings = build_patch(template.pod, plan).patch, plan.warnings
+        changes = tuple(_describe(plan, template.pod)) if operations else ()
     reason, sentences = _explain(decision)
-    return Record(
+    return InjectResult(
         document=document,
         template=template,
         namespace=namespace,
@@ -138,10 +142,10 @@ def _inject(document: Document, template: PodTemplate, namespace: str, by: tuple
     )
 
 
-def _describe(pieces: Pieces, pod: Object) -> Iterator[str]:
-    names = [str(container["name"]) for container in pieces.init_containers]
+def _describe(plan: InjectionPlan, pod: Object) -> Iterator[str]:
+    names = [str(container["name"]) for container in plan.init_containers]
     yield f"the init container{'s' if len(names) > 1 else ''} {' and '.join(names)}"
-    for (field, index), change in pieces.environment.items():
+    for (field, index), change in plan.environment.items():
         container = read_objects(read_spec(pod), field)[index]
         if change.additions:
             variables = ", ".join(f"{variable['name']}={variable['value']}" for variable in change.additions)
@@ -165,7 +169,7 @@ def _explain(decision: Decision) -> tuple[str, tuple[str, ...]]:
     return codes, tuple(explanation.text for explanation in explanations)
 
 
-def _tell_what_roles_need(records: Iterable[Record]) -> None:
+def _tell_what_roles_need(records: Iterable[InjectResult]) -> None:
     """The step that people forget: without a statement in the role's trust policy its sidecar gets no credentials."""
     users = sorted({(str(record.role), record.namespace, record.service_account) for record in records if record.role})
     if users:

@@ -12,7 +12,7 @@ Operation = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Record:
+class InjectResult:
     """What became of one pod template."""
 
     document: Document
@@ -41,7 +41,7 @@ class Record:
     """The JSON Patch, from the root of the pod or the template."""
 
     @property
-    def identity(self) -> str:
+    def label(self) -> str:
         """For messages."""
         return f"{self.template.kind} {self.namespace}/{self.template.name}"
 
@@ -51,7 +51,7 @@ def prefix_operations(path: Path, operations: Sequence[Operation]) -> list[Opera
     return [{**operation, "path": build_pointer(path) + operation["path"]} for operation in operations]
 
 
-def build_record_document(record: Record) -> dict[str, Any]:
+def build_record_document(record: InjectResult) -> dict[str, Any]:
     """Build what `--output json` shows of it."""
     return {
         "file": record.document.file,
@@ -70,17 +70,17 @@ def build_record_document(record: Record) -> dict[str, Any]:
     }
 
 
-def format_record(record: Record) -> str:
+def format_record(record: InjectResult) -> str:
     """Format it for a person: a line, and one more for each thing that should be known."""
     return "\n".join(_format(record))
 
 
-def _format(record: Record) -> Iterator[str]:
+def _format(record: InjectResult) -> Iterator[str]:
     how = ", ".join(filter(None, [record.mode and f"mode {record.mode}", record.role and f"role {record.role}"]))
     known = f"{record.outcome}{f' ({how})' if how else ''}"
     unchanged = "" if record.operations or record.outcome in {"Deny", "Skip"} else " Nothing had to be changed."
     first, *more = record.sentences
-    yield f"{record.document.where}: {record.identity}"
+    yield f"{record.document.where}: {record.label}"
     yield f"  {known}: {first}{unchanged}"
     yield from (f"  and: {sentence}" for sentence in more)
     yield from (f"  adds {change}" for change in record.changes)

@@ -10,7 +10,7 @@ import click
 from injector.env_vars import OPTIONAL, REQUIRED
 from injector.errors import ConfigError
 from injector.partitions import partition_of
-from podrole.diagnosis.installed_config import Settings, Setup, build_setup
+from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
 from podrole.iam.usage import Account
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -21,17 +21,17 @@ SETTINGS = {
     "PODROLE_ACCOUNT_ID": ("DIGITS", "The account of roles that are given by name."),
     "PODROLE_BASE_ROLE_ARN": ("ARN", "Instead of the account: the ARN in front of such names."),
     "PODROLE_MODE": ("MODE", "auto, redirect or env.  [default: auto]"),
-    "PODROLE_REDIRECT": ("KIND", "nftables or iptables.  [default: nftables]"),
-    "PODROLE_NO_ROLE": ("WHAT", "What pods without a role get: block or untouched.  [default: block]"),
+    "PODROLE_REDIRECT_BACKEND": ("KIND", "nftables or iptables.  [default: nftables]"),
+    "PODROLE_PODS_WITHOUT_ROLE": ("WHAT", "What pods without a role get: block or ignore.  [default: block]"),
     "PODROLE_ALLOW_OVERRIDES": ("LIST", "Of inject, mode, metadata-passthrough: what pods may ask for."),
     "PODROLE_ALLOWED_ROLES_FORMAT": ("FORMAT", "How allow-lists are read: glob or regexp.  [default: glob]"),
-    "PODROLE_SOURCE": ("SOURCE", "web-identity or node (unsafe).  [default: web-identity]"),
+    "PODROLE_CREDENTIAL_SOURCE": ("SOURCE", "web-identity or node (unsafe).  [default: web-identity]"),
     "PODROLE_STS_ENDPOINT": ("URL", "An STS other than the region's."),
     "PODROLE_STS_CA": ("PATH", "The authorities that STS is verified by, PEM."),
     "PODROLE_STS_PROXY": ("URL", "A proxy for STS alone."),
     "PODROLE_USE_FIPS": ("BOOLEAN", "true: the region's FIPS endpoint.  [default: false]"),
     "PODROLE_AWS_ENDPOINT_URL": ("URL", "AWS_ENDPOINT_URL of apps that set none."),
-    "PODROLE_KUBELETS_CONFIRMED": ("BOOLEAN", "true: no kubelet is older than 1.29.  [default: false]"),
+    "PODROLE_NATIVE_SIDECARS_CONFIRMED": ("BOOLEAN", "true: no kubelet is older than 1.29.  [default: false]"),
     "PODROLE_IPV6_ONLY": ("BOOLEAN", "true: pods have no IPv4 but on loopback.  [default: false]"),
     "PODROLE_TEMPLATE": ("PATH", "An edited template of the injected containers."),
 }
@@ -61,14 +61,14 @@ def settings_options(command: F) -> F:
     return command
 
 
-def load_setup(options: Mapping[str, Any], deployed: Settings | None = None) -> Setup:
+def load_effective_config(options: Mapping[str, Any], deployed: DeployedEnv | None = None) -> EffectiveConfig:
     """Configuration and template, of options that win over what is deployed; ConfigError names options."""
     environ = {name: str(options[name]) for name in SETTINGS if options.get(name)}
     for variable in ("PODROLE_TEMPLATE", "PODROLE_STS_CA"):
         if variable in environ:
             environ[variable] = str(Path(environ[variable]).absolute())
     try:
-        return build_setup(deployed, environ)
+        return build_effective_config(deployed, environ)
     except ConfigError as error:
         problems = str(error)
         for variable in SETTINGS:

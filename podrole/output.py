@@ -8,8 +8,8 @@ import click
 from jsonpatch import JsonPatch
 
 from injector.errors import ConfigError
-from podrole.inject_result import Record, build_record_document, format_record, prefix_operations
-from podrole.progress import telling
+from podrole.inject_result import InjectResult, build_record_document, format_record, prefix_operations
+from podrole.progress import progress_message
 from podrole.yaml.documents import Document, join_documents
 from podrole.yaml.rewrite import rewrite
 
@@ -20,13 +20,13 @@ def check_documents(documents: Sequence[Document]) -> None:
         raise ConfigError("there is nothing in the input: no document in any file")
 
 
-def write_results(documents: Sequence[Document], records: Sequence[Record], output: str) -> None:
+def write_results(documents: Sequence[Document], records: Sequence[InjectResult], output: str) -> None:
     """Write all out. A denied pod keeps every manifest back: half of a set must not be applied."""
     is_denied = any(record.outcome == "Deny" for record in records)
     if output == "json":
         click.echo(json.dumps([build_record_document(record) for record in records], indent=2, ensure_ascii=False))
     elif not is_denied:
-        with telling(f"writing {len(documents)} documents"):
+        with progress_message(f"writing {len(documents)} documents"):
             texts = [_rewrite(document, records) for document in documents]
         click.echo(join_documents(documents, texts), nl=False)
     for record in records:
@@ -37,7 +37,7 @@ def write_results(documents: Sequence[Document], records: Sequence[Record], outp
         click.echo("A pod is denied, so no manifest was printed.", err=True)
 
 
-def _rewrite(document: Document, records: Sequence[Record]) -> str:
+def _rewrite(document: Document, records: Sequence[InjectResult]) -> str:
     operations = [
         operation
         for record in records

@@ -7,14 +7,14 @@ from functools import partial
 
 import click
 
-from injector.k8s.inspection import Inspector
+from injector.k8s.inspection import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
-from podrole.diagnosis.cluster import build_scene, diagnose_cluster
+from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
 from podrole.diagnosis.dry_run import build_pod, choose_namespaces
 from podrole.diagnosis.snapshot import Snapshot, take_snapshot
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options
-from podrole.progress import telling
+from podrole.progress import progress_message
 from podrole.queries import fetch_installation, list_cluster_reads, try_pod
 
 EXAMPLES = """\b
@@ -48,11 +48,11 @@ def preflight(
     Versions, other webhooks, PodSecurity, quotas, IRSA and node agents; and where podrole is installed, its
     registration, certificate, endpoints and configuration. Changes nothing. What you may not read is said.
     """
-    with Inspector(load_kubeconfig(kubeconfig, context)) as inspector:
-        snapshot = fetch_installation(inspector)
-        snapshot |= take_snapshot(list_cluster_reads(inspector, namespaces, snapshot), telling)
+    with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
+        snapshot = fetch_installation(client)
+        snapshot |= take_snapshot(list_cluster_reads(client, namespaces, snapshot), progress_message)
         if dry_run:
-            snapshot |= _try_pods(inspector, snapshot, namespaces)
+            snapshot |= _try_pods(client, snapshot, namespaces)
         else:
             snapshot |= Snapshot({"unwanted": ({},)})
     sections = diagnose_cluster(snapshot, os.environ, time.time())
@@ -63,8 +63,8 @@ def preflight(
     raise SystemExit(choose_exit_code(sections, Level.PROBLEM))
 
 
-def _try_pods(inspector: Inspector, snapshot: Snapshot, asked: tuple[str, ...]) -> Snapshot:
-    setup = build_scene(snapshot, os.environ, 0).setup
-    pod = build_pod(setup.config if setup else None)
-    tries = [partial(try_pod, inspector, name, pod) for name in choose_namespaces(snapshot, asked)]
-    return take_snapshot({"dry-runs": lambda: [attempt() for attempt in tries]}, telling)
+def _try_pods(client: ApiClient, snapshot: Snapshot, asked: tuple[str, ...]) -> Snapshot:
+    effective_config = build_check_context(snapshot, os.environ, 0).effective_config
+    pod = build_pod(effective_config.config if effective_config else None)
+    tries = [partial(try_pod, client, name, pod) for name in choose_namespaces(snapshot, asked)]
+    return take_snapshot({"dry-runs": lambda: [attempt() for attempt in tries]}, progress_message)

@@ -10,7 +10,7 @@ PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def telling(what: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
+def progress_message(what: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
     """Say on standard error what is being waited for, once it has taken that long."""
     timer = Timer(patience_seconds, lambda: click.echo(f"podrole: {what} ...", err=True))
     timer.daemon = True

@@ -5,70 +5,70 @@ from collections.abc import Sequence
 from functools import partial
 
 import contract
-from injector.k8s.inspection import Inspector, RequestRefusedError
+from injector.k8s.inspection import ApiClient, RequestRefusedError
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
 from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
-from podrole.diagnosis.snapshot import Read, Snapshot, take_snapshot
-from podrole.progress import telling
+from podrole.diagnosis.snapshot import Query, Snapshot, take_snapshot
+from podrole.progress import progress_message
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
-def fetch_installation(inspector: Inspector) -> Snapshot:
+def fetch_installation(client: ApiClient) -> Snapshot:
     """The API server's version, all mutating webhooks, and the webhook's own Deployment with its configuration.
 
     Raises ClusterError where there is no API server to talk to: then nothing else needs to be tried.
     """
-    with telling("asking the API server for its version"):
-        version = inspector.read("/version") or {}
-    snapshot = take_snapshot({"version": lambda: [version], "webhooks": lambda: inspector.list(WEBHOOKS)}, telling)
-    place = installed_config.find_place(snapshot.all("webhooks"))
+    with progress_message("asking the API server for its version"):
+        version = client.read("/version") or {}
+    snapshot = take_snapshot(
+        {"version": lambda: [version], "webhooks": lambda: client.list(WEBHOOKS)}, progress_message
+    )
+    place = installed_config.find_deployment(snapshot.all("webhooks"))
     path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/{place.name}"
-    snapshot |= take_snapshot({"deployment": lambda: _read_one(inspector, path)}, telling)
+    snapshot |= take_snapshot({"deployment": lambda: _read_one(client, path)}, progress_message)
     deployment = snapshot.one("deployment")
     if deployment is None:
         return snapshot
     # One by one: a person may be allowed to read those alone.
     paths = [f"{_core(place)}/configmaps/{name}" for name in installed_config.list_config_maps(deployment)]
-    reads: dict[str, Read] = {"config-maps": lambda: [one for path in paths for one in _read_one(inspector, path)]}
-    return snapshot | take_snapshot(reads, telling)
+    reads: dict[str, Query] = {"config-maps": lambda: [one for path in paths for one in _read_one(client, path)]}
+    return snapshot | take_snapshot(reads, progress_message)
 
 
-def _core(place: installed_config.Place) -> str:
+def _core(place: installed_config.DeploymentRef) -> str:
     return f"/api/v1/namespaces/{place.namespace}"
 
 
-def list_pod_reads(inspector: Inspector, pod: Object) -> dict[str, Read]:
+def list_pod_reads(client: ApiClient, pod: Object) -> dict[str, Query]:
     """What surrounds a pod, and what its sidecar says."""
     metadata = read_mapping(pod, "metadata")
     namespace, name = str(metadata.get("namespace")), str(metadata.get("name"))
     place = f"/api/v1/namespaces/{namespace}"
     account = f"{place}/serviceaccounts/{read_service_account_name(pod)}"
-    reads: dict[str, Read] = {
-        "namespace": lambda: _read_one(inspector, place),
-        "service-account": lambda: _read_one(inspector, account),
-        "events": lambda: inspector.list(f"{place}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"),
+    reads: dict[str, Query] = {
+        "namespace": lambda: _read_one(client, place),
+        "service-account": lambda: _read_one(client, account),
+        "events": lambda: client.list(f"{place}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"),
     }
     if is_sidecar_running(pod):
-        reads["status"] = lambda: [
-            {"stdout": inspector.run(namespace, name, contract.SIDECAR_CONTAINER, STATUS_COMMAND)}
-        ]
+        reads["status"] = lambda: [{"stdout": client.run(namespace, name, contract.SIDECAR_CONTAINER, STATUS_COMMAND)}]
     return reads
 
 
-def list_cluster_reads(inspector: Inspector, namespaces: Sequence[str], installation: Snapshot) -> dict[str, Read]:
+def list_cluster_reads(client: ApiClient, namespaces: Sequence[str], installation: Snapshot) -> dict[str, Query]:
     """All else about a cluster: of these namespaces, or of all that are labelled."""
-    place = installed_config.find_place(installation.all("webhooks"))
+    place = installed_config.find_deployment(installation.all("webhooks"))
     deployment = installation.one("deployment") or {}
-    certificate = installed_config.read_settings(deployment, installation.all("config-maps")).certificate
-    reads: dict[str, Read] = {
-        "nodes": lambda: inspector.list("/api/v1/nodes"),
-        "daemon-sets": lambda: inspector.list("/apis/apps/v1/daemonsets"),
-        "certificate": lambda: _read_certificate(inspector, place, certificate),
-        "service": lambda: _read_one(inspector, f"{_core(place)}/services/{place.name}"),
-        "endpoint-slices": lambda: inspector.list(
+    certificate = installed_config.read_deployed_env(deployment, installation.all("config-maps")).certificate
+    reads: dict[str, Query] = {
+        "nodes": lambda: client.list("/api/v1/nodes"),
+        "daemon-sets": lambda: client.list("/apis/apps/v1/daemonsets"),
+        "certificate": lambda: _read_certificate(client, place, certificate),
+        "service": lambda: _read_one(client, f"{_core(place)}/services/{place.name}"),
+        "endpoint-slices": lambda: client.list(
             f"/apis/discovery.k8s.io/v1/namespaces/{place.namespace}/endpointslices",
             labelSelector=f"kubernetes.io/service-name={place.name}",
         ),
@@ -77,41 +77,41 @@ def list_cluster_reads(inspector: Inspector, namespaces: Sequence[str], installa
     if namespaces:
         paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
         reads["asked"] = lambda: [{"name": name} for name in namespaces]
-        reads["namespaces"] = lambda: [one for path in paths for one in _read_one(inspector, path)]
+        reads["namespaces"] = lambda: [one for path in paths for one in _read_one(client, path)]
         for name, kind in kinds.items():
-            reads[name] = partial(_list_all, inspector, [f"{path}/{kind}" for path in paths])
+            reads[name] = partial(_list_all, client, [f"{path}/{kind}" for path in paths])
     else:
         label = f"{INJECTION_LABEL}={INJECTION_ENABLED}"
-        reads["namespaces"] = lambda: inspector.list("/api/v1/namespaces", labelSelector=label)
+        reads["namespaces"] = lambda: client.list("/api/v1/namespaces", labelSelector=label)
         for name, kind in kinds.items():
-            reads[name] = partial(_list_all, inspector, [f"/api/v1/{kind}"])
+            reads[name] = partial(_list_all, client, [f"/api/v1/{kind}"])
     return reads
 
 
-def try_pod(inspector: Inspector, namespace: str, pod: Object) -> Object:
+def try_pod(client: ApiClient, namespace: str, pod: Object) -> Object:
     """Create a pod in a dry run; tell what would be stored, or why nothing would."""
     try:
-        created = inspector.try_to_create(f"/api/v1/namespaces/{namespace}/pods", pod)
+        created = client.create_dry_run(f"/api/v1/namespaces/{namespace}/pods", pod)
     except RequestRefusedError as error:
         return {"namespace": namespace, "message": str(error)}
     return {"namespace": namespace, "pod": created}
 
 
 def _read_certificate(
-    inspector: Inspector, place: installed_config.Place, certificate: tuple[str, str]
+    client: ApiClient, place: installed_config.DeploymentRef, certificate: tuple[str, str]
 ) -> list[Object]:
     """The certificate alone: the key beside it goes nowhere."""
     name, key = certificate
-    secrets = _read_one(inspector, f"{_core(place)}/secrets/{name}")
+    secrets = _read_one(client, f"{_core(place)}/secrets/{name}")
     encoded = [str(read_mapping(secret, "data").get(key) or "") for secret in secrets]
     pem = "".join(b64decode(text).decode(errors="replace") for text in encoded)
     return [{"secret": f"{place.namespace}/{name}", "pem": pem}]
 
 
-def _list_all(inspector: Inspector, paths: Sequence[str]) -> list[Object]:
-    return [one for path in paths for one in inspector.list(path)]
+def _list_all(client: ApiClient, paths: Sequence[str]) -> list[Object]:
+    return [one for path in paths for one in client.list(path)]
 
 
-def _read_one(inspector: Inspector, path: str) -> list[Object]:
-    found = inspector.read(path)
+def _read_one(client: ApiClient, path: str) -> list[Object]:
+    found = client.read(path)
     return [] if found is None else [found]

@@ -8,13 +8,13 @@ from typing import Any
 
 from injector.errors import ClusterError
 from injector.k8s.workloads import find_objects
-from podrole.iam.usage import Account, Inventory, Usage, find_usage
-from podrole.progress import telling
-from podrole.yaml.documents import naming, read_documents
+from podrole.iam.usage import Account, ClusterObjects, RoleUsage, find_usage
+from podrole.progress import progress_message
+from podrole.yaml.documents import error_context, read_documents
 
 
 @dataclass
-class Sources:
+class RoleUsageLoader:
     """Asks for each thing at most once, and connects only if something must be asked."""
 
     options: Mapping[str, Any]
@@ -29,35 +29,35 @@ class Sources:
         from injector.k8s.discovery import fetch_issuer  # noqa: PLC0415 - as below
 
         try:
-            with telling("reading the cluster's issuer"):
-                return fetch_issuer(self._inspector)
+            with progress_message("reading the cluster's issuer"):
+                return fetch_issuer(self._client)
         except ClusterError as error:
             raise ClusterError(f"{error}. Without the cluster: give the issuer of its tokens with --issuer") from error
 
     @cached_property
-    def usage(self) -> Usage:
+    def usage(self) -> RoleUsage:
         """Who uses which role: by manifests where some are given, else in the live cluster."""
-        inventory = Inventory()
+        inventory = ClusterObjects()
         if self.options["filenames"]:
             for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
-                with naming(document):
+                with error_context(document):
                     for thing, _ in find_objects(document.content):
-                        inventory.learn(thing)
+                        inventory.add(thing)
         else:
             self._learn_cluster(inventory)
         return find_usage(inventory, self.account)
 
-    def _learn_cluster(self, inventory: Inventory) -> None:
+    def _learn_cluster(self, inventory: ClusterObjects) -> None:
         from injector.k8s.discovery import COLLECTIONS, list_objects  # noqa: PLC0415 - as below
 
         for kind in COLLECTIONS:
-            with telling(f"listing every {kind} of the cluster"):
-                for thing in list_objects(self._inspector, kind):
-                    inventory.learn(thing)
+            with progress_message(f"listing every {kind} of the cluster"):
+                for thing in list_objects(self._client, kind):
+                    inventory.add(thing)
 
     @cached_property
-    def _inspector(self) -> Any:
-        from injector.k8s.inspection import Inspector  # noqa: PLC0415 - imports the Kubernetes client: half a second
+    def _client(self) -> Any:
+        from injector.k8s.inspection import ApiClient  # noqa: PLC0415 - imports the Kubernetes client: half a second
         from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - likewise
 
-        return self.stack.enter_context(Inspector(load_kubeconfig(self.options["kubeconfig"], self.options["context"])))
+        return self.stack.enter_context(ApiClient(load_kubeconfig(self.options["kubeconfig"], self.options["context"])))

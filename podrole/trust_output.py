@@ -7,19 +7,22 @@ from typing import Any
 import click
 
 from podrole.findings import Finding
-from podrole.iam.policies import Needs
+from podrole.iam.policies import TrustRequirements
 
 
-def build_entry(needs: Needs, policy: dict[str, Any]) -> dict[str, Any]:
+def build_entry(needs: TrustRequirements, policy: dict[str, Any]) -> dict[str, Any]:
     """Build what `--all --output json` shows of a role."""
-    hops = sorted({hop.role_arn for hop in needs.hops})
-    return {"role": needs.role_arn, "subjects": sorted(needs.subjects), "through": hops, "policy": policy}
+    chained_roles = sorted({chained_role.role_arn for chained_role in needs.chained_roles})
+    return {"role": needs.role_arn, "subjects": sorted(needs.subjects), "through": chained_roles, "policy": policy}
 
 
-def format_entry(needs: Needs, policy: dict[str, Any]) -> str:
+def format_entry(needs: TrustRequirements, policy: dict[str, Any]) -> str:
     """Format the same for a person."""
     users = [f"  used by {subject}" for subject in sorted(needs.subjects)]
-    users += [f"  assumed through {hop}" for hop in sorted({hop.role_arn for hop in needs.hops})]
+    users += [
+        f"  assumed through {chained_role}"
+        for chained_role in sorted({chained_role.role_arn for chained_role in needs.chained_roles})
+    ]
     return "\n".join([needs.role_arn, *users, json.dumps(policy, indent=2), ""])
 
 
@@ -35,7 +38,7 @@ def tell_problems(problems: Iterable[str]) -> None:
         click.echo(f"problem: {problem}", err=True)
 
 
-def tell_next_step(needs: Needs, *, is_merged: bool) -> None:
+def tell_next_step(needs: TrustRequirements, *, is_merged: bool) -> None:
     """How to give the role its policy, without losing the one that it has."""
     name = needs.role_arn.rpartition("/")[2]
     if not is_merged:
@@ -43,5 +46,5 @@ def tell_next_step(needs: Needs, *, is_merged: bool) -> None:
         click.echo(f"  aws iam get-role --role-name {name} | podrole trust-policy --merge - ...", err=True)
     click.echo("To set it, with the output in trust.json:", err=True)
     click.echo(f"  aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json", err=True)
-    for hop in sorted({hop.role_arn for hop in needs.hops}):
-        click.echo(f"Its pods assume {hop} first: see podrole trust-policy {hop}", err=True)
+    for chained_role in sorted({chained_role.role_arn for chained_role in needs.chained_roles}):
+        click.echo(f"Its pods assume {chained_role} first: see podrole trust-policy {chained_role}", err=True)

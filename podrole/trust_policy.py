@@ -9,15 +9,22 @@ import click
 
 from injector.errors import ConfigError
 from injector.reasons import Reason, RefusedError
-from podrole.exit_codes import FOUND
+from podrole.exit_codes import EXIT_FINDINGS
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.iam.check import check_document, check_issuer, check_length
 from podrole.iam.documents import Policy, PolicyError, parse_policy
-from podrole.iam.policies import Needs, build_statements, build_subject, build_trust_policy, merge, parse_issuer
-from podrole.iam.statements import Expected
+from podrole.iam.policies import (
+    TrustRequirements,
+    build_statements,
+    build_subject,
+    build_trust_policy,
+    merge,
+    parse_issuer,
+)
+from podrole.iam.statements import ExpectedTrust
 from podrole.iam.usage import Account
 from podrole.options import account_options, cluster_options, load_account, optional_manifest_options
-from podrole.role_sources import Sources
+from podrole.role_sources import RoleUsageLoader
 from podrole.trust_output import build_entry, format_entry, tell, tell_next_step, tell_problems
 from podrole.yaml.documents import read_text
 
@@ -66,7 +73,7 @@ def trust_policy(role: str | None, **options: Any) -> None:
     """
     account = load_account(options)
     with ExitStack() as stack:
-        sources = Sources(options, account, stack)
+        sources = RoleUsageLoader(options, account, stack)
         arn = _resolve(role, account) if role else None
         _check_usage(role, options)
         if options["check_file"]:
@@ -94,7 +101,7 @@ def _check_usage(role: str | None, options: Mapping[str, Any]) -> None:
         raise click.UsageError("--namespace and --service-account belong together: a subject has both")
 
 
-def _check(role_arn: str | None, sources: Sources) -> int:
+def _check(role_arn: str | None, sources: RoleUsageLoader) -> int:
     options = sources.options
     text = read_text(options["check_file"])
     if role_arn is None:
@@ -106,8 +113,8 @@ def _check(role_arn: str | None, sources: Sources) -> int:
         subjects = [
             subject for needs in sources.usage.needs if needs.role_arn == role_arn for subject in needs.subjects
         ]
-    expected = Expected(issuer, role_arn, tuple(sorted(subjects)))
-    with _naming(options["check_file"]):
+    expected = ExpectedTrust(issuer, role_arn, tuple(sorted(subjects)))
+    with _error_context(options["check_file"]):
         findings = check_document(text, expected)
     section = Section(role_arn or options["check_file"], tuple(findings))
     if options["output"] == "json":
@@ -124,7 +131,7 @@ def _find_role(text: str) -> str | None:
         return None
 
 
-def _print_one(role_arn: str | None, sources: Sources) -> int:
+def _print_one(role_arn: str | None, sources: RoleUsageLoader) -> int:
     present, role_arn = _read_present(role_arn, sources.options["merge_file"])
     if role_arn is None:
         raise click.UsageError("name a ROLE, or give --all, --check or --merge with what `aws iam get-role` prints")
@@ -132,7 +139,7 @@ def _print_one(role_arn: str | None, sources: Sources) -> int:
     issuer = parse_issuer(sources.issuer_url)
     policy = build_trust_policy(needs, issuer)
     if present is not None:
-        with _naming(sources.options["merge_file"]):
+        with _error_context(sources.options["merge_file"]):
             policy = merge(present, build_statements(needs, issuer))
     click.echo(json.dumps(policy, indent=2))
     findings = [*check_issuer(sources.issuer_url), *check_length(policy)]
@@ -145,7 +152,7 @@ def _read_present(role_arn: str | None, file: str | None) -> tuple[Policy | None
     """The policy to merge into, and the role, which it may name."""
     if file is None:
         return None, role_arn
-    with _naming(file):
+    with _error_context(file):
         policy, known_arn = parse_policy(read_text(file))
     if role_arn and known_arn and role_arn != known_arn:
         raise ConfigError(f"{file} is of the role {known_arn}, and not of {role_arn}")
@@ -153,7 +160,7 @@ def _read_present(role_arn: str | None, file: str | None) -> tuple[Policy | None
 
 
 @contextmanager
-def _naming(file: str) -> Iterator[None]:
+def _error_context(file: str) -> Iterator[None]:
     """What is wrong with a policy is told with its file."""
     try:
         yield
@@ -161,9 +168,9 @@ def _naming(file: str) -> Iterator[None]:
         raise ConfigError(f"{file}: {error}") from error
 
 
-def _find_needs(role_arn: str, sources: Sources) -> Needs:
+def _find_needs(role_arn: str, sources: RoleUsageLoader) -> TrustRequirements:
     if subjects := _build_subjects(sources.options):
-        return Needs(role_arn, frozenset(subjects))
+        return TrustRequirements(role_arn, frozenset(subjects))
     found = next((needs for needs in sources.usage.needs if needs.role_arn == role_arn), None)
     if found is None:
         tell_problems(sources.usage.problems)
@@ -175,7 +182,7 @@ def _build_subjects(options: Mapping[str, Any]) -> list[str]:
     return [build_subject(options["namespace"], account) for account in options["service_accounts"]]
 
 
-def _print_all(sources: Sources) -> int:
+def _print_all(sources: RoleUsageLoader) -> int:
     needs, problems = sources.usage
     issuer = parse_issuer(sources.issuer_url)
     policies = [(one, build_trust_policy(one, issuer)) for one in needs]
@@ -188,4 +195,4 @@ def _print_all(sources: Sources) -> int:
     tell([*check_issuer(sources.issuer_url), *findings])
     tell_problems(problems)
     click.echo(f"{len(needs)} role{'' if len(needs) == 1 else 's'}", err=True)
-    return FOUND if problems else choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
+    return EXIT_FINDINGS if problems else choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)

@@ -14,14 +14,14 @@ import contract
 from injector.config import Config
 from injector.k8s.objects import Object, read_app_containers, read_objects, read_service_account_name, read_spec
 from injector.k8s.workloads import PodTemplate, find_templates
-from injector.patch.app_env import ADDED_HOSTS, ENDPOINT_URL, NO_PROXIES, OURS, REGIONS
-from injector.patch.uninject import build_removal
-from podrole.exit_codes import FOUND
-from podrole.inject_result import Operation, Record
+from injector.patch.app_env import ENDPOINT_URL, NO_PROXIES, NO_PROXY_VALUE, REGIONS, SIDECAR_VARIABLES
+from injector.patch.uninject import build_uninject_patch
+from podrole.exit_codes import EXIT_FINDINGS
+from podrole.inject_result import InjectResult, Operation
 from podrole.options import manifest_options, output_option
 from podrole.output import check_documents, write_results
-from podrole.progress import telling
-from podrole.yaml.documents import Document, naming, read_documents
+from podrole.progress import progress_message
+from podrole.yaml.documents import Document, error_context, read_documents
 
 EXAMPLES = """\b
 Examples:
@@ -43,26 +43,26 @@ def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, outpu
     Takes `podrole inject` back, and the webhook's work in pods that were read from a cluster. Everything else comes
     out as it went in.
     """
-    with telling("reading the manifests"):
+    with progress_message("reading the manifests"):
         documents = read_documents(filenames, recursive=recursive)
     check_documents(documents)
     records = [*_uninject_all(documents, namespace)]
     write_results(documents, records, output)
-    raise SystemExit(FOUND if any(record.warnings for record in records) else 0)
+    raise SystemExit(EXIT_FINDINGS if any(record.warnings for record in records) else 0)
 
 
-def _uninject_all(documents: Iterable[Document], namespace: str) -> Iterator[Record]:
+def _uninject_all(documents: Iterable[Document], namespace: str) -> Iterator[InjectResult]:
     for document in documents:
-        with naming(document):
+        with error_context(document):
             for template in find_templates(document.content):
                 yield _uninject(document, template, template.namespace or namespace)
 
 
-def _uninject(document: Document, template: PodTemplate, namespace: str) -> Record:
+def _uninject(document: Document, template: PodTemplate, namespace: str) -> InjectResult:
     operations = build_removal_of_any(template.pod)
     sentence = "What podrole put in was taken out." if operations else "There is nothing of podrole's in it."
     left = find_left_behind(template.pod, JsonPatch(operations).apply(template.pod))
-    return Record(
+    return InjectResult(
         document=document,
         template=template,
         namespace=namespace,
@@ -77,7 +77,7 @@ def _uninject(document: Document, template: PodTemplate, namespace: str) -> Reco
 
 def build_removal_of_any(pod: Object) -> list[Operation]:
     """The patch that takes an injection back, whatever configuration it was made with; lists that end empty go, too."""
-    patches: list[list[Operation]] = [build_removal(pod, config).patch for config in _guess_configs(pod)]
+    patches: list[list[Operation]] = [build_uninject_patch(pod, config).patch for config in _guess_configs(pod)]
     return drop_emptied(max(patches, key=_count_variables), pod)
 
 
@@ -129,8 +129,8 @@ def find_left_behind(pod: Object, taken: Object) -> Iterator[str]:
         return
     for before, after in zip(read_app_containers(pod), read_app_containers(taken), strict=True):
         env = {str(variable.get("name")): variable.get("value") for variable in read_objects(after, "env")}
-        names = [name for name in OURS if env.get(name) == OURS[name]]
-        names += [name for name in NO_PROXIES if ADDED_HOSTS in str(env.get(name))]
+        names = [name for name in SIDECAR_VARIABLES if env.get(name) == SIDECAR_VARIABLES[name]]
+        names += [name for name in NO_PROXIES if NO_PROXY_VALUE in str(env.get(name))]
         if before.get("env") == after.get("env") and all(env.get(name) == region for name in REGIONS):
             names += REGIONS
         if names:

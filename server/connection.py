@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from server.request_buffer import Inbox
+from server.request_buffer import RequestBuffer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -19,7 +19,7 @@ REQUEST_SECONDS = 5.0
 SEND_SECONDS = 5.0
 """How long a client may take to read its answer."""
 
-FAREWELL_SECONDS = 1.0
+LINGERING_CLOSE_SECONDS = 1.0
 """How long a client that was refused unread may go on sending, so that it sees the refusal and not a reset."""
 
 READ_BYTES = 64 * 1024
@@ -50,7 +50,7 @@ class Connection:
     deadline: float = field(default_factory=lambda: time.monotonic() + REQUEST_SECONDS)
     """When it is closed, by the monotonic clock."""
 
-    inbox: Inbox = field(init=False)
+    inbox: RequestBuffer = field(init=False)
     outbox: bytes = b""
     is_busy: bool = False
     """A thread answers its request: the loop leaves it alone."""
@@ -64,7 +64,7 @@ class Connection:
     _is_shaking_hands: bool = False
 
     def __post_init__(self) -> None:
-        self.inbox = Inbox(self.service.body_bytes)
+        self.inbox = RequestBuffer(self.service.body_bytes)
         self.socket.settimeout(0)
         # An answer leaves in one piece. Held back until what TLS sent before is acknowledged, the first one of each
         # connection would be 40 ms late.
@@ -110,12 +110,12 @@ class Connection:
         if self.outbox:
             wait = SEND_SECONDS
         elif self.is_closing:
-            wait = FAREWELL_SECONDS
+            wait = LINGERING_CLOSE_SECONDS
         else:
             wait = REQUEST_SECONDS if len(self.inbox) else keepalive_seconds
         self.deadline = time.monotonic() + wait
 
-    def is_over(self) -> bool:
+    def can_close(self) -> bool:
         """Whether it may be closed now that all is sent. A client that still sends is told that nobody reads it."""
         if self.has_ended or not len(self.inbox):
             return True

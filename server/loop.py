@@ -24,13 +24,13 @@ from gunicorn.workers.base import Worker
 
 from server.connection import Connection, Service
 from server.request_buffer import TooLong
-from server.wsgi import Answered, Circumstances, MustWait, answer, build_refusal
+from server.wsgi import RequestOptions, Response, WouldBlock, answer, build_refusal
 
 GUNICORN = "27.0."
 """The version whose parts this was written and tested with."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LOOK_SECONDS = 1
+POLL_SECONDS = 1
 """How often deadlines are looked at."""
 
 FINISH_SECONDS = 0.05
@@ -66,7 +66,9 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         self._linger_seconds = linger_seconds
         """How long kept-alive clients may still use their connections after SIGTERM."""
 
-        self._most = min(config.worker_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES)
+        self._max_connections = min(
+            config.worker_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES
+        )
         self._selector = selectors.DefaultSelector()
         self._connections: dict[Connection, None] = {}
         """All clients, the oldest first."""
@@ -74,7 +76,7 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         self._unfinished: deque[Connection] = deque()
         """Those that have sent more than the one request that was answered in this turn."""
 
-        self._answered: queue.SimpleQueue[tuple[Connection, Answered]] = queue.SimpleQueue()
+        self._answered: queue.SimpleQueue[tuple[Connection, Response]] = queue.SimpleQueue()
         self._next_look = 0.0
         self._threads = ThreadPoolExecutor(config.threads, "answer")  # starts none before there is work
 
@@ -89,25 +91,25 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, service))
         gc.freeze()  # what was imported lives as long as the process: searching it for rubbish takes milliseconds
         while self.alive:
-            self._turn(LOOK_SECONDS)
+            self._turn(POLL_SECONDS)
         self._finish()
 
     def _turn(self, longest_seconds: float) -> None:
         for key, events in self._selector.select(0 if self._unfinished else longest_seconds):
             if isinstance(key.data, Connection):
-                self._attend(key.data, events)
+                self._on_event(key.data, events)
             else:
                 key.data()
         for _ in range(len(self._unfinished)):
-            self._go_on(self._unfinished.popleft())
+            self._advance(self._unfinished.popleft())
         now = time.monotonic()
         if now >= self._next_look:
-            self._next_look = now + LOOK_SECONDS
+            self._next_look = now + POLL_SECONDS
             self._drop([connection for connection in self._connections if now >= connection.deadline])
 
     def _accept(self, listener: socket.socket, service: Service) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
-            if len(self._connections) >= self._most and not self._drop_the_oldest():
+            if len(self._connections) >= self._max_connections and not self._drop_oldest():
                 return
             try:
                 accepted, client = listener.accept()
@@ -122,9 +124,9 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
                 continue
             self._connections[connection] = None
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-            self._attend(connection, selectors.EVENT_READ)  # most have sent their request by now
+            self._on_event(connection, selectors.EVENT_READ)  # most have sent their request by now
 
-    def _attend(self, connection: Connection, events: int) -> None:
+    def _on_event(self, connection: Connection, events: int) -> None:
         if connection not in self._connections:  # dropped earlier in this turn
             return
         try:
@@ -137,9 +139,9 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         except OSError:
             self._drop([connection])
         else:
-            self._go_on(connection)
+            self._advance(connection)
 
-    def _go_on(self, connection: Connection) -> None:
+    def _advance(self, connection: Connection) -> None:
         """Do the next thing that this client's state asks for."""
         if connection not in self._connections:
             return
@@ -147,13 +149,13 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             if connection.outbox:
                 self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
             elif not connection.is_closing:
-                self._look_into(connection)
-            elif connection.is_over():
+                self._next_request(connection)
+            elif connection.can_close():
                 self._drop([connection])
         except OSError:
             self._drop([connection])
 
-    def _look_into(self, connection: Connection) -> None:
+    def _next_request(self, connection: Connection) -> None:
         try:
             request = connection.inbox.take_request()
         except TooLong as error:
@@ -163,26 +165,26 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             self._serve(connection, request)
         elif connection.has_ended:
             self._drop([connection])
-        elif connection.inbox.is_told_to_wait():
+        elif connection.inbox.expects_continue():
             connection.send(CONTINUE)
 
     def _serve(self, connection: Connection, request: bytes) -> None:
         try:
-            answered = self._answer(connection, request, may_wait=False)
-        except MustWait:
+            answered = self._answer(connection, request, may_block=False)
+        except WouldBlock:
             connection.start_answer()
             self._selector.unregister(connection.socket)
             self._threads.submit(self._answer_in_thread, connection, request)
         else:
             self._reply(connection, answered)
 
-    def _answer(self, connection: Connection, request: bytes, *, may_wait: bool) -> Answered:
-        return answer(request, connection, self.cfg, self.log, Circumstances(may_wait, closes=not self.alive))
+    def _answer(self, connection: Connection, request: bytes, *, may_block: bool) -> Response:
+        return answer(request, connection, self.cfg, self.log, RequestOptions(may_block, closes=not self.alive))
 
     def _answer_in_thread(self, connection: Connection, request: bytes) -> None:
         try:
-            answered = self._answer(connection, request, may_wait=True)
-        except MustWait:
+            answered = self._answer(connection, request, may_block=True)
+        except WouldBlock:
             answered = build_refusal(500)
         with suppress(OSError):  # the loop will meet it as well
             self._send(connection, answered)
@@ -198,11 +200,11 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
                 self._selector.register(connection.socket, selectors.EVENT_READ, connection)
                 self._end_answer(connection, answered)
 
-    def _reply(self, connection: Connection, answered: Answered) -> None:
+    def _reply(self, connection: Connection, answered: Response) -> None:
         self._send(connection, answered)
         self._end_answer(connection, answered)
 
-    def _send(self, connection: Connection, answered: Answered) -> None:
+    def _send(self, connection: Connection, answered: Response) -> None:
         try:
             connection.send(answered.data)
         finally:
@@ -211,12 +213,12 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             except Exception:
                 self.log.exception("The app failed, after its answer")
 
-    def _end_answer(self, connection: Connection, answered: Answered) -> None:
+    def _end_answer(self, connection: Connection, answered: Response) -> None:
         connection.end_answer(self.cfg.keepalive, keeps_alive=answered.keeps_alive)
         if connection.outbox or connection.is_closing or len(connection.inbox) or connection.has_ended:
             self._unfinished.append(connection)
 
-    def _drop_the_oldest(self) -> bool:
+    def _drop_oldest(self) -> bool:
         """Make room: who has waited longest is the least likely to be a client that needs an answer."""
         oldest = next((connection for connection in self._connections if not connection.is_busy), None)
         if oldest:

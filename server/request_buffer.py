@@ -25,7 +25,7 @@ class TooLong(Exception):  # noqa: N818 - named for what is wrong with the reque
         self.status = status
 
 
-class Inbox:
+class RequestBuffer:
     """What one client has sent and nobody has answered yet."""
 
     def __init__(self, body_bytes: int) -> None:
@@ -51,7 +51,7 @@ class Inbox:
         self._searched, self._head = 0, None
         return request
 
-    def is_told_to_wait(self) -> bool:
+    def expects_continue(self) -> bool:
         """Whether the client holds its body back until it is told to go on. Forgotten once asked."""
         if self._head is None or not _CONTINUE.search(self._head):
             return False

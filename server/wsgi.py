@@ -30,18 +30,18 @@ REASONS = {
 }
 
 
-MAY_WAIT = "podrole.may_wait"
+MAY_BLOCK = "podrole.may_wait"
 """In the WSGI environment: whether this request is answered in a thread, so that the app may wait for something."""
 
 
-class MustWait(Exception):  # noqa: N818 - named for what the app asks for
+class WouldBlock(Exception):  # noqa: N818 - named for what the app asks for
     """Raised by an app that would have to wait: it is asked once more, in a thread.
 
     Most requests are answered from memory, and handing one to a thread costs more than to answer it.
     """
 
 
-class Answered(NamedTuple):
+class Response(NamedTuple):
     """An answer's bytes, and whether the client may send another request behind it."""
 
     data: bytes
@@ -53,7 +53,7 @@ class Answered(NamedTuple):
     """
 
 
-class Outbox:
+class ResponseBuffer:
     """Takes a socket's place while an answer is made: gunicorn writes head and body apart, and they must not leave so.
 
     With the head alone in a segment a client waits for the body until its own delayed acknowledgement, 40 ms.
@@ -72,15 +72,15 @@ class Outbox:
         return len(data)
 
 
-class Circumstances(NamedTuple):
+class RequestOptions(NamedTuple):
     """Under which a request is answered."""
 
-    may_wait: bool
+    may_block: bool
     closes: bool
     """Whether it is the connection's last answer."""
 
 
-def answer(request: bytes, connection: Connection, config: Config, log: Logger, how: Circumstances) -> Answered:
+def answer(request: bytes, connection: Connection, config: Config, log: Logger, how: RequestOptions) -> Response:
     """Let the app answer; raise MustWait if it does.
 
     A request that is none, and an app that fails, are answered with their status alone.
@@ -93,7 +93,7 @@ def answer(request: bytes, connection: Connection, config: Config, log: Logger, 
         return build_refusal(STATUSES.get(type(error), 400))
     try:
         return _call(message, connection, config, how)
-    except MustWait:
+    except WouldBlock:
         raise
     except errors.ParseException:  # in a chunked body, which is parsed as it is read
         return build_refusal(400)
@@ -102,21 +102,21 @@ def answer(request: bytes, connection: Connection, config: Config, log: Logger, 
         return build_refusal(500)
 
 
-def build_refusal(status: int) -> Answered:
+def build_refusal(status: int) -> Response:
     """An answer without a body, behind which the connection ends: where the next request would begin is not known."""
     head = (
         f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {http_date()}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
-    return Answered(head.encode("ascii"), keeps_alive=False)
+    return Response(head.encode("ascii"), keeps_alive=False)
 
 
-def _call(message: Any, connection: Connection, config: Config, how: Circumstances) -> Answered:
-    outbox = Outbox()
+def _call(message: Any, connection: Connection, config: Config, how: RequestOptions) -> Response:
+    outbox = ResponseBuffer()
     response, environ = wsgi.create(message, outbox, connection.client, connection.server, config)
     outbox.data = b""  # a 100 Continue: the body has come, with or without one
     environ["wsgi.input"] = BytesIO(message.body.read())  # read at once: it is all there, and a chunked one judged
     environ["wsgi.multithread"] = True
-    environ[MAY_WAIT] = how.may_wait
+    environ[MAY_BLOCK] = how.may_block
     environ["wsgi.url_scheme"] = "https" if connection.service.tls else "http"
     if how.closes:
         response.force_close()
@@ -129,4 +129,4 @@ def _call(message: Any, connection: Connection, config: Config, how: Circumstanc
     except BaseException:
         close()
         raise
-    return Answered(outbox.data, keeps_alive=not response.should_close(), close=close)
+    return Response(outbox.data, keeps_alive=not response.should_close(), close=close)

@@ -16,12 +16,12 @@ from types import FrameType
 import contract
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.refresher import Background
-from sidecar.credentials.schedule import Failure, State, begin
-from sidecar.credentials.state_file import Kept, Survival
+from sidecar.credentials.refresher import CredentialRefresher
+from sidecar.credentials.schedule import Failure, State, initial_state
+from sidecar.credentials.state_file import SavedState, StateFile
 from sidecar.errors import TERMINATED, SidecarError, StartError
-from sidecar.log import complain, emit
-from sidecar.sts.process import Fetcher
+from sidecar.log import emit, log_fatal
+from sidecar.sts.process import StsProcess
 from sidecar.time_format import format_time
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
@@ -37,34 +37,34 @@ def main() -> None:
         started = prepare_run_directory(config.run_directory)
         listeners = bind_loopback(config.port)
     except SidecarError as error:
-        complain(error)
+        log_fatal(error)
         sys.exit(error.exit_code)
-    background, token_key = begin_refreshing(config)
+    refresher, token_key = begin_refreshing(config)
     from sidecar.server import Server  # noqa: PLC0415 - gunicorn and Flask load while the first fetch runs
 
-    Server(config, listeners, started, background, token_key).run()
+    Server(config, listeners, started, refresher, token_key).run()
 
 
-def begin_refreshing(config: Config) -> tuple[Background, bytes]:
+def begin_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
     """Go on where an earlier process of this pod ended, or ask STS from here on; return the key of the tokens as well.
 
     STS is not asked before it is due: a container that is restarted again and again must not become a stream of calls.
     """
-    survival = Survival.of(config)
-    kept = survival.open()
+    state_file = StateFile.of(config)
+    kept = state_file.open()
     now = time.time()
-    state = begin(kept.credentials, now, random.random())  # noqa: S311 - spreads load
-    fetcher = Fetcher(os.environ, config)
+    state = initial_state(kept.credentials, now, random.random())  # noqa: S311 - spreads load
+    sts_process = StsProcess(os.environ, config)
     if state.refresh_at <= now:
-        fetcher.start_ahead()
+        sts_process.prefetch()
     if state.credentials:
         emit("resumed", expires=format_time(state.credentials.expires_at), next=format_time(state.refresh_at))
 
     def keep(outcome: Credentials | Failure, _state: State) -> None:
         if isinstance(outcome, Credentials):
-            survival.keep(Kept(kept.token_key, outcome))
+            state_file.keep(SavedState(kept.token_key, outcome))
 
-    return Background(fetcher, state, [keep]), kept.token_key
+    return CredentialRefresher(sts_process, state, [keep]), kept.token_key
 
 
 def prepare_run_directory(path: str) -> Path:

@@ -35,10 +35,10 @@ class Config:
     token_file: str = contract.TOKEN_FILE
     """Read anew for each refresh: the kubelet replaces it when 80 % of the token's life are over."""
 
-    source: str = contract.SOURCE_WEB_IDENTITY
+    credential_source: str = contract.SOURCE_WEB_IDENTITY
     """Who asks STS: the pod's token, or, unsafe, the role of the node."""
 
-    assume_through: str | None = None
+    intermediate_role: str | None = None
     """The ARN of the role that is assumed first, and from which the pod's role is assumed."""
 
     external_id: str | None = None
@@ -57,7 +57,7 @@ class Config:
     """Whether some of the node's metadata is answered, see `sidecar.endpoints.node_metadata`."""
 
     node_metadata_endpoint: str = "http://169.254.169.254"
-    imds_v1: bool = True
+    requires_imds_token: bool = False
     """Whether requests without a token are answered: half of the clients in use know nothing else."""
 
     pod_uid: str = ""
@@ -86,7 +86,7 @@ class Config:
     @property
     def chain(self) -> tuple[str, ...]:
         """The roles to assume, each from the one before it; the last one is the pod's."""
-        return (self.assume_through, self.role_arn) if self.assume_through else (self.role_arn,)
+        return (self.intermediate_role, self.role_arn) if self.intermediate_role else (self.role_arn,)
 
     @property
     def redirected_addresses(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Config:
 
     @property
     def _asks_node(self) -> bool:
-        return self.metadata_passthrough or self.source == contract.SOURCE_NODE
+        return self.metadata_passthrough or self.credential_source == contract.SOURCE_NODE
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -111,8 +111,8 @@ class Config:
             mode=environ.get(contract.ENV_MODE) or cls.mode,
             session_duration_seconds=int(environ.get(contract.ENV_SESSION_DURATION) or cls.session_duration_seconds),
             token_file=environ.get(contract.ENV_TOKEN_FILE) or cls.token_file,
-            source=environ.get(contract.ENV_SOURCE) or cls.source,
-            assume_through=environ.get(contract.ENV_ASSUME_THROUGH) or cls.assume_through,
+            credential_source=environ.get(contract.ENV_CREDENTIAL_SOURCE) or cls.credential_source,
+            intermediate_role=environ.get(contract.ENV_INTERMEDIATE_ROLE) or cls.intermediate_role,
             external_id=environ.get(contract.ENV_EXTERNAL_ID) or cls.external_id,
             session_tags=_parse_session_tags(environ.get(contract.ENV_SESSION_TAGS, "")),
             sts_endpoint=environ.get(contract.ENV_STS_ENDPOINT) or cls.sts_endpoint,
@@ -122,7 +122,7 @@ class Config:
             metadata_passthrough=environ.get(contract.ENV_METADATA_PASSTHROUGH) == "true",
             node_metadata_endpoint=environ.get(contract.ENV_NODE_METADATA_ENDPOINT) or cls.node_metadata_endpoint,
             pod_uid=environ.get(contract.ENV_POD_UID) or cls.pod_uid,
-            imds_v1=(environ.get(contract.ENV_IMDS_V1) or "true") == "true",
+            requires_imds_token=environ.get(contract.ENV_IMDS_TOKENS) == "required",
             port=int(environ.get(contract.ENV_PORT) or cls.port),
             zone=_find_zone(environ),
             instance_id=environ.get(contract.ENV_INSTANCE_ID) or None,

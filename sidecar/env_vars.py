@@ -34,10 +34,10 @@ OPTIONAL = {
     contract.ENV_SESSION_NAME: (SESSION_NAME, "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"),
     contract.ENV_SESSION_DURATION: (SESSION_DURATION, "a whole number of seconds, 900 to 43200"),
     contract.ENV_MODE: (f"{contract.MODE_REDIRECT}|{contract.MODE_ENV}", "redirect or env"),
-    contract.ENV_IMDS_V1: BOOLEAN,
+    contract.ENV_IMDS_TOKENS: (r"required|optional", "required or optional"),
     contract.ENV_POD_UID: (r"[\w-]+", "the pod's uid"),
-    contract.ENV_SOURCE: (f"{contract.SOURCE_WEB_IDENTITY}|{contract.SOURCE_NODE}", "web-identity or node"),
-    contract.ENV_ASSUME_THROUGH: (ROLE_ARN, "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/hub"),
+    contract.ENV_CREDENTIAL_SOURCE: (f"{contract.SOURCE_WEB_IDENTITY}|{contract.SOURCE_NODE}", "web-identity or node"),
+    contract.ENV_INTERMEDIATE_ROLE: (ROLE_ARN, "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/hub"),
     contract.ENV_EXTERNAL_ID: (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -"),
     contract.ENV_SESSION_TAGS: (r"[^=,]+=[^,]*(?:,[^=,]+=[^,]*)*", "key=value, with a comma between two of them"),
     contract.ENV_STS_ENDPOINT: (r"https?://[^\s/]+/?", "http:// or https://, a host, and nothing behind it"),
@@ -73,8 +73,8 @@ def find_problems(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
-    is_of_node = environ.get(contract.ENV_SOURCE) == contract.SOURCE_NODE
-    if is_of_node or environ.get(contract.ENV_ASSUME_THROUGH):
+    is_of_node = environ.get(contract.ENV_CREDENTIAL_SOURCE) == contract.SOURCE_NODE
+    if is_of_node or environ.get(contract.ENV_INTERMEDIATE_ROLE):
         duration = environ.get(contract.ENV_SESSION_DURATION, "")
         if re.fullmatch(SESSION_DURATION, duration) and int(duration) > contract.CHAINED_LONGEST_SECONDS:
             reason = f"a role that another role assumes has {contract.CHAINED_LONGEST_SECONDS} at most"
@@ -82,7 +82,7 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
     else:
         for key in (contract.ENV_EXTERNAL_ID, contract.ENV_SESSION_TAGS):
             if environ.get(key):
-                yield f"{key} is set: a web identity has no such thing, it needs {contract.ENV_ASSUME_THROUGH}"
+                yield f"{key} is set: a web identity has no such thing, it needs {contract.ENV_INTERMEDIATE_ROLE}"
     if environ.get(contract.ENV_USE_FIPS) == "true" and environ.get(contract.ENV_STS_ENDPOINT):
         yield f"{contract.ENV_USE_FIPS} and {contract.ENV_STS_ENDPOINT} are both set: name the FIPS endpoint, or none"
 

@@ -19,13 +19,13 @@ def emit(event: str, **fields: str | int | bool | None) -> None:
     sys.stderr.flush()
 
 
-def complain(error: SidecarError) -> None:
+def log_fatal(error: SidecarError) -> None:
     """Say why the sidecar ends, as plain text: `kubectl describe` shows it as the container's last message."""
-    sys.stderr.write(fit_termination_message(f"podrole-sidecar: {error}\n"))
+    sys.stderr.write(truncate_termination_message(f"podrole-sidecar: {error}\n"))
     sys.stderr.flush()
 
 
-def fit_termination_message(text: str) -> str:
+def truncate_termination_message(text: str) -> str:
     """Cut a text at its end where it would not fit: of a longer one the kubelet would show the end without the begin.
 
     https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/

@@ -11,10 +11,10 @@ import contract
 from server.connection import Service
 from server.loop import Loop
 from sidecar.config import Config
-from sidecar.credentials.refresher import Background
-from sidecar.endpoints.app import Served, create_app
+from sidecar.credentials.refresher import CredentialRefresher
+from sidecar.endpoints.app import AppState, create_app
 from sidecar.errors import TERMINATED, RedirectError, StartError
-from sidecar.log import complain, emit
+from sidecar.log import emit, log_fatal
 from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import prove_redirect
 
@@ -43,7 +43,7 @@ class Server:
         config: Config,
         listeners: list[socket.socket],
         started: Path,
-        background: Background,
+        refresher: CredentialRefresher,
         token_key: bytes,
     ) -> None:
         self._config = config
@@ -51,24 +51,24 @@ class Server:
         self._started = started
         self._boot_id = secrets.token_hex(16)
         self._token_key = token_key
-        self._background = background
+        self._refresher = refresher
 
     def run(self) -> None:
         """Serve until a signal. An end before the start is a failure, also when it was asked for."""
-        served = Served(self._config, lambda: self._background.state, self._token_key, self._boot_id)
-        self._background.observers.append(lambda outcome, _state: served.counters.count_refresh(outcome))
+        served = AppState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
+        self._refresher.observers.append(lambda outcome, _state: served.counters.count_refresh(outcome))
         if self._config.metrics_port is not None:
             from sidecar.endpoints.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
 
             try:
                 serve_metrics(create_metrics_app(served.counters, served.seconds_left), self._config.metrics_port)
             except StartError as error:
-                complain(error)
+                log_fatal(error)
                 sys.exit(error.exit_code)
         service = Service(create_app(served), BODY_BYTES)
         loop = Loop(dict.fromkeys(self._listeners, service), SETTINGS)
         threading.excepthook = _end_process
-        for target in (self._background.run, self._announce):
+        for target in (self._refresher.run, self._announce):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
         loop.init_process()
         if not self._started.exists():
@@ -80,14 +80,14 @@ class Server:
             try:
                 prove_redirect(self._boot_id, self._config.port, self._config.redirected_addresses)
             except RedirectError as error:
-                complain(error)
+                log_fatal(error)
                 os._exit(error.exit_code)
-        answered = self._background.answered.wait(FIRST_ANSWER_SECONDS)
+        answered = self._refresher.answered.wait(FIRST_ANSWER_SECONDS)
         pid = os.getpid()
         try:
             self._started.write_text(f"{pid} {read_start_time(pid)}", encoding="ascii")
         except OSError as error:  # the pod's own containers share this memory, and may have filled it
-            complain(StartError(f"{self._started} cannot be written: {error.strerror}"))
+            log_fatal(StartError(f"{self._started} cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, answered=answered)
 

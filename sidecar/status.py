@@ -15,7 +15,7 @@ import contract
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.sts.hints import find_remedy
+from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
 
 UNSAFE = {contract.SOURCE_NODE: "node (unsafe)"}
@@ -31,10 +31,10 @@ def build_status(config: Config, state: State, now: float) -> dict[str, Any]:
     credentials = state.credentials
     return {
         "role": config.role_arn,
-        "source": config.source,
-        "assume_through": config.assume_through,
+        "source": config.credential_source,
+        "intermediate_role": config.intermediate_role,
         "mode": config.mode,
-        "state": _name_state(state.find_answer(now)),
+        "state": _name_state(state.servable(now)),
         "seconds_left": None if credentials is None else max(0, int(credentials.ends_at - now)),
         "expires": credentials and format_time(credentials.expires_at),
         "last_success": credentials and format_time(credentials.obtained_at),
@@ -61,7 +61,7 @@ def _build_failure(state: State) -> dict[str, str] | None:
     return {
         "code": state.failure.code,
         "message": state.failure.message,
-        "remedy": find_remedy(state.failure),
+        "remedy": find_hint(state.failure),
         "at": format_time(state.failed_at),
     }
 
@@ -69,7 +69,7 @@ def _build_failure(state: State) -> dict[str, str] | None:
 def format_status(status: dict[str, Any]) -> str:
     """For a person."""
     left = status["seconds_left"]
-    through = f" through {status['assume_through']}" if status["assume_through"] else ""
+    through = f" through {status['intermediate_role']}" if status["intermediate_role"] else ""
     lines = [
         f"role          {status['role']}",
         f"source        {UNSAFE.get(status['source'], status['source'])}{through}, mode {status['mode']}",

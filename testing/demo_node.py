@@ -26,7 +26,7 @@ IMDS_ENDPOINTS = ("169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoNode:
     """The machine that the pods run on."""
 
     node: Node
@@ -47,7 +47,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage() -> Iterator[Stage]:
+def open_demo_node() -> Iterator[DemoNode]:
     """Make the node, with EC2's metadata service, an STS and the webhook on it."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="podrole-demo-")))
@@ -68,7 +68,7 @@ def open_stage() -> Iterator[Stage]:
         injector = stack.enter_context(webhook(directory, NODE_IPV4, settings, popen=node.popen, run=node.run))
         image = build_image(HERE.parent, node.nft)
         images = {"podrole-sidecar": image, "app": image.with_binds({"/app/apps": HERE / "apps"})}
-        yield Stage(node, injector, Issuer("https://issuer.demo"), images, node_role)
+        yield DemoNode(node, injector, Issuer("https://issuer.demo"), images, node_role)
 
 
 def assume_node_role(node: Node, role: str) -> str:

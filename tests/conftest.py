@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.demo_node import Stage, open_stage
+from testing.demo_node import DemoNode, open_demo_node
 from testing.pods import UnavailableError
 from testing.services import faulty_sts as faulty
 from testing.services import issuer as oidc
@@ -65,11 +65,11 @@ def faulty_sts() -> Iterator[faulty.FaultySts]:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[DemoNode]:
     """A node for pods, with a metadata service, an STS and the webhook on it; the demo runs on the same."""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(open_stage())
+            opened = stack.enter_context(open_demo_node())
         except UnavailableError as error:
             pytest.skip(str(error))
         yield opened

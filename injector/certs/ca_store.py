@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from injector.certs.x509 import Certificate, Pair, parse_certificates, parse_pair
+from injector.certs.x509 import Certificate, KeyPair, parse_certificates, parse_key_pair
 from injector.errors import CertificateError
 
 Document = dict[str, Any]
@@ -25,16 +25,16 @@ CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY = SECRET_KEYS = ("ca.crt", "ca.key", "t
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SecretState:
     """What the Secret holds. A part that is missing or damaged is None, and `problems` says why."""
 
-    authorities: tuple[Certificate, ...] = ()
+    cas: tuple[Certificate, ...] = ()
     """The bundle, newest first. Only the first one signs: the key of the others is thrown away."""
 
-    authority: Pair | None = None
+    ca: KeyPair | None = None
     """The first one and its key."""
 
-    pair: Pair | None = None
+    pair: KeyPair | None = None
     """The leaf that replicas are to serve."""
 
     request: str = ""
@@ -42,15 +42,15 @@ class Held:
 
     problems: tuple[str, ...] = field(default=(), compare=False)
 
-    def find_issuer(self, pair: Pair | None) -> Certificate | None:
+    def find_issuer(self, pair: KeyPair | None) -> Certificate | None:
         """The authority of the bundle that issued this certificate."""
         if pair is None:
             return None
-        return next((ca for ca in self.authorities if pair.certificate.is_signed_by(ca)), None)
+        return next((ca for ca in self.cas if pair.certificate.is_signed_by(ca)), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class CaBundleState:
     """What the webhook configuration shows to API servers."""
 
     bundles: tuple[tuple[Certificate, ...], ...]
@@ -59,63 +59,63 @@ class Published:
     since: float | None = None
     """Seconds since the epoch. None: nobody says, as where the caBundle came by another hand."""
 
-    def shows(self, authorities: tuple[Certificate, ...]) -> bool:
+    def contains_exactly(self, cas: tuple[Certificate, ...]) -> bool:
         """Whether each webhook has exactly these."""
-        return all(bundle == authorities for bundle in self.bundles)
+        return all(bundle == cas for bundle in self.bundles)
 
-    def trusts(self, authority: Certificate) -> bool:
+    def trusts(self, ca: Certificate) -> bool:
         """Whether a leaf of this authority is accepted for each webhook."""
-        return all(authority in bundle for bundle in self.bundles)
+        return all(ca in bundle for bundle in self.bundles)
 
 
-def parse_secret(document: Document | None) -> Held:
+def parse_secret(document: Document | None) -> SecretState:
     """Read what is usable of the Secret. None and an empty Secret hold nothing, which is no problem."""
     data = {key: value for key in SECRET_KEYS if (value := _read_text(document, key))}
-    reading, request = _Reading(), _read_request(document)
+    reading, request = _Parser(), _read_request(document)
     if request not in ("", *REQUESTS):
         reading.problems.append(
             f"annotation {ROTATE_ANNOTATION} is {request!r}: it must be one of {', '.join(REQUESTS)}"
         )
     if not data:
-        return Held(request=request, problems=tuple(reading.problems))
-    authorities = reading.attempt(parse_certificates, data, CA_CERTIFICATE) or ()
-    authority = reading.attempt(parse_pair, data, CA_CERTIFICATE, CA_KEY)
-    pair = reading.attempt(parse_pair, data, CERTIFICATE, KEY)
-    held = Held(authorities, authority, pair, request)
-    if pair and authorities and held.find_issuer(pair) is None:
+        return SecretState(request=request, problems=tuple(reading.problems))
+    cas = reading.attempt(parse_certificates, data, CA_CERTIFICATE) or ()
+    ca = reading.attempt(parse_key_pair, data, CA_CERTIFICATE, CA_KEY)
+    pair = reading.attempt(parse_key_pair, data, CERTIFICATE, KEY)
+    secret = SecretState(cas, ca, pair, request)
+    if pair and cas and secret.find_issuer(pair) is None:
         reading.problems.append(f"{CERTIFICATE}: it was not issued by an authority of {CA_CERTIFICATE}")
-    return replace(held, problems=tuple(dict.fromkeys(reading.problems)))
+    return replace(secret, problems=tuple(dict.fromkeys(reading.problems)))
 
 
-def build_secret(document: Document | None, held: Held) -> Document:
-    """The Secret with this in it; all else that somebody wrote there stays. Needs a `held` without gaps."""
-    if held.authority is None or held.pair is None:
+def build_secret(document: Document | None, secret: SecretState) -> Document:
+    """The Secret with this in it; all else that somebody wrote there stays. Needs a `secret` without gaps."""
+    if secret.ca is None or secret.pair is None:
         raise CertificateError("a Secret without an authority or without a leaf is never written")
     texts = {
-        CA_CERTIFICATE: build_bundle(held.authorities),
-        CA_KEY: held.authority.key_pem,
-        CERTIFICATE: held.pair.certificate.pem,
-        KEY: held.pair.key_pem,
+        CA_CERTIFICATE: build_bundle(secret.cas),
+        CA_KEY: secret.ca.key_pem,
+        CERTIFICATE: secret.pair.certificate.pem,
+        KEY: secret.pair.key_pem,
     }
     document = document or {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {}}
     metadata = dict(document["metadata"])
-    annotations = {**(metadata.get("annotations") or {}), ROTATE_ANNOTATION: held.request}
-    metadata["annotations"] = annotations if held.request else _without(annotations, ROTATE_ANNOTATION)
+    annotations = {**(metadata.get("annotations") or {}), ROTATE_ANNOTATION: secret.request}
+    metadata["annotations"] = annotations if secret.request else _without(annotations, ROTATE_ANNOTATION)
     data = {key: b64encode(text.encode()).decode() for key, text in texts.items()}
     return {**document, "metadata": metadata, "data": {**(document.get("data") or {}), **data}}
 
 
-def parse_configuration(document: Document | None) -> Published | None:
+def parse_webhook_configuration(document: Document | None) -> CaBundleState | None:
     """Read the caBundle of every webhook; None where there is no configuration, or none with a webhook in it."""
     if document is None or not document.get("webhooks"):
         return None
     bundles = tuple(_read_bundle(webhook["clientConfig"].get("caBundle") or "") for webhook in document["webhooks"])
-    return Published(bundles, _read_since(document))
+    return CaBundleState(bundles, _read_since(document))
 
 
-def build_publication(document: Document, authorities: Sequence[Certificate], now: float) -> Document:
+def build_ca_bundle_patch(document: Document, cas: Sequence[Certificate], now: float) -> Document:
     """The strategic merge patch that puts the bundle into every webhook, if nobody changed the configuration since."""
-    bundle = b64encode(build_bundle(authorities).encode()).decode()
+    bundle = b64encode(build_bundle(cas).encode()).decode()
     since = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {
         "metadata": {
@@ -128,12 +128,12 @@ def build_publication(document: Document, authorities: Sequence[Certificate], no
     }
 
 
-def build_bundle(authorities: Sequence[Certificate]) -> str:
+def build_bundle(cas: Sequence[Certificate]) -> str:
     """Certificates as one text."""
-    return "".join(authority.pem for authority in authorities)
+    return "".join(ca.pem for ca in cas)
 
 
-class _Reading:
+class _Parser:
     """Reads part by part, and keeps what is wrong with those that cannot be read."""
 
     def __init__(self) -> None:

@@ -8,18 +8,24 @@ from datetime import UTC, datetime
 from threading import Thread
 from typing import Protocol
 
-from injector.certs.ca_store import Document, build_publication, build_secret, parse_configuration, parse_secret
-from injector.certs.rotation import choose_leaf, next_step
-from injector.certs.state import Policy, Publish, Served, Situation, Write
+from injector.certs.ca_store import (
+    Document,
+    build_ca_bundle_patch,
+    build_secret,
+    parse_secret,
+    parse_webhook_configuration,
+)
+from injector.certs.rotation import choose_serving_cert, next_step
+from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
 from injector.certs.tls import MemoryTls
 from injector.errors import CertificateError, ClusterError, ConflictError
 
 LOG = logging.getLogger("podrole.certificates")
 
-PAUSE_SECONDS = 1
+MIN_PASS_SECONDS = 1
 """Between two passes at least, also where somebody else changes the configuration back each time."""
 
-MOST_STEPS = 16
+MAX_STEPS = 16
 """In one pass; more than any rotation has, with as many lost races. The next pass goes on."""
 
 QUIET_SECONDS = 2
@@ -66,7 +72,7 @@ class Stores:
     configuration: ConfigurationStore
 
 
-class Renewal:
+class CertManager:
     """One replica's part in the care for the certificates."""
 
     ca_bundle_in_sync = False
@@ -85,13 +91,15 @@ class Renewal:
     failures = 0
     """How many passes did not come to their end."""
 
-    def __init__(self, stores: Stores, tls: MemoryTls, policy: Policy, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, stores: Stores, tls: MemoryTls, policy: RotationPolicy, clock: Callable[[], float] = time.time
+    ) -> None:
         self._stores = stores
         self._tls = tls
         self._policy = policy
         self._clock = clock
-        self._served: Served | None = None
-        self._complaints: list[str] = []
+        self._served: ServingCert | None = None
+        self._logged_problems: list[str] = []
 
     def start(self) -> Thread:
         """Take care from now on, in a thread that ends with the process. It waits for nothing."""
@@ -99,7 +107,7 @@ class Renewal:
         thread.start()
         return thread
 
-    def prepare(self) -> None:
+    def wait_for_certificate(self) -> None:
         """Return when there is a leaf to serve; while there is none, say why and try again."""
         started = time.monotonic()
         due = started + QUIET_SECONDS
@@ -109,79 +117,81 @@ class Renewal:
                 if time.monotonic() >= due:
                     due = time.monotonic() + PROGRESS_SECONDS
                     LOG.info("no certificate yet after %.0f s: trying each second", time.monotonic() - started)
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(MIN_PASS_SECONDS)
 
     def reconcile(self) -> str | None:
         """One pass: take every step that can be taken now; give the version of the configuration that was seen last."""
-        complaints: list[str] = []
+        problems: list[str] = []
         version = None
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STEPS):
             # In this order: whoever then publishes an outdated bundle, having slept in between, fails, as the newer
             # one that it would replace has changed the configuration since.
             configuration = self._stores.configuration.read()
             secret = self._stores.secret.read()
             version = configuration["metadata"]["resourceVersion"] if configuration else None
-            situation = self._observe(configuration, secret)
-            complaints += [f"{self._stores.secret.what}: {problem}" for problem in situation.held.problems]
-            if situation.published is None:
-                complaints.append(f"{self._stores.configuration.what} is not there, or has no webhooks: apply it")
-            situation = self._serve(situation, complaints)
-            step = next_step(situation, self._policy)
+            state = self._observe(configuration, secret)
+            problems += [f"{self._stores.secret.what}: {problem}" for problem in state.secret.problems]
+            if state.ca_bundle is None:
+                problems.append(f"{self._stores.configuration.what} is not there, or has no webhooks: apply it")
+            state = self._serve(state, problems)
+            step = next_step(state, self._policy)
             if step is None:
                 break
-            self._take(step, configuration, secret)
-        self._complain(complaints)
+            self._apply(step, configuration, secret)
+        self._log_problems(problems)
         return version
 
-    def _observe(self, configuration: Document | None, secret: Document | None) -> Situation:
-        published = parse_configuration(configuration)
-        situation = Situation(parse_secret(secret), published, self._served, self._clock())
-        held = situation.held.authorities
-        self.ca_bundle_in_sync = bool(held) and published is not None and published.shows(held)
-        return situation
+    def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:
+        ca_bundle = parse_webhook_configuration(configuration)
+        state = ObservedState(parse_secret(secret), ca_bundle, self._served, self._clock())
+        cas = state.secret.cas
+        self.ca_bundle_in_sync = bool(cas) and ca_bundle is not None and ca_bundle.contains_exactly(cas)
+        return state
 
-    def _serve(self, situation: Situation, complaints: list[str]) -> Situation:
-        chosen = choose_leaf(situation, self._policy)
+    def _serve(self, state: ObservedState, problems: list[str]) -> ObservedState:
+        chosen = choose_serving_cert(state, self._policy)
         if chosen is not None and chosen != self._served:
             try:
                 self._tls.install(chosen.pair)
             except CertificateError as error:
-                complaints.append(f"the new leaf is not served yet: {error}")
+                problems.append(f"the new leaf is not served yet: {error}")
             else:
                 self._served = chosen
                 LOG.info(
                     "a leaf is served that ends %s", datetime.fromtimestamp(chosen.pair.certificate.not_after, UTC)
                 )
-        if self._served and situation.published and situation.published.trusts(self._served.issuer):
+        if self._served and state.ca_bundle and state.ca_bundle.trusts(self._served.issuer):
             self.is_ready = True
-        return replace(situation, served=self._served)
+        return replace(state, served=self._served)
 
-    def _take(self, step: Write | Publish, configuration: Document | None, secret: Document | None) -> None:
+    def _apply(
+        self, step: UpdateSecret | PatchCaBundle, configuration: Document | None, secret: Document | None
+    ) -> None:
         try:
-            if isinstance(step, Write):
-                self._stores.secret.write(build_secret(secret, step.held))
+            if isinstance(step, UpdateSecret):
+                self._stores.secret.write(build_secret(secret, step.secret))
                 self.rotations += 1
                 LOG.info("%s: wrote %s", self._stores.secret.what, step.what)
             elif configuration is not None:
-                self._stores.configuration.patch(build_publication(configuration, step.authorities, self._clock()))
+                self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self._clock()))
                 self.publications += 1
-                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.what, len(step.authorities))
+                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.what, len(step.cas))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)
 
     def _run(self) -> None:
-        self.prepare()
+        self.wait_for_certificate()
         while True:
             started = time.monotonic()
             version = self._attempt()
             self._await_change(version)
-            time.sleep(max(0.0, started + PAUSE_SECONDS - time.monotonic()))
+            time.sleep(max(0.0, started + MIN_PASS_SECONDS - time.monotonic()))
 
     def _attempt(self) -> str | None:
         try:
             return self.reconcile()
         except ClusterError as error:
-            self._complain([str(error)])
+            self._log_problems([str(error)])
         except Exception:
             LOG.exception("a pass over the certificates failed; what is served stays, and the next pass tries again")
         self.failures += 1
@@ -197,12 +207,12 @@ class Renewal:
                 return
         time.sleep(self._policy.period_seconds)
 
-    def _complain(self, complaints: list[str]) -> None:
+    def _log_problems(self, problems: list[str]) -> None:
         """Say each thing once for as long as it lasts, and when all of them are over."""
-        complaints = list(dict.fromkeys(complaints))
-        for complaint in complaints:
-            if complaint not in self._complaints:
-                LOG.error("%s", complaint)
-        if self._complaints and not complaints:
+        problems = list(dict.fromkeys(problems))
+        for problem in problems:
+            if problem not in self._logged_problems:
+                LOG.error("%s", problem)
+        if self._logged_problems and not problems:
             LOG.info("the certificates are well again")
-        self._complaints = complaints
+        self._logged_problems = problems

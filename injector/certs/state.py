@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from injector.certs.ca_store import Held, Published
-from injector.certs.x509 import Certificate, Lifetimes, Pair
+from injector.certs.ca_store import CaBundleState, SecretState
+from injector.certs.x509 import Certificate, KeyPair, Lifetimes
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServingCert:
     """The leaf that this replica serves, and who issued it."""
 
-    pair: Pair
+    pair: KeyPair
     issuer: Certificate
 
     def is_valid(self, now: float) -> bool:
@@ -19,18 +19,18 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class ObservedState:
     """All that a replica knows at one moment."""
 
-    held: Held
-    published: Published | None
-    served: Served | None
+    secret: SecretState
+    ca_bundle: CaBundleState | None
+    served: ServingCert | None
     now: float
     """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RotationPolicy:
     """Which names a leaf must have, how long things live, and how often to look."""
 
     names: frozenset[str]
@@ -40,15 +40,15 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class UpdateSecret:
     """Put this into the Secret."""
 
-    held: Held
+    secret: SecretState
     what: str
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
+class PatchCaBundle:
     """Put this bundle into the caBundle of every webhook."""
 
-    authorities: tuple[Certificate, ...]
+    cas: tuple[Certificate, ...]

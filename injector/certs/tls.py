@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NoReturn, Protocol
 
-from injector.certs.x509 import Pair, parse_certificates
+from injector.certs.x509 import KeyPair, parse_certificates
 from injector.errors import CertificateError
 
 LOG = logging.getLogger("podrole.tls")
@@ -44,7 +44,7 @@ class MemoryTls:
         self.failures = 0
         self._context: ssl.SSLContext | None = None
 
-    def install(self, pair: Pair) -> None:
+    def install(self, pair: KeyPair) -> None:
         """Serve this pair from the next handshake on; raise CertificateError, and change nothing, if that fails."""
         try:
             context = build_context(pair.certificate.pem.encode(), pair.key_pem.encode())

@@ -21,8 +21,8 @@ from injector.errors import CertificateError
 BACKDATED_SECONDS = 300
 """A certificate is valid from before its issue on: the API server's clock may be behind ours."""
 
-AUTHORITY_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector CA")])
-LEAF_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector")])
+CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector CA")])
+SERVING_CERT_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector")])
 """Not the host name, which a subject has no room for beyond 64 characters; clients look at the alternative names."""
 
 BEGIN = "-----BEGIN CERTIFICATE-----"
@@ -34,9 +34,9 @@ DAY_SECONDS = 24 * 60 * 60
 class Lifetimes:
     """How long what we issue lives, in seconds. Both kinds are renewed when two thirds of that have passed."""
 
-    authority_seconds: float = 3650 * DAY_SECONDS
-    leaf_seconds: float = 90 * DAY_SECONDS
-    settle_seconds: float = 300
+    ca_seconds: float = 3650 * DAY_SECONDS
+    serving_cert_seconds: float = 90 * DAY_SECONDS
+    propagation_seconds: float = 300
     """How long a bundle must have been in the webhook configuration before a new authority's leaf is served:
     each API server learns of it by itself."""
 
@@ -65,9 +65,9 @@ class Certificate:
         return self.x509.not_valid_before_utc.timestamp() + BACKDATED_SECONDS
 
     @property
-    def is_ours(self) -> bool:
+    def is_self_managed(self) -> bool:
         """Whether it bears the name of our authorities."""
-        return self.x509.subject == AUTHORITY_NAME
+        return self.x509.subject == CA_NAME
 
     def is_valid(self, now: float) -> bool:
         """Whether a client with this clock accepts its dates."""
@@ -77,13 +77,13 @@ class Certificate:
         """Whether two thirds of its life have passed: the rest is time to find out why nobody renewed it."""
         return now >= self.issued + (self.not_after - self.issued) * 2 / 3
 
-    def is_signed_by(self, authority: Self) -> bool:
+    def is_signed_by(self, ca: Self) -> bool:
         """Whether this authority issued it."""
-        return _is_signed_by(self.x509, authority.x509)
+        return _is_signed_by(self.x509, ca.x509)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KeyPair:
     """A certificate and the key that belongs to it."""
 
     certificate: Certificate
@@ -104,26 +104,26 @@ def build_names(service: str, namespace: str, cluster_domain: str) -> frozenset[
     return frozenset({service, name, f"{name}.svc", f"{name}.svc.{cluster_domain}"})
 
 
-def issue_authority(now: float, lifetimes: Lifetimes) -> Pair:
+def issue_ca(now: float, lifetimes: Lifetimes) -> KeyPair:
     """A new authority with a key of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _start(AUTHORITY_NAME, key, now, now + lifetimes.authority_seconds).issuer_name(AUTHORITY_NAME)
+    builder = _start(CA_NAME, key, now, now + lifetimes.ca_seconds).issuer_name(CA_NAME)
     extensions = [x509.BasicConstraints(ca=True, path_length=0), _build_key_usage(is_ca=True)]
-    return Pair(_sign(builder, extensions, key), key)
+    return KeyPair(_sign(builder, extensions, key), key)
 
 
-def issue_leaf(authority: Pair, names: Collection[str], now: float, lifetimes: Lifetimes) -> Pair:
+def issue_serving_cert(ca: KeyPair, names: Collection[str], now: float, lifetimes: Lifetimes) -> KeyPair:
     """A new server certificate for these DNS names, which does not outlive its authority."""
     key = ec.generate_private_key(ec.SECP256R1())
-    not_after = min(now + lifetimes.leaf_seconds, authority.certificate.not_after)
-    builder = _start(LEAF_NAME, key, now, not_after).issuer_name(authority.certificate.x509.subject)
+    not_after = min(now + lifetimes.serving_cert_seconds, ca.certificate.not_after)
+    builder = _start(SERVING_CERT_NAME, key, now, not_after).issuer_name(ca.certificate.x509.subject)
     extensions = [
         x509.BasicConstraints(ca=False, path_length=None),
         _build_key_usage(is_ca=False),
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
         x509.SubjectAlternativeName([x509.DNSName(name) for name in sorted(names)]),
     ]
-    return Pair(_sign(builder, extensions, authority.key), key)
+    return KeyPair(_sign(builder, extensions, ca.key), key)
 
 
 @lru_cache(maxsize=64)
@@ -138,7 +138,7 @@ def parse_certificates(pem: str) -> tuple[Certificate, ...]:
     return found
 
 
-def parse_pair(certificate_pem: str, key_pem: str) -> Pair:
+def parse_key_pair(certificate_pem: str, key_pem: str) -> KeyPair:
     """The first certificate of a text and its key; raise CertificateError where they do not belong together."""
     certificate = parse_certificates(certificate_pem)[0]
     try:
@@ -149,13 +149,13 @@ def parse_pair(certificate_pem: str, key_pem: str) -> Pair:
         raise CertificateError(f"the key is {type(key).__name__}, not one for ECDSA as we issue them")
     if key.public_key() != certificate.x509.public_key():
         raise CertificateError("the key belongs to another certificate")
-    return Pair(certificate, key)
+    return KeyPair(certificate, key)
 
 
 @lru_cache(maxsize=64)  # the same few are looked at again every few seconds
-def _is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+def _is_signed_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     try:
-        certificate.verify_directly_issued_by(authority)
+        certificate.verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
@@ -186,8 +186,8 @@ def _start(
 def _sign(
     builder: x509.CertificateBuilder, extensions: list[x509.ExtensionType], key: ec.EllipticCurvePrivateKey
 ) -> Certificate:
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-    for extension in (authority, *extensions):
+    ca = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    for extension in (ca, *extensions):
         # RFC 5280, sections 4.2.1.3 and 4.2.1.9: these two are critical
         is_critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
         builder = builder.add_extension(extension, critical=is_critical)

@@ -34,7 +34,7 @@ CACHED_ANNOTATIONS = 128
 WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-class _UnreadableError(InjectorError):
+class _InvalidListError(InjectorError):
     """An annotation that is no allow-list; the message says why."""
 
 
@@ -56,7 +56,7 @@ class Matcher(NamedTuple):
         return role_arn.startswith(self.prefix) and bool(self.regexp.fullmatch(role_arn.removeprefix(self.prefix)))
 
 
-class Language(NamedTuple):
+class AllowListFormat(NamedTuple):
     """How an annotation is written."""
 
     parse: Callable[[str, str | None], Iterable[Pattern]]
@@ -64,7 +64,9 @@ class Language(NamedTuple):
     rule: str
 
 
-def find_refusals(role_arn: str, namespace_annotations: Mapping[str, str], config: Config) -> Iterator[Explanation]:
+def check_role_allowed(
+    role_arn: str, namespace_annotations: Mapping[str, str], config: Config
+) -> Iterator[Explanation]:
     """Yield one explanation for each annotation that does not allow the role or cannot be read: all must allow it.
 
     | annotation                            | value                | matched in full, and case counts, against   |
@@ -77,36 +79,38 @@ def find_refusals(role_arn: str, namespace_annotations: Mapping[str, str], confi
     A `*` in a glob does not cross `/`, `**` does. In kube2iam `*` crosses it, so that `team-a-*` also allows whatever
     lies under the path `team-a-x/`; who relied on that is told by the denial.
     """
-    languages = {ALLOWED_ROLES: LANGUAGES[config.allowed_roles_format], PERMITTED: LANGUAGES["permitted"]}
-    for key, language in languages.items():
+    formats = {ALLOWED_ROLES: FORMATS[config.allowed_roles_format], PERMITTED: FORMATS["permitted"]}
+    for key, format_ in formats.items():
         if key in namespace_annotations:
-            yield from _judge(role_arn, key, namespace_annotations[key], language, config.base_role_arn)
+            yield from _check_annotation(role_arn, key, namespace_annotations[key], format_, config.base_role_arn)
 
 
-def _judge(role_arn: str, key: str, text: str, language: Language, base: str | None) -> Iterator[Explanation]:
+def _check_annotation(
+    role_arn: str, key: str, text: str, format_: AllowListFormat, base: str | None
+) -> Iterator[Explanation]:
     if len(text) > LONGEST_VALUE:  # outside the cache, which would keep it
         matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, and {LONGEST_VALUE} are the most"
     else:
-        matchers = _build_matchers(text, language, base)
+        matchers = _build_matchers(text, format_, base)
     if isinstance(matchers, str):
-        problem, meaning = matchers, language.meaning
-        yield Reason.BAD_ALLOW_LIST.explain(key=key, value=_spell(text), problem=problem, meaning=meaning)
+        problem, meaning = matchers, format_.meaning
+        yield Reason.BAD_ALLOW_LIST.explain(key=key, value=_quote(text), problem=problem, meaning=meaning)
     elif not any(matcher.matches(role_arn) for matcher in matchers):
-        rule = language.rule.format(base=base or "a base ARN, and none is configured")
-        yield Reason.ROLE_NOT_ALLOWED.explain(role=role_arn, key=key, patterns=_spell(text), rule=rule)
+        rule = format_.rule.format(base=base or "a base ARN, and none is configured")
+        yield Reason.ROLE_NOT_ALLOWED.explain(role=role_arn, key=key, patterns=_quote(text), rule=rule)
 
 
 @lru_cache(maxsize=CACHED_ANNOTATIONS)
-def _build_matchers(text: str, language: Language, base: str | None) -> tuple[Matcher, ...] | str:
+def _build_matchers(text: str, format_: AllowListFormat, base: str | None) -> tuple[Matcher, ...] | str:
     """Compile an annotation, or say what is wrong with it: a value, as exceptions are not cached."""
     regexps: dict[str, list[str]] = {}
     try:
-        for pattern in language.parse(text, base):
+        for pattern in format_.parse(text, base):
             regexps.setdefault(pattern.prefix, []).append(f"(?:{pattern.regexp})")
         return tuple(Matcher(prefix, _compile("|".join(several))) for prefix, several in regexps.items())
     except UnicodeEncodeError:
         return "it has half of a surrogate pair, which is no character"
-    except _UnreadableError as error:
+    except _InvalidListError as error:
         return str(error)
 
 
@@ -118,8 +122,8 @@ def _compile(regexp: str) -> Any:
     try:
         return re2.compile(regexp, options)
     except re2.error as error:
-        reason = _spell(error.args[0].decode())
-        raise _UnreadableError(f"the regular expression engine (RE2) says: {reason}") from None
+        reason = _quote(error.args[0].decode())
+        raise _InvalidListError(f"the regular expression engine (RE2) says: {reason}") from None
 
 
 def _check_regexp(regexp: str) -> int:
@@ -149,10 +153,10 @@ def _parse_regexps(text: str, base: str | None) -> Iterator[Pattern]:
     for number, regexp in enumerate(_parse_list(text), start=1):
         try:
             instructions += _check_regexp(regexp)
-        except _UnreadableError as error:
-            raise _UnreadableError(f"in entry {number} {error}") from None
+        except _InvalidListError as error:
+            raise _InvalidListError(f"in entry {number} {error}") from None
         if instructions > MOST_INSTRUCTIONS:
-            raise _UnreadableError(f"its first {number} entries together are too large to be compiled")
+            raise _InvalidListError(f"its first {number} entries together are too large to be compiled")
         is_arn = regexp.removeprefix("^").startswith("arn:")
         yield Pattern("" if is_arn else _require_base(base, regexp), regexp)
 
@@ -166,41 +170,41 @@ def _parse_list(text: str) -> list[str]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _UnreadableError(f"it is no JSON ({error})") from None
+        raise _InvalidListError(f"it is no JSON ({error})") from None
     if not isinstance(entries, list):
-        raise _UnreadableError("it is JSON, but no list")
+        raise _InvalidListError("it is JSON, but no list")
     if len(entries) > MOST_ENTRIES:
-        raise _UnreadableError(f"it has {len(entries)} entries, and {MOST_ENTRIES} are the most")
+        raise _InvalidListError(f"it has {len(entries)} entries, and {MOST_ENTRIES} are the most")
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, str):
-            raise _UnreadableError(f"entry {number} is no string")
+            raise _InvalidListError(f"entry {number} is no string")
     return entries
 
 
 def _require_base(base: str | None, entry: str) -> str:
     if base is None:
         remedy = "write whole ARNs, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN"
-        raise _UnreadableError(f'no ARN is configured that a name could stand behind ({remedy}): "{_spell(entry)}"')
+        raise _InvalidListError(f'no ARN is configured that a name could stand behind ({remedy}): "{_quote(entry)}"')
     return base
 
 
-def _spell(text: str) -> str:
+def _quote(text: str) -> str:
     """Put on one line, with letters that only look like ASCII told apart from it."""
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
 
 
-LANGUAGES = {
-    "glob": Language(
+FORMATS = {
+    "glob": AllowListFormat(
         _parse_globs,
         meaning='a JSON list of names, paths and ARNs with wildcards, such as ["reader", "team-a/*"]',
         rule="matched in full; * and ? do not cross /, ** does; what does not start with arn: stands behind {base}",
     ),
-    "regexp": Language(
+    "regexp": AllowListFormat(
         _parse_regexps,
         meaning='a JSON list of regular expressions (RE2), such as ["reader", "team-a/.*"]',
         rule="regular expressions, matched in full; what does not start with arn: stands behind {base}",
     ),
-    "permitted": Language(
+    "permitted": AllowListFormat(
         _parse_regexp,
         meaning="one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*",
         rule="one regular expression, matched in full against the ARN",

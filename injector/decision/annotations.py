@@ -25,7 +25,7 @@ EXTERNAL_ID = "iam.amazonaws.com/external-id"
 SESSION_NAME = "iam.amazonaws.com/session-name"
 SESSION_TAGS = "podrole.io/session-tags"
 SESSION_DURATION = "podrole.io/session-duration"
-IMDS_V1 = "podrole.io/imds-v1"
+IMDS_TOKENS = "podrole.io/imds-tokens"
 
 VALUES = {
     SESSION_NAME: (r"[\w+=,.@-]{2,64}", "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"),
@@ -33,46 +33,48 @@ VALUES = {
         r"1[89]\d\d|[2-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200",
         "a whole number of seconds, 1800 to 43200",
     ),
-    IMDS_V1: (r"true|false", '"true" or "false"'),
+    IMDS_TOKENS: (r"required|optional", "required or optional"),
     EXTERNAL_ID: (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -"),
 }
 """Pod annotation: what its value must match in full, and how that is said to a person."""
 
-NEED_ASSUME_THROUGH = (EXTERNAL_ID, SESSION_TAGS)
-ASSUME_THROUGH = "podrole.io/assume-through"
+NEED_INTERMEDIATE_ROLE = (EXTERNAL_ID, SESSION_TAGS)
+INTERMEDIATE_ROLE = "podrole.io/intermediate-role"
 """On the namespace: the role that is assumed first, and from which the pod's role is assumed."""
 
-PASSTHROUGH = "metadata-passthrough"
+METADATA_PASSTHROUGH = "metadata-passthrough"
 """The name of the override."""
 
 
 class Override(NamedTuple):
-    """A key that opens the wall around the node's role if it has the value `opens`."""
+    """A key that opens the wall around the node's role if it has the value `unsafe_value`."""
 
     name: str
     """As the operator allows it in PODROLE_ALLOW_OVERRIDES."""
 
     kind: str
     key: str
-    opens: str
-    keeps: str
+    unsafe_value: str
+    safe_value: str
 
 
 OVERRIDES = (
-    Override("inject", "label", "podrole.io/inject", opens="false", keeps="true"),
-    Override("mode", "annotation", "podrole.io/mode", opens="env", keeps="redirect"),
-    Override(PASSTHROUGH, "annotation", "podrole.io/metadata-passthrough", opens="true", keeps="false"),
+    Override("inject", "label", "podrole.io/inject", unsafe_value="false", safe_value="true"),
+    Override("mode", "annotation", "podrole.io/mode", unsafe_value="env", safe_value="redirect"),
+    Override(
+        METADATA_PASSTHROUGH, "annotation", "podrole.io/metadata-passthrough", unsafe_value="true", safe_value="false"
+    ),
 )
 POD_KEYS = (
     SESSION_DURATION,
     SESSION_TAGS,
-    IMDS_V1,
+    IMDS_TOKENS,
     *(override.key for override in OVERRIDES if override.kind == "annotation"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class PodSettings:
     """What pod, ServiceAccount and namespace ask for together."""
 
     role_arn: str | None
@@ -81,8 +83,8 @@ class Wishes:
     session_duration: str | None
     """Seconds, as written: 1800 to 43200."""
 
-    imds_v1: str | None
-    assume_through: str | None
+    imds_tokens: str | None
+    intermediate_role: str | None
     external_id: str | None
     session_tags: str | None
     """As written: `key=value,key=value`."""
@@ -96,10 +98,12 @@ class Wishes:
     @property
     def passes_metadata(self) -> bool:
         """Whether the pod may have some of the node's metadata."""
-        return PASSTHROUGH in self.overrides
+        return METADATA_PASSTHROUGH in self.overrides
 
 
-def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata | None, config: Config) -> Wishes:
+def parse_pod_settings(
+    pod: Metadata, namespace: Metadata, service_account: Metadata | None, config: Config
+) -> PodSettings:
     """Parse everything that can be asked for.
 
     The role comes from the first of these that is there, and only that one is looked at:
@@ -117,7 +121,7 @@ def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata |
         (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
         (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_OF_NAMESPACE),
     )
-    asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.opens)
+    asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.unsafe_value)
     errors = [
         *_find_override_errors(pod, config.allow_overrides),
         *_find_bad_values(pod.annotations),
@@ -136,15 +140,15 @@ def parse_wishes(pod: Metadata, namespace: Metadata, service_account: Metadata |
         if metadata is not None and key in metadata.annotations:
             role_arn, role_reason = parse(metadata, key, kind), reason
             break
-    is_chained = ASSUME_THROUGH in namespace.annotations
-    assume_through = parse(namespace, ASSUME_THROUGH, "namespace") if is_chained else None
-    return Wishes(
+    is_chained = INTERMEDIATE_ROLE in namespace.annotations
+    intermediate_role = parse(namespace, INTERMEDIATE_ROLE, "namespace") if is_chained else None
+    return PodSettings(
         role_arn=role_arn,
         role_reason=role_reason,
         session_name=pod.annotations.get(SESSION_NAME),
         session_duration=pod.annotations.get(SESSION_DURATION),
-        imds_v1=pod.annotations.get(IMDS_V1),
-        assume_through=assume_through,
+        imds_tokens=pod.annotations.get(IMDS_TOKENS),
+        intermediate_role=intermediate_role,
         external_id=pod.annotations.get(EXTERNAL_ID),
         session_tags=pod.annotations.get(SESSION_TAGS),
         overrides=asked & config.allow_overrides,
@@ -161,10 +165,10 @@ def _find_override_errors(pod: Metadata, allowed: frozenset[str]) -> Iterator[Ex
     for override in OVERRIDES:
         value = _read(pod, override)
         where = f"{override.kind} {override.key} of the pod"
-        if value == override.opens and override.name not in allowed:
+        if value == override.unsafe_value and override.name not in allowed:
             yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
-        elif value not in {None, override.keeps, override.opens}:
-            meaning = f'"{override.keeps}" or "{override.opens}"'
+        elif value not in {None, override.safe_value, override.unsafe_value}:
+            meaning = f'"{override.safe_value}" or "{override.unsafe_value}"'
             yield Reason.BAD_VALUE.explain(where=where, value=str(value), meaning=meaning)
 
 
@@ -180,14 +184,14 @@ def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
 
 def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, config: Config) -> Iterator[Explanation]:
     """What only a role can ask for, and what a role cannot."""
-    if ASSUME_THROUGH in namespace.annotations:
-        by = f"{ASSUME_THROUGH} of the namespace"
-    elif config.source == contract.SOURCE_NODE:
+    if INTERMEDIATE_ROLE in namespace.annotations:
+        by = f"{INTERMEDIATE_ROLE} of the namespace"
+    elif config.credential_source == contract.SOURCE_NODE:
         by = "the node's"
     else:
-        for key in NEED_ASSUME_THROUGH:
+        for key in NEED_INTERMEDIATE_ROLE:
             if key in annotations:
-                yield Reason.NEEDS_ASSUME_THROUGH.explain(where=f"annotation {key} of the pod")
+                yield Reason.NEEDS_INTERMEDIATE_ROLE.explain(where=f"annotation {key} of the pod")
         return
     duration = annotations.get(SESSION_DURATION, "")
     is_duration = re.fullmatch(VALUES[SESSION_DURATION][0], duration, re.ASCII)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import contract
 from injector.config import Config
-from injector.decision.annotations import ROLE, Wishes, parse_wishes
+from injector.decision.annotations import ROLE, PodSettings, parse_pod_settings
 from injector.k8s.objects import Metadata, Object, parse_metadata
 
 Version = tuple[int, int]
@@ -15,7 +15,7 @@ POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
 
 
-class Surroundings(NamedTuple):
+class ClusterContext(NamedTuple):
     """What of the cluster a decision needs. None: there is no such object, or nobody knows."""
 
     namespace: Metadata | None
@@ -24,14 +24,14 @@ class Surroundings(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AdmissionContext:
     """A pod that is being created, and all that a rule may look at."""
 
     pod: Object
     metadata: Metadata
     has_namespace: bool
     namespace: Metadata
-    wishes: Wishes
+    settings: PodSettings
     mode: str
     mode_reason: str
     """Why env mode was chosen; empty in redirect mode."""
@@ -40,38 +40,38 @@ class Question:
     config: Config
 
     @property
-    def asks_by_itself(self) -> bool:
+    def has_pod_role_annotation(self) -> bool:
         """Whether the pod's own annotation names a role, and not just its ServiceAccount or namespace."""
         return ROLE in self.metadata.annotations
 
 
-def build_question(pod: Object, surroundings: Surroundings, config: Config) -> Question:
+def build_context(pod: Object, cluster_context: ClusterContext, config: Config) -> AdmissionContext:
     """Read the pod's own wishes, and those of its surroundings for it."""
     metadata = parse_metadata(pod)
-    namespace = surroundings.namespace or Metadata({}, {})
-    wishes = parse_wishes(metadata, namespace, surroundings.service_account, config)
-    mode, mode_reason = choose_mode(namespace, wishes, config)
-    return Question(
+    namespace = cluster_context.namespace or Metadata({}, {})
+    settings = parse_pod_settings(metadata, namespace, cluster_context.service_account, config)
+    mode, mode_reason = choose_mode(namespace, settings, config)
+    return AdmissionContext(
         pod=pod,
         metadata=metadata,
-        has_namespace=surroundings.namespace is not None,
+        has_namespace=cluster_context.namespace is not None,
         namespace=namespace,
-        wishes=wishes,
+        settings=settings,
         mode=mode,
         mode_reason=mode_reason,
-        version=surroundings.version,
+        version=cluster_context.version,
         config=config,
     )
 
 
-def choose_mode(namespace: Metadata, wishes: Wishes, config: Config) -> tuple[str, str]:
+def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> tuple[str, str]:
     """How a pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
 
     NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     level = namespace.labels.get(POD_SECURITY_LABEL)
-    if "mode" in wishes.overrides:
+    if "mode" in settings.overrides:
         return contract.MODE_ENV, "the pod asks for it"
     if config.mode == contract.MODE_ENV:
         return contract.MODE_ENV, "as the operator configured it"

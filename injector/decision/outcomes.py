@@ -15,8 +15,8 @@ class Inject:
     mode: str
     session_name: str | None
     session_duration: str | None
-    imds_v1: str | None
-    assume_through: str | None
+    imds_tokens: str | None
+    intermediate_role: str | None
     external_id: str | None
     session_tags: str | None
     passes_metadata: bool

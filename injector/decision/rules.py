@@ -6,9 +6,9 @@ Pure: what a rule may look at is a Question. A row of the outcome table is lost 
 from collections.abc import Callable, Iterator
 
 import contract
-from injector.decision.allowed_roles import ALLOWED_ROLES, PERMITTED, find_refusals
+from injector.decision.allowed_roles import ALLOWED_ROLES, PERMITTED, check_role_allowed
 from injector.decision.annotations import MIRROR_ANNOTATION
-from injector.decision.context import Question
+from injector.decision.context import AdmissionContext
 from injector.decision.outcomes import Skip
 from injector.k8s.objects import (
     CONTAINER_FIELDS,
@@ -23,7 +23,7 @@ from injector.k8s.objects import (
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Explanation, Reason
 
-UNREACHABLE = {
+UNSUPPORTED = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
     Reason.WINDOWS: Reason.WINDOWS_WITH_ROLE,
 }
@@ -38,150 +38,150 @@ NATIVE_SIDECARS_ON_ALL_KUBELETS = (1, 32)
 """https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/, and three versions of skew."""
 
 
-def exempt_mirror_pod(question: Question) -> Skip | None:
+def skip_mirror_pod(context: AdmissionContext) -> Skip | None:
     """A mirror pod only shows a static pod that a node already runs."""
-    return Skip(Reason.MIRROR_POD) if MIRROR_ANNOTATION in question.metadata.annotations else None
+    return Skip(Reason.MIRROR_POD) if MIRROR_ANNOTATION in context.metadata.annotations else None
 
 
-def exempt_unlabelled_namespace(question: Question) -> Skip | None:
+def skip_unlabelled_namespace(context: AdmissionContext) -> Skip | None:
     """The webhook's selector keeps these away already; a configuration without it must not inject everywhere."""
-    is_labelled = question.namespace.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
-    return Skip(Reason.NOT_LABELLED) if question.has_namespace and not is_labelled else None
+    is_labelled = context.namespace.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
+    return Skip(Reason.NOT_LABELLED) if context.has_namespace and not is_labelled else None
 
 
-def exempt_opted_out(question: Question) -> Skip | None:
+def skip_opted_out_pod(context: AdmissionContext) -> Skip | None:
     """An override that the operator allows."""
-    if "inject" not in question.wishes.overrides:
+    if "inject" not in context.settings.overrides:
         return None
-    return Skip(Reason.OPTED_OUT, (Reason.OPTED_OUT.explain(), *question.wishes.warnings))
+    return Skip(Reason.OPTED_OUT, (Reason.OPTED_OUT.explain(), *context.settings.warnings))
 
 
-def exempt_unreachable(question: Question) -> Skip | None:
+def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
     """A role that only the namespace or account gives must not keep node agents out of a labelled namespace."""
-    reason = find_unreachable(question.pod)
-    if reason is None or question.asks_by_itself:
+    reason = find_unsupported(context.pod)
+    if reason is None or context.has_pod_role_annotation:
         return None
-    return Skip(reason, (reason.explain(), *question.wishes.warnings))
+    return Skip(reason, (reason.explain(), *context.settings.warnings))
 
 
-def exempt_as_operator_says(question: Question) -> Skip | None:
+def skip_pods_without_role(context: AdmissionContext) -> Skip | None:
     """Pods without a role are left alone while a cluster moves over."""
-    is_left_alone = question.config.no_role == "untouched"
-    return Skip(Reason.NO_ROLE_UNTOUCHED, question.wishes.warnings) if is_left_alone else None
+    is_left_alone = context.config.pods_without_role == "ignore"
+    return Skip(Reason.PODS_WITHOUT_ROLE_IGNORED, context.settings.warnings) if is_left_alone else None
 
 
-def exempt_where_no_redirect_may_be(question: Question) -> Skip | None:
+def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
     """Without a redirect nothing can be blocked."""
-    if question.mode == contract.MODE_REDIRECT:
+    if context.mode == contract.MODE_REDIRECT:
         return None
-    unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=question.mode_reason)
-    return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *question.wishes.warnings))
+    unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=context.mode_reason)
+    return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *context.settings.warnings))
 
 
-def object_to_missing_namespace(question: Question) -> Iterator[Explanation]:
+def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
     """Nobody knows which roles its pods may have."""
-    if not question.has_namespace:
-        name = str(read_mapping(question.pod, "metadata").get("namespace") or "")
+    if not context.has_namespace:
+        name = str(read_mapping(context.pod, "metadata").get("namespace") or "")
         yield Reason.NAMESPACE_MISSING.explain(namespace=name)
 
 
-def object_to_unreachable(question: Question) -> Iterator[Explanation]:
+def deny_unsupported_pod_with_role(context: AdmissionContext) -> Iterator[Explanation]:
     """The pod asks for what it cannot get: to start it all the same would give it the node's role instead."""
-    reason = find_unreachable(question.pod)
-    if reason and question.asks_by_itself:
-        yield UNREACHABLE[reason].explain()
+    reason = find_unsupported(context.pod)
+    if reason and context.has_pod_role_annotation:
+        yield UNSUPPORTED[reason].explain()
 
 
-def object_to_wishes(question: Question) -> Iterator[Explanation]:
+def deny_invalid_annotations(context: AdmissionContext) -> Iterator[Explanation]:
     """Values that mean nothing, and overrides that the operator does not allow."""
-    yield from question.wishes.errors
+    yield from context.settings.errors
 
 
-def object_to_role(question: Question) -> Iterator[Explanation]:
+def deny_disallowed_role(context: AdmissionContext) -> Iterator[Explanation]:
     """The namespace's allow-lists, of either peer."""
-    if question.wishes.role_arn is not None:
-        yield from find_refusals(question.wishes.role_arn, question.namespace.annotations, question.config)
+    if context.settings.role_arn is not None:
+        yield from check_role_allowed(context.settings.role_arn, context.namespace.annotations, context.config)
 
 
-def object_to_missing_allow_list(question: Question) -> Iterator[Explanation]:
+def deny_missing_allow_list(context: AdmissionContext) -> Iterator[Explanation]:
     """The node's role may assume the roles of all pods of its node: somebody must say which of them a namespace has."""
-    is_of_node = question.config.source == contract.SOURCE_NODE and question.wishes.role_arn is not None
-    if is_of_node and not question.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
+    is_of_node = context.config.credential_source == contract.SOURCE_NODE and context.settings.role_arn is not None
+    if is_of_node and not context.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
         yield Reason.ALLOW_LIST_MISSING.explain()
 
 
-def object_to_sidecar_user(question: Question) -> Iterator[Explanation]:
+def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
     """Who has the sidecar's uid or gid can read its memory and its files."""
-    spec = read_spec(question.pod)
+    spec = read_spec(context.pod)
     owners = [("spec", spec)]
     for field in CONTAINER_FIELDS:
         containers = read_objects(spec, field)
         owners += [(f"spec.{field}[{c.get('name')}]", c) for c in containers if not is_reserved(c)]
     for where, owner in owners:
-        context = read_mapping(owner, "securityContext")
+        security = read_mapping(owner, "securityContext")
         value = str(contract.SIDECAR_UID)
         for key in IDS:
-            if context.get(key) == contract.SIDECAR_UID:
+            if security.get(key) == contract.SIDECAR_UID:
                 yield Reason.SIDECAR_USER.explain(where=f"{where}.securityContext.{key}", value=value)
-        if contract.SIDECAR_UID in read_list(context, "supplementalGroups"):
+        if contract.SIDECAR_UID in read_list(security, "supplementalGroups"):
             groups = f"One of {where}.securityContext.supplementalGroups"
             yield Reason.SIDECAR_USER.explain(where=groups, value=value)
 
 
-def object_to_old_kubernetes(question: Question) -> Iterator[Explanation]:
+def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
     """An API server that does not know native sidecars drops the field, and the pod's start never ends.
 
     A kubelet may be three minor versions older than its API server: https://kubernetes.io/releases/version-skew-policy/
     """
-    if question.version is None or question.wishes.role_arn is None:
+    if context.version is None or context.settings.role_arn is None:
         return
-    version = "{}.{}".format(*question.version)
-    if question.version < NATIVE_SIDECARS:
+    version = "{}.{}".format(*context.version)
+    if context.version < NATIVE_SIDECARS:
         yield Reason.KUBERNETES_TOO_OLD.explain(version=version)
-    elif question.version < NATIVE_SIDECARS_ON_ALL_KUBELETS and not question.config.kubelets_confirmed:
-        yield Reason.KUBELETS_UNCONFIRMED.explain(version=version)
+    elif context.version < NATIVE_SIDECARS_ON_ALL_KUBELETS and not context.config.native_sidecars_confirmed:
+        yield Reason.NATIVE_SIDECARS_UNCONFIRMED.explain(version=version)
 
 
-def find_unknown_keys(question: Question) -> Iterator[Explanation]:
+def warn_unknown_annotations(context: AdmissionContext) -> Iterator[Explanation]:
     """A typing error is the most common reason for a setting without effect."""
-    yield from question.wishes.warnings
+    yield from context.settings.warnings
 
 
-def find_powers(question: Question) -> Iterator[Explanation]:
+def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanation]:
     """Containers that can undo the redirect."""
-    for container in read_app_containers(question.pod):
-        context = read_mapping(container, "securityContext")
-        added = read_list(read_mapping(context, "capabilities"), "add")
-        powers = ["is privileged"] if context.get("privileged") else []
+    for container in read_app_containers(context.pod):
+        security = read_mapping(container, "securityContext")
+        added = read_list(read_mapping(security, "capabilities"), "add")
+        powers = ["is privileged"] if security.get("privileged") else []
         powers += [
             f"adds {capability}"
             for capability in POWERFUL_CAPABILITIES
             if capability in added or f"CAP_{capability}" in added
         ]
-        if powers and question.mode == contract.MODE_REDIRECT:
+        if powers and context.mode == contract.MODE_REDIRECT:
             name = str(container.get("name"))
             yield Reason.POWERFUL_CONTAINER.explain(container=name, power=" and ".join(powers))
 
 
-def find_open_wall(question: Question) -> Iterator[Explanation]:
+def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
     """What env mode does not protect from."""
-    if question.mode == contract.MODE_ENV:
-        yield Reason.ENV_MODE.explain(why=question.mode_reason)
+    if context.mode == contract.MODE_ENV:
+        yield Reason.ENV_MODE.explain(why=context.mode_reason)
 
 
-def find_node_source(question: Question) -> Iterator[Explanation]:
+def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
     """What the operator chose for every pod, and what each of them can do with it."""
-    if question.config.source == contract.SOURCE_NODE:
+    if context.config.credential_source == contract.SOURCE_NODE:
         yield Reason.NODE_SOURCE.explain()
 
 
-def find_passthrough(question: Question) -> Iterator[Explanation]:
+def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:
     """The same gap in the wall, where the rules have to leave one."""
-    if question.wishes.passes_metadata and question.mode == contract.MODE_REDIRECT:
+    if context.settings.passes_metadata and context.mode == contract.MODE_REDIRECT:
         yield Reason.METADATA_PASSTHROUGH.explain()
 
 
-def find_unreachable(pod: Object) -> Reason | None:
+def find_unsupported(pod: Object) -> Reason | None:
     """Why no rules can be put around this pod: it has no network of its own, or no Linux."""
     spec = read_spec(pod)
     if spec.get("hostNetwork"):
@@ -190,36 +190,36 @@ def find_unreachable(pod: Object) -> Reason | None:
     return Reason.WINDOWS if "windows" in (read_mapping(spec, "os").get("name"), selected) else None
 
 
-EXEMPTIONS: tuple[Callable[[Question], Skip | None], ...] = (
-    exempt_mirror_pod,
-    exempt_unlabelled_namespace,
-    exempt_opted_out,
-    exempt_unreachable,
+SKIP_RULES: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
+    skip_mirror_pod,
+    skip_unlabelled_namespace,
+    skip_opted_out_pod,
+    skip_unsupported_pod,
 )
 """The first one that applies leaves the pod as it came."""
 
-OBJECTIONS: tuple[Callable[[Question], Iterator[Explanation]], ...] = (
-    object_to_missing_namespace,
-    object_to_unreachable,
-    object_to_wishes,
-    object_to_role,
-    object_to_missing_allow_list,
-    object_to_sidecar_user,
-    object_to_old_kubernetes,
+DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
+    deny_missing_namespace,
+    deny_unsupported_pod_with_role,
+    deny_invalid_annotations,
+    deny_disallowed_role,
+    deny_missing_allow_list,
+    deny_sidecar_user,
+    deny_old_kubernetes,
 )
 """All that apply are told in one denial."""
 
-EXEMPTIONS_WITHOUT_ROLE: tuple[Callable[[Question], Skip | None], ...] = (
-    exempt_as_operator_says,
-    exempt_where_no_redirect_may_be,
+SKIP_RULES_WITHOUT_ROLE: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
+    skip_pods_without_role,
+    skip_where_redirect_is_forbidden,
 )
 """The first one that applies leaves a pod without a role as it came; otherwise it is blocked."""
 
-WARNINGS: tuple[Callable[[Question], Iterator[Explanation]], ...] = (
-    find_unknown_keys,
-    find_powers,
-    find_open_wall,
-    find_node_source,
-    find_passthrough,
+WARN_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
+    warn_unknown_annotations,
+    warn_privileged_containers,
+    warn_env_mode,
+    warn_node_source,
+    warn_metadata_passthrough,
 )
 """All that apply are told beside an injection."""

@@ -4,15 +4,15 @@ from typing import Any
 
 from injector.k8s.objects import Metadata, read_mapping, read_strings
 
-KEPT_PREFIXES = ("podrole.io/", "iam.amazonaws.com/", "eks.amazonaws.com/", "pod-security.kubernetes.io/")
+CACHED_PREFIXES = ("podrole.io/", "iam.amazonaws.com/", "eks.amazonaws.com/", "pod-security.kubernetes.io/")
 """Domains and not single keys: a key that a decision comes to read, and that is missing here, would be a rule of the
 namespace that is silently not kept to. What else objects carry (kubectl's last-applied alone may have 256 KiB) goes."""
 
-MOST_CHARACTERS = 4096
+MAX_CHARACTERS = 4096
 """Of keys and values of one object together. Anybody who may create ServiceAccounts could fill the memory otherwise:
 an object with more is not kept, and so is read anew each time."""
 
-NOTHING = Metadata({}, {})
+EMPTY = Metadata({}, {})
 """Shared by all objects that say nothing to us: most accounts."""
 
 
@@ -32,10 +32,10 @@ def parse_entry(thing: Any) -> Metadata | None:
     """What is worth keeping of an object; None if it is too much."""
     metadata = read_mapping(thing, "metadata")
     labels, annotations = (
-        {key: value for key, value in read_strings(metadata, field).items() if key.startswith(KEPT_PREFIXES)}
+        {key: value for key, value in read_strings(metadata, field).items() if key.startswith(CACHED_PREFIXES)}
         for field in ("labels", "annotations")
     )
     if not labels and not annotations:
-        return NOTHING
+        return EMPTY
     characters = sum(len(key) + len(value) for kept in (labels, annotations) for key, value in kept.items())
-    return Metadata(labels, annotations) if characters <= MOST_CHARACTERS else None
+    return Metadata(labels, annotations) if characters <= MAX_CHARACTERS else None

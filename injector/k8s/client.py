@@ -25,7 +25,7 @@ SUCCESS = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RequestBody:
     """What is sent to be stored."""
 
     method: str
@@ -43,7 +43,7 @@ class Request:
     """To connect, and to wait for each part of the answer."""
 
     query: Mapping[str, str] | None = None
-    change: Change | None = None
+    change: RequestBody | None = None
 
 
 class StatusError(Exception):
@@ -74,7 +74,11 @@ class Transport:
     def open(self, request: Request) -> Any:
         """The answer, not read yet. Raises StatusError, HTTPError, for a token's file OSError or ConfigException."""
         change = request.change
-        headers = {"Accept": request.accept, "User-Agent": f"podrole-injector/{contract.VERSION}", **self.authorize()}
+        headers = {
+            "Accept": request.accept,
+            "User-Agent": f"podrole-injector/{contract.VERSION}",
+            **self.auth_headers(),
+        }
         response = self._pool.request(
             change.method if change else "GET",
             self._configuration.host + request.path + (f"?{urlencode(request.query)}" if request.query else ""),
@@ -96,7 +100,7 @@ class Transport:
         """Close all connections; a further request opens one again."""
         self._pool.clear()
 
-    def authorize(self) -> dict[str, str]:
+    def auth_headers(self) -> dict[str, str]:
         """The header that says who asks. Asked for each request, as a token's file or plugin may have another one."""
         bearer = self._configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from injector.errors import ClusterError
-from injector.k8s.inspection import Inspector
+from injector.k8s.inspection import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_owner
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -23,11 +23,11 @@ COLLECTIONS = {
 }
 """Kind: its version, which items of a list do not name, and where the API has all of them."""
 
-REMAINS = {"ReplicaSet", "Job"}
+COMPLETED_OWNED_KINDS = {"ReplicaSet", "Job"}
 """What their owner keeps of its past would name roles that nobody uses any more."""
 
 
-def fetch_issuer(inspector: Inspector) -> str:
+def fetch_issuer(inspector: ApiClient) -> str:
     """The URL that the cluster's tokens have as `iss`. Raises ClusterError."""
     document = inspector.read(DISCOVERY)
     issuer = document.get("issuer") if document else None
@@ -36,10 +36,10 @@ def fetch_issuer(inspector: Inspector) -> str:
     return issuer
 
 
-def list_objects(inspector: Inspector, kind: str) -> Iterator[Object]:
+def list_objects(inspector: ApiClient, kind: str) -> Iterator[Object]:
     """All objects of a kind that can name a role now. Raises ClusterError."""
     version, path = COLLECTIONS[kind]
     for item in inspector.list(path):
         is_over = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
-        if not is_over and not (kind in REMAINS and read_owner(item)):
+        if not is_over and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
             yield {"apiVersion": version, "kind": kind, **item}

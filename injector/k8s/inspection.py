@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
 from injector.errors import ClusterError
-from injector.k8s.client import JSON, Change, Request, StatusError, Transport
+from injector.k8s.client import JSON, Request, RequestBody, StatusError, Transport
 from injector.k8s.objects import Object
 
 TIMEOUT = Timeout(connect=5, read=15)
@@ -35,7 +35,7 @@ class RequestRefusedError(ClusterError):
         self.status = status
 
 
-class Inspector:
+class ApiClient:
     """Asks one API server."""
 
     def __init__(self, configuration: client.Configuration) -> None:
@@ -68,12 +68,12 @@ class Inspector:
             if not position:
                 return items
 
-    def try_to_create(self, path: str, thing: Object) -> Object:
+    def create_dry_run(self, path: str, thing: Object) -> Object:
         """What would be stored: a dry run, after which nothing is there.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
         """
-        return self._ask(path, {"dryRun": "All"}, Change("POST", thing))
+        return self._ask(path, {"dryRun": "All"}, RequestBody("POST", thing))
 
     def run(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> str:
         """Run a command in a container; give what it printed. Raises ClusterError, also where it fails in silence."""
@@ -86,7 +86,7 @@ class Inspector:
             opened = websockets.WSClient(
                 self._configuration,
                 websockets.get_websocket_url(url, [*query.items(), *(("command", word) for word in command)]),
-                self._transport.authorize(),
+                self._transport.auth_headers(),
                 capture_all=False,
             )
             try:
@@ -98,7 +98,7 @@ class Inspector:
         except (WebSocketException, OSError) as error:
             raise ClusterError(f"exec in {where} failed: {error}") from error
 
-    def _ask(self, path: str, query: dict[str, str] | None = None, change: Change | None = None) -> dict[str, Any]:
+    def _ask(self, path: str, query: dict[str, str] | None = None, change: RequestBody | None = None) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._transport.fetch(Request(path, JSON, TIMEOUT, query, change))
         except StatusError as error:

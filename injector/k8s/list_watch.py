@@ -53,49 +53,49 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WatchTimeouts:
     """How long to wait for what."""
 
     watch_seconds: int = 60
     """After which the API server ends a watch, so that its beginning anew proves that both sides are still there: a
     peer that vanished sends nothing, and neither does a cluster in which nothing happens."""
 
-    silence_seconds: float = 70
+    read_timeout_seconds: float = 70
     """After which a watch counts as dead: above `watch_seconds`, where the server should have ended it."""
 
-    page_seconds: float = 30
-    connect_seconds: float = 5
-    first_pause_seconds: float = 1
-    longest_pause_seconds: float = 30
-    trusted_seconds: float = 300
+    list_timeout_seconds: float = 30
+    connect_timeout_seconds: float = 5
+    min_backoff_seconds: float = 1
+    max_backoff_seconds: float = 30
+    max_staleness_seconds: float = 300
     """How long the copy is answered from after the API server last gave a sign of life."""
 
-    def choose_pause(self, failures: int) -> float:
+    def next_backoff(self, failures: int) -> float:
         """Seconds before the next try: doubled with each failure in a row, up to half of it left to chance.
 
         Chance parts replicas that lost the API server together.
         """
-        longest = min(self.first_pause_seconds * 2.0 ** min(failures, 16), self.longest_pause_seconds)
+        longest = min(self.min_backoff_seconds * 2.0 ** min(failures, 16), self.max_backoff_seconds)
         return longest * random.uniform(0.5, 1)  # noqa: S311 - nothing secret
 
 
-class Collection:
+class ListWatch:
     """Namespaces or ServiceAccounts of the whole cluster.
 
     The client's own Watch is not used: it decodes each event into a model, and told not to it fails at an ERROR event
     with a KeyError; it skips lines that are no JSON, and it cannot be stopped while it waits.
     """
 
-    def __init__(self, kind: str, transport: Transport, patience: Patience) -> None:
+    def __init__(self, kind: str, transport: Transport, timeouts: WatchTimeouts) -> None:
         self.kind = kind
         self._transport = transport
-        self._patience = patience
+        self._timeouts = timeouts
         self._watching: Any = None
 
     def fetch_page(self, rest: str | None) -> Page:
         """The first page, or the one that a page before named. Raises what `watch` raises."""
         query = {"limit": str(PAGE_OBJECTS), **({"continue": rest} if rest else {})}
-        timeout = Timeout(connect=self._patience.connect_seconds, read=self._patience.page_seconds)
+        timeout = Timeout(connect=self._timeouts.connect_timeout_seconds, read=self._timeouts.list_timeout_seconds)
         with self._translated():
             page = self._transport.fetch(Request(PATHS[self.kind], METADATA_LIST, timeout, query))
             entries = {parse_key(thing): parse_entry(thing) for thing in page["items"]}
@@ -130,9 +130,9 @@ class Collection:
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": str(self._patience.watch_seconds),
+            "timeoutSeconds": str(self._timeouts.watch_seconds),
         }
-        timeout = Timeout(connect=self._patience.connect_seconds, read=self._patience.silence_seconds)
+        timeout = Timeout(connect=self._timeouts.connect_timeout_seconds, read=self._timeouts.read_timeout_seconds)
         return self._transport.open(Request(PATHS[self.kind], METADATA, timeout, query))
 
     @contextmanager

@@ -23,7 +23,7 @@ NOT_FOUND = 404
 T = TypeVar("T")
 
 
-class LiveCluster:
+class DirectReader:
     """Reads through the API server."""
 
     def __init__(self, configuration: client.Configuration, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +63,7 @@ class LiveCluster:
         """Whether the version is answered without asking for it."""
         return self._version is not None and self._clock() < self._version_due
 
-    def is_known(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+    def is_cached(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
         """Nothing is kept."""
         return False
 

@@ -12,7 +12,7 @@ from injector.k8s.objects import Metadata, parse_metadata, read_mapping, read_ob
 SUFFIXES = {".yaml", ".yml", ".json"}
 
 
-class ManifestCluster:
+class ManifestReader:
     """Knows what its manifests say. A manifest without a namespace is in `default`, as for kubectl."""
 
     def __init__(self, *paths: Path) -> None:
@@ -21,7 +21,7 @@ class ManifestCluster:
         for path in _find_files(paths):
             try:
                 for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-                    self.learn(document)
+                    self.add(document)
             except (OSError, ValueError, yaml.YAMLError, ReviewError) as error:
                 raise ConfigError(f"the manifests in {path} cannot be read: {error}") from error
 
@@ -36,11 +36,11 @@ class ManifestCluster:
     def version(self) -> None:
         """There is no API server: whoever applies the manifests knows its version."""
 
-    def is_known(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+    def is_cached(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
         """Everything that there is to know has been read."""
         return True
 
-    def learn(self, document: Any, default_namespace: str = "default") -> None:
+    def add(self, document: Any, default_namespace: str = "default") -> None:
         """Know one manifest more. Raises ObjectError."""
         if not isinstance(document, dict):
             return
@@ -48,7 +48,7 @@ class ManifestCluster:
         match document.get("kind"):
             case "List":
                 for item in read_objects(document, "items"):
-                    self.learn(item, default_namespace)
+                    self.add(item, default_namespace)
             case "Namespace":
                 self._namespaces[str(metadata.get("name"))] = parse_metadata(document)
             case "ServiceAccount":

@@ -5,7 +5,7 @@ from typing import Protocol
 from injector.k8s.objects import Metadata
 
 
-class Cluster(Protocol):
+class MetadataReader(Protocol):
     """Reads metadata; raises ClusterError where it cannot tell whether something exists."""
 
     def namespace(self, name: str) -> Metadata | None:
@@ -17,5 +17,5 @@ class Cluster(Protocol):
     def version(self) -> tuple[int, int] | None:
         """Major and minor version of the API server; None where there is none to ask."""
 
-    def is_known(self, namespace: str, service_account: str) -> bool:
+    def is_cached(self, namespace: str, service_account: str) -> bool:
         """Whether all three questions, asked about these now, are answered without waiting for anything."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from injector.errors import ClusterError
-from injector.k8s.list_watch import Collection, ExpiredError, Patience, UnreachableError
+from injector.k8s.list_watch import ExpiredError, ListWatch, UnreachableError, WatchTimeouts
 from injector.k8s.objects import Metadata
 
 LOG = logging.getLogger("podrole.cluster")
@@ -23,15 +23,15 @@ class Reflector:
 
     def __init__(
         self,
-        collection: Collection,
+        collection: ListWatch,
         on_restart: Callable[[str, str], None],
-        patience: Patience,
+        timeouts: WatchTimeouts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.kind = collection.kind
         self._collection = collection
         self._on_restart = on_restart
-        self._patience = patience
+        self._timeouts = timeouts
         self._clock = clock
         self._entries: dict[str, Metadata] = {}
         self._resource_version: str | None = None
@@ -64,7 +64,7 @@ class Reflector:
         """Wait for that; tell whether it came."""
         return self._synced.wait(timeout_seconds)
 
-    def seconds_since_heard(self) -> float | None:
+    def seconds_since_last_event(self) -> float | None:
         """Since the API server last gave a sign of life, and so how old the copy may be. None: it never did."""
         return None if self._heard is None else self._clock() - self._heard
 
@@ -77,7 +77,7 @@ class Reflector:
                 # Whatever it is: a thread that ended here would leave a copy that nobody keeps and everybody believes.
                 LOG.exception("the watch of the %ss failed and begins anew", self.kind)
                 self._resource_version = None
-                self._stopping.wait(self._patience.longest_pause_seconds)
+                self._stopping.wait(self._timeouts.max_backoff_seconds)
 
     def _run_once(self, failures: int) -> int:
         """Follow the cluster until something ends it, and wait as long as that demands."""
@@ -89,7 +89,7 @@ class Reflector:
         failures = 0 if was_long else failures + 1
         self._on_restart(self.kind, reason)
         if reason != ENDED or not was_long:
-            pause = self._patience.choose_pause(failures)
+            pause = self._timeouts.next_backoff(failures)
             LOG.warning("%s; what is known stays in use, next try in %.1f s", problem, pause)
             self._stopping.wait(pause)
         return failures

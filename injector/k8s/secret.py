@@ -5,7 +5,7 @@ from typing import Any
 from kubernetes import client
 
 from injector.errors import ClusterError, ConflictError
-from injector.k8s.client import JSON, Change, Request, Transport, build_path
+from injector.k8s.client import JSON, Request, RequestBody, Transport, build_path
 from injector.k8s.requests import FIELD_MANAGER, TIMEOUT, ask
 
 
@@ -36,14 +36,14 @@ class CertificateSecret:
 
     def _replace(self, document: dict[str, Any]) -> None:
         path = build_path("namespaces", self._namespace, "secrets", self._name)
-        if self._send("updated", path, Change("PUT", document)) is None:
+        if self._send("updated", path, RequestBody("PUT", document)) is None:
             raise ConflictError(f"{self.what} was deleted before it could be updated")
 
     def _create(self, document: dict[str, Any]) -> None:
         path = build_path("namespaces", self._namespace, "secrets")
         named = {**document, "metadata": {**document["metadata"], "name": self._name, "namespace": self._namespace}}
         try:
-            created = self._send("created", path, Change("POST", named))
+            created = self._send("created", path, RequestBody("POST", named))
         except ConflictError:
             raise
         except ClusterError as error:
@@ -54,6 +54,6 @@ class CertificateSecret:
         if created is None:
             raise ClusterError(f"{self.what} cannot be created: there is no namespace {self._namespace}")
 
-    def _send(self, done: str, path: str, change: Change) -> dict[str, Any] | None:
+    def _send(self, done: str, path: str, change: RequestBody) -> dict[str, Any] | None:
         request = Request(path, JSON, TIMEOUT, FIELD_MANAGER, change)
         return ask(self.what, done, lambda: self._transport.fetch(request))

@@ -8,14 +8,14 @@ from kubernetes import client
 from injector.errors import ClusterError
 from injector.k8s.cached_metadata import build_key
 from injector.k8s.client import PATHS, Transport
-from injector.k8s.list_watch import Collection, Patience
-from injector.k8s.live import LiveCluster
+from injector.k8s.list_watch import ListWatch, WatchTimeouts
+from injector.k8s.live import DirectReader
 from injector.k8s.objects import Metadata
 from injector.k8s.reflector import Reflector
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 
 
-class WatchedCluster:
+class CachedReader:
     """Reads from memory what it can, and from the API server what it must.
 
     | what a question meets                            | where the answer comes from                          |
@@ -29,8 +29,8 @@ class WatchedCluster:
     So an account that was made in the same second as its pod gets its role, and no pod starts with the node's role
     because its namespace was labelled a moment ago. What lags is a change of what is known already: a role that an
     account no longer names, or a namespace no longer allows, may be given once more, normally for milliseconds, and
-    for `trusted_seconds` at most (until then a peer that vanished without a word is noticed: after `silence_seconds`).
-    Only labels and annotations in KEPT_PREFIXES are given from memory.
+    for `max_staleness_seconds` at most (a lost connection is noticed earlier, after `read_timeout_seconds`).
+    Only labels and annotations in CACHED_PREFIXES are given from memory.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class WatchedCluster:
         configuration: client.Configuration,
         on_live_read: Callable[[str], None],
         on_restart: Callable[[str, str], None],
-        patience: Patience | None = None,
+        timeouts: WatchTimeouts | None = None,
     ) -> None:
-        self._patience = patience or Patience()
-        self._live = LiveCluster(configuration)
+        self._timeouts = timeouts or WatchTimeouts()
+        self._live = DirectReader(configuration)
         transport = Transport(configuration)
         self._on_live_read = on_live_read
         self._namespaces, self._service_accounts = self._reflectors = tuple(
-            Reflector(Collection(kind, transport, self._patience), on_restart, self._patience) for kind in PATHS
+            Reflector(ListWatch(kind, transport, self._timeouts), on_restart, self._timeouts) for kind in PATHS
         )
 
     def start(self) -> None:
@@ -68,9 +68,9 @@ class WatchedCluster:
         deadline = time.monotonic() + timeout_seconds
         return all(reflector.wait_until_synced(max(0, deadline - time.monotonic())) for reflector in self._reflectors)
 
-    def seconds_since_heard(self) -> Mapping[str, float | None]:
+    def seconds_since_last_event(self) -> Mapping[str, float | None]:
         """For each kind: how long ago the API server last gave a sign of life. None: it never did."""
-        return {reflector.kind: reflector.seconds_since_heard() for reflector in self._reflectors}
+        return {reflector.kind: reflector.seconds_since_last_event() for reflector in self._reflectors}
 
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations, or None if there is no such namespace."""
@@ -92,7 +92,7 @@ class WatchedCluster:
         """Major and minor version of the API server, as LiveCluster has it."""
         return self._live.version()
 
-    def is_known(self, namespace: str, service_account: str) -> bool:
+    def is_cached(self, namespace: str, service_account: str) -> bool:
         """Whether all three questions, asked about these now, are answered without waiting for anything."""
         return not self.is_synced or (
             self._live.is_version_known
@@ -110,5 +110,5 @@ class WatchedCluster:
                 f"the {reflector.kind}s of the cluster are not all read yet, as the injector has just started or "
                 f"the API server does not answer it: its log says which, and /readyz tells when it is ready"
             )
-        age = reflector.seconds_since_heard()
-        return reflector.find(key) if age is not None and age <= self._patience.trusted_seconds else None
+        age = reflector.seconds_since_last_event()
+        return reflector.find(key) if age is not None and age <= self._timeouts.max_staleness_seconds else None

@@ -8,7 +8,7 @@ from kubernetes import client
 from urllib3 import Timeout
 
 from injector.errors import ConflictError
-from injector.k8s.client import JSON, Change, Request, Transport
+from injector.k8s.client import JSON, Request, RequestBody, Transport
 from injector.k8s.requests import CONNECT_SECONDS, FIELD_MANAGER, READ_SECONDS, TIMEOUT, ask
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -39,7 +39,7 @@ class WebhookConfiguration:
 
     def patch(self, change: dict[str, Any]) -> None:
         """Apply a strategic merge patch; with a resourceVersion in it, ConflictError if that is not the present one."""
-        request = Request(self._path, JSON, TIMEOUT, FIELD_MANAGER, Change("PATCH", change, STRATEGIC_MERGE))
+        request = Request(self._path, JSON, TIMEOUT, FIELD_MANAGER, RequestBody("PATCH", change, STRATEGIC_MERGE))
         if ask(self.what, "patched", lambda: self._transport.fetch(request)) is None:
             raise ConflictError(f"{self.what} was deleted before it could be patched")
 

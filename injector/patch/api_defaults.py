@@ -2,17 +2,17 @@
 
 from typing import Any
 
-ANY = object()
+IGNORED = object()
 """Whatever it is, it is not compared."""
 
-ABSENT = object()
+MISSING = object()
 
 CONTAINER_DEFAULTS = {
     # LimitRanger fills in and other webhooks tune resources, AlwaysPullImages sets the policy: none of that weakens
     # us, and taking it back would have the pod rejected by the plugin that set it.
-    "resources": ANY,
-    "resizePolicy": ANY,
-    "imagePullPolicy": ANY,
+    "resources": IGNORED,
+    "resizePolicy": IGNORED,
+    "imagePullPolicy": IGNORED,
     "terminationMessagePath": "/dev/termination-log",
     "env": {"valueFrom": {"fieldRef": {"apiVersion": "v1"}}},
     "securityContext": {"procMount": "Default"},
@@ -22,21 +22,21 @@ CONTAINER_DEFAULTS = {
 VOLUME_DEFAULTS = {"projected": {"defaultMode": 420, "sources": {"serviceAccountToken": {"expirationSeconds": 3600}}}}
 
 
-def is_same(ours: Any, present: Any, defaults: Any) -> bool:
+def equals_ignoring_defaults(ours: Any, present: Any, defaults: Any) -> bool:
     """Whether `present` is what we wrote, give or take the defaults; those of a list are its elements'."""
     if isinstance(ours, dict) and isinstance(present, dict):
         known = defaults if isinstance(defaults, dict) else {}
-        return all(_is_same_field(ours, present, key, known.get(key, ABSENT)) for key in ours.keys() | present.keys())
+        return all(_equals_field(ours, present, key, known.get(key, MISSING)) for key in ours.keys() | present.keys())
     if isinstance(ours, list) and isinstance(present, list):
         pairs = zip(ours, present, strict=False)
-        return len(ours) == len(present) and all(is_same(one, other, defaults) for one, other in pairs)
+        return len(ours) == len(present) and all(equals_ignoring_defaults(one, other, defaults) for one, other in pairs)
     return type(ours) is type(present) and bool(ours == present)
 
 
-def _is_same_field(ours: dict[str, Any], present: dict[str, Any], key: str, default: Any) -> bool:
-    if default is ANY:
+def _equals_field(ours: dict[str, Any], present: dict[str, Any], key: str, default: Any) -> bool:
+    if default is IGNORED:
         return True
     if key in ours and key in present:
-        return is_same(ours[key], present[key], default)
+        return equals_ignoring_defaults(ours[key], present[key], default)
     # An empty or false field vanishes on its way through the API server, and a null one is none.
     return present[key] in (default, None) if key in present else not ours[key]

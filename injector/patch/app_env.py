@@ -18,7 +18,7 @@ METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 SIDECAR_URL = f"http://127.0.0.1:{contract.SIDECAR_PORT}"
 """The address and not a name: every SDK's list of hosts that plain HTTP may go to has it."""
 
-OURS = {
+SIDECAR_VARIABLES = {
     RELATIVE_URI: contract.CREDENTIALS_PATH,
     FULL_URI: SIDECAR_URL + contract.CREDENTIALS_PATH,
     METADATA_ENDPOINT: f"{SIDECAR_URL}/",
@@ -32,7 +32,7 @@ ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 AWS_PREFIX = "AWS_"
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
-SHADOWS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
+SHADOWING_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
 """Static keys and IRSA: SDKs look at these before they ask for container credentials, Pod Identity's are those.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
@@ -40,10 +40,10 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 NO_PROXIES = ("NO_PROXY", "no_proxy")
-NEVER_BY_PROXY = (*contract.METADATA_ADDRESSES, "127.0.0.1")
+NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 """One by one: botocore knows no ranges."""
 
-ADDED_HOSTS = ",".join(NEVER_BY_PROXY)
+NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     # Of two variables with one name the later one counts.
     present = {str(variable.get("name")): variable for variable in variables}
     for_sdks = {name: variable for name, variable in present.items() if name.startswith(AWS_PREFIX)}
-    missing = _find_missing(container, for_sdks, _choose_ours(mode, config), config)
+    missing = _find_missing(container, for_sdks, _choose_sidecar_variables(mode, config), config)
     warnings = tuple(_find_warnings(container, for_sdks))
     if not _uses_proxy(present):
         return EnvironmentChange(_build_variables(missing), warnings=warnings)
@@ -83,7 +83,7 @@ def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
     return tuple([{"name": name, "value": value} for name, value in values.items()])
 
 
-def _choose_ours(mode: str, config: Config) -> tuple[str, ...]:
+def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
     """Which of our variables lead to the sidecar. Never both URIs: Go prefers the one, the other SDKs the other."""
     if mode == contract.MODE_ENV:
         return FULL_URI, METADATA_ENDPOINT
@@ -94,7 +94,7 @@ def _find_missing(
     container: Object, present: Mapping[str, Object], ours: tuple[str, ...], config: Config
 ) -> dict[str, str]:
     has_uri = any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
-    missing = {name: OURS[name] for name in ours if not (has_uri if name in URIS else name in present)}
+    missing = {name: SIDECAR_VARIABLES[name] for name in ours if not (has_uri if name in URIS else name in present)}
     if container.get("envFrom"):
         return missing
     if present.keys().isdisjoint(REGIONS):
@@ -107,7 +107,7 @@ def _find_missing(
 def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
     """The values that must change. A missing variable is made from its twin, as programs read either."""
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
-    from_elsewhere = [name for name in literals if _is_from_elsewhere(present[name])]
+    from_elsewhere = [name for name in literals if _has_value_from(present[name])]
     values = {}
     for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
         if name in from_elsewhere or (name not in literals and twin in from_elsewhere):
@@ -120,17 +120,17 @@ def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
 
 def _extend(hosts: str) -> str:
     """Append, to an empty list too, and leave the user's text as it is."""
-    return hosts if _exempts_all(hosts) else f"{hosts},{ADDED_HOSTS}"
+    return hosts if _exempts_all(hosts) else f"{hosts},{NO_PROXY_VALUE}"
 
 
 def _make_from_twin(hosts: str) -> str:
     """In another order than `_extend`, so that a list which was there is never taken for one that was made."""
-    return hosts if _exempts_all(hosts) else ",".join(filter(None, (ADDED_HOSTS, hosts)))
+    return hosts if _exempts_all(hosts) else ",".join(filter(None, (NO_PROXY_VALUE, hosts)))
 
 
 def _exempts_all(hosts: str) -> bool:
     listed = {host.strip() for host in hosts.split(",")}
-    return "*" in listed or listed.issuperset(NEVER_BY_PROXY)
+    return "*" in listed or listed.issuperset(NO_PROXY_HOSTS)
 
 
 def _uses_proxy(present: Mapping[str, Object]) -> bool:
@@ -138,10 +138,10 @@ def _uses_proxy(present: Mapping[str, Object]) -> bool:
 
 
 def _is_set(variable: Object) -> bool:
-    return bool(variable.get("value")) or _is_from_elsewhere(variable)
+    return bool(variable.get("value")) or _has_value_from(variable)
 
 
-def _is_from_elsewhere(variable: Object) -> bool:
+def _has_value_from(variable: Object) -> bool:
     """Even if it is empty: the API server drops what is null in it, which must not change what is read."""
     return variable.get("valueFrom") is not None
 
@@ -151,13 +151,13 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
     if container.get("envFrom") and present.keys().isdisjoint(REGIONS):
         yield Reason.REGION_LEFT_OUT.explain(container=container_name)
     for name, variable in present.items():
-        is_ours = name in OURS and variable.get("value") == OURS[name]
-        if not is_ours and (name in SHADOWS or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
+        is_ours = name in SIDECAR_VARIABLES and variable.get("value") == SIDECAR_VARIABLES[name]
+        if not is_ours and (name in SHADOWING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.SHADOWED.explain(container=container_name, variable=name)
 
 
 def _find_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
     container_name = str(container.get("name"))
     for name in NO_PROXIES:
-        if name in present and _is_from_elsewhere(present[name]):
-            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=ADDED_HOSTS)
+        if name in present and _has_value_from(present[name]):
+            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=NO_PROXY_VALUE)

@@ -9,15 +9,15 @@ from typing import Any
 from jsonpatch import JsonPatch
 
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, is_same
+from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.app_env import EnvironmentChange
-from injector.patch.plan import Pieces
+from injector.patch.plan import InjectionPlan
 
 Path = tuple[str | int, ...]
 Operation = dict[str, Any]
 
 
-class Operations:
+class PatchBuilder:
     """Builds operations one after the other; each sees the pod as the ones before it left it.
 
     https://www.rfc-editor.org/rfc/rfc6902
@@ -64,41 +64,41 @@ def build_pointer(path: Path) -> str:
     return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
 
 
-def build_patch(pod: Object, pieces: Pieces) -> JsonPatch:
+def build_patch(pod: Object, plan: InjectionPlan) -> JsonPatch:
     """The operations as a patch that can be applied. It parses every pointer, which an API server does by itself."""
-    return JsonPatch(build_operations(pod, pieces))
+    return JsonPatch(build_operations(pod, plan))
 
 
-def build_operations(pod: Object, pieces: Pieces) -> list[Operation]:
+def build_operations(pod: Object, plan: InjectionPlan) -> list[Operation]:
     """Build what turns this pod into one that has the pieces, and nothing else of ours."""
-    operations = Operations()
+    operations = PatchBuilder()
     for field in CONTAINER_FIELDS:
-        _patch_containers(operations, pod, field, pieces)
-    _patch_volumes(operations, pod, pieces)
-    _patch_annotations(operations, pod, pieces)
+        _patch_containers(operations, pod, field, plan)
+    _patch_volumes(operations, pod, plan)
+    _patch_annotations(operations, pod, plan)
     return operations.built
 
 
-def _patch_containers(operations: Operations, pod: Object, field: str, pieces: Pieces) -> None:
+def _patch_containers(operations: PatchBuilder, pod: Object, field: str, plan: InjectionPlan) -> None:
     path = ("spec", field)
-    ours = pieces.init_containers if field == "initContainers" else ()
+    ours = plan.init_containers if field == "initContainers" else ()
     present = read_objects(read_spec(pod), field)
     reserved = [index for index, container in enumerate(present) if is_reserved(container)]
     is_in_place = reserved == [*range(len(ours))] and all(
-        is_same(one, other, CONTAINER_DEFAULTS) for one, other in zip(ours, present, strict=False)
+        equals_ignoring_defaults(one, other, CONTAINER_DEFAULTS) for one, other in zip(ours, present, strict=False)
     )
     removed = [] if is_in_place else reserved
     operations.remove_all(path, removed)
     kept = [index for index in range(len(present)) if index not in removed]
     for position, index in enumerate(kept):
         if index not in reserved:
-            change = pieces.environment.get((field, index), EnvironmentChange())
+            change = plan.environment.get((field, index), EnvironmentChange())
             _patch_app_container(operations, (*path, position), present[index], change)
     if not is_in_place:
         operations.insert(path, present, ours, at_front=True)
 
 
-def _patch_app_container(operations: Operations, path: Path, container: Object, change: EnvironmentChange) -> None:
+def _patch_app_container(operations: PatchBuilder, path: Path, container: Object, change: EnvironmentChange) -> None:
     mounts = [index for index, mount in enumerate(read_objects(container, "volumeMounts")) if is_reserved(mount)]
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
@@ -106,13 +106,13 @@ def _patch_app_container(operations: Operations, path: Path, container: Object, 
     operations.insert((*path, "env"), container.get("env"), change.additions)
 
 
-def _patch_volumes(operations: Operations, pod: Object, pieces: Pieces) -> None:
+def _patch_volumes(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -> None:
     path = ("spec", "volumes")
     present = read_objects(read_spec(pod), "volumes")
-    missing = list(pieces.volumes)
+    missing = list(plan.volumes)
     removed = []
     for index, volume in enumerate(present):
-        same = next((piece for piece in missing if is_same(piece, volume, VOLUME_DEFAULTS)), None)
+        same = next((piece for piece in missing if equals_ignoring_defaults(piece, volume, VOLUME_DEFAULTS)), None)
         if same is not None:
             missing.remove(same)
         elif is_reserved(volume):
@@ -121,9 +121,9 @@ def _patch_volumes(operations: Operations, pod: Object, pieces: Pieces) -> None:
     operations.insert(path, present, missing)
 
 
-def _patch_annotations(operations: Operations, pod: Object, pieces: Pieces) -> None:
+def _patch_annotations(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -> None:
     present = read_mapping(read_mapping(pod, "metadata"), "annotations")
-    changed = {key: value for key, value in pieces.annotations.items() if present.get(key) != value}
+    changed = {key: value for key, value in plan.annotations.items() if present.get(key) != value}
     if not pod.get("metadata"):
         operations.add(("metadata",), {"annotations": changed})
     elif not present:

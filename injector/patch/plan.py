@@ -22,10 +22,10 @@ from injector.patch.app_env import EnvironmentChange, plan_environment
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 
-Place = tuple[str, int]
+ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
 
-OUR_NAMES = {
+INJECTED_NAMES = {
     contract.REDIRECT_CONTAINER,
     contract.SIDECAR_CONTAINER,
     contract.TOKEN_VOLUME,
@@ -34,39 +34,39 @@ OUR_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class InjectionPlan:
     """All that a pod must have in the end, besides what its author wrote."""
 
     init_containers: tuple[Object, ...]
     """Ours, in order: they come before every other one."""
 
     volumes: tuple[Object, ...]
-    environment: Mapping[Place, EnvironmentChange]
+    environment: Mapping[ContainerRef, EnvironmentChange]
     annotations: Mapping[str, str]
     warnings: tuple[Explanation, ...]
 
 
-def build_pieces(decision: Inject | Block, pod: Object, template: Template, config: Config) -> Pieces:
+def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
     """Plan what a pod with this decision gets."""
-    environment: dict[Place, EnvironmentChange] = {}
+    environment: dict[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        asks_node = decision.passes_metadata or config.source == contract.SOURCE_NODE
+        asks_node = decision.passes_metadata or config.credential_source == contract.SOURCE_NODE
         init_containers, volumes = _build_injection(decision, pod, template, asks_node=asks_node)
         containers = _find_app_containers(pod)
         environment = {place: plan_environment(container, decision.mode, config) for place, container in containers}
     else:
         init_containers, volumes = (template.block,), (template.token,)
     shadowing = [warning for change in environment.values() for warning in change.warnings]
-    return Pieces(
-        init_containers=tuple(_fit_resources(init_containers, pod, template)),
+    return InjectionPlan(
+        init_containers=tuple(_preserve_qos_class(init_containers, pod, template)),
         volumes=volumes,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision)},
-        warnings=(*decision.warnings, *shadowing, *_find_misnamed(pod)),
+        warnings=(*decision.warnings, *shadowing, *_warn_reserved_names(pod)),
     )
 
 
-def _fit_resources(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
+def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
     """Leave the pod its class of service, and the resources that it has as a whole.
 
     Where those are set (spec.resources, 1.34) containers share them; requests of ours could exceed what is set.
@@ -112,8 +112,8 @@ def _build_injection(
         "$MODE": decision.mode,
         "$SESSION_NAME": decision.session_name,
         "$SESSION_DURATION": decision.session_duration,
-        "$IMDS_V1": decision.imds_v1,
-        "$ASSUME_THROUGH": decision.assume_through and decision.assume_through.replace("$", "$$"),
+        "$IMDS_TOKENS": decision.imds_tokens,
+        "$INTERMEDIATE_ROLE": decision.intermediate_role and decision.intermediate_role.replace("$", "$$"),
         "$EXTERNAL_ID": decision.external_id,
         "$SESSION_TAGS": decision.session_tags,
         "$METADATA_PASSTHROUGH": "true" if decision.passes_metadata else None,
@@ -127,7 +127,7 @@ def _build_injection(
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 
 
-def _find_app_containers(pod: Object) -> Iterator[tuple[Place, Object]]:
+def _find_app_containers(pod: Object) -> Iterator[tuple[ContainerRef, Object]]:
     for field in CONTAINER_FIELDS:
         for index, container in enumerate(read_objects(read_spec(pod), field)):
             if not is_reserved(container):
@@ -144,7 +144,7 @@ def _build_status(decision: Inject | Block) -> str:
     return orjson.dumps(status).decode()
 
 
-def _find_misnamed(pod: Object) -> Iterator[Explanation]:
+def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:
     """What a user named as if it were ours is removed, and that must not go unsaid."""
     spec = read_spec(pod)
     kinds: Sequence[tuple[str, str]] = (
@@ -154,5 +154,5 @@ def _find_misnamed(pod: Object) -> Iterator[Explanation]:
     )
     for field, kind in kinds:
         for thing in read_objects(spec, field):
-            if is_reserved(thing) and thing["name"] not in OUR_NAMES:
+            if is_reserved(thing) and thing["name"] not in INJECTED_NAMES:
                 yield Reason.RESERVED_NAME.explain(kind=kind, name=thing["name"])

@@ -12,16 +12,16 @@ LONGEST_CHARACTERS = 32 * 1024
 """Each pod's object has them, and a variable cannot be longer than 128 KiB."""
 
 
-def load_authorities(path: Path) -> str:
+def load_sts_ca(path: Path) -> str:
     """Read a PEM file and return its certificates alone, without what stands between them; raise ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigError(f"{SETTING}: {path} cannot be read: {error}") from error
-    return parse_authorities(text, path)
+    return parse_sts_ca(text, path)
 
 
-def parse_authorities(text: str, path: Path) -> str:
+def parse_sts_ca(text: str, path: Path) -> str:
     """Take the certificates out of what is at this path; raise ConfigError, which names it."""
     if "PRIVATE KEY" in text:
         raise ConfigError(f"{SETTING}: {path} has a private key in it, which every pod would show: leave it out")

@@ -13,7 +13,7 @@ import contract
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.k8s.objects import Object
-from injector.patch.sts_ca import load_authorities
+from injector.patch.sts_ca import load_sts_ca
 
 SHIPPED = Path(__file__).with_name("template.yaml")
 
@@ -21,8 +21,8 @@ NODE_METADATA_BY_IPV6 = "http://[fd00:ec2::254]"
 
 OPERATOR_NAMES = {"$SIDECAR_IMAGE", "$REGION"}
 ENV_NAMES = {
-    *("$STS_ENDPOINT", "$METRICS", "$ROLE_ARN", "$MODE", "$SESSION_NAME", "$SESSION_DURATION", "$IMDS_V1"),
-    *("$SOURCE", "$ASSUME_THROUGH", "$EXTERNAL_ID", "$SESSION_TAGS", "$STS_CA_PEM", "$STS_PROXY", "$USE_FIPS"),
+    *("$STS_ENDPOINT", "$METRICS", "$ROLE_ARN", "$MODE", "$SESSION_NAME", "$SESSION_DURATION", "$IMDS_TOKENS"),
+    *("$SOURCE", "$INTERMEDIATE_ROLE", "$EXTERNAL_ID", "$SESSION_TAGS", "$STS_CA_PEM", "$STS_PROXY", "$USE_FIPS"),
     *("$METADATA_PASSTHROUGH", "$NODE_METADATA_ENDPOINT", "$RUN_DIRECTORY"),
 }
 """Only in the sidecar's `env`: a variable whose $NAME has no value is left out there."""
@@ -30,8 +30,8 @@ ENV_NAMES = {
 SIDECAR_ENV = {
     contract.ENV_ROLE_ARN,
     contract.ENV_REGION,
-    contract.ENV_SOURCE,
-    contract.ENV_ASSUME_THROUGH,
+    contract.ENV_CREDENTIAL_SOURCE,
+    contract.ENV_INTERMEDIATE_ROLE,
     contract.ENV_EXTERNAL_ID,
     contract.ENV_SESSION_TAGS,
     contract.ENV_STS_ENDPOINT,
@@ -42,7 +42,7 @@ SIDECAR_ENV = {
     contract.ENV_NODE_METADATA_ENDPOINT,
     contract.ENV_SESSION_NAME,
     contract.ENV_SESSION_DURATION,
-    contract.ENV_IMDS_V1,
+    contract.ENV_IMDS_TOKENS,
     contract.ENV_METRICS,
     contract.ENV_MODE,
     contract.ENV_POD_NAMESPACE,
@@ -83,9 +83,9 @@ class Template:
             filled = _fill(document, values)
             filled["sidecar"]["env"] = fill_env(filled["sidecar"]["env"], _choose_values(config, sts_ca_pem))
             return cls(
-                redirect=filled["redirect"][config.redirect],
-                redirect_node=filled["redirect-node"][config.redirect],
-                block=filled["block"][config.redirect],
+                redirect=filled["redirect"][config.redirect_backend],
+                redirect_node=filled["redirect-node"][config.redirect_backend],
+                block=filled["block"][config.redirect_backend],
                 sidecar=filled["sidecar"],
                 guaranteed_redirect=filled["guaranteed"]["redirect"],
                 guaranteed_sidecar=filled["guaranteed"]["sidecar"],
@@ -107,7 +107,7 @@ def load_template(config: Config, sts_ca_pem: str | None = None) -> Template:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"the template {path} cannot be read: {error}") from error
     if sts_ca_pem is None and config.sts_ca is not None:
-        sts_ca_pem = load_authorities(config.sts_ca)
+        sts_ca_pem = load_sts_ca(config.sts_ca)
     return Template.from_document(document, config, sts_ca_pem)
 
 
@@ -123,7 +123,7 @@ def fill_env(env: Sequence[Object], values: Mapping[str, str | None]) -> list[Ob
 def _choose_values(config: Config, sts_ca_pem: str | None) -> Mapping[str, str | None]:
     """What the operator chose for every sidecar. None: the sidecar's own default."""
     return {
-        "$SOURCE": config.source if config.source == contract.SOURCE_NODE else None,
+        "$SOURCE": config.credential_source if config.credential_source == contract.SOURCE_NODE else None,
         "$STS_ENDPOINT": config.sts_endpoint,
         "$STS_CA_PEM": sts_ca_pem,
         "$STS_PROXY": config.sts_proxy,

@@ -14,16 +14,16 @@ import contract
 from injector.config import Config
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.patch.app_env import ADDED_HOSTS, NO_PROXIES, plan_environment
-from injector.patch.json_patch import Operations, Path
+from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE, plan_environment
+from injector.patch.json_patch import PatchBuilder, Path
 
 
-def build_removal(pod: Object, config: Config) -> JsonPatch:
+def build_uninject_patch(pod: Object, config: Config) -> JsonPatch:
     """Build the patch that undoes an injection made with this configuration; empty where there is nothing of ours.
 
     Whatever bears a reserved name goes, whoever wrote it: an injection takes it away too.
     """
-    operations = Operations()
+    operations = PatchBuilder()
     spec, mode = read_spec(pod), _find_mode(pod)
     for field in CONTAINER_FIELDS:
         containers = read_objects(spec, field)
@@ -52,7 +52,7 @@ def _find_reserved(things: Sequence[Object]) -> list[int]:
     return [index for index, thing in enumerate(things) if is_reserved(thing)]
 
 
-def _restore_environment(operations: Operations, path: Path, container: Object, mode: str, config: Config) -> None:
+def _restore_environment(operations: PatchBuilder, path: Path, container: Object, mode: str, config: Config) -> None:
     env = [*read_objects(container, "env")]
     guesses = _guess_origins(env)
     # None fits what another configuration added, or a container that came later: it stays as it is.
@@ -78,9 +78,9 @@ def _shorten_lists(env: list[Object]) -> dict[int, Object]:
     counting = {str(variable.get("name")): index for index, variable in enumerate(env)}
     lists = {counting[name]: str(env[counting[name]].get("value")) for name in NO_PROXIES if name in counting}
     return {
-        index: {**env[index], "value": hosts.removesuffix(f",{ADDED_HOSTS}")}
+        index: {**env[index], "value": hosts.removesuffix(f",{NO_PROXY_VALUE}")}
         for index, hosts in lists.items()
-        if hosts.endswith(f",{ADDED_HOSTS}")
+        if hosts.endswith(f",{NO_PROXY_VALUE}")
     }
 
 

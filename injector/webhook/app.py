@@ -11,30 +11,30 @@ from injector.errors import ReviewError
 from injector.webhook import metrics
 from injector.webhook.admission_review import parse_review
 from injector.webhook.handler import Admission
-from server.wsgi import MAY_WAIT, MustWait
+from server.wsgi import MAY_BLOCK, WouldBlock
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 WEBHOOK_PATH = "/mutate"
-LONGEST_BODY_BYTES = 8 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
 """The API server takes objects of 3 MiB at most, and a review may hold two."""
 
-FindObstacles = Callable[[], Sequence[str]]
+FindPending = Callable[[], Sequence[str]]
 """Says what this replica still waits for before it can answer, a sentence each."""
 
 PLAIN = "text/plain; charset=utf-8"
 
 
-class Body(list[bytes]):
+class ClosingBody(list[bytes]):
     """An answer's body, and what the server calls once it is sent: `close` is WSGI's name for that."""
 
-    def __init__(self, pieces: Iterable[bytes], close: Callable[[], None]) -> None:
-        super().__init__(pieces)
+    def __init__(self, plan: Iterable[bytes], close: Callable[[], None]) -> None:
+        super().__init__(plan)
         self.close = close
 
 
-def create_app(admission: Admission, find_obstacles: FindObstacles = list) -> "WSGIApplication":
+def create_app(admission: Admission, find_pending: FindPending = list) -> "WSGIApplication":
     """Wire the webhook to what answers reviews. Nothing is answered while there are obstacles: see the health app.
 
     Plain WSGI, as there is one route: Flask's way to it takes as long as the decision, and a pod's creation waits.
@@ -42,25 +42,25 @@ def create_app(admission: Admission, find_obstacles: FindObstacles = list) -> "W
 
     def webhook(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] != WEBHOOK_PATH:
-            return _say(start_response, "404 Not Found", f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
+            return _text_response(start_response, "404 Not Found", f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
         if environ["REQUEST_METHOD"] != "POST":
-            return _say(start_response, "405 Method Not Allowed", "POST an AdmissionReview\n", Allow="POST")
-        if obstacles := find_obstacles():
-            return _say(start_response, "503 Service Unavailable", f"not ready: {'; '.join(obstacles)}\n")
+            return _text_response(start_response, "405 Method Not Allowed", "POST an AdmissionReview\n", Allow="POST")
+        if gates := find_pending():
+            return _text_response(start_response, "503 Service Unavailable", f"not ready: {'; '.join(gates)}\n")
         try:
             review = parse_review(environ["wsgi.input"].read())
-            if not environ.get(MAY_WAIT, True) and not admission.is_immediate(review):
-                raise MustWait
+            if not environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
+                raise WouldBlock
             answer, record = admission.answer(review)
         except ReviewError as error:
-            return _say(start_response, "400 Bad Request", f"{error}\n")
+            return _text_response(start_response, "400 Bad Request", f"{error}\n")
         body = _send(start_response, "200 OK", "application/json", orjson.dumps(answer))
-        return Body(body, partial(admission.tell, record))
+        return ClosingBody(body, partial(admission.log_and_count, record))
 
     return webhook
 
 
-def _say(start_response: "StartResponse", status: str, text: str, **headers: str) -> Iterable[bytes]:
+def _text_response(start_response: "StartResponse", status: str, text: str, **headers: str) -> Iterable[bytes]:
     return _send(start_response, status, PLAIN, text.encode(), **headers)
 
 
@@ -69,7 +69,7 @@ def _send(start_response: "StartResponse", status: str, content_type: str, body:
     return [body]
 
 
-def create_health_app(find_obstacles: FindObstacles, render_metrics: Callable[[], bytes]) -> Flask:
+def create_health_app(find_pending: FindPending, render_metrics: Callable[[], bytes]) -> Flask:
     """Wire what the kubelet and Prometheus ask, on a listener of its own and without TLS."""
     app = Flask("podrole-health", static_folder=None)
 
@@ -79,8 +79,8 @@ def create_health_app(find_obstacles: FindObstacles, render_metrics: Callable[[]
 
     @app.get("/readyz")
     def ready() -> Response:
-        obstacles = find_obstacles()
-        return Response("".join(f"{line}\n" for line in obstacles or ["ok"]), 503 if obstacles else 200, None, PLAIN)
+        gates = find_pending()
+        return Response("".join(f"{line}\n" for line in gates or ["ok"]), 503 if gates else 200, None, PLAIN)
 
     @app.get("/metrics")
     def show_metrics() -> Response:

@@ -10,7 +10,7 @@ LOG = logging.getLogger("podrole.admission")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DecisionLogEntry:
     """One review, answered."""
 
     uid: str
@@ -34,10 +34,10 @@ class Record:
         return f"{self.uid} {self.namespace}/{self.pod}: {self.outcome} {reasons}{owner}, {self.seconds * 1000:.1f} ms"
 
 
-FIELDS = tuple(field.name for field in fields(Record))
+FIELDS = tuple(field.name for field in fields(DecisionLogEntry))
 
 
-def log(record: Record) -> None:
+def log(record: DecisionLogEntry) -> None:
     """Write the line."""
     LOG.info("%s", record, extra={"fields": {name: getattr(record, name) for name in FIELDS}})
 

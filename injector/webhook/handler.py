@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from injector.config import Config
-from injector.decision.context import Surroundings
+from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.errors import ClusterError, ReviewError
 from injector.k8s.objects import read_owner, read_pod_name, read_service_account_name
-from injector.k8s.reader import Cluster
+from injector.k8s.reader import MetadataReader
 from injector.patch.json_patch import build_operations
-from injector.patch.plan import build_pieces
+from injector.patch.plan import plan_injection
 from injector.patch.template import Template
 from injector.reasons import Explanation, Reason
 from injector.webhook.admission_review import AdmissionReview, Review, build_allowed, build_denied
-from injector.webhook.decision_log import Record, log
+from injector.webhook.decision_log import DecisionLogEntry, log
 
 LOG = logging.getLogger("podrole.admission")
 
@@ -34,24 +34,24 @@ class Admission:
     """Answers reviews."""
 
     config: Config
-    cluster: Cluster
+    cluster: MetadataReader
     template: Template
-    count: Callable[[Record], None] = lambda _record: None
+    count: Callable[[DecisionLogEntry], None] = lambda _record: None
     """Told of each answer."""
 
-    def is_immediate(self, review: Review) -> bool:
+    def is_nonblocking(self, review: Review) -> bool:
         """Whether the answer needs nothing that would have to be waited for."""
         if not review.is_pod_creation:
             return True
-        return self.cluster.is_known(review.namespace, read_service_account_name(review.pod))
+        return self.cluster.is_cached(review.namespace, read_service_account_name(review.pod))
 
-    def answer(self, review: Review) -> tuple[AdmissionReview, Record]:
-        """Answer one review. The record is for `tell`, when the answer is on its way: a pod's creation waits for it."""
+    def answer(self, review: Review) -> tuple[AdmissionReview, DecisionLogEntry]:
+        """Answer one review. Pass the log entry to `log_and_count` once the response is sent: no pod waits for it."""
         began = time.perf_counter()
         decision, answer = self._answer(review)
-        return answer, _build_record(review, decision, time.perf_counter() - began)
+        return answer, _build_log_entry(review, decision, time.perf_counter() - began)
 
-    def tell(self, record: Record) -> None:
+    def log_and_count(self, record: DecisionLogEntry) -> None:
         """Log and count one answer."""
         log(record)
         self.count(record)
@@ -59,7 +59,7 @@ class Admission:
     def _answer(self, review: Review) -> tuple[Decision | Fail, AdmissionReview]:
         try:
             decision = self._decide(review)
-            return decision, self._carry_out(decision, review)
+            return decision, self._build_patch(decision, review)
         except ReviewError:
             raise
         except ClusterError as error:
@@ -75,9 +75,9 @@ class Admission:
             return Skip(Reason.NOT_A_POD_CREATION)
         namespace = self.cluster.namespace(review.namespace)
         account = self.cluster.service_account(review.namespace, read_service_account_name(review.pod))
-        return decide(review.pod, Surroundings(namespace, account, self.cluster.version()), self.config)
+        return decide(review.pod, ClusterContext(namespace, account, self.cluster.version()), self.config)
 
-    def _carry_out(self, decision: Decision, review: Review) -> AdmissionReview:
+    def _build_patch(self, decision: Decision, review: Review) -> AdmissionReview:
         match decision:
             case Deny():
                 return _deny(review, decision)
@@ -85,9 +85,9 @@ class Admission:
                 texts = [warning.text for warning in decision.warnings]
                 return build_allowed(review.uid, [], texts, _audit(decision.reason))
             case Inject() | Block():
-                pieces = build_pieces(decision, review.pod, self.template, self.config)
-                texts = [warning.text for warning in pieces.warnings]
-                return build_allowed(review.uid, build_operations(review.pod, pieces), texts, _audit(decision.reason))
+                plan = plan_injection(decision, review.pod, self.template, self.config)
+                texts = [warning.text for warning in plan.warnings]
+                return build_allowed(review.uid, build_operations(review.pod, plan), texts, _audit(decision.reason))
 
 
 def _deny(review: Review, decision: Deny | Fail) -> AdmissionReview:
@@ -106,8 +106,8 @@ def _audit(*reasons: Reason) -> dict[str, str]:
     return {"reason": ",".join(reason.code for reason in reasons)}
 
 
-def _build_record(review: Review, decision: Decision | Fail, seconds: float) -> Record:
-    return Record(
+def _build_log_entry(review: Review, decision: Decision | Fail, seconds: float) -> DecisionLogEntry:
+    return DecisionLogEntry(
         uid=review.uid,
         namespace=review.namespace,
         pod=read_pod_name(review.pod),

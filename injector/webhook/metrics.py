@@ -5,7 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from injector.webhook.decision_log import Record
+from injector.webhook.decision_log import DecisionLogEntry
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -17,14 +17,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = self._counter("podrole_requests", "Reviews answered.")
-        self._injected = self._counter("podrole_injected", "Pods that got their role.", "mode")
-        self._blocked = self._counter("podrole_blocked", "Pods without a role, whose metadata addresses were closed.")
-        self._skipped = self._counter("podrole_skipped", "Pods allowed as they came.", "reason")
-        self._denied = self._counter("podrole_denied", "Pods denied by a rule.", "reason")
-        self._errors = self._counter("podrole_errors", "Pods denied because a decision was not possible.", "reason")
+        self._requests = self._counter("podrole_admission_requests", "Reviews answered.")
+        self._injected = self._counter("podrole_pods_injected", "Pods that got their role.", "mode")
+        self._blocked = self._counter(
+            "podrole_pods_blocked", "Pods without a role, whose metadata addresses were closed."
+        )
+        self._skipped = self._counter("podrole_pods_skipped", "Pods allowed as they came.", "reason")
+        self._denied = self._counter("podrole_pods_denied", "Pods denied by a rule.", "reason")
+        self._errors = self._counter(
+            "podrole_admission_errors", "Pods denied because a decision was not possible.", "reason"
+        )
         self._latency = Histogram(
-            "podrole_request_seconds", "Seconds to answer a review.", registry=self._registry, buckets=BUCKETS
+            "podrole_admission_duration_seconds",
+            "Seconds to answer a review.",
+            registry=self._registry,
+            buckets=BUCKETS,
         )
         self._watch_restarts = self._counter("podrole_watch_restarts", "Watches begun anew.", "kind", "reason")
         self.live_reads = {
@@ -32,7 +39,7 @@ class Metrics:
             "ServiceAccount": self._counter("podrole_sa_live_reads", "ServiceAccounts that it did not have yet."),
         }
 
-    def count(self, record: Record) -> None:
+    def count(self, record: DecisionLogEntry) -> None:
         """Count one answer."""
         self._requests.inc()
         self._latency.observe(record.seconds)

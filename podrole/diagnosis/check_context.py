@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from injector.k8s.objects import Object, read_mapping
-from podrole.diagnosis.installed_config import Settings, Setup
+from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
 from podrole.diagnosis.snapshot import Snapshot
 from podrole.findings import Finding
 
@@ -13,17 +13,17 @@ SOME = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CheckContext:
     """A cluster as it was read, at one moment."""
 
     snapshot: Snapshot
     now: float
     """Seconds since the epoch."""
 
-    settings: Settings | None = None
+    settings: DeployedEnv | None = None
     """The live webhook's variables; None where it has no Deployment."""
 
-    setup: Setup | None = None
+    effective_config: EffectiveConfig | None = None
     """The webhook's configuration; None where it is not known or cannot be used."""
 
     problem: str = ""
@@ -41,10 +41,10 @@ class Check(NamedTuple):
     subject: str
     """What is not known where it cannot be made."""
 
-    needs: tuple[str, ...]
+    requires: tuple[str, ...]
     """What must have been read."""
 
-    find: Callable[[Scene], Iterator[Finding]]
+    find: Callable[[CheckContext], Iterator[Finding]]
 
 
 def read_name(thing: Object) -> str:

@@ -1,10 +1,10 @@
 """What can be said about a cluster and what lives in it: level, sentence, remedy. Decided elsewhere."""
 
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.findings import Level, Statement
+from podrole.findings import FindingTemplate, Level
 
 
-class Kubernetes(Statement):
+class Kubernetes(FindingTemplate):
     """The API server and the nodes."""
 
     SERVER = (Level.OK, "The API server is {version}: it knows native sidecars.")
@@ -20,12 +20,12 @@ class Kubernetes(Statement):
             "Beside an API server of {version} a kubelet may be older than 1.29, so pods with a role are denied until "
             "the operator says that none is. None of the {count} here is."
         ),
-        "Set PODROLE_KUBELETS_CONFIRMED=true on the webhook.",
+        "Set PODROLE_NATIVE_SIDECARS_CONFIRMED=true on the webhook.",
     )
     WILL_NEED_CONFIRMATION = (
         Level.NOTE,
         (
-            "Beside an API server of {version} the webhook needs PODROLE_KUBELETS_CONFIRMED=true; none of the "
+            "Beside an API server of {version} the webhook needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true; none of the "
             "{count} kubelets here is older than 1.29."
         ),
     )
@@ -36,7 +36,7 @@ class Kubernetes(Statement):
     )
     CONFIRMED_WRONGLY = (
         Level.PROBLEM,
-        "PODROLE_KUBELETS_CONFIRMED is true, but these kubelets are older than 1.29: {nodes}.",
+        "PODROLE_NATIVE_SIDECARS_CONFIRMED is true, but these kubelets are older than 1.29: {nodes}.",
         "Set it to false until they are upgraded.",
     )
     KUBELETS = (Level.OK, "Every kubelet is 1.29 or newer: {versions} on {count}.")
@@ -58,7 +58,7 @@ class Kubernetes(Statement):
     )
 
 
-class Neighbours(Statement):
+class OtherInjectors(FindingTemplate):
     """Who else changes pods, or answers for AWS."""
 
     ALONE = (Level.OK, "No other webhook changes pods.")
@@ -88,7 +88,7 @@ class Neighbours(Statement):
     NO_AGENT = (Level.OK, "No node agent that hands out AWS roles was found.")
 
 
-class Namespaces(Statement):
+class Namespaces(FindingTemplate):
     """The namespaces that have the label."""
 
     NONE_LABELLED = (

@@ -6,19 +6,19 @@ from typing import Any
 
 import contract
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_objects, read_spec
-from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, is_same
-from injector.patch.plan import Pieces
+from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
+from injector.patch.plan import InjectionPlan
 
 LONGEST_VALUE = 80
 TOLD_APART = {contract.ENV_ROLE_ARN, contract.ENV_MODE}
 """A role or mode that changed has a sentence of its own."""
 
 
-def find_drift(pod: Object, pieces: Pieces) -> Iterator[str]:
-    """Find what would be rebuilt, one clause each. `pieces` were made for this pod as it is."""
+def find_drift(pod: Object, plan: InjectionPlan) -> Iterator[str]:
+    """Find what would be rebuilt, one clause each. `plan` were made for this pod as it is."""
     present = read_objects(read_spec(pod), "initContainers")
-    yield from _find_misplaced(present, pieces)
-    wanted = {container["name"]: container for container in pieces.init_containers}
+    yield from _find_misplaced(present, plan)
+    wanted = {container["name"]: container for container in plan.init_containers}
     found = {container["name"]: container for container in present if is_reserved(container)}
     for name, container in wanted.items():
         if name not in found:
@@ -26,16 +26,16 @@ def find_drift(pod: Object, pieces: Pieces) -> Iterator[str]:
         else:
             yield from (f"container {name}: {clause}" for clause in _compare(container, found[name]))
     yield from (f"container {name} does not belong there" for name in found if name not in wanted)
-    yield from _find_lost_volumes(pod, pieces)
-    yield from _find_changes_of_apps(pod, pieces)
+    yield from _find_lost_volumes(pod, plan)
+    yield from _find_changes_of_apps(pod, plan)
 
 
-def _find_misplaced(present: Sequence[Object], pieces: Pieces) -> Iterator[str]:
+def _find_misplaced(present: Sequence[Object], plan: InjectionPlan) -> Iterator[str]:
     ours = [index for index, container in enumerate(present) if is_reserved(container)]
     if ours and ours[0] > 0:
         before = ", ".join(str(container.get("name")) for container in present[: ours[0]])
         yield f"{before} in spec.initContainers runs before the rules are loaded"
-    wanted = [container["name"] for container in pieces.init_containers]
+    wanted = [container["name"] for container in plan.init_containers]
     order = [present[index]["name"] for index in ours if present[index]["name"] in wanted]
     if order != [name for name in wanted if name in order]:
         yield f"podrole's containers are in the order {', '.join(order)}"
@@ -43,11 +43,11 @@ def _find_misplaced(present: Sequence[Object], pieces: Pieces) -> Iterator[str]:
 
 def _compare(wanted: Object, found: Object) -> Iterator[str]:
     for key in sorted((wanted.keys() | found.keys()) - {"env"}):
-        if not is_same(_pick(wanted, key), _pick(found, key), CONTAINER_DEFAULTS):
+        if not equals_ignoring_defaults(_pick(wanted, key), _pick(found, key), CONTAINER_DEFAULTS):
             yield _tell(key, found.get(key), wanted.get(key))
     present, meant = _index(found), _index(wanted)
     for name in sorted((present.keys() | meant.keys()) - TOLD_APART):
-        if not is_same(_pick(meant, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
+        if not equals_ignoring_defaults(_pick(meant, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
             yield _tell(name, *(_read_value(one.get(name)) for one in (present, meant)))
 
 
@@ -72,23 +72,23 @@ def _show(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
-def _find_lost_volumes(pod: Object, pieces: Pieces) -> Iterator[str]:
+def _find_lost_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:
     present = {volume["name"]: volume for volume in read_objects(read_spec(pod), "volumes") if is_reserved(volume)}
-    for volume in pieces.volumes:
+    for volume in plan.volumes:
         if volume["name"] not in present:
             yield f"volume {volume['name']} is missing"
-        elif not is_same(volume, present[volume["name"]], VOLUME_DEFAULTS):
+        elif not equals_ignoring_defaults(volume, present[volume["name"]], VOLUME_DEFAULTS):
             yield f"volume {volume['name']} is another one"
 
 
-def _find_changes_of_apps(pod: Object, pieces: Pieces) -> Iterator[str]:
+def _find_changes_of_apps(pod: Object, plan: InjectionPlan) -> Iterator[str]:
     for field in CONTAINER_FIELDS:
         for index, container in enumerate(read_objects(read_spec(pod), field)):
             if is_reserved(container):
                 continue
             mounts = [str(mount["name"]) for mount in read_objects(container, "volumeMounts") if is_reserved(mount)]
             yield from (f"container {container.get('name')} mounts {mount}, which is podrole's" for mount in mounts)
-            change = pieces.environment.get((field, index))
+            change = plan.environment.get((field, index))
             if change is None:
                 continue
             env = read_objects(container, "env")

@@ -8,7 +8,7 @@ from injector.decision.annotations import ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Reason
-from podrole.diagnosis.check_context import Scene, read_name
+from podrole.diagnosis.check_context import CheckContext, read_name
 from podrole.diagnosis.injection import is_injected
 from podrole.diagnosis.snapshot import Snapshot
 from podrole.diagnosis.webhook_findings import DryRun
@@ -66,19 +66,19 @@ def choose_namespaces(snapshot: Snapshot, asked: Sequence[str]) -> list[str]:
     return labelled if asked else labelled[:1]
 
 
-def find_dry_runs(scene: Scene) -> Iterator[Finding]:
+def find_dry_runs(context: CheckContext) -> Iterator[Finding]:
     """What the creations showed. `unwanted` stands for a person who wants none."""
-    tried = scene.snapshot.all("dry-runs")
+    tried = context.snapshot.all("dry-runs")
     if not tried:
-        yield (DryRun.NOT_WANTED if scene.snapshot.all("unwanted") else DryRun.NO_NAMESPACE).say()
+        yield (DryRun.NOT_WANTED if context.snapshot.all("unwanted") else DryRun.NO_NAMESPACE).format()
     for one in tried:
         yield _judge(str(one["namespace"]), read_mapping(one, "pod"), str(one.get("message") or ""))
 
 
 def _judge(namespace: str, pod: Object, message: str) -> Finding:
     if not message:
-        return (DryRun.INJECTED if is_injected(pod) else DryRun.UNTOUCHED).say(namespace=namespace)
+        return (DryRun.INJECTED if is_injected(pod) else DryRun.UNTOUCHED).format(namespace=namespace)
     if re.search(DENIED_BY_US, message) and {*re.findall(CODE, message)} == {Reason.ROLE_NOT_ALLOWED.code}:
-        return DryRun.ROLE_NOT_ALLOWED.say(namespace=namespace)
+        return DryRun.ROLE_NOT_ALLOWED.format(namespace=namespace)
     statement = next(statement for pattern, statement in REFUSALS if re.search(pattern, message))
-    return statement.say(namespace=namespace, message=message)
+    return statement.format(namespace=namespace, message=message)

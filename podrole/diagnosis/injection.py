@@ -20,7 +20,7 @@ SOURCES = (Reason.ROLE_OF_POD, Reason.ROLE_OF_SERVICE_ACCOUNT, Reason.ROLE_OF_NA
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class PodCreation:
     """A pod and what decided, when it was created, whether the webhook was asked about it."""
 
     pod: Object
@@ -62,19 +62,19 @@ def find_container(pod: Object, name: str) -> Object | None:
     return next((one for one in read_objects(read_spec(pod), "initContainers") if one.get("name") == name), None)
 
 
-def find_injection(birth: Birth) -> Iterator[Finding]:
+def find_injection(creation: PodCreation) -> Iterator[Finding]:
     """Say whether the pod was injected, and if not why."""
-    status = _read_status(birth.pod)
-    if is_injected(birth.pod):
-        yield from _tell_injection(birth.pod, status)
+    status = _read_status(creation.pod)
+    if is_injected(creation.pod):
+        yield from _tell_injection(creation.pod, status)
         return
-    if MIRROR_ANNOTATION in parse_metadata(birth.pod).annotations:
-        yield Injection.MIRROR_POD.say()
+    if MIRROR_ANNOTATION in parse_metadata(creation.pod).annotations:
+        yield Injection.MIRROR_POD.format()
         return
-    if STATUS_ANNOTATION in parse_metadata(birth.pod).annotations:
-        yield Injection.FORGED_STATUS.say()
-    yield Injection.NOT_INJECTED.say()
-    yield from _find_obstacles(birth)
+    if STATUS_ANNOTATION in parse_metadata(creation.pod).annotations:
+        yield Injection.FORGED_STATUS.format()
+    yield Injection.NOT_INJECTED.format()
+    yield from _find_obstacles(creation)
 
 
 def build_recreation(pod: Object) -> str:
@@ -106,46 +106,46 @@ def _tell_injection(pod: Object, status: Mapping[str, Any]) -> Iterator[Finding]
     role = read_role(pod)
     reason = next((one for one in SOURCES if one.code == status.get("reason")), None)
     if role is None:
-        yield Injection.BLOCKED.say()
+        yield Injection.BLOCKED.format()
     else:
         sentence = f" {reason.explain().text}" if reason else ""
-        yield Injection.INJECTED.say(mode=read_mode(pod), role=role, reason=sentence)
+        yield Injection.INJECTED.format(mode=read_mode(pod), role=role, reason=sentence)
     version = status.get("version")
     if version is not None and version != contract.VERSION:
-        yield Injection.OTHER_VERSION.say(version=version, own=contract.VERSION)
+        yield Injection.OTHER_VERSION.format(version=version, own=contract.VERSION)
 
 
-def _find_obstacles(birth: Birth) -> Iterator[Finding]:
-    recreate = build_recreation(birth.pod)
-    found = [*_find_by_namespace(birth, recreate), *_find_by_webhooks(birth, recreate)]
-    if birth.unreachable is not None:
-        found.append(Injection.NO_NETWORK.say(why=birth.unreachable.explain().text))
+def _find_obstacles(creation: PodCreation) -> Iterator[Finding]:
+    recreate = build_recreation(creation.pod)
+    found = [*_find_by_namespace(creation, recreate), *_find_by_webhooks(creation, recreate)]
+    if creation.unreachable is not None:
+        found.append(Injection.NO_NETWORK.format(why=creation.unreachable.explain().text))
     yield from found
     if all(finding.level == Level.NOTE for finding in found):
-        created = _read_created(birth.pod)
-        is_lenient = any(webhook.failure_policy == "Ignore" for webhook in birth.webhooks or ())
+        created = _read_created(creation.pod)
+        is_lenient = any(webhook.failure_policy == "Ignore" for webhook in creation.webhooks or ())
         ignored = ", or the webhook could not be reached then (its failurePolicy is Ignore)" if is_lenient else ""
-        yield Injection.LABELLED_LATER.say(created=created, ignored=ignored, recreate=recreate)
+        yield Injection.LABELLED_LATER.format(created=created, ignored=ignored, recreate=recreate)
 
 
-def _find_by_namespace(birth: Birth, recreate: str) -> Iterator[Finding]:
-    if birth.namespace is None:
-        yield Injection.NAMESPACE_UNREAD.say(problem=birth.unread.get("namespace"))
+def _find_by_namespace(creation: PodCreation, recreate: str) -> Iterator[Finding]:
+    if creation.namespace is None:
+        yield Injection.NAMESPACE_UNREAD.format(problem=creation.unread.get("namespace"))
         return
-    value = parse_metadata(birth.namespace).labels.get(INJECTION_LABEL)
+    value = parse_metadata(creation.namespace).labels.get(INJECTION_LABEL)
     if value != INJECTION_ENABLED:
-        name = read_mapping(birth.namespace, "metadata").get("name")
+        name = read_mapping(creation.namespace, "metadata").get("name")
         instead = "" if value is None else f' and has "{value}" instead'
-        yield Injection.NOT_LABELLED.say(namespace=name, instead=instead, recreate=recreate)
+        yield Injection.NOT_LABELLED.format(namespace=name, instead=instead, recreate=recreate)
 
 
-def _find_by_webhooks(birth: Birth, recreate: str) -> Iterator[Finding]:
-    if birth.webhooks is None:
-        yield Injection.WEBHOOKS_UNREAD.say(problem=birth.unread.get("webhooks"))
-    elif not birth.webhooks:
-        yield Injection.NO_WEBHOOK.say(recreate=recreate)
+def _find_by_webhooks(creation: PodCreation, recreate: str) -> Iterator[Finding]:
+    if creation.webhooks is None:
+        yield Injection.WEBHOOKS_UNREAD.format(problem=creation.unread.get("webhooks"))
+    elif not creation.webhooks:
+        yield Injection.NO_WEBHOOK.format(recreate=recreate)
     else:
-        told = [[*_find_by_webhook(birth, webhook, recreate)] for webhook in birth.webhooks]
+        told = [[*_find_by_webhook(creation, webhook, recreate)] for webhook in creation.webhooks]
         # One that asks is enough: what another one leaves out is then no reason.
         if all(any(finding.level != Level.NOTE for finding in findings) for findings in told):
             yield from (finding for findings in told for finding in findings)
@@ -153,25 +153,25 @@ def _find_by_webhooks(birth: Birth, recreate: str) -> Iterator[Finding]:
             yield from (finding for findings in told for finding in findings if finding.level == Level.NOTE)
 
 
-def _find_by_webhook(birth: Birth, webhook: Webhook, recreate: str) -> Iterator[Finding]:
+def _find_by_webhook(creation: PodCreation, webhook: Webhook, recreate: str) -> Iterator[Finding]:
     where = {"configuration": webhook.configuration_name, "recreate": recreate}
     if not is_for_pods(webhook):
-        yield Injection.NOT_ASKED_ABOUT_PODS.say(**where)
-    if birth.namespace is not None:
-        name = read_mapping(birth.namespace, "metadata").get("name")
-        requirement = find_mismatch(webhook.namespace_selector, parse_metadata(birth.namespace).labels)
+        yield Injection.NOT_ASKED_ABOUT_PODS.format(**where)
+    if creation.namespace is not None:
+        name = read_mapping(creation.namespace, "metadata").get("name")
+        requirement = find_mismatch(webhook.namespace_selector, parse_metadata(creation.namespace).labels)
         # That the label is missing has been said already.
         if requirement and not requirement.startswith(f"{INJECTION_LABEL} "):
-            yield Injection.NAMESPACE_EXCLUDED.say(**where, namespace=name, requirement=requirement)
-    if requirement := find_mismatch(webhook.object_selector, parse_metadata(birth.pod).labels):
-        yield Injection.POD_EXCLUDED.say(**where, requirement=requirement)
+            yield Injection.NAMESPACE_EXCLUDED.format(**where, namespace=name, requirement=requirement)
+    if requirement := find_mismatch(webhook.object_selector, parse_metadata(creation.pod).labels):
+        yield Injection.POD_EXCLUDED.format(**where, requirement=requirement)
     for condition in webhook.match_conditions:
         if MIRROR_ANNOTATION in str(condition.get("expression")):
             continue  # podrole's own, which only mirror pods do not meet
-        yield Injection.CONDITION.say(**where, name=condition.get("name"), expression=condition.get("expression"))
-    created, since = _read_created(birth.pod), _read_created(webhook.configuration)
+        yield Injection.CONDITION.format(**where, name=condition.get("name"), expression=condition.get("expression"))
+    created, since = _read_created(creation.pod), _read_created(webhook.configuration)
     if created and since and created < since:
-        yield Injection.OLDER_THAN_WEBHOOK.say(**where, created=created, since=since)
+        yield Injection.OLDER_THAN_WEBHOOK.format(**where, created=created, since=since)
 
 
 def _read_created(thing: Object) -> str:

@@ -10,12 +10,12 @@ import yaml
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.k8s.objects import Object, read_mapping, read_objects, read_strings
-from injector.patch.sts_ca import SETTING, parse_authorities
+from injector.patch.sts_ca import SETTING, parse_sts_ca
 from injector.patch.template import Template, load_template
 from podrole.diagnosis.webhooks import find_ours
 
 
-class Place(NamedTuple):
+class DeploymentRef(NamedTuple):
     """Where the webhook is installed. Deployment, Service and ServiceAccount have one name."""
 
     namespace: str = "podrole-system"
@@ -26,7 +26,7 @@ REQUIRED = "PODROLE_SIDECAR_IMAGE"
 TEMPLATE = "PODROLE_TEMPLATE"
 
 
-class Settings(NamedTuple):
+class DeployedEnv(NamedTuple):
     """The variables of the live webhook, as far as they can be read without reading Secrets."""
 
     environ: Mapping[str, str]
@@ -43,7 +43,7 @@ class Settings(NamedTuple):
     """The Secret with the served certificate, and the key in it."""
 
 
-class Setup(NamedTuple):
+class EffectiveConfig(NamedTuple):
     """All that the webhook's decisions depend on besides the cluster."""
 
     config: Config
@@ -52,13 +52,13 @@ class Setup(NamedTuple):
     """Whether the shipped template stands in for an edited one that could not be read."""
 
 
-def find_place(configurations: Iterable[Object]) -> Place:
+def find_deployment(configurations: Iterable[Object]) -> DeploymentRef:
     """Where the registered webhook says that it is; the usual place where none is registered or it names a URL."""
     for webhook in find_ours(configurations):
         service = read_mapping(webhook.client, "service")
         if service:
-            return Place(str(service.get("namespace")), str(service.get("name")))
-    return Place()
+            return DeploymentRef(str(service.get("namespace")), str(service.get("name")))
+    return DeploymentRef()
 
 
 def list_config_maps(deployment: Object) -> list[str]:
@@ -79,36 +79,38 @@ def list_config_maps(deployment: Object) -> list[str]:
     return [*dict.fromkeys(str(name) for name in names if name)]
 
 
-def read_settings(deployment: Object, config_maps: Iterable[Object]) -> Settings:
+def read_deployed_env(deployment: Object, config_maps: Iterable[Object]) -> DeployedEnv:
     """Read the container that is configured as the webhook; the first one where none is."""
     data = {str(read_mapping(one, "metadata").get("name")): read_strings(one, "data") for one in config_maps}
     settings = [_read_container(container, deployment, data) for container in _read_containers(deployment)]
     configured = [one for one in settings if REQUIRED in one.environ]
-    return next(iter([*configured, *settings]), Settings({}))
+    return next(iter([*configured, *settings]), DeployedEnv({}))
 
 
-def build_setup(settings: Settings | None, environ: Mapping[str, str]) -> Setup:
+def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, str]) -> EffectiveConfig:
     """Build the webhook's configuration; raise ConfigError where it is not known well enough."""
     own = {key: value for key, value in environ.items() if key.startswith("PODROLE_")}
-    live = settings or Settings({})
+    live = settings or DeployedEnv({})
     config = Config.from_environ({**live.environ, **own})
     sts_ca_pem = None
     if SETTING not in own and config.sts_ca is not None:  # as for the template
-        sts_ca_pem = parse_authorities(live.sts_ca, config.sts_ca) if live.sts_ca else None
+        sts_ca_pem = parse_sts_ca(live.sts_ca, config.sts_ca) if live.sts_ca else None
         config = replace(config, sts_ca=None)
     if TEMPLATE in own or config.template is None:
-        return Setup(config, load_template(config, sts_ca_pem), is_template_shipped=False)
+        return EffectiveConfig(config, load_template(config, sts_ca_pem), is_template_shipped=False)
     # The path is one in the webhook's container.
     if live.template is None:
-        return Setup(config, load_template(replace(config, template=None), sts_ca_pem), is_template_shipped=True)
+        return EffectiveConfig(
+            config, load_template(replace(config, template=None), sts_ca_pem), is_template_shipped=True
+        )
     try:
         document = yaml.safe_load(live.template)
     except yaml.YAMLError as error:
         raise ConfigError(f"the webhook's template is no YAML: {error}") from error
-    return Setup(config, Template.from_document(document, config, sts_ca_pem), is_template_shipped=False)
+    return EffectiveConfig(config, Template.from_document(document, config, sts_ca_pem), is_template_shipped=False)
 
 
-def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> Settings:
+def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> DeployedEnv:
     environ: dict[str, str] = {}
     gaps: list[str] = []
     for source in read_objects(container, "envFrom"):
@@ -129,7 +131,7 @@ def _read_container(container: Object, deployment: Object, data: Mapping[str, Ma
     sts_ca = _find_file(environ.get(SETTING), container, deployment, data)
     if environ.get(SETTING) and sts_ca is None:
         gaps.append(SETTING)
-    return Settings(environ, tuple(gaps), template, sts_ca, _find_certificate(environ, container, deployment))
+    return DeployedEnv(environ, tuple(gaps), template, sts_ca, _find_certificate(environ, container, deployment))
 
 
 def _resolve(reference: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:
@@ -151,7 +153,7 @@ def _find_certificate(environ: Mapping[str, str], container: Object, deployment:
     volume, key = _find_mounted(environ.get("PODROLE_TLS_CERT"), container, deployment)
     if name := read_mapping(volume, "secret").get("secretName"):
         return str(name), key
-    name, key = Settings({}).certificate
+    name, key = DeployedEnv({}).certificate
     return environ.get("PODROLE_CERTIFICATE_SECRET") or name, key
 
 

@@ -9,7 +9,7 @@ from injector.decision.context import POD_SECURITY_LABEL, POD_SECURITY_WITHOUT_R
 from injector.k8s.objects import Object, parse_metadata, read_list, read_mapping, read_objects
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.patch.template import load_template
-from podrole.diagnosis.check_context import Scene, name_some, read_name
+from podrole.diagnosis.check_context import CheckContext, name_some, read_name
 from podrole.diagnosis.cluster_findings import Namespaces
 from podrole.diagnosis.quantities import parse_quantity
 from podrole.findings import Finding
@@ -24,55 +24,55 @@ Amounts = dict[str, dict[str, Decimal]]
 """`requests` and `limits`, by resource."""
 
 
-def find_labels(scene: Scene) -> Iterator[Finding]:
+def find_labels(context: CheckContext) -> Iterator[Finding]:
     """Which namespaces are looked at, and which of those that were asked for have no label."""
-    if not scene.namespaces():
-        yield Namespaces.NONE_LABELLED.say()
-    for name in sorted(missing_of(scene)):
-        yield Namespaces.MISSING.say(namespace=name)
-    for namespace in scene.namespaces():
+    if not context.namespaces():
+        yield Namespaces.NONE_LABELLED.format()
+    for name in sorted(missing_of(context)):
+        yield Namespaces.MISSING.format(namespace=name)
+    for namespace in context.namespaces():
         if parse_metadata(namespace).labels.get(INJECTION_LABEL) != INJECTION_ENABLED:
-            yield Namespaces.NOT_LABELLED.say(namespace=read_name(namespace))
+            yield Namespaces.NOT_LABELLED.format(namespace=read_name(namespace))
 
 
-def missing_of(scene: Scene) -> set[str]:
+def missing_of(context: CheckContext) -> set[str]:
     """Namespaces that were asked about and do not exist."""
-    asked = {str(one["name"]) for one in scene.snapshot.all("asked")}
-    return asked - {read_name(namespace) for namespace in scene.namespaces()}
+    asked = {str(one["name"]) for one in context.snapshot.all("asked")}
+    return asked - {read_name(namespace) for namespace in context.namespaces()}
 
 
-def find_modes(scene: Scene) -> Iterator[Finding]:
+def find_modes(context: CheckContext) -> Iterator[Finding]:
     """Which mode pods get, by PodSecurity and the operator's PODROLE_MODE (`auto` where that is not known)."""
-    mode = scene.setup.config.mode if scene.setup else "auto"
+    mode = context.effective_config.config.mode if context.effective_config else "auto"
     by_level: dict[str, list[str]] = {}
-    for namespace in scene.namespaces():
+    for namespace in context.namespaces():
         level = parse_metadata(namespace).labels.get(POD_SECURITY_LABEL, "")
         by_level.setdefault(level if level in POD_SECURITY_WITHOUT_REDIRECT else "", []).append(read_name(namespace))
     for level, names in sorted(by_level.items()):
         yield _tell_mode(mode, level, name_some(names))
     if "" in by_level and mode != contract.MODE_ENV:
-        yield Namespaces.DEFAULT_UNSEEN.say()
+        yield Namespaces.DEFAULT_UNSEEN.format()
 
 
 def _tell_mode(mode: str, level: str, names: str) -> Finding:
     if mode == contract.MODE_ENV:
-        return Namespaces.ENV.say(namespaces=names)
+        return Namespaces.ENV.format(namespaces=names)
     if not level:
-        return Namespaces.REDIRECT.say(namespaces=names)
+        return Namespaces.REDIRECT.format(namespaces=names)
     statement = Namespaces.ENV_BY_POD_SECURITY if mode == "auto" else Namespaces.REDIRECT_REFUSED
-    return statement.say(level=level, namespaces=names)
+    return statement.format(level=level, namespaces=names)
 
 
-def find_room(scene: Scene) -> Iterator[Finding]:
+def check_quotas(context: CheckContext) -> Iterator[Finding]:
     """LimitRanges and ResourceQuotas that refuse every pod with our containers in it."""
-    found = [finding for namespace in scene.namespaces() for finding in _find_room(scene, read_name(namespace))]
+    found = [finding for namespace in context.namespaces() for finding in _check_quotas(context, read_name(namespace))]
     yield from found
-    if not found and scene.namespaces():
-        yield Namespaces.ROOM.say()
+    if not found and context.namespaces():
+        yield Namespaces.ROOM.format()
 
 
-def _find_room(scene: Scene, namespace: str) -> Iterator[Finding]:
-    limit_ranges = _of(scene.snapshot.all("limit-ranges"), namespace)
+def _check_quotas(context: CheckContext, namespace: str) -> Iterator[Finding]:
+    limit_ranges = _of(context.snapshot.all("limit-ranges"), namespace)
     items = [
         (read_name(one), item)
         for one in limit_ranges
@@ -81,21 +81,25 @@ def _find_room(scene: Scene, namespace: str) -> Iterator[Finding]:
     ]
     containers = {
         name: _apply_defaults(resources, [item for _, item in items])
-        for name, resources in _list_resources(scene).items()
+        for name, resources in _list_resources(context).items()
     }
     for name, item in items:
         for container, amounts in containers.items():
             yield from (
-                Namespaces.LIMIT_RANGE.say(name=name, container=container, clause=clause)
+                Namespaces.LIMIT_RANGE.format(name=name, container=container, clause=clause)
                 for clause in _find_violations(item, amounts)
             )
-    for quota in _of(scene.snapshot.all("resource-quotas"), namespace):
+    for quota in _of(context.snapshot.all("resource-quotas"), namespace):
         yield from _find_lacks(quota, containers, namespace)
 
 
-def _list_resources(scene: Scene) -> Mapping[str, Object]:
+def _list_resources(context: CheckContext) -> Mapping[str, Object]:
     """Our containers' resources; the shipped template's where the webhook's configuration is not known."""
-    template = scene.setup.template if scene.setup else load_template(Config(sidecar_image="-", region="us-east-1"))
+    template = (
+        context.effective_config.template
+        if context.effective_config
+        else load_template(Config(sidecar_image="-", region="us-east-1"))
+    )
     return {
         contract.REDIRECT_CONTAINER: read_mapping(template.redirect, "resources"),
         contract.SIDECAR_CONTAINER: read_mapping(template.sidecar, "resources"),
@@ -143,7 +147,7 @@ def _find_lacks(quota: Object, containers: Mapping[str, Amounts], namespace: str
         kind, _, resource = demanded.rpartition(".")
         lacking = [name for name, amounts in containers.items() if resource not in amounts[kind or "requests"]]
         if lacking:
-            yield Namespaces.QUOTA.say(
+            yield Namespaces.QUOTA.format(
                 name=read_name(quota),
                 resource=demanded,
                 containers=" and ".join(lacking),

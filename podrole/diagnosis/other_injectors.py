@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from injector.decision.annotations import IRSA_ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects
-from podrole.diagnosis.check_context import Scene, name_some, read_name
-from podrole.diagnosis.cluster_findings import Neighbours
+from podrole.diagnosis.check_context import CheckContext, name_some, read_name
+from podrole.diagnosis.cluster_findings import OtherInjectors
 from podrole.diagnosis.webhooks import Webhook, list_pod_webhooks
 from podrole.findings import Finding
 
 
-class Known(NamedTuple):
+class KnownProduct(NamedTuple):
     """A product that is recognised by a name, and what it means to have it beside podrole."""
 
     pattern: str
@@ -23,43 +23,49 @@ class Known(NamedTuple):
 
 IRSA = "IRSA and EKS Pod Identity"
 WEBHOOKS = (
-    Known(
+    KnownProduct(
         r"pod-identity-webhook|iam-for-pods",
         IRSA,
         "pods whose ServiceAccount has eks.amazonaws.com/role-arn, or an association, get variables of its own",
     ),
-    Known(r"istio", "Istio", "its rules stand behind podrole's in the pod, and its proxy sees no metadata requests"),
-    Known(r"linkerd", "Linkerd", "its rules stand behind podrole's in the pod"),
-    Known(r"vault", "Vault's agent", "with agent-init-first it goes in front, and podrole then in front of it again"),
-    Known(r"kyverno", "Kyverno", "what it changes in podrole's containers is undone when podrole is asked again"),
-    Known(
+    KnownProduct(
+        r"istio", "Istio", "its rules stand behind podrole's in the pod, and its proxy sees no metadata requests"
+    ),
+    KnownProduct(r"linkerd", "Linkerd", "its rules stand behind podrole's in the pod"),
+    KnownProduct(
+        r"vault", "Vault's agent", "with agent-init-first it goes in front, and podrole then in front of it again"
+    ),
+    KnownProduct(
+        r"kyverno", "Kyverno", "what it changes in podrole's containers is undone when podrole is asked again"
+    ),
+    KnownProduct(
         r"gatekeeper",
         "Gatekeeper",
         "what it changes in podrole's containers is undone when podrole is asked again",
     ),
-    Known(r"aws-load-balancer|elbv2", "the AWS Load Balancer Controller", "it adds readiness gates only"),
-    Known(r"vpc-resource", "the VPC resource controller", "it adds resources of network interfaces only"),
-    Known(r"dapr", "Dapr", "its sidecar gets the pod's role like any other container of it"),
-    Known(r"azure-wi|azure-workload-identity", "Azure Workload Identity", "its variables are Azure's alone"),
+    KnownProduct(r"aws-load-balancer|elbv2", "the AWS Load Balancer Controller", "it adds readiness gates only"),
+    KnownProduct(r"vpc-resource", "the VPC resource controller", "it adds resources of network interfaces only"),
+    KnownProduct(r"dapr", "Dapr", "its sidecar gets the pod's role like any other container of it"),
+    KnownProduct(r"azure-wi|azure-workload-identity", "Azure Workload Identity", "its variables are Azure's alone"),
 )
 """By the names of the webhook and its configuration. The first that fits."""
 
 AGENTS = (
-    Known(
+    KnownProduct(
         r"kube2iam",
         "kube2iam",
         "In redirect mode the sidecar answers before it; in env mode what asks 169.254.169.254 by itself still "
         "reaches it.",
         "Remove it once all namespaces have moved over.",
     ),
-    Known(
+    KnownProduct(
         r"kiam-agent|kiam",
         "Kiam's agent",
         "In redirect mode the sidecar answers before it; in env mode what asks 169.254.169.254 by itself still "
         "reaches it.",
         "Remove it once all namespaces have moved over.",
     ),
-    Known(
+    KnownProduct(
         r"eks-pod-identity-agent",
         "the EKS Pod Identity agent",
         "Its associations are not in the Kubernetes API. In redirect mode 169.254.170.23 leads to the sidecar, so a "
@@ -70,50 +76,50 @@ AGENTS = (
 """By the DaemonSet's name or an image of it."""
 
 
-def find_webhooks(scene: Scene) -> Iterator[Finding]:
+def find_webhooks(context: CheckContext) -> Iterator[Finding]:
     """List who changes pods, in the API server's order, and who may come after podrole for good."""
-    webhooks = list_pod_webhooks(scene.snapshot.all("webhooks"))
-    if all(webhook.is_ours for webhook in webhooks):
-        yield Neighbours.ALONE.say()
+    webhooks = list_pod_webhooks(context.snapshot.all("webhooks"))
+    if all(webhook.is_self_managed for webhook in webhooks):
+        yield OtherInjectors.ALONE.format()
     for position, webhook in enumerate(webhooks, 1):
         yield _place(position, webhook)
-    ours = next((position for position, webhook in enumerate(webhooks) if webhook.is_ours), None)
+    ours = next((position for position, webhook in enumerate(webhooks) if webhook.is_self_managed), None)
     if ours is not None and webhooks[ours].reinvocation_policy == "Never":
         # Those in front are asked again themselves when they say IfNeeded, and so may change a pod after podrole too.
         later = [
             webhook.name
             for position, webhook in enumerate(webhooks)
-            if not webhook.is_ours and (position > ours or webhook.reinvocation_policy == "IfNeeded")
+            if not webhook.is_self_managed and (position > ours or webhook.reinvocation_policy == "IfNeeded")
         ]
         if later:
-            yield Neighbours.NOT_ASKED_AGAIN.say(names=name_some(later))
+            yield OtherInjectors.NOT_ASKED_AGAIN.format(names=name_some(later))
 
 
-def find_irsa(scene: Scene) -> Iterator[Finding]:
+def find_irsa(context: CheckContext) -> Iterator[Finding]:
     """ServiceAccounts of labelled namespaces whose pods IRSA's webhook looks after as well."""
-    webhooks = list_pod_webhooks(scene.snapshot.all("webhooks"))
+    webhooks = list_pod_webhooks(context.snapshot.all("webhooks"))
     is_installed = any((known := _recognise(webhook)) and known.name == IRSA for webhook in webhooks)
-    looked_at = {read_name(namespace) for namespace in scene.namespaces()}
+    looked_at = {read_name(namespace) for namespace in context.namespaces()}
     accounts = [
         read_name(account)
-        for account in scene.snapshot.all("service-accounts")
+        for account in context.snapshot.all("service-accounts")
         if read_mapping(account, "metadata").get("namespace") in looked_at
         and IRSA_ROLE in parse_metadata(account).annotations
     ]
     if is_installed and accounts:
-        yield Neighbours.IRSA.say(accounts=name_some(accounts))
+        yield OtherInjectors.IRSA.format(accounts=name_some(accounts))
     else:
-        yield Neighbours.NO_IRSA.say()
+        yield OtherInjectors.NO_IRSA.format()
 
 
-def find_agents(scene: Scene) -> Iterator[Finding]:
+def find_agents(context: CheckContext) -> Iterator[Finding]:
     """Node agents, by name or image."""
-    found = [(one, known) for one in scene.snapshot.all("daemon-sets") if (known := _recognise_agent(one))]
+    found = [(one, known) for one in context.snapshot.all("daemon-sets") if (known := _recognise_agent(one))]
     for daemon_set, known in found:
         name = read_name(daemon_set)
-        yield Neighbours.AGENT.say(name=name, agent=known.name, meaning=known.meaning, remedy=known.remedy)
+        yield OtherInjectors.AGENT.format(name=name, agent=known.name, meaning=known.meaning, remedy=known.remedy)
     if not found:
-        yield Neighbours.NO_AGENT.say()
+        yield OtherInjectors.NO_AGENT.format()
 
 
 def _place(position: int, webhook: Webhook) -> Finding:
@@ -125,18 +131,18 @@ def _place(position: int, webhook: Webhook) -> Finding:
         "failure": webhook.failure_policy,
         "again": webhook.reinvocation_policy,
     }
-    if webhook.is_ours:
-        return Neighbours.OURS.say(**values)
+    if webhook.is_self_managed:
+        return OtherInjectors.OURS.format(**values)
     meaning = f": {known.name}; {known.meaning}." if known else ": not one that podrole knows."
-    return Neighbours.ANOTHER.say(**values, meaning=meaning)
+    return OtherInjectors.ANOTHER.format(**values, meaning=meaning)
 
 
-def _recognise(webhook: Webhook) -> Known | None:
+def _recognise(webhook: Webhook) -> KnownProduct | None:
     names = f"{webhook.configuration_name} {webhook.name}"
     return next((known for known in WEBHOOKS if re.search(known.pattern, names)), None)
 
 
-def _recognise_agent(daemon_set: Object) -> Known | None:
+def _recognise_agent(daemon_set: Object) -> KnownProduct | None:
     spec = read_mapping(read_mapping(read_mapping(daemon_set, "spec"), "template"), "spec")
     images = [str(container.get("image")) for container in read_objects(spec, "containers")]
     names = [str(read_mapping(daemon_set, "metadata").get("name")), *images]

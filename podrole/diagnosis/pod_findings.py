@@ -2,12 +2,12 @@
 
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.findings import Level, Statement
+from podrole.findings import FindingTemplate, Level
 
 RECREATE = "{recreate}"
 
 
-class Injection(Statement):
+class Injection(FindingTemplate):
     """What can be said about a pod's creation."""
 
     INJECTED = (Level.OK, "It was injected in {mode} mode, with the role {role}.{reason}")
@@ -80,7 +80,7 @@ class Injection(Statement):
     WEBHOOKS_UNREAD = (Level.UNKNOWN, "Whether a selector of the webhook stopped it is not known: {problem}.")
 
 
-class Outlook(Statement):
+class ExpectedState(FindingTemplate):
     """What can be said about the pod's next creation."""
 
     SETTINGS_UNKNOWN = (
@@ -127,7 +127,7 @@ class Outlook(Statement):
     DRIFTED = (Level.WARNING, "It differs from what it would be now: {clause}.", "{recreate}")
 
 
-class Sidecar(Statement):
+class Sidecar(FindingTemplate):
     """What can be said about the injected containers."""
 
     NOT_CREATED = (

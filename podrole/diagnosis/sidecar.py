@@ -36,8 +36,8 @@ SIDECAR_ENDS = {
 """docs/configuration.md, "Exit codes", and 128 + 9."""
 
 REDIRECT_REMEDY = (
-    "The rules cannot be loaded on this node: its kernel lacks nf_tables (set PODROLE_REDIRECT=iptables) or its "
-    "runtime refuses NET_ADMIN (run the namespace in env mode)."
+    "The rules cannot be loaded on this node: its kernel lacks nf_tables (set PODROLE_REDIRECT_BACKEND=iptables) or "
+    "its runtime refuses NET_ADMIN (run the namespace in env mode)."
 )
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
@@ -58,7 +58,7 @@ def find_events(events: tuple[Object, ...]) -> Iterator[Finding]:
     for event in sorted(warnings, key=_read_time)[-NEWEST_EVENTS:]:
         message = " ".join(str(event.get("message") or "").split())
         count = event.get("count") or read_mapping(event, "series").get("count") or 1
-        yield Sidecar.EVENT.say(reason=event.get("reason"), count=count, last=_read_time(event), message=message)
+        yield Sidecar.EVENT.format(reason=event.get("reason"), count=count, last=_read_time(event), message=message)
 
 
 def find_status(pod: Object, output: str) -> Iterator[Finding]:
@@ -72,16 +72,16 @@ def find_status(pod: Object, output: str) -> Iterator[Finding]:
         return
     yield _tell_status(status)
     if status.get("source") == "node":
-        yield Sidecar.NODE_SOURCE.say()
+        yield Sidecar.NODE_SOURCE.format()
     serves, specified = status.get("role"), read_role(pod)
     if serves is not None and serves != specified:
-        yield Sidecar.SERVING_ANOTHER.say(role=serves, specified=specified)
+        yield Sidecar.SERVING_ANOTHER.format(role=serves, specified=specified)
 
 
 def tell_unread(pod: Object, problem: str) -> Finding:
     """The sidecar's status could not be asked for; a person may be able to."""
     metadata = read_mapping(pod, "metadata")
-    return Sidecar.STATUS_UNREAD.say(
+    return Sidecar.STATUS_UNREAD.format(
         problem=problem,
         namespace=metadata.get("namespace"),
         name=metadata.get("name"),
@@ -115,7 +115,7 @@ def _tell_missing(pod: Object, container: str) -> Finding:
     conditions = [one for one in read_objects(status, "conditions") if one.get("status") == "False"]
     reason = next((f" ({one['reason']}: {one.get('message')})" for one in conditions if one.get("reason")), "")
     names = {"namespace": metadata.get("namespace"), "name": metadata.get("name")}
-    return Sidecar.NOT_CREATED.say(container=container, phase=status.get("phase") or "new", reason=reason, **names)
+    return Sidecar.NOT_CREATED.format(container=container, phase=status.get("phase") or "new", reason=reason, **names)
 
 
 def _tell_state(container: str, status: Object) -> Finding:
@@ -124,18 +124,20 @@ def _tell_state(container: str, status: Object) -> Finding:
     if (waiting := state.get("waiting")) is not None:
         reason, message = str(waiting.get("reason")), _quote(waiting.get("message"))
         if reason in IMAGE_REASONS:
-            return Sidecar.IMAGE.say(container=container, reason=reason, message=message)
+            return Sidecar.IMAGE.format(container=container, reason=reason, message=message)
         if last:
-            return Sidecar.CRASHING.say(reason=reason, restarts=restarts, **_describe_end(container, last))
-        return Sidecar.WAITING.say(container=container, reason=reason, message=message)
+            return Sidecar.CRASHING.format(reason=reason, restarts=restarts, **_describe_end(container, last))
+        return Sidecar.WAITING.format(container=container, reason=reason, message=message)
     if (ended := state.get("terminated")) is not None:
         is_done = container == contract.REDIRECT_CONTAINER and ended.get("exitCode") == 0
         return (
-            Sidecar.DONE.say(container=container) if is_done else Sidecar.FAILED.say(**_describe_end(container, ended))
+            Sidecar.DONE.format(container=container)
+            if is_done
+            else Sidecar.FAILED.format(**_describe_end(container, ended))
         )
     if restarts:
-        return Sidecar.RESTARTED.say(restarts=restarts, **_describe_end(container, last))
-    return Sidecar.RUNS.say(container=container, since=read_mapping(state, "running").get("startedAt"))
+        return Sidecar.RESTARTED.format(restarts=restarts, **_describe_end(container, last))
+    return Sidecar.RUNS.format(container=container, since=read_mapping(state, "running").get("startedAt"))
 
 
 def _describe_end(container: str, ended: Object) -> dict[str, object]:
@@ -174,10 +176,10 @@ def _tell_status(status: Mapping[str, Any]) -> Finding:
         "refreshed": f", renewed at {status['last_success']}" if status.get("last_success") else "",
     }
     if status.get("state") == "refused":
-        return Sidecar.REFUSED.say(**values)
+        return Sidecar.REFUSED.format(**values)
     if status.get("state") != "serving":
-        return (Sidecar.NO_CREDENTIALS if told else Sidecar.STARTING).say(**values)
-    return (Sidecar.REFRESH_FAILS if failures else Sidecar.SERVING).say(**values)
+        return (Sidecar.NO_CREDENTIALS if told else Sidecar.STARTING).format(**values)
+    return (Sidecar.REFRESH_FAILS if failures else Sidecar.SERVING).format(**values)
 
 
 def _read_time(event: Object) -> str:

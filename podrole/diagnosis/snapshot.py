@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from injector.errors import ClusterError
 from injector.k8s.objects import Object
 
-Read = Callable[[], Iterable[Object]]
+Query = Callable[[], Iterable[Object]]
 """Asks the cluster; raises ClusterError where it does not answer or does not allow it."""
 
-Telling = Callable[[str], AbstractContextManager[None]]
+Progress = Callable[[str], AbstractContextManager[None]]
 """Lasts as long as something is being read, and may say so."""
 
 
@@ -34,13 +34,13 @@ class Snapshot:
         return next(iter(self.all(name)), None)
 
 
-def take_snapshot(reads: Mapping[str, Read], telling: Telling = lambda _: nullcontext()) -> Snapshot:
-    """Ask everything; what is refused is noted and does not end the rest. `telling` is told what is being read."""
+def take_snapshot(reads: Mapping[str, Query], progress_message: Progress = lambda _: nullcontext()) -> Snapshot:
+    """Run every query; a failed one is recorded in `unread` and the rest go on. `progress_message` shows each name."""
     objects: dict[str, tuple[Object, ...]] = {}
     unread: dict[str, str] = {}
     for name, read in reads.items():
         try:
-            with telling(f"reading {name}"):
+            with progress_message(f"reading {name}"):
                 objects[name] = tuple(read())
         except ClusterError as error:
             unread[name] = str(error)

@@ -1,9 +1,9 @@
 """What can be said about an installed webhook and its configuration: level, sentence, remedy. Decided elsewhere."""
 
-from podrole.findings import Level, Statement
+from podrole.findings import FindingTemplate, Level
 
 
-class Registration(Statement):
+class Registration(FindingTemplate):
     """The MutatingWebhookConfiguration, what it points at, and whether that answers."""
 
     NOT_INSTALLED = (Level.NOTE, "podrole is not installed: neither its webhook nor its Deployment is there.")
@@ -120,7 +120,7 @@ class Registration(Statement):
     ENDPOINTS = (Level.OK, "{count} pods behind Service {service} are ready.")
 
 
-class DryRun(Statement):
+class DryRun(FindingTemplate):
     """What became of a pod that was created in a dry run. Nothing of it is left."""
 
     INJECTED = (Level.OK, "A dry run of a pod in namespace {namespace} came back injected: the webhook answers.")
@@ -158,7 +158,7 @@ class DryRun(Statement):
     )
 
 
-class Configuration(Statement):
+class Configuration(FindingTemplate):
     """How the webhook is configured."""
 
     INVALID = (Level.PROBLEM, "The webhook cannot start with its configuration: {problem}")
@@ -170,7 +170,7 @@ class Configuration(Statement):
     )
     NODE_SOURCE = (
         Level.WARNING,
-        "PODROLE_SOURCE is node, which is unsafe: a container that becomes the sidecar's user has the node's role.",
+        "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as the sidecar's user gets the node's role.",
         "Use web identities.",
     )
     OVERRIDES = (
@@ -178,9 +178,9 @@ class Configuration(Statement):
         "PODROLE_ALLOW_OVERRIDES is {value}: whoever creates pods may open the wall around the node's role.",
         "Unset it, unless everybody who creates pods may have the node's role.",
     )
-    NO_ROLE_UNTOUCHED = (
+    PODS_WITHOUT_ROLE_IGNORED = (
         Level.WARNING,
-        "PODROLE_NO_ROLE is untouched: pods without a role reach the node's.",
+        "PODROLE_PODS_WITHOUT_ROLE is ignore: pods without a role reach the node's.",
         "Set it to block once the cluster has moved over.",
     )
     ENV_EVERYWHERE = (

@@ -27,7 +27,7 @@ class Webhook:
         return str(read_mapping(self.configuration, "metadata").get("name"))
 
     @property
-    def is_ours(self) -> bool:
+    def is_self_managed(self) -> bool:
         """Whether it is podrole's: the entry's name is part of what podrole is, the object's may be another."""
         return self.name == OUR_WEBHOOK
 
@@ -74,7 +74,7 @@ def find_ours(configurations: Iterable[Object]) -> list[Webhook]:
     webhooks = [
         Webhook(configuration, entry) for configuration in configurations for entry in _read_entries(configuration)
     ]
-    return [webhook for webhook in webhooks if webhook.is_ours]
+    return [webhook for webhook in webhooks if webhook.is_self_managed]
 
 
 def is_for_pods(webhook: Webhook) -> bool:

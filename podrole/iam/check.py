@@ -20,7 +20,7 @@ from podrole.iam.documents import (
 )
 from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import SUBJECT_PREFIX, parse_issuer
-from podrole.iam.statements import Expected, Statement, read_statement
+from podrole.iam.statements import ExpectedTrust, Statement, read_statement
 from podrole.iam.web_identity import check_web_identity
 
 ROLE_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam::\d{12}:role/|sts::\d{12}:assumed-role/).+")
@@ -32,7 +32,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#iden
 """
 
 
-def check_policy(policy: Policy, expected: Expected) -> list[Finding]:
+def check_policy(policy: Policy, expected: ExpectedTrust) -> list[Finding]:
     """Everything that is wrong with a trust policy, statement by statement. Raises PolicyError where it is none."""
     statements = [read_statement(number, content) for number, content in enumerate(read_statements(policy), 1)]
     issuers = {provider.issuer for statement in statements for provider in statement.providers if statement.is_allow}
@@ -43,12 +43,12 @@ def check_policy(policy: Policy, expected: Expected) -> list[Finding]:
             findings += _check_principals(statement)
         else:
             denied = ", ".join(statement.actions) or "everything but some actions"
-            findings.append(TrustFinding.DENY.say(where=statement.where, actions=denied))
+            findings.append(TrustFinding.DENY.format(where=statement.where, actions=denied))
         findings += _check_inversions(statement)
     return [*findings, *_check_whole(statements, expected), *check_length(policy)]
 
 
-def check_document(text: str, expected: Expected) -> list[Finding]:
+def check_document(text: str, expected: ExpectedTrust) -> list[Finding]:
     """What is wrong with a policy or an OIDC provider, as the AWS CLI prints them. Raises PolicyError."""
     provider = parse_oidc_provider(text)
     if provider is not None:
@@ -62,34 +62,34 @@ def check_issuer(url: str) -> Iterator[Finding]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https":
-        yield TrustFinding.ISSUER_WITHOUT_TLS.say(issuer=url)
+        yield TrustFinding.ISSUER_WITHOUT_TLS.format(issuer=url)
     if "." not in host or host.endswith((".svc", ".local", ".internal")) or host == "localhost":
-        yield TrustFinding.ISSUER_INSIDE.say(issuer=url)
+        yield TrustFinding.ISSUER_INSIDE.format(issuer=url)
 
 
 def check_length(policy: Policy) -> Iterator[Finding]:
     """Whether IAM takes a policy of this length."""
     numbers = {"length": count_characters(policy), "quota": DEFAULT_QUOTA, "highest": HIGHEST_QUOTA}
     if numbers["length"] > HIGHEST_QUOTA:
-        yield TrustFinding.FAR_TOO_LONG.say(**numbers)
+        yield TrustFinding.FAR_TOO_LONG.format(**numbers)
     elif numbers["length"] > DEFAULT_QUOTA:
-        yield TrustFinding.TOO_LONG.say(**numbers)
+        yield TrustFinding.TOO_LONG.format(**numbers)
 
 
 def check_provider(document: dict[str, Any], issuer: str | None) -> Iterator[Finding]:
     """What `aws iam get-open-id-connect-provider` prints. Raises PolicyError where its URL is none."""
     clients = read_values(document.get("ClientIDList"))
     if contract.TOKEN_AUDIENCE in clients:
-        yield TrustFinding.PROVIDER_AUDIENCE_THERE.say()
+        yield TrustFinding.PROVIDER_AUDIENCE_THERE.format()
     else:
-        yield TrustFinding.PROVIDER_AUDIENCE.say(value=", ".join(clients) or "none")
+        yield TrustFinding.PROVIDER_AUDIENCE.format(value=", ".join(clients) or "none")
     own = parse_issuer(str(document.get("Url")))
     if issuer is None:
-        yield TrustFinding.ISSUER_UNKNOWN.say()
+        yield TrustFinding.ISSUER_UNKNOWN.format()
     elif own != issuer:
-        yield TrustFinding.PROVIDER_ISSUER.say(issuer=own, expected=issuer)
+        yield TrustFinding.PROVIDER_ISSUER.format(issuer=own, expected=issuer)
     if document.get("ThumbprintList"):
-        yield TrustFinding.THUMBPRINT.say()
+        yield TrustFinding.THUMBPRINT.format()
 
 
 def _check_principals(statement: Statement) -> Iterator[Finding]:
@@ -98,38 +98,38 @@ def _check_principals(statement: Statement) -> Iterator[Finding]:
         account = ACCOUNT_PRINCIPAL.fullmatch(who)
         if who == "*":
             if not statement.conditions:
-                yield TrustFinding.ANYBODY.say(where=where)
+                yield TrustFinding.ANYBODY.format(where=where)
         elif account:
-            yield TrustFinding.WHOLE_ACCOUNT.say(where=where, value=account["account"] or account["digits"])
+            yield TrustFinding.WHOLE_ACCOUNT.format(where=where, value=account["account"] or account["digits"])
         elif DELETED_PRINCIPAL.fullmatch(who):
-            yield TrustFinding.DELETED_PRINCIPAL.say(where=where, value=who)
+            yield TrustFinding.DELETED_PRINCIPAL.format(where=where, value=who)
         elif ROLE_PRINCIPAL.fullmatch(who):
-            yield TrustFinding.OTHER_ROLE.say(where=where, value=who)
+            yield TrustFinding.OTHER_ROLE.format(where=where, value=who)
     if any(re.fullmatch(r"ec2\.amazonaws\.com(\.cn)?", service) for service in statement.principals.get("Service", ())):
-        yield TrustFinding.EC2.say(where=where)
+        yield TrustFinding.EC2.format(where=where)
 
 
 def _check_inversions(statement: Statement) -> Iterator[Finding]:
     for key in ("NotPrincipal", "NotAction"):
         if key in statement.content:
-            yield TrustFinding.INVERTED.say(where=statement.where, key=key)
+            yield TrustFinding.INVERTED.format(where=statement.where, key=key)
 
 
-def _check_whole(statements: Sequence[Statement], expected: Expected) -> Iterator[Finding]:
+def _check_whole(statements: Sequence[Statement], expected: ExpectedTrust) -> Iterator[Finding]:
     if not any(statement.is_allow and statement.providers for statement in statements):
-        yield TrustFinding.NO_WEB_IDENTITY.say()
+        yield TrustFinding.NO_WEB_IDENTITY.format()
         return
     if expected.issuer is None:
-        yield TrustFinding.ISSUER_UNKNOWN.say()
+        yield TrustFinding.ISSUER_UNKNOWN.format()
     for subject in expected.subjects:
         is_allowed = any(
-            expected.fits(provider) and statement.admits(subject, provider)
+            expected.matches(provider) and statement.allows(subject, provider)
             for statement in statements
             for provider in statement.providers
         )
-        yield TrustFinding.ALLOWED.say(subject=subject) if is_allowed else _build_refusal(subject)
+        yield TrustFinding.ALLOWED.format(subject=subject) if is_allowed else _build_refusal(subject)
 
 
 def _build_refusal(subject: str) -> Finding:
     namespace, _, account = subject.removeprefix(SUBJECT_PREFIX).partition(":")
-    return TrustFinding.NOT_ALLOWED.say(subject=subject, namespace=namespace, account=account)
+    return TrustFinding.NOT_ALLOWED.format(subject=subject, namespace=namespace, account=account)

@@ -39,7 +39,7 @@ class Condition:
         operator = self.operator.lower()
         return operator.startswith(FOR_ALL) or operator.endswith(IF_EXISTS) or "not" in self.base or self.base == "null"
 
-    def fits(self, value: str) -> bool:
+    def matches(self, value: str) -> bool:
         """Whether a request with this value is let through. Operators that are not for strings let nothing through."""
         if self.base == EQUALS:
             return value in self.values

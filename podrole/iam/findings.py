@@ -1,9 +1,9 @@
 """The table of what can be wrong with a trust policy or an OIDC provider: level, sentence, remedy."""
 
-from podrole.findings import Level, Statement
+from podrole.findings import FindingTemplate, Level
 
 
-class TrustFinding(Statement):
+class TrustFinding(FindingTemplate):
     """See `podrole.iam.check` for when each is told. A problem keeps pods out, or lets others in."""
 
     ALLOWED = (Level.OK, "{subject} can assume the role.")
@@ -96,7 +96,7 @@ class TrustFinding(Statement):
     EXTERNAL_ID = (
         Level.PROBLEM,
         "{where} asks for sts:ExternalId, which a web identity has not, so the statement allows nobody.",
-        "Remove that condition, or let a role assume this one (podrole.io/assume-through).",
+        "Remove that condition, or let a role assume this one (podrole.io/intermediate-role).",
     )
     OTHER_CONDITIONS = (Level.NOTE, "{where} has more conditions, which were not looked at: {keys}.")
     DENY = (

@@ -23,7 +23,7 @@ TAG_ACTION = "sts:TagSession"
 
 SUBJECT_PREFIX = "system:serviceaccount:"
 WEB_IDENTITY_SID = "Podrole"
-HOP_SID = "PodroleAssumeThrough"
+CHAINED_ROLE_SID = "PodroleAssumeThrough"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class ChainedRole:
     """A role that the pods' web identities assume first, to assume the pod's role from it."""
 
     role_arn: str
@@ -52,14 +52,14 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class TrustRequirements:
     """Who must be able to assume a role."""
 
     role_arn: str
     subjects: frozenset[str] = frozenset()
     """By web identity: `system:serviceaccount:<namespace>:<name>`, where `*` stands for anything."""
 
-    hops: frozenset[Hop] = frozenset()
+    chained_roles: frozenset[ChainedRole] = frozenset()
 
 
 def build_subject(namespace: str, service_account: str) -> str:
@@ -92,18 +92,21 @@ def parse_provider(arn: str) -> Provider | None:
     return Provider(match["issuer"], match["account"], match["partition"]) if match else None
 
 
-def build_trust_policy(needs: Needs, issuer: str) -> Policy:
+def build_trust_policy(needs: TrustRequirements, issuer: str) -> Policy:
     """The policy of a role that only these may assume."""
     return {"Version": "2012-10-17", "Statement": _number(build_statements(needs, issuer))}
 
 
-def build_statements(needs: Needs, issuer: str) -> list[Policy]:
+def build_statements(needs: TrustRequirements, issuer: str) -> list[Policy]:
     """One statement for all web identities, and one for each role that is assumed before this one."""
     statements = []
     if needs.subjects:
         statements.append(_build_web_identity(find_provider(needs.role_arn, issuer), needs.subjects))
-    order = sorted(needs.hops, key=lambda hop: (hop.role_arn, hop.external_id or "", hop.has_tags))
-    return [*statements, *(_build_hop(hop) for hop in order)]
+    order = sorted(
+        needs.chained_roles,
+        key=lambda chained_role: (chained_role.role_arn, chained_role.external_id or "", chained_role.has_tags),
+    )
+    return [*statements, *(_build_chained_role(chained_role) for chained_role in order)]
 
 
 def merge(policy: Policy, statements: Iterable[Policy]) -> Policy:
@@ -137,15 +140,15 @@ def _build_web_identity(provider: Provider, subjects: Iterable[str]) -> Policy:
     }
 
 
-def _build_hop(hop: Hop) -> Policy:
+def _build_chained_role(chained_role: ChainedRole) -> Policy:
     statement: Policy = {
-        "Sid": HOP_SID,
+        "Sid": CHAINED_ROLE_SID,
         "Effect": "Allow",
-        "Principal": {"AWS": hop.role_arn},
-        "Action": [ROLE_ACTION, TAG_ACTION] if hop.has_tags else ROLE_ACTION,
+        "Principal": {"AWS": chained_role.role_arn},
+        "Action": [ROLE_ACTION, TAG_ACTION] if chained_role.has_tags else ROLE_ACTION,
     }
-    if hop.external_id is not None:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": hop.external_id}}
+    if chained_role.external_id is not None:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": chained_role.external_id}}
     return statement
 
 

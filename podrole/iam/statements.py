@@ -12,7 +12,7 @@ ANY_ACTION = {"*", "sts:*", "sts:assumerole*"}
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedTrust:
     """What a policy is held against; what is None is not known, and not looked at."""
 
     issuer: str | None = None
@@ -21,7 +21,7 @@ class Expected:
     role_arn: str | None = None
     subjects: tuple[str, ...] = ()
 
-    def fits(self, provider: Provider) -> bool:
+    def matches(self, provider: Provider) -> bool:
         """Whether this can be the provider of the cluster, in the role's account."""
         role = ARN.fullmatch(self.role_arn or "")
         is_at_home = role is None or (role["account"], role["partition"]) == (provider.account_id, provider.partition)
@@ -67,7 +67,7 @@ class Statement:
         """The conditions on a key, which is in any case."""
         return [condition for condition in self.conditions if condition.key.lower() == key.lower()]
 
-    def admits(self, subject: str, provider: Provider) -> bool:
+    def allows(self, subject: str, provider: Provider) -> bool:
         """Whether a pod's token of this provider gets the role by it, as far as can be told."""
         wanted = {"aud": contract.TOKEN_AUDIENCE, "sub": subject}
         conditions = [(one, find_claim(one.key)) for one in self.conditions]
@@ -75,7 +75,7 @@ class Statement:
             self.is_allow
             and self.has_web_identity_action
             and all(
-                claim[0].lower() == provider.issuer.lower() and condition.fits(wanted[claim[1]])
+                claim[0].lower() == provider.issuer.lower() and condition.matches(wanted[claim[1]])
                 for condition, claim in conditions
                 if claim and claim[1] in wanted and not condition.is_weak
             )

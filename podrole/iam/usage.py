@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from injector.config import Config
-from injector.decision.annotations import ASSUME_THROUGH, DEFAULT_ROLE, EXTERNAL_ID, IRSA_ROLE, ROLE, SESSION_TAGS
+from injector.decision.annotations import DEFAULT_ROLE, EXTERNAL_ID, INTERMEDIATE_ROLE, IRSA_ROLE, ROLE, SESSION_TAGS
 from injector.decision.roles import parse_role
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.partitions import PARTITIONS
 from injector.reasons import RefusedError
-from podrole.iam.policies import Hop, Needs, build_subject
+from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 
 UNKNOWN = Metadata({}, {})
 
@@ -35,7 +35,7 @@ class Account:
 
 
 @dataclass
-class Inventory:
+class ClusterObjects:
     """What of a cluster, or of manifests, tells who uses which role."""
 
     namespaces: dict[str, Metadata] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Inventory:
     templates: list[tuple[str, PodTemplate]] = field(default_factory=list)
     """Each with its namespace."""
 
-    def learn(self, thing: Object, default_namespace: str = "default") -> None:
+    def add(self, thing: Object, default_namespace: str = "default") -> None:
         """Know one object more. Raises ObjectError."""
         metadata = read_mapping(thing, "metadata")
         name, namespace = str(metadata.get("name")), str(metadata.get("namespace") or default_namespace)
@@ -56,7 +56,7 @@ class Inventory:
                 self.templates += [(namespace, template) for template in find_templates(thing)]
 
 
-class Use(NamedTuple):
+class RoleReference(NamedTuple):
     """Somebody who has a role, as an annotation names it."""
 
     role: str
@@ -67,49 +67,52 @@ class Use(NamedTuple):
     has_tags: bool = False
 
 
-class Usage(NamedTuple):
+class RoleUsage(NamedTuple):
     """What was found."""
 
-    needs: tuple[Needs, ...]
+    needs: tuple[TrustRequirements, ...]
     """In the order of their ARNs."""
 
     problems: tuple[str, ...]
     """Annotations that name no role."""
 
 
-def find_usage(inventory: Inventory, account: Account) -> Usage:
+def find_usage(inventory: ClusterObjects, account: Account) -> RoleUsage:
     """Find what every role needs that is named anywhere."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
-    hops: Mapping[str, set[Hop]] = defaultdict(set)
+    chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
     problems: dict[str, None] = {}
-    for use in find_uses(inventory):
+    for use in find_role_references(inventory):
         subject = build_subject(use.namespace, use.service_account)
-        first = inventory.namespaces.get(use.namespace, UNKNOWN).annotations.get(ASSUME_THROUGH)
+        first = inventory.namespaces.get(use.namespace, UNKNOWN).annotations.get(INTERMEDIATE_ROLE)
         try:
             role_arn = account.resolve(use.role, use.where)
             if first is None:
                 subjects[role_arn].add(subject)
                 continue
-            hop_arn = account.resolve(first, f"annotation {ASSUME_THROUGH} of namespace {use.namespace}")
+            hop_arn = account.resolve(first, f"annotation {INTERMEDIATE_ROLE} of namespace {use.namespace}")
         except RefusedError as error:
             problems[str(error)] = None
             continue
         subjects[hop_arn].add(subject)
-        hops[role_arn].add(Hop(hop_arn, use.external_id, use.has_tags))
-    roles = sorted({*subjects, *hops})
-    return Usage(
-        tuple(Needs(role, frozenset(subjects.get(role, ())), frozenset(hops.get(role, ()))) for role in roles),
+        chained_roles[role_arn].add(ChainedRole(hop_arn, use.external_id, use.has_tags))
+    roles = sorted({*subjects, *chained_roles})
+    return RoleUsage(
+        tuple(
+            TrustRequirements(role, frozenset(subjects.get(role, ())), frozenset(chained_roles.get(role, ())))
+            for role in roles
+        ),
         tuple(problems),
     )
 
 
-def find_uses(inventory: Inventory) -> Iterator[Use]:
+def find_role_references(inventory: ClusterObjects) -> Iterator[RoleReference]:
     """Find who has which role: accounts that name one, pods, and namespaces that have a default for pods to come."""
     for (namespace, name), account in inventory.accounts.items():
         for key in (ROLE, IRSA_ROLE):
             if key in account.annotations:
                 where = f"annotation {key} of ServiceAccount {namespace}/{name}"
-                yield Use(account.annotations[key], where, namespace, name)
+                yield RoleReference(account.annotations[key], where, namespace, name)
                 break
     of_pods = [use for place in inventory.templates if (use := _find_use(*place, inventory))]
     yield from of_pods
@@ -118,10 +121,10 @@ def find_uses(inventory: Inventory) -> Iterator[Use]:
         where = f"annotation {DEFAULT_ROLE} of namespace {name}"
         if DEFAULT_ROLE in metadata.annotations and where not in wheres:
             # No pod has it yet. The first one will most likely run as this account.
-            yield Use(metadata.annotations[DEFAULT_ROLE], where, name, "default")
+            yield RoleReference(metadata.annotations[DEFAULT_ROLE], where, name, "default")
 
 
-def _find_use(namespace: str, template: PodTemplate, inventory: Inventory) -> Use | None:
+def _find_use(namespace: str, template: PodTemplate, inventory: ClusterObjects) -> RoleReference | None:
     pod = parse_metadata(template.pod)
     account_name = read_service_account_name(template.pod)
     account = inventory.accounts.get((namespace, account_name), UNKNOWN)
@@ -133,7 +136,7 @@ def _find_use(namespace: str, template: PodTemplate, inventory: Inventory) -> Us
     )
     for metadata, key, owner in sources:
         if key in metadata.annotations:
-            return Use(
+            return RoleReference(
                 role=metadata.annotations[key],
                 where=f"annotation {key} of {owner}",
                 namespace=namespace,

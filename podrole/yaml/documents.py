@@ -69,7 +69,7 @@ def parse_documents(text: str, file: str) -> list[Document]:
 
 
 @contextmanager
-def naming(document: Document) -> Iterator[None]:
+def error_context(document: Document) -> Iterator[None]:
     """What is wrong with an object is told with the file and the document that it is in."""
     try:
         yield

@@ -22,7 +22,7 @@ INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)\Z
 NUMBER = re.compile(r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
 LETTER = re.compile(r"[yYnN]\Z")
 
-MOST_NODES = 1_000_000
+MAX_NODES = 1_000_000
 """What a document may grow to when its aliases are followed. An etcd object has 1.5 MiB at most."""
 
 
@@ -80,7 +80,7 @@ def compose(text: str) -> Node | None:
     try:
         node: Node | None = yaml.compose(text, Loader)
         if node is not None:
-            _measure(node, {})
+            _count_nodes(node, {})
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deeply") from error
     return node
@@ -101,7 +101,7 @@ def load(text: str) -> Any:
     return None if node is None else construct(node)
 
 
-def _measure(node: Node, known: dict[int, int | None]) -> int:
+def _count_nodes(node: Node, known: dict[int, int | None]) -> int:
     """How many nodes there are when aliases are followed: ten lines can stand for more than any memory holds."""
     if not isinstance(node, CollectionNode):
         return 1
@@ -112,8 +112,8 @@ def _measure(node: Node, known: dict[int, int | None]) -> int:
         return size
     known[id(node)] = None
     children = [child for pair in node.value for child in pair] if isinstance(node, MappingNode) else node.value
-    total = 1 + sum(_measure(child, known) for child in children)
-    if total > MOST_NODES:
+    total = 1 + sum(_count_nodes(child, known) for child in children)
+    if total > MAX_NODES:
         raise yaml.YAMLError("its aliases stand for more than any Kubernetes object can hold")
     known[id(node)] = total
     return total
@@ -136,7 +136,7 @@ def write_scalar(value: Any, style: str | None) -> str:
     return text.removesuffix("...\n").rstrip("\n")
 
 
-def lay_out(node: Node) -> str:
+def reformat(node: Node) -> str:
     """A document anew: each scalar as it was written, everything else in block style, aliases written out."""
     loader = Loader("")
     try:

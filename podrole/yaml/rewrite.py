@@ -13,7 +13,7 @@ import yaml
 
 from podrole.yaml.documents import Document
 from podrole.yaml.edits import Edit, Editor, UneditableError
-from podrole.yaml.kube_yaml import compose, construct, lay_out, write
+from podrole.yaml.kube_yaml import compose, construct, reformat, write
 
 INDENT = re.compile(r"[{\[]\r?\n([ \t]+)")
 
@@ -43,7 +43,7 @@ def _find_forms(text: str) -> Iterator[str]:
     yield text
     root = compose(text)
     if root is not None:
-        yield _find_head(text) + lay_out(root)
+        yield _find_head(text) + reformat(root)
 
 
 def _find_head(text: str) -> str:

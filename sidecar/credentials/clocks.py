@@ -12,7 +12,7 @@ STEP_SECONDS = 5.0
 """A difference beyond this is a clock that was set. What is below changes no decision."""
 
 
-def read_steady_time() -> float:
+def read_boottime() -> float:
     """Seconds since the machine's boot, sleep included.
 
     https://man7.org/linux/man-pages/man2/clock_gettime.2.html, CLOCK_BOOTTIME
@@ -24,18 +24,18 @@ class Clocks(NamedTuple):
     """Where the time comes from."""
 
     wall: Callable[[], float] = time.time
-    steady: Callable[[], float] = read_steady_time
+    boottime: Callable[[], float] = read_boottime
 
     def read_offset(self) -> float:
         """What the wall clock is ahead of the steady one: it changes when somebody sets the clock."""
-        return self.wall() - self.steady()
+        return self.wall() - self.boottime()
 
 
 SYSTEM = Clocks()
 """This machine's."""
 
 
-def measure_step(before: float, offset: float) -> float:
+def clock_jump(before: float, offset: float) -> float:
     """By how many seconds the wall clock was set between two offsets: 0 if it was not, below 0 if it was set back."""
     step = offset - before
     return step if abs(step) > STEP_SECONDS else 0.0

@@ -50,7 +50,7 @@ class Credentials:
         """Whether a client still has time to use them."""
         return self.ends_at - now > SERVABLE_SECONDS
 
-    def follow_clock(self, step_seconds: float) -> Self:
+    def shift_clock(self, step_seconds: float) -> Self:
         """The same credentials after the clock of this machine was set: what is left of their life stays the same."""
         step = round(step_seconds)
         return replace(self, obtained_at=self.obtained_at + step, clock_ahead_seconds=self.clock_ahead_seconds + step)

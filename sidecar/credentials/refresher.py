@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from sidecar.credentials.clocks import SYSTEM, Clocks, measure_step
+from sidecar.credentials.clocks import SYSTEM, Clocks, clock_jump
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import Failure, State, advance, follow_clock
+from sidecar.credentials.schedule import Failure, State, next_state, shift_clock
 from sidecar.log import emit
 from sidecar.time_format import format_time
 
@@ -22,7 +22,7 @@ Observe = Callable[[Credentials | Failure, State], None]
 """Is told what each attempt brought and what follows from it, in this thread."""
 
 
-class Background:
+class CredentialRefresher:
     """Holds the state that the routes read. One thread writes it, by replacing it: no lock is needed."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Background:
         self._fetch = fetch
         self._clocks = clocks
         self._offset = clocks.read_offset()
-        self._note_answer()
+        self._mark_first_result()
 
     def run(self) -> None:
         """Refresh for as long as the process lives."""
@@ -54,26 +54,26 @@ class Background:
 
     def refresh_if_due(self) -> None:
         """Ask STS once if it is time."""
-        self._follow_clock()
+        self._shift_clock()
         if self._clocks.wall() < self.state.refresh_at:
             return
         outcome = self._fetch(self.state.attempts)
-        self._follow_clock()  # before what came is put on the clock as it stands now
-        self.state = advance(self.state, outcome, self._clocks.wall(), random.random())  # noqa: S311 - spreads load
+        self._shift_clock()  # before what came is put on the clock as it stands now
+        self.state = next_state(self.state, outcome, self._clocks.wall(), random.random())  # noqa: S311 - spreads load
         _report(outcome, self.state)
-        self._note_answer()
+        self._mark_first_result()
         for observe in self.observers:
             observe(outcome, self.state)
 
-    def _follow_clock(self) -> None:
+    def _shift_clock(self) -> None:
         offset = self._clocks.read_offset()
-        if step := measure_step(self._offset, offset):
+        if step := clock_jump(self._offset, offset):
             self._offset = offset  # not before: a clock that is corrected little by little is followed in steps
-            self.state = follow_clock(self.state, step)
+            self.state = shift_clock(self.state, step)
             emit("clock-set", seconds=round(step), next=format_time(self.state.refresh_at))
 
-    def _note_answer(self) -> None:
-        if self.state.find_answer(self._clocks.wall()):
+    def _mark_first_result(self) -> None:
+        if self.state.servable(self._clocks.wall()):
             self.answered.set()
 
 
@@ -83,5 +83,5 @@ def _report(outcome: Credentials | Failure, state: State) -> None:
         ahead = {"clock_ahead_seconds": outcome.clock_ahead_seconds} if outcome.clock_ahead_seconds else {}
         emit("refreshed", role=outcome.role_arn, expires=format_time(outcome.expires_at), next=again, **ahead)
     else:
-        event = "refused" if outcome.is_final else "failed"
+        event = "refused" if outcome.is_permanent else "failed"
         emit(event, code=outcome.code, message=outcome.message, failures=state.failures, next=again)

@@ -1,7 +1,7 @@
 """When to ask STS again, and what may be answered meanwhile: pure values and functions, the clock passed in.
 
 Times are seconds since the epoch by the clock of this machine; `jitter` is a random number from 0 to 1, passed in as
-well. A clock that is set while this runs is taken in by `follow_clock`.
+well. A clock that is set while this runs is taken in by `shift_clock`.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Failure:
     """STS's own error code, or one word for what happened before STS was reached."""
 
     message: str
-    is_final: bool
+    is_permanent: bool
     """Whether the same question will get the same answer until a person changes something."""
 
     is_chained: bool = False
@@ -64,28 +64,28 @@ class State:
         """How often the next refresh asks: once after a failure, or a fleet in an outage would ask threefold."""
         return 1 if self.failures else ATTEMPTS
 
-    def find_answer(self, now: float) -> Credentials | Failure | None:
+    def servable(self, now: float) -> Credentials | Failure | None:
         """What a client may be told: credentials that still live, else STS's refusal for good, else nothing."""
         if self.credentials and self.credentials.is_servable(now):
             return self.credentials
-        return self.failure if self.failure and self.failure.is_final else None
+        return self.failure if self.failure and self.failure.is_permanent else None
 
 
-def begin(kept: Credentials | None, now: float, jitter: float) -> State:
+def initial_state(kept: Credentials | None, now: float, jitter: float) -> State:
     """Where a process starts: with credentials that an earlier one of this pod left, if they still live, or at once."""
-    return resume(kept, jitter) if kept and kept.is_servable(now) else State(refresh_at=now)
+    return state_with(kept, jitter) if kept and kept.is_servable(now) else State(refresh_at=now)
 
 
-def advance(state: State, outcome: Credentials | Failure, now: float, jitter: float) -> State:
+def next_state(state: State, outcome: Credentials | Failure, now: float, jitter: float) -> State:
     """Take in what one attempt brought. Credentials outlive failures: they are kept until they expire by themselves."""
     if isinstance(outcome, Credentials):
-        return resume(outcome, jitter)
+        return state_with(outcome, jitter)
     failures = state.failures + 1
     refresh_at = now + _retry_seconds(outcome, failures, jitter)
     return replace(state, failure=outcome, failures=failures, failed_at=now, refresh_at=refresh_at)
 
 
-def resume(credentials: Credentials, jitter: float) -> State:
+def state_with(credentials: Credentials, jitter: float) -> State:
     """Go on with credentials: due at half of their life, or a little before."""
     life = credentials.ends_at - credentials.obtained_at
     latest = life - HANDED_OUT_LEAST_SECONDS - FETCH_LONGEST_SECONDS
@@ -95,7 +95,7 @@ def resume(credentials: Credentials, jitter: float) -> State:
     return State(credentials.obtained_at + max(REFRESH_SOONEST_SECONDS, wait - early), credentials)
 
 
-def follow_clock(state: State, step_seconds: float) -> State:
+def shift_clock(state: State, step_seconds: float) -> State:
     """Take in that the clock was set by so many seconds; nothing may live longer or wait longer through that.
 
     Set back: all times move with it. Set forward: none does, as that may be the end of a pause in which the machine
@@ -106,14 +106,14 @@ def follow_clock(state: State, step_seconds: float) -> State:
     return replace(
         state,
         refresh_at=state.refresh_at + step_seconds,
-        credentials=state.credentials and state.credentials.follow_clock(step_seconds),
+        credentials=state.credentials and state.credentials.shift_clock(step_seconds),
         failed_at=state.failed_at and state.failed_at + step_seconds,
     )
 
 
 def _retry_seconds(failure: Failure, failures: int, jitter: float) -> float:
     longest = min(RETRY_LONGEST_SECONDS, RETRY_FIRST_SECONDS * 2.0 ** min(failures - 1, 10))
-    if failure.is_final:
+    if failure.is_permanent:
         longest = REFUSED_RETRY_SECONDS
     # Anywhere in the second half of the wait: after an outage a fleet must not come back in one second.
     return longest * (0.5 + 0.5 * jitter)

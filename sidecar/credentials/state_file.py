@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Self
 
 from sidecar.config import Config
-from sidecar.credentials.clocks import SYSTEM, Clocks, measure_step
+from sidecar.credentials.clocks import SYSTEM, Clocks, clock_jump
 from sidecar.credentials.credentials import Credentials
 from sidecar.log import emit
 
 KEY_BYTES = 32
 """Of the key that signs IMDSv2 tokens."""
 
-FILE = "survival"
-LONGEST_BYTES = 64 * 1024
+FILE_NAME = "survival"
+MAX_BYTES = 64 * 1024
 MODE = 0o600
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """What parsing raises for a file that was cut short, damaged or planted."""
@@ -36,7 +36,7 @@ class NotUsableError(Exception):
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedState:
     """What one process of the pod leaves to the next."""
 
     token_key: bytes = field(repr=False)
@@ -44,7 +44,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Survival:
+class StateFile:
     """The file, for one pod with one configuration."""
 
     path: Path
@@ -63,22 +63,22 @@ class Survival:
             "duration_seconds": config.session_duration_seconds,
             "region": config.region,
             "endpoint": config.sts_endpoint or "",
-            "source": config.source,
-            "through": config.assume_through or "",
+            "source": config.credential_source,
+            "through": config.intermediate_role or "",
             "external_id": config.external_id or "",
             "tags": json.dumps(config.session_tags),
         }
-        return cls(Path(config.run_directory) / FILE, identity)
+        return cls(Path(config.run_directory) / FILE_NAME, identity)
 
-    def open(self) -> Kept:
+    def open(self) -> SavedState:
         """What was kept, or a new key, which is kept from now on."""
         if kept := self.load():
             return kept
-        begun = Kept(secrets.token_bytes(KEY_BYTES))
+        begun = SavedState(secrets.token_bytes(KEY_BYTES))
         self.keep(begun)
         return begun
 
-    def load(self) -> Kept | None:
+    def load(self) -> SavedState | None:
         """What was kept, on the clock as it stands now; None, after one line that says why, if it is not to be used."""
         try:
             return self._parse(read_own_file(self.path))
@@ -90,10 +90,10 @@ class Survival:
             reason = str(error)
         except UNREADABLE:  # their own texts may quote what was read
             reason = "it is not what a sidecar writes"
-        emit("survival-ignored", file=str(self.path), reason=reason)
+        emit("state-file-ignored", file=str(self.path), reason=reason)
         return None
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, kept: SavedState) -> None:
         """Replace the file in one step. Where there is no room for it the sidecar goes on without: it says so."""
         document = {
             "identity": self.identity,
@@ -104,9 +104,9 @@ class Survival:
         try:
             replace_own_file(self.path, json.dumps(document).encode())
         except OSError as error:
-            emit("survival-not-kept", file=str(self.path), reason=error.strerror or str(error))
+            emit("state-file-write-failed", file=str(self.path), reason=error.strerror or str(error))
 
-    def _parse(self, written: bytes) -> Kept:
+    def _parse(self, written: bytes) -> SavedState:
         document = json.loads(written)
         if document["identity"] != self.identity:
             raise NotUsableError("it is of another pod, role or configuration")
@@ -114,13 +114,13 @@ class Survival:
         if len(token_key) != KEY_BYTES:
             raise ValueError
         if document["credentials"] is None:
-            return Kept(token_key)
+            return SavedState(token_key)
         credentials = Credentials.parse(document["credentials"])
         if credentials.role_arn != self.identity["role"]:
             raise NotUsableError("its credentials are of another role")
         # The clock may have been set while no sidecar ran. What it was set forward is over, as in refresh.follow_clock.
-        step = measure_step(document["clock_offset"], self.clocks.read_offset())
-        return Kept(token_key, credentials.follow_clock(min(0.0, step)))
+        step = clock_jump(document["clock_offset"], self.clocks.read_offset())
+        return SavedState(token_key, credentials.shift_clock(min(0.0, step)))
 
 
 def read_own_file(path: Path) -> bytes:
@@ -135,9 +135,9 @@ def read_own_file(path: Path) -> bytes:
             raise NotUsableError(f"it is not a plain file of user {os.geteuid()}")
         if stat.S_IMODE(found.st_mode) != MODE:
             raise NotUsableError(f"its mode is {stat.S_IMODE(found.st_mode):04o} and not {MODE:04o}")
-        if found.st_size > LONGEST_BYTES:
-            raise NotUsableError(f"it is longer than {LONGEST_BYTES} bytes")
-        return os.read(descriptor, LONGEST_BYTES)
+        if found.st_size > MAX_BYTES:
+            raise NotUsableError(f"it is longer than {MAX_BYTES} bytes")
+        return os.read(descriptor, MAX_BYTES)
     finally:
         os.close(descriptor)
 

@@ -32,7 +32,7 @@ class Counters(NamedTuple):
         if isinstance(outcome, Credentials):
             self.refreshes[REFRESHED, ""] += 1
         else:
-            self.refreshes[REFUSED if outcome.is_final else FAILED, outcome.code] += 1
+            self.refreshes[REFUSED if outcome.is_permanent else FAILED, outcome.code] += 1
 
     def copy(self) -> "Counters":
         """The numbers of this moment, for another thread than those that count."""

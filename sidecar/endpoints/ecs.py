@@ -10,9 +10,11 @@ from flask import Response
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
-from sidecar.endpoints.responses import JSON, build_answer
+from sidecar.endpoints.responses import JSON, build_response
 
-NOT_READY = Failure("CredentialsUninitialized", "No credentials yet: the sidecar is still asking STS.", is_final=False)
+NOT_READY = Failure(
+    "CredentialsUninitialized", "No credentials yet: the sidecar is still asking STS.", is_permanent=False
+)
 
 
 def build_credentials(found: Credentials | Failure | None, last_failure: Failure | None) -> Response:
@@ -28,10 +30,10 @@ def build_credentials(found: Credentials | Failure | None, last_failure: Failure
 
 @lru_cache(maxsize=1)
 def _build_document(credentials: Credentials) -> Response:
-    return build_answer(credentials.to_container_document(), headers=JSON)
+    return build_response(credentials.to_container_document(), headers=JSON)
 
 
 def _build_error(status: int, failure: Failure) -> Response:
     """Spell the keys both ways: Go and Java read the small ones, JavaScript the capital ones."""
     keys = {"code": failure.code, "message": failure.message, "Code": failure.code, "Message": failure.message}
-    return build_answer(json.dumps(keys), status, JSON)
+    return build_response(json.dumps(keys), status, JSON)

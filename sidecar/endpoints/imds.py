@@ -12,7 +12,7 @@ from flask import Response
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials, build_metadata_document
 from sidecar.credentials.schedule import Failure
-from sidecar.endpoints.responses import NOT_FOUND, UNAUTHORIZED, UNAVAILABLE, build_answer
+from sidecar.endpoints.responses import NOT_FOUND, UNAUTHORIZED, UNAVAILABLE, build_response
 
 
 def build_role_list(config: Config, found: Credentials | Failure | None) -> Response:
@@ -35,13 +35,13 @@ def build_role_document(config: Config, role_name: str, found: Credentials | Fai
 
 @lru_cache(maxsize=1)
 def _build_document(credentials: Credentials) -> Response:
-    return build_answer(credentials.to_metadata_document())
+    return build_response(credentials.to_metadata_document())
 
 
 @cache
 def build_text(configured: str | None) -> Response:
     """Give a value of the configuration, such as the region, if it is known. Nothing that a client sent comes here."""
-    return build_answer(configured) if configured else NOT_FOUND
+    return build_response(configured) if configured else NOT_FOUND
 
 
 def build_identity_document(config: Config) -> Response:
@@ -56,4 +56,4 @@ def build_identity_document(config: Config) -> Response:
         "region": config.region,
         "version": "2017-09-30",
     }
-    return build_answer(build_metadata_document({key: value for key, value in fields.items() if value}))
+    return build_response(build_metadata_document({key: value for key, value in fields.items() if value}))

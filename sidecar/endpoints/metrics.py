@@ -30,7 +30,7 @@ CLIENTS_AT_ONCE = 4
 
 HEAD_BYTES = 8 * 1024
 REQUEST_SECONDS = 5.0
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 """How often the listener's thread looks for its end, which does not come before the process's."""
 
 
@@ -91,7 +91,7 @@ def serve_metrics(app: "WSGIApplication", port: int) -> int:
         raise StartError(
             f"{contract.ENV_METRICS_PORT}: cannot listen on port {port} of the pod: {error.strerror}"
         ) from error
-    threading.Thread(target=server.serve_forever, args=(LOOK_SECONDS,), name="metrics", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), name="metrics", daemon=True).start()
     return server.server_port
 
 

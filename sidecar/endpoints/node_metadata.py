@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Response
 
-from server.wsgi import MustWait
+from server.wsgi import WouldBlock
 from sidecar.endpoints.responses import NOT_FOUND, PLAIN
 from sidecar.log import emit
 
@@ -44,11 +44,11 @@ TIMEOUT_SECONDS = 1
 DEADLINE_SECONDS = 2
 """For a whole answer."""
 
-LONGEST_BYTES = 64 * 1024
-KEPT_SECONDS = 3600
+MAX_RESPONSE_BYTES = 64 * 1024
+CACHE_TTL_SECONDS = 3600
 """None of it changes while an instance runs."""
 
-SILENT_SECONDS = 30
+BACKOFF_SECONDS = 30
 """After a failure the node is left alone for so long, and nobody waits for it."""
 
 _TOKEN = re.compile(rb"[!-~]{1,1024}")
@@ -67,7 +67,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Kept(NamedTuple):
+class CacheEntry(NamedTuple):
     """What was found at a path, and until when that holds."""
 
     response: Response | None
@@ -80,10 +80,10 @@ class NodeMetadata:
     def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, CacheEntry] = {}
         self._silent_until = 0.0
 
-    def answer(self, path: str, *, may_wait: bool) -> Response | None:
+    def answer(self, path: str, *, may_block: bool) -> Response | None:
         """What the node has at one of PATHS; None if it has nothing there, or cannot be asked.
 
         Raises MustWait if it has to be asked first and the caller has no time for that.
@@ -95,27 +95,27 @@ class NodeMetadata:
             return kept.response
         if now < self._silent_until:
             return None
-        if not may_wait:
-            raise MustWait
+        if not may_block:
+            raise WouldBlock
         return self._fetch(path)
 
     def _fetch(self, path: str) -> Response | None:
         try:
             response = fetch(self._endpoint, path)
         except NodeError as error:
-            self._silent_until = self._clock() + SILENT_SECONDS
+            self._silent_until = self._clock() + BACKOFF_SECONDS
             emit("passthrough-failed", endpoint=self._endpoint, reason=str(error))
             return None
-        self._kept[path] = Kept(response, self._clock() + KEPT_SECONDS)
+        self._kept[path] = CacheEntry(response, self._clock() + CACHE_TTL_SECONDS)
         return response
 
 
 def fetch(endpoint: str, path: str) -> Response | None:
     """Ask the node, with a token of our own; None if it has nothing there. Raises NodeError."""
-    token = ask(endpoint, "PUT", TOKEN_PATH, {TTL_HEADER: str(TTL_SECONDS)})
+    token = send_request(endpoint, "PUT", TOKEN_PATH, {TTL_HEADER: str(TTL_SECONDS)})
     if token.status != 200 or not _TOKEN.fullmatch(token.body):  # noqa: PLR2004 - HTTP's own number
         raise NodeError(f"asked for a token it answers with status {token.status}")
-    found = ask(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
+    found = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
     if found.status == NOT_FOUND.status_code:
         return None
     if found.status != 200:  # noqa: PLR2004 - as above
@@ -123,7 +123,7 @@ def fetch(endpoint: str, path: str) -> Response | None:
     return Response(found.body, 200, {**PLAIN, "Content-Type": found.content_type})
 
 
-def ask(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> Answer:
+def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> Answer:
     """Send one request on a connection of its own, and read its answer; raise NodeError if there is none in time."""
     parts = urlsplit(endpoint)
     host, port = parts.hostname or "", parts.port or 80
@@ -134,14 +134,14 @@ def ask(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> An
             connection.request(method, path, headers=dict(headers))
             response = connection.getresponse()
             with response:
-                body = response.read(LONGEST_BYTES + 1)
+                body = response.read(MAX_RESPONSE_BYTES + 1)
                 missing = response.length
     except OSError as error:
         raise NodeError(f"{method} {path}: {error.strerror or error}") from error
     except (HTTPException, ValueError) as error:  # their texts quote the answer
         raise NodeError(f"{method} {path}: no answer that is HTTP ({type(error).__name__})") from error
-    if len(body) > LONGEST_BYTES:
-        raise NodeError(f"{method} {path}: an answer of more than {LONGEST_BYTES} bytes")
+    if len(body) > MAX_RESPONSE_BYTES:
+        raise NodeError(f"{method} {path}: an answer of more than {MAX_RESPONSE_BYTES} bytes")
     if missing:
         raise NodeError(f"{method} {path}: an answer that was cut short")
     content_type = response.getheader("Content-Type", "")
@@ -154,10 +154,10 @@ def _ended_in_time(connected: socket.socket) -> Iterator[None]:
 
     Raises TimeoutError then, however the end shows itself: as a reset, or as an answer that looks whole and is not.
     """
-    is_over = threading.Event()
+    can_close = threading.Event()
 
     def hang_up() -> None:
-        is_over.set()
+        can_close.set()
         with suppress(OSError):
             connected.shutdown(socket.SHUT_RDWR)
 
@@ -167,10 +167,10 @@ def _ended_in_time(connected: socket.socket) -> Iterator[None]:
     try:
         yield
     except (OSError, HTTPException):
-        if not is_over.is_set():
+        if not can_close.is_set():
             raise
     finally:
         timer.cancel()
         timer.join()
-    if is_over.is_set():
+    if can_close.is_set():
         raise TimeoutError("timed out")

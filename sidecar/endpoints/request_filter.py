@@ -38,7 +38,7 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def inspect(method: str, raw_uri: str, headers: Mapping[str, str]) -> str | Rejection:
+def filter_request(method: str, raw_uri: str, headers: Mapping[str, str]) -> str | Rejection:
     """Return the path that a request means, in its one canonical form, or why it is rejected.
 
     `raw_uri` is the request line's target as it came, `headers` are WSGI's HTTP_ variables.

@@ -90,12 +90,12 @@ def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
     except OSError as error:
         raise RulesError(
             f"cannot run {command[0]}: {error.strerror}. "
-            "The image must have iptables, or choose PODROLE_REDIRECT=nftables"
+            "The image must have iptables, or choose PODROLE_REDIRECT_BACKEND=nftables"
         ) from None
     if result.returncode:
         raise RulesError(
             f"{command[0]} could not {purpose}: {result.stderr.strip()}. If the node's kernel has no such table, "
-            "load its modules there (iptable_nat, ip6table_nat or nft_chain_nat) or choose PODROLE_REDIRECT=nftables"
+            "load its modules (iptable_nat, ip6table_nat or nft_chain_nat) or set PODROLE_REDIRECT_BACKEND=nftables"
         )
 
 

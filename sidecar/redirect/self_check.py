@@ -14,10 +14,10 @@ UNROUTED = "no route"
 
 def prove_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
     """Raise RedirectError, naming every address that is reachable but does not lead here."""
-    judge({address: _dial(address, boot_id) for address in addresses}, port)
+    check_results({address: _dial(address, boot_id) for address in addresses}, port)
 
 
-def judge(findings: Mapping[str, str], port: int) -> None:
+def check_results(findings: Mapping[str, str], port: int) -> None:
     """Raise RedirectError unless every address that has a route leads here, and one at least has a route."""
     astray = [f"  {address}: {finding}" for address, finding in findings.items() if finding not in {ARRIVED, UNROUTED}]
     if astray:

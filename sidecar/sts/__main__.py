@@ -20,14 +20,14 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponent
 import contract
 from sidecar.config import Config
 from sidecar.credentials.schedule import Failure
-from sidecar.sts.client import Keys, Proof, Sts, Token, fetch_node_keys
+from sidecar.sts.client import AccessKeys, CallerIdentity, Sts, Token, fetch_node_keys
 from sidecar.sts.errors import REREAD_CODES, UNREADABLE, classify, parse_response
 
 SHORTEST_SESSION_SECONDS = 900
 """For a role that is only there to assume the next one. STS gives no shorter sessions."""
 
 
-class Hop(NamedTuple):
+class ChainedRole(NamedTuple):
     """One role to assume, and what is asked for with it."""
 
     role_arn: str
@@ -51,19 +51,21 @@ def fetch(config: Config, attempts: int) -> dict[str, Any] | Failure:
 def ask(sts: Sts, config: Config) -> dict[str, Any] | Failure:
     """Ask for every role of the chain once, beginning with the token that lies in the file now, or with the node."""
     outcome: dict[str, Any] | Failure = UNREADABLE
-    proof = load_token(config) if config.source == contract.SOURCE_WEB_IDENTITY else load_node_keys(config)
-    for hop in build_hops(config):
-        if isinstance(proof, Failure):
-            return proof
-        outcome = ask_for(sts, hop, proof)
+    identity = (
+        load_token(config) if config.credential_source == contract.SOURCE_WEB_IDENTITY else load_node_keys(config)
+    )
+    for role in build_chain(config):
+        if isinstance(identity, Failure):
+            return identity
+        outcome = ask_for(sts, role, identity)
         if isinstance(outcome, Failure):
             return outcome
         names = ("access_key_id", "secret_access_key", "session_token")
-        proof = Keys(hop.role_arn, *(outcome[name] for name in names))
+        identity = AccessKeys(role.role_arn, *(outcome[name] for name in names))
     return outcome
 
 
-def build_hops(config: Config) -> tuple[Hop, ...]:
+def build_chain(config: Config) -> tuple[ChainedRole, ...]:
     """The roles in turn. Only the last session is used by the pod: only it has the pod's tags and duration."""
     *before, last = config.chain
     wanted: dict[str, Any] = {"DurationSeconds": config.session_duration_seconds}
@@ -73,7 +75,7 @@ def build_hops(config: Config) -> tuple[Hop, ...]:
         wanted["Tags"] = [{"Key": key, "Value": value} for key, value in config.session_tags]
     asked = [*((role_arn, {"DurationSeconds": SHORTEST_SESSION_SECONDS}) for role_arn in before), (last, wanted)]
     return tuple(
-        Hop(
+        ChainedRole(
             role_arn,
             {"RoleArn": role_arn, "RoleSessionName": config.session_name, **parameters},
             f"hop {number} of {len(asked)}" if before else "",
@@ -87,37 +89,37 @@ def load_token(config: Config) -> Token | Failure:
     try:
         token = Path(config.token_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as error:
-        return Failure("TokenUnreadable", f"{config.token_file}: {error}", is_final=False)
+        return Failure("TokenUnreadable", f"{config.token_file}: {error}", is_permanent=False)
     if not token:
-        return Failure("TokenEmpty", f"{config.token_file} is empty", is_final=False)
+        return Failure("TokenEmpty", f"{config.token_file} is empty", is_permanent=False)
     return Token(token)
 
 
-def load_node_keys(config: Config) -> Keys | Failure:
+def load_node_keys(config: Config) -> AccessKeys | Failure:
     """Ask the node's metadata service for the keys of the node's role."""
     problem = f"the node's metadata service at {config.node_metadata_endpoint} gave no credentials of a role"
     try:
         keys = fetch_node_keys(config)
     except BotoCoreError as error:
         keys, problem = None, f"{problem}: {error}"
-    return keys or Failure("NodeCredentialsMissing", problem, is_final=False)
+    return keys or Failure("NodeCredentialsMissing", problem, is_permanent=False)
 
 
-def ask_for(sts: Sts, hop: Hop, proof: Proof) -> dict[str, Any] | Failure:
+def ask_for(sts: Sts, role: ChainedRole, identity: CallerIdentity) -> dict[str, Any] | Failure:
     """Ask for one role once; a failure of a chain names the two that it is between."""
     try:
-        outcome = parse_response(sts.assume(hop.parameters, proof), time.time())
+        outcome = parse_response(sts.assume(role.parameters, identity), time.time())
     except ClientError as error:
         outcome = classify(error.response)
     except BotoCoreError as error:
-        outcome = Failure(type(error).__name__, str(error), is_final=False)
+        outcome = Failure(type(error).__name__, str(error), is_permanent=False)
     except ResponseParserError:  # its text would quote the answer, and an answer cut short can hold a key
         outcome = UNREADABLE
-    is_chained = isinstance(proof, Keys)
-    if not isinstance(outcome, Failure) or not (hop.place or is_chained):
+    is_chained = isinstance(identity, AccessKeys)
+    if not isinstance(outcome, Failure) or not (role.place or is_chained):
         return outcome
-    between = f"{proof.owner} assumes {hop.role_arn}"
-    told = ", ".join(filter(None, (hop.place, between)))
+    between = f"{identity.owner} assumes {role.role_arn}"
+    told = ", ".join(filter(None, (role.place, between)))
     return replace(outcome, message=f"{outcome.message} ({told})", is_chained=is_chained)
 
 
@@ -125,7 +127,7 @@ def _is_worth_another(state: RetryCallState) -> bool:
     outcome = _last_outcome(state)
     if not isinstance(outcome, Failure):
         return False
-    return not outcome.is_final or (outcome.code in REREAD_CODES and state.attempt_number == 1)
+    return not outcome.is_permanent or (outcome.code in REREAD_CODES and state.attempt_number == 1)
 
 
 def end_with_parent() -> None:

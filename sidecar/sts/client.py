@@ -21,7 +21,7 @@ NODE_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
-class Keys:
+class AccessKeys:
     """What an assumed role asks with."""
 
     owner: str
@@ -40,7 +40,7 @@ class Token:
     owner: str = "the web identity"
 
 
-Proof = Keys | Token
+CallerIdentity = AccessKeys | Token
 """Who asks for a role."""
 
 
@@ -52,18 +52,18 @@ class Sts:
         self._session = boto3.session.Session(region_name=config.region)
         self._trusted = True if config.sts_ca_pem is None else _write_to_memory(config.sts_ca_pem)
 
-    def assume(self, parameters: dict[str, Any], proof: Proof) -> dict[str, Any]:
+    def assume(self, parameters: dict[str, Any], identity: CallerIdentity) -> dict[str, Any]:
         """Ask for a role once; raises what botocore raises."""
-        client = self.build_client(proof)
-        if isinstance(proof, Token):
-            answer: dict[str, Any] = client.assume_role_with_web_identity(WebIdentityToken=proof.text, **parameters)
+        client = self.build_client(identity)
+        if isinstance(identity, Token):
+            answer: dict[str, Any] = client.assume_role_with_web_identity(WebIdentityToken=identity.text, **parameters)
         else:
             answer = client.assume_role(**parameters)
         return answer
 
-    def build_client(self, proof: Proof) -> Any:
+    def build_client(self, identity: CallerIdentity) -> Any:
         """Make a client that asks once and gives up soon."""
-        keys = proof if isinstance(proof, Keys) else None
+        keys = identity if isinstance(identity, AccessKeys) else None
         proxy = self._config.sts_proxy
         options = ClientConfig(
             signature_version=None if keys else UNSIGNED,
@@ -84,19 +84,19 @@ class Sts:
         )
 
 
-def fetch_node_keys(config: Config) -> Keys | None:
+def fetch_node_keys(config: Config) -> AccessKeys | None:
     """The keys of the node's role, by IMDSv2 and by nothing else; None, without a reason, if there are none."""
-    fetcher = InstanceMetadataFetcher(
+    sts_process = InstanceMetadataFetcher(
         timeout=NODE_TIMEOUT_SECONDS,
         num_attempts=NODE_ATTEMPTS,
         base_url=config.node_metadata_endpoint,
         env={},  # the process's own says that there is no such service, for everything else in the SDK
         config={"ec2_metadata_v1_disabled": True},
     )
-    found = fetcher.retrieve_iam_role_credentials()
+    found = sts_process.retrieve_iam_role_credentials()
     if not found:
         return None
-    return Keys(f"the node's role {found['role_name']}", found["access_key"], found["secret_key"], found["token"])
+    return AccessKeys(f"the node's role {found['role_name']}", found["access_key"], found["secret_key"], found["token"])
 
 
 def _write_to_memory(pem: str) -> str:

@@ -38,7 +38,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 botocore's standard retry mode repeats.
 """
 
-UNREADABLE = Failure("UnreadableAnswer", "what answered is not STS, or its answer was cut short", is_final=False)
+UNREADABLE = Failure("UnreadableAnswer", "what answered is not STS, or its answer was cut short", is_permanent=False)
 
 REREAD_CODES = frozenset({"InvalidIdentityToken"})
 """A refusal of this very token: one more attempt reads the file anew, in case the kubelet has just replaced it.
@@ -55,7 +55,7 @@ def classify(response: dict[str, Any]) -> Failure:
         return UNREADABLE
     status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
     is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429  # noqa: PLR2004 - HTTP's own numbers
-    return Failure(code, message, is_final=not is_transient)
+    return Failure(code, message, is_permanent=not is_transient)
 
 
 def parse_response(response: dict[str, Any], now: float) -> dict[str, Any] | Failure:
@@ -63,7 +63,7 @@ def parse_response(response: dict[str, Any], now: float) -> dict[str, Any] | Fai
     credentials = response.get("Credentials") or {}
     wanted = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
     if missing := [name for name in wanted if not credentials.get(name)]:
-        return Failure("IncompleteAnswer", f"STS answered without {', '.join(missing)}", is_final=False)
+        return Failure("IncompleteAnswer", f"STS answered without {', '.join(missing)}", is_permanent=False)
     key_id, secret, session_token, expiration = (credentials[name] for name in wanted)
     return {
         "access_key_id": key_id,

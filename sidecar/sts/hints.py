@@ -15,7 +15,7 @@ _CHILD = "Look at the sidecar's log; if it was ended for want of memory, raise i
 _CLOCK = "No AWS key is used for this call, so check PODROLE_STS_ENDPOINT and the clock of the node."
 _OURS = "Report it with the sidecar's log: podrole sends no such thing."
 
-REMEDIES = {
+HINTS = {
     "AccessDenied": (
         "Let the role's trust policy name the cluster's issuer and this ServiceAccount, "
         "`podrole trust-policy` prints it; and see that the role exists."
@@ -66,7 +66,7 @@ REMEDIES = {
     "SpawnFailed": "Give the pod more processes, or the sidecar more memory.",
 }
 
-CHAINED_REMEDIES = {
+CHAINED_HINTS = {
     "AccessDenied": (
         "Allow the role that assumes sts:AssumeRole on the one that is assumed, whose trust policy must name it; "
         "an external id must be the one of that policy; session tags need sts:TagSession at both."
@@ -84,12 +84,12 @@ CHAINED_REMEDIES = {
 }
 """Where one role assumes another: the token and its issuer have no part in that."""
 
-REFUSED = "Look the code up in the errors of AssumeRoleWithWebIdentity: STS will not change its answer by itself."
-PASSING = "Nothing at once: it is asked again by itself. If it lasts, see whether AWS reports trouble with STS."
+PERMANENT = "Look the code up in the errors of AssumeRoleWithWebIdentity: STS will not change its answer by itself."
+TRANSIENT = "Nothing at once: it is asked again by itself. If it lasts, see whether AWS reports trouble with STS."
 
 
-def find_remedy(failure: Failure) -> str:
+def find_hint(failure: Failure) -> str:
     """One or two sentences for a person; for a code that is not in the table, what its kind calls for."""
-    if failure.is_chained and failure.code in CHAINED_REMEDIES:
-        return CHAINED_REMEDIES[failure.code]
-    return REMEDIES.get(failure.code) or (REFUSED if failure.is_final else PASSING)
+    if failure.is_chained and failure.code in CHAINED_HINTS:
+        return CHAINED_HINTS[failure.code]
+    return HINTS.get(failure.code) or (PERMANENT if failure.is_permanent else TRANSIENT)

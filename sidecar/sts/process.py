@@ -18,10 +18,10 @@ from sidecar.env_vars import VARIABLES
 DEADLINE_SECONDS = 30
 OUTPUT_LONGEST_BYTES = 64 * 1024
 
-KEPT_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+PASSED_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """The configuration, and where the code is. No proxy, no authority and nothing of AWS's comes with them."""
 
-GIVEN_VARIABLES = {
+SET_VARIABLES = {
     # Without a HOME the SDK would look into that of /etc/passwd. In a file nobody can make a directory.
     "HOME": os.devnull,
     "AWS_CONFIG_FILE": os.devnull,
@@ -34,11 +34,11 @@ Child = subprocess.Popen[bytes]
 """A running fetch. Its standard input is never written to: its end tells the child that this process has died."""
 
 NO_OUTCOME = Failure(
-    "ChildFailed", "The attempt ended without an outcome; what it said stands in the sidecar's log.", is_final=False
+    "ChildFailed", "The attempt ended without an outcome; what it said stands in the sidecar's log.", is_permanent=False
 )
 
 
-class Fetcher:
+class StsProcess:
     """Asks STS by one child after the other. Whatever goes wrong is a failure, never an error."""
 
     def __init__(self, environ: Mapping[str, str], config: Config) -> None:
@@ -46,7 +46,7 @@ class Fetcher:
         self._config = config
         self._ahead: Child | None = None
 
-    def start_ahead(self) -> None:
+    def prefetch(self) -> None:
         """Let the first child run while the rest of this process is still being loaded."""
         with suppress(OSError):  # then the first call tries again, and says what is wrong
             self._ahead = spawn(self._environ)
@@ -55,23 +55,23 @@ class Fetcher:
         """Wait for the child that runs ahead, or for a new one."""
         running, self._ahead = self._ahead, None
         try:
-            return collect(running or spawn(self._environ, attempts), self._config)
+            return wait_for_result(running or spawn(self._environ, attempts), self._config)
         except OSError as error:  # no processes, descriptors or memory: that may pass, and credentials live meanwhile
-            return Failure("SpawnFailed", f"The attempt could not be started: {error.strerror}.", is_final=False)
+            return Failure("SpawnFailed", f"The attempt could not be started: {error.strerror}.", is_permanent=False)
 
 
 def spawn(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
     """Start a fetch with no more environment than it needs: nobody's AWS_* variable changes what it asks."""
-    kept = {key: environ[key] for key in KEPT_VARIABLES if key in environ}
+    kept = {key: environ[key] for key in PASSED_VARIABLES if key in environ}
     return subprocess.Popen(
         [sys.executable, "-m", "sidecar.sts", str(attempts)],
-        env=kept | GIVEN_VARIABLES,
+        env=kept | SET_VARIABLES,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
 
 
-def collect(child: Child, config: Config, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
+def wait_for_result(child: Child, config: Config, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
     """Wait for a fetch to end; at the deadline end it."""
     if child.stdin is None or child.stdout is None:  # spawn() always opens them
         raise AssertionError
@@ -81,7 +81,7 @@ def collect(child: Child, config: Config, deadline_seconds: float = DEADLINE_SEC
     child.wait()
     if written is None:
         message = f"STS gave no answer within {deadline_seconds:g} s; the attempt was ended."
-        return Failure("Timeout", message, is_final=False)
+        return Failure("Timeout", message, is_permanent=False)
     return parse_outcome(written, config, int(time.time()))
 
 

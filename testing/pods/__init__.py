@@ -5,7 +5,7 @@
         print(running.logs("app"))
 
 Real are the network namespace, mounts, environment, capabilities, no_new_privs, the order of containers and their
-postStart hooks; `describe_honoured` says what is not. This module is all that others need to import.
+postStart hooks; `describe_limitations` says what is not. This module is all that others need to import.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from testing.pods.images import Image, build_image, build_system_image
 from testing.pods.kubelet import Pod, name_pod
 from testing.pods.namespaces import SEARCH_PATH, Namespaces
 from testing.pods.networks import NODE_IPV4, NODE_IPV6, PodNetwork, add_address, add_bridge, add_network, has_ipv6
-from testing.pods.security import describe_honoured
+from testing.pods.security import describe_limitations
 from testing.pods.volumes import VolumeSources, refuse_token
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "UnavailableError",
     "build_image",
     "build_system_image",
-    "describe_honoured",
+    "describe_limitations",
     "has_ipv6",
 ]
 

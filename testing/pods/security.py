@@ -66,7 +66,7 @@ HONOURED_SINGLE_USER = (
 )
 
 
-def describe_honoured(*, single_user: bool) -> str:
+def describe_limitations(*, single_user: bool) -> str:
     """What of a securityContext is real here, for people."""
     return f"{HONOURED_SINGLE_USER if single_user else HONOURED_AS_ROOT} {NOT_HONOURED}"
 

@@ -88,15 +88,15 @@ def test_every_role_that_annotations_name_is_there_with_those_who_use_it(
 def test_a_namespace_that_assumes_through_another_role_needs_two_policies(
     api: ApiServer, namespaces: Namespaces, roles: list[str]
 ) -> None:
-    hop, far = roles[:2]
-    namespace = namespaces.make(labels={}, annotations={"podrole.io/assume-through": BASE + hop})
+    chained_role, far = roles[:2]
+    namespace = namespaces.make(labels={}, annotations={"podrole.io/intermediate-role": BASE + chained_role})
     api.create(build_pod({"iam.amazonaws.com/role": far}), namespace)
 
-    entries = entries_of(api, BASE + hop, BASE + far)
+    entries = entries_of(api, BASE + chained_role, BASE + far)
 
-    assert entries[BASE + hop]["subjects"] == [f"system:serviceaccount:{namespace}:default"]
-    assert entries[BASE + far]["through"] == [BASE + hop]
-    assert entries[BASE + far]["policy"]["Statement"][0]["Principal"] == {"AWS": BASE + hop}
+    assert entries[BASE + chained_role]["subjects"] == [f"system:serviceaccount:{namespace}:default"]
+    assert entries[BASE + far]["through"] == [BASE + chained_role]
+    assert entries[BASE + far]["policy"]["Statement"][0]["Principal"] == {"AWS": BASE + chained_role}
 
 
 def test_one_role_is_printed_for_its_users_and_then_passes_the_check(
@@ -172,7 +172,7 @@ def test_the_injectors_own_settings_are_taken_from_its_deployment(
     api: ApiServer, namespaces: Namespaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     namespace = namespaces.make()
-    monkeypatch.setattr(installed_config, "find_place", lambda _: installed_config.Place(namespace))
+    monkeypatch.setattr(installed_config, "find_place", lambda _: installed_config.DeploymentRef(namespace))
     variables = {"PODROLE_SIDECAR_IMAGE": "example/own:9", "PODROLE_REGION": "ap-south-1"}
     container = {**APP, "env": [{"name": name, "value": value} for name, value in variables.items()]}
     template = {"metadata": {"labels": {"app": "injector"}}, "spec": {"containers": [container]}}

@@ -4,7 +4,7 @@ import pytest
 
 from injector.k8s import list_watch
 from injector.k8s.objects import Metadata
-from injector.k8s.watch_cache import WatchedCluster
+from injector.k8s.watch_cache import CachedReader
 from tests.integration.api_server.api import ApiServer, load_configuration
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
 from tests.unit.injector.k8s.watched_cluster import Told, eventually, watching
@@ -23,7 +23,7 @@ def create_account(api: ApiServer, namespace: str, name: str = "worker") -> None
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
 
 
-def remembers(cluster: WatchedCluster, told: Told, namespace: str, expected: Metadata) -> bool:
+def remembers(cluster: CachedReader, told: Told, namespace: str, expected: Metadata) -> bool:
     """Whether memory has the account so."""
     told.live_reads.clear()
     return cluster.service_account(namespace, "worker") == expected and told.live_reads == []
@@ -90,7 +90,7 @@ def test_the_list_is_read_to_its_last_page(
 
 
 def test_a_watch_that_the_server_ends_in_time_goes_on(api: ApiServer, namespace: str, told: Told) -> None:
-    with watching(load_configuration(api.kubeconfig), told, watch_seconds=2, silence_seconds=10) as cluster:
+    with watching(load_configuration(api.kubeconfig), told, watch_seconds=2, read_timeout_seconds=10) as cluster:
         eventually("a watch has ended", lambda: told.count("ServiceAccount", "ended"))
 
         create_account(api, namespace)

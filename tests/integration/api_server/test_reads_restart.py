@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError
-from injector.k8s.live import LiveCluster
+from injector.k8s.live import DirectReader
 from injector.k8s.objects import Metadata
-from injector.k8s.watch_cache import WatchedCluster
+from injector.k8s.watch_cache import CachedReader
 from tests.integration.api_server.api import ApiServer, connect, load_configuration
 from tests.integration.api_server.namespaces import ENABLED
 from tests.integration.api_server.private import PrivateCluster
@@ -36,7 +36,7 @@ def create_account(api: ApiServer, namespace: str, name: str) -> None:
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
 
 
-def remembers(cluster: WatchedCluster, told: Told, namespace: str, name: str) -> bool:
+def remembers(cluster: CachedReader, told: Told, namespace: str, name: str) -> bool:
     """Whether memory has the account."""
     told.live_reads.clear()
     try:
@@ -51,9 +51,9 @@ def test_memory_answers_while_the_server_is_away_and_catches_up_when_it_is_back(
 ) -> None:
     told = Told()
     configuration = load_configuration(str(own_cluster.kubeconfig))
-    live = LiveCluster(configuration)
+    live = DirectReader(configuration)
     create_account(server, namespace, "before")
-    with watching(configuration, told, longest_pause_seconds=1) as cluster:
+    with watching(configuration, told, max_backoff_seconds=1) as cluster:
         assert live.service_account(namespace, "before") == READER
 
         own_cluster.stop_api_server()

@@ -10,7 +10,7 @@ import yaml
 import contract
 from images.archive import Image
 from images.build import MEBI
-from images.sbom import BILL
+from images.sbom import SBOM_PATH
 from testing.repository import ROOT
 from tests.integration.images.listing import load_listing, summarize
 
@@ -114,7 +114,7 @@ def test_the_rules_are_where_the_redirect_looks_for_them(built: dict[str, Image]
 
 
 def test_the_bill_of_materials_names_each_package_that_is_in_it(image: Image, part: str) -> None:
-    bill = json.loads(image.read(BILL))
+    bill = json.loads(image.read(SBOM_PATH))
     debian = {path.rpartition("/")[2] for path in image.entries if path.startswith("/var/lib/dpkg/status.d/")}
     metadata = [path for path in image.entries if path.endswith(".dist-info/METADATA")]
 

@@ -13,7 +13,7 @@ import pytest
 
 import contract
 from images.archive import Image
-from testing.demo_node import Stage
+from testing.demo_node import DemoNode
 from testing.pods import Image as PodImage
 from testing.repository import ROOT
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
@@ -83,7 +83,7 @@ def as_pod_image(root: Path, image: Image) -> PodImage:
 
 
 @pytest.fixture(scope="module")
-def pod_images(stage: Stage, roots: Mapping[str, Path], built: Mapping[str, Image]) -> dict[str, PodImage]:
+def pod_images(stage: DemoNode, roots: Mapping[str, Path], built: Mapping[str, Image]) -> dict[str, PodImage]:
     if stage.node.single_user:
         pytest.skip("without root a file capability of the image counts for nothing")
     return {**stage.images, "podrole-sidecar": as_pod_image(roots["sidecar"], built["sidecar"])}
@@ -146,7 +146,7 @@ def test_sts_is_found_in_every_region_as_the_whole_sdk_finds_it(
 
 
 def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_capabilities(
-    stage: Stage, pod_images: dict[str, PodImage]
+    stage: DemoNode, pod_images: dict[str, PodImage]
 ) -> None:
     patched = stage.webhook.admit(POD).pod
     look = (
@@ -166,7 +166,7 @@ def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_
     assert "Read-only file system" in written
 
 
-def test_the_built_image_loads_the_rules_through_iptables_too(stage: Stage, pod_images: dict[str, PodImage]) -> None:
+def test_the_built_image_loads_the_rules_through_iptables_too(stage: DemoNode, pod_images: dict[str, PodImage]) -> None:
     patched = stage.webhook.admit(POD).pod
     redirect = patched["spec"]["initContainers"][0]
     redirect["command"] = ["python3", "-m", "sidecar.redirect", "--listen", str(contract.SIDECAR_PORT)]

@@ -9,7 +9,7 @@ from kubernetes.client import Configuration
 from injector import __main__ as injector
 from injector.config import Config
 from injector.webhook.metrics import Metrics
-from injector.webhook.readiness import Obstacles
+from injector.webhook.readiness import ReadinessGates
 from sidecar.endpoints.counters import create_counters
 from sidecar.endpoints.metrics import create_metrics_app
 from tests.unit.injector.cases import ENVIRON
@@ -30,8 +30,8 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
     monkeypatch.setattr("injector.k8s.live.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
     monkeypatch.setattr("injector.k8s.watch_cache.WatchedCluster.version", lambda _: None)
     monkeypatch.setattr("injector.k8s.watch_cache.WatchedCluster.start", lambda _: None)
-    injector.load_cluster(config, metrics, Obstacles())
-    injector.load_tls(config, metrics, Obstacles())
+    injector.load_cluster(config, metrics, ReadinessGates())
+    injector.load_tls(config, metrics, ReadinessGates())
     return parse_families(metrics.render().decode())
 
 

@@ -134,15 +134,15 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("question", ALLOWED)
-def test_injector_may_do_what_it_needs(installed: Kubectl, question: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *question.split())
+def test_injector_may_do_what_it_needs(installed: Kubectl, context: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *context.split())
 
     assert answer.output.strip() == "yes", answer.errors
 
 
 @pytest.mark.parametrize("question", FORBIDDEN)
-def test_injector_may_do_nothing_else(installed: Kubectl, question: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *question.split())
+def test_injector_may_do_nothing_else(installed: Kubectl, context: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *context.split())
 
     assert answer.output.strip().startswith("no"), answer.errors
 

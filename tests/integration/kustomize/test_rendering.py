@@ -57,7 +57,7 @@ def test_settings_of_an_overlay_are_those_that_the_injector_reads(kubectl: Kubec
     modes = {"restricted": "env"}
     sources = {"node-role-unsafe": "node"}
     assert config.mode == modes.get(overlay, "auto")
-    assert config.source == sources.get(overlay, "web-identity")
+    assert config.credential_source == sources.get(overlay, "web-identity")
     assert config.sidecar_image == "localhost/podrole-sidecar:0.1.0"
 
 
@@ -186,7 +186,7 @@ def test_rights_are_for_the_webhook_configuration_by_its_name(kubectl: Kubectl) 
 def test_iptables_component_sets_the_redirect(kubectl: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"])
 
-    assert find_settings(kubectl.render(folder))["PODROLE_REDIRECT"] == "iptables"
+    assert find_settings(kubectl.render(folder))["PODROLE_REDIRECT_BACKEND"] == "iptables"
 
 
 def test_new_settings_start_new_replicas(kubectl: Kubectl, tmp_path: Path) -> None:

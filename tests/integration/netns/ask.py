@@ -23,16 +23,16 @@ IPV4_HEADER_BYTES = 20
 TIMEOUT_SECONDS = 5
 
 
-def open_socket(question: str) -> socket.socket:
-    kind, address, *rest = question.split("/")
+def open_socket(context: str) -> socket.socket:
+    kind, address, *rest = context.split("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     protocol = {"icmp": ECHO_PROTOCOLS[family], "raw": int(rest[0]) if rest else 0}.get(kind, 0)
     return socket.socket(family, KINDS[kind], protocol)
 
 
-def ask(question: str) -> str:
-    kind, address, *rest = question.split("/")
-    with open_socket(question) as client:
+def ask(context: str) -> str:
+    kind, address, *rest = context.split("/")
+    with open_socket(context) as client:
         client.settimeout(TIMEOUT_SECONDS)
         if rest[1:]:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, rest[1].encode())

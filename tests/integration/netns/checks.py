@@ -41,7 +41,7 @@ class Check:
         """The questions that were answered otherwise, with what was said."""
         wanted = self.answers[kind]
         right = {wanted} if wanted != "refused" else {"ECONNREFUSED"} if "TCP" in self.name else REFUSED
-        return {question: answer for question, answer in zip(self.questions, given, strict=True) if answer not in right}
+        return {context: answer for context, answer in zip(self.questions, given, strict=True) if answer not in right}
 
 
 def build_table() -> tuple[Check, ...]:
@@ -89,7 +89,7 @@ def probe(networks: Mapping[str, PodNetwork], kind: str, ask: Ask) -> dict[str, 
     for asker, network in networks.items():
         checks = [check for check in CHECKS if check.asker == asker]
         uid = contract.SIDECAR_UID if asker == SIDECAR else 0
-        answers = iter(ask(network, *(question for check in checks for question in check.questions), uid=uid))
+        answers = iter(ask(network, *(context for check in checks for context in check.questions), uid=uid))
         for check in checks:
             wrong = check.find_wrong(kind, [next(answers) for _ in check.questions])
             if wrong:

@@ -79,7 +79,7 @@ def ask() -> Ask:
 @pytest.fixture
 def nested(network: PodNetwork) -> Iterator[PodNetwork]:
     """A container inside of the pod, as docker-in-docker makes it: its packets are forwarded by the pod's network."""
-    with nest(network) as inner:
+    with nested_network(network) as inner:
         yield inner
 
 
@@ -105,7 +105,7 @@ def build_backend(name: str, directory: Path, node: Node, repository: Path = ROO
 
 
 @contextlib.contextmanager
-def nest(network: PodNetwork) -> Iterator[PodNetwork]:
+def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
     """Make a network behind the pod's."""
     node = network.node
     inner = PodNetwork(node, f"{network.name}-nested", "10.78.0.2", "fd00:78::2")

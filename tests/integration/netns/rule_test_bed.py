@@ -12,7 +12,7 @@ import contract
 from testing.pods import Node, PodNetwork
 from tests.integration.netns.backends import Backend
 from tests.integration.netns.checks import EC2, NESTED, POD, SIDECAR, Ask, probe
-from tests.integration.netns.conftest import allow_ping, listen, nest, stop
+from tests.integration.netns.conftest import allow_ping, listen, nested_network, stop
 
 HERE = Path(__file__).parent
 LOADING, LOADING_TWICE, OPEN_CONNECTIONS = "loading", "loading twice", "open connections"
@@ -29,7 +29,7 @@ Round = tuple[float, list[str]]
 
 
 @dataclass(frozen=True)
-class Arena:
+class RuleTestBed:
     """Who asks, with the network that it is in; the sidecar's port answers `sidecar`."""
 
     node: Node
@@ -41,7 +41,7 @@ class Arena:
 
     def judge(self, backend: Backend, kind: str, ask: Ask) -> Findings:
         """Load the rules twice; the checks that do not hold then, with what was seen."""
-        with hold(self.pod, [f"{address}/8080" for address in EC2]) as rounds:
+        with keep_connections_open(self.pod, [f"{address}/8080" for address in EC2]) as rounds:
             assert next(rounds)[1] == ["node", "node"]
             loaded = backend.load(self.pod, kind, check=False)
             if loaded.returncode:
@@ -57,16 +57,16 @@ class Arena:
 
 
 @contextlib.contextmanager
-def open_arena(node: Node) -> Iterator[Arena]:
+def open_rule_test_bed(node: Node) -> Iterator[RuleTestBed]:
     """Make the two networks, without rules."""
     pod = node.network("arena")
     allow_ping(pod)
     pod.run(["sysctl", "-qw", *UNLIMITED])
     sidecar = listen(pod.popen, "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT))
     try:
-        with nest(pod) as inner:
+        with nested_network(pod) as inner:
             askers = {POD: pod, NESTED: inner}
-            yield Arena(node, askers if node.single_user else {**askers, SIDECAR: pod})
+            yield RuleTestBed(node, askers if node.single_user else {**askers, SIDECAR: pod})
     finally:
         stop(sidecar)
         pod.remove()
@@ -78,7 +78,7 @@ def next_after(moment: float, rounds: Iterator[Round]) -> list[str]:
 
 
 @contextlib.contextmanager
-def hold(network: PodNetwork, targets: Sequence[str]) -> Iterator[Iterator[Round]]:
+def keep_connections_open(network: PodNetwork, targets: Sequence[str]) -> Iterator[Iterator[Round]]:
     """Keep TCP connections open and exchange a word on each, again and again."""
     process = network.popen([sys.executable, str(HERE / "open_connections.py"), *targets], stdout=subprocess.PIPE)
     assert process.stdout

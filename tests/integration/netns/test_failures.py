@@ -157,7 +157,7 @@ def test_iptables_legacy_without_its_table_names_program_file_table_and_remedy(
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
     assert "unable to initialize table 'filter'" in result.stderr
-    assert "or choose PODROLE_REDIRECT=nftables" in result.stderr
+    assert "or choose PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
     assert backend.load(plain).returncode == 0
 
 
@@ -172,7 +172,7 @@ class TestIptablesPrograms:
 
         assert result.returncode == 1
         assert "cannot run iptables: " in result.stderr
-        assert "The image must have iptables, or choose PODROLE_REDIRECT=nftables" in result.stderr
+        assert "The image must have iptables, or choose PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
 
     def test_kernel_that_refuses_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
         network.run(["nft", "add table ip nat"])

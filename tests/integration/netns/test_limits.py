@@ -12,7 +12,7 @@ from testing.pods.networks import BRIDGE_MAC
 from tests.integration.netns.backends import Backend, build_nftables
 from tests.integration.netns.checks import EC2, REFUSED, Ask, ask_all
 from tests.integration.netns.conftest import HERE, listen, stop
-from tests.integration.netns.rule_test_bed import hold, next_after
+from tests.integration.netns.rule_test_bed import keep_connections_open, next_after
 
 PROBE = ["python3", "/test/frame.py"]
 
@@ -111,7 +111,7 @@ def test_other_pods_do_not_reach_the_sidecar(
 def test_open_connections_to_the_sidecar_outlive_a_second_loading(backend: Backend, network: PodNetwork) -> None:
     backend.load(network)
 
-    with hold(network, [f"{address}/80" for address in EC2]) as rounds:
+    with keep_connections_open(network, [f"{address}/80" for address in EC2]) as rounds:
         assert next(rounds)[1] == ["sidecar"] * 2
         backend.load(network)
         after = next_after(time.monotonic(), rounds)
@@ -121,7 +121,7 @@ def test_open_connections_to_the_sidecar_outlive_a_second_loading(backend: Backe
 
 @pytest.mark.parametrize("kind", ["redirect", "block"])
 def test_open_connections_to_the_nodes_service_are_cut(backend: Backend, network: PodNetwork, kind: str) -> None:
-    with hold(network, [f"{address}/80" for address in EC2]) as rounds:
+    with keep_connections_open(network, [f"{address}/80" for address in EC2]) as rounds:
         assert next(rounds)[1] == ["node"] * 2
         backend.load(network, kind)
         ended = next_after(time.monotonic(), rounds)

@@ -8,23 +8,25 @@ from testing.pods import Node
 from testing.repository import ROOT
 from tests.integration.netns.backends import Backend
 from tests.integration.netns.checks import CHECKS, Ask, probe
-from tests.integration.netns.rule_test_bed import Arena, open_arena
+from tests.integration.netns.rule_test_bed import RuleTestBed, open_rule_test_bed
 
 DOCUMENT = (ROOT / "docs/redirect.md").read_text()
 
 
 @pytest.fixture
-def arena(node: Node) -> Iterator[Arena]:
-    with open_arena(node) as opened:
+def arena(node: Node) -> Iterator[RuleTestBed]:
+    with open_rule_test_bed(node) as opened:
         yield opened
 
 
-def test_without_rules_everything_reaches_the_node(arena: Arena, ask: Ask) -> None:
+def test_without_rules_everything_reaches_the_node(arena: RuleTestBed, ask: Ask) -> None:
     assert probe(arena.networks, "plain", ask) == {}
 
 
 @pytest.mark.parametrize("kind", ["redirect", "block", "node"])
-def test_rules_lead_each_question_where_the_table_says(backend: Backend, arena: Arena, ask: Ask, kind: str) -> None:
+def test_rules_lead_each_question_where_the_table_says(
+    backend: Backend, arena: RuleTestBed, ask: Ask, kind: str
+) -> None:
     if kind == "node" and arena.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
     before = probe(arena.networks, "plain", ask)

@@ -23,7 +23,7 @@ def test_port_80_is_refused_at_once_while_no_sidecar_listens(backend: Backend, p
 def test_rules_of_the_other_backend_change_nothing_that_is_reached(
     backend: Backend, network: PodNetwork, tmp_path: Path, ask: Ask
 ) -> None:
-    """A node's operator changes PODROLE_REDIRECT; a pod whose sandbox lives on gets both."""
+    """A node's operator changes PODROLE_REDIRECT_BACKEND; a pod whose sandbox lives on gets both."""
     other = tmp_path / "other"
     other.mkdir()
     build_iptables(other, "nft").load(network)

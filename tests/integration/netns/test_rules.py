@@ -10,7 +10,7 @@ from testing.pods import Node
 from tests.integration.netns.checks import Ask
 from tests.integration.netns.conftest import build_backend
 from tests.integration.netns.rule_files import KINDS, Rule, copy_without, copy_without_address, list_rules, load_checks
-from tests.integration.netns.rule_test_bed import Arena, Findings, open_arena
+from tests.integration.netns.rule_test_bed import Findings, RuleTestBed, open_rule_test_bed
 
 RULES = list_rules()
 CHECKS = load_checks()
@@ -21,8 +21,8 @@ LISTS = [name for name in sorted({rule.file for rule in RULES}) if "node" not in
 
 
 @pytest.fixture(scope="module")
-def arena(node: Node) -> Iterator[Arena]:
-    with open_arena(node) as opened:
+def arena(node: Node) -> Iterator[RuleTestBed]:
+    with open_rule_test_bed(node) as opened:
         yield opened
 
 
@@ -31,7 +31,7 @@ def test_documentation_explains_every_rule_of_a_file_in_its_order(file: str) -> 
     assert [rule for rule in CHECKS if rule.file == file] == [rule for rule in RULES if rule.file == file]
 
 
-def judge(arena: Arena, file: str, repository: Path, ask: Ask) -> Findings:
+def judge(arena: RuleTestBed, file: str, repository: Path, ask: Ask) -> Findings:
     backend = build_backend(BACKENDS[Path(file).suffix], repository, arena.node, repository)
     try:
         return arena.judge(backend, KINDS[Path(file).stem], ask)
@@ -40,7 +40,7 @@ def judge(arena: Arena, file: str, repository: Path, ask: Ask) -> Findings:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.file}: {rule.chain} {rule.text}")
-def test_without_a_rule_its_check_fails(rule: Rule, arena: Arena, tmp_path: Path, ask: Ask) -> None:
+def test_without_a_rule_its_check_fails(rule: Rule, arena: RuleTestBed, tmp_path: Path, ask: Ask) -> None:
     if rule.kind == "node" and arena.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
 
@@ -52,7 +52,7 @@ def test_without_a_rule_its_check_fails(rule: Rule, arena: Arena, tmp_path: Path
 @pytest.mark.parametrize("address", contract.METADATA_ADDRESSES)
 @pytest.mark.parametrize("file", LISTS)
 def test_without_an_address_its_port_80_leads_elsewhere(
-    file: str, address: str, arena: Arena, tmp_path: Path, ask: Ask
+    file: str, address: str, arena: RuleTestBed, tmp_path: Path, ask: Ask
 ) -> None:
     found = judge(arena, file, copy_without_address(file, address, tmp_path), ask)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from testing.demo_node import STS_URL, Stage
+from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod, PodError
 from testing.repository import ROOT
 from tests.unit.injector.cases import CONFIG, ENABLED, Case
@@ -17,7 +17,7 @@ from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 
 @contextmanager
-def placed(stage: Stage, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
+def placed(stage: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
     """Put a pod on the node, not yet started; `redirect=FILE` puts another rules file into its image."""
 
     rules = {f"/etc/podrole/{name}.nft": path for name, path in binds.items()}
@@ -27,7 +27,7 @@ def placed(stage: Stage, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
 
 
 @pytest.fixture(scope="module")
-def patched(stage: Stage) -> dict[str, Any]:
+def patched(stage: DemoNode) -> dict[str, Any]:
     return stage.webhook.admit(POD).pod
 
 
@@ -41,7 +41,7 @@ def who_am_i(pod: Pod) -> str:
     return pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip()
 
 
-def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(stage: Stage, patched: dict[str, Any]) -> None:
+def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(stage: DemoNode, patched: dict[str, Any]) -> None:
     with placed(stage, without_redirect(patched)) as pod:
         with pytest.raises(PodError, match="the redirect is not in force"):
             pod.start()
@@ -54,7 +54,7 @@ def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(stage: Stag
         assert pod.container("app").exit_code is None
 
 
-def test_a_single_missing_rule_is_named_and_no_other(stage: Stage, patched: dict[str, Any], tmp_path: Path) -> None:
+def test_a_single_missing_rule_is_named_and_no_other(stage: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     (tmp_path / "redirect.nft").write_text(rules.replace(", 169.254.170.23 }", " }"))
 
@@ -69,7 +69,7 @@ def test_a_single_missing_rule_is_named_and_no_other(stage: Stage, patched: dict
 
 
 def test_rules_without_ipv6_are_not_enough_where_there_is_ipv6(
-    stage: Stage, patched: dict[str, Any], tmp_path: Path
+    stage: DemoNode, patched: dict[str, Any], tmp_path: Path
 ) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     lines = [line for line in rules.splitlines() if "dnat ip6" not in line]
@@ -82,7 +82,7 @@ def test_rules_without_ipv6_are_not_enough_where_there_is_ipv6(
         assert "fd00:ec2::254: Connection refused" in pod.logs("podrole-sidecar")
 
 
-def test_a_pod_without_ipv6_starts_and_has_its_role(stage: Stage, patched: dict[str, Any]) -> None:
+def test_a_pod_without_ipv6_starts_and_has_its_role(stage: DemoNode, patched: dict[str, Any]) -> None:
     with placed(stage, patched) as pod:
         pod.network.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.lo.disable_ipv6=1"])
 
@@ -91,8 +91,8 @@ def test_a_pod_without_ipv6_starts_and_has_its_role(stage: Stage, patched: dict[
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_redirect_by_iptables_serves_the_role_as_well(stage: Stage) -> None:
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect="iptables")
+def test_a_redirect_by_iptables_serves_the_role_as_well(stage: DemoNode) -> None:
+    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend="iptables")
     patched = Case(POD, ENABLED, None).inject(config)
 
     with placed(stage, patched) as pod:
@@ -102,7 +102,7 @@ def test_a_redirect_by_iptables_serves_the_role_as_well(stage: Stage) -> None:
         assert who_am_i(pod) == IDENTITY
 
 
-def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(stage: Stage) -> None:
+def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(stage: DemoNode) -> None:
     """The warning of env mode says so: it is no wall."""
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
     patched = Case(POD, ENABLED, None).inject(config)
@@ -116,7 +116,7 @@ def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(stage: St
         assert reached.strip() == f"169.254.169.254:80\t{stage.node_role}"
 
 
-def test_a_killed_sidecar_comes_back_to_the_same_rules(stage: Stage, patched: dict[str, Any]) -> None:
+def test_a_killed_sidecar_comes_back_to_the_same_rules(stage: DemoNode, patched: dict[str, Any]) -> None:
     with placed(stage, patched) as pod:
         pod.start()
         pod.restart("podrole-sidecar")
@@ -124,7 +124,7 @@ def test_a_killed_sidecar_comes_back_to_the_same_rules(stage: Stage, patched: di
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(stage: Stage, patched: dict[str, Any]) -> None:
+def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(stage: DemoNode, patched: dict[str, Any]) -> None:
     """It is process 1 of its container, for which the kernel has no default action on SIGTERM."""
     with placed(stage, patched) as pod:
         pod.start()
@@ -132,7 +132,7 @@ def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(stage: Stage, patched: d
         assert pod.container("podrole-sidecar").terminate(grace_seconds=2) == 0
 
 
-def test_the_sidecars_directory_is_closed_to_the_app(stage: Stage, patched: dict[str, Any]) -> None:
+def test_the_sidecars_directory_is_closed_to_the_app(stage: DemoNode, patched: dict[str, Any]) -> None:
     if stage.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
     changed = copy.deepcopy(patched)

@@ -11,16 +11,16 @@ import pytest
 import contract
 from injector.config import Config
 from injector.k8s.objects import Metadata
-from testing.demo_node import STS_URL, Stage
+from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
 from tests.unit.injector.cases import CONFIG, ENABLED, Case
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 BASE = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)
-NODE = replace(BASE, source="node")
+NODE = replace(BASE, credential_source="node")
 PASSING = replace(BASE, allow_overrides=frozenset({"metadata-passthrough"}))
 ALLOWING = Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["reader"]'})
-CHAINING = Metadata(ENABLED.labels, {"podrole.io/assume-through": "arn:aws:iam::111122223333:role/hub"})
+CHAINING = Metadata(ENABLED.labels, {"podrole.io/intermediate-role": "arn:aws:iam::111122223333:role/hub"})
 REACH = ("python3", "/app/apps/reach.py", "169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")
 STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
 ASK = """
@@ -36,7 +36,7 @@ for path in sys.argv[1:]:
 
 
 @pytest.fixture(autouse=True)
-def needs_users(stage: Stage) -> None:
+def needs_users(stage: DemoNode) -> None:
     if stage.node.single_user:
         pytest.skip("every uid is one in a user namespace, and the rules tell users apart: run as root")
 
@@ -46,7 +46,7 @@ def redirect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def start(stage: Stage, config: Config, namespace: Metadata, **annotations: str) -> Iterator[Pod]:
+def start(stage: DemoNode, config: Config, namespace: Metadata, **annotations: str) -> Iterator[Pod]:
     wanted = copy.deepcopy(POD)
     wanted["metadata"]["annotations"] |= {f"podrole.io/{key.replace('_', '-')}": v for key, v in annotations.items()}
     with stage.place(Case(wanted, namespace, None).inject(config)) as pod:
@@ -55,19 +55,19 @@ def start(stage: Stage, config: Config, namespace: Metadata, **annotations: str)
 
 
 @pytest.fixture
-def of_node(stage: Stage, redirect: str) -> Iterator[Pod]:
+def of_node(stage: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod whose role the node's role assumes."""
-    yield from start(stage, replace(NODE, redirect=redirect), ALLOWING)
+    yield from start(stage, replace(NODE, redirect_backend=redirect), ALLOWING)
 
 
 @pytest.fixture
-def passing(stage: Stage, redirect: str) -> Iterator[Pod]:
+def passing(stage: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod that may have some of the node's metadata."""
-    yield from start(stage, replace(PASSING, redirect=redirect), ENABLED, metadata_passthrough="true")
+    yield from start(stage, replace(PASSING, redirect_backend=redirect), ENABLED, metadata_passthrough="true")
 
 
 @pytest.fixture
-def chained(stage: Stage) -> Iterator[Pod]:
+def chained(stage: DemoNode) -> Iterator[Pod]:
     """A pod whose role is assumed from another one."""
     yield from start(stage, BASE, CHAINING, session_tags="team=shop")
 
@@ -76,7 +76,7 @@ def read_status(pod: Pod) -> Any:
     return json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 
 
-def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(stage: Stage, of_node: Pod) -> None:
+def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(stage: DemoNode, of_node: Pod) -> None:
     with stage.place(copy.deepcopy(POD)) as plain:
         plain.start()
         by_plain = plain.exec("app", REACH).stdout.splitlines()
@@ -98,10 +98,10 @@ def test_the_app_has_the_pods_role_and_not_the_nodes(of_node: Pod) -> None:
 
 def test_a_chain_ends_at_the_pods_role(chained: Pod) -> None:
     assert chained.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
-    assert read_status(chained)["assume_through"] == "arn:aws:iam::111122223333:role/hub"
+    assert read_status(chained)["intermediate_role"] == "arn:aws:iam::111122223333:role/hub"
 
 
-def test_the_app_has_what_it_may_of_the_node_and_its_own_role(stage: Stage, passing: Pod) -> None:
+def test_the_app_has_what_it_may_of_the_node_and_its_own_role(stage: DemoNode, passing: Pod) -> None:
     paths = ["meta-data/instance-id", "meta-data/placement/availability-zone", "user-data", "meta-data/iam/info"]
 
     answers = passing.exec("app", ["python3", "-c", ASK, *paths]).stdout.split()
@@ -113,7 +113,7 @@ def test_the_app_has_what_it_may_of_the_node_and_its_own_role(stage: Stage, pass
 
 
 @pytest.fixture
-def in_env_mode(stage: Stage) -> Iterator[Pod]:
+def in_env_mode(stage: DemoNode) -> Iterator[Pod]:
     """A pod without rules whose role the node's role assumes."""
     yield from start(stage, replace(NODE, mode="env"), ALLOWING)
 

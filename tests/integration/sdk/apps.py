@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import contract
-from testing.demo_node import Stage
+from testing.demo_node import DemoNode
 from testing.pods import Image, Node, Pod
 from testing.pods.containers import RUNC
 from testing.pods.namespaces import NamespaceProcess
@@ -134,7 +134,7 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
     return Case(pod, ENABLED, None).inject(config)
 
 
-def build_image(stage: Stage, tools: Iterable[str]) -> Image:
+def build_image(stage: DemoNode, tools: Iterable[str]) -> Image:
     """The image of all SDKs' programs: what was built, and where the languages' own programs are installed."""
     configurations = {str(path): path for path in Path("/etc").glob("java-*")}
     return stage.images["app"].with_binds({APPS: CACHE, **configurations, **find_prefixes(tools)})

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from tests.integration.sdk.apps import App, Said
-from tests.integration.sdk.sdk_environment import POLL_SECONDS, Outcomes, Scene
+from tests.integration.sdk.sdk_environment import POLL_SECONDS, Outcomes, StsScenario
 
 AT_ONCE_SECONDS = 10
 """Some SDKs fetch new keys while a call goes out with the old ones: it is the next one that has them."""
@@ -18,7 +18,7 @@ class Told:
     begun: float
     """Before STS was asked, on the monotonic clock."""
 
-    scene: Scene
+    scene: StsScenario
     first: Outcomes[Said]
     """The first call of each program."""
 
@@ -26,20 +26,20 @@ class Told:
     """Their call after what comes next; to wait for it is done elsewhere while other tests run."""
 
 
-def use_renewed(scene: Scene, first: Outcomes[Said]) -> Outcomes[Said]:
+def use_renewed(scene: StsScenario, first: Outcomes[Said]) -> Outcomes[Said]:
     """Wait until the sidecar has new keys, and let every program make a few calls within seconds."""
     used = {said.result().access_key for said in first.values() if not said.exception()}
     scene.wait_for(lambda key: key != "" and key not in used)
     return scene.each(lambda case, app: follow(app, first[case].result().access_key, AT_ONCE_SECONDS))
 
 
-def use_dry(scene: Scene) -> Outcomes[Said]:
+def use_dry(scene: StsScenario) -> Outcomes[Said]:
     """Wait until the sidecar has nothing valid any more; what the programs have is good for less than a minute."""
     scene.wait_for(lambda key: not key)
     return scene.ask()
 
 
-def use_recovered(scene: Scene) -> Outcomes[Said]:
+def use_recovered(scene: StsScenario) -> Outcomes[Said]:
     """Wait until the sidecar has keys."""
     scene.wait_for(bool)
     return scene.ask()

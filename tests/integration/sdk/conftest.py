@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.sdk.apps import build_image
 from tests.integration.sdk.build import BuildError, Program, ToolMissingError, build, find_tools, may_skip
-from tests.integration.sdk.sdk_environment import IDENTITY_PORT, Case, World
+from tests.integration.sdk.sdk_environment import IDENTITY_PORT, Case, SdkEnvironment
 from tests.integration.sdk.table import SDKS
 
 ENVIRONMENT = dict(os.environ)
@@ -51,7 +51,7 @@ def find_cases(session: pytest.Session) -> list[Case]:
 
 
 @pytest.fixture(scope="session")
-def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[SdkEnvironment]:
     """The pods of all SDKs. Where SDKs are required, a machine that cannot run pods is a failure."""
     try:
         stage = request.getfixturevalue("stage")
@@ -63,7 +63,7 @@ def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]
     runnable = {case: program for case, program in built.items() if isinstance(program, Program)}
     image = build_image(stage, [program.argv[0] for program in runnable.values()])
     with tempfile.TemporaryDirectory(prefix="podrole-sdks-") as directory:
-        world = World(stage, image, runnable, Path(directory))
+        world = SdkEnvironment(stage, image, runnable, Path(directory))
         with world.sts("identity", IDENTITY_PORT):
             yield world
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import contract
-from testing.demo_node import Stage
+from testing.demo_node import DemoNode
 from testing.pods import NODE_IPV4, Image, Pod
 from testing.services.programs import running
 from tests.integration.sdk.apps import MODES, SETTINGS, App, Said, build_pod, start_app
@@ -47,7 +47,7 @@ Outcomes = Mapping[Case, Future[T]]
 """What came of each program; `result()` raises for one that crashed or hung."""
 
 
-class Scene:
+class StsScenario:
     """The pods of one state of STS, one a mode, and all programs running in them."""
 
     def __init__(self, pods: Mapping[str, Pod], apps: Mapping[Case, App]) -> None:
@@ -83,10 +83,10 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class World:
+class SdkEnvironment:
     """Makes scenes on the node."""
 
-    stage: Stage
+    stage: DemoNode
     image: Image
     programs: Mapping[Case, Program]
     directory: Path
@@ -108,16 +108,16 @@ class World:
             yield pods
 
     @contextmanager
-    def scene(self, pods: Mapping[str, Pod]) -> Iterator[Scene]:
+    def scene(self, pods: Mapping[str, Pod]) -> Iterator[StsScenario]:
         """Start all programs in these pods."""
         with ExitStack() as stack:
             apps = {case: stack.enter_context(self.start(case, pods)) for case in self.programs}
-            yield Scene(pods, apps)
+            yield StsScenario(pods, apps)
             for app in apps.values():
                 app.end()  # all at once, before each is waited for
 
     @contextmanager
-    def play(self, name: str, sts_port: int) -> Iterator[Scene]:
+    def play(self, name: str, sts_port: int) -> Iterator[StsScenario]:
         """Start pods, and all programs in them."""
         with self.pods(name, sts_port) as pods, self.scene(pods) as scene:
             yield scene

@@ -67,7 +67,7 @@ def test_a_wrong_path_to_the_sidecar_is_no_identity(app: App) -> None:
 
 def test_boto3_needs_no_request_without_a_token(sts: str, home: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
-    environ = build_environ(tmp_path, sts, **{contract.ENV_IMDS_V1: "false"})
+    environ = build_environ(tmp_path, sts, **{contract.ENV_IMDS_TOKENS: "required"})
 
     with running_sidecar(environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0, sidecar.log

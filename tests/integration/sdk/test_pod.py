@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import contract
-from testing.demo_node import Stage
+from testing.demo_node import DemoNode
 from testing.pods import Pod, has_ipv6
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
@@ -28,7 +28,7 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture(scope="module")
-def pod(stage: Stage) -> Iterator[Pod]:
+def pod(stage: DemoNode) -> Iterator[Pod]:
     """A pod with a role, injected by the running webhook, on a node whose metadata service hands out another role."""
 
     with stage.place(stage.webhook.admit(POD).pod) as pod:

@@ -16,7 +16,7 @@ from testing.demo_node import ACCOUNT, NODE_SESSION, STS_URL
 from testing.pods import Pod
 from tests.integration.sdk.apps import METADATA_ENDPOINT, MODES, App, Said
 from tests.integration.sdk.calls import Told, follow, use_dry, use_recovered, use_renewed
-from tests.integration.sdk.sdk_environment import SHORT_SESSION_SECONDS, Case, Outcomes, World
+from tests.integration.sdk.sdk_environment import SHORT_SESSION_SECONDS, Case, Outcomes, SdkEnvironment
 from tests.integration.sdk.table import KEEPS, SDKS, Behaviour
 
 CASES = [(sdk.name, way) for sdk in SDKS.values() for way in sdk.ways]
@@ -42,7 +42,7 @@ def background() -> Iterator[ThreadPoolExecutor]:
 
 
 @pytest.fixture(scope="module")
-def rotation(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
+def rotation(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
     """STS answers, and again and again."""
     begun = time.monotonic()
     sts = world.sts("rotation", ROTATION_PORT, SHORT_SESSION_SECONDS)
@@ -52,7 +52,7 @@ def rotation(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
 
 
 @pytest.fixture(scope="module")
-def outage(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
+def outage(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
     """STS answered once, every program has keys, and STS is gone."""
     begun = time.monotonic()
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def outage(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
 
 
 @pytest.fixture(scope="module")
-def down(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
+def down(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
     """STS has never answered when the programs are asked first, and answers from then on."""
     begun = time.monotonic()
     with world.play("down", DOWN_PORT) as scene:
@@ -73,14 +73,14 @@ def down(world: World, background: ThreadPoolExecutor) -> Iterator[Told]:
 
 
 @pytest.fixture(scope="module")
-def refused(world: World) -> Outcomes[Said]:
+def refused(world: SdkEnvironment) -> Outcomes[Said]:
     """STS refused for good."""
     with world.sts("refusing", REFUSED_PORT, 0), world.play("refused", REFUSED_PORT) as scene:
         return scene.ask()
 
 
 @pytest.fixture(scope="module")
-def keyless(world: World) -> Iterator[Mapping[str, Pod]]:
+def keyless(world: SdkEnvironment) -> Iterator[Mapping[str, Pod]]:
     """Pods whose STS refuses."""
     with world.sts("keyless", KEYLESS_PORT, 0), world.pods("keyless", KEYLESS_PORT) as pods:
         yield pods
@@ -185,7 +185,7 @@ def test_in_the_end_a_running_app_has_new_keys(rotation: Told, rotated: Outcomes
 
 @pytest.mark.parametrize("case", [("js2", "env"), ("java", "env")], ids=["js2", "java"], indirect=True)
 def test_in_env_mode_an_app_without_the_second_variable_ends_up_with_the_node(
-    world: World, keyless: Mapping[str, Pod], case: Case
+    world: SdkEnvironment, keyless: Mapping[str, Pod], case: Case
 ) -> None:
     """After the container endpoint it asks the metadata service, where env mode redirects nothing."""
     settings = ["-u", METADATA_ENDPOINT, f"AWS_ENDPOINT_URL={STS_URL}"]

@@ -8,7 +8,7 @@ from injector.config import Config as InjectorConfig
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
-from sidecar.endpoints.app import Served, create_app
+from sidecar.endpoints.app import AppState, create_app
 from tests.unit.injector.cases import ENVIRON, environment_of, find_container, load_case
 
 NOW = 1_700_000_000
@@ -45,7 +45,7 @@ def test_the_sidecar_understands_the_environment_that_the_injector_gives_it() ->
     assert config.sts_endpoint == "https://sts.example.com"
     assert config.session_name == annotations["iam.amazonaws.com/session-name"]
     assert config.session_duration_seconds == int(annotations["podrole.io/session-duration"])
-    assert config.imds_v1 == (annotations["podrole.io/imds-v1"] == "true")
+    assert config.requires_imds_token == (annotations["podrole.io/imds-tokens"] == "required")
     assert config.mode == contract.MODE_REDIRECT
     assert config.run_directory == f"/dev/shm/podrole-{POD_FIELDS['metadata.uid']}"
     assert config.port == contract.SIDECAR_PORT
@@ -61,7 +61,7 @@ def test_without_settings_of_its_own_a_pod_gets_the_sidecars_defaults() -> None:
 
     assert config.session_name == "team-a.app-5d9c7-x2x9k"
     assert config.session_duration_seconds == 3600
-    assert config.imds_v1
+    assert not config.requires_imds_token
 
 
 def test_the_uri_that_an_app_is_given_leads_to_the_credentials() -> None:
@@ -71,7 +71,7 @@ def test_the_uri_that_an_app_is_given_leads_to_the_credentials() -> None:
         refresh_at=NOW + 1800,
         credentials=Credentials(config.role_arn, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600),
     )
-    client = create_app(Served(config, lambda: state, b"key", "boot", clock=lambda: NOW)).test_client()
+    client = create_app(AppState(config, lambda: state, b"key", "boot", clock=lambda: NOW)).test_client()
     uri = environment_of(find_container(pod, "app"))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
 
     reply = client.get(uri, headers={"Host": "169.254.170.2"})

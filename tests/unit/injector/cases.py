@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from injector.config import Config
-from injector.decision.context import Surroundings, Version
+from injector.decision.context import ClusterContext, Version
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Inject
-from injector.k8s.manifest_files import ManifestCluster
+from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Metadata, read_service_account_name
 from injector.patch.json_patch import build_patch
-from injector.patch.plan import build_pieces
+from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from testing.repository import ROOT
 
@@ -43,7 +43,7 @@ class Case:
     version: Version | None = None
 
     def decide(self, config: Config = CONFIG) -> Decision:
-        return decide(self.pod, Surroundings(self.namespace, self.service_account, self.version), config)
+        return decide(self.pod, ClusterContext(self.namespace, self.service_account, self.version), config)
 
     def inject(self, config: Config = CONFIG) -> Pod:
         """The pod as it is after the webhook's patch was applied; fails where there would be none."""
@@ -55,8 +55,8 @@ class Case:
         """The patch and the warnings beside it."""
         decision = self.decide(config)
         assert isinstance(decision, Inject | Block), decision
-        pieces = build_pieces(decision, self.pod, load_template(config), config)
-        return build_patch(self.pod, pieces), [warning.text for warning in pieces.warnings]
+        plan = plan_injection(decision, self.pod, load_template(config), config)
+        return build_patch(self.pod, plan), [warning.text for warning in plan.warnings]
 
     def with_pod(self, pod: Pod) -> "Case":
         return replace(self, pod=pod)
@@ -67,7 +67,7 @@ def load_case(name: str) -> Case:
     path = PODS / f"{name}.yaml"
     documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     pod = next(document for document in documents if document["kind"] == "Pod")
-    cluster = ManifestCluster(path)
+    cluster = ManifestReader(path)
     namespace = pod["metadata"]["namespace"]
     account = cluster.service_account(namespace, read_service_account_name(pod))
     return Case(pod, cluster.namespace(namespace), account)

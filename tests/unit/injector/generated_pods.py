@@ -15,7 +15,7 @@ from kubernetes.client import models
 
 import contract
 from injector.k8s.objects import Metadata
-from injector.patch.app_env import ADDED_HOSTS, NEVER_BY_PROXY, NO_PROXIES, OURS, PROXIES
+from injector.patch.app_env import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES, SIDECAR_VARIABLES
 from tests.unit.injector.cases import CONFIG, ENABLED, Case, Pod
 
 DEEPEST = 7
@@ -35,12 +35,12 @@ HOST_LISTS = (
     " a , b ",
     "*",
     "a,*",
-    f"a,{NEVER_BY_PROXY[0]}",
-    f"a,{ADDED_HOSTS}",
-    f"{ADDED_HOSTS},a",
+    f"a,{NO_PROXY_HOSTS[0]}",
+    f"a,{NO_PROXY_VALUE}",
+    f"{NO_PROXY_VALUE},a",
 )
 OUR_VALUES = {
-    **OURS,
+    **SIDECAR_VARIABLES,
     "AWS_REGION": CONFIG.region,
     "AWS_DEFAULT_REGION": CONFIG.region,
     "AWS_ENDPOINT_URL": "https://store.example",
@@ -60,7 +60,7 @@ ANNOTATIONS = (
     *[("iam.amazonaws.com/role", role) for role in ("reader", "/team-a/reader", "arn:aws:iam::444455556666:role/x")],
     ("iam.amazonaws.com/session-name", "me"),
     ("podrole.io/session-duration", "3600"),
-    ("podrole.io/imds-v1", "false"),
+    ("podrole.io/imds-tokens", "required"),
     ("podrole.io/sesion-duration", "1"),
     *[(key, "{}") for key in KEYS],
 )
@@ -208,16 +208,16 @@ CASES = st.builds(build_random_case, SEEDS, SIZES)
 BROKEN_CASES = st.builds(build_broken_case, SEEDS, SIZES)
 
 
-def as_kubernetes_sees(value: Any) -> Any:
+def normalize(value: Any) -> Any:
     """Two values of which this is equal mean the same: null, missing, and an empty object or list are one.
 
     So are an empty and a missing value of a variable, https://pkg.go.dev/k8s.io/api/core/v1#EnvVar .
     """
     if isinstance(value, list):
-        return [as_kubernetes_sees(element) for element in value]
+        return [normalize(element) for element in value]
     if not isinstance(value, dict):
         return value
-    seen = {key: as_kubernetes_sees(element) for key, element in value.items()}
+    seen = {key: normalize(element) for key, element in value.items()}
     if isinstance(seen.get("env"), list):
         seen["env"] = [{k: v for k, v in variable.items() if (k, v) != ("value", "")} for variable in seen["env"]]
     return {key: element for key, element in seen.items() if element not in (None, {}, [])}

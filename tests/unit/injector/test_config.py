@@ -17,8 +17,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     environ = {
         "PODROLE_REGION": "Europe",
         "PODROLE_ACCOUNT_ID": "1111",
-        "PODROLE_REDIRECT": "ebpf",
-        "PODROLE_NO_ROLE": "allow",
+        "PODROLE_REDIRECT_BACKEND": "ebpf",
+        "PODROLE_PODS_WITHOUT_ROLE": "allow",
         "PODROLE_STS_ENDPOINT": "sts.example",
         "PODROLE_WEBHOOK_PORT": "65536",
         "PODROLE_NAMESPACE": "podrole.system",
@@ -90,11 +90,13 @@ def test_what_is_not_set_has_its_default() -> None:
         region="eu-west-1",
         base_role_arn="arn:aws:iam::111122223333:role/",
     )
-    assert (config.redirect, config.no_role, config.webhook_port) == ("nftables", "block", 9443)
+    assert (config.redirect_backend, config.pods_without_role, config.webhook_port) == ("nftables", "block", 9443)
 
 
 def test_an_empty_variable_is_an_unset_one() -> None:
-    empty = dict.fromkeys(("PODROLE_STS_ENDPOINT", "PODROLE_REDIRECT", "PODROLE_TEMPLATE", "PODROLE_WEBHOOK_PORT"), "")
+    empty = dict.fromkeys(
+        ("PODROLE_STS_ENDPOINT", "PODROLE_REDIRECT_BACKEND", "PODROLE_TEMPLATE", "PODROLE_WEBHOOK_PORT"), ""
+    )
 
     assert Config.from_environ({**ENVIRON, **empty}) == Config.from_environ(ENVIRON)
 
@@ -106,8 +108,8 @@ def test_everything_can_be_set() -> None:
             "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/pods/",
             "PODROLE_STS_ENDPOINT": "https://sts.example:8443",
             "PODROLE_AWS_ENDPOINT_URL": "https://store.example/path",
-            "PODROLE_REDIRECT": "iptables",
-            "PODROLE_NO_ROLE": "untouched",
+            "PODROLE_REDIRECT_BACKEND": "iptables",
+            "PODROLE_PODS_WITHOUT_ROLE": "ignore",
             "PODROLE_MANIFESTS": "/manifests",
             "PODROLE_TEMPLATE": "/template.yaml",
             "PODROLE_TLS_CERT": "/tls/tls.crt",
@@ -129,8 +131,8 @@ def test_everything_can_be_set() -> None:
         base_role_arn="arn:aws:iam::111122223333:role/pods/",
         sts_endpoint="https://sts.example:8443",
         aws_endpoint_url="https://store.example/path",
-        redirect="iptables",
-        no_role="untouched",
+        redirect_backend="iptables",
+        pods_without_role="ignore",
         manifests=Path("/manifests"),
         template=Path("/template.yaml"),
         tls_cert=Path("/tls/tls.crt"),

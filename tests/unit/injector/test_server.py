@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from injector.webhook.app import LONGEST_BODY_BYTES
+from injector.webhook.app import MAX_BODY_BYTES
 from testing.repository import ROOT
 from tests.unit.injector.cases import ENVIRON, load_review
 
@@ -195,7 +195,7 @@ def test_a_review_of_one_mebibyte_is_answered(connection: http.client.HTTPSConne
 
 def test_a_body_that_no_review_has_is_refused_unread(connection: http.client.HTTPSConnection) -> None:
     connection.putrequest("POST", "/mutate")
-    connection.putheader("Content-Length", str(LONGEST_BODY_BYTES + 1))
+    connection.putheader("Content-Length", str(MAX_BODY_BYTES + 1))
     connection.endheaders()
 
     assert connection.getresponse().status == 413
@@ -225,8 +225,8 @@ def test_it_ends_at_sigterm(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (
-            {"PODROLE_REGION": "", "PODROLE_REDIRECT": "ebpf"},
-            ["PODROLE_REGION is not set", "PODROLE_REDIRECT is 'ebpf'"],
+            {"PODROLE_REGION": "", "PODROLE_REDIRECT_BACKEND": "ebpf"},
+            ["PODROLE_REGION is not set", "PODROLE_REDIRECT_BACKEND is 'ebpf'"],
         ),
         ({"PODROLE_TLS_KEY": "/nowhere/tls.key"}, ["/nowhere/tls.key cannot be used"]),
         ({"PODROLE_TLS_CERT": __file__}, [f"{__file__} and"]),

@@ -10,7 +10,7 @@ import pytest
 
 from podrole.check import Target, TargetError, parse_target
 from podrole.findings import Finding, Level, Section, choose_exit_code
-from podrole.progress import telling
+from podrole.progress import progress_message
 from tests.unit.podrole.conftest import Run
 
 KUBECONFIG = """
@@ -115,14 +115,14 @@ class Terminal(io.StringIO):
 def test_person_who_waits_is_told_what_for() -> None:
     terminal = Terminal()
 
-    with redirect_stderr(terminal), telling("reading nodes", patience_seconds=0.01):
+    with redirect_stderr(terminal), progress_message("reading nodes", patience_seconds=0.01):
         terminal.is_written.wait(30)
 
     assert terminal.getvalue() == "podrole: reading nodes ...\n"
 
 
 def test_what_is_quick_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling("reading nodes", patience_seconds=60):
+    with progress_message("reading nodes", patience_seconds=60):
         click.echo("done")
 
     assert capsys.readouterr() == ("done\n", "")

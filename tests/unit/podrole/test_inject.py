@@ -124,12 +124,12 @@ def test_one_denied_pod_keeps_everything_back(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_all_that_speaks_against_a_pod_is_told(run: Run) -> None:
-    text = DENIED.replace("annotations:", "annotations:\n        podrole.io/imds-v1: maybe")
+    text = DENIED.replace("annotations:", "annotations:\n        podrole.io/imds-tokens: maybe")
 
     said = run("inject", "-f", "-", stdin=text)
 
     assert "  and: " in said.complaint
-    assert "podrole.io/imds-v1" in said.complaint
+    assert "podrole.io/imds-tokens" in said.complaint
 
 
 @pytest.mark.usefixtures("settings")

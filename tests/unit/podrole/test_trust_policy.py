@@ -15,7 +15,7 @@ NODES = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role
 MANIFESTS = """\
 kind: Namespace
 apiVersion: v1
-metadata: {name: far, annotations: {podrole.io/assume-through: hop}}
+metadata: {name: far, annotations: {podrole.io/intermediate-role: hop}}
 ---
 apiVersion: v1
 kind: Pod
@@ -206,7 +206,7 @@ def test_an_annotation_that_names_no_role_is_a_problem_beside_the_others(run: Ru
     said = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER)
 
     assert said.code == 1
-    assert "problem: annotation podrole.io/assume-through of namespace far" in said.complaint
+    assert "problem: annotation podrole.io/intermediate-role of namespace far" in said.complaint
     assert "role/near" in said.output
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from injector.patch.app_env import ADDED_HOSTS
+from injector.patch.app_env import NO_PROXY_VALUE
 from tests.unit.injector.cases import CONFIG, Case, build_case, load_injectable_cases
-from tests.unit.injector.generated_pods import as_kubernetes_sees
+from tests.unit.injector.generated_pods import normalize
 from tests.unit.podrole.conftest import Run
 from tests.unit.podrole.test_inject import DEPLOYMENT, SERVICE
 from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
@@ -20,7 +20,7 @@ CONFIGS = {
     "redirect": CONFIG,
     "elsewhere": replace(CONFIG, region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"),
     "env": replace(CONFIG, mode="env"),
-    "ipv6-only": replace(CONFIG, ipv6_only=True, redirect="iptables"),
+    "ipv6-only": replace(CONFIG, ipv6_only=True, redirect_backend="iptables"),
 }
 
 
@@ -67,8 +67,8 @@ def test_an_injected_pod_can_be_had_back_whatever_injected_it(run: Run, name: st
 
     taken, complaint = uninject(run, case, case.inject(CONFIGS[config]))
 
-    assert as_kubernetes_sees(taken["spec"]) == as_kubernetes_sees(case.pod["spec"])
-    assert as_kubernetes_sees(taken["metadata"]) == as_kubernetes_sees(case.pod["metadata"])
+    assert normalize(taken["spec"]) == normalize(case.pod["spec"])
+    assert normalize(taken["metadata"]) == normalize(case.pod["metadata"])
     assert "Remove" in complaint
 
 
@@ -101,7 +101,7 @@ def test_a_job_without_labels_has_no_metadata_again(run: Run) -> None:
     [
         ([{"name": "LATER", "value": "1"}], "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION"),
         (
-            [{"name": "no_proxy", "value": f"a,{ADDED_HOSTS},b"}],
+            [{"name": "no_proxy", "value": f"a,{NO_PROXY_VALUE},b"}],
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, no_proxy, AWS_",
         ),
     ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from server.connection import Service
 from server.loop import Loop
-from server.wsgi import MAY_WAIT, MustWait
+from server.wsgi import MAY_BLOCK, WouldBlock
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,8 +24,8 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
     if path == "/fail":
         raise RuntimeError("the app's own")
     if path == "/wait":
-        if not environ[MAY_WAIT]:
-            raise MustWait
+        if not environ[MAY_BLOCK]:
+            raise WouldBlock
         time.sleep(0.5)
     body = b"x" * LARGE if path == "/large" else environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Length", str(len(body)))])

@@ -1,6 +1,6 @@
 import pytest
 
-from server.request_buffer import HEAD_BYTES, Inbox, TooLong, find_end_of_chunks
+from server.request_buffer import HEAD_BYTES, RequestBuffer, TooLong, find_end_of_chunks
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PUT = b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -8,7 +8,7 @@ CHUNKED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\
 TRAILED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDigest: x\r\n\r\n"
 
 
-def drip(request: bytes, inbox: Inbox) -> list[bytes | None]:
+def drip(request: bytes, inbox: RequestBuffer) -> list[bytes | None]:
     taken = []
     for position in range(len(request)):
         inbox.add(request[position : position + 1])
@@ -18,7 +18,7 @@ def drip(request: bytes, inbox: Inbox) -> list[bytes | None]:
 
 @pytest.mark.parametrize("request_", [GET, PUT, CHUNKED, TRAILED], ids=["get", "put", "chunked", "trailers"])
 def test_a_request_is_taken_with_its_last_byte_and_not_before(request_: bytes) -> None:
-    *before, last = drip(request_, Inbox(1024))
+    *before, last = drip(request_, RequestBuffer(1024))
 
     assert not any(before)
     assert last == request_
@@ -26,7 +26,7 @@ def test_a_request_is_taken_with_its_last_byte_and_not_before(request_: bytes) -
 
 @pytest.mark.parametrize("first", [GET, PUT, CHUNKED, TRAILED])
 def test_what_follows_a_request_waits_for_its_turn(first: bytes) -> None:
-    inbox = Inbox(1024)
+    inbox = RequestBuffer(1024)
     inbox.add(first + PUT + GET[:5])
 
     taken = [inbox.take_request(), inbox.take_request(), inbox.take_request()]
@@ -36,7 +36,7 @@ def test_what_follows_a_request_waits_for_its_turn(first: bytes) -> None:
 
 
 def test_a_body_is_found_whatever_the_case_of_its_header() -> None:
-    inbox = Inbox(1024)
+    inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content-Length: ", b"cOnTeNt-lEnGtH:\t "))
 
     assert inbox.take_request() is not None
@@ -56,7 +56,7 @@ def test_a_body_is_found_whatever_the_case_of_its_header() -> None:
     ids=["line", "head", "body", "absurd-body", "chunk", "trailers"],
 )
 def test_what_no_real_client_sends_is_not_waited_for(sent: bytes, status: int) -> None:
-    inbox = Inbox(1024)
+    inbox = RequestBuffer(1024)
     inbox.add(sent)
 
     with pytest.raises(TooLong) as raised:
@@ -67,17 +67,17 @@ def test_what_no_real_client_sends_is_not_waited_for(sent: bytes, status: int) -
 
 def test_a_head_of_the_longest_length_is_taken() -> None:
     head = b"GET / HTTP/1.1\r\nX: " + b"x" * (HEAD_BYTES - 19)
-    inbox = Inbox(0)
+    inbox = RequestBuffer(0)
     inbox.add(head + b"\r\n\r\n")
 
     assert inbox.take_request() == head + b"\r\n\r\n"
 
 
 def test_a_client_that_waits_for_continue_is_told_so_once() -> None:
-    inbox = Inbox(1024)
+    inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent")[:-5])
 
-    asked = [inbox.is_told_to_wait(), inbox.take_request(), inbox.is_told_to_wait(), inbox.is_told_to_wait()]
+    asked = [inbox.expects_continue(), inbox.take_request(), inbox.expects_continue(), inbox.expects_continue()]
     inbox.add(b"hello")
 
     assert asked == [False, None, True, False]
@@ -85,13 +85,13 @@ def test_a_client_that_waits_for_continue_is_told_so_once() -> None:
 
 
 def test_the_next_request_is_not_told_what_the_last_one_expected() -> None:
-    inbox = Inbox(1024)
+    inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent") + PUT[:-1])
 
     inbox.take_request()
     inbox.take_request()
 
-    assert not inbox.is_told_to_wait()
+    assert not inbox.expects_continue()
 
 
 @pytest.mark.parametrize("body", [b"zz\r\n", b"\r\n", b"-1\r\nx", b"123456789\r\n"])

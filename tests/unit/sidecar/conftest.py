@@ -32,7 +32,7 @@ def strict_sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     write_token(directory)
     changes = {
         "PODROLE_ROLE_ARN": f"arn:aws:iam::111122223333:role/team/{ODD_ROLE}",
-        "PODROLE_IMDS_V1": "false",
+        "PODROLE_IMDS_TOKENS": "required",
         "PODROLE_ZONE": "eu-west-1b",
         "PODROLE_INSTANCE_ID": "i-0123456789abcdef0",
     }

@@ -39,7 +39,7 @@ def test_an_empty_environment_names_every_variable_that_is_missing() -> None:
         ("PODROLE_SESSION_DURATION", "43201"),
         ("PODROLE_SESSION_DURATION", "1h"),
         ("PODROLE_MODE", "block"),
-        ("PODROLE_IMDS_V1", "no"),
+        ("PODROLE_IMDS_TOKENS", "no"),
         ("PODROLE_STS_ENDPOINT", "sts.example.com"),
         ("PODROLE_STS_ENDPOINT", "http://sts.example.com/path"),
         ("PODROLE_TOKEN_FILE", "token"),
@@ -74,7 +74,7 @@ def test_a_complete_environment_gives_a_configuration_with_the_documented_defaul
     assert config.mode == "redirect"
     assert config.session_duration_seconds == 3600
     assert config.sts_endpoint is None
-    assert config.imds_v1
+    assert not config.requires_imds_token
     assert config.port == 16925
     assert config.zone is None
     assert config.instance_id is None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import contract
-from testing.demo_node import Stage
+from testing.demo_node import DemoNode
 from testing.pods import PodError
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
@@ -14,11 +14,11 @@ STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
 
 
 @pytest.fixture(scope="module")
-def patched(stage: Stage) -> dict[str, Any]:
+def patched(stage: DemoNode) -> dict[str, Any]:
     return stage.webhook.admit(POD).pod
 
 
-def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: Stage, patched: dict[str, Any]) -> None:
+def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: DemoNode, patched: dict[str, Any]) -> None:
     with stage.place(patched, stage.images) as pod:
         pod.network.run(["ip", "-4", "route", "delete", "default"])
 
@@ -28,7 +28,7 @@ def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: Sta
         assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
 
 
-def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: Stage, patched: dict[str, Any]) -> None:
+def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: DemoNode, patched: dict[str, Any]) -> None:
     with stage.place(patched, stage.images) as pod:
         for family in ("-4", "-6"):
             pod.network.run(["ip", family, "route", "delete", "default"])
@@ -37,7 +37,7 @@ def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: Stage,
             pod.start()
 
 
-def test_its_status_is_told_in_its_container_and_names_the_mode(stage: Stage, patched: dict[str, Any]) -> None:
+def test_its_status_is_told_in_its_container_and_names_the_mode(stage: DemoNode, patched: dict[str, Any]) -> None:
     with stage.place(patched, stage.images) as pod:
         pod.start()
 
@@ -51,7 +51,7 @@ def test_its_status_is_told_in_its_container_and_names_the_mode(stage: Stage, pa
     assert list(status) == [
         "role",
         "source",
-        "assume_through",
+        "intermediate_role",
         "mode",
         "state",
         "seconds_left",
@@ -63,7 +63,7 @@ def test_its_status_is_told_in_its_container_and_names_the_mode(stage: Stage, pa
     ]
 
 
-def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: Stage, patched: dict[str, Any]) -> None:
+def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: DemoNode, patched: dict[str, Any]) -> None:
     with stage.place(patched, stage.images) as pod:
         pod.start()
         before = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
@@ -79,7 +79,7 @@ def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: Sta
 
 
 @pytest.mark.parametrize("change", [{}, {"hostIPC": True}])
-def test_two_pods_never_share_what_they_keep(stage: Stage, change: dict[str, Any]) -> None:
+def test_two_pods_never_share_what_they_keep(stage: DemoNode, change: dict[str, Any]) -> None:
     """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
     pod = {**POD, "spec": {**POD["spec"], **change}}
     spec = stage.webhook.admit(pod).pod["spec"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sidecar.errors import StartError
-from sidecar.log import complain, emit, fit_termination_message
+from sidecar.log import emit, log_fatal, truncate_termination_message
 
 
 def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,14 +18,14 @@ def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_complaint_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    complain(StartError("cannot listen on 127.0.0.1 port 16925"))
+    log_fatal(StartError("cannot listen on 127.0.0.1 port 16925"))
 
     assert capsys.readouterr().err == "podrole-sidecar: cannot listen on 127.0.0.1 port 16925\n"
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\udc80"])
 def test_a_long_complaint_keeps_its_begin(letter: str) -> None:
-    fitted = fit_termination_message("podrole-sidecar: " + letter * 3000)
+    fitted = truncate_termination_message("podrole-sidecar: " + letter * 3000)
 
     assert fitted.startswith("podrole-sidecar: ")
     assert fitted.endswith(" (cut here)\n")

@@ -101,13 +101,13 @@ def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     life = Life(environ, tmp_path)
-    token_file, survival = Path(environ["PODROLE_TOKEN_FILE"]), Path(environ["PODROLE_RUN_DIRECTORY"]) / "survival"
+    token_file, state_file = Path(environ["PODROLE_TOKEN_FILE"]), Path(environ["PODROLE_RUN_DIRECTORY"]) / "survival"
 
     token_file.write_text(TOKENS[0])
     faulty_sts.will(answers.BROKEN, answers.GARBAGE, answers.GRANTED, afterwards=answers.DENIED)
     life.run(signal.SIGKILL)
     life.run(signal.SIGTERM)  # with what the first one left
-    survival.write_bytes(b'{"token_key": "half')
+    state_file.write_bytes(b'{"token_key": "half')
     life.run(signal.SIGTERM)  # with nothing, and refused
     token_file.write_text(TOKENS[1])
     faulty_sts.will()
@@ -121,6 +121,6 @@ def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
     for secret in life.secrets:
         assert secret.encode() not in written
         assert secret[:20].encode() not in written
-    for event in ("started", "refreshed", "refused", "resumed", "survival-ignored"):
+    for event in ("started", "refreshed", "refused", "resumed", "state-file-ignored"):
         assert f'"event": "{event}"'.encode() in life.log
     assert all(json.loads(line)["event"] for line in life.log.splitlines())

@@ -13,8 +13,8 @@ import pytest
 
 import contract
 from sidecar.errors import RedirectError
-from sidecar.log import fit_termination_message
-from sidecar.redirect.self_check import judge
+from sidecar.log import truncate_termination_message
+from sidecar.redirect.self_check import check_results
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
@@ -235,10 +235,10 @@ def test_what_stops_a_start_for_want_of_rules_fits_in_the_termination_message() 
     findings = dict.fromkeys(contract.METADATA_ADDRESSES, "something else answers (RemoteDisconnected)")
 
     with pytest.raises(RedirectError) as caught:
-        judge(findings, contract.SIDECAR_PORT)
+        check_results(findings, contract.SIDECAR_PORT)
 
     whole = f"podrole-sidecar: {caught.value}\n"
-    assert fit_termination_message(whole) == whole
+    assert truncate_termination_message(whole) == whole
     assert all(address in whole for address in contract.METADATA_ADDRESSES)
 
 

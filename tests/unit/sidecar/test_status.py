@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import Failure, State, advance, resume
+from sidecar.credentials.schedule import Failure, State, next_state, state_with
 from sidecar.status import build_status, format_status
 from testing.ports import find_free_port
 from testing.repository import ROOT
@@ -21,8 +21,8 @@ from testing.sidecars import ROLE_ARN, build_environ, running_sidecar
 NOW = 1_700_000_000
 CONFIG = Config(ROLE_ARN, "eu-west-1", "shop.web", "/run/podrole")
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "very+secret/key", "session+token", NOW, NOW + 3600)
-DENIED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_final=True)
-UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_final=False)
+DENIED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_permanent=True)
+UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
 
 
 def run_status(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -37,10 +37,10 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
 
 
 def test_with_credentials_it_says_for_how_long() -> None:
-    assert build_status(CONFIG, resume(CREDENTIALS, 0), NOW + 100.5) == {
+    assert build_status(CONFIG, state_with(CREDENTIALS, 0), NOW + 100.5) == {
         "role": ROLE_ARN,
         "source": "web-identity",
-        "assume_through": None,
+        "intermediate_role": None,
         "mode": "redirect",
         "state": "serving",
         "seconds_left": 3499,
@@ -61,7 +61,7 @@ def test_before_the_first_answer_it_waits() -> None:
 
 
 def test_a_refusal_comes_with_its_remedy() -> None:
-    status = build_status(CONFIG, advance(State(refresh_at=NOW), DENIED, NOW, 0), NOW)
+    status = build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW)
 
     assert status["state"] == "refused"
     assert status["failures"] == 1
@@ -77,7 +77,7 @@ def test_a_refusal_comes_with_its_remedy() -> None:
 
 
 def test_in_an_outage_it_serves_what_it_has_and_tells_of_the_failures() -> None:
-    state = advance(resume(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
+    state = next_state(state_with(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
 
     status = build_status(CONFIG, state, NOW + 1800)
 
@@ -86,7 +86,7 @@ def test_in_an_outage_it_serves_what_it_has_and_tells_of_the_failures() -> None:
 
 
 def test_after_the_end_of_the_credentials_it_waits_with_nothing_left() -> None:
-    state = advance(resume(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
+    state = next_state(state_with(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
 
     status = build_status(CONFIG, state, NOW + 9000)
 
@@ -95,7 +95,7 @@ def test_after_the_end_of_the_credentials_it_waits_with_nothing_left() -> None:
 
 
 def test_nothing_secret_is_in_it() -> None:
-    text = json.dumps(build_status(CONFIG, resume(CREDENTIALS, 0), NOW))
+    text = json.dumps(build_status(CONFIG, state_with(CREDENTIALS, 0), NOW))
 
     assert "very+secret" not in text
     assert "session+token" not in text
@@ -103,7 +103,7 @@ def test_nothing_secret_is_in_it() -> None:
 
 
 def test_a_person_reads_the_reason_and_what_to_do() -> None:
-    written = format_status(build_status(CONFIG, advance(State(refresh_at=NOW), DENIED, NOW, 0), NOW))
+    written = format_status(build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW))
 
     assert written.splitlines() == [
         f"role          {ROLE_ARN}",
@@ -168,7 +168,7 @@ def test_a_refused_sidecar_is_a_failure_with_a_remedy(
 
 
 def test_the_answer_needs_no_token_and_is_not_for_browsers(environ: dict[str, str], tmp_path: Path) -> None:
-    with running_sidecar(environ | {"PODROLE_IMDS_V1": "false"}, tmp_path) as sidecar:
+    with running_sidecar(environ | {"PODROLE_IMDS_TOKENS": "required"}, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
         assert sidecar.request("/podrole/status").status == 200

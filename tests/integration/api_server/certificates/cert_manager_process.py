@@ -11,8 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from injector.certs.manager import Renewal, Stores
-from injector.certs.state import Policy
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Lifetimes, build_names
 from injector.k8s.secret import CertificateSecret
@@ -31,7 +31,7 @@ class Answer(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, Server)
         names = ("is_ready", "ca_bundle_in_sync", "rotations", "publications", "failures")
-        status = {name: getattr(server.renewal, name) for name in names}
+        status = {name: getattr(server.manager, name) for name in names}
         self._send(status | {"certificate_not_after": server.tls.certificate_not_after})
 
     def _send(self, document: dict[str, Any]) -> None:
@@ -52,10 +52,10 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, tls: MemoryTls, renewal: Renewal) -> None:
+    def __init__(self, tls: MemoryTls, manager: CertManager) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.tls = tls
-        self.renewal = renewal
+        self.manager = manager
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """In the connection's own thread: a handshake may take its time."""
@@ -80,11 +80,13 @@ def main(settings: dict[str, Any]) -> None:
     stores = Stores(secret, WebhookConfiguration(configuration, settings["configuration"]))
     tls = MemoryTls()
     names = build_names(settings["service"], settings["namespace"], "cluster.local")
-    renewal = Renewal(stores, tls, Policy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"]))
-    renewal.start()
+    manager = CertManager(
+        stores, tls, RotationPolicy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"])
+    )
+    manager.start()
     while not tls.certificate_not_after:
         time.sleep(0.05)
-    server = Server(tls, renewal)
+    server = Server(tls, manager)
     print(server.server_port, flush=True)  # noqa: T201 - what whoever started this waits for
     server.serve_forever()
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from injector.certs.ca_store import Held, parse_secret
+from injector.certs.ca_store import SecretState, parse_secret
 from tests.integration.api_server.api import ApiServer, Manifest, RefusedError, wait_for
 from tests.integration.api_server.certificates.replica import Replica
 
@@ -116,11 +116,11 @@ class Site:
         webhooks = self.send("GET", self.configuration_path)["webhooks"]
         return {base64.b64decode(webhook["clientConfig"].get("caBundle", "")).decode() for webhook in webhooks}
 
-    def held(self) -> Held:
+    def secret(self) -> SecretState:
         try:
             return parse_secret(self.send("GET", self.secret_path))
         except RefusedError:
-            return Held()
+            return SecretState()
 
     def edit_secret(self, **data: str | None) -> None:
         encoded = {k: None if v is None else base64.b64encode(v.encode()).decode() for k, v in data.items()}
@@ -166,19 +166,19 @@ def installed(api: ApiServer, directory: Path, **lifetimes: float) -> Iterator[S
         yield site
 
 
-def await_rest(site: Site, replicas: list[Replica]) -> Held:
+def await_rest(site: Site, replicas: list[Replica]) -> SecretState:
     """Until both serve the Secret's leaf, and the API server calls both."""
 
-    def look() -> Held | None:
-        held = site.held()
-        leaf = held.pair and held.pair.certificate.pem
+    def look() -> SecretState | None:
+        secret = site.secret()
+        leaf = secret.pair and secret.pair.certificate.pem
         is_served = {replica.served() for replica in replicas} == {leaf}
-        is_shown = site.bundles() == {"".join(authority.pem for authority in held.authorities)}
-        return held if is_served and is_shown and all(r.status()["ca_bundle_in_sync"] for r in replicas) else None
+        is_shown = site.bundles() == {"".join(ca.pem for ca in secret.cas)}
+        return secret if is_served and is_shown and all(r.status()["ca_bundle_in_sync"] for r in replicas) else None
 
-    held = wait_for("the replicas agree", look, REPAIR_SECONDS)
+    secret = wait_for("the replicas agree", look, REPAIR_SECONDS)
     wait_for("the API server knows of the bundle", lambda: is_accepted(site), REPAIR_SECONDS)
-    return held
+    return secret
 
 
 def is_accepted(site: Site) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from injector.certs.ca_store import Held
-from injector.certs.x509 import Lifetimes, issue_authority
+from injector.certs.ca_store import SecretState
+from injector.certs.x509 import Lifetimes, issue_ca
 from tests.integration.api_server.api import ApiServer, wait_for
 from tests.integration.api_server.certificates.replica import Replica
 from tests.integration.api_server.certificates.test_installation import (
@@ -39,16 +39,16 @@ def replicas(site: Site) -> list[Replica]:
 def test_two_replicas_that_start_at_once_agree_and_the_api_server_calls_both(
     site: Site, replicas: list[Replica]
 ) -> None:
-    held = await_rest(site, replicas)
+    secret = await_rest(site, replicas)
 
     site.create_pod()
 
-    assert len(held.authorities) == 1
-    assert held.problems == ()
-    assert held.pair
+    assert len(secret.cas) == 1
+    assert secret.problems == ()
+    assert secret.pair
     for replica in replicas:
         assert replica.status()["is_ready"]
-        assert replica.status()["certificate_not_after"] == held.pair.certificate.not_after
+        assert replica.status()["certificate_not_after"] == secret.pair.certificate.not_after
     assert sum(replica.status()["rotations"] for replica in replicas) == 1
 
 
@@ -63,7 +63,7 @@ def test_two_replicas_that_start_at_once_agree_and_the_api_server_calls_both(
         lambda site: site.edit_secret(ca_key="rubbish"),
         lambda site: site.edit_secret(ca_crt="rubbish"),
         lambda site: site.edit_secret(tls_key="rubbish"),
-        lambda site: site.edit_secret(tls_crt=issue_authority(time.time(), Lifetimes()).certificate.pem),
+        lambda site: site.edit_secret(tls_crt=issue_ca(time.time(), Lifetimes()).certificate.pem),
     ],
     ids=["deleted", "emptied", "ca.key", "ca.crt", "tls.key", "tls.crt of another"],
 )
@@ -73,24 +73,24 @@ def test_a_damaged_secret_is_repaired_without_a_failed_handshake(
     await_rest(site, replicas)
     damage(site)
 
-    while not is_sound(site.held()):
+    while not is_sound(site.secret()):
         site.create_pod()
         time.sleep(0.05)
     for _ in range(40):
         site.create_pod()
         time.sleep(0.05)
 
-    held = await_rest(site, replicas)
-    assert held.problems == ()
-    assert held.authority
+    secret = await_rest(site, replicas)
+    assert secret.problems == ()
+    assert secret.ca
     assert not any("a connection failed" in replica.log for replica in replicas)
 
 
-def is_sound(held: Held) -> bool:
-    return held.problems == () and held.authority is not None and held.find_issuer(held.pair) is not None
+def is_sound(secret: SecretState) -> bool:
+    return secret.problems == () and secret.ca is not None and secret.find_issuer(secret.pair) is not None
 
 
-@pytest.mark.parametrize("bundle", [None, issue_authority(time.time(), Lifetimes()).certificate.pem])
+@pytest.mark.parametrize("bundle", [None, issue_ca(time.time(), Lifetimes()).certificate.pem])
 def test_an_overwritten_ca_bundle_is_repaired_in_about_a_second(
     site: Site, replicas: list[Replica], bundle: str | None
 ) -> None:
@@ -118,10 +118,10 @@ def test_a_webhook_that_is_added_gets_the_bundle_too(site: Site, replicas: list[
 
 
 def test_a_killed_replica_comes_back_with_the_same_certificate(site: Site, replicas: list[Replica]) -> None:
-    held = await_rest(site, replicas)
+    secret = await_rest(site, replicas)
     third = site.start_replica()
-    assert held.pair
+    assert secret.pair
 
-    assert third.served() == held.pair.certificate.pem
+    assert third.served() == secret.pair.certificate.pem
     assert third.status()["rotations"] == 0
     third.kill()

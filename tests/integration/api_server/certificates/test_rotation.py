@@ -3,14 +3,14 @@
 import time
 from pathlib import Path
 
-from injector.certs.ca_store import Held, build_secret
-from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_authority, issue_leaf
+from injector.certs.ca_store import SecretState, build_secret
+from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca, issue_serving_cert
 from tests.integration.api_server.api import ApiServer
 from tests.integration.api_server.certificates.test_installation import REPAIR_SECONDS, SERVICE, await_rest, installed
 
 
 def test_annotations_make_a_new_leaf_and_a_new_authority_and_drop_the_old_one(api: ApiServer, tmp_path: Path) -> None:
-    with installed(api, tmp_path, settle_seconds=2) as site:
+    with installed(api, tmp_path, propagation_seconds=2) as site:
         replicas = [site.start_replica(), site.start_replica()]
         site.register([replica.port for replica in replicas])
         seen = [await_rest(site, replicas)]
@@ -19,62 +19,62 @@ def test_annotations_make_a_new_leaf_and_a_new_authority_and_drop_the_old_one(ap
             annotate = {"metadata": {"annotations": {"podrole.io/rotate": request}}}
             site.send("PATCH", site.secret_path, annotate, "application/merge-patch+json")
             ends = time.monotonic() + REPAIR_SECONDS
-            while not is_done(site.held(), seen[-1]) and time.monotonic() < ends:
+            while not is_done(site.secret(), seen[-1]) and time.monotonic() < ends:
                 site.create_pod()
                 time.sleep(0.1)
             seen.append(await_rest(site, replicas))
 
     first, leaf, ca, drop = seen
     assert leaf.pair != first.pair
-    assert leaf.authorities == first.authorities
-    assert ca.authorities[1:] == leaf.authorities
-    assert ca.find_issuer(ca.pair) == ca.authorities[0]
-    assert drop.authorities == ca.authorities[:1]
+    assert leaf.cas == first.cas
+    assert ca.cas[1:] == leaf.cas
+    assert ca.find_issuer(ca.pair) == ca.cas[0]
+    assert drop.cas == ca.cas[:1]
     assert drop.pair == ca.pair
 
 
-def is_done(held: Held, before: Held) -> bool:
+def is_done(secret: SecretState, before: SecretState) -> bool:
     """Whether the request is gone, and what follows it is over."""
-    return held.request == "" and held != before and held.find_issuer(held.pair) == held.authorities[0]
+    return secret.request == "" and secret != before and secret.find_issuer(secret.pair) == secret.cas[0]
 
 
 def test_a_leaf_that_expired_while_nobody_was_there_is_replaced_at_once(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path) as site:
         long_ago = time.time() - 100 * DAY_SECONDS
-        authority = issue_authority(long_ago, Lifetimes())
-        leaf = issue_leaf(authority, {f"{SERVICE}.{site.name}.svc"}, long_ago, Lifetimes())
+        ca = issue_ca(long_ago, Lifetimes())
+        leaf = issue_serving_cert(ca, {f"{SERVICE}.{site.name}.svc"}, long_ago, Lifetimes())
         document = site.send("GET", site.secret_path)
-        site.send("PUT", site.secret_path, build_secret(document, Held((authority.certificate,), authority, leaf)))
+        site.send("PUT", site.secret_path, build_secret(document, SecretState((ca.certificate,), ca, leaf)))
         replica = site.start_replica()
         site.register([replica.port])
 
-        held = await_rest(site, [replica])
+        secret = await_rest(site, [replica])
 
-    assert held.authorities == (authority.certificate,)
-    assert held.pair
-    assert held.pair.certificate.not_after > time.time() + 89 * DAY_SECONDS
+    assert secret.cas == (ca.certificate,)
+    assert secret.pair
+    assert secret.pair.certificate.not_after > time.time() + 89 * DAY_SECONDS
 
 
 def test_authorities_and_leaves_expire_by_the_minute_and_no_pod_fails(api: ApiServer, tmp_path: Path) -> None:
-    with installed(api, tmp_path, authority_seconds=40, leaf_seconds=24, settle_seconds=3) as site:
+    with installed(api, tmp_path, ca_seconds=40, serving_cert_seconds=24, propagation_seconds=3) as site:
         replicas = [site.start_replica(), site.start_replica()]
         site.register([replica.port for replica in replicas])
         await_rest(site, replicas)
-        seen: list[Held] = []
+        seen: list[SecretState] = []
         ends = time.monotonic() + 120
         while time.monotonic() < ends and not has_rotated(seen):
             site.create_pod()
-            seen.append(site.held())
+            seen.append(site.secret())
             time.sleep(0.1)
         logs = "".join(replica.log for replica in replicas)
 
     assert has_rotated(seen)
-    assert len(seen[-1].authorities) <= 3
+    assert len(seen[-1].cas) <= 3
     assert "a connection failed" not in logs
 
 
-def has_rotated(seen: list[Held]) -> bool:
+def has_rotated(seen: list[SecretState]) -> bool:
     """Whether two authorities have come after the first, and the last of them signs."""
-    authorities = {authority for held in seen for authority in held.authorities}
-    is_over = bool(seen) and seen[-1].find_issuer(seen[-1].pair) == seen[-1].authorities[0]
-    return len(authorities) >= 3 and len({held.pair for held in seen}) >= 4 and is_over
+    cas = {ca for secret in seen for ca in secret.cas}
+    is_over = bool(seen) and seen[-1].find_issuer(seen[-1].pair) == seen[-1].cas[0]
+    return len(cas) >= 3 and len({secret.pair for secret in seen}) >= 4 and is_over

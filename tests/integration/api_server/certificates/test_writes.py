@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from injector.certs.ca_store import build_publication
-from injector.certs.x509 import Lifetimes, issue_authority
+from injector.certs.ca_store import build_ca_bundle_patch
+from injector.certs.x509 import Lifetimes, issue_ca
 from injector.errors import ConflictError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
@@ -25,7 +25,7 @@ def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, t
         site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
 
         assert replica.port
-        assert site.held().authority
+        assert site.secret().ca
         assert replica.log.count(command) == 1
         assert 'cannot create resource "secrets"' in replica.log
 
@@ -39,16 +39,16 @@ def test_a_write_of_what_somebody_else_wrote_since_is_refused(api: ApiServer, tm
         read, shown = secret.read(), webhooks.read()
         assert read
         assert shown
-        authority = issue_authority(time.time(), Lifetimes()).certificate
+        ca = issue_ca(time.time(), Lifetimes()).certificate
         secret.write({**read, "data": {"other": ""}})
-        webhooks.patch(build_publication(shown, [authority], time.time()))
+        webhooks.patch(build_ca_bundle_patch(shown, [ca], time.time()))
 
         with pytest.raises(ConflictError, match=f"Secret {site.name}/{SECRET} was written by somebody else"):
             secret.write({**read, "data": {}})
         with pytest.raises(ConflictError, match=f"MutatingWebhookConfiguration {site.name} was written by somebody"):
-            webhooks.patch(build_publication(shown, [], time.time()))
+            webhooks.patch(build_ca_bundle_patch(shown, [], time.time()))
 
-        assert site.bundles() == {authority.pem}
+        assert site.bundles() == {ca.pem}
 
 
 def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_path: Path) -> None:
@@ -58,14 +58,14 @@ def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_p
 
         served = replica.served()
 
-        assert (leaf := site.held().pair)
+        assert (leaf := site.secret().pair)
         assert served == leaf.certificate.pem
 
 
 def test_a_deleted_secret_that_may_not_be_created_leaves_the_certificate_in_place(
     api: ApiServer, tmp_path: Path
 ) -> None:
-    with installed(api, tmp_path, settle_seconds=2) as site:
+    with installed(api, tmp_path, propagation_seconds=2) as site:
         replica = site.start_replica()
         site.register([replica.port])
         await_rest(site, [replica])
@@ -78,4 +78,4 @@ def test_a_deleted_secret_that_may_not_be_created_leaves_the_certificate_in_plac
         assert replica.served() == served
         assert replica.status()["failures"] >= 1
         site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
-        assert len(await_rest(site, [replica]).authorities) == 2
+        assert len(await_rest(site, [replica]).cas) == 2

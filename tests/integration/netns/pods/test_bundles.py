@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from testing.pods import Image, PodError, describe_honoured
+from testing.pods import Image, PodError, describe_limitations
 from testing.pods.bundles import Sandbox, build_config
 from testing.pods.security import DEFAULT_CAPABILITIES
 
@@ -143,7 +143,7 @@ def test_all_containers_share_the_pods_network_and_memory() -> None:
 
 
 def test_what_is_honoured_is_said_for_root_and_for_a_user_namespace() -> None:
-    as_root, single_user = describe_honoured(single_user=False), describe_honoured(single_user=True)
+    as_root, single_user = describe_limitations(single_user=False), describe_limitations(single_user=True)
 
     assert as_root.startswith("As root: users, groups, capabilities")
     assert single_user.startswith("In a user namespace: capabilities")

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from injector.certs.ca_store import Document, parse_configuration, parse_secret
-from injector.certs.manager import Renewal, Stores
-from injector.certs.state import Policy, Served
+from injector.certs.ca_store import Document, parse_secret, parse_webhook_configuration
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy, ServingCert
 from injector.certs.tls import MemoryTls
-from injector.certs.x509 import Certificate, Pair
+from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import ClusterError, ConflictError
 
 LONGEST_PASS_SECONDS = 60
@@ -72,7 +72,7 @@ class WatchedTls(MemoryTls):
         super().__init__()
         self.replica = replica
 
-    def install(self, pair: Pair) -> None:
+    def install(self, pair: KeyPair) -> None:
         """Accept everything that does not come too early."""
         self.replica.check_switch(pair)
 
@@ -81,7 +81,7 @@ class WatchedTls(MemoryTls):
 class Cluster:
     """Both objects, the time, and the replicas."""
 
-    policy: Policy
+    policy: RotationPolicy
     now: float
     interrupt: Callable[["Replica"], None]
     """Called around each request of a replica; may let others run, move the clock, or raise."""
@@ -115,18 +115,20 @@ class Cluster:
             replica.is_excused = True
 
     def note_published(self) -> None:
-        published = parse_configuration(self.configuration.document)
-        bundles = published.bundles if published else ((),)
+        ca_bundle = parse_webhook_configuration(self.configuration.document)
+        bundles = ca_bundle.bundles if ca_bundle else ((),)
         shown = set.intersection(*(set(bundle) for bundle in bundles))
-        self.shown_since = {authority: self.shown_since.get(authority, self.now) for authority in shown}
+        self.shown_since = {ca: self.shown_since.get(ca, self.now) for ca in shown}
 
     def check(self) -> None:
         """No replica that API servers are sent to serves what they would not accept."""
         self.note_published()
         for replica in self.replicas:
             served = replica.served
-            is_left_behind = self.asked_to_drop and self.now - replica.looked_at >= self.policy.lifetimes.settle_seconds
-            if is_left_behind or replica.is_excused or not replica.renewal.is_ready:
+            is_left_behind = (
+                self.asked_to_drop and self.now - replica.looked_at >= self.policy.lifetimes.propagation_seconds
+            )
+            if is_left_behind or replica.is_excused or not replica.manager.is_ready:
                 continue
             if served and served.is_valid(self.now):
                 assert served.issuer in self.shown_since, "a leaf is served that API servers do not accept"
@@ -141,12 +143,12 @@ class Replica:
         self.is_excused = False
         self.looked_at = cluster.now
         stores = Stores(Interrupted(self, cluster.secret), Interrupted(self, cluster.configuration))
-        self.renewal = Renewal(stores, WatchedTls(self), cluster.policy, lambda: cluster.now)
+        self.manager = CertManager(stores, WatchedTls(self), cluster.policy, lambda: cluster.now)
 
     @property
-    def served(self) -> Served | None:
+    def served(self) -> ServingCert | None:
         """What it serves; a real handshake would tell the same, 2 ms later."""
-        return self.renewal._served  # noqa: SLF001 - that is the reason
+        return self.manager._served  # noqa: SLF001 - that is the reason
 
     def restart(self) -> None:
         """Another process takes its place, which knows nothing."""
@@ -155,7 +157,7 @@ class Replica:
         if self.cluster.is_restored:
             self.cluster.excuse_all()
 
-    def check_switch(self, pair: Pair) -> None:
+    def check_switch(self, pair: KeyPair) -> None:
         """A leaf that is good gives way to another authority's only when each API server knows that one."""
         cluster, before = self.cluster, self.served
         is_good = before and before.is_valid(cluster.now) and before.issuer in cluster.shown_since
@@ -167,7 +169,7 @@ class Replica:
         if self.is_excused or cluster.has_slept:
             return
         since = next(since for ca, since in cluster.shown_since.items() if pair.certificate.is_signed_by(ca))
-        assert cluster.now - since >= cluster.policy.lifetimes.settle_seconds - LONGEST_PASS_SECONDS, "too early"
+        assert cluster.now - since >= cluster.policy.lifetimes.propagation_seconds - LONGEST_PASS_SECONDS, "too early"
 
     def run(self) -> None:
         """One pass, if none is under way. An API server that does not answer ends it."""
@@ -175,7 +177,7 @@ class Replica:
             return
         self.is_running = True
         try:
-            self.renewal.reconcile()
+            self.manager.reconcile()
         except ClusterError:
             pass
         except CrashError:
@@ -224,9 +226,9 @@ class Interrupted:
 
 def is_at_rest(cluster: Cluster) -> bool:
     """Whether all serve the Secret's valid leaf, and API servers are shown exactly the Secret's authorities."""
-    held = parse_secret(cluster.secret.document)
-    published = parse_configuration(cluster.configuration.document)
+    secret = parse_secret(cluster.secret.document)
+    ca_bundle = parse_webhook_configuration(cluster.configuration.document)
     leaves = [replica.served for replica in cluster.replicas]
-    all_serve_it = all(served and served.pair == held.pair and served.is_valid(cluster.now) for served in leaves)
-    is_signed_by_first = held.find_issuer(held.pair) == held.authorities[0]
-    return bool(published and published.shows(held.authorities) and all_serve_it and is_signed_by_first)
+    all_serve_it = all(served and served.pair == secret.pair and served.is_valid(cluster.now) for served in leaves)
+    is_signed_by_first = secret.find_issuer(secret.pair) == secret.cas[0]
+    return bool(ca_bundle and ca_bundle.contains_exactly(secret.cas) and all_serve_it and is_signed_by_first)

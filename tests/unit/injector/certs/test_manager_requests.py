@@ -12,9 +12,9 @@ from tests.unit.injector.k8s.fake_api_server import (
     CONFIGURATIONS,
     SECRET,
     SECRETS,
-    KeepingServer,
     Sent,
-    keeping_server,
+    WritableApiServer,
+    writable_api_server,
 )
 from tests.unit.injector.k8s.fake_list_watch_server import Exchange
 
@@ -23,18 +23,18 @@ FORBIDDEN = {"kind": "Status", "code": 403, "message": 'User "somebody" cannot d
 
 
 @pytest.fixture
-def api() -> Iterator[KeepingServer]:
-    with keeping_server() as server:
+def api() -> Iterator[WritableApiServer]:
+    with writable_api_server() as server:
         yield server
 
 
 @pytest.fixture
-def secret(api: KeepingServer) -> CertificateSecret:
+def secret(api: WritableApiServer) -> CertificateSecret:
     return CertificateSecret(api.configuration, "podrole-system", "podrole-injector-certs")
 
 
 @pytest.fixture
-def webhooks(api: KeepingServer) -> WebhookConfiguration:
+def webhooks(api: WritableApiServer) -> WebhookConfiguration:
     return WebhookConfiguration(api.configuration, "podrole-injector")
 
 
@@ -43,7 +43,7 @@ def refuse(exchange: Exchange) -> None:
 
 
 def test_what_is_absent_is_none_and_no_error(
-    api: KeepingServer, secret: CertificateSecret, webhooks: WebhookConfiguration
+    api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration
 ) -> None:
     for stored in api.kept.values():
         stored.force(None)
@@ -52,7 +52,7 @@ def test_what_is_absent_is_none_and_no_error(
     assert webhooks.read() is None
 
 
-def test_the_secret_is_replaced_in_the_injectors_name(api: KeepingServer, secret: CertificateSecret) -> None:
+def test_the_secret_is_replaced_in_the_injectors_name(api: WritableApiServer, secret: CertificateSecret) -> None:
     read = secret.read()
     assert read
     changed = {**read, "data": {"tls.key": "c2VjcmV0"}}
@@ -63,7 +63,7 @@ def test_the_secret_is_replaced_in_the_injectors_name(api: KeepingServer, secret
     assert (secret.read() or {})["data"] == changed["data"]
 
 
-def test_a_secret_that_was_never_read_is_created(api: KeepingServer, secret: CertificateSecret) -> None:
+def test_a_secret_that_was_never_read_is_created(api: WritableApiServer, secret: CertificateSecret) -> None:
     api.kept[SECRET].force(None)
 
     secret.write({"metadata": {}, "data": {}})
@@ -74,7 +74,7 @@ def test_a_secret_that_was_never_read_is_created(api: KeepingServer, secret: Cer
 
 
 def test_a_secret_that_was_created_or_deleted_meanwhile_is_a_conflict(
-    api: KeepingServer, secret: CertificateSecret
+    api: WritableApiServer, secret: CertificateSecret
 ) -> None:
     read = secret.read()
     assert read
@@ -87,7 +87,7 @@ def test_a_secret_that_was_created_or_deleted_meanwhile_is_a_conflict(
 
 
 def test_the_configuration_is_patched_by_the_names_of_its_webhooks(
-    api: KeepingServer, webhooks: WebhookConfiguration
+    api: WritableApiServer, webhooks: WebhookConfiguration
 ) -> None:
     read = webhooks.read()
     assert read
@@ -107,7 +107,7 @@ def test_the_configuration_is_patched_by_the_names_of_its_webhooks(
 
 
 def test_a_watch_is_of_one_name_and_tells_whether_something_happened(
-    api: KeepingServer, webhooks: WebhookConfiguration
+    api: WritableApiServer, webhooks: WebhookConfiguration
 ) -> None:
     quiet = webhooks.await_change("100", 0)
     api.put(CONFIGURATIONS, "podrole-injector")
@@ -123,7 +123,7 @@ def test_a_watch_is_of_one_name_and_tells_whether_something_happened(
 
 
 def test_a_refusal_is_told_in_the_api_servers_own_words(
-    api: KeepingServer, secret: CertificateSecret, webhooks: WebhookConfiguration
+    api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration
 ) -> None:
     api.fail_next(SECRET, refuse, watch=False)
     api.fail_next(CONFIGURATIONS, refuse)
@@ -134,7 +134,9 @@ def test_a_refusal_is_told_in_the_api_servers_own_words(
         webhooks.await_change("1", 1)
 
 
-def test_an_answer_that_is_no_json_is_an_error_of_the_cluster(api: KeepingServer, secret: CertificateSecret) -> None:
+def test_an_answer_that_is_no_json_is_an_error_of_the_cluster(
+    api: WritableApiServer, secret: CertificateSecret
+) -> None:
     def babble(exchange: Exchange) -> None:
         exchange.send_response(200)
         exchange.send_header("Content-Length", "4")

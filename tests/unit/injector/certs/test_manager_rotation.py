@@ -10,16 +10,16 @@ from kubernetes.client import Configuration
 
 from injector.certs import manager as module
 from injector.certs.ca_store import Document, parse_secret
-from injector.certs.manager import Renewal, Stores
-from injector.certs.state import Policy
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy
 from injector.certs.tls import MemoryTls
-from injector.certs.x509 import DAY_SECONDS, Pair
+from injector.certs.x509 import DAY_SECONDS, KeyPair
 from injector.errors import CertificateError, ClusterError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
 from tests.unit.injector.certs.rotation_simulation import Stored, build_empty_configuration
 
-POLICY = Policy(frozenset({"podrole-injector.podrole-system.svc"}))
+POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
 START = 1_795_000_000.0
 
 
@@ -56,7 +56,7 @@ class FullTls(MemoryTls):
 
     is_full = False
 
-    def install(self, pair: Pair) -> None:
+    def install(self, pair: KeyPair) -> None:
         if self.is_full:
             raise CertificateError("no room to load them: No space left on device")
         super().install(pair)
@@ -70,13 +70,13 @@ class Replica:
         self.secret = Flaky(secret or Stored("Secret podrole-system/podrole-injector-certs"))
         self.configuration = Flaky(configuration or Stored("MutatingWebhookConfiguration podrole-injector"))
         self.tls = FullTls()
-        self.renewal = Renewal(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
+        self.manager = CertManager(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
 
     def register(self) -> None:
         self.configuration.stored.force(build_empty_configuration())
 
     def reconcile(self) -> None:
-        self.renewal.reconcile()
+        self.manager.reconcile()
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def replica() -> Replica:
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(module, "MIN_PASS_SECONDS", 0.001)
     monkeypatch.setattr(module, "QUIET_SECONDS", 0)
 
 
@@ -98,10 +98,10 @@ def test_a_start_while_the_api_server_is_away_waits_and_says_so(
     replica.configuration.failures = 5
 
     with caplog.at_level(logging.INFO):
-        replica.renewal.prepare()
+        replica.manager.wait_for_certificate()
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
-    assert replica.renewal.failures == 5
+    assert replica.manager.failures == 5
     assert caplog.messages.count("the API server does not answer") == 1
     assert any(message.startswith("no certificate yet after") for message in caplog.messages)
 
@@ -112,40 +112,40 @@ def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pyte
     replica.configuration.failures = 1
     replica.configuration.error = KeyError("webhooks")
 
-    replica.renewal.prepare()
+    replica.manager.wait_for_certificate()
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
-    assert replica.renewal.failures == 1
+    assert replica.manager.failures == 1
     assert any("what is served stays" in message for message in caplog.messages)
 
 
 def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_ready(
     replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    replica.renewal.prepare()
+    replica.manager.wait_for_certificate()
     replica.reconcile()
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
-    assert (replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync) == (False, False)
+    assert (replica.manager.is_ready, replica.manager.ca_bundle_in_sync) == (False, False)
     said = "MutatingWebhookConfiguration podrole-injector is not there, or has no webhooks: apply it"
     assert caplog.messages.count(said) == 1
 
 
 def test_it_is_ready_once_the_authority_is_shown_and_stays_so(replica: Replica) -> None:
     replica.register()
-    replica.renewal.prepare()
-    ready = replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync
+    replica.manager.wait_for_certificate()
+    ready = replica.manager.is_ready, replica.manager.ca_bundle_in_sync
 
     replica.configuration.stored.force(None)
     replica.reconcile()
 
     assert ready == (True, True)
-    assert (replica.renewal.is_ready, replica.renewal.ca_bundle_in_sync) == (True, False)
+    assert (replica.manager.is_ready, replica.manager.ca_bundle_in_sync) == (True, False)
 
 
 def test_a_clock_past_the_expiry_gets_a_new_leaf_at_once(replica: Replica) -> None:
     replica.register()
-    replica.renewal.prepare()
+    replica.manager.wait_for_certificate()
     before = replica.tls.context()
 
     replica.now += 91 * DAY_SECONDS
@@ -153,14 +153,14 @@ def test_a_clock_past_the_expiry_gets_a_new_leaf_at_once(replica: Replica) -> No
 
     assert replica.tls.context() is not before
     assert replica.tls.certificate_not_after == replica.now + 90 * DAY_SECONDS
-    assert replica.renewal.rotations == 2
+    assert replica.manager.rotations == 2
 
 
 def test_without_room_the_old_leaf_is_served_until_there_is_some(
     replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
     replica.register()
-    replica.renewal.prepare()
+    replica.manager.wait_for_certificate()
     before = replica.tls.context()
     replica.now += 61 * DAY_SECONDS
     replica.tls.is_full = True
@@ -179,7 +179,7 @@ def test_without_room_the_old_leaf_is_served_until_there_is_some(
 
 def test_a_complaint_is_repeated_when_it_comes_back(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
     replica.register()
-    replica.renewal.prepare()
+    replica.manager.wait_for_certificate()
 
     with caplog.at_level(logging.INFO):
         for document in (None, build_empty_configuration(), None):
@@ -197,11 +197,11 @@ def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None
     replicas = [Replica(secret, configuration) for _ in range(8)]
     barrier = Barrier(len(replicas))
 
-    def prepare(replica: Replica) -> None:
+    def wait_for_certificate(replica: Replica) -> None:
         barrier.wait()
-        replica.renewal.prepare()
+        replica.manager.wait_for_certificate()
 
-    threads = [Thread(target=prepare, args=(replica,)) for replica in replicas]
+    threads = [Thread(target=wait_for_certificate, args=(replica,)) for replica in replicas]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -209,11 +209,11 @@ def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None
     for replica in replicas:
         replica.reconcile()
 
-    held = parse_secret(secret.document)
-    assert len(held.authorities) == 1
-    assert held.pair
-    assert {replica.tls.certificate_not_after for replica in replicas} == {held.pair.certificate.not_after}
-    assert all(replica.renewal.ca_bundle_in_sync and replica.renewal.is_ready for replica in replicas)
+    state = parse_secret(secret.document)
+    assert len(state.cas) == 1
+    assert state.pair
+    assert {replica.tls.certificate_not_after for replica in replicas} == {state.pair.certificate.not_after}
+    assert all(replica.manager.ca_bundle_in_sync and replica.manager.is_ready for replica in replicas)
 
 
 def test_an_api_server_that_is_away_is_named_with_what_was_wanted() -> None:

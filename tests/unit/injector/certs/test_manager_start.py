@@ -15,7 +15,7 @@ import pytest
 
 from testing.ports import find_free_ports
 from testing.repository import ROOT
-from tests.unit.injector.k8s.fake_api_server import KeepingServer, build_environ, keeping_server
+from tests.unit.injector.k8s.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from tests.unit.injector.k8s.watched_cluster import eventually
 
 CONNECTIONS = 20
@@ -65,7 +65,7 @@ def running(directory: Path, api_port: int) -> Iterator[Injector]:
 
 
 def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
-    api = KeepingServer(port=find_free_ports(1))
+    api = WritableApiServer(port=find_free_ports(1))
     with running(tmp_path, api.port) as injector:
         eventually("it answers", lambda: injector.get("/healthz")[0])
 
@@ -82,7 +82,7 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
         assert "there is no certificate to serve yet" in obstacles
         assert "namespaces and ServiceAccounts are not all read yet" in obstacles
         assert said.count("certificate to serve") + said.count("Traceback") == 0
-        assert "podrole_cert_not_after_seconds NaN" in metrics
+        assert "podrole_certificate_expiration_timestamp_seconds NaN" in metrics
 
         api.start()
         try:
@@ -96,7 +96,7 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
 
 def test_it_becomes_ready_without_the_generated_client(tmp_path: Path) -> None:
     """Whose import takes a second, and then 25 MiB for as long as the process lives."""
-    with keeping_server() as api, running(tmp_path, api.port) as injector:
+    with writable_api_server() as api, running(tmp_path, api.port) as injector:
         eventually("it is ready", lambda: injector.get("/readyz")[0] == 200)
         imported = {line.rpartition("|")[2].strip() for line in injector.log.splitlines()}
 

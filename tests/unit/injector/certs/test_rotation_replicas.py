@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from injector.certs.ca_store import SECRET_KEYS, Document
-from injector.certs.state import Policy
-from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_authority
+from injector.certs.state import RotationPolicy
+from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca
 from injector.errors import ClusterError
 from tests.unit.injector.certs.rotation_simulation import (
     Cluster,
@@ -20,8 +20,8 @@ from tests.unit.injector.certs.rotation_simulation import (
 )
 
 START = 1_800_000_000.0
-POLICY = Policy(frozenset({"podrole-injector.podrole-system.svc"}))
-FOREIGN = issue_authority(START, Lifetimes(authority_seconds=40 * 365 * DAY_SECONDS)).certificate.pem
+POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
+FOREIGN = issue_ca(START, Lifetimes(ca_seconds=40 * 365 * DAY_SECONDS)).certificate.pem
 
 YEARS = 8
 STEPS_SECONDS = [1, 10, 120, 301, 3600, *(days * DAY_SECONDS for days in (1, 30, 61, 91, 7 * 365))]
@@ -155,7 +155,7 @@ def test_no_order_of_steps_serves_a_leaf_that_api_servers_do_not_accept(
 
     cluster.interrupt = lambda _: None
     for _ in range(6):
-        cluster.now += POLICY.lifetimes.settle_seconds
+        cluster.now += POLICY.lifetimes.propagation_seconds
         for replica in list(cluster.replicas):
             replica.run()
     assert is_at_rest(cluster)
@@ -175,4 +175,4 @@ def test_decades_pass_without_a_gap_and_nothing_piles_up(replicas: int) -> None:
 
     assert is_at_rest(cluster)
     assert len(cluster.shown_since) == 1
-    assert YEARS * 365 / 70 < sum(replica.renewal.rotations for replica in cluster.replicas) < YEARS * 365 / 60 + 10
+    assert YEARS * 365 / 70 < sum(replica.manager.rotations for replica in cluster.replicas) < YEARS * 365 / 60 + 10

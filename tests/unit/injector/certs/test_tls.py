@@ -16,15 +16,15 @@ import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from injector.certs.tls import FileTls, MemoryTls, Tls
-from injector.certs.x509 import Lifetimes, Pair, issue_authority, issue_leaf
+from injector.certs.x509 import KeyPair, Lifetimes, issue_ca, issue_serving_cert
 from injector.errors import CertificateError
 
 LIFETIMES = Lifetimes()
-AUTHORITY = issue_authority(time.time(), LIFETIMES)
+AUTHORITY = issue_ca(time.time(), LIFETIMES)
 
 
-def issue() -> Pair:
-    return issue_leaf(AUTHORITY, {"localhost"}, time.time(), LIFETIMES)
+def issue() -> KeyPair:
+    return issue_serving_cert(AUTHORITY, {"localhost"}, time.time(), LIFETIMES)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "tls.crt", tmp_path / "tls.key"
 
 
-def write(folder: Path, pair: Pair) -> None:
+def write(folder: Path, pair: KeyPair) -> None:
     (folder / "tls.key").write_text(pair.key_pem)
     (folder / "tls.crt").write_text(pair.certificate.pem)
 
@@ -182,7 +182,7 @@ def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> No
         assert (before, fetch_certificate(port)) == (first.certificate.pem, second.certificate.pem)
 
 
-def encrypt(pair: Pair) -> str:
+def encrypt(pair: KeyPair) -> str:
     form = Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     return pair.key.private_bytes(*form).decode()
 
@@ -237,12 +237,12 @@ def test_files_that_cannot_be_used_at_the_start_are_refused_in_a_sentence(files:
 FULL = """
 import resource, sys, time
 from pathlib import Path
-from injector.certs.x509 import Lifetimes, issue_authority, issue_leaf
+from injector.certs.x509 import Lifetimes, issue_ca, issue_serving_cert
 from injector.errors import CertificateError
 from injector.certs.tls import FileTls, MemoryTls
 
 def issue():
-    return issue_leaf(issue_authority(time.time(), Lifetimes()), {"localhost"}, time.time(), Lifetimes())
+    return issue_serving_cert(issue_ca(time.time(), Lifetimes()), {"localhost"}, time.time(), Lifetimes())
 
 def write(pair):
     key.write_text(pair.key_pem)

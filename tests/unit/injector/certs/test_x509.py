@@ -18,10 +18,10 @@ from injector.certs.x509 import (
     DAY_SECONDS,
     Lifetimes,
     build_names,
-    issue_authority,
-    issue_leaf,
+    issue_ca,
+    issue_serving_cert,
     parse_certificates,
-    parse_pair,
+    parse_key_pair,
 )
 from injector.errors import CertificateError
 from testing.handshake import shake_hands
@@ -44,21 +44,21 @@ def test_what_is_no_certificate_is_refused(text: str) -> None:
 
 
 def test_a_certificate_that_was_half_written_is_refused() -> None:
-    pem = issue_authority(NOW, LIFETIMES).certificate.pem
+    pem = issue_ca(NOW, LIFETIMES).certificate.pem
 
     with pytest.raises(CertificateError, match="no certificate in PEM in it, or a damaged one"):
         parse_certificates(pem + pem[: len(pem) // 2])
 
 
 def test_a_pair_that_does_not_belong_together_is_refused() -> None:
-    one, other = issue_authority(NOW, LIFETIMES), issue_authority(NOW, LIFETIMES)
+    one, other = issue_ca(NOW, LIFETIMES), issue_ca(NOW, LIFETIMES)
 
     with pytest.raises(CertificateError, match="belongs to another certificate"):
-        parse_pair(one.certificate.pem, other.key_pem)
+        parse_key_pair(one.certificate.pem, other.key_pem)
 
 
 def test_keys_that_we_never_wrote_are_refused() -> None:
-    pair = issue_authority(NOW, LIFETIMES)
+    pair = issue_ca(NOW, LIFETIMES)
     encryption = BestAvailableEncryption(b"secret")
     encrypted = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
     other = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -69,13 +69,13 @@ def test_keys_that_we_never_wrote_are_refused() -> None:
         ("", "not one in PEM without a password"),
     ):
         with pytest.raises(CertificateError, match=said):
-            parse_pair(pair.certificate.pem, key)
+            parse_key_pair(pair.certificate.pem, key)
 
 
 def test_a_strict_client_with_the_bundle_trusts_the_leaf_for_each_name_of_the_service_only() -> None:
-    authority = issue_authority(time.time(), LIFETIMES)
-    leaf = issue_leaf(authority, NAMES, time.time(), LIFETIMES)
-    client = build_client(issue_authority(time.time(), LIFETIMES).certificate.pem + authority.certificate.pem)
+    ca = issue_ca(time.time(), LIFETIMES)
+    leaf = issue_serving_cert(ca, NAMES, time.time(), LIFETIMES)
+    client = build_client(issue_ca(time.time(), LIFETIMES).certificate.pem + ca.certificate.pem)
 
     server = build_context(leaf.certificate.pem.encode(), leaf.key_pem.encode())
 
@@ -91,55 +91,56 @@ def test_a_strict_client_with_the_bundle_trusts_the_leaf_for_each_name_of_the_se
 
 
 def test_a_client_with_another_bundle_refuses_the_leaf() -> None:
-    leaf = issue_leaf(issue_authority(time.time(), LIFETIMES), NAMES, time.time(), LIFETIMES)
+    leaf = issue_serving_cert(issue_ca(time.time(), LIFETIMES), NAMES, time.time(), LIFETIMES)
     server = build_context(leaf.certificate.pem.encode(), leaf.key_pem.encode())
 
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
-        shake_hands(build_client(issue_authority(time.time(), LIFETIMES).certificate.pem), server, next(iter(NAMES)))
+        shake_hands(build_client(issue_ca(time.time(), LIFETIMES).certificate.pem), server, next(iter(NAMES)))
 
 
 def test_the_longest_names_that_kubernetes_allows_fit() -> None:
     names = build_names("s" * 63, "n" * 63, "cluster.local")
 
-    leaf = issue_leaf(issue_authority(NOW, LIFETIMES), names, NOW, LIFETIMES)
+    leaf = issue_serving_cert(issue_ca(NOW, LIFETIMES), names, NOW, LIFETIMES)
 
     assert leaf.certificate.names == names
 
 
 def test_lifetimes_are_ten_years_and_ninety_days_and_begin_five_minutes_ago() -> None:
-    authority = issue_authority(NOW, LIFETIMES)
+    ca = issue_ca(NOW, LIFETIMES)
 
-    leaf = issue_leaf(authority, NAMES, NOW, LIFETIMES)
+    leaf = issue_serving_cert(ca, NAMES, NOW, LIFETIMES)
 
-    assert authority.certificate.not_after == NOW + 3650 * DAY_SECONDS
+    assert ca.certificate.not_after == NOW + 3650 * DAY_SECONDS
     assert leaf.certificate.not_after == NOW + 90 * DAY_SECONDS
-    assert leaf.certificate.issued == authority.certificate.issued == NOW
+    assert leaf.certificate.issued == ca.certificate.issued == NOW
     assert BACKDATED_SECONDS == 300
-    for certificate in (authority.certificate, leaf.certificate):
+    for certificate in (ca.certificate, leaf.certificate):
         assert [certificate.is_valid(NOW + delta) for delta in (-301, -300, 0)] == [False, True, True]
         assert not certificate.is_valid(certificate.not_after)
 
 
 @pytest.mark.parametrize(("days", "is_due"), [(0, False), (59.9, False), (60, True), (90, True)])
 def test_a_leaf_is_renewed_when_two_thirds_have_passed(days: float, is_due: bool) -> None:  # noqa: FBT001 - a table
-    leaf = issue_leaf(issue_authority(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
+    leaf = issue_serving_cert(issue_ca(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
 
     assert leaf.certificate.is_due(NOW + days * DAY_SECONDS) is is_due
 
 
 def test_a_leaf_does_not_outlive_its_authority() -> None:
-    authority = issue_authority(NOW, Lifetimes(authority_seconds=DAY_SECONDS))
+    ca = issue_ca(NOW, Lifetimes(ca_seconds=DAY_SECONDS))
 
-    leaf = issue_leaf(authority, NAMES, NOW, LIFETIMES)
+    leaf = issue_serving_cert(ca, NAMES, NOW, LIFETIMES)
 
-    assert leaf.certificate.not_after == authority.certificate.not_after
+    assert leaf.certificate.not_after == ca.certificate.not_after
 
 
 def test_a_pair_reads_back_as_it_was_written_and_is_never_printed() -> None:
-    pair = issue_leaf(issue_authority(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
+    pair = issue_serving_cert(issue_ca(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
 
-    read = parse_pair(pair.certificate.pem, pair.key_pem)
+    read = parse_key_pair(pair.certificate.pem, pair.key_pem)
 
     assert read == pair
     assert read.key_pem == pair.key_pem
-    assert "key" not in repr(pair).lower()
+    assert "PRIVATE" not in repr(pair)
+    assert "key_pem" not in repr(pair)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from injector.config import Config
-from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, find_refusals
+from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, check_role_allowed
 from injector.reasons import Explanation, Reason
 from tests.unit.injector.cases import CONFIG
 
@@ -26,12 +26,12 @@ LONG_ROLE = BASE + "a/" * 200 + "a" * 64
 
 
 def permitted(role_arn: str, regexp: str) -> bool:
-    return not list(find_refusals(role_arn, {PERMITTED: regexp}, GLOB))
+    return not list(check_role_allowed(role_arn, {PERMITTED: regexp}, GLOB))
 
 
 def refusals_of(role_arn: str, entries: object, *, form: str = "glob", base: str | None = BASE) -> list[Explanation]:
     config = replace(GLOB, allowed_roles_format=form, base_role_arn=base)
-    return list(find_refusals(role_arn, {ALLOWED_ROLES: json.dumps(entries)}, config))
+    return list(check_role_allowed(role_arn, {ALLOWED_ROLES: json.dumps(entries)}, config))
 
 
 def allowed(role_arn: str, entry: str, form: str = "glob") -> bool:
@@ -53,7 +53,7 @@ def test_an_empty_entry_allows_nothing() -> None:
 
 
 def test_without_an_annotation_nothing_is_refused() -> None:
-    assert list(find_refusals(BASE + "reader", {"example.com/other": "[]"}, GLOB)) == []
+    assert list(check_role_allowed(BASE + "reader", {"example.com/other": "[]"}, GLOB)) == []
 
 
 def test_a_refusal_names_role_annotation_patterns_rule_and_remedy() -> None:
@@ -76,7 +76,7 @@ def test_a_long_list_is_cut_in_the_refusal() -> None:
 
 
 def test_a_list_over_several_lines_is_told_in_one() -> None:
-    (refusal,) = find_refusals(BASE + "reader", {ALLOWED_ROLES: '[\n  "writer",\n  "auditor"\n]'}, GLOB)
+    (refusal,) = check_role_allowed(BASE + "reader", {ALLOWED_ROLES: '[\n  "writer",\n  "auditor"\n]'}, GLOB)
 
     assert 'is [ "writer", "auditor" ] (' in refusal.text
 
@@ -93,7 +93,7 @@ def test_a_list_over_several_lines_is_told_in_one() -> None:
 def test_where_both_annotations_stand_both_must_allow(entries: list[str], regexp: str, refusing: list[str]) -> None:
     annotations = {PERMITTED: regexp, ALLOWED_ROLES: json.dumps(entries)}
 
-    refused = list(find_refusals(BASE + "reader", annotations, GLOB))
+    refused = list(check_role_allowed(BASE + "reader", annotations, GLOB))
 
     assert len(refused) == len(refusing)
     assert all(key in refusal.text for key, refusal in zip(refusing, refused, strict=True))
@@ -220,8 +220,8 @@ def test_a_letter_of_another_alphabet_is_another_letter_and_is_told_apart() -> N
     for refused in (
         refusals_of(BASE + "reader", [cyrillic]),
         refusals_of(BASE + "reader", [cyrillic], form="regexp"),
-        list(find_refusals(BASE + "reader", {PERMITTED: f".*/{cyrillic}"}, GLOB)),
-        list(find_refusals(BASE + "reader", {ALLOWED_ROLES: f'["{cyrillic}"]'}, GLOB)),
+        list(check_role_allowed(BASE + "reader", {PERMITTED: f".*/{cyrillic}"}, GLOB)),
+        list(check_role_allowed(BASE + "reader", {ALLOWED_ROLES: f'["{cyrillic}"]'}, GLOB)),
     ):
         assert [refusal.reason for refusal in refused] == [Reason.ROLE_NOT_ALLOWED]
         assert r"re\u0430der" in refused[0].text
@@ -266,17 +266,17 @@ def test_the_base_arn_is_literal_before_a_regexp() -> None:
     config = replace(REGEXP, base_role_arn=BASE + "a.b+/")
     annotations = {ALLOWED_ROLES: '["reader"]'}
 
-    assert list(find_refusals(BASE + "a.b+/reader", annotations, config)) == []
-    assert list(find_refusals(BASE + "axbb/reader", annotations, config))
+    assert list(check_role_allowed(BASE + "a.b+/reader", annotations, config)) == []
+    assert list(check_role_allowed(BASE + "axbb/reader", annotations, config))
 
 
 def test_a_base_arn_with_a_path_keeps_names_under_it() -> None:
     config = replace(GLOB, base_role_arn=BASE + "team-a/")
     annotations = {ALLOWED_ROLES: '["**"]'}
 
-    assert list(find_refusals(BASE + "team-a/reader", annotations, config)) == []
-    assert list(find_refusals(BASE + "team-b/reader", annotations, config))
-    assert list(find_refusals(BASE + "reader", annotations, config))
+    assert list(check_role_allowed(BASE + "team-a/reader", annotations, config)) == []
+    assert list(check_role_allowed(BASE + "team-b/reader", annotations, config))
+    assert list(check_role_allowed(BASE + "reader", annotations, config))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_any_entry_of_a_list_may_allow(form: str) -> None:
 )
 @pytest.mark.parametrize("config", [GLOB, REGEXP], ids=["glob", "regexp"])
 def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, problem: str, config: Config) -> None:
-    (refusal,) = find_refusals(BASE + "reader", {ALLOWED_ROLES: text}, config)
+    (refusal,) = check_role_allowed(BASE + "reader", {ALLOWED_ROLES: text}, config)
 
     assert refusal.reason is Reason.BAD_ALLOW_LIST
     assert problem in refusal.text
@@ -371,7 +371,7 @@ def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, proble
 )
 def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, capfd: pytest.CaptureFixture[str]) -> None:
     (of_list,) = refusals_of(BASE + "reader", ["reader", regexp], form="regexp")
-    (of_kiam,) = find_refusals(BASE + "reader", {PERMITTED: regexp}, GLOB)
+    (of_kiam,) = check_role_allowed(BASE + "reader", {PERMITTED: regexp}, GLOB)
 
     assert of_list.reason is of_kiam.reason is Reason.BAD_ALLOW_LIST
     assert f"in entry 2 the regular expression engine (RE2) says: {problem}" in of_list.text
@@ -382,7 +382,7 @@ def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, cap
 
 @pytest.mark.parametrize("text", ["\ud800", "x" * (LONGEST_VALUE + 1)], ids=["surrogate", "too long"])
 def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
-    (refusal,) = find_refusals(BASE + "reader", {PERMITTED: text}, GLOB)
+    (refusal,) = check_role_allowed(BASE + "reader", {PERMITTED: text}, GLOB)
 
     assert refusal.reason is Reason.BAD_ALLOW_LIST
     assert len(refusal.text) < 800
@@ -454,10 +454,10 @@ def test_a_list_of_globs_too_large_for_the_engine_is_refused() -> None:
 @pytest.mark.parametrize("text", [json.dumps([f"team-{number}-*" for number in range(100)]), '["("]', "reader"])
 def test_an_annotation_is_compiled_once_whether_it_can_be_read_or_not(text: str) -> None:
     annotations = {ALLOWED_ROLES: text}
-    first = list(find_refusals(BASE + "reader", annotations, REGEXP))
+    first = list(check_role_allowed(BASE + "reader", annotations, REGEXP))
     started = time.perf_counter()
 
-    again = [list(find_refusals(BASE + "reader", annotations, REGEXP)) for _ in range(100)]
+    again = [list(check_role_allowed(BASE + "reader", annotations, REGEXP)) for _ in range(100)]
 
     assert time.perf_counter() - started < 0.1
     assert again == [first] * 100

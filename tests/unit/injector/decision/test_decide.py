@@ -23,8 +23,8 @@ def test_everything_wrong_is_said_in_one_denial() -> None:
         "BadValue",
         "BadValue",
         "BadValue",
-        "NeedsAssumeThrough",
-        "NeedsAssumeThrough",
+        "NeedsIntermediateRole",
+        "NeedsIntermediateRole",
         "OtherPartition",
         "OverrideNotAllowed",
         "OverrideNotAllowed",
@@ -49,11 +49,11 @@ def test_an_override_is_denied_by_name_and_its_harmless_value_is_not(override: O
     kind = "labels" if override.kind == "label" else "annotations"
     strings = case.pod["metadata"].setdefault(kind, {})
 
-    strings[override.key] = override.opens
+    strings[override.key] = override.unsafe_value
     denied = case.decide()
     strings[override.key] = "perhaps"
     unclear = denial_of(case)
-    strings[override.key] = override.keeps
+    strings[override.key] = override.safe_value
     kept = case.decide()
 
     assert isinstance(denied, Deny)
@@ -107,9 +107,9 @@ def test_pod_without_role_is_blocked_and_told() -> None:
 
 
 def test_pod_without_role_is_left_untouched_where_the_operator_wants_it_so() -> None:
-    decision = load_case("no-role").decide(replace(CONFIG, no_role="untouched"))
+    decision = load_case("no-role").decide(replace(CONFIG, pods_without_role="ignore"))
 
-    assert decision == Skip(Reason.NO_ROLE_UNTOUCHED)
+    assert decision == Skip(Reason.PODS_WITHOUT_ROLE_IGNORED)
 
 
 @pytest.mark.parametrize(

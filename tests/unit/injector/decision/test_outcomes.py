@@ -13,7 +13,7 @@ from injector.reasons import Reason
 from tests.unit.injector.cases import CONFIG, load_case
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("outcomes.yaml").read_text())
-TABLES = ("EXEMPTIONS", "OBJECTIONS", "EXEMPTIONS_WITHOUT_ROLE", "WARNINGS")
+TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")
 RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
 UNDECIDED = {
     Reason.NOT_A_POD_CREATION,  # told before anything is decided
@@ -28,7 +28,7 @@ UNDECIDED = {
 
 def rows(*, with_rule: bool) -> list[Any]:
     chosen = [row for row in ROWS if "rule" in row or not with_rule]
-    return [pytest.param(row, id=f"{row['id']}-{row['pod']}") for row in chosen]
+    return [pytest.param(row, id=row["id"]) for row in chosen]
 
 
 def decide(row: dict[str, Any]) -> Decision:

@@ -34,7 +34,7 @@ class Sent:
 class WritingExchange(Exchange):
     """One connection, over which objects are written, too."""
 
-    api: "KeepingServer"
+    api: "WritableApiServer"
 
     def do_PUT(self) -> None:  # noqa: N802 - its caller's name for it
         url = urlsplit(self.path)
@@ -47,7 +47,7 @@ class WritingExchange(Exchange):
 
 
 @dataclass
-class KeepingServer(ListWatchServer):
+class WritableApiServer(ListWatchServer):
     """Lists, watches, and keeps two objects."""
 
     exchange: type[Exchange] = WritingExchange
@@ -101,9 +101,9 @@ def write_kubeconfig(directory: Path, port: int) -> Path:
 
 
 @contextmanager
-def keeping_server() -> Iterator[KeepingServer]:
+def writable_api_server() -> Iterator[WritableApiServer]:
     """Run one until the block ends."""
-    api = KeepingServer()
+    api = WritableApiServer()
     api.start()
     try:
         yield api

@@ -13,7 +13,7 @@ import pytest
 from kubernetes import client
 
 from injector.errors import ClusterError
-from injector.k8s.inspection import Inspector, RequestRefusedError
+from injector.k8s.inspection import ApiClient, RequestRefusedError
 
 STDOUT, STDERR, ERROR = 1, 2, 3
 SUCCESS = (ERROR, b'{"status":"Success"}')
@@ -105,45 +105,45 @@ def server() -> Iterator[type[ApiServer]]:
 
 
 @pytest.fixture
-def inspector(server: type[ApiServer]) -> Iterator[Inspector]:
+def inspector(server: type[ApiServer]) -> Iterator[ApiClient]:
     """Asks that server, as somebody with a token."""
     configuration = client.Configuration(f"http://127.0.0.1:{server.port}", {"authorization": "Bearer secret"})
-    with Inspector(configuration) as inspecting:
+    with ApiClient(configuration) as inspecting:
         yield inspecting
 
 
-def run(inspector: Inspector) -> str:
+def run(inspector: ApiClient) -> str:
     return inspector.run("team-a", "web", "podrole-sidecar", ["python3", "-m", "sidecar.status"])
 
 
 def test_server_that_is_not_there_is_named() -> None:
     with (
-        Inspector(client.Configuration("http://127.0.0.1:1")) as inspecting,
+        ApiClient(client.Configuration("http://127.0.0.1:1")) as inspecting,
         pytest.raises(ClusterError, match=r"the API server did not give /version: .*refused"),
     ):
         inspecting.read("/version")
 
 
-def test_refusal_has_the_sentence_of_the_server(inspector: Inspector) -> None:
+def test_refusal_has_the_sentence_of_the_server(inspector: ApiClient) -> None:
     with pytest.raises(RequestRefusedError, match=r'User "eve" cannot list resource "nodes" \(403\)'):
         inspector.list("/forbidden")
 
 
-def test_answer_that_is_no_json_is_an_error(inspector: Inspector) -> None:
+def test_answer_that_is_no_json_is_an_error(inspector: ApiClient) -> None:
     with pytest.raises(ClusterError, match="did not give /html"):
         inspector.read("/html")
 
 
-def test_object_that_does_not_exist_is_none(inspector: Inspector) -> None:
+def test_object_that_does_not_exist_is_none(inspector: ApiClient) -> None:
     assert inspector.read("/api/v1/namespaces/nope") is None
 
 
-def test_object_is_read_with_the_caller_s_token(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_object_is_read_with_the_caller_s_token(inspector: ApiClient, server: type[ApiServer]) -> None:
     assert inspector.read("/version") == {"gitVersion": "v1.34.4"}
     assert server.requests == [("GET", "/version", {}, "Bearer secret")]
 
 
-def test_long_list_is_read_page_by_page(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_long_list_is_read_page_by_page(inspector: ApiClient, server: type[ApiServer]) -> None:
     items = inspector.list("/pages", labelSelector="a=b")
 
     assert items == [{"n": 1}, {"n": 2}]
@@ -154,14 +154,14 @@ def test_long_list_is_read_page_by_page(inspector: Inspector, server: type[ApiSe
     ]
 
 
-def test_creation_is_only_ever_a_dry_run(inspector: Inspector, server: type[ApiServer]) -> None:
-    created = inspector.try_to_create("/api/v1/namespaces/team-a/pods", {"kind": "Pod"})
+def test_creation_is_only_ever_a_dry_run(inspector: ApiClient, server: type[ApiServer]) -> None:
+    created = inspector.create_dry_run("/api/v1/namespaces/team-a/pods", {"kind": "Pod"})
 
     assert created == {"kind": "Pod", "created": True}
     assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, {"kind": "Pod"})]
 
 
-def test_command_gives_what_it_printed(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_command_gives_what_it_printed(inspector: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDOUT, b'{"state":'), (STDOUT, b'"serving"}' + b" " * 200), SUCCESS]
 
     printed = run(inspector)
@@ -174,32 +174,32 @@ def test_command_gives_what_it_printed(inspector: Inspector, server: type[ApiSer
     assert login == "Bearer secret"
 
 
-def test_command_that_prints_and_fails_has_still_said_something(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_command_that_prints_and_fails_has_still_said_something(inspector: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDOUT, b'{"state":"refused"}'), FAILURE]
 
     assert run(inspector) == '{"state":"refused"}'
 
 
-def test_command_that_fails_without_output_tells_its_complaint(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_command_that_fails_without_output_tells_its_complaint(inspector: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDERR, b"python3: No module named sidecar.status\n"), FAILURE]
 
     with pytest.raises(ClusterError, match=r"team-a/web, container podrole-sidecar failed: python3: No module named"):
         run(inspector)
 
 
-def test_command_that_fails_in_silence_tells_its_end(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_command_that_fails_in_silence_tells_its_end(inspector: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [FAILURE]
 
     with pytest.raises(ClusterError, match="command terminated with exit code 1"):
         run(inspector)
 
 
-def test_connection_that_is_lost_is_told(inspector: Inspector) -> None:
+def test_connection_that_is_lost_is_told(inspector: ApiClient) -> None:
     with pytest.raises(ClusterError, match="the connection was lost"):
         run(inspector)
 
 
-def test_command_that_is_not_allowed_is_an_error(inspector: Inspector, server: type[ApiServer]) -> None:
+def test_command_that_is_not_allowed_is_an_error(inspector: ApiClient, server: type[ApiServer]) -> None:
     server.handshake = 403
 
     with pytest.raises(

@@ -18,9 +18,9 @@ from kubernetes.client import Configuration
 from kubernetes.config import incluster_config, kube_config
 
 from injector.errors import ClusterError
-from injector.k8s.live import TIMEOUT_SECONDS, LiveCluster, load_configuration
+from injector.k8s.live import TIMEOUT_SECONDS, DirectReader, load_configuration
 from injector.k8s.objects import Metadata
-from injector.k8s.reader import Cluster
+from injector.k8s.reader import MetadataReader
 from testing.services.certificates import write_certificates
 
 
@@ -98,11 +98,11 @@ def api_server() -> Iterator[ApiServer]:
         yield api
 
 
-def connect(url: str, authority: Path | None = None) -> Cluster:
+def connect(url: str, authority: Path | None = None) -> MetadataReader:
     configuration = Configuration()
     configuration.host = url
     configuration.ssl_ca_cert = str(authority) if authority else None
-    return LiveCluster(configuration)
+    return DirectReader(configuration)
 
 
 def test_a_server_that_hangs_is_given_up_in_time(api_server: ApiServer) -> None:
@@ -194,7 +194,7 @@ def test_a_token_that_cannot_be_read_is_an_error(api_server: ApiServer) -> None:
     configuration.refresh_api_key_hook = fail  # type: ignore[assignment] # the client says None
 
     with pytest.raises(ClusterError, match="namespace team-a: token"):
-        LiveCluster(configuration).namespace("team-a")
+        DirectReader(configuration).namespace("team-a")
 
 
 def test_metadata_only_is_asked_for_and_read(api_server: ApiServer) -> None:
@@ -225,7 +225,7 @@ def test_outside_a_cluster_the_kubeconfig_leads_to_it(
     path.write_text(json.dumps(kubeconfig))
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
 
-    cluster = LiveCluster(load_configuration())
+    cluster = DirectReader(load_configuration())
 
     assert cluster.namespace("team-a") == Metadata({"a": "b"}, {})
     assert api_server.authorizations == ["Bearer secret"]
@@ -245,11 +245,11 @@ def test_inside_a_cluster_the_pods_own_account_is_used(tmp_path: Path, monkeypat
     assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
 
 
-def at(seconds: list[float], url: str) -> LiveCluster:
+def at(seconds: list[float], url: str) -> DirectReader:
     """A cluster whose clock stands where the one number of the list says."""
     configuration = Configuration()
     configuration.host = url
-    return LiveCluster(configuration, clock=lambda: seconds[0])
+    return DirectReader(configuration, clock=lambda: seconds[0])
 
 
 @pytest.mark.parametrize("document", [{}, {"major": "1"}, {"major": "one", "minor": "34"}, [], "1.34"])

@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from injector.errors import ConfigError
-from injector.k8s.manifest_files import ManifestCluster
+from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Metadata
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no manifests at .*nowhere"):
-        ManifestCluster(tmp_path / "nowhere")
+        ManifestReader(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> N
     (tmp_path / "broken.yaml").write_text(text)
 
     with pytest.raises(ConfigError, match=r"broken\.yaml"):
-        ManifestCluster(tmp_path)
+        ManifestReader(tmp_path)
 
 
 def test_namespaces_and_accounts_are_found_among_everything_else(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ items:
     (tmp_path / "b.json").write_text('{"kind": "Namespace", "metadata": {"name": "team-b"}}')
     (tmp_path / "notes.txt").write_text("kind: [")
 
-    cluster = ManifestCluster(tmp_path)
+    cluster = ManifestReader(tmp_path)
 
     assert cluster.namespace("team-a") == Metadata({"podrole.io/injection": "enabled"}, {})
     assert cluster.namespace("team-b") == Metadata({}, {})

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError
-from injector.k8s.cached_metadata import KEPT_PREFIXES, MOST_CHARACTERS, NOTHING, parse_entry, parse_key
+from injector.k8s.cached_metadata import CACHED_PREFIXES, EMPTY, MAX_CHARACTERS, parse_entry, parse_key
 from injector.k8s.objects import Metadata
-from injector.k8s.reader import Cluster
+from injector.k8s.reader import MetadataReader
 from tests.unit.injector.cases import CONFIG, PODS, Case, load_case
 from tests.unit.injector.k8s.fake_list_watch_server import (
     ACCOUNTS,
@@ -63,7 +63,7 @@ def test_no_connection_is_made_before_the_start(api: ListWatchServer, told: Told
     with pytest.raises(ClusterError):
         cluster.namespace("team-a")
     assert api.connections == []
-    assert cluster.seconds_since_heard() == {"Namespace": None, "ServiceAccount": None}
+    assert cluster.seconds_since_last_event() == {"Namespace": None, "ServiceAccount": None}
 
 
 def test_what_is_known_costs_no_question(api: ListWatchServer, told: Told) -> None:
@@ -77,7 +77,7 @@ def test_what_is_known_costs_no_question(api: ListWatchServer, told: Told) -> No
         assert cluster.service_account("team-a", "worker") == Metadata({}, ROLE)
         assert cluster.service_account("team-a", "default") == Metadata({}, {})
         assert (told.live_reads, [r for r in api.requests[asked:] if not r.is_watch]) == ([], [])
-        assert all(age is not None and age < 20 for age in cluster.seconds_since_heard().values())
+        assert all(age is not None and age < 20 for age in cluster.seconds_since_last_event().values())
 
 
 def test_what_can_be_answered_at_once_is_told_from_what_has_to_wait(api: ListWatchServer, told: Told) -> None:
@@ -86,14 +86,14 @@ def test_what_can_be_answered_at_once_is_told_from_what_has_to_wait(api: ListWat
     for namespace in ("team-a", "team-b"):
         api.put(ACCOUNTS, "default", namespace)
     cluster = build(api.configuration, told)
-    assert cluster.is_known("team-a", "default")  # an error comes at once, too
+    assert cluster.is_cached("team-a", "default")  # an error comes at once, too
     with watching(api.configuration, told) as cluster:
-        assert not cluster.is_known("team-a", "default")
+        assert not cluster.is_cached("team-a", "default")
         cluster.version()
 
-        assert cluster.is_known("team-a", "default")
-        assert not cluster.is_known("team-a", "worker")
-        assert not cluster.is_known("team-b", "default")
+        assert cluster.is_cached("team-a", "default")
+        assert not cluster.is_cached("team-a", "worker")
+        assert not cluster.is_cached("team-b", "default")
         assert told.live_reads == []
 
 
@@ -164,14 +164,14 @@ def test_changes_are_followed(api: ListWatchServer, told: Told) -> None:
         api.put(ACCOUNTS, "worker", "team-a", annotations=OTHER_ROLE)
         eventually("the change is known", lambda: remembers(cluster, told, Metadata({}, OTHER_ROLE)))
         api.put(ACCOUNTS, "worker", "team-a")
-        eventually("the annotation is gone", lambda: remembers(cluster, told, NOTHING))
+        eventually("the annotation is gone", lambda: remembers(cluster, told, EMPTY))
 
         api.delete(ACCOUNTS, "worker", "team-a")
         eventually("the account is gone", lambda: cluster.service_account("team-a", "worker") is None)
         assert told.restarts == []
 
 
-def remembers(cluster: Cluster, told: Told, expected: Metadata) -> bool:
+def remembers(cluster: MetadataReader, told: Told, expected: Metadata) -> bool:
     """Whether memory has it."""
     told.live_reads.clear()
     found = cluster.service_account("team-a", "worker")
@@ -181,7 +181,7 @@ def remembers(cluster: Cluster, told: Told, expected: Metadata) -> bool:
 def test_nobody_is_judged_by_what_was_known_long_ago(api: ListWatchServer, told: Told) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)
     api.fail_next(NAMESPACES, Exchange.open_and_hold)
-    with watching(api.configuration, told, trusted_seconds=0.05) as cluster:
+    with watching(api.configuration, told, max_staleness_seconds=0.05) as cluster:
         api.put(NAMESPACES, "team-a", labels=ENABLED, annotations={"iam.amazonaws.com/permitted": "nothing"})
 
         def is_read_live() -> bool:
@@ -203,11 +203,11 @@ def test_what_nobody_reads_is_not_kept() -> None:
 
 
 def test_an_object_without_our_keys_shares_one_entry() -> None:
-    assert parse_entry({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is NOTHING
+    assert parse_entry({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is EMPTY
 
 
 def test_nobody_can_fill_the_memory_with_one_annotation(api: ListWatchServer, told: Told) -> None:
-    value = "x" * MOST_CHARACTERS
+    value = "x" * MAX_CHARACTERS
     api.put(NAMESPACES, "team-a", labels=ENABLED, annotations={"podrole.io/default-role": value})
     with watching(api.configuration, told) as cluster:
         assert cluster.namespace("team-a") == Metadata(ENABLED, {"podrole.io/default-role": value})
@@ -241,7 +241,7 @@ def test_every_key_that_a_decision_looks_for_is_kept() -> None:
         Case(case.pod, namespace, account, case.version).decide(CONFIG)
 
     assert {"podrole.io/injection", "iam.amazonaws.com/permitted", "eks.amazonaws.com/role-arn"} <= asked
-    assert [key for key in asked if not key.startswith(KEPT_PREFIXES)] == []
+    assert [key for key in asked if not key.startswith(CACHED_PREFIXES)] == []
 
 
 def test_ten_thousand_accounts_without_a_role_cost_less_than_three_megabytes() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from injector.k8s.list_watch import Patience
+from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.objects import Metadata
-from injector.k8s.watch_cache import WatchedCluster
+from injector.k8s.watch_cache import CachedReader
 from tests.unit.injector.k8s.fake_list_watch_server import (
     ACCOUNTS,
     GONE,
@@ -48,7 +48,7 @@ def is_account_list(request: Request) -> bool:
     return request.path == ACCOUNTS and request.is_first_page
 
 
-def remembers(cluster: WatchedCluster, told: Told, name: str) -> bool:
+def remembers(cluster: CachedReader, told: Told, name: str) -> bool:
     """Whether memory has the account."""
     told.live_reads.clear()
     return cluster.service_account("team-a", name) == READER and told.live_reads == []
@@ -193,7 +193,7 @@ def test_after_a_line_that_cannot_be_used_all_is_listed_again(api: ListWatchServ
 
 def test_a_watch_that_went_silent_without_a_close_is_noticed(api: ListWatchServer, told: Told) -> None:
     api.fail_next(ACCOUNTS, Exchange.open_and_hold)
-    with watching(api.configuration, told, silence_seconds=0.3) as cluster:
+    with watching(api.configuration, told, read_timeout_seconds=0.3) as cluster:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
         eventually("what is new is known", lambda: remembers(cluster, told, "new"))
@@ -205,7 +205,7 @@ def test_a_watch_that_went_silent_without_a_close_is_noticed(api: ListWatchServe
 def test_a_list_that_never_ends_is_given_up(api: ListWatchServer, told: Told) -> None:
     api.fail_next(ACCOUNTS, Exchange.hold, watch=False)
 
-    with watching(api.configuration, told, page_seconds=0.3) as cluster:
+    with watching(api.configuration, told, list_timeout_seconds=0.3) as cluster:
         assert remembers(cluster, told, "worker")
         api.stop()
     assert told.count("ServiceAccount", "unreachable") >= 1
@@ -300,7 +300,7 @@ def test_the_thread_outlives_an_error_that_nobody_thought_of(
 
 
 def test_pauses_grow_and_stay_below_a_bound_and_are_left_to_chance() -> None:
-    pauses = [[Patience().choose_pause(failures) for _ in range(100)] for failures in (0, 1, 3, 5, 1000)]
+    pauses = [[WatchTimeouts().next_backoff(failures) for _ in range(100)] for failures in (0, 1, 3, 5, 1000)]
 
     bounds = [(min(of_one), max(of_one)) for of_one in pauses]
     assert all(low >= least / 2 and high <= least for (low, high), least in zip(bounds, (1, 2, 8, 30, 30), strict=True))

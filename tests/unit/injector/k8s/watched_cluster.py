@@ -8,10 +8,10 @@ from typing import Any
 
 from kubernetes.client import Configuration
 
-from injector.k8s.list_watch import Patience
-from injector.k8s.watch_cache import WatchedCluster
+from injector.k8s.list_watch import WatchTimeouts
+from injector.k8s.watch_cache import CachedReader
 
-QUICK = Patience(first_pause_seconds=0.01, longest_pause_seconds=0.1)
+QUICK = WatchTimeouts(min_backoff_seconds=0.01, max_backoff_seconds=0.1)
 WITHIN_SECONDS = 20
 
 
@@ -29,15 +29,15 @@ class Told:
         self.restarts.append((kind, reason))
 
 
-def build(configuration: Configuration, told: Told, **patience: Any) -> WatchedCluster:
+def build(configuration: Configuration, told: Told, **timeouts: Any) -> CachedReader:
     """A cluster that has not been started."""
-    return WatchedCluster(configuration, told.live_reads.append, told.add_restart, replace(QUICK, **patience))
+    return CachedReader(configuration, told.live_reads.append, told.add_restart, replace(QUICK, **timeouts))
 
 
 @contextmanager
-def watching(configuration: Configuration, told: Told, **patience: Any) -> Iterator[WatchedCluster]:
+def watching(configuration: Configuration, told: Told, **timeouts: Any) -> Iterator[CachedReader]:
     """Watch until the block ends; it begins when everything was listed."""
-    cluster = build(configuration, told, **patience)
+    cluster = build(configuration, told, **timeouts)
     cluster.start()
     try:
         assert cluster.wait_until_synced(WITHIN_SECONDS)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from injector.config import Config
-from injector.decision.annotations import Wishes, parse_wishes
+from injector.decision.annotations import PodSettings, parse_pod_settings
 from injector.decision.session_tags import find_tag_problems
 from injector.errors import ConfigError
 from injector.k8s.objects import Metadata
-from injector.patch.sts_ca import load_authorities
+from injector.patch.sts_ca import load_sts_ca
 from sidecar.config import Config as SidecarConfig
 from testing.repository import ROOT
 from testing.services.certificates import CertificateFiles, write_certificates
@@ -24,7 +24,7 @@ from tests.unit.contract.test_contract import resolve
 from tests.unit.injector.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
 
 HUB = "arn:aws:iam::111122223333:role/hub"
-NODE = replace(CONFIG, source="node")
+NODE = replace(CONFIG, credential_source="node")
 PASSING = replace(CONFIG, allow_overrides=frozenset({"metadata-passthrough"}))
 
 
@@ -33,9 +33,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return write_certificates(tmp_path_factory.mktemp("sts"), ["sts.example"])
 
 
-def parse(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> Wishes:
-    namespace = Metadata({}, {"podrole.io/assume-through": through} if through is not None else {})
-    return parse_wishes(Metadata({}, annotations), namespace, None, config)
+def parse(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> PodSettings:
+    namespace = Metadata({}, {"podrole.io/intermediate-role": through} if through is not None else {})
+    return parse_pod_settings(Metadata({}, annotations), namespace, None, config)
 
 
 def read_errors(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> list[str]:
@@ -97,7 +97,7 @@ def test_what_sts_would_not_take_as_tags_is_an_error(text: str, problem: str) ->
     ],
 )
 def test_what_sts_takes_as_tags_reaches_the_sidecar(text: str) -> None:
-    case = load_case("assume-through-with-tags")
+    case = load_case("intermediate-role-with-tags")
     case.pod["metadata"]["annotations"]["podrole.io/session-tags"] = text
 
     config = read_sidecar(case)
@@ -118,7 +118,7 @@ def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
 
     assert error == (
         f"annotation {key} of the pod has no place in a web identity. "
-        "It needs podrole.io/assume-through on the namespace: remove it, or have that added."
+        "It needs podrole.io/intermediate-role on the namespace: remove it, or have that added."
     )
 
 
@@ -134,7 +134,7 @@ def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
 def test_a_namespace_that_names_no_role_to_go_through_is_an_error(through: str, problem: str) -> None:
     [error] = read_errors({}, through=through)
 
-    assert "annotation podrole.io/assume-through of the namespace" in error
+    assert "annotation podrole.io/intermediate-role of the namespace" in error
     assert problem in error
 
 
@@ -144,7 +144,7 @@ def test_a_chained_session_of_more_than_an_hour_is_an_error(duration: str) -> No
 
     [through], [of_node] = read_errors(annotations), read_errors(annotations, NODE, None)
 
-    assert "assumed by another role (podrole.io/assume-through of the namespace)" in through
+    assert "assumed by another role (podrole.io/intermediate-role of the namespace)" in through
     assert "assumed by another role (the node's)" in of_node
     assert read_errors(annotations, through=None) == []
 
@@ -158,7 +158,7 @@ def test_the_nodes_role_may_ask_with_an_external_id_and_tags() -> None:
 
 
 def test_the_sidecar_gets_the_chain_as_it_was_written() -> None:
-    config = read_sidecar(load_case("assume-through-with-tags"))
+    config = read_sidecar(load_case("intermediate-role-with-tags"))
 
     assert config.chain == (HUB, "arn:aws:iam::444455556666:role/team-a/reader")
     assert config.external_id == "shop:42"
@@ -167,14 +167,14 @@ def test_the_sidecar_gets_the_chain_as_it_was_written() -> None:
 
 
 def test_a_dollar_in_the_path_of_a_hop_is_none_of_kubernetes_variables() -> None:
-    case = load_case("assume-through")
+    case = load_case("intermediate-role")
     hop = "arn:aws:iam::111122223333:role/$(PODROLE_REGION)/hub"
-    changed = replace(case, namespace=Metadata(case.namespace.labels, {"podrole.io/assume-through": hop}))  # type: ignore[union-attr] # the case has one
+    changed = replace(case, namespace=Metadata(case.namespace.labels, {"podrole.io/intermediate-role": hop}))  # type: ignore[union-attr] # the case has one
 
     [value] = [
         variable["value"]
         for variable in find_container(changed.inject(), "podrole-sidecar")["env"]
-        if variable["name"] == "PODROLE_ASSUME_THROUGH"
+        if variable["name"] == "PODROLE_INTERMEDIATE_ROLE"
     ]
 
     assert value == "arn:aws:iam::111122223333:role/$$(PODROLE_REGION)/hub"
@@ -189,13 +189,13 @@ def test_without_any_of_it_a_sidecar_gets_no_variable_more() -> None:
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize(("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)])
 def test_the_rules_let_the_sidecar_pass_where_it_asks_the_node(pod: str, config: Config, redirect: str) -> None:
-    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect=redirect)))
+    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=redirect)))
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["usual", "passthrough-not-asked-for"])
 def test_the_rules_let_nobody_pass_elsewhere(config: Config, redirect: str) -> None:
-    assert not lets_sidecar_pass(load_case("role-on-the-pod").inject(replace(config, redirect=redirect)))
+    assert not lets_sidecar_pass(load_case("role-on-the-pod").inject(replace(config, redirect_backend=redirect)))
 
 
 def lets_sidecar_pass(pod: dict[str, Any]) -> bool:
@@ -216,7 +216,7 @@ def test_in_env_mode_the_source_node_needs_no_rules() -> None:
     names = [container["name"] for container in case.inject(replace(NODE, mode="env"))["spec"]["initContainers"]]
 
     assert names == ["podrole-sidecar"]
-    assert read_sidecar(case, replace(NODE, mode="env")).source == "node"
+    assert read_sidecar(case, replace(NODE, mode="env")).credential_source == "node"
 
 
 def test_where_pods_have_no_ipv4_the_node_is_asked_by_ipv6() -> None:
@@ -237,7 +237,10 @@ def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"PODROLE_SOURCE": "imds"}, "PODROLE_SOURCE is 'imds': it must be web-identity or node (unsafe)"),
+        (
+            {"PODROLE_CREDENTIAL_SOURCE": "imds"},
+            "PODROLE_CREDENTIAL_SOURCE is 'imds': it must be web-identity or node (unsafe)",
+        ),
         ({"PODROLE_STS_CA": "ca.pem"}, "PODROLE_STS_CA is 'ca.pem': it must be an absolute path"),
         ({"PODROLE_STS_PROXY": "proxy:3128"}, "PODROLE_STS_PROXY is 'proxy:3128'"),
         ({"PODROLE_STS_PROXY": "http://proxy"}, "PODROLE_STS_PROXY is 'http://proxy'"),
@@ -311,7 +314,7 @@ def test_what_is_no_file_of_authorities_is_refused_by_name(
         path.write_bytes(content)
 
     with pytest.raises(ConfigError) as caught:
-        load_authorities(path)
+        load_sts_ca(path)
 
     assert str(caught.value).startswith("PODROLE_STS_CA: ")
     assert said in str(caught.value)
@@ -322,7 +325,7 @@ def test_only_the_certificates_of_a_file_travel(certificates: CertificateFiles, 
     path = tmp_path / "ca.pem"
     path.write_text(f"# $(PODROLE_REGION)\r\nCN=x\n{certificates.ca.read_text()}# bag attributes\n")
 
-    assert load_authorities(path).split() == certificates.ca.read_text().split()
+    assert load_sts_ca(path).split() == certificates.ca.read_text().split()
 
 
 @contextmanager
@@ -361,7 +364,9 @@ def test_a_wrong_file_of_authorities_ends_the_start_with_a_sentence(tmp_path: Pa
 
 
 def test_a_start_with_the_source_node_is_called_unsafe_in_the_log(tmp_path: Path) -> None:
-    assert "PODROLE_SOURCE is node, which is unsafe" in read_start(tmp_path / "injector", PODROLE_SOURCE="node")
+    assert "PODROLE_CREDENTIAL_SOURCE=node is unsafe" in read_start(
+        tmp_path / "injector", PODROLE_CREDENTIAL_SOURCE="node"
+    )
 
 
 def test_a_start_with_web_identities_is_not(tmp_path: Path) -> None:

@@ -16,18 +16,18 @@ from injector.config import Config
 from injector.decision.outcomes import Block, Inject
 from injector.errors import ObjectError
 from injector.k8s.objects import is_reserved
-from injector.patch.app_env import ADDED_HOSTS, NO_PROXIES
+from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE
 from injector.patch.json_patch import build_patch
-from injector.patch.plan import build_pieces
+from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
-from injector.patch.uninject import build_removal
+from injector.patch.uninject import build_uninject_patch
 from tests.unit.injector.cases import CONFIG, Case, Pod, add_api_defaults, all_containers
-from tests.unit.injector.generated_pods import BROKEN_CASES, CASES, OUR_VALUES, as_kubernetes_sees
+from tests.unit.injector.generated_pods import BROKEN_CASES, CASES, OUR_VALUES, normalize
 
 PODS = 10_000
 CONFIGS = {
     "redirect": CONFIG,
-    "redirect-iptables": replace(CONFIG, redirect="iptables", aws_endpoint_url=OUR_VALUES["AWS_ENDPOINT_URL"]),
+    "redirect-iptables": replace(CONFIG, redirect_backend="iptables", aws_endpoint_url=OUR_VALUES["AWS_ENDPOINT_URL"]),
     "env": replace(CONFIG, mode="env"),
     "ipv6-only": replace(CONFIG, ipv6_only=True),
 }
@@ -41,7 +41,7 @@ def build(case: Case, config: Config) -> JsonPatch | None:
     decision = case.decide(config)
     if not isinstance(decision, Inject | Block):
         return None
-    return build_patch(case.pod, build_pieces(decision, case.pod, load(config), config))
+    return build_patch(case.pod, plan_injection(decision, case.pod, load(config), config))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -89,7 +89,7 @@ def test_a_value_of_another_type_is_refused_in_a_sentence_or_kept(case: Case) ->
 
     if patch:
         patched = patch.apply(case.pod)
-        restored = build_removal(patched, CONFIG).apply(patched)
+        restored = build_uninject_patch(patched, CONFIG).apply(patched)
         assert to_json(without_ours(restored)) == to_json(without_ours(case.pod))
 
 
@@ -112,7 +112,7 @@ def assert_all_is_kept(pod: Pod, patched: Pod) -> None:
     assert to_json(without_ours(patched)) == to_json(without_ours(pod))
     for before, after in zip(environments(pod), environments(patched), strict=True):
         for old, new in zip(before, after, strict=False):
-            hosts = f"{old.get('value') or ''},{ADDED_HOSTS}"
+            hosts = f"{old.get('value') or ''},{NO_PROXY_VALUE}"
             assert new == old or (old["name"] in NO_PROXIES and new == {**old, "value": hosts})
         added = {variable["name"]: variable["value"] for variable in after[len(before) :]}
         assert len(after) == len(before) + len(added)
@@ -125,20 +125,20 @@ def assert_forgeries_count_for_nothing(case: Case, patched: Pod, config: Config)
     clean = case.with_pod(without_reserved_names(case.pod))
     patch = build(clean, config)
     assert patch is not None
-    assert as_kubernetes_sees(patch.apply(clean.pod)) == as_kubernetes_sees(patched)
+    assert normalize(patch.apply(clean.pod)) == normalize(patched)
 
 
 def assert_can_be_had_back(case: Case, patched: Pod, config: Config) -> bool:
     """Return whether the pod was one of which there can be no doubt."""
-    restored = build_removal(patched, config).apply(patched)
+    restored = build_uninject_patch(patched, config).apply(patched)
 
     patch = build(case.with_pod(restored), config)
     assert patch is not None
-    assert as_kubernetes_sees(patch.apply(restored)) == as_kubernetes_sees(patched)
-    assert as_kubernetes_sees(without_ours(restored)) == as_kubernetes_sees(without_ours(case.pod))
+    assert normalize(patch.apply(restored)) == normalize(patched)
+    assert normalize(without_ours(restored)) == normalize(without_ours(case.pod))
     if any(ends_in_ours(env) for env in environments(case.pod)):
         return False
-    assert as_kubernetes_sees(restored) == as_kubernetes_sees(case.pod)
+    assert normalize(restored) == normalize(case.pod)
     return True
 
 
@@ -150,13 +150,13 @@ def ends_in_ours(env: list[Pod]) -> bool:
     return (
         (last.get("name") in OUR_VALUES and last == {"name": last["name"], "value": OUR_VALUES[last["name"]]})
         or (last.get("name") in NO_PROXIES and exempts_all(str(last.get("value"))))
-        or any(hosts.endswith(f",{ADDED_HOSTS}") for hosts in lists)
+        or any(hosts.endswith(f",{NO_PROXY_VALUE}") for hosts in lists)
     )
 
 
 def exempts_all(hosts: str) -> bool:
     listed = {host.strip() for host in hosts.split(",")}
-    return "*" in listed or {*ADDED_HOSTS.split(",")} <= listed
+    return "*" in listed or {*NO_PROXY_VALUE.split(",")} <= listed
 
 
 def without_ours(pod: Pod) -> Pod:

@@ -98,7 +98,7 @@ def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
 
     assert sidecar[contract.ENV_SESSION_NAME] == "nightly@team-a"
     assert sidecar[contract.ENV_SESSION_DURATION] == "7200"
-    assert sidecar[contract.ENV_IMDS_V1] == "false"
+    assert sidecar[contract.ENV_IMDS_TOKENS] == "required"
     assert sidecar[contract.ENV_STS_ENDPOINT] == "https://sts.example"
     assert sidecar[contract.ENV_METRICS] == "true"
 
@@ -139,7 +139,7 @@ def test_a_blocked_pod_gets_the_closing_rules_and_no_sidecar() -> None:
 
 @pytest.mark.parametrize(("name", "arguments"), [("role-on-the-pod", ["--listen", "16925"]), ("no-role", ["--block"])])
 def test_iptables_run_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
-    redirect = find_container(load_case(name).inject(replace(CONFIG, redirect="iptables")), "podrole-redirect")
+    redirect = find_container(load_case(name).inject(replace(CONFIG, redirect_backend="iptables")), "podrole-redirect")
 
     assert redirect["command"] == ["python3", "-m", "sidecar.redirect", *arguments]
     assert redirect["securityContext"] == {

@@ -8,8 +8,8 @@ import pytest
 
 from injector.config import Config
 from injector.decision.outcomes import Block, Inject
-from injector.patch.app_env import ADDED_HOSTS
-from injector.patch.uninject import build_removal
+from injector.patch.app_env import NO_PROXY_VALUE
+from injector.patch.uninject import build_uninject_patch
 from tests.unit.injector.cases import (
     CONFIG,
     Case,
@@ -21,11 +21,11 @@ from tests.unit.injector.cases import (
     load_case,
     load_injectable_cases,
 )
-from tests.unit.injector.generated_pods import as_kubernetes_sees
+from tests.unit.injector.generated_pods import normalize
 
 CONFIGS = {
     "redirect": CONFIG,
-    "iptables": replace(CONFIG, redirect="iptables", aws_endpoint_url="https://store.example"),
+    "iptables": replace(CONFIG, redirect_backend="iptables", aws_endpoint_url="https://store.example"),
     "env": replace(CONFIG, mode="env"),
     "ipv6-only": replace(CONFIG, ipv6_only=True),
 }
@@ -44,7 +44,7 @@ OUR_URI = {"name": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "value": "/v2/crede
 
 
 def take_out(pod: Pod, config: Config = CONFIG) -> Pod:
-    taken: Pod = build_removal(pod, config).apply(pod)
+    taken: Pod = build_uninject_patch(pod, config).apply(pod)
     return taken
 
 
@@ -58,7 +58,7 @@ def test_an_injected_pod_can_be_had_back(mode: str, name: str) -> None:
 
     taken = take_out(case.inject(config), config)
 
-    assert as_kubernetes_sees(taken) == as_kubernetes_sees(case.pod)
+    assert normalize(taken) == normalize(case.pod)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -67,16 +67,16 @@ def test_an_injected_pod_can_be_had_back_from_an_api_server(name: str) -> None:
 
     taken = take_out(add_api_defaults(case.inject()))
 
-    assert as_kubernetes_sees(taken) == as_kubernetes_sees(add_api_defaults(case.pod))
+    assert normalize(taken) == normalize(add_api_defaults(case.pod))
 
 
 @pytest.mark.parametrize("pod", [case.pod for case in CASES.values()], ids=CASES)
 def test_of_a_pod_that_was_never_injected_nothing_is_taken(pod: Pod) -> None:
-    assert build_removal(pod, CONFIG).patch == []
+    assert build_uninject_patch(pod, CONFIG).patch == []
 
 
 def test_only_what_was_put_in_is_named_in_the_patch() -> None:
-    operations = build_removal(load_case("init-containers").inject(), CONFIG).patch
+    operations = build_uninject_patch(load_case("init-containers").inject(), CONFIG).patch
 
     assert {operation["op"] for operation in operations} == {"remove"}
     assert operations[:2] == [
@@ -113,7 +113,7 @@ def test_a_variable_of_the_authors_survives_even_with_our_value(env: list[Pod]) 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize(
     "hosts",
-    ["", ",", "a", "a,", "a, ", " a , b", "*", "a,*", "a,169.254.169.254", ADDED_HOSTS[:-1], f"{ADDED_HOSTS},a"],
+    ["", ",", "a", "a,", "a, ", " a , b", "*", "a,*", "a,169.254.169.254", NO_PROXY_VALUE[:-1], f"{NO_PROXY_VALUE},a"],
 )
 def test_a_list_of_hosts_comes_back_letter_by_letter(name: str, hosts: str) -> None:
     env = [PROXY, {"name": name, "value": hosts}]
@@ -139,7 +139,7 @@ def test_a_list_without_a_value_has_none_again() -> None:
 
     taken = take_out(case.inject())
 
-    assert as_kubernetes_sees(taken) == as_kubernetes_sees(case.pod)
+    assert normalize(taken) == normalize(case.pod)
 
 
 def test_what_a_container_of_a_blocked_pod_has_is_its_own() -> None:
@@ -148,7 +148,7 @@ def test_what_a_container_of_a_blocked_pod_has_is_its_own() -> None:
 
     taken = take_out(case.inject())
 
-    assert as_kubernetes_sees(taken) == as_kubernetes_sees(case.pod)
+    assert normalize(taken) == normalize(case.pod)
 
 
 def test_an_author_who_wrote_exactly_what_is_added_cannot_be_told_from_an_injection() -> None:

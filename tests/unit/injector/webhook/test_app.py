@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from injector.k8s.manifest_files import ManifestCluster
+from injector.k8s.manifest_files import ManifestReader
 from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
 from injector.webhook.handler import Admission
@@ -21,7 +21,7 @@ def build_review(namespace: str = "team-a", **pod: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def webhook() -> Client:
-    cluster = ManifestCluster(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
+    cluster = ManifestReader(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
     return Client(create_app(Admission(CONFIG, cluster, load_template(CONFIG))))
 
 
@@ -85,7 +85,7 @@ def test_only_post_mutates(webhook: Client) -> None:
 
 
 def test_nothing_is_answered_while_something_is_waited_for() -> None:
-    admission = Admission(CONFIG, ManifestCluster(), load_template(CONFIG))
+    admission = Admission(CONFIG, ManifestReader(), load_template(CONFIG))
     client = Client(create_app(admission, lambda: ["namespaces are not read yet"]))
 
     response = client.post("/mutate", json=build_review())
@@ -95,12 +95,12 @@ def test_nothing_is_answered_while_something_is_waited_for() -> None:
 
 
 def test_health_is_about_the_process_and_readiness_about_what_it_waits_for() -> None:
-    obstacles: list[str] = ["namespaces are not read yet"]
-    client = create_health_app(lambda: obstacles, lambda: b"").test_client()
+    gates: list[str] = ["namespaces are not read yet"]
+    client = create_health_app(lambda: gates, lambda: b"").test_client()
 
     waiting = client.get("/readyz")
     alive = client.get("/healthz")
-    obstacles.clear()
+    gates.clear()
     ready = client.get("/readyz")
 
     assert (waiting.status_code, waiting.text) == (503, "namespaces are not read yet\n")
@@ -108,9 +108,9 @@ def test_health_is_about_the_process_and_readiness_about_what_it_waits_for() -> 
 
 
 def test_metrics_are_in_prometheus_s_format() -> None:
-    client = create_health_app(list, lambda: b"podrole_requests_total 1.0\n").test_client()
+    client = create_health_app(list, lambda: b"podrole_admission_requests_total 1.0\n").test_client()
 
     response = client.get("/metrics")
 
     assert response.content_type.startswith("text/plain; version=")
-    assert response.text == "podrole_requests_total 1.0\n"
+    assert response.text == "podrole_admission_requests_total 1.0\n"

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from injector.webhook.decision_log import JsonFormatter, Record, set_up_logging
+from injector.webhook.decision_log import DecisionLogEntry, JsonFormatter, set_up_logging
 
-RECORD = Record("u-1", "shop", "web-*", "ReplicaSet/web-5d9c", "Inject", "redirect", ("RoleOfPod",), 0.00123)
+RECORD = DecisionLogEntry("u-1", "shop", "web-*", "ReplicaSet/web-5d9c", "Inject", "redirect", ("RoleOfPod",), 0.00123)
 
 
 class Terminal(io.StringIO):

@@ -11,7 +11,7 @@ from werkzeug.test import Client
 
 from injector.errors import ClusterError, ReviewError
 from injector.k8s.objects import Metadata, read_owner
-from injector.k8s.reader import Cluster
+from injector.k8s.reader import MetadataReader
 from injector.patch.template import load_template
 from injector.webhook.admission_review import AdmissionReview, parse_review
 from injector.webhook.app import create_app
@@ -19,7 +19,7 @@ from injector.webhook.handler import Admission
 from tests.unit.injector.cases import CONFIG, ENABLED, Pod, load_case, load_review
 
 if TYPE_CHECKING:
-    from injector.webhook.decision_log import Record
+    from injector.webhook.decision_log import DecisionLogEntry
 
 
 class Lookups:
@@ -43,7 +43,7 @@ class Lookups:
     def version(self) -> None:
         """Nobody knows."""
 
-    def is_known(self, namespace: str, service_account: str) -> bool:
+    def is_cached(self, namespace: str, service_account: str) -> bool:
         return not isinstance(self._namespace, Exception) and bool(namespace and service_account)
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
@@ -53,10 +53,10 @@ class Lookups:
         return self._account
 
 
-def answer(review: Mapping[str, Any], cluster: Cluster) -> AdmissionReview:
+def answer(review: Mapping[str, Any], cluster: MetadataReader) -> AdmissionReview:
     admission = Admission(CONFIG, cluster, load_template(CONFIG))
     answered, record = admission.answer(parse_review(json.dumps(review).encode()))
-    admission.tell(record)
+    admission.log_and_count(record)
     return answered
 
 
@@ -186,7 +186,7 @@ def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.
 
 
 def test_each_answer_is_told_to_whoever_counts() -> None:
-    told: list[Record] = []
+    told: list[DecisionLogEntry] = []
     review = json.dumps(review_of(load_case("no-role").pod))
     for cluster in (Lookups(), Lookups(namespace=RuntimeError())):
         app = create_app(Admission(CONFIG, cluster, load_template(CONFIG), told.append))
@@ -209,5 +209,5 @@ def test_only_what_the_cluster_has_to_be_asked_for_is_waited_for() -> None:
     known = Admission(CONFIG, Lookups(), load_template(CONFIG))
     unknown = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG))
 
-    assert known.is_immediate(review)
-    assert not unknown.is_immediate(review)
+    assert known.is_nonblocking(review)
+    assert not unknown.is_nonblocking(review)

@@ -19,11 +19,11 @@ def read(metrics: Metrics) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("outcome", "counted"),
     [
-        ("Inject", "podrole_injected_total{mode=redirect}"),
-        ("Block", "podrole_blocked_total"),
-        ("Skip", "podrole_skipped_total{reason=RoleOfPod}"),
-        ("Deny", "podrole_denied_total{reason=RoleOfPod}"),
-        ("Fail", "podrole_errors_total{reason=RoleOfPod}"),
+        ("Inject", "podrole_pods_injected_total{mode=redirect}"),
+        ("Block", "podrole_pods_blocked_total"),
+        ("Skip", "podrole_pods_skipped_total{reason=RoleOfPod}"),
+        ("Deny", "podrole_pods_denied_total{reason=RoleOfPod}"),
+        ("Fail", "podrole_admission_errors_total{reason=RoleOfPod}"),
     ],
 )
 def test_each_outcome_has_a_counter_of_its_own(outcome: str, counted: str) -> None:
@@ -33,9 +33,9 @@ def test_each_outcome_has_a_counter_of_its_own(outcome: str, counted: str) -> No
 
     samples = read(metrics)
     assert samples[counted] == 1
-    assert samples["podrole_requests_total"] == 1
-    assert samples["podrole_request_seconds_bucket{le=0.002}"] == 1
-    assert samples["podrole_request_seconds_bucket{le=0.001}"] == 0
+    assert samples["podrole_admission_requests_total"] == 1
+    assert samples["podrole_admission_duration_seconds_bucket{le=0.002}"] == 1
+    assert samples["podrole_admission_duration_seconds_bucket{le=0.001}"] == 0
 
 
 def test_no_pod_namespace_or_request_is_in_a_label() -> None:
@@ -50,10 +50,10 @@ def test_no_pod_namespace_or_request_is_in_a_label() -> None:
 def test_a_watched_value_is_read_when_it_is_asked_for() -> None:
     values = [1.0]
     metrics = Metrics()
-    metrics.watch("podrole_cabundle_in_sync", "Whether.", lambda: values[0])
+    metrics.watch("podrole_ca_bundle_in_sync", "Whether.", lambda: values[0])
     values[0] = 0.0
 
-    assert read(metrics)["podrole_cabundle_in_sync"] == 0
+    assert read(metrics)["podrole_ca_bundle_in_sync"] == 0
 
 
 def test_live_reads_are_counted_by_kind() -> None:

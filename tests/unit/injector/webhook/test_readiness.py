@@ -1,22 +1,22 @@
-from injector.webhook.readiness import Obstacles
+from injector.webhook.readiness import ReadinessGates
 
 
 def test_what_is_waited_for_is_named_until_it_is_over() -> None:
-    obstacles, is_over = Obstacles(), [False]
-    obstacles.add("the cache is empty", lambda: is_over[0])
+    gates, can_close = ReadinessGates(), [False]
+    gates.add("the cache is empty", lambda: can_close[0])
 
-    before = obstacles.find()
-    is_over[0] = True
+    before = gates.find()
+    can_close[0] = True
 
     assert before == ["the cache is empty"]
-    assert obstacles.find() == []
+    assert gates.find() == []
 
 
 def test_what_was_reached_once_stays_reached() -> None:
-    obstacles, is_over = Obstacles(), [True]
-    obstacles.add("the cache is empty", lambda: is_over[0])
-    obstacles.find()
+    gates, can_close = ReadinessGates(), [True]
+    gates.add("the cache is empty", lambda: can_close[0])
+    gates.find()
 
-    is_over[0] = False
+    can_close[0] = False
 
-    assert obstacles.find() == []
+    assert gates.find() == []

@@ -5,14 +5,14 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from injector.certs.x509 import Lifetimes, Pair, build_names, issue_authority, issue_leaf
+from injector.certs.x509 import KeyPair, Lifetimes, build_names, issue_ca, issue_serving_cert
 from podrole.diagnosis.snapshot import Snapshot
 from podrole.findings import Finding, Section
 from tests.unit.injector.cases import ENVIRON, Pod, add_api_defaults, build_case
 
 NOW = 1_790_000_000.0
 LIFETIMES = Lifetimes()
-AUTHORITY = issue_authority(NOW, LIFETIMES)
+AUTHORITY = issue_ca(NOW, LIFETIMES)
 SECRET = "podrole-system/podrole-injector-certs"
 NAMES = build_names("podrole-injector", "podrole-system", "cluster.local")
 CREATED = "2026-09-01T10:00:00Z"
@@ -55,7 +55,7 @@ def build_namespace(name: str = "team-a", **labels: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name, **wanted}}}
 
 
-def build_bundle(*authorities: Pair) -> str:
+def build_bundle(*authorities: KeyPair) -> str:
     """A caBundle."""
     return b64encode("".join(pair.certificate.pem for pair in authorities).encode()).decode()
 
@@ -121,7 +121,9 @@ def build_snapshot(unread: Mapping[str, str] | None = None, **changes: Iterable[
         "daemon-sets": [],
         "limit-ranges": [],
         "resource-quotas": [],
-        "certificate": [{"secret": SECRET, "pem": issue_leaf(AUTHORITY, NAMES, NOW, LIFETIMES).certificate.pem}],
+        "certificate": [
+            {"secret": SECRET, "pem": issue_serving_cert(AUTHORITY, NAMES, NOW, LIFETIMES).certificate.pem}
+        ],
         "service": [{"metadata": {"name": "podrole-injector"}}],
         "endpoint-slices": [{"endpoints": endpoints}],
         "dry-runs": [{"namespace": "team-a", "pod": build_running_pod()}],

@@ -6,12 +6,12 @@ import pytest
 
 from injector.errors import ClusterError
 from podrole.diagnosis.cluster import CHECKS, diagnose_cluster
-from podrole.diagnosis.cluster_findings import Kubernetes, Namespaces, Neighbours
+from podrole.diagnosis.cluster_findings import Kubernetes, Namespaces, OtherInjectors
 from podrole.diagnosis.dry_run import build_pod, choose_namespaces
-from podrole.diagnosis.pod_findings import Injection, Outlook, Sidecar
+from podrole.diagnosis.pod_findings import ExpectedState, Injection, Sidecar
 from podrole.diagnosis.snapshot import Snapshot, take_snapshot
 from podrole.diagnosis.webhook_findings import Configuration, DryRun, Registration
-from podrole.findings import Finding, Section, Statement, build_document, format_counts, format_sections
+from podrole.findings import Finding, FindingTemplate, Section, build_document, format_counts, format_sections
 from tests.unit.injector.cases import CONFIG, ENVIRON
 from tests.unit.podrole.diagnosis.snapshots import (
     NOW,
@@ -90,13 +90,13 @@ def test_cluster_of_which_nothing_may_be_read_has_nothing_that_is_ok() -> None:
         ({"version": [{}]}, ["ServerUnclear"]),
         ({"version": [{"gitVersion": "v1.28.0"}]}, ["ServerTooOld"]),
         ({"version": OLD_SERVER}, ["ConfirmKubelets"]),
-        ({"version": OLD_SERVER, "deployment": [configure(PODROLE_KUBELETS_CONFIRMED="true")]}, []),
+        ({"version": OLD_SERVER, "deployment": [configure(PODROLE_NATIVE_SIDECARS_CONFIRMED="true")]}, []),
         ({"version": OLD_SERVER, "nodes": [build_node("v1.28.3")]}, ["KubeletsTooOld"]),
         (
             {
                 "version": OLD_SERVER,
                 "nodes": [build_node("v1.28.3")],
-                "deployment": [configure(PODROLE_KUBELETS_CONFIRMED="true")],
+                "deployment": [configure(PODROLE_NATIVE_SIDECARS_CONFIRMED="true")],
             },
             ["ConfirmedWrongly"],
         ),
@@ -154,9 +154,9 @@ def test_cluster_of_which_nothing_may_be_read_has_nothing_that_is_ok() -> None:
         ({"dry_runs": [], "unwanted": [{}]}, []),
         ({"deployment": [configure(PODROLE_REGION="nowhere")]}, ["Invalid"]),
         ({"deployment": [configure(PODROLE_ALLOW_OVERRIDES="inject")]}, ["Overrides"]),
-        ({"deployment": [configure(PODROLE_NO_ROLE="untouched")]}, ["NoRoleUntouched"]),
+        ({"deployment": [configure(PODROLE_PODS_WITHOUT_ROLE="ignore")]}, ["PodsWithoutRoleIgnored"]),
         ({"deployment": [configure(PODROLE_MODE="env")]}, ["EnvEverywhere"]),
-        ({"deployment": [configure(PODROLE_SOURCE="node")]}, ["NodeSource"]),
+        ({"deployment": [configure(PODROLE_CREDENTIAL_SOURCE="node")]}, ["NodeSource"]),
         ({"deployment": [configure(PODROLE_STS_ENDPOINT="http://sts")]}, ["PlainHttp"]),
         ({"deployment": [configure(PODROLE_TEMPLATE="/etc/podrole/t.yaml")]}, ["Template"]),
         ({"deployment": [configure(PODROLE_SIDECAR_IMAGE="localhost:5000/podrole-sidecar")]}, ["Latest"]),
@@ -215,7 +215,7 @@ def test_agents_are_found_by_their_name_or_image() -> None:
         (
             {"version": OLD_SERVER, "deployment": [], "webhooks": []},
             "WillNeedConfirmation",
-            "needs PODROLE_KUBELETS_CONFIRMED=true; none of the 1 kubelets here is older",
+            "needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true; none of the 1 kubelets here is older",
         ),
         ({"dry_runs": [], "unwanted": [{}]}, "NotWanted", "left out"),
         (
@@ -308,10 +308,13 @@ def test_refused_read_is_kept_with_its_reason_and_the_others_go_on() -> None:
 
 @pytest.mark.parametrize(
     "tables",
-    [(Injection, Outlook, Sidecar), (Kubernetes, Neighbours, Namespaces, Registration, DryRun, Configuration)],
+    [
+        (Injection, ExpectedState, Sidecar),
+        (Kubernetes, OtherInjectors, Namespaces, Registration, DryRun, Configuration),
+    ],
     ids=["check", "preflight"],
 )
-def test_code_stands_for_one_statement_of_a_command(tables: tuple[type[Statement], ...]) -> None:
+def test_code_stands_for_one_statement_of_a_command(tables: tuple[type[FindingTemplate], ...]) -> None:
     names = [statement.name for table in tables for statement in table]
 
     assert len(names) == len(set(names))

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from injector.decision.context import Surroundings
+from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Inject
 from injector.k8s.objects import Metadata
-from injector.patch.plan import build_pieces
+from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from podrole.diagnosis.drift import find_drift
 from tests.unit.injector.cases import (
@@ -27,9 +27,9 @@ ENABLED = Metadata({"podrole.io/injection": "enabled"}, {})
 
 
 def drift_of(pod: Pod, case: Case) -> list[str]:
-    decision = decide(case.pod, Surroundings(case.namespace, case.service_account, None), CONFIG)
+    decision = decide(case.pod, ClusterContext(case.namespace, case.service_account, None), CONFIG)
     assert isinstance(decision, Inject | Block)
-    return [*find_drift(pod, build_pieces(decision, pod, load_template(CONFIG), CONFIG))]
+    return [*find_drift(pod, plan_injection(decision, pod, load_template(CONFIG), CONFIG))]
 
 
 @pytest.mark.parametrize("name", load_injectable_cases())

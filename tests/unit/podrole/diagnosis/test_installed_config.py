@@ -8,7 +8,13 @@ import yaml
 
 from injector.errors import ConfigError
 from injector.patch.template import SHIPPED
-from podrole.diagnosis.installed_config import Place, build_setup, find_place, list_config_maps, read_settings
+from podrole.diagnosis.installed_config import (
+    DeploymentRef,
+    build_effective_config,
+    find_deployment,
+    list_config_maps,
+    read_deployed_env,
+)
 from testing.services.certificates import write_certificates
 from tests.unit.injector.cases import ENVIRON
 from tests.unit.podrole.diagnosis.snapshots import build_configuration, build_deployment, build_webhook
@@ -32,11 +38,11 @@ def mount_template(path: str, mount: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("deployment", [{}, {"spec": None}, build_container(), build_container(env=None, envFrom=None)])
 def test_deployment_without_settings_has_none(deployment: dict[str, Any]) -> None:
-    settings = read_settings(deployment, [])
+    settings = read_deployed_env(deployment, [])
 
     assert settings.environ == {}
     with pytest.raises(ConfigError, match="PODROLE_SIDECAR_IMAGE is not set"):
-        build_setup(settings, {})
+        build_effective_config(settings, {})
 
 
 def test_variables_win_over_config_maps_as_in_the_container() -> None:
@@ -52,7 +58,7 @@ def test_variables_win_over_config_maps_as_in_the_container() -> None:
         build_config_map("modes", mode="env"),
     ]
 
-    settings = read_settings(deployment, config_maps)
+    settings = read_deployed_env(deployment, config_maps)
 
     assert list_config_maps(deployment) == ["podrole-injector-7f", "modes"]
     assert settings.environ == {
@@ -75,7 +81,7 @@ def test_what_is_in_secrets_or_absent_config_maps_is_a_gap_and_not_guessed() -> 
 
     deployment["metadata"] = {"namespace": "podrole-system"}
 
-    settings = read_settings(deployment, [])
+    settings = read_deployed_env(deployment, [])
 
     assert settings.environ == {"PODROLE_NAMESPACE": "podrole-system"}
     assert settings.gaps == ("Secret s", "ConfigMap absent", "PODROLE_REGION")
@@ -86,7 +92,7 @@ def test_container_of_a_mesh_beside_the_injector_is_not_taken_for_it() -> None:
     containers = deployment["spec"]["template"]["spec"]["containers"]
     containers.insert(0, {"name": "istio-proxy", "env": [{"name": "PROXY", "value": "1"}]})
 
-    assert read_settings(deployment, []).environ == ENVIRON
+    assert read_deployed_env(deployment, []).environ == ENVIRON
 
 
 @pytest.mark.parametrize(
@@ -98,25 +104,27 @@ def test_edited_template_is_read_from_the_config_map_that_is_mounted(mount: dict
     deployment = mount_template("/etc/podrole/t.yaml", mount)
     config_map = build_config_map("podrole-template", **{"t.yaml": yaml.safe_dump(edited)})
 
-    setup = build_setup(read_settings(deployment, [config_map]), {})
+    effective_config = build_effective_config(read_deployed_env(deployment, [config_map]), {})
 
-    assert setup.template.sidecar["resources"]["limits"]["memory"] == "128Mi"
-    assert not setup.is_template_shipped
+    assert effective_config.template.sidecar["resources"]["limits"]["memory"] == "128Mi"
+    assert not effective_config.is_template_shipped
 
 
 @pytest.mark.parametrize("text", ["[", "{}"])
 def test_edited_template_that_the_webhook_would_refuse_is_refused_here(text: str) -> None:
     deployment = mount_template("/etc/podrole/t.yaml", {"mountPath": "/etc/podrole"})
-    settings = read_settings(deployment, [build_config_map("podrole-template", **{"t.yaml": text})])
+    settings = read_deployed_env(deployment, [build_config_map("podrole-template", **{"t.yaml": text})])
 
     with pytest.raises(ConfigError, match="template"):
-        build_setup(settings, {})
+        build_effective_config(settings, {})
 
 
 def test_edited_template_that_is_out_of_reach_is_said_to_be_replaced_by_the_shipped_one() -> None:
-    setup = build_setup(read_settings(mount_template("/other/t.yaml", {"mountPath": "/etc/podrole"}), []), {})
+    effective_config = build_effective_config(
+        read_deployed_env(mount_template("/other/t.yaml", {"mountPath": "/etc/podrole"}), []), {}
+    )
 
-    assert setup.is_template_shipped
+    assert effective_config.is_template_shipped
 
 
 def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
@@ -127,25 +135,25 @@ def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
     )
     files["spec"]["template"]["spec"]["volumes"] = [{"name": "tls", "secret": {"secretName": "podrole-injector-tls"}}]
 
-    assert read_settings(build_container(), []).certificate == ("podrole-injector-certs", "tls.crt")
-    assert read_settings(own, []).certificate == ("mine", "tls.crt")
-    assert read_settings(files, []).certificate == ("podrole-injector-tls", "cert.pem")
+    assert read_deployed_env(build_container(), []).certificate == ("podrole-injector-certs", "tls.crt")
+    assert read_deployed_env(own, []).certificate == ("mine", "tls.crt")
+    assert read_deployed_env(files, []).certificate == ("podrole-injector-tls", "cert.pem")
 
 
 def test_caller_s_variables_win_and_others_do_not_count() -> None:
-    settings = read_settings(build_deployment(ENVIRON), [])
+    settings = read_deployed_env(build_deployment(ENVIRON), [])
 
-    setup = build_setup(settings, {"PODROLE_MODE": "env", "HOME": "/root"})
+    effective_config = build_effective_config(settings, {"PODROLE_MODE": "env", "HOME": "/root"})
 
-    assert setup.config.mode == "env"
+    assert effective_config.config.mode == "env"
 
 
 def test_place_is_where_the_registered_webhook_points_to() -> None:
     webhook = build_webhook(clientConfig={"service": {"namespace": "iam", "name": "roles"}})
 
-    assert find_place([build_configuration(webhook)]) == Place("iam", "roles")
-    assert find_place([build_configuration(build_webhook(clientConfig={"url": "https://x"}))]) == Place()
-    assert find_place([]) == Place("podrole-system", "podrole-injector")
+    assert find_deployment([build_configuration(webhook)]) == DeploymentRef("iam", "roles")
+    assert find_deployment([build_configuration(build_webhook(clientConfig={"url": "https://x"}))]) == DeploymentRef()
+    assert find_deployment([]) == DeploymentRef("podrole-system", "podrole-injector")
 
 
 def test_authorities_of_sts_are_read_from_the_config_map_that_is_mounted(tmp_path: Path) -> None:
@@ -156,16 +164,18 @@ def test_authorities_of_sts_are_read_from_the_config_map_that_is_mounted(tmp_pat
     ]
     files = {"t.yaml": SHIPPED.read_text(), "ca.pem": pem}
 
-    setup = build_setup(read_settings(deployment, [build_config_map("podrole-template", **files)]), {})
+    effective_config = build_effective_config(
+        read_deployed_env(deployment, [build_config_map("podrole-template", **files)]), {}
+    )
 
-    [found] = [one["value"] for one in setup.template.sidecar["env"] if one["name"] == "PODROLE_STS_CA_PEM"]
+    [found] = [one["value"] for one in effective_config.template.sidecar["env"] if one["name"] == "PODROLE_STS_CA_PEM"]
     assert found.split() == pem.split()
 
 
 def test_authorities_of_sts_that_are_out_of_reach_are_a_gap() -> None:
     env = [{"name": name, "value": value} for name, value in {**ENVIRON, "PODROLE_STS_CA": "/secret/ca.pem"}.items()]
 
-    settings = read_settings(build_container(env=env), [])
+    settings = read_deployed_env(build_container(env=env), [])
 
     assert settings.gaps == ("PODROLE_STS_CA",)
-    assert build_setup(settings, {}).config.region == ENVIRON["PODROLE_REGION"]
+    assert build_effective_config(settings, {}).config.region == ENVIRON["PODROLE_REGION"]

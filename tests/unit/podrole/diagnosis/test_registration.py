@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from injector.certs.x509 import Pair, issue_authority, issue_leaf
+from injector.certs.x509 import KeyPair, issue_ca, issue_serving_cert
 from podrole.diagnosis.cluster import diagnose_cluster
 from podrole.diagnosis.snapshot import Snapshot
 from podrole.findings import Finding
@@ -25,7 +25,7 @@ from tests.unit.podrole.diagnosis.snapshots import (
 )
 
 DAY = 24 * 60 * 60
-OTHER = issue_authority(NOW, LIFETIMES)
+OTHER = issue_ca(NOW, LIFETIMES)
 SERVICE = {"namespace": "podrole-system", "name": "podrole-injector"}
 
 
@@ -38,8 +38,8 @@ def diagnose(bundle: str | None, pem: str | None = None, now: float = NOW, **cli
     return list_findings(diagnose_cluster(snapshot, {}, now))
 
 
-def issue(authority: Pair = AUTHORITY, names: Collection[str] = NAMES, since: float = NOW) -> str:
-    return issue_leaf(authority, names, since, LIFETIMES).certificate.pem
+def issue(authority: KeyPair = AUTHORITY, names: Collection[str] = NAMES, since: float = NOW) -> str:
+    return issue_serving_cert(authority, names, since, LIFETIMES).certificate.pem
 
 
 @pytest.mark.parametrize(

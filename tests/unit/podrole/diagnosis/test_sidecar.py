@@ -28,7 +28,7 @@ FAILURE = {
 }
 
 
-def say(**status: Any) -> list[Finding]:
+def find(**status: Any) -> list[Finding]:
     return [*find_status(build_running_pod(), json.dumps(status))]
 
 
@@ -57,19 +57,19 @@ def test_answer_that_is_no_status_is_shown_and_counts_as_unknown(output: str) ->
 
 
 def test_status_without_any_key_claims_nothing() -> None:
-    (told,) = say()
+    (told,) = find()
 
     assert (told.level, told.code) == ("warning", "Starting")
 
 
 def test_unknown_keys_of_a_later_sidecar_are_ignored() -> None:
-    (told,) = say(role=READER, state="serving", seconds_left=59, colour="blue")
+    (told,) = find(role=READER, state="serving", seconds_left=59, colour="blue")
 
     assert told.text == f"It serves credentials of {READER}: 59 s left."
 
 
 def test_refusal_is_a_problem_with_the_words_of_sts_and_the_remedy() -> None:
-    (told,) = say(role=READER, state="refused", seconds_left=None, failures=3, last_failure=FAILURE)
+    (told,) = find(role=READER, state="refused", seconds_left=None, failures=3, last_failure=FAILURE)
 
     assert (told.level, told.code) == ("problem", "Refused")
     assert told.text == (
@@ -80,26 +80,26 @@ def test_refusal_is_a_problem_with_the_words_of_sts_and_the_remedy() -> None:
 
 
 def test_credentials_that_cannot_be_renewed_are_a_warning_while_they_last() -> None:
-    (told,) = say(role=READER, state="serving", seconds_left=1500, failures=4, last_failure=FAILURE)
+    (told,) = find(role=READER, state="serving", seconds_left=1500, failures=4, last_failure=FAILURE)
 
     assert (told.level, told.code) == ("warning", "RefreshFails")
     assert told.text.startswith("It has credentials for 25 min more, but could not renew them, 4 times by now.")
 
 
 def test_waiting_after_a_failure_is_a_problem() -> None:
-    (told,) = say(role=READER, state="waiting", seconds_left=None, failures=1, last_failure=FAILURE)
+    (told,) = find(role=READER, state="waiting", seconds_left=None, failures=1, last_failure=FAILURE)
 
     assert (told.level, told.code) == ("problem", "NoCredentials")
 
 
 def test_another_role_than_the_specification_names_is_a_warning() -> None:
-    findings = say(role="arn:aws:iam::111122223333:role/admin", state="serving", seconds_left=1500)
+    findings = find(role="arn:aws:iam::111122223333:role/admin", state="serving", seconds_left=1500)
 
     assert [finding.code for finding in findings] == ["Serving", "ServingAnother"]
 
 
 def test_credentials_of_the_node_are_named_unsafe() -> None:
-    findings = say(role=READER, source="node", state="serving", seconds_left=1500)
+    findings = find(role=READER, source="node", state="serving", seconds_left=1500)
 
     assert [finding.code for finding in findings] == ["Serving", "NodeSource"]
 

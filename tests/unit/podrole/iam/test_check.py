@@ -10,19 +10,19 @@ from podrole.findings import Finding, Level
 from podrole.iam.check import check_document, check_issuer, check_policy
 from podrole.iam.documents import PolicyError
 from podrole.iam.findings import TrustFinding
-from podrole.iam.policies import Needs, build_subject, build_trust_policy
-from podrole.iam.statements import Expected
+from podrole.iam.policies import TrustRequirements, build_subject, build_trust_policy
+from podrole.iam.statements import ExpectedTrust
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
 ROLE = "arn:aws:iam::111122223333:role/reader"
 WEB = build_subject("team-a", "web")
-EXPECTED = Expected(ISSUER, ROLE, (WEB,))
-RIGHT = build_trust_policy(Needs(ROLE, frozenset([WEB])), ISSUER)
+EXPECTED = ExpectedTrust(ISSUER, ROLE, (WEB,))
+RIGHT = build_trust_policy(TrustRequirements(ROLE, frozenset([WEB])), ISSUER)
 SUB, AUD = f"{ISSUER}:sub", f"{ISSUER}:aud"
 NODES = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/nodes"}, "Action": "sts:AssumeRole"}
 
 
-def codes_of(policy: Any, expected: Expected = EXPECTED) -> set[str]:
+def codes_of(policy: Any, expected: ExpectedTrust = EXPECTED) -> set[str]:
     return {finding.code for finding in check_policy(policy, expected)}
 
 
@@ -201,14 +201,14 @@ def test_what_means_the_same_is_right_too(policy: Any) -> None:
 
 
 def test_a_statement_for_another_cluster_is_no_mistake_beside_the_right_one() -> None:
-    other = build_trust_policy(Needs(ROLE, frozenset([WEB])), "other.example.com")["Statement"]
+    other = build_trust_policy(TrustRequirements(ROLE, frozenset([WEB])), "other.example.com")["Statement"]
 
     assert codes_of({"Statement": [*RIGHT["Statement"], *other]}) == {"Allowed"}
 
 
 def test_what_is_not_known_is_not_held_against_a_policy() -> None:
-    assert codes_of(RIGHT, Expected()) == {"IssuerUnknown"}
-    assert codes_of(federated(provider(account="444455556666")), Expected(ISSUER)) == set()
+    assert codes_of(RIGHT, ExpectedTrust()) == {"IssuerUnknown"}
+    assert codes_of(federated(provider(account="444455556666")), ExpectedTrust(ISSUER)) == set()
 
 
 def test_a_finding_names_the_statement_the_value_and_what_to_do() -> None:
@@ -236,7 +236,7 @@ def test_a_pattern_that_is_made_to_stop_a_matcher_does_not() -> None:
 def test_the_role_is_known_from_what_get_role_prints() -> None:
     text = json.dumps({"Role": {"Arn": "arn:aws:iam::444455556666:role/x", "AssumeRolePolicyDocument": RIGHT}})
 
-    assert {finding.code for finding in check_document(text, Expected(ISSUER))} == {"OtherAccount"}
+    assert {finding.code for finding in check_document(text, ExpectedTrust(ISSUER))} == {"OtherAccount"}
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,10 @@ def test_an_oidc_provider_is_looked_at_too(document: Any, codes: set[str]) -> No
 def test_a_provider_whose_issuer_is_not_known_is_not_compared() -> None:
     text = json.dumps({"Url": ISSUER, "ClientIDList": ["sts.amazonaws.com"]})
 
-    assert {finding.code for finding in check_document(text, Expected())} == {"ProviderAudienceThere", "IssuerUnknown"}
+    assert {finding.code for finding in check_document(text, ExpectedTrust())} == {
+        "ProviderAudienceThere",
+        "IssuerUnknown",
+    }
 
 
 @pytest.mark.parametrize(

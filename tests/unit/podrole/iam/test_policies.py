@@ -8,8 +8,8 @@ import pytest
 
 from podrole.iam.documents import PolicyError, count_characters, parse_oidc_provider, parse_policy
 from podrole.iam.policies import (
-    Hop,
-    Needs,
+    ChainedRole,
+    TrustRequirements,
     build_statements,
     build_subject,
     build_trust_policy,
@@ -33,8 +33,8 @@ NODES = {
 EC2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
-def needs(*subjects: str, hops: tuple[Hop, ...] = ()) -> Needs:
-    return Needs(ROLE, frozenset(subjects), frozenset(hops))
+def needs(*subjects: str, chained_roles: tuple[ChainedRole, ...] = ()) -> TrustRequirements:
+    return TrustRequirements(ROLE, frozenset(subjects), frozenset(chained_roles))
 
 
 @pytest.mark.parametrize("url", ["", "https://", "https://a b", "/path", "https://host?x=1", "https://ho\tst"])
@@ -116,9 +116,9 @@ def test_only_a_wildcard_that_was_asked_for_is_compared_as_one() -> None:
 
 
 def test_a_hop_is_trusted_as_a_role_with_what_its_sessions_bring() -> None:
-    hops = (Hop(HOP), Hop(HOP, "id-1"), Hop(HOP, has_tags=True))
+    chained_roles = (ChainedRole(HOP), ChainedRole(HOP, "id-1"), ChainedRole(HOP, has_tags=True))
 
-    policy = build_trust_policy(needs(hops=hops), ISSUER)
+    policy = build_trust_policy(needs(chained_roles=chained_roles), ISSUER)
 
     assert [(s["Sid"], s["Principal"], s["Action"], s.get("Condition")) for s in policy["Statement"]] == [
         ("PodroleAssumeThrough", {"AWS": HOP}, "sts:AssumeRole", None),
@@ -143,7 +143,7 @@ def test_a_single_statement_without_a_list_is_kept_too() -> None:
 
 
 def test_merging_twice_changes_nothing() -> None:
-    statements = build_statements(needs(WEB, hops=(Hop(HOP, "x"), Hop(HOP))), ISSUER)
+    statements = build_statements(needs(WEB, chained_roles=(ChainedRole(HOP, "x"), ChainedRole(HOP))), ISSUER)
 
     once = merge({"Statement": [NODES]}, statements)
 

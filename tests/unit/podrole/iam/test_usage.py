@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from injector.errors import ObjectError
-from podrole.iam.policies import Hop, Needs, build_subject
-from podrole.iam.usage import Account, Inventory, Usage, find_usage
+from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
+from podrole.iam.usage import Account, ClusterObjects, RoleUsage, find_usage
 from tests.unit.podrole.workloads import KINDS, build_workload
 
 BASE = "arn:aws:iam::111122223333:role/"
@@ -28,10 +28,10 @@ def account_with(name: str, annotations: dict[str, str]) -> dict[str, Any]:
     return {"kind": "ServiceAccount", "metadata": {"name": name, "namespace": "team-a", "annotations": annotations}}
 
 
-def find(*things: dict[str, Any], account: Account = ACCOUNT) -> Usage:
-    inventory = Inventory()
+def find(*things: dict[str, Any], account: Account = ACCOUNT) -> RoleUsage:
+    inventory = ClusterObjects()
     for thing in things:
-        inventory.learn(thing)
+        inventory.add(thing)
     return find_usage(inventory, account)
 
 
@@ -70,7 +70,7 @@ def test_a_role_of_another_partition_than_the_regions_is_a_problem_and_without_a
 def test_the_pods_of_every_kind_are_looked_at(kind: str) -> None:
     usage = find(build_workload(kind, build_pod(account="web", role="reader")))
 
-    assert usage == Usage((Needs(f"{BASE}reader", frozenset([build_subject("team-a", "web")])),), ())
+    assert usage == RoleUsage((TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "web")])),), ())
 
 
 def test_users_of_one_role_come_together_from_everywhere() -> None:
@@ -108,18 +108,20 @@ def test_the_nearest_place_that_names_a_role_wins() -> None:
 def test_a_default_role_that_no_pod_has_yet_is_for_the_default_account() -> None:
     usage = find(namespace_with(default_role="reader"), account_with("web", {}))
 
-    assert usage.needs == (Needs(f"{BASE}reader", frozenset([build_subject("team-a", "default")])),)
+    assert usage.needs == (TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "default")])),)
 
 
 def test_a_role_that_is_assumed_through_another_trusts_that_one_alone() -> None:
     usage = find(
-        namespace_with(assume_through=f"{BASE}hop"),
+        namespace_with(intermediate_role=f"{BASE}hop"),
         pod("team-a", "web", role="arn:aws:iam::444455556666:role/far", external_id="x"),
     )
 
     assert usage.needs == (
-        Needs(f"{BASE}hop", frozenset([build_subject("team-a", "web")])),
-        Needs("arn:aws:iam::444455556666:role/far", frozenset(), frozenset([Hop(f"{BASE}hop", "x")])),
+        TrustRequirements(f"{BASE}hop", frozenset([build_subject("team-a", "web")])),
+        TrustRequirements(
+            "arn:aws:iam::444455556666:role/far", frozenset(), frozenset([ChainedRole(f"{BASE}hop", "x")])
+        ),
     )
 
 
@@ -127,17 +129,17 @@ def test_session_tags_need_a_right_of_their_own() -> None:
     thing = pod("team-a", "web", role="far")
     thing["metadata"]["annotations"]["podrole.io/session-tags"] = "a=b"
 
-    usage = find(namespace_with(assume_through="hop"), thing)
+    usage = find(namespace_with(intermediate_role="hop"), thing)
 
-    assert usage.needs[0].hops == {Hop(f"{BASE}hop", None, has_tags=True)}
+    assert usage.needs[0].chained_roles == {ChainedRole(f"{BASE}hop", None, has_tags=True)}
 
 
 def test_a_bad_role_to_go_through_is_a_problem() -> None:
-    usage = find(namespace_with(assume_through="a b"), pod(role="far"))
+    usage = find(namespace_with(intermediate_role="a b"), pod(role="far"))
 
     assert usage.needs == ()
-    assert "annotation podrole.io/assume-through of namespace team-a" in usage.problems[0]
+    assert "annotation podrole.io/intermediate-role of namespace team-a" in usage.problems[0]
 
 
 def test_pods_without_a_role_need_nothing() -> None:
-    assert find(pod(), namespace_with(), account_with("web", {})) == Usage((), ())
+    assert find(pod(), namespace_with(), account_with("web", {})) == RoleUsage((), ())

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from podrole.yaml.kube_yaml import MOST_NODES, compose, lay_out, load, write, write_scalar
+from podrole.yaml.kube_yaml import MAX_NODES, compose, load, reformat, write, write_scalar
 
 BOMB = "\n".join(
     ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
@@ -32,7 +32,7 @@ def test_what_kubectl_would_refuse_is_refused(text: str, problem: str) -> None:
 
 
 def test_as_many_nodes_as_an_object_can_have_are_read() -> None:
-    assert len(load("[" + "x," * 50_000 + "]")) == 50_000 < MOST_NODES
+    assert len(load("[" + "x," * 50_000 + "]")) == 50_000 < MAX_NODES
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_is_laid_out_anew_keeps_every_scalar_as_it_was_written() -> None:
     root = compose(text)
     assert root is not None
 
-    written = lay_out(root)
+    written = reformat(root)
 
     assert load(written) == load(text)
     assert "mode: 0644" in written

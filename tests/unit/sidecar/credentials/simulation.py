@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import Failure, State, advance
+from sidecar.credentials.schedule import Failure, State, next_state
 
 DAY_SECONDS = 86400
 SESSION_SECONDS = 3600
@@ -25,11 +25,11 @@ STARTS_SECONDS = 60
 """A rollout: all pods start within it."""
 
 ROLE_ARN = "arn:aws:iam::111122223333:role/reader"
-UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_final=False)
-THROTTLED = Failure("Throttling", "Rate exceeded", is_final=False)
+UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
+THROTTLED = Failure("Throttling", "Rate exceeded", is_permanent=False)
 
 
-class Trouble(NamedTuple):
+class Outage(NamedTuple):
     """A time in which STS refuses a share of all calls."""
 
     begins: float
@@ -43,20 +43,20 @@ class Trouble(NamedTuple):
         return self.begins + self.seconds
 
 
-TROUBLES = (
-    Trouble(3 * DAY_SECONDS, 300),
-    Trouble(7 * DAY_SECONDS, 1800),
-    Trouble(11 * DAY_SECONDS, 3600, THROTTLED, 0.9),
-    Trouble(15 * DAY_SECONDS, 2 * 3600),
-    Trouble(19 * DAY_SECONDS, 4 * 3600, THROTTLED, 0.5),
-    Trouble(23 * DAY_SECONDS, 6 * 3600),
+OUTAGES = (
+    Outage(3 * DAY_SECONDS, 300),
+    Outage(7 * DAY_SECONDS, 1800),
+    Outage(11 * DAY_SECONDS, 3600, THROTTLED, 0.9),
+    Outage(15 * DAY_SECONDS, 2 * 3600),
+    Outage(19 * DAY_SECONDS, 4 * 3600, THROTTLED, 0.5),
+    Outage(23 * DAY_SECONDS, 6 * 3600),
 )
 
-LONG_AGO, NEVER = Trouble(-math.inf, 0), Trouble(math.inf, 0)
+LONG_AGO, NEVER = Outage(-math.inf, 0), Outage(math.inf, 0)
 
 
 @dataclass
-class Figures:
+class Results:
     """What came of it."""
 
     pods: int
@@ -73,18 +73,18 @@ class Figures:
     least_life_served: float = SESSION_SECONDS
     """Seconds of life left in the oldest document that was handed out while STS worked."""
 
-    recoveries: dict[Trouble, float] = field(default_factory=dict)
+    recoveries: dict[Outage, float] = field(default_factory=dict)
     """Seconds from the end of a trouble until the last of the pods that it had struck had new credentials."""
 
-    def find_peak(self, trouble: Trouble) -> float:
+    def find_peak(self, trouble: Outage) -> float:
         """The largest share of the fleet that called in one second, in the two hours after a trouble."""
         end = int(trouble.ends)
         return max(self.calls[end : end + 2 * 3600]) / self.pods
 
 
-def simulate(pods: int = 1000, days: int = 30, troubles: tuple[Trouble, ...] = TROUBLES, seed: int = 1) -> Figures:
+def simulate(pods: int = 1000, days: int = 30, troubles: tuple[Outage, ...] = OUTAGES, seed: int = 1) -> Results:
     """Follow every pod, each with a chance of its own."""
-    figures = Figures(pods, days, array("H", bytes(2 * days * DAY_SECONDS)))
+    figures = Results(pods, days, array("H", bytes(2 * days * DAY_SECONDS)))
     for pod in range(pods):
         Pod(figures, troubles, random.Random(f"{seed} {pod}")).run()
     return figures
@@ -93,7 +93,7 @@ def simulate(pods: int = 1000, days: int = 30, troubles: tuple[Trouble, ...] = T
 class Pod:
     """One sidecar, from its start to the end of the simulation."""
 
-    def __init__(self, figures: Figures, troubles: tuple[Trouble, ...], chance: random.Random) -> None:
+    def __init__(self, figures: Results, troubles: tuple[Outage, ...], chance: random.Random) -> None:
         self._figures = figures
         self._to_come = [NEVER, *troubles[::-1]]
         self._past, self._next = LONG_AGO, self._to_come.pop()
@@ -108,7 +108,7 @@ class Pod:
         state = State(refresh_at=now)
         while now < end:
             outcome, now = self._fetch(now, state.attempts)
-            before, state = state, advance(state, outcome, now, self._chance.random())
+            before, state = state, next_state(state, outcome, now, self._chance.random())
             self._look(before, outcome, now)
             now = max(now, state.refresh_at)
         quiet = (calls for day, calls in enumerate(self._calls) if day not in self._troubled_days)
@@ -141,7 +141,7 @@ class Pod:
     def _look(self, before: State, outcome: Credentials | Failure, now: float) -> None:
         """See what clients were given until now, and whether this is a recovery."""
         kept = before.credentials
-        if kept and now >= kept.expires_at and before.find_answer(kept.expires_at) is kept:
+        if kept and now >= kept.expires_at and before.servable(kept.expires_at) is kept:
             self._figures.dead_served += 1
         if isinstance(outcome, Failure):
             return
@@ -152,7 +152,7 @@ class Pod:
             self._figures.least_life_served = min(self._figures.least_life_served, kept.expires_at - now)
 
 
-def format_table(figures: Figures, troubles: tuple[Trouble, ...] = TROUBLES) -> str:
+def format_table(figures: Results, troubles: tuple[Outage, ...] = OUTAGES) -> str:
     """The figures, as docs/sidecar.md has them."""
     lines = [
         f"{figures.pods} pods, {figures.days} days, {sum(figures.calls)} calls of STS",

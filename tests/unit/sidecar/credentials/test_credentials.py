@@ -101,7 +101,7 @@ def test_a_clock_that_is_wrong_by_hours_changes_neither_their_life_nor_what_clie
 
 
 def test_they_live_as_long_after_the_clock_was_set() -> None:
-    followed = CREDENTIALS.follow_clock(-7200.4)
+    followed = CREDENTIALS.shift_clock(-7200.4)
 
     assert followed.is_servable(now=1_700_003_539 - 7200)
     assert not followed.is_servable(now=1_700_003_540 - 7200)

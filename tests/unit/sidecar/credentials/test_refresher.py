@@ -7,13 +7,13 @@ import pytest
 
 from sidecar.credentials.clocks import Clocks
 from sidecar.credentials.credentials import SERVABLE_SECONDS, Credentials
-from sidecar.credentials.refresher import WAKE_SECONDS, Background
-from sidecar.credentials.schedule import Failure, State, resume
+from sidecar.credentials.refresher import WAKE_SECONDS, CredentialRefresher
+from sidecar.credentials.schedule import Failure, State, state_with
 
 NOW = 1_700_000_000.0
 HOUR = 3600
-REFUSED = Failure("AccessDenied", "Not authorized", is_final=True)
-UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_final=False)
+REFUSED = Failure("AccessDenied", "Not authorized", is_permanent=True)
+UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
 
 
 def make_credentials(key_id: str) -> Credentials:
@@ -29,7 +29,7 @@ class Time:
 
     @property
     def clocks(self) -> Clocks:
-        return Clocks(wall=lambda: self.passed + self.set_by, steady=lambda: self.passed)
+        return Clocks(wall=lambda: self.passed + self.set_by, boottime=lambda: self.passed)
 
     def sleep_until(self, wall: float) -> None:
         self.passed = wall - self.set_by
@@ -42,33 +42,33 @@ def time() -> Time:
 
 def run_through(
     outcomes: list[Credentials | Failure], time: Time, state: State | None = None
-) -> tuple[Background, list[Credentials | Failure]]:
+) -> tuple[CredentialRefresher, list[Credentials | Failure]]:
     """A background whose fetches bring these outcomes, and the list of those that are still to come."""
     left = list(outcomes)
-    return Background(lambda _attempts: left.pop(0), state, clocks=time.clocks), left
+    return CredentialRefresher(lambda _attempts: left.pop(0), state, clocks=time.clocks), left
 
 
 def test_sts_is_asked_at_once_and_then_not_before_it_is_due(time: Time) -> None:
-    background, left = run_through([make_credentials("A"), make_credentials("B")], time)
+    refresher, left = run_through([make_credentials("A"), make_credentials("B")], time)
 
-    background.refresh_if_due()
-    time.sleep_until(background.state.refresh_at - 1)
-    background.refresh_if_due()
+    refresher.refresh_if_due()
+    time.sleep_until(refresher.state.refresh_at - 1)
+    refresher.refresh_if_due()
 
     assert len(left) == 1
-    assert background.state.credentials == make_credentials("A")
+    assert refresher.state.credentials == make_credentials("A")
 
 
 def test_a_refresh_replaces_the_whole_document(time: Time) -> None:
-    background, _ = run_through([make_credentials("A"), make_credentials("B")], time)
-    background.refresh_if_due()
-    before = background.state
+    refresher, _ = run_through([make_credentials("A"), make_credentials("B")], time)
+    refresher.refresh_if_due()
+    before = refresher.state
 
     time.sleep_until(before.refresh_at)
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
     assert before.credentials == make_credentials("A")
-    assert background.state.credentials == make_credentials("B")
+    assert refresher.state.credentials == make_credentials("B")
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ def test_a_refresh_replaces_the_whole_document(time: Time) -> None:
 def test_the_start_waits_for_an_answer_and_not_for_a_failure(
     time: Time, outcome: Credentials | Failure, *, is_answer: bool
 ) -> None:
-    background, _ = run_through([outcome], time)
+    refresher, _ = run_through([outcome], time)
 
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
-    assert background.answered.is_set() == is_answer
+    assert refresher.answered.is_set() == is_answer
 
 
 def test_with_credentials_of_an_earlier_process_the_start_waits_for_nothing(time: Time) -> None:
-    background, left = run_through([UNREACHABLE], time, resume(make_credentials("A"), 0))
+    refresher, left = run_through([UNREACHABLE], time, state_with(make_credentials("A"), 0))
 
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
-    assert background.answered.is_set()
+    assert refresher.answered.is_set()
     assert left == [UNREACHABLE]
 
 
@@ -100,10 +100,10 @@ def test_after_a_failure_sts_is_asked_once_and_not_thrice(time: Time) -> None:
         asked.append(attempts)
         return UNREACHABLE
 
-    background = Background(fetch, clocks=time.clocks)
-    background.refresh_if_due()
-    time.sleep_until(background.state.refresh_at)
-    background.refresh_if_due()
+    refresher = CredentialRefresher(fetch, clocks=time.clocks)
+    refresher.refresh_if_due()
+    time.sleep_until(refresher.state.refresh_at)
+    refresher.refresh_if_due()
 
     assert asked == [3, 1]
 
@@ -111,65 +111,65 @@ def test_after_a_failure_sts_is_asked_once_and_not_thrice(time: Time) -> None:
 def test_who_observes_is_told_of_each_attempt_and_what_follows(time: Time) -> None:
     told = []
     outcomes: list[Credentials | Failure] = [UNREACHABLE, make_credentials("A")]
-    background = Background(
+    refresher = CredentialRefresher(
         lambda _: outcomes.pop(0),
         observers=[lambda outcome, state: told.append((outcome, state.failures))],
         clocks=time.clocks,
     )
 
-    background.refresh_if_due()
-    time.sleep_until(background.state.refresh_at)
-    background.refresh_if_due()
+    refresher.refresh_if_due()
+    time.sleep_until(refresher.state.refresh_at)
+    refresher.refresh_if_due()
 
     assert told == [(UNREACHABLE, 1), (make_credentials("A"), 0)]
 
 
 def test_a_clock_set_forward_is_noticed_within_half_a_minute_and_costs_one_call(time: Time) -> None:
     ahead = replace(make_credentials("B"), obtained_at=int(NOW) + 7 * 24 * HOUR, clock_ahead_seconds=7 * 24 * HOUR)
-    background, left = run_through([make_credentials("A"), ahead, UNREACHABLE], time)
-    background.refresh_if_due()
+    refresher, left = run_through([make_credentials("A"), ahead, UNREACHABLE], time)
+    refresher.refresh_if_due()
 
-    assert background.seconds_to_sleep() == WAKE_SECONDS
+    assert refresher.seconds_to_sleep() == WAKE_SECONDS
     time.set_by += 7 * 24 * HOUR
-    assert background.seconds_to_sleep() == 0
-    background.refresh_if_due()
-    background.refresh_if_due()
+    assert refresher.seconds_to_sleep() == 0
+    refresher.refresh_if_due()
+    refresher.refresh_if_due()
 
     assert left == [UNREACHABLE]
-    assert background.state.find_answer(time.clocks.wall()) == ahead
+    assert refresher.state.servable(time.clocks.wall()) == ahead
 
 
 def test_a_clock_set_back_neither_delays_the_refresh_nor_keeps_dead_keys(time: Time) -> None:
-    background, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
-    background.refresh_if_due()
-    due = time.passed + (background.state.refresh_at - time.clocks.wall())
+    refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+    refresher.refresh_if_due()
+    due = time.passed + (refresher.state.refresh_at - time.clocks.wall())
 
     time.set_by -= 5 * HOUR
     time.passed += WAKE_SECONDS
-    background.refresh_if_due()
+    refresher.refresh_if_due()
     time.passed = due
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
     assert len(left) == 1
     time.passed += HOUR
-    assert background.state.find_answer(time.clocks.wall()) is None
+    assert refresher.state.servable(time.clocks.wall()) is None
 
 
 def test_a_clock_set_back_just_before_the_end_serves_no_dead_document_until_it_is_noticed(time: Time) -> None:
-    background, _ = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
-    background.refresh_if_due()
+    refresher, _ = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+    refresher.refresh_if_due()
     time.passed += HOUR - SERVABLE_SECONDS - 1
-    background.refresh_if_due()
+    refresher.refresh_if_due()
     began = time.passed
 
     time.set_by -= 5 * HOUR
     time.passed += WAKE_SECONDS
-    still = background.state.find_answer(time.clocks.wall())
-    background.refresh_if_due()
+    still = refresher.state.servable(time.clocks.wall())
+    refresher.refresh_if_due()
 
     assert still == make_credentials("A")
     assert time.passed - began < SERVABLE_SECONDS
-    assert background.state.find_answer(time.clocks.wall()) is None
+    assert refresher.state.servable(time.clocks.wall()) is None
 
 
 def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planned(time: Time) -> None:
@@ -177,22 +177,22 @@ def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planne
         time.set_by -= 5 * HOUR
         return UNREACHABLE
 
-    background = Background(fetch, clocks=time.clocks)
+    refresher = CredentialRefresher(fetch, clocks=time.clocks)
 
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
-    assert 1 <= background.state.refresh_at - time.clocks.wall() <= 2
+    assert 1 <= refresher.state.refresh_at - time.clocks.wall() <= 2
 
 
 def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Time) -> None:
     """The steady clock counts a sleep, as the wall's does."""
-    background, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
-    background.refresh_if_due()
+    refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+    refresher.refresh_if_due()
 
     time.passed += 9 * HOUR
-    found = background.state.find_answer(time.clocks.wall())
-    background.refresh_if_due()
-    background.refresh_if_due()
+    found = refresher.state.servable(time.clocks.wall())
+    refresher.refresh_if_due()
+    refresher.refresh_if_due()
 
     assert found is None
     assert len(left) == 1
@@ -200,40 +200,40 @@ def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Tim
 
 def test_a_clock_that_is_turned_back_slowly_is_followed_all_the_same(time: Time) -> None:
     """chrony may take a twelfth of each second."""
-    background, left = run_through([make_credentials("A"), *[UNREACHABLE] * 100], time)
-    background.refresh_if_due()
+    refresher, left = run_through([make_credentials("A"), *[UNREACHABLE] * 100], time)
+    refresher.refresh_if_due()
     ends = time.passed + HOUR
 
     while time.passed < ends:
         time.set_by -= 0.02 * WAKE_SECONDS
         time.passed += WAKE_SECONDS
-        background.refresh_if_due()
+        refresher.refresh_if_due()
 
     assert len(left) < 100
-    assert background.state.find_answer(time.clocks.wall()) is None
+    assert refresher.state.servable(time.clocks.wall()) is None
 
 
 def test_a_clock_that_is_corrected_by_a_little_moves_nothing(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    background, _ = run_through([make_credentials("A")], time)
-    background.refresh_if_due()
-    before = background.state
+    refresher, _ = run_through([make_credentials("A")], time)
+    refresher.refresh_if_due()
+    before = refresher.state
 
     for _ in range(50):
         time.set_by -= 0.015
         time.passed += WAKE_SECONDS
-        background.refresh_if_due()
+        refresher.refresh_if_due()
 
-    assert background.state == before
+    assert refresher.state == before
     assert "clock-set" not in capsys.readouterr().err
 
 
 def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    background, _ = run_through([make_credentials("A")], time)
-    background.refresh_if_due()
+    refresher, _ = run_through([make_credentials("A")], time)
+    refresher.refresh_if_due()
     capsys.readouterr()
 
     time.set_by -= 2 * HOUR
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
     told = json.loads(capsys.readouterr().err)
     assert (told["event"], told["seconds"]) == ("clock-set", -7200)
@@ -242,11 +242,11 @@ def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixtu
 def test_a_failure_is_logged_with_the_reason_and_without_a_secret(
     time: Time, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    background, _ = run_through([make_credentials("ASIAEXAMPLE"), REFUSED], time)
-    background.refresh_if_due()
-    time.sleep_until(background.state.refresh_at)
+    refresher, _ = run_through([make_credentials("ASIAEXAMPLE"), REFUSED], time)
+    refresher.refresh_if_due()
+    time.sleep_until(refresher.state.refresh_at)
 
-    background.refresh_if_due()
+    refresher.refresh_if_due()
 
     written = capsys.readouterr().err
     assert '"code": "AccessDenied", "message": "Not authorized"' in written

@@ -19,7 +19,7 @@ ROLE = "/latest/meta-data/iam/security-credentials/reader"
 @pytest.fixture
 def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1", PODROLE_IMDS_V1="false")
+    return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1", PODROLE_IMDS_TOKENS="required")
 
 
 def kill(sidecar: Sidecar) -> None:
@@ -110,7 +110,7 @@ def test_another_role_begins_anew(environ: dict[str, str], tmp_path: Path) -> No
         assert document["RoleArn"].endswith("/writer")
         assert document["AccessKeyId"] == "ASIA0000000000000002"
         assert sidecar.request("/latest/meta-data/placement/region", X_Aws_Ec2_Metadata_Token=token).status == 401
-        assert sidecar.log.count('"survival-ignored"') == 1
+        assert sidecar.log.count('"state-file-ignored"') == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100_000])
@@ -124,7 +124,7 @@ def test_a_spoilt_file_is_passed_over_and_replaced(environ: dict[str, str], tmp_
         sidecar.wait_until_started()
 
         assert sidecar.request("/v2/credentials").status == 200
-        assert sidecar.log.count('"survival-ignored"') == 1
+        assert sidecar.log.count('"state-file-ignored"') == 1
         assert b"ASIA0000000000000001" in (directory / "survival").read_bytes()
 
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import ATTEMPTS, Failure, State, advance, begin, follow_clock, resume
+from sidecar.credentials.schedule import ATTEMPTS, Failure, State, initial_state, next_state, shift_clock, state_with
 
 NOW = 1_700_000_000
 HOUR = 3600
-REFUSED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_final=True)
-UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_final=False)
+REFUSED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_permanent=True)
+UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
 
 
 def make_credentials(obtained_at: int = NOW, lifetime: int = HOUR) -> Credentials:
@@ -27,71 +27,71 @@ def make_credentials(obtained_at: int = NOW, lifetime: int = HOUR) -> Credential
 
 
 def test_before_the_first_answer_there_is_nothing_to_tell() -> None:
-    assert State(refresh_at=NOW).find_answer(NOW) is None
+    assert State(refresh_at=NOW).servable(NOW) is None
 
 
 @pytest.mark.parametrize(("jitter", "wait"), [(0.0, 1800), (1.0, 1620)])
 def test_a_refresh_comes_at_half_of_the_life_or_a_little_earlier(jitter: float, wait: int) -> None:
-    state = advance(State(refresh_at=NOW), make_credentials(), NOW, jitter)
+    state = next_state(State(refresh_at=NOW), make_credentials(), NOW, jitter)
 
     assert state.refresh_at == NOW + wait
 
 
 @pytest.mark.parametrize("lifetime", [1800, 2400, 3600, 43200])
 def test_a_refresh_begins_a_minute_before_less_than_a_quarter_of_an_hour_would_be_handed_out(lifetime: int) -> None:
-    state = advance(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 0)
+    state = next_state(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 0)
 
     assert NOW + lifetime - state.refresh_at >= 15 * 60 + 60
 
 
 def test_the_shortest_session_that_sts_gives_is_renewed_at_its_half() -> None:
-    assert advance(State(refresh_at=NOW), make_credentials(lifetime=900), NOW, 0).refresh_at == NOW + 450
+    assert next_state(State(refresh_at=NOW), make_credentials(lifetime=900), NOW, 0).refresh_at == NOW + 450
 
 
 @pytest.mark.parametrize("lifetime", [-7200, 0, 1, 60])
 def test_credentials_that_are_born_dead_do_not_make_a_loop(lifetime: int) -> None:
-    state = advance(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 1)
+    state = next_state(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 1)
 
     assert state.refresh_at == NOW + 60
-    assert state.find_answer(NOW) is None
+    assert state.servable(NOW) is None
 
 
 def test_credentials_outlive_a_failed_refresh() -> None:
-    fresh = advance(State(refresh_at=NOW), make_credentials(), NOW, 0)
+    fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
-    state = advance(fresh, UNREACHABLE, NOW + 1800, 0)
+    state = next_state(fresh, UNREACHABLE, NOW + 1800, 0)
 
-    assert state.find_answer(NOW + 1801) == make_credentials()
-    assert state.find_answer(NOW + 3539) == make_credentials()
+    assert state.servable(NOW + 1801) == make_credentials()
+    assert state.servable(NOW + 3539) == make_credentials()
 
 
 def test_credentials_outlive_a_refusal() -> None:
-    fresh = advance(State(refresh_at=NOW), make_credentials(), NOW, 0)
+    fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
-    state = advance(fresh, REFUSED, NOW + 1800, 0)
+    state = next_state(fresh, REFUSED, NOW + 1800, 0)
 
-    assert state.find_answer(NOW + 1801) == make_credentials()
+    assert state.servable(NOW + 1801) == make_credentials()
 
 
 def test_expired_credentials_are_told_to_nobody() -> None:
-    fresh = advance(State(refresh_at=NOW), make_credentials(), NOW, 0)
+    fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
-    state = advance(fresh, UNREACHABLE, NOW + 1800, 0)
+    state = next_state(fresh, UNREACHABLE, NOW + 1800, 0)
 
-    assert state.find_answer(NOW + 3540) is None
-    assert state.find_answer(NOW + 36000) is None
+    assert state.servable(NOW + 3540) is None
+    assert state.servable(NOW + 36000) is None
 
 
 def test_after_their_end_the_refusal_is_told() -> None:
-    fresh = advance(State(refresh_at=NOW), make_credentials(), NOW, 0)
+    fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
-    state = advance(fresh, REFUSED, NOW + 1800, 0)
+    state = next_state(fresh, REFUSED, NOW + 1800, 0)
 
-    assert state.find_answer(NOW + 3600) == REFUSED
+    assert state.servable(NOW + 3600) == REFUSED
 
 
 def test_a_passing_failure_is_not_told_as_a_refusal() -> None:
-    assert advance(State(refresh_at=NOW), UNREACHABLE, NOW, 0).find_answer(NOW) is None
+    assert next_state(State(refresh_at=NOW), UNREACHABLE, NOW, 0).servable(NOW) is None
 
 
 def test_passing_failures_are_retried_ever_later_up_to_a_minute() -> None:
@@ -99,7 +99,7 @@ def test_passing_failures_are_retried_ever_later_up_to_a_minute() -> None:
     waits = []
 
     for _ in range(12):
-        state = advance(state, UNREACHABLE, NOW, 1)
+        state = next_state(state, UNREACHABLE, NOW, 1)
         waits.append(state.refresh_at - NOW)
 
     assert waits[:5] == [2, 4, 8, 16, 32]
@@ -110,82 +110,82 @@ def test_passing_failures_are_retried_ever_later_up_to_a_minute() -> None:
 def test_a_fleet_spreads_its_retries_over_half_a_minute(failure: Failure) -> None:
     state = State(refresh_at=NOW, failures=20)
 
-    earliest, latest = (advance(state, failure, NOW, jitter).refresh_at for jitter in (0, 1))
+    earliest, latest = (next_state(state, failure, NOW, jitter).refresh_at for jitter in (0, 1))
 
     assert (earliest, latest) == (NOW + 30, NOW + 60)
 
 
 def test_a_refusal_is_asked_about_slowly_from_the_first_time_on() -> None:
-    assert advance(State(refresh_at=NOW), REFUSED, NOW, 0).refresh_at == NOW + 30
+    assert next_state(State(refresh_at=NOW), REFUSED, NOW, 0).refresh_at == NOW + 30
 
 
 def test_after_a_failure_each_refresh_asks_once_and_after_a_success_thrice_again() -> None:
-    failing = advance(State(refresh_at=NOW), UNREACHABLE, NOW, 0)
+    failing = next_state(State(refresh_at=NOW), UNREACHABLE, NOW, 0)
 
     assert State(refresh_at=NOW).attempts == ATTEMPTS
     assert failing.attempts == 1
-    assert advance(failing, make_credentials(), NOW, 0).attempts == ATTEMPTS
+    assert next_state(failing, make_credentials(), NOW, 0).attempts == ATTEMPTS
 
 
 def test_a_success_forgets_the_failures_before_it() -> None:
-    failing = advance(State(refresh_at=NOW), REFUSED, NOW, 0)
+    failing = next_state(State(refresh_at=NOW), REFUSED, NOW, 0)
 
-    state = advance(failing, make_credentials(NOW + 60), NOW + 60, 0)
+    state = next_state(failing, make_credentials(NOW + 60), NOW + 60, 0)
 
     assert failing.failed_at == NOW
     assert (state.failure, state.failures, state.failed_at) == (None, 0, None)
-    assert state.find_answer(NOW + 61) == make_credentials(NOW + 60)
+    assert state.servable(NOW + 61) == make_credentials(NOW + 60)
 
 
 class TestBegin:
     def test_without_credentials_sts_is_asked_at_once(self) -> None:
-        assert begin(None, NOW, 0) == State(refresh_at=NOW)
+        assert initial_state(None, NOW, 0) == State(refresh_at=NOW)
 
     def test_living_credentials_are_told_at_once_and_sts_is_left_alone(self) -> None:
-        state = begin(make_credentials(), NOW + 600, 0)
+        state = initial_state(make_credentials(), NOW + 600, 0)
 
-        assert state.find_answer(NOW + 600) == make_credentials()
+        assert state.servable(NOW + 600) == make_credentials()
         assert state.refresh_at == NOW + 1800
 
     def test_credentials_past_their_half_are_told_and_renewed_at_once(self) -> None:
-        state = begin(make_credentials(), NOW + 3000, 0)
+        state = initial_state(make_credentials(), NOW + 3000, 0)
 
-        assert state.find_answer(NOW + 3000) == make_credentials()
+        assert state.servable(NOW + 3000) == make_credentials()
         assert state.refresh_at < NOW + 3000
 
     def test_dead_credentials_are_forgotten(self) -> None:
-        assert begin(make_credentials(), NOW + 3540, 0) == State(refresh_at=NOW + 3540)
+        assert initial_state(make_credentials(), NOW + 3540, 0) == State(refresh_at=NOW + 3540)
 
 
 class TestClock:
     def test_set_back_nothing_lives_longer_and_nothing_waits_longer(self) -> None:
-        state = follow_clock(resume(make_credentials(), 0), -2 * HOUR)
+        state = shift_clock(state_with(make_credentials(), 0), -2 * HOUR)
 
         assert state.refresh_at == NOW - 2 * HOUR + 1800
-        assert state.find_answer(NOW - 2 * HOUR + 3539) is not None
-        assert state.find_answer(NOW - 2 * HOUR + 3540) is None
+        assert state.servable(NOW - 2 * HOUR + 3539) is not None
+        assert state.servable(NOW - 2 * HOUR + 3540) is None
 
     def test_set_back_in_an_outage_the_next_attempt_is_no_later(self) -> None:
-        failing = advance(resume(make_credentials(), 0), UNREACHABLE, NOW + 1800, 1)
+        failing = next_state(state_with(make_credentials(), 0), UNREACHABLE, NOW + 1800, 1)
 
-        state = follow_clock(failing, -2 * HOUR)
+        state = shift_clock(failing, -2 * HOUR)
 
         assert state.refresh_at == NOW + 1800 - 2 * HOUR + 2
         assert state.failed_at == NOW + 1800 - 2 * HOUR
 
     def test_set_back_before_the_first_answer_it_is_still_due(self) -> None:
-        assert follow_clock(State(refresh_at=NOW), -2 * HOUR) == State(refresh_at=NOW - 2 * HOUR)
+        assert shift_clock(State(refresh_at=NOW), -2 * HOUR) == State(refresh_at=NOW - 2 * HOUR)
 
     def test_set_forward_past_their_end_they_are_told_to_nobody_and_sts_is_asked_once(self) -> None:
-        state = follow_clock(resume(make_credentials(), 0), 2 * HOUR)
+        state = shift_clock(state_with(make_credentials(), 0), 2 * HOUR)
         now = NOW + 10 + 2 * HOUR
 
-        assert state.find_answer(now) is None
+        assert state.servable(now) is None
         assert state.refresh_at <= now
         # What comes was obtained by the clock as it stands now, two hours ahead of STS's.
         fresh = replace(make_credentials(now), expires_at=NOW + 10 + HOUR, clock_ahead_seconds=2 * HOUR)
-        renewed = advance(state, fresh, now, 0)
-        assert renewed.find_answer(now) == fresh
+        renewed = next_state(state, fresh, now, 0)
+        assert renewed.servable(now) == fresh
         assert renewed.refresh_at == now + 1800
 
 
@@ -204,13 +204,13 @@ def test_whatever_happens_no_dead_document_is_told_and_sts_is_neither_hammered_n
     true, ahead, state = float(NOW), 0.0, State(refresh_at=float(NOW))
     for happening, jitter, pause, step in happenings:
         outcome = happening if isinstance(happening, Failure) else build_grant(true, ahead, happening[1])
-        state = advance(state, outcome, true + ahead, jitter)
+        state = next_state(state, outcome, true + ahead, jitter)
         asked_at, wait = true, state.refresh_at - (true + ahead)
         assert 1 <= wait <= max(21600, 60)
         ahead += step
-        state = follow_clock(state, step)
+        state = shift_clock(state, step)
         true += pause
-        found = state.find_answer(true + ahead)
+        found = state.servable(true + ahead)
         if isinstance(found, Credentials):
             assert found.expires_at > true
         assert state.refresh_at - (asked_at + ahead) <= wait + 1

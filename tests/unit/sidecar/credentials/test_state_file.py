@@ -14,13 +14,13 @@ import pytest
 from sidecar.config import Config
 from sidecar.credentials.clocks import Clocks
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.state_file import LONGEST_BYTES, Kept, Survival
+from sidecar.credentials.state_file import MAX_BYTES, SavedState, StateFile
 
 NOW = 1_700_000_000.0
 ROLE_ARN = "arn:aws:iam::111122223333:role/reader"
 KEY = bytes(range(32))
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "very+secret/key", "session+token", int(NOW), int(NOW) + 3600)
-KEPT = Kept(KEY, CREDENTIALS)
+KEPT = SavedState(KEY, CREDENTIALS)
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def survival(config: Config) -> Survival:
-    return replace(Survival.of(config), clocks=Clocks(lambda: NOW, lambda: 5000.0))
+def state_file(config: Config) -> StateFile:
+    return replace(StateFile.of(config), clocks=Clocks(lambda: NOW, lambda: 5000.0))
 
 
-def read_reason(capsys: pytest.CaptureFixture[str], event: str = "survival-ignored") -> str:
+def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ignored") -> str:
     """Of the one line that was written."""
     [line] = capsys.readouterr().err.splitlines()
     told = json.loads(line)
@@ -41,36 +41,36 @@ def read_reason(capsys: pytest.CaptureFixture[str], event: str = "survival-ignor
     return str(told["reason"])
 
 
-def test_what_was_kept_is_found_again(survival: Survival, capsys: pytest.CaptureFixture[str]) -> None:
-    survival.keep(KEPT)
+def test_what_was_kept_is_found_again(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
+    state_file.keep(KEPT)
 
-    assert survival.load() == KEPT
+    assert state_file.load() == KEPT
     assert capsys.readouterr().err == ""
 
 
 def test_the_first_process_of_a_pod_finds_nothing_and_says_nothing(
-    survival: Survival, capsys: pytest.CaptureFixture[str]
+    state_file: StateFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert survival.load() is None
+    assert state_file.load() is None
     assert capsys.readouterr().err == ""
 
 
-def test_a_new_key_is_kept_before_there_are_credentials(survival: Survival) -> None:
-    begun = survival.open()
+def test_a_new_key_is_kept_before_there_are_credentials(state_file: StateFile) -> None:
+    begun = state_file.open()
 
     assert len(begun.token_key) == 32
-    assert survival.open() == begun
+    assert state_file.open() == begun
 
 
-def test_the_file_is_for_its_user_alone(survival: Survival) -> None:
+def test_the_file_is_for_its_user_alone(state_file: StateFile) -> None:
     before = os.umask(0)
     try:
-        survival.keep(KEPT)
+        state_file.keep(KEPT)
     finally:
         os.umask(before)
 
-    assert survival.path.stat().st_mode & 0o7777 == 0o600
-    assert [file.name for file in survival.path.parent.iterdir()] == ["survival"]
+    assert state_file.path.stat().st_mode & 0o7777 == 0o600
+    assert [file.name for file in state_file.path.parent.iterdir()] == ["survival"]
 
 
 def test_what_is_printed_shows_no_secret() -> None:
@@ -92,19 +92,19 @@ def test_what_is_printed_shows_no_secret() -> None:
     ],
 )
 def test_another_pod_role_or_configuration_gets_nothing(
-    survival: Survival, config: Config, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    state_file: StateFile, config: Config, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survival.keep(KEPT)
+    state_file.keep(KEPT)
 
-    found = Survival.of(replace(config, **change)).load()
+    found = StateFile.of(replace(config, **change)).load()
 
     assert found is None
     assert read_reason(capsys) == "it is of another pod, role or configuration"
 
 
-def write(survival: Survival, content: bytes) -> None:
-    survival.path.touch(mode=0o600)
-    survival.path.write_bytes(content)
+def write(state_file: StateFile, content: bytes) -> None:
+    state_file.path.touch(mode=0o600)
+    state_file.path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -112,21 +112,21 @@ def write(survival: Survival, content: bytes) -> None:
     [b"", b"\0" * 300, b"\xff\xfe", b"null", b"[]", b"7", b"{}", b"[" * 60_000, b'{"identity": {}, "token_key": "00"}'],
 )
 def test_a_file_that_no_sidecar_wrote_is_passed_over(
-    survival: Survival, content: bytes, capsys: pytest.CaptureFixture[str]
+    state_file: StateFile, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(survival, content)
+    write(state_file, content)
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys)
 
 
-def test_a_file_that_was_cut_anywhere_is_passed_over(survival: Survival) -> None:
-    survival.keep(KEPT)
-    whole = survival.path.read_bytes()
+def test_a_file_that_was_cut_anywhere_is_passed_over(state_file: StateFile) -> None:
+    state_file.keep(KEPT)
+    whole = state_file.path.read_bytes()
 
     for length in range(len(whole)):
-        write(survival, whole[:length])
-        assert survival.load() is None
+        write(state_file, whole[:length])
+        assert state_file.load() is None
 
 
 @pytest.mark.parametrize(
@@ -144,114 +144,114 @@ def test_a_file_that_was_cut_anywhere_is_passed_over(survival: Survival) -> None
     ],
 )
 def test_one_odd_value_spoils_the_file(
-    survival: Survival, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    state_file: StateFile, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survival.keep(KEPT)
-    write(survival, json.dumps(json.loads(survival.path.read_bytes()) | change).encode())
+    state_file.keep(KEPT)
+    write(state_file, json.dumps(json.loads(state_file.path.read_bytes()) | change).encode())
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys) == "it is not what a sidecar writes"
 
 
-def test_credentials_of_another_role_are_not_served(survival: Survival, capsys: pytest.CaptureFixture[str]) -> None:
-    survival.keep(Kept(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
+def test_credentials_of_another_role_are_not_served(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
+    state_file.keep(SavedState(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys) == "its credentials are of another role"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o700, 0o4600])
 def test_a_file_that_others_could_open_is_passed_over(
-    survival: Survival, mode: int, capsys: pytest.CaptureFixture[str]
+    state_file: StateFile, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survival.keep(KEPT)
-    survival.path.chmod(mode)
+    state_file.keep(KEPT)
+    state_file.path.chmod(mode)
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys) == f"its mode is {mode:04o} and not 0600"
 
 
-def test_a_file_of_another_user_is_passed_over(survival: Survival, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_another_user_is_passed_over(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    survival.keep(KEPT)
-    os.chown(survival.path, 16926, -1)
+    state_file.keep(KEPT)
+    os.chown(state_file.path, 16926, -1)
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys) == "it is not a plain file of user 0"
 
 
-def make_link(survival: Survival, elsewhere: Path) -> None:
-    survival.path.rename(elsewhere)
-    survival.path.symlink_to(elsewhere)
+def make_link(state_file: StateFile, elsewhere: Path) -> None:
+    state_file.path.rename(elsewhere)
+    state_file.path.symlink_to(elsewhere)
 
 
-def make_second_name(survival: Survival, elsewhere: Path) -> None:
-    elsewhere.hardlink_to(survival.path)
+def make_second_name(state_file: StateFile, elsewhere: Path) -> None:
+    elsewhere.hardlink_to(state_file.path)
 
 
-def make_pipe(survival: Survival, _elsewhere: Path) -> None:
-    survival.path.unlink()
-    os.mkfifo(survival.path, 0o600)
+def make_pipe(state_file: StateFile, _elsewhere: Path) -> None:
+    state_file.path.unlink()
+    os.mkfifo(state_file.path, 0o600)
 
 
-def make_directory(survival: Survival, _elsewhere: Path) -> None:
-    survival.path.unlink()
-    survival.path.mkdir(0o600)
+def make_directory(state_file: StateFile, _elsewhere: Path) -> None:
+    state_file.path.unlink()
+    state_file.path.mkdir(0o600)
 
 
-def make_long(survival: Survival, _elsewhere: Path) -> None:
-    survival.path.write_bytes(survival.path.read_bytes() + b" " * LONGEST_BYTES)
+def make_long(state_file: StateFile, _elsewhere: Path) -> None:
+    state_file.path.write_bytes(state_file.path.read_bytes() + b" " * MAX_BYTES)
 
 
 @pytest.mark.parametrize("spoil", [make_link, make_second_name, make_pipe, make_directory, make_long])
 def test_what_is_no_plain_file_of_a_fair_size_is_passed_over(
-    survival: Survival,
-    spoil: Callable[[Survival, Path], None],
+    state_file: StateFile,
+    spoil: Callable[[StateFile, Path], None],
     tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    survival.keep(KEPT)
-    spoil(survival, tmp_path_factory.mktemp("elsewhere") / "file")
+    state_file.keep(KEPT)
+    spoil(state_file, tmp_path_factory.mktemp("elsewhere") / "file")
 
-    assert survival.load() is None
+    assert state_file.load() is None
     assert read_reason(capsys)
 
 
 @pytest.mark.parametrize("spoil", [make_link, make_pipe, make_long])
 def test_a_spoilt_file_is_replaced_and_nothing_written_through_it(
-    survival: Survival, spoil: Callable[[Survival, Path], None], tmp_path_factory: pytest.TempPathFactory
+    state_file: StateFile, spoil: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
-    survival.keep(Kept(KEY))
-    spoil(survival, elsewhere)
+    state_file.keep(SavedState(KEY))
+    spoil(state_file, elsewhere)
 
-    survival.keep(KEPT)
+    state_file.keep(KEPT)
 
-    assert survival.load() == KEPT
+    assert state_file.load() == KEPT
     assert not elsewhere.exists() or b"ASIA" not in elsewhere.read_bytes()
 
 
-def test_what_a_killed_process_left_half_written_is_no_hindrance(survival: Survival) -> None:
-    survival.keep(KEPT)
-    survival.path.with_suffix(".new").write_bytes(b'{"identity"')
+def test_what_a_killed_process_left_half_written_is_no_hindrance(state_file: StateFile) -> None:
+    state_file.keep(KEPT)
+    state_file.path.with_suffix(".new").write_bytes(b'{"identity"')
 
-    assert survival.load() == KEPT
-    survival.keep(Kept(KEY))
-    assert survival.load() == Kept(KEY)
+    assert state_file.load() == KEPT
+    state_file.keep(SavedState(KEY))
+    assert state_file.load() == SavedState(KEY)
 
 
 def test_a_link_planted_for_the_next_file_is_not_followed(
-    survival: Survival, tmp_path_factory: pytest.TempPathFactory
+    state_file: StateFile, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     target = tmp_path_factory.mktemp("elsewhere") / "target"
     target.write_bytes(b"untouched")
-    survival.path.with_suffix(".new").symlink_to(target)
+    state_file.path.with_suffix(".new").symlink_to(target)
 
-    survival.keep(KEPT)
+    state_file.keep(KEPT)
 
     assert target.read_bytes() == b"untouched"
-    assert survival.load() == KEPT
+    assert state_file.load() == KEPT
 
 
 @pytest.fixture
@@ -270,29 +270,31 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 def test_on_a_full_disk_the_sidecar_goes_on_with_what_was_kept_before(
     config: Config, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    survival = replace(Survival.of(replace(config, run_directory=str(tiny))), clocks=Clocks(lambda: NOW, lambda: 5.0))
+    state_file = replace(
+        StateFile.of(replace(config, run_directory=str(tiny))), clocks=Clocks(lambda: NOW, lambda: 5.0)
+    )
     (tiny / "filling").write_bytes(b"x" * 4096)
     capsys.readouterr()
 
-    survival.keep(KEPT)
+    state_file.keep(KEPT)
 
-    assert read_reason(capsys, "survival-not-kept") == "No space left on device"
+    assert read_reason(capsys, "state-file-write-failed") == "No space left on device"
     assert [file.name for file in tiny.iterdir()] == ["filling"]
-    assert survival.load() is None
+    assert state_file.load() is None
 
 
 def test_a_directory_that_is_gone_is_told_of_and_harmless(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    survival = Survival.of(replace(config, run_directory="/nowhere/at/all"))
+    state_file = StateFile.of(replace(config, run_directory="/nowhere/at/all"))
 
-    survival.keep(KEPT)
+    state_file.keep(KEPT)
 
-    assert read_reason(capsys, "survival-not-kept") == "No such file or directory"
+    assert read_reason(capsys, "state-file-write-failed") == "No such file or directory"
 
 
-def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(survival: Survival) -> None:
-    survival.keep(KEPT)
+def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(state_file: StateFile) -> None:
+    state_file.keep(KEPT)
 
-    found = replace(survival, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
+    found = replace(state_file, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
 
     assert found is not None
     assert found.credentials is not None
@@ -300,11 +302,13 @@ def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(surviv
     assert not found.credentials.is_servable(NOW - 7200 + 3540)
 
 
-@pytest.mark.parametrize(("wall", "steady"), [(NOW + 7200, 5000.0), (NOW + 7200, 12_200.0), (NOW + 7200, 1.0)])
-def test_a_clock_set_forward_meanwhile_or_a_sleep_ends_them(survival: Survival, wall: float, steady: float) -> None:
-    survival.keep(KEPT)
+@pytest.mark.parametrize(("wall", "boottime"), [(NOW + 7200, 5000.0), (NOW + 7200, 12_200.0), (NOW + 7200, 1.0)])
+def test_a_clock_set_forward_meanwhile_or_a_sleep_ends_them(
+    state_file: StateFile, wall: float, boottime: float
+) -> None:
+    state_file.keep(KEPT)
 
-    found = replace(survival, clocks=Clocks(lambda: wall, lambda: steady)).load()
+    found = replace(state_file, clocks=Clocks(lambda: wall, lambda: boottime)).load()
 
     assert found is not None
     assert found.credentials is not None

@@ -69,7 +69,7 @@ def targets(sidecar: Sidecar, sts: str, tmp_path_factory: pytest.TempPathFactory
     """Two sidecars of the same role: the second answers no metadata request without a token."""
     directory = tmp_path_factory.mktemp("fuzz")
     (directory / "token").write_text("to.ke.n")
-    with running_sidecar(build_environ(directory, sts, PODROLE_IMDS_V1="false"), directory) as strict:
+    with running_sidecar(build_environ(directory, sts, PODROLE_IMDS_TOKENS="required"), directory) as strict:
         assert strict.wait_until_started() == 0, strict.log
         yield [open_target(sidecar, needs_token=False), open_target(strict, needs_token=True)]
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.endpoints.app import Served, create_app
+from sidecar.endpoints.app import AppState, create_app
 from sidecar.endpoints.counters import create_counters
 from sidecar.endpoints.metrics import CLIENTS_AT_ONCE, create_metrics_app, serve_metrics
 from sidecar.errors import StartError
@@ -50,10 +50,10 @@ def read_samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def served() -> Served:
+def served() -> AppState:
     state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
     config = Config(ROLE_ARN, "eu-west-1", "web", "/run")
-    return Served(config, lambda: state, b"k" * 32, "boot", clock=lambda: NOW + 600)
+    return AppState(config, lambda: state, b"k" * 32, "boot", clock=lambda: NOW + 600)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_no_path_of_the_credentials_is_there(port: int, path: str) -> None:
     assert (status, body) == (404, "only GET /metrics and GET /healthz are here\n")
 
 
-def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: Served) -> None:
+def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: AppState) -> None:
     client = create_app(served).test_client()
     for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
         client.get(path, headers=LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
@@ -89,7 +89,7 @@ def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: Served) -> Non
         assert word not in text
 
 
-def test_requests_are_counted_by_family_and_status(served: Served) -> None:
+def test_requests_are_counted_by_family_and_status(served: AppState) -> None:
     client = create_app(served).test_client()
     for path in ("/v2/credentials", "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
         client.get(path, headers=LOCAL)
@@ -111,7 +111,7 @@ def test_requests_are_counted_by_family_and_status(served: Served) -> None:
     }
 
 
-def test_rejected_requests_are_counted_by_their_reason(served: Served) -> None:
+def test_rejected_requests_are_counted_by_their_reason(served: AppState) -> None:
     client = create_app(served).test_client()
     for headers in ({"Host": "evil"}, {"Host": "evil2"}, LOCAL | {"Via": "x"}, LOCAL | {"Origin": "null"}):
         client.get("/v2/credentials", headers=headers)
@@ -129,8 +129,8 @@ def test_rejected_requests_are_counted_by_their_reason(served: Served) -> None:
 
 def test_refreshes_are_counted_by_how_they_ended() -> None:
     counters = create_counters()
-    refused = Failure("AccessDenied", "no", is_final=True)
-    for outcome in (CREDENTIALS, refused, refused, Failure("Throttling", "slower", is_final=False)):
+    refused = Failure("AccessDenied", "no", is_permanent=True)
+    for outcome in (CREDENTIALS, refused, refused, Failure("Throttling", "slower", is_permanent=False)):
         counters.count_refresh(outcome)
     port = serve_metrics(create_metrics_app(counters, lambda: 0.0), 0)
 
@@ -145,8 +145,8 @@ def test_the_seconds_of_life_that_are_left_are_shown(port: int) -> None:
     assert read_samples(fetch(port, "/metrics")[1])["podrole_credentials_left_seconds",] == 42
 
 
-def test_life_ends_at_nothing(served: Served) -> None:
-    never = Served(served.config, lambda: State(refresh_at=NOW), b"", "boot")
+def test_life_ends_at_nothing(served: AppState) -> None:
+    never = AppState(served.config, lambda: State(refresh_at=NOW), b"", "boot")
 
     assert served.seconds_left() == 3000
     assert never.seconds_left() == 0

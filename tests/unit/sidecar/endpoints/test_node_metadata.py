@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.wsgi import MAY_WAIT, MustWait
+from server.wsgi import MAY_BLOCK, WouldBlock
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.endpoints import node_metadata
-from sidecar.endpoints.app import Served, create_app
+from sidecar.endpoints.app import AppState, create_app
 from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
 from testing.serving import serving
 from testing.sidecars import build_environ, running_sidecar
@@ -171,7 +171,7 @@ def build_config(url: str, **changes: Any) -> Config:
 
 
 def build_client(config: Config) -> Any:
-    return create_app(Served(config, lambda: State(refresh_at=0), b"key", "boot")).test_client()
+    return create_app(AppState(config, lambda: State(refresh_at=0), b"key", "boot")).test_client()
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
@@ -180,7 +180,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("path", FORBIDDEN)
 def test_what_is_not_in_the_list_is_not_asked_for(node: NodeMetadata, service: NodeService, path: str) -> None:
-    assert node.answer(path, may_wait=True) is None
+    assert node.answer(path, may_block=True) is None
     assert service.script.requests == []
 
 
@@ -196,7 +196,7 @@ def test_a_token_that_never_comes_ends_soon_and_is_told_of_once(
     with serving(SilentService) as silent:
         node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
 
-        answers = [node.answer(path, may_wait=True) for path in sorted(PATHS)]
+        answers = [node.answer(path, may_block=True) for path in sorted(PATHS)]
 
     assert answers == [None] * len(PATHS)
     [line] = told(capsys)
@@ -224,12 +224,12 @@ def test_a_node_that_failed_is_asked_again_after_a_while(
     node: NodeMetadata, service: NodeService, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.script.token_status = 403
-    assert node.answer(ID, may_wait=True) is None
-    assert node.answer(ID, may_wait=False) is None
+    assert node.answer(ID, may_block=True) is None
+    assert node.answer(ID, may_block=False) is None
     service.script.token_status = 200
-    clock.now += node_metadata.SILENT_SECONDS
+    clock.now += node_metadata.BACKOFF_SECONDS
 
-    answer = node.answer(ID, may_wait=True)
+    answer = node.answer(ID, may_block=True)
 
     assert answer is not None
     assert [line["reason"] for line in told(capsys)] == ["asked for a token it answers with status 403"]
@@ -302,10 +302,10 @@ def test_the_node_is_asked_with_a_token_of_our_own_and_nothing_of_the_clients(se
 def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, service: NodeService, clock: Clock) -> None:
     service.script.content_type = "application/json; charset=utf-8"
     path = "/latest/dynamic/instance-identity/document"
-    node.answer(path, may_wait=True)
-    clock.now += node_metadata.KEPT_SECONDS - 1
+    node.answer(path, may_block=True)
+    clock.now += node_metadata.CACHE_TTL_SECONDS - 1
 
-    answer = node.answer(path, may_wait=False)
+    answer = node.answer(path, may_block=False)
 
     assert answer is not None
     assert answer.get_data() == b"from the node"
@@ -317,7 +317,7 @@ def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, serv
 def test_what_the_node_does_not_have_is_kept_as_well(node: NodeMetadata, service: NodeService) -> None:
     service.script.status = 404
 
-    answers = [node.answer(ID, may_wait=may_wait) for may_wait in (True, False)]
+    answers = [node.answer(ID, may_block=may_block) for may_block in (True, False)]
 
     assert answers == [None, None]
     assert len(service.script.requests) == 2
@@ -333,8 +333,8 @@ def test_an_odd_content_type_is_plain_text(service: NodeService) -> None:
 
 
 def test_the_loop_never_waits_for_the_node(node: NodeMetadata, service: NodeService) -> None:
-    with pytest.raises(MustWait):
-        node.answer(ID, may_wait=False)
+    with pytest.raises(WouldBlock):
+        node.answer(ID, may_block=False)
 
     assert service.script.requests == []
 
@@ -342,14 +342,14 @@ def test_the_loop_never_waits_for_the_node(node: NodeMetadata, service: NodeServ
 def test_the_app_hands_the_question_on_to_a_thread(service: NodeService) -> None:
     client = build_client(build_config(service.url))
 
-    with pytest.raises(MustWait):
-        client.get(ID, headers={"Host": "169.254.169.254"}, environ_overrides={MAY_WAIT: False})
+    with pytest.raises(WouldBlock):
+        client.get(ID, headers={"Host": "169.254.169.254"}, environ_overrides={MAY_BLOCK: False})
 
     assert service.script.requests == []
 
 
 def test_without_a_token_the_sidecar_wants_one_first(service: NodeService) -> None:
-    client = build_client(build_config(service.url, imds_v1=False))
+    client = build_client(build_config(service.url, requires_imds_token=True))
 
     assert client.get(ID, headers={"Host": "169.254.169.254"}).status_code == 401
     assert service.script.requests == []
@@ -435,11 +435,11 @@ def node_and_app() -> Iterator[tuple[NodeService, Any]]:
     with serving(NodeService) as service:
         yield (
             service,
-            create_app(Served(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")).wsgi_app,
+            create_app(AppState(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")).wsgi_app,
         )
 
 
-def ask(app: Any, target: str, method: str) -> tuple[int, bytes]:
+def send_request(app: Any, target: str, method: str) -> tuple[int, bytes]:
     """One request, with the target as gunicorn hands it over."""
     started: list[str] = []
     path = target.partition("?")[0]
@@ -472,7 +472,7 @@ def test_no_target_makes_the_node_see_a_path_outside_of_the_list(
     service, app = fuzzed
     passthrough_before = len(service.script.requests)
 
-    status, body = ask(app, target, method)
+    status, body = send_request(app, target, method)
 
     asked = {request.path for request in service.script.requests[passthrough_before:]}
     assert asked <= ALLOWED | {"/latest/api/token"}
@@ -483,8 +483,8 @@ def test_no_target_makes_the_node_see_a_path_outside_of_the_list(
 def test_the_fuzzed_app_does_pass_on_what_is_in_the_list(fuzzed: tuple[NodeService, Any]) -> None:
     _, app = fuzzed
 
-    assert ask(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")
-    assert ask(app, "/2021-03-23/meta-data/mac", "GET") == (200, b"from the node")
+    assert send_request(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")
+    assert send_request(app, "/2021-03-23/meta-data/mac", "GET") == (200, b"from the node")
 
 
 def test_the_running_sidecar_passes_on_what_it_may_and_serves_others_meanwhile(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import pytest
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.endpoints import request_filter
-from sidecar.endpoints.app import UNROUTED, Route, Served, build_routes
+from sidecar.endpoints.app import UNROUTED, AppState, Route, build_routes
 from sidecar.endpoints.counters import FAILED, REFRESHED, REFUSED, create_counters
 from sidecar.endpoints.metrics import Metrics
 from testing.repository import ROOT
 
 TEXT = (ROOT / "docs" / "wire.md").read_text()
 CONFIG = Config("arn:aws:iam::111122223333:role/reader", "eu-west-1", "web", "/run")
-SERVED = Served(CONFIG, lambda: State(refresh_at=0), b"", "boot")
+SERVED = AppState(CONFIG, lambda: State(refresh_at=0), b"", "boot")
 REJECTED = [
     ("GET", "/", {"HTTP_HOST": "evil.example.com"}),
     ("GET", "/", {"HTTP_VIA": "proxy"}),
@@ -32,7 +32,7 @@ def test_every_path_and_its_family_are_documented(route: Route) -> None:
 
 @pytest.mark.parametrize("request_line", REJECTED, ids=lambda line: line[1])
 def test_every_reason_of_a_rejection_is_documented(request_line: tuple[str, str, dict[str, str]]) -> None:
-    rejection = request_filter.inspect(*request_line)
+    rejection = request_filter.filter_request(*request_line)
 
     assert isinstance(rejection, request_filter.Rejection)
     assert f"| `{rejection.reason}` | {rejection.status} |" in TEXT

@@ -9,9 +9,9 @@ import pytest
 
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import ATTEMPTS, Failure, State, advance
+from sidecar.credentials.schedule import ATTEMPTS, Failure, State, next_state
 from sidecar.sts.__main__ import fetch
-from sidecar.sts.hints import PASSING, REFUSED, REMEDIES, find_remedy
+from sidecar.sts.hints import HINTS, PERMANENT, TRANSIENT, find_hint
 from sidecar.sts.process import parse_outcome
 from sidecar.time_format import format_time
 from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
@@ -71,11 +71,11 @@ def test_what_may_pass_is_asked_again_at_once_and_then_ever_later(
 
     outcome = fetch(config, ATTEMPTS)
 
-    assert outcome == Failure(code, MESSAGE, is_final=False)
+    assert outcome == Failure(code, MESSAGE, is_permanent=False)
     assert len(faulty_sts.requests) == ATTEMPTS
-    state = advance(State(refresh_at=NOW), outcome, NOW, 1)
+    state = next_state(State(refresh_at=NOW), outcome, NOW, 1)
     assert state.refresh_at - NOW == 2
-    assert state.find_answer(NOW) is None
+    assert state.servable(NOW) is None
 
 
 @pytest.mark.parametrize(("code", "status"), build_cases(LASTS))
@@ -86,11 +86,11 @@ def test_a_refusal_for_good_is_asked_about_once_then_slowly_and_told(
 
     outcome = fetch(config, ATTEMPTS)
 
-    assert outcome == Failure(code, MESSAGE, is_final=True)
+    assert outcome == Failure(code, MESSAGE, is_permanent=True)
     assert len(faulty_sts.requests) == 1
-    state = advance(State(refresh_at=NOW), outcome, NOW, 0)
+    state = next_state(State(refresh_at=NOW), outcome, NOW, 0)
     assert state.refresh_at - NOW == 30
-    assert state.find_answer(NOW) == outcome
+    assert state.servable(NOW) == outcome
 
 
 def test_a_token_called_invalid_is_read_anew_once_and_then_refused_for_good(
@@ -100,7 +100,7 @@ def test_a_token_called_invalid_is_read_anew_once_and_then_refused_for_good(
 
     outcome = fetch(config, ATTEMPTS)
 
-    assert outcome == Failure("InvalidIdentityToken", MESSAGE, is_final=True)
+    assert outcome == Failure("InvalidIdentityToken", MESSAGE, is_permanent=True)
     assert len(faulty_sts.requests) == 2
 
 
@@ -112,7 +112,7 @@ def test_an_sts_that_cannot_be_reached_is_asked_again(faulty_sts: FaultySts, con
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "EndpointConnectionError"
-    assert not outcome.is_final
+    assert not outcome.is_permanent
     assert faulty_sts.requests == []
 
 
@@ -140,26 +140,26 @@ def test_with_a_clock_wrong_by_hours_from_the_start_credentials_live_as_long_as_
     assert isinstance(outcome, Credentials)
     assert outcome.expires_at == int(true + 3600)
     assert abs(outcome.ends_at - (time.time() + 3600)) < 30
-    assert 1500 < advance(State(NOW), outcome, time.time(), 1).refresh_at - time.time() < 1800
+    assert 1500 < next_state(State(NOW), outcome, time.time(), 1).refresh_at - time.time() < 1800
 
 
 @pytest.mark.parametrize("code", [*PASSES, *LASTS, "InvalidIdentityToken"])
 def test_a_failed_refresh_takes_nothing_from_a_client_that_has_valid_keys(code: str) -> None:
     kept = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", int(NOW), int(NOW) + 3600)
 
-    state = advance(State(NOW, kept), Failure(code, MESSAGE, is_final=code not in PASSES), NOW + 1800, 0)
+    state = next_state(State(NOW, kept), Failure(code, MESSAGE, is_permanent=code not in PASSES), NOW + 1800, 0)
 
-    assert state.find_answer(NOW + 1800) == kept
+    assert state.servable(NOW + 1800) == kept
 
 
 @pytest.mark.parametrize("code", [*LASTS, "InvalidIdentityToken", "ExpiredTokenException", "IDPCommunicationError"])
 def test_each_refusal_comes_with_what_a_person_can_do(code: str) -> None:
-    remedy = find_remedy(Failure(code, MESSAGE, is_final=True))
+    remedy = find_hint(Failure(code, MESSAGE, is_permanent=True))
 
-    assert remedy == REMEDIES.get(code, REFUSED)
+    assert remedy == HINTS.get(code, PERMANENT)
     assert remedy.endswith(".")
 
 
 def test_an_unknown_code_has_a_remedy_by_its_kind() -> None:
-    assert find_remedy(Failure("Novelty", MESSAGE, is_final=True)) == REFUSED
-    assert find_remedy(Failure("Novelty", MESSAGE, is_final=False)) == PASSING
+    assert find_hint(Failure("Novelty", MESSAGE, is_permanent=True)) == PERMANENT
+    assert find_hint(Failure("Novelty", MESSAGE, is_permanent=False)) == TRANSIENT

@@ -32,7 +32,7 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
 
 
 def fetch(environ: dict[str, str], deadline_seconds: float = 30) -> Credentials | Failure:
-    return process.collect(process.spawn(environ), Config.from_environ(environ), deadline_seconds)
+    return process.wait_for_result(process.spawn(environ), Config.from_environ(environ), deadline_seconds)
 
 
 def test_a_missing_token_file_is_named_and_sts_not_asked(environ: dict[str, str], faulty_sts: FaultySts) -> None:
@@ -43,7 +43,7 @@ def test_a_missing_token_file_is_named_and_sts_not_asked(environ: dict[str, str]
     assert isinstance(outcome, Failure)
     assert outcome.code == "TokenUnreadable"
     assert environ["PODROLE_TOKEN_FILE"] in outcome.message
-    assert not outcome.is_final
+    assert not outcome.is_permanent
     assert faulty_sts.requests == []
 
 
@@ -55,7 +55,7 @@ def test_an_empty_token_file_is_named_and_sts_not_asked(
 
     outcome = fetch(environ)
 
-    assert outcome == Failure("TokenEmpty", f"{environ['PODROLE_TOKEN_FILE']} is empty", is_final=False)
+    assert outcome == Failure("TokenEmpty", f"{environ['PODROLE_TOKEN_FILE']} is empty", is_permanent=False)
     assert faulty_sts.requests == []
 
 
@@ -78,7 +78,7 @@ def test_a_refusal_is_final_and_asked_for_once(environ: dict[str, str], faulty_s
     outcome = fetch(environ)
 
     assert isinstance(outcome, Failure)
-    assert outcome.is_final
+    assert outcome.is_permanent
     assert f"<Code>{outcome.code}</Code>" in refusal.body
     assert outcome.message in refusal.body
     assert len(faulty_sts.requests) == 1
@@ -108,9 +108,9 @@ def test_a_passing_fault_is_asked_again_at_once(environ: dict[str, str], faulty_
 def test_an_attempt_that_is_to_ask_once_does(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.THROTTLED)
 
-    outcome = process.collect(process.spawn(environ, attempts=1), Config.from_environ(environ))
+    outcome = process.wait_for_result(process.spawn(environ, attempts=1), Config.from_environ(environ))
 
-    assert outcome == Failure("Throttling", "Rate exceeded", is_final=False)
+    assert outcome == Failure("Throttling", "Rate exceeded", is_permanent=False)
     assert len(faulty_sts.requests) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_token_that_sts_calls_invalid_is_read_anew_once(environ: dict[str, str
     faulty_sts.await_requests(1)
     Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
 
-    outcome = process.collect(running, Config.from_environ(environ))
+    outcome = process.wait_for_result(running, Config.from_environ(environ))
 
     assert isinstance(outcome, Credentials)
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
@@ -131,7 +131,7 @@ def test_a_lasting_fault_is_given_up_for_this_time(environ: dict[str, str], faul
 
     outcome = fetch(environ)
 
-    assert outcome == Failure("Throttling", "Rate exceeded", is_final=False)
+    assert outcome == Failure("Throttling", "Rate exceeded", is_permanent=False)
     assert len(faulty_sts.requests) == 3
 
 
@@ -140,7 +140,7 @@ def test_an_sts_that_is_not_there_is_a_passing_fault(environ: dict[str, str]) ->
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "EndpointConnectionError"
-    assert not outcome.is_final
+    assert not outcome.is_permanent
 
 
 def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faulty_sts: FaultySts) -> None:
@@ -149,9 +149,9 @@ def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faul
     faulty_sts.await_requests(1)
     asked_at = time.monotonic()
 
-    outcome = process.collect(running, Config.from_environ(environ), deadline_seconds=0.2)
+    outcome = process.wait_for_result(running, Config.from_environ(environ), deadline_seconds=0.2)
 
-    assert outcome == Failure("Timeout", "STS gave no answer within 0.2 s; the attempt was ended.", is_final=False)
+    assert outcome == Failure("Timeout", "STS gave no answer within 0.2 s; the attempt was ended.", is_permanent=False)
     assert time.monotonic() - asked_at < 2
     with pytest.raises(ProcessLookupError):
         os.kill(running.pid, 0)
@@ -172,7 +172,7 @@ def test_a_token_that_expired_is_read_anew_for_the_next_attempt(environ: dict[st
     faulty_sts.await_requests(1)
     Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
 
-    outcome = process.collect(running, Config.from_environ(environ))
+    outcome = process.wait_for_result(running, Config.from_environ(environ))
 
     assert isinstance(outcome, Credentials)
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
@@ -237,16 +237,16 @@ def test_a_fetch_that_was_killed_is_a_failure(environ: dict[str, str], faulty_st
 
     os.kill(running.pid, signal.SIGKILL)
 
-    assert process.collect(running, Config.from_environ(environ)) == process.NO_OUTCOME
+    assert process.wait_for_result(running, Config.from_environ(environ)) == process.NO_OUTCOME
 
 
 def test_a_fetch_that_cannot_be_started_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python3")
 
-    outcome = process.Fetcher(environ, Config.from_environ(environ))(attempts=3)
+    outcome = process.StsProcess(environ, Config.from_environ(environ))(attempts=3)
 
     assert outcome == Failure(
-        "SpawnFailed", "The attempt could not be started: No such file or directory.", is_final=False
+        "SpawnFailed", "The attempt could not be started: No such file or directory.", is_permanent=False
     )
 
 
@@ -313,4 +313,4 @@ def test_a_child_that_says_anything_else_has_failed(environ: dict[str, str], wri
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "ChildFailed"
-    assert not outcome.is_final
+    assert not outcome.is_permanent

@@ -10,13 +10,13 @@ import pytest
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.credentials.state_file import Survival
+from sidecar.credentials.state_file import StateFile
 from sidecar.errors import ConfigError
 from sidecar.status import build_status, format_status
 from sidecar.sts import process
-from sidecar.sts.__main__ import build_hops
+from sidecar.sts.__main__ import build_chain
 from sidecar.sts.client import Sts, Token
-from sidecar.sts.hints import CHAINED_REMEDIES, REMEDIES, find_remedy
+from sidecar.sts.hints import CHAINED_HINTS, HINTS, find_hint
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts, Form
 from testing.services.imds import MetadataServer, NodeRole
@@ -25,7 +25,7 @@ from testing.sidecars import ROLE_ARN, build_environ
 
 HOP = "arn:aws:iam::999988887777:role/hub"
 CHAINED = {
-    "PODROLE_ASSUME_THROUGH": HOP,
+    "PODROLE_INTERMEDIATE_ROLE": HOP,
     "PODROLE_EXTERNAL_ID": "shop:42",
     "PODROLE_SESSION_TAGS": "team=shop,cost center=a=b,empty=",
 }
@@ -52,7 +52,7 @@ def node() -> Iterator[MetadataServer]:
 
 
 def fetch(environ: dict[str, str]) -> Credentials | Failure:
-    return process.collect(process.spawn(environ, attempts=1), Config.from_environ(environ))
+    return process.wait_for_result(process.spawn(environ, attempts=1), Config.from_environ(environ))
 
 
 def refuse(environ: dict[str, str]) -> str:
@@ -70,10 +70,10 @@ def read_signer(request: Form) -> str | None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"PODROLE_ASSUME_THROUGH": "hub"}, "PODROLE_ASSUME_THROUGH is 'hub': it must be the ARN of an IAM role"),
-        ({"PODROLE_ASSUME_THROUGH": HOP, "PODROLE_SESSION_DURATION": "3601"}, "has 3600 at most"),
-        ({"PODROLE_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"}, "has 3600 at most"),
-        ({"PODROLE_SOURCE": "Node"}, "PODROLE_SOURCE is 'Node'"),
+        ({"PODROLE_INTERMEDIATE_ROLE": "hub"}, "PODROLE_INTERMEDIATE_ROLE is 'hub': it must be the ARN of an IAM role"),
+        ({"PODROLE_INTERMEDIATE_ROLE": HOP, "PODROLE_SESSION_DURATION": "3601"}, "has 3600 at most"),
+        ({"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"}, "has 3600 at most"),
+        ({"PODROLE_CREDENTIAL_SOURCE": "Node"}, "PODROLE_CREDENTIAL_SOURCE is 'Node'"),
         ({"PODROLE_EXTERNAL_ID": "42"}, "PODROLE_EXTERNAL_ID is set: a web identity has no such thing"),
         ({"PODROLE_SESSION_TAGS": "a=b"}, "PODROLE_SESSION_TAGS is set: a web identity has no such thing"),
         (CHAINED | {"PODROLE_EXTERNAL_ID": "4"}, "PODROLE_EXTERNAL_ID is '4'"),
@@ -96,9 +96,9 @@ def test_a_hop_that_is_refused_is_named_with_who_asked(environ: dict[str, str], 
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "AccessDenied"
-    assert outcome.is_final
+    assert outcome.is_permanent
     assert outcome.message.endswith(f"(hop 1 of 2, the web identity assumes {HOP})")
-    assert find_remedy(outcome) == REMEDIES["AccessDenied"]
+    assert find_hint(outcome) == HINTS["AccessDenied"]
     assert len(faulty_sts.requests) == 1
 
 
@@ -112,8 +112,8 @@ def test_the_role_that_a_hop_may_not_assume_is_named_with_the_remedy(
     assert isinstance(outcome, Failure)
     assert outcome.message.startswith("hub is not authorized to perform: sts:AssumeRole on reader (")
     assert outcome.message.endswith(f"(hop 2 of 2, {HOP} assumes {ROLE_ARN})")
-    assert find_remedy(outcome) == CHAINED_REMEDIES["AccessDenied"]
-    assert "sts:TagSession" in find_remedy(outcome)
+    assert find_hint(outcome) == CHAINED_HINTS["AccessDenied"]
+    assert "sts:TagSession" in find_hint(outcome)
     assert len(faulty_sts.requests) == 2
 
 
@@ -122,7 +122,9 @@ def test_a_passing_fault_of_the_second_hop_begins_the_chain_anew(
 ) -> None:
     faulty_sts.will(answers.GRANTED, answers.THROTTLED)
 
-    outcome = process.collect(process.spawn(environ | CHAINED, attempts=2), Config.from_environ(environ | CHAINED))
+    outcome = process.wait_for_result(
+        process.spawn(environ | CHAINED, attempts=2), Config.from_environ(environ | CHAINED)
+    )
 
     assert isinstance(outcome, Credentials)
     actions = [request["Action"] for request in faulty_sts.requests]
@@ -168,15 +170,15 @@ def test_a_chain_by_the_real_protocol_gives_the_pods_role(sts: str, tmp_path: Pa
 def test_without_credentials_of_the_node_its_service_is_named_and_sts_not_asked(
     environ: dict[str, str], faulty_sts: FaultySts
 ) -> None:
-    asked = {"PODROLE_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1"}
+    asked = {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1"}
 
     outcome = fetch(environ | asked)
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "NodeCredentialsMissing"
     assert "http://127.0.0.1:1" in outcome.message
-    assert "hop limit" in find_remedy(outcome)
-    assert not outcome.is_final
+    assert "hop limit" in find_hint(outcome)
+    assert not outcome.is_permanent
     assert faulty_sts.requests == []
 
 
@@ -200,11 +202,11 @@ def test_the_node_may_begin_a_chain_as_well(
 
     assert isinstance(outcome, Failure)
     assert outcome.message.endswith(f"(hop 1 of 2, the node's role node-role assumes {HOP})")
-    assert find_remedy(outcome) == CHAINED_REMEDIES["AccessDenied"]
+    assert find_hint(outcome) == CHAINED_HINTS["AccessDenied"]
 
 
 def as_node(node: MetadataServer) -> dict[str, str]:
-    return {"PODROLE_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": f"http://{node.endpoint}"}
+    return {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": f"http://{node.endpoint}"}
 
 
 def test_nobodys_settings_files_or_proxies_change_what_is_asked(
@@ -263,11 +265,11 @@ def test_the_child_has_no_variable_that_is_not_in_the_list(
     given = dict(
         pair.partition("=")[::2] for pair in Path(f"/proc/{running.pid}/environ").read_text().rstrip("\0").split("\0")
     )
-    process.collect(running, Config.from_environ(environ), deadline_seconds=0)
+    process.wait_for_result(running, Config.from_environ(environ), deadline_seconds=0)
 
     ours = {name for name in environ if name.startswith("PODROLE_")}
-    assert given.keys() - {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"} == ours | process.GIVEN_VARIABLES.keys()
-    assert given.items() >= process.GIVEN_VARIABLES.items()
+    assert given.keys() - {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"} == ours | process.SET_VARIABLES.keys()
+    assert given.items() >= process.SET_VARIABLES.items()
     assert given["HOME"] == given["AWS_CONFIG_FILE"] == given["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
 
 
@@ -304,7 +306,7 @@ def test_an_endpoint_of_the_operators_is_asked_instead(tmp_path: Path) -> None:
 
 
 def test_without_a_chain_nothing_is_asked_but_the_role(tmp_path: Path) -> None:
-    [hop] = build_hops(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)))
+    [hop] = build_chain(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)))
 
     assert hop.place == ""
     assert hop.parameters == {"RoleArn": ROLE_ARN, "RoleSessionName": "shop.web", "DurationSeconds": 3600}
@@ -313,26 +315,26 @@ def test_without_a_chain_nothing_is_asked_but_the_role(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"source": "node"},
-        {"assume_through": HOP},
-        {"assume_through": HOP, "external_id": "42"},
-        {"assume_through": HOP, "session_tags": (("a", "b"),)},
+        {"credential_source": "node"},
+        {"intermediate_role": HOP},
+        {"intermediate_role": HOP, "external_id": "42"},
+        {"intermediate_role": HOP, "session_tags": (("a", "b"),)},
     ],
 )
 def test_credentials_that_came_another_way_are_not_taken_up(changes: dict[str, str], tmp_path: Path) -> None:
     config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), pod_uid="0c7c5f4e-1")
-    Survival.of(config).open()
+    StateFile.of(config).open()
 
-    assert Survival.of(config).load() is not None
-    assert Survival.of(replace(config, **changes)).load() is None  # type: ignore[arg-type] # one value for each field
+    assert StateFile.of(config).load() is not None
+    assert StateFile.of(replace(config, **changes)).load() is None  # type: ignore[arg-type] # one value for each field
 
 
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
         ({}, "source        web-identity, mode redirect"),
-        ({"assume_through": HOP}, f"source        web-identity through {HOP}, mode redirect"),
-        ({"source": "node"}, "source        node (unsafe), mode redirect"),
+        ({"intermediate_role": HOP}, f"source        web-identity through {HOP}, mode redirect"),
+        ({"credential_source": "node"}, "source        node (unsafe), mode redirect"),
     ],
 )
 def test_the_status_names_the_source_and_calls_the_nodes_unsafe(
@@ -343,4 +345,4 @@ def test_the_status_names_the_source_and_calls_the_nodes_unsafe(
     status = build_status(config, State(refresh_at=0), now=0)
 
     assert shown in format_status(status)
-    assert (status["source"], status["assume_through"]) == (config.source, config.assume_through)
+    assert (status["source"], status["intermediate_role"]) == (config.credential_source, config.intermediate_role)

@@ -10,7 +10,7 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts import process
-from sidecar.sts.hints import find_remedy
+from sidecar.sts.hints import find_hint
 from testing.proxy import Proxy, running_proxy
 from testing.services.certificates import CertificateFiles, write_certificates
 from testing.services.faulty_sts import FaultySts, faulty_sts
@@ -45,7 +45,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def fetch(environ: dict[str, str]) -> Credentials | Failure:
-    return process.collect(process.spawn(environ, attempts=1), Config.from_environ(environ))
+    return process.wait_for_result(process.spawn(environ, attempts=1), Config.from_environ(environ))
 
 
 def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[str, str], tls_sts: FaultySts) -> None:
@@ -55,7 +55,7 @@ def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[st
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "SSLError"
-    assert "PODROLE_STS_CA" in find_remedy(outcome)
+    assert "PODROLE_STS_CA" in find_hint(outcome)
     assert tls_sts.requests == []
 
 
@@ -82,7 +82,7 @@ def test_what_only_looks_like_a_certificate_is_a_failure_and_no_crash(environ: d
 def test_the_authority_that_the_operator_names_is_trusted_at_every_hop(
     environ: dict[str, str], tls_sts: FaultySts
 ) -> None:
-    outcome = fetch(environ | {"PODROLE_ASSUME_THROUGH": HOP})
+    outcome = fetch(environ | {"PODROLE_INTERMEDIATE_ROLE": HOP})
 
     assert isinstance(outcome, Credentials)
     assert len(tls_sts.requests) == 2
@@ -107,15 +107,15 @@ def test_a_proxy_that_is_not_there_is_named(environ: dict[str, str], tls_sts: Fa
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "ProxyConnectionError"
-    assert "PODROLE_STS_PROXY" in find_remedy(outcome)
-    assert not outcome.is_final
+    assert "PODROLE_STS_PROXY" in find_hint(outcome)
+    assert not outcome.is_permanent
     assert tls_sts.requests == []
 
 
 def test_sts_is_asked_through_the_proxy_with_tls_to_sts_itself(
     environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
 ) -> None:
-    outcome = fetch(environ | {"PODROLE_STS_PROXY": proxy.url, "PODROLE_ASSUME_THROUGH": HOP})
+    outcome = fetch(environ | {"PODROLE_STS_PROXY": proxy.url, "PODROLE_INTERMEDIATE_ROLE": HOP})
 
     assert isinstance(outcome, Credentials)
     assert proxy.requests == [f"CONNECT {tls_sts.url.removeprefix('https://')}"] * 2
@@ -126,7 +126,7 @@ def test_the_nodes_metadata_service_is_never_asked_through_the_proxy(
     environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
 ) -> None:
     asked = {
-        "PODROLE_SOURCE": "node",
+        "PODROLE_CREDENTIAL_SOURCE": "node",
         "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1",
         "PODROLE_STS_PROXY": proxy.url,
         "HTTP_PROXY": proxy.url,
