@@ -35,7 +35,8 @@ class Reflector:
         self._clock = clock
         self._entries: dict[str, Metadata] = {}
         self._resource_version: str | None = None
-        self._heard: float | None = None
+        self._last_event: float | None = None
+        self._last_event_timestamp: float | None = None
         self._opened: float | None = None
         self._synced, self._stopping = Event(), Event()
         self._thread = Thread(target=self._run, name=f"watch-{self.kind}", daemon=True)
@@ -66,7 +67,12 @@ class Reflector:
 
     def seconds_since_last_event(self) -> float | None:
         """Since the API server last gave a sign of life, and so how old the copy may be. None: it never did."""
-        return None if self._heard is None else self._clock() - self._heard
+        return None if self._last_event is None else self._clock() - self._last_event
+
+    @property
+    def last_event_timestamp(self) -> float | None:
+        """Seconds since the epoch when the API server last sent something; None before it sent anything."""
+        return self._last_event_timestamp
 
     def _run(self) -> None:
         failures = 0
@@ -111,7 +117,7 @@ class Reflector:
         while page is None or page.rest is not None:
             page = self._collection.fetch_page(page.rest if page else None)
             entries.update(page.entries)
-            self._hear()
+            self._mark_event()
         # In one step, so that nobody meets a copy that is empty or half of it.
         self._entries, self._resource_version = entries, page.resource_version
         LOG.info("%d %ss known, at resource version %s", len(entries), self.kind, page.resource_version)
@@ -120,7 +126,7 @@ class Reflector:
 
     def _watch(self, resource_version: str) -> None:
         for event in self._collection.watch(resource_version, self._open):
-            self._hear()
+            self._mark_event()
             if event.entry is not None and event.key is not None:
                 self._entries[event.key] = event.entry
             elif event.key is not None:
@@ -129,7 +135,7 @@ class Reflector:
 
     def _open(self) -> None:
         self._opened = self._clock()
-        self._hear()
+        self._mark_event()
 
-    def _hear(self) -> None:
-        self._heard = self._clock()
+    def _mark_event(self) -> None:
+        self._last_event, self._last_event_timestamp = self._clock(), time.time()

@@ -72,6 +72,10 @@ class CachedReader:
         """For each kind: how long ago the API server last gave a sign of life. None: it never did."""
         return {reflector.kind: reflector.seconds_since_last_event() for reflector in self._reflectors}
 
+    def last_event_timestamps(self) -> Mapping[str, float | None]:
+        """For each kind: seconds since the epoch when the API server last sent something; None: it never did."""
+        return {reflector.kind: reflector.last_event_timestamp for reflector in self._reflectors}
+
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations, or None if there is no such namespace."""
         known = self._find_namespace(name)

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -64,6 +65,20 @@ def test_no_connection_is_made_before_the_start(api: ListWatchServer, told: Told
         cluster.namespace("team-a")
     assert api.connections == []
     assert cluster.seconds_since_last_event() == {"Namespace": None, "ServiceAccount": None}
+    assert cluster.last_event_timestamps() == {"Namespace": None, "ServiceAccount": None}
+
+
+def test_last_event_timestamps_are_wall_clock_time_and_grow_with_events(api: ListWatchServer, told: Told) -> None:
+    before = time.time()
+    with watching(api.configuration, told) as cluster:
+        api.wait_for("accounts are watched", 1, lambda request: request.path == ACCOUNTS and request.is_watch)
+        first = cluster.last_event_timestamps()["ServiceAccount"]
+        assert first is not None
+        assert before <= first <= time.time()
+
+        api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+
+        eventually("a later event", lambda: (cluster.last_event_timestamps()["ServiceAccount"] or 0) > first)
 
 
 def test_what_is_known_costs_no_question(api: ListWatchServer, told: Told) -> None:
