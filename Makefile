@@ -1,47 +1,67 @@
-# podrole. `make demo` and `make test` set up what they need by themselves; `make help` lists the rest.
+# podrole. Every target sets up what it needs; `make help` lists the targets.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KNOWN_SKIPS := $(if $(CI),--known-skips)
+PYTEST = $(BIN)/pytest $(if $(CI),--known-skips)
+# One process per CPU. A file's tests stay together: they share servers and network namespaces.
+PARALLEL := -n logical --dist loadfile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster lint bench bench-cluster images format lock clean
+.PHONY: help demo check test lint test-unit test-local test-images test-sdk test-api test-cluster bench bench-cluster \
+	images format lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 15
 
-demo: $(VENV)/demo.done ## three pods on one machine: each prints the identity that it ended up with
+demo: $(VENV)/demo.done ## run three pods on this machine and print each one's AWS identity
 	@$(BIN)/python -m demo
 
-test: lint ## everything: lint, then all tests
-	$(BIN)/pytest $(KNOWN_SKIPS)
+check: lint test-unit ## lint and unit tests: the inner loop, about two minutes
 
-test-cluster: $(VENV)/dev.done ## the whole promise on real pods: images built, podrole installed, an STS that verifies tokens
-	PODROLE_TEST_NODE=required $(BIN)/pytest $(KNOWN_SKIPS) tests/integration/node
+# Groups that share a cluster or build programs run one after another, each in one process.
+test: check test-local test-images test-sdk test-api ## everything that needs no kubelet
 
-lint: $(VENV)/dev.done ## ruff, mypy, the architecture's rules and hadolint
+test-unit: $(VENV)/dev.done ## tests/unit, on all CPUs
+	$(PYTEST) $(PARALLEL) tests/unit
+
+test-local: $(VENV)/dev.done ## integration tests with processes and network namespaces, on all CPUs
+	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns services sidecar injector)
+
+test-images: $(VENV)/dev.done ## tests of the built images (`make images` first)
+	$(PYTEST) tests/integration/images
+
+test-sdk: $(VENV)/dev.done ## AWS SDKs in injected pods; builds their programs the first time
+	$(PYTEST) tests/integration/sdk
+
+test-api: $(VENV)/dev.done ## a real API server: injection, commands, certificates, kustomize
+	$(PYTEST) tests/integration/api_server tests/integration/kustomize
+
+test-cluster: $(VENV)/dev.done ## images and manifests on a real node, with an STS that verifies tokens
+	PODROLE_TEST_CLUSTER=required $(PYTEST) tests/integration/node
+
+lint: $(VENV)/dev.done ## ruff, mypy, import-linter and hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/hadolint Dockerfile.injector Dockerfile.sidecar
 
-bench: $(VENV)/dev.done ## what the sidecar, the webhook and its copy of a cluster cost on this machine, as tables
+bench: $(VENV)/dev.done ## benchmark the sidecar, the webhook and its watch cache on this machine
 	@status=0; for part in sidecar webhook cluster; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
 
-bench-cluster: $(VENV)/dev.done ## what an injected pod waits for and takes up on a real kubelet
-	@PODROLE_TEST_NODE=required $(BIN)/pytest -q --capture=no tests/integration/node/costs.py
+bench-cluster: $(VENV)/dev.done ## measure start time and memory of an injected pod on a real node
+	@PODROLE_TEST_CLUSTER=required $(BIN)/pytest -q --capture=no tests/integration/node/costs.py
 
-images: ## both container images and their bills of materials, into images/out
+images: ## build both container images and their SBOMs into images/out
 	@$(PYTHON) -m images.build
 
-format: $(VENV)/dev.done ## let ruff repair what it can
+format: $(VENV)/dev.done ## format and fix with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(VENV)/dev.done ## pin the newest versions that pyproject.toml allows, with hashes
+lock: $(VENV)/dev.done ## lock the newest versions that pyproject.toml allows, with hashes
 	$(COMPILE) --upgrade --extra injector --extra sidecar --group dev -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt --extra injector --extra sidecar --group demo -o requirements/demo.txt
 	$(COMPILE) -c requirements/dev.txt --extra injector -o requirements/injector.txt
@@ -51,7 +71,7 @@ clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Everything that the tests need is more than the demo needs, so one mark serves for both.
+# The tests need everything that the demo needs, so this also marks the demo's environment as done.
 $(VENV)/dev.done: requirements/dev.txt requirements/debian.txt requirements/unpacked.txt requirements/install.sh
 	@PYTHON=$(PYTHON) sh requirements/install.sh $(VENV) requirements/dev.txt requirements/unpacked.txt
 	@touch $@ $(VENV)/demo.done

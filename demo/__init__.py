@@ -1,1 +1,1 @@
-"""The main job on real input, on one machine: no cluster, no AWS account, no root. `python -m demo` tells the story."""
+"""`python -m demo` shows what podrole does, on one machine: no cluster, no AWS account, no root."""

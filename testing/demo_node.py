@@ -1,4 +1,4 @@
-"""The machine that the demo's pods run on: a node with EC2's metadata service, an STS and podrole's webhook on it."""
+"""The node of the demo and the tests, with EC2's metadata service, an STS and podrole's webhook on it."""
 
 import secrets
 import sys
@@ -22,12 +22,12 @@ STS_URL = f"http://{NODE_IPV4}:{STS_PORT}"
 NODE_SESSION = "i-0123456789abcdef0"
 IMDS_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
 IMDS_ENDPOINTS = ("169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")
-"""Where the node's metadata service listens: as EC2's does, and on one more port."""
+"""Where the node's metadata service listens: where EC2's does, and on another port."""
 
 
 @dataclass(frozen=True)
 class DemoNode:
-    """The machine that the pods run on."""
+    """A node in network namespaces of its own, and what runs on it."""
 
     node: Node
     webhook: Webhook
@@ -35,8 +35,8 @@ class DemoNode:
     images: Mapping[str, Image]
     node_role: str
 
-    def place(self, pod: Mapping[str, Any], images: Mapping[str, Image] | None = None) -> Pod:
-        """Put a pod on the node, not yet started; the issuer signs its tokens as the API server would."""
+    def create_pod(self, pod: Mapping[str, Any], images: Mapping[str, Image] | None = None) -> Pod:
+        """Create a pod on the node without starting it. The issuer signs its tokens, as an API server does."""
         metadata, spec = pod["metadata"], pod["spec"]
         subject = f"system:serviceaccount:{metadata['namespace']}:{spec.get('serviceAccountName', 'default')}"
 
@@ -48,7 +48,7 @@ class DemoNode:
 
 @contextmanager
 def open_demo_node() -> Iterator[DemoNode]:
-    """Make the node, with EC2's metadata service, an STS and the webhook on it."""
+    """Create the node and start the services on it."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="podrole-demo-")))
         node = stack.enter_context(Node())
@@ -72,7 +72,7 @@ def open_demo_node() -> Iterator[DemoNode]:
 
 
 def assume_node_role(node: Node, role: str) -> str:
-    """Let the STS hand out what EC2 would give the node's metadata service."""
+    """Get from the STS the credentials that EC2 gives its metadata service; JSON as `aws sts assume-role` prints it."""
     role_arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
     keys = ["AWS_ACCESS_KEY_ID=AKIADEMO", "AWS_SECRET_ACCESS_KEY=demo", f"AWS_DEFAULT_REGION={REGION}"]
     command = [str(Path(sys.executable).with_name("aws")), "--endpoint-url", STS_URL, "sts", "assume-role"]

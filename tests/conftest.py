@@ -1,4 +1,4 @@
-"""The real services that tests talk to. One process serves a whole run: it keeps nothing that a test could disturb."""
+"""The services that tests use. Each runs once per test process: it keeps no state that tests could disturb."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", buc
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Nobody's AWS configuration and no proxy changes what a test sees."""
+    """Remove the AWS configuration and proxy settings."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith("AWS_") or name.lower().endswith("_proxy"):
@@ -32,20 +32,20 @@ def clean_environment() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def service_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the services' logs and data are."""
+    """The folder of the services' logs and data."""
     return tmp_path_factory.mktemp("services")
 
 
 @pytest.fixture(scope="session")
 def sts(service_directory: Path) -> Iterator[str]:
-    """The URL of moto's STS: it accepts any token."""
+    """The URL of moto's STS, which accepts any token."""
     with programs.sts(service_directory) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def issuer(service_directory: Path) -> Iterator[oidc.Issuer]:
-    """The cluster's issuer of tokens."""
+    """The issuer of ServiceAccount tokens."""
     with oidc.issuer(service_directory) as running:
         yield running
 
@@ -59,14 +59,14 @@ def seaweedfs(service_directory: Path, issuer: oidc.Issuer) -> Iterator[store.Se
 
 @pytest.fixture
 def faulty_sts() -> Iterator[faulty.FaultySts]:
-    """An STS that grants everything until the test says otherwise."""
+    """An STS that grants every request until the test sets other responses."""
     with faulty.faulty_sts() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[DemoNode]:
-    """A node for pods, with a metadata service, an STS and the webhook on it; the demo runs on the same."""
+def demo_node() -> Iterator[DemoNode]:
+    """The demo's node: a metadata service, an STS and the webhook run on it."""
     with ExitStack() as stack:
         try:
             opened = stack.enter_context(open_demo_node())

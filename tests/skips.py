@@ -1,52 +1,40 @@
-"""Holds the tests that were skipped against the list of those that may be: with `--known-skips` another one fails."""
+"""A pytest plugin: with `--known-skips`, a skipped test fails unless tests/skips.yaml lists it."""
 
+from collections.abc import Generator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 import yaml
 
-KNOWN = Path(__file__).with_name("skips.yaml")
+LIST = Path(__file__).with_name("skips.yaml")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that CI gives."""
-    parser.addoption("--known-skips", action="store_true", help="fail for skipped tests that skips.yaml does not name")
+    """Add the option that the Makefile gives in CI."""
+    parser.addoption("--known-skips", action="store_true", help=f"fail for skips that {LIST.name} does not list")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start to look."""
-    if config.getoption("--known-skips"):
-        config.pluginmanager.register(Skips(load_known()), "skips")
+# First, so that it is the outermost wrapper and sees the report that is final. It runs where the test runs: with
+# pytest-xdist in a worker, whose reports the controller prints.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn an unknown skip into a failure. A test that is expected to fail is not a skip."""
+    report = yield
+    if item.config.getoption("--known-skips") and report.skipped and not hasattr(report, "wasxfail"):
+        assert isinstance(report.longrepr, tuple)
+        reason = report.longrepr[2]
+        if not is_known(f"{report.nodeid}: {reason}"):
+            report.outcome = "failed"
+            report.longrepr = f"skipped, and not in {LIST.name}: {report.nodeid}: {reason}"
+    return report
+
+
+def is_known(skip: str) -> bool:
+    """Whether one of the list's patterns matches `<test id>: <reason>`."""
+    return any(fnmatchcase(skip, pattern) for pattern in load_known())
 
 
 def load_known() -> dict[str, str]:
-    """What may be skipped, a pattern of a test's id and of what it says, and the reason."""
-    return {pattern: str(reason) for pattern, reason in yaml.safe_load(KNOWN.read_text()).items()}
-
-
-class Skips:
-    """What was skipped in this run and is not known."""
-
-    def __init__(self, known: dict[str, str]) -> None:
-        self.known = known
-        self.unknown: dict[str, str] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test that was skipped, and why. One that is expected to fail is none."""
-        if not report.skipped or not isinstance(report.longrepr, tuple):
-            return
-        said = report.longrepr[2]
-        if not any(fnmatchcase(f"{report.nodeid}: {said}", pattern) for pattern in self.known):
-            self.unknown[report.nodeid] = said
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Turn an otherwise good run into a failed one."""
-        if exitstatus == pytest.ExitCode.OK and self.unknown:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say which."""
-        for test, reason in self.unknown.items():
-            terminalreporter.line(f"SKIPPED, AND NOT IN {KNOWN.name}: {test}: {reason}")
+    """Patterns of `<test id>: <reason>`, and why each of these skips is right."""
+    return {pattern: str(reason) for pattern, reason in yaml.safe_load(LIST.read_text()).items()}

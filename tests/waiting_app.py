@@ -1,11 +1,11 @@
-"""A pod with an app that waits to be told what to do, for the tests that run it."""
+"""A pod whose app sleeps, so that tests can run commands in its container."""
 
 from typing import Any
 
 from testing.demo_node import STS_URL
 
 IDENTITY = "arn:aws:sts::111122223333:assumed-role/reader/shop.app"
-"""Who the app is once the pod was injected."""
+"""The app's identity in the injected pod."""
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -23,4 +23,4 @@ POD: dict[str, Any] = {
     },
 }
 WHO_AM_I = ("python3", "/app/apps/whoami.py")
-"""Prints who the app is, through boto3."""
+"""Prints the app's identity through boto3."""

@@ -83,10 +83,10 @@ def as_pod_image(root: Path, image: Image) -> PodImage:
 
 
 @pytest.fixture(scope="module")
-def pod_images(stage: DemoNode, roots: Mapping[str, Path], built: Mapping[str, Image]) -> dict[str, PodImage]:
-    if stage.node.single_user:
+def pod_images(demo_node: DemoNode, roots: Mapping[str, Path], built: Mapping[str, Image]) -> dict[str, PodImage]:
+    if demo_node.node.single_user:
         pytest.skip("without root a file capability of the image counts for nothing")
-    return {**stage.images, "podrole-sidecar": as_pod_image(roots["sidecar"], built["sidecar"])}
+    return {**demo_node.images, "podrole-sidecar": as_pod_image(roots["sidecar"], built["sidecar"])}
 
 
 def test_every_module_of_ours_finds_in_its_image_what_it_imports(
@@ -146,14 +146,14 @@ def test_sts_is_found_in_every_region_as_the_whole_sdk_finds_it(
 
 
 def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_capabilities(
-    stage: DemoNode, pod_images: dict[str, PodImage]
+    demo_node: DemoNode, pod_images: dict[str, PodImage]
 ) -> None:
-    patched = stage.webhook.admit(POD).pod
+    patched = demo_node.webhook.admit(POD).pod
     look = (
         "print(*[line.split()[1] for line in open('/proc/1/status') if line.startswith(('Uid', 'CapEff', 'CapBnd'))])"
     )
 
-    with stage.place(patched, pod_images) as pod:
+    with demo_node.create_pod(patched, pod_images) as pod:
         pod.start()
         identity = pod.exec("app", WHO_AM_I).stdout.strip()
         status = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-m", "sidecar.status"])
@@ -166,14 +166,16 @@ def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_
     assert "Read-only file system" in written
 
 
-def test_the_built_image_loads_the_rules_through_iptables_too(stage: DemoNode, pod_images: dict[str, PodImage]) -> None:
-    patched = stage.webhook.admit(POD).pod
+def test_the_built_image_loads_the_rules_through_iptables_too(
+    demo_node: DemoNode, pod_images: dict[str, PodImage]
+) -> None:
+    patched = demo_node.webhook.admit(POD).pod
     redirect = patched["spec"]["initContainers"][0]
     redirect["command"] = ["python3", "-m", "sidecar.redirect", "--listen", str(contract.SIDECAR_PORT)]
     redirect["securityContext"] |= {"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False}
     redirect["securityContext"]["capabilities"] = {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
 
-    with stage.place(patched, pod_images) as pod:
+    with demo_node.create_pod(patched, pod_images) as pod:
         pod.start()
         identity = pod.exec("app", WHO_AM_I).stdout.strip()
 

@@ -17,18 +17,18 @@ from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 
 @contextmanager
-def placed(stage: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
+def placed(demo_node: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
     """Put a pod on the node, not yet started; `redirect=FILE` puts another rules file into its image."""
 
     rules = {f"/etc/podrole/{name}.nft": path for name, path in binds.items()}
-    images = {name: image.with_binds(rules) for name, image in stage.images.items()}
-    with stage.place(pod, images) as running:
+    images = {name: image.with_binds(rules) for name, image in demo_node.images.items()}
+    with demo_node.create_pod(pod, images) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def patched(stage: DemoNode) -> dict[str, Any]:
-    return stage.webhook.admit(POD).pod
+def patched(demo_node: DemoNode) -> dict[str, Any]:
+    return demo_node.webhook.admit(POD).pod
 
 
 def without_redirect(pod: dict[str, Any]) -> dict[str, Any]:
@@ -41,8 +41,10 @@ def who_am_i(pod: Pod) -> str:
     return pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip()
 
 
-def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(stage, without_redirect(patched)) as pod:
+def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(
+    demo_node: DemoNode, patched: dict[str, Any]
+) -> None:
+    with placed(demo_node, without_redirect(patched)) as pod:
         with pytest.raises(PodError, match="the redirect is not in force"):
             pod.start()
 
@@ -54,11 +56,13 @@ def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(stage: Demo
         assert pod.container("app").exit_code is None
 
 
-def test_a_single_missing_rule_is_named_and_no_other(stage: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
+def test_a_single_missing_rule_is_named_and_no_other(
+    demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path
+) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     (tmp_path / "redirect.nft").write_text(rules.replace(", 169.254.170.23 }", " }"))
 
-    with placed(stage, patched, redirect=tmp_path / "redirect.nft") as pod:
+    with placed(demo_node, patched, redirect=tmp_path / "redirect.nft") as pod:
         with pytest.raises(PodError):
             pod.start()
 
@@ -69,21 +73,21 @@ def test_a_single_missing_rule_is_named_and_no_other(stage: DemoNode, patched: d
 
 
 def test_rules_without_ipv6_are_not_enough_where_there_is_ipv6(
-    stage: DemoNode, patched: dict[str, Any], tmp_path: Path
+    demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path
 ) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     lines = [line for line in rules.splitlines() if "dnat ip6" not in line]
     (tmp_path / "redirect.nft").write_text("\n".join(lines))
 
-    with placed(stage, patched, redirect=tmp_path / "redirect.nft") as pod:
+    with placed(demo_node, patched, redirect=tmp_path / "redirect.nft") as pod:
         with pytest.raises(PodError):
             pod.start()
 
         assert "fd00:ec2::254: Connection refused" in pod.logs("podrole-sidecar")
 
 
-def test_a_pod_without_ipv6_starts_and_has_its_role(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(stage, patched) as pod:
+def test_a_pod_without_ipv6_starts_and_has_its_role(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+    with placed(demo_node, patched) as pod:
         pod.network.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.lo.disable_ipv6=1"])
 
         pod.start()
@@ -91,54 +95,54 @@ def test_a_pod_without_ipv6_starts_and_has_its_role(stage: DemoNode, patched: di
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_redirect_by_iptables_serves_the_role_as_well(stage: DemoNode) -> None:
+def test_a_redirect_by_iptables_serves_the_role_as_well(demo_node: DemoNode) -> None:
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend="iptables")
     patched = Case(POD, ENABLED, None).inject(config)
 
-    with placed(stage, patched) as pod:
+    with placed(demo_node, patched) as pod:
         pod.start()
 
         assert "sidecar.redirect" in patched["spec"]["initContainers"][0]["command"]
         assert who_am_i(pod) == IDENTITY
 
 
-def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(stage: DemoNode) -> None:
+def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(demo_node: DemoNode) -> None:
     """The warning of env mode says so: it is no wall."""
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
     patched = Case(POD, ENABLED, None).inject(config)
 
-    with placed(stage, patched) as pod:
+    with placed(demo_node, patched) as pod:
         pod.start()
         reached = pod.exec("app", ["python3", "/app/apps/reach.py", "169.254.169.254:80"]).stdout
 
         assert [container["name"] for container in patched["spec"]["initContainers"]] == ["podrole-sidecar"]
         assert who_am_i(pod) == IDENTITY
-        assert reached.strip() == f"169.254.169.254:80\t{stage.node_role}"
+        assert reached.strip() == f"169.254.169.254:80\t{demo_node.node_role}"
 
 
-def test_a_killed_sidecar_comes_back_to_the_same_rules(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(stage, patched) as pod:
+def test_a_killed_sidecar_comes_back_to_the_same_rules(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+    with placed(demo_node, patched) as pod:
         pod.start()
         pod.restart("podrole-sidecar")
 
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(stage: DemoNode, patched: dict[str, Any]) -> None:
+def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     """It is process 1 of its container, for which the kernel has no default action on SIGTERM."""
-    with placed(stage, patched) as pod:
+    with placed(demo_node, patched) as pod:
         pod.start()
 
         assert pod.container("podrole-sidecar").terminate(grace_seconds=2) == 0
 
 
-def test_the_sidecars_directory_is_closed_to_the_app(stage: DemoNode, patched: dict[str, Any]) -> None:
-    if stage.node.single_user:
+def test_the_sidecars_directory_is_closed_to_the_app(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+    if demo_node.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
     changed = copy.deepcopy(patched)
     changed["spec"]["containers"][0]["securityContext"] = {"runAsUser": 1000}
 
-    with placed(stage, changed) as pod:
+    with placed(demo_node, changed) as pod:
         pod.start()
         found = pod.exec("app", ["sh", "-c", "ls /dev/shm; ls /dev/shm/podrole-*; cat /proc/1/status | grep Uid"])
 

@@ -36,8 +36,8 @@ for path in sys.argv[1:]:
 
 
 @pytest.fixture(autouse=True)
-def needs_users(stage: DemoNode) -> None:
-    if stage.node.single_user:
+def needs_users(demo_node: DemoNode) -> None:
+    if demo_node.node.single_user:
         pytest.skip("every uid is one in a user namespace, and the rules tell users apart: run as root")
 
 
@@ -46,38 +46,38 @@ def redirect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def start(stage: DemoNode, config: Config, namespace: Metadata, **annotations: str) -> Iterator[Pod]:
+def start(demo_node: DemoNode, config: Config, namespace: Metadata, **annotations: str) -> Iterator[Pod]:
     wanted = copy.deepcopy(POD)
     wanted["metadata"]["annotations"] |= {f"podrole.io/{key.replace('_', '-')}": v for key, v in annotations.items()}
-    with stage.place(Case(wanted, namespace, None).inject(config)) as pod:
+    with demo_node.create_pod(Case(wanted, namespace, None).inject(config)) as pod:
         pod.start()
         yield pod
 
 
 @pytest.fixture
-def of_node(stage: DemoNode, redirect: str) -> Iterator[Pod]:
+def of_node(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod whose role the node's role assumes."""
-    yield from start(stage, replace(NODE, redirect_backend=redirect), ALLOWING)
+    yield from start(demo_node, replace(NODE, redirect_backend=redirect), ALLOWING)
 
 
 @pytest.fixture
-def passing(stage: DemoNode, redirect: str) -> Iterator[Pod]:
+def passing(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod that may have some of the node's metadata."""
-    yield from start(stage, replace(PASSING, redirect_backend=redirect), ENABLED, metadata_passthrough="true")
+    yield from start(demo_node, replace(PASSING, redirect_backend=redirect), ENABLED, metadata_passthrough="true")
 
 
 @pytest.fixture
-def chained(stage: DemoNode) -> Iterator[Pod]:
+def chained(demo_node: DemoNode) -> Iterator[Pod]:
     """A pod whose role is assumed from another one."""
-    yield from start(stage, BASE, CHAINING, session_tags="team=shop")
+    yield from start(demo_node, BASE, CHAINING, session_tags="team=shop")
 
 
 def read_status(pod: Pod) -> Any:
     return json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 
 
-def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(stage: DemoNode, of_node: Pod) -> None:
-    with stage.place(copy.deepcopy(POD)) as plain:
+def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(demo_node: DemoNode, of_node: Pod) -> None:
+    with demo_node.create_pod(copy.deepcopy(POD)) as plain:
         plain.start()
         by_plain = plain.exec("app", REACH).stdout.splitlines()
     by_app = of_node.exec("app", REACH).stdout.splitlines()
@@ -85,8 +85,8 @@ def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(stage: Demo
         contract.SIDECAR_CONTAINER, ["python3", "-c", ASK, "meta-data/iam/security-credentials/"]
     ).stdout
 
-    assert by_sidecar.strip() == stage.node_role
-    assert [line.partition("\t")[2] for line in by_plain] == [stage.node_role] * 3
+    assert by_sidecar.strip() == demo_node.node_role
+    assert [line.partition("\t")[2] for line in by_plain] == [demo_node.node_role] * 3
     assert [line.partition("\t")[2] for line in by_app] == ["reader", "reader", "connection refused"]
 
 
@@ -101,21 +101,21 @@ def test_a_chain_ends_at_the_pods_role(chained: Pod) -> None:
     assert read_status(chained)["intermediate_role"] == "arn:aws:iam::111122223333:role/hub"
 
 
-def test_the_app_has_what_it_may_of_the_node_and_its_own_role(stage: DemoNode, passing: Pod) -> None:
+def test_the_app_has_what_it_may_of_the_node_and_its_own_role(demo_node: DemoNode, passing: Pod) -> None:
     paths = ["meta-data/instance-id", "meta-data/placement/availability-zone", "user-data", "meta-data/iam/info"]
 
     answers = passing.exec("app", ["python3", "-c", ASK, *paths]).stdout.split()
     reached = passing.exec("app", REACH).stdout
 
     assert answers == ["i-0123456789abcdef0", "eu-west-1b", "404", "404"]
-    assert stage.node_role not in reached
+    assert demo_node.node_role not in reached
     assert passing.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
 
 
 @pytest.fixture
-def in_env_mode(stage: DemoNode) -> Iterator[Pod]:
+def in_env_mode(demo_node: DemoNode) -> Iterator[Pod]:
     """A pod without rules whose role the node's role assumes."""
-    yield from start(stage, replace(NODE, mode="env"), ALLOWING)
+    yield from start(demo_node, replace(NODE, mode="env"), ALLOWING)
 
 
 def test_in_env_mode_the_node_is_asked_without_any_rules(in_env_mode: Pod) -> None:

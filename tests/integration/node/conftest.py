@@ -58,8 +58,8 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     """The cluster of KUBECONFIG, or one of the run's own."""
     home = tmp_path_factory.mktemp("home")
     given = {name: ENVIRONMENT.get(name, "") for name in ("KUBECONFIG", "PODROLE_TEST_ADDRESS", "PODROLE_TEST_LOAD")}
-    if ENVIRONMENT.get("PODROLE_TEST_NODE") != "required":
-        pytest.skip("pods on a real node are for `make test-cluster` (PODROLE_TEST_NODE=required)")
+    if ENVIRONMENT.get("PODROLE_TEST_CLUSTER") != "required":
+        pytest.skip("pods on a real node are for `make test-cluster` (PODROLE_TEST_CLUSTER=required)")
     if all(given.values()):
         kubectl = Kubectl(shutil.which("kubectl") or "kubectl", given["KUBECONFIG"], home)
         yield Node(kubectl, given["PODROLE_TEST_ADDRESS"], given["PODROLE_TEST_LOAD"].split(), ENVIRONMENT)

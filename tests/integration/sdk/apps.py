@@ -134,10 +134,10 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
     return Case(pod, ENABLED, None).inject(config)
 
 
-def build_image(stage: DemoNode, tools: Iterable[str]) -> Image:
+def build_image(demo_node: DemoNode, tools: Iterable[str]) -> Image:
     """The image of all SDKs' programs: what was built, and where the languages' own programs are installed."""
     configurations = {str(path): path for path in Path("/etc").glob("java-*")}
-    return stage.images["app"].with_binds({APPS: CACHE, **configurations, **find_prefixes(tools)})
+    return demo_node.images["app"].with_binds({APPS: CACHE, **configurations, **find_prefixes(tools)})
 
 
 def find_prefixes(tools: Iterable[str]) -> dict[str, str]:

@@ -54,16 +54,16 @@ def find_cases(session: pytest.Session) -> list[Case]:
 def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[SdkEnvironment]:
     """The pods of all SDKs. Where SDKs are required, a machine that cannot run pods is a failure."""
     try:
-        stage = request.getfixturevalue("stage")
+        demo_node = request.getfixturevalue("demo_node")
     except pytest.skip.Exception as reason:
         if REQUIRED:
             pytest.fail(str(reason))
         raise
     built = {case: programs[case[0]] for case in find_cases(request.session)}
     runnable = {case: program for case, program in built.items() if isinstance(program, Program)}
-    image = build_image(stage, [program.argv[0] for program in runnable.values()])
+    image = build_image(demo_node, [program.argv[0] for program in runnable.values()])
     with tempfile.TemporaryDirectory(prefix="podrole-sdks-") as directory:
-        world = SdkEnvironment(stage, image, runnable, Path(directory))
+        world = SdkEnvironment(demo_node, image, runnable, Path(directory))
         with world.sts("identity", IDENTITY_PORT):
             yield world
 

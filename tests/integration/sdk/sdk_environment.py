@@ -86,7 +86,7 @@ class StsScenario:
 class SdkEnvironment:
     """Makes scenes on the node."""
 
-    stage: DemoNode
+    demo_node: DemoNode
     image: Image
     programs: Mapping[Case, Program]
     directory: Path
@@ -95,7 +95,7 @@ class SdkEnvironment:
     def sts(self, name: str, port: int, seconds: int = SESSION_SECONDS) -> AbstractContextManager[Any]:
         """Run an STS on the node, with sessions of so many seconds; 0: it refuses."""
         program = build_program(name, (NODE_IPV4, port), seconds)
-        return running(program, self.directory, self.stage.node.popen)
+        return running(program, self.directory, self.demo_node.node.popen)
 
     @contextmanager
     def pods(self, name: str, sts_port: int) -> Iterator[Mapping[str, Pod]]:
@@ -124,14 +124,14 @@ class SdkEnvironment:
 
     def _place(self, name: str, mode: str, sts_port: int) -> Pod:
         pod = build_pod(name, mode, build_url(sts_port), build_url(IDENTITY_PORT))
-        return self.stage.place(pod, {**self.stage.images, "sdks": self.image})
+        return self.demo_node.create_pod(pod, {**self.demo_node.images, "sdks": self.image})
 
     def start(self, case: Case, pods: Mapping[str, Pod], settings: Sequence[str] = ()) -> App:
         """Start a program; `settings` as `env` takes them, beyond those of its way."""
         name, way = case
         pod = pods[MODES[way]]
         log = self.directory / f"{pod.manifest['metadata']['name']}-{name}-{way}.log"
-        return start_app(self.stage.node, pod, self.programs[case], [*SETTINGS[way], *settings], log)
+        return start_app(self.demo_node.node, pod, self.programs[case], [*SETTINGS[way], *settings], log)
 
 
 def build_url(port: int) -> str:

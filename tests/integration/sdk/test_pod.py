@@ -28,10 +28,10 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture(scope="module")
-def pod(stage: DemoNode) -> Iterator[Pod]:
+def pod(demo_node: DemoNode) -> Iterator[Pod]:
     """A pod with a role, injected by the running webhook, on a node whose metadata service hands out another role."""
 
-    with stage.place(stage.webhook.admit(POD).pod) as pod:
+    with demo_node.create_pod(demo_node.webhook.admit(POD).pod) as pod:
         pod.start()
         yield pod
 

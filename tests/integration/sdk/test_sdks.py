@@ -195,4 +195,4 @@ def test_in_env_mode_an_app_without_the_second_variable_ends_up_with_the_node(
     with world.start(case, keyless, settings) as app:
         half = app.ask()
 
-    assert (whole.arn, half.arn) == ("", NODE.format(role=world.stage.node_role)), (whole, half)
+    assert (whole.arn, half.arn) == ("", NODE.format(role=world.demo_node.node_role)), (whole, half)

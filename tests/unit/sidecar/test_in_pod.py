@@ -14,12 +14,14 @@ STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
 
 
 @pytest.fixture(scope="module")
-def patched(stage: DemoNode) -> dict[str, Any]:
-    return stage.webhook.admit(POD).pod
+def patched(demo_node: DemoNode) -> dict[str, Any]:
+    return demo_node.webhook.admit(POD).pod
 
 
-def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with stage.place(patched, stage.images) as pod:
+def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(
+    demo_node: DemoNode, patched: dict[str, Any]
+) -> None:
+    with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.network.run(["ip", "-4", "route", "delete", "default"])
 
         pod.start()
@@ -28,8 +30,10 @@ def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(stage: Dem
         assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
 
 
-def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with stage.place(patched, stage.images) as pod:
+def test_without_any_route_no_client_could_reach_it_and_it_says_so(
+    demo_node: DemoNode, patched: dict[str, Any]
+) -> None:
+    with demo_node.create_pod(patched, demo_node.images) as pod:
         for family in ("-4", "-6"):
             pod.network.run(["ip", family, "route", "delete", "default"])
 
@@ -37,8 +41,8 @@ def test_without_any_route_no_client_could_reach_it_and_it_says_so(stage: DemoNo
             pod.start()
 
 
-def test_its_status_is_told_in_its_container_and_names_the_mode(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with stage.place(patched, stage.images) as pod:
+def test_its_status_is_told_in_its_container_and_names_the_mode(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+    with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.start()
 
         asked = pod.exec(contract.SIDECAR_CONTAINER, STATUS)
@@ -63,8 +67,10 @@ def test_its_status_is_told_in_its_container_and_names_the_mode(stage: DemoNode,
     ]
 
 
-def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: DemoNode, patched: dict[str, Any]) -> None:
-    with stage.place(patched, stage.images) as pod:
+def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(
+    demo_node: DemoNode, patched: dict[str, Any]
+) -> None:
+    with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.start()
         before = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 
@@ -79,10 +85,10 @@ def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(stage: Dem
 
 
 @pytest.mark.parametrize("change", [{}, {"hostIPC": True}])
-def test_two_pods_never_share_what_they_keep(stage: DemoNode, change: dict[str, Any]) -> None:
+def test_two_pods_never_share_what_they_keep(demo_node: DemoNode, change: dict[str, Any]) -> None:
     """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
     pod = {**POD, "spec": {**POD["spec"], **change}}
-    spec = stage.webhook.admit(pod).pod["spec"]
+    spec = demo_node.webhook.admit(pod).pod["spec"]
     sidecar = next(one for one in spec["initContainers"] if one["name"] == contract.SIDECAR_CONTAINER)
 
     [directory] = [one["value"] for one in sidecar["env"] if one["name"] == contract.ENV_RUN_DIRECTORY]
