@@ -30,15 +30,15 @@ PRIVATE_ADDRESS = "10.244.0.1"
 BRIDGE = Path("/sys/class/net/testcluster0")
 METADATA_ADDRESS = "169.254.169.254"
 NAMESPACE = "podrole-system"
-README_TEST = "test_readme.py"
+WALKTHROUGH = "test_walkthrough.py"
 SHORTEST_TOKEN_SECONDS = 600
 READ_TOKEN = "import contract; print(open(contract.TOKEN_FILE).read())"
 REPLICAS = 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Come last of all: the cluster stays up until the end of the run. The README's lines find it empty."""
-    items.sort(key=lambda item: (item.path.is_relative_to(Path(__file__).parent), item.path.name != README_TEST))
+    """Run these last, as the cluster stays up until the end of the run; the walk-through first, in an empty cluster."""
+    items.sort(key=lambda item: (item.path.is_relative_to(Path(__file__).parent), item.path.name != WALKTHROUGH))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -195,7 +195,7 @@ def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 def begin_early(request: pytest.FixtureRequest) -> None:
     """Make the pod that has to get old as soon as podrole is installed, if the test that it is for is in this run."""
     is_wanted = any("aging" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    if is_wanted and request.node.path.name != README_TEST:
+    if is_wanted and request.node.path.name != WALKTHROUGH:
         request.getfixturevalue("aging")
 
 

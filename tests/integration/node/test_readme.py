@@ -1,4 +1,4 @@
-"""The README's installation, line by line."""
+"""The walk-through of docs/outside-aws.md, line by line."""
 
 import os
 import re
@@ -18,21 +18,21 @@ NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "out")
 WITHIN_SECONDS = 15 * 60
 
 
-def read_lines() -> str:
-    """The block of commands under the heading about the installation."""
-    section = (ROOT / "README.md").read_text().partition("\n## Install it\n")[2].partition("\n## ")[0]
+def read_commands() -> str:
+    """The block of commands under the heading "Walk-through"."""
+    section = (ROOT / "docs/outside-aws.md").read_text().partition("\n## Walk-through\n")[2].partition("\n## ")[0]
     [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     return str(block)
 
 
 @pytest.mark.usefixtures("images")
-def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(node: Node, store: Store, tmp_path: Path) -> None:
-    """No registry is within reach, so the tests' app stands in for the image with the AWS CLI that the README names.
+def test_walkthrough_ends_with_a_pod_that_lists_its_bucket(node: Node, store: Store, tmp_path: Path) -> None:
+    """Run the page's commands in an empty cluster: this test comes first.
 
-    It comes first, so it begins with an empty cluster.
+    No image registry can be reached here, so the tests' app image replaces the AWS CLI image that the page names.
     """
-    lines = read_lines()
-    [image] = re.findall(r"^ *image: (\S+)", lines, re.MULTILINE)
+    commands = read_commands()
+    [image] = re.findall(r"^ *image: (\S+)", commands, re.MULTILINE)
     node.run_on_node("ctr", "--namespace=k8s.io", "images", "tag", "--force", APP, image)
     clone = tmp_path / "podrole"
     shutil.copytree(ROOT, clone, ignore=NOT_COPIED)
@@ -40,12 +40,12 @@ def test_the_readme_s_lines_end_with_a_pod_that_lists_its_bucket(node: Node, sto
         "STORE": store.url,
         "KUBECONFIG": node.kubectl.kubeconfig,
         "BASE_IMAGE": os.environ.get("BASE_IMAGE", LOCAL_BASE),
-        "SOURCE_DATE_EPOCH": "1577836800",  # the copy is no clone, and has no commit to take it from
+        "SOURCE_DATE_EPOCH": "1577836800",  # the copy has no commit to take it from
     }
 
     try:
         done = subprocess.run(
-            ["bash", "-exc", lines],
+            ["bash", "-exc", commands],
             cwd=clone,
             env={**node.environ, **environ},
             capture_output=True,

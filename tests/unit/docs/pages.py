@@ -1,0 +1,56 @@
+"""Reads the repository's Markdown pages."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from testing.repository import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("kustomize/**/*.md")])
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+
+FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+
+
+def read_prose(page: Path) -> str:
+    """A page without its blocks of code."""
+    return FENCE.sub("", page.read_text())
+
+
+def find_links(page: Path) -> Iterator[str]:
+    """The targets of a page's links to this repository."""
+    for target in LINK.findall(CODE.sub("`code`", read_prose(page))):
+        if "://" not in target:
+            yield target
+
+
+def list_anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them: the second of one name ends in -1."""
+    seen: Counter[str] = Counter()
+    anchors = set()
+    for heading in HEADING.findall(read_prose(page)):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return anchors
+
+
+def read_section(page: Path, heading: str) -> str:
+    """The text between a heading of level 2 and the next one."""
+    return page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def read_block(section: str, language: str) -> str:
+    """The only block of code in a language."""
+    [block] = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    return str(block)
+
+
+def read_tables(section: str) -> list[list[str]]:
+    """The cells of every table row."""
+    rows = re.findall(r"^\|(.+)\|$", section, re.MULTILINE)
+    return [[cell.strip() for cell in row.split("|")] for row in rows if not row.startswith("---")]
