@@ -133,16 +133,16 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("question", ALLOWED)
-def test_injector_may_do_what_it_needs(installed: Kubectl, context: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *context.split())
+@pytest.mark.parametrize("request_", ALLOWED)
+def test_injector_may_do_what_it_needs(installed: Kubectl, request_: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *request_.split())
 
     assert answer.output.strip() == "yes", answer.errors
 
 
-@pytest.mark.parametrize("question", FORBIDDEN)
-def test_injector_may_do_nothing_else(installed: Kubectl, context: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *context.split())
+@pytest.mark.parametrize("request_", FORBIDDEN)
+def test_injector_may_do_nothing_else(installed: Kubectl, request_: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *request_.split())
 
     assert answer.output.strip().startswith("no"), answer.errors
 

@@ -1,4 +1,7 @@
-"""Every name of a metric that somebody reads is one that a process exposes, and means one thing."""
+"""Docs, alerts and dashboards name only exported metrics, and the names follow Prometheus' conventions.
+
+https://prometheus.io/docs/practices/naming/
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from testing.repository import ROOT
-from tests.integration.kustomize.exposed import INJECTOR, SIDECAR, Families, list_series
+from tests.integration.kustomize.exported_metrics import INJECTOR, SIDECAR, Families, list_series
 from tests.integration.kustomize.manifests import KUSTOMIZE
 
 PAGES = {INJECTOR: "docs/operations.md", SIDECAR: "docs/wire.md"}
-"""Where each process's metrics are listed."""
+"""The page that documents the metrics of each process."""
 
 
 def list_readers() -> Iterator[str]:
-    """Every file that could name a metric to a user."""
+    """Every file for users that names a metric."""
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *KUSTOMIZE.rglob("*")):
         if path.is_file() and find_names(path):
             yield str(path.relative_to(ROOT))
@@ -25,26 +28,41 @@ def find_names(path: Path) -> set[str]:
     return set(re.findall(r"\bpodrole_\w+", path.read_text()))
 
 
-def test_no_metric_is_exposed_by_both_processes(exposed: dict[str, Families]) -> None:
-    assert exposed[INJECTOR].keys() & exposed[SIDECAR].keys() == set()
-    assert set(list_series(exposed[INJECTOR])) & set(list_series(exposed[SIDECAR])) == set()
+def test_no_metric_is_exported_by_both_processes(exported: dict[str, Families]) -> None:
+    assert exported[INJECTOR].keys() & exported[SIDECAR].keys() == set()
+    assert set(list_series(exported[INJECTOR])) & set(list_series(exported[SIDECAR])) == set()
 
 
 @pytest.mark.parametrize("reader", sorted(list_readers()))
-def test_only_metrics_that_are_exposed_are_named(exposed: dict[str, Families], reader: str) -> None:
-    known = {name for families in exposed.values() for name in (*families, *list_series(families))}
+def test_file_names_only_exported_metrics(exported: dict[str, Families], reader: str) -> None:
+    known = {name for families in exported.values() for name in (*families, *list_series(families))}
 
     assert find_names(ROOT / reader) - known == set()
 
 
 @pytest.mark.parametrize("job", PAGES)
-def test_every_metric_is_documented(exposed: dict[str, Families], job: str) -> None:
+def test_every_metric_is_documented(exported: dict[str, Families], job: str) -> None:
     page = (ROOT / PAGES[job]).read_text()
 
-    assert exposed[job]
-    assert [name for name in exposed[job] if not re.search(rf"`{name}[`{{]", page)] == []
+    assert exported[job]
+    assert [name for name in exported[job] if not re.search(rf"`{name}[`{{]", page)] == []
 
 
-def test_pages_that_list_metrics_are_among_those_that_are_read() -> None:
+def test_metric_pages_alerts_and_dashboard_are_checked() -> None:
     assert {*PAGES.values(), "kustomize/components/monitoring/alerts.yaml"} <= set(list_readers())
     assert "kustomize/components/monitoring/podrole.json" in set(list_readers())
+
+
+@pytest.mark.parametrize("job", PAGES)
+def test_only_counters_end_in_total(exported: dict[str, Families], job: str) -> None:
+    counters = {name for name, family in exported[job].items() if family.kind == "counter"}
+
+    assert counters
+    assert counters == {name for name in exported[job] if name.endswith("_total")}
+
+
+@pytest.mark.parametrize("job", PAGES)
+def test_help_text_is_a_sentence(exported: dict[str, Families], job: str) -> None:
+    texts = {name: family.description for name, family in exported[job].items()}
+
+    assert [name for name, text in texts.items() if not re.fullmatch(r"[A-Z0-9].{10,}\.", text)] == []

@@ -1,4 +1,4 @@
-"""The alerts and the dashboard, held against what the two processes really expose."""
+"""Alerts and dashboard use only metrics that the two processes export; promtool checks when each alert fires."""
 
 import json
 import os
@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.kustomize.exposed import Families, list_series
+from injector.decision.annotations import SESSION_DURATION, VALUES
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import state_with
+from tests.integration.kustomize.exported_metrics import Families, list_series
 from tests.integration.kustomize.manifests import KUSTOMIZE
 
 MONITORING = KUSTOMIZE / "components" / "monitoring"
@@ -22,9 +25,9 @@ RULES = [rule for group in ALERTS["spec"]["groups"] for rule in group["rules"]]
 EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in RULES} | {
     panel["title"]: " or ".join(target["expr"] for target in panel["targets"]) for panel in DASHBOARD["panels"]
 }
-HANDBOOK = (KUSTOMIZE.parent / "docs" / "operations.md").read_text()
-OF_OTHERS = {"up", "apiserver_admission_webhook_rejection_count"}
-WRITTEN = {rule["alert"]: rule["annotations"]["summary"] + rule["annotations"]["description"] for rule in RULES}
+OPERATIONS_PAGE = (KUSTOMIZE.parent / "docs" / "operations.md").read_text()
+FOREIGN_METRICS = {"up", "apiserver_admission_webhook_rejection_count"}
+TEXTS = {rule["alert"]: rule["annotations"]["summary"] + rule["annotations"]["description"] for rule in RULES}
 
 
 def find_names(expression: str) -> set[str]:
@@ -34,26 +37,26 @@ def find_names(expression: str) -> set[str]:
 
 
 @pytest.mark.parametrize("title", EXPRESSIONS)
-def test_expression_names_only_metrics_that_are_exposed(exposed: dict[str, Families], title: str) -> None:
+def test_expression_uses_only_exported_metrics(exported: dict[str, Families], title: str) -> None:
     expression = EXPRESSIONS[title]
     jobs = set(re.findall(r'job="([\w-]+)"', expression))
 
     named = find_names(expression)
 
     assert named, expression
-    assert named - OF_OTHERS <= {name for job in jobs for name in list_series(exposed[job])}
+    assert named - FOREIGN_METRICS <= {name for job in jobs for name in list_series(exported[job])}
 
 
 @pytest.mark.parametrize("title", EXPRESSIONS)
-def test_expression_says_whose_metric_it_means(title: str) -> None:
-    """Every job has an `up`, and the test above knows by the job whose names an expression may use."""
+def test_expression_selects_metrics_by_job(title: str) -> None:
+    """Every job has an `up`, and the test above needs the job to know which metrics an expression can use."""
     selectors = re.findall(r"\b(?:podrole_\w+|up)\b(\{[^}]*\})?", re.sub(r"unless \w+ offset", "", EXPRESSIONS[title]))
 
     assert all("job=" in selector for selector in selectors)
 
 
-@pytest.mark.parametrize("alert", WRITTEN)
-def test_alert_says_what_is_wrong_and_how_bad_it_is(alert: str) -> None:
+@pytest.mark.parametrize("alert", TEXTS)
+def test_alert_has_a_severity_and_sentences(alert: str) -> None:
     rule = next(rule for rule in RULES if rule["alert"] == alert)
 
     assert rule["labels"]["severity"] in {"critical", "warning"}
@@ -61,17 +64,17 @@ def test_alert_says_what_is_wrong_and_how_bad_it_is(alert: str) -> None:
     assert rule["annotations"]["description"].endswith(".")
 
 
-@pytest.mark.parametrize("alert", WRITTEN)
-def test_handbook_says_what_to_do_about_an_alert(alert: str) -> None:
-    assert parse_handbook(HANDBOOK).get(alert)
+@pytest.mark.parametrize("alert", TEXTS)
+def test_operations_page_documents_alert(alert: str) -> None:
+    assert parse_alert_sections(OPERATIONS_PAGE).get(alert)
 
 
-def test_handbook_has_no_section_for_an_alert_that_is_none() -> None:
-    assert parse_handbook(HANDBOOK).keys() == WRITTEN.keys()
+def test_operations_page_documents_no_removed_alert() -> None:
+    assert parse_alert_sections(OPERATIONS_PAGE).keys() == TEXTS.keys()
 
 
-def parse_handbook(text: str) -> dict[str, str]:
-    """What the section on alerts says about each; a heading may name several."""
+def parse_alert_sections(text: str) -> dict[str, str]:
+    """The text about each alert; one heading can name several."""
     alerts = re.search(r"^## Alerts\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
     assert alerts
     sections = re.findall(r"^### (.+)\n((?:(?!### ).*\n)*)", alerts[1], re.MULTILINE)
@@ -80,17 +83,17 @@ def parse_handbook(text: str) -> dict[str, str]:
 
 @pytest.fixture
 def promtool() -> str:
-    """The program: on PATH, or beside Python, where requirements/install.sh puts it."""
+    """From PATH, or from the virtual environment, where requirements/install.sh puts it."""
     beside = str(Path(sys.executable).parent)
     if found := shutil.which("promtool", path=os.pathsep.join((os.environ.get("PATH", os.defpath), beside))):
         return found
-    reason = "promtool is not on this machine: `make test` takes it out of Debian's package prometheus"
-    if os.environ.get("CI") == "true" or Path(sys.prefix, "dev.done").exists():  # the mark of `make test`
+    reason = "promtool is not installed: `make test` extracts it from Debian's package prometheus"
+    if os.environ.get("CI") == "true" or Path(sys.prefix, "dev.done").exists():  # `make test` was run
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def test_alerts_fire_when_they_should_and_only_then(promtool: str, tmp_path: Path) -> None:
+def test_promtool_confirms_when_alerts_fire(promtool: str, tmp_path: Path) -> None:
     (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(ALERTS["spec"]))
     tests = Path(__file__).with_name("alerts.test.yaml")
     (tmp_path / tests.name).write_text(tests.read_text())
@@ -102,13 +105,33 @@ def test_alerts_fire_when_they_should_and_only_then(promtool: str, tmp_path: Pat
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_tested_with_promtool() -> None:
+def test_promtool_tests_every_alert() -> None:
     tested = Path(__file__).with_name("alerts.test.yaml").read_text()
 
     assert [rule["alert"] for rule in RULES if rule["alert"] not in tested] == []
 
 
-def test_monitors_find_what_is_there() -> None:
+def test_alert_states_how_long_pods_keep_credentials_when_sts_fails() -> None:
+    """STS fails just before the latest possible refresh; the minimum over all session durations that podrole allows."""
+    allowed = re.compile(VALUES[SESSION_DURATION][0])
+    durations = [seconds for seconds in range(0, 100_000, 60) if allowed.fullmatch(str(seconds))]
+    left = min(_seconds_left_at_refresh(seconds) for seconds in durations)
+
+    stated = re.search(r"at least (\d+) minutes", TEXTS["PodroleStsFailing"])
+    documented = re.search(r"at least (\d+) minutes", parse_alert_sections(OPERATIONS_PAGE)["PodroleStsFailing"])
+
+    assert durations[0] == 1800
+    assert stated
+    assert documented
+    assert int(stated[1]) == int(documented[1]) == left // 60
+
+
+def _seconds_left_at_refresh(session_seconds: int) -> float:
+    credentials = Credentials("arn:aws:iam::111122223333:role/web", "id", "key", "token", 0, session_seconds)
+    return session_seconds - state_with(credentials, jitter=0).refresh_at
+
+
+def test_monitor_selects_the_service_and_its_port() -> None:
     monitor = yaml.safe_load((MONITORING / "monitor.yaml").read_text())
     service = yaml.safe_load((KUSTOMIZE / "base" / "service.yaml").read_text())
     base = yaml.safe_load((KUSTOMIZE / "base" / "kustomization.yaml").read_text())
@@ -117,8 +140,14 @@ def test_monitors_find_what_is_there() -> None:
     assert monitor["spec"]["selector"]["matchLabels"].items() <= base["labels"][0]["pairs"].items()
 
 
-@pytest.mark.parametrize(("address", "target"), [("10.1.2.3", "10.1.2.3:16926"), ("fd00::1", "[fd00::1]:16926")])
-def test_sidecars_are_asked_on_their_pod_s_address(address: str, target: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "target"),
+    [
+        pytest.param("10.1.2.3", "10.1.2.3:16926", id="ipv4"),
+        pytest.param("fd00::1", "[fd00::1]:16926", id="ipv6"),
+    ],
+)
+def test_pod_monitor_scrapes_sidecar_at_pod_address(address: str, target: str) -> None:
     monitor = yaml.safe_load((SIDECARS / "monitor.yaml").read_text())
     found = ""
 
@@ -129,7 +158,7 @@ def test_sidecars_are_asked_on_their_pod_s_address(address: str, target: str) ->
     assert found == target
 
 
-def test_dashboard_s_panels_do_not_overlap() -> None:
+def test_dashboard_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
 
     for panel in DASHBOARD["panels"]:

@@ -124,7 +124,7 @@ def test_edited_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl
     component.mkdir()
     for file, source in {
         "kustomization.yaml": KUSTOMIZE / "components" / "custom-template" / "kustomization.yaml",
-        "template.yaml": REPOSITORY / "injector" / "template.yaml",
+        "template.yaml": REPOSITORY / "injector" / "patch" / "template.yaml",
     }.items():
         (component / file).write_text(source.read_text())
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"])
@@ -187,6 +187,21 @@ def test_iptables_component_sets_the_redirect(kubectl: Kubectl, tmp_path: Path) 
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"])
 
     assert find_settings(kubectl.render(folder))["PODROLE_REDIRECT_BACKEND"] == "iptables"
+
+
+def test_ha_overlay_is_the_eks_overlay_with_three_replicas_on_different_nodes(kubectl: Kubectl) -> None:
+    expected = kubectl.render(KUSTOMIZE / "overlays" / "eks")
+    deployment = find(expected, "Deployment")["spec"]
+    spread = {
+        "topologyKey": "kubernetes.io/hostname",
+        "maxSkew": 1,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": deployment["selector"]["matchLabels"]},
+    }
+    deployment["replicas"] = 3
+    deployment["template"]["spec"]["topologySpreadConstraints"].insert(0, spread)
+
+    assert kubectl.render(KUSTOMIZE / "overlays" / "ha") == expected
 
 
 def test_new_settings_start_new_replicas(kubectl: Kubectl, tmp_path: Path) -> None:
