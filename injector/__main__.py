@@ -94,13 +94,16 @@ def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
             raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
     else:
         tls = start_renewal(config, metrics, gates)
-    # Before there is one it is no number: 0 would be one that ended in 1970, and an alert.
-    metrics.watch(
+    metrics.gauge(
         "podrole_certificate_expiration_timestamp_seconds",
-        "The served certificate's end.",
-        lambda: tls.certificate_not_after or math.nan,
+        "When the serving certificate expires, in seconds since the epoch; NaN without a certificate.",
+        lambda: tls.certificate_not_after or math.nan,  # 0 would be 1970, and would raise an alert
     )
-    metrics.watch("podrole_certificate_load_failures", "Certificates that could not be used.", lambda: tls.failures)
+    metrics.counter(
+        "podrole_certificate_load_failures",
+        "Serving certificates that could not be loaded.",
+        lambda: tls.failures,
+    )
     return tls
 
 
@@ -119,10 +122,20 @@ def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tl
     manager.start()
     gates.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
     gates.add("no webhook shows the authority of this replica's certificate yet", lambda: manager.is_ready)
-    metrics.watch("podrole_ca_bundle_in_sync", "1: every webhook shows it.", lambda: manager.ca_bundle_in_sync)
-    metrics.watch("podrole_certificate_rotations", "Writes to the Secret.", lambda: manager.rotations)
-    metrics.watch(
-        "podrole_certificate_reconcile_errors", "Passes that did not come to their end.", lambda: manager.failures
+    metrics.gauge(
+        "podrole_ca_bundle_in_sync",
+        "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
+        lambda: manager.ca_bundle_in_sync,
+    )
+    metrics.counter(
+        "podrole_certificate_rotations",
+        "Updates of the certificate Secret by this replica.",
+        lambda: manager.rotations,
+    )
+    metrics.counter(
+        "podrole_certificate_reconcile_errors",
+        "Reconciliations of the certificates that failed.",
+        lambda: manager.reconcile_errors,
     )
     return tls
 
@@ -140,10 +153,10 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
         LOG.warning("%s", error)
     cluster.start()
     gates.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
-    metrics.watch(
-        "podrole_cache_silence_seconds",
-        "How long ago the quieter one of the two watches heard of the API server.",
-        lambda: max(seconds or 0 for seconds in cluster.seconds_since_last_event().values()),
+    metrics.gauge_by_kind(
+        "podrole_watch_last_event_timestamp_seconds",
+        "When the last event or bookmark arrived, in seconds since the epoch; NaN before the first one.",
+        cluster.last_event_timestamps,
     )
     return cluster
 

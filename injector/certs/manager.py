@@ -88,7 +88,7 @@ class CertManager:
     publications = 0
     """How many times it wrote the caBundle."""
 
-    failures = 0
+    reconcile_errors = 0
     """How many passes did not come to their end."""
 
     def __init__(
@@ -194,7 +194,7 @@ class CertManager:
             self._log_problems([str(error)])
         except Exception:
             LOG.exception("a pass over the certificates failed; what is served stays, and the next pass tries again")
-        self.failures += 1
+        self.reconcile_errors += 1
         return None
 
     def _await_change(self, version: str | None) -> None:

@@ -1,73 +1,111 @@
-"""What Prometheus reads. No label has more values than there are reasons: a pod's name is in none."""
+"""The injector's metrics. Labels have few values: no label holds the name of a pod or a namespace."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from injector.webhook.decision_log import DecisionLogEntry
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-"""Seconds; the API server waits for 5."""
+"""Seconds; the API server waits for at most 5."""
+
+KINDS = ("Namespace", "ServiceAccount")
+"""What the cache holds."""
+
+Read = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class _ScrapeCollector(Collector):
+    """Builds one metric each time that Prometheus scrapes."""
+
+    build: Callable[[], Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return [self.build()]
 
 
 class Metrics:
-    """All of the injector's metrics, in a registry of their own: nothing of the process is in it unasked."""
+    """All metrics of the injector, in their own registry: without the defaults of the client library.
+
+    Names of counters are passed without `_total`, which the client library appends.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._requests = self._counter("podrole_admission_requests", "Reviews answered.")
-        self._injected = self._counter("podrole_pods_injected", "Pods that got their role.", "mode")
+        self._requests = self._counter("podrole_admission_requests", "Admission reviews answered.")
+        self._injected = self._counter("podrole_pods_injected", "Pods injected, by mode.", "mode")
         self._blocked = self._counter(
-            "podrole_pods_blocked", "Pods without a role, whose metadata addresses were closed."
+            "podrole_pods_blocked", "Pods without a role whose access to instance metadata was blocked."
         )
-        self._skipped = self._counter("podrole_pods_skipped", "Pods allowed as they came.", "reason")
-        self._denied = self._counter("podrole_pods_denied", "Pods denied by a rule.", "reason")
+        self._skipped = self._counter("podrole_pods_skipped", "Pods allowed without a change, by reason.", "reason")
+        self._denied = self._counter("podrole_pods_denied", "Pods denied by a rule, by reason.", "reason")
         self._errors = self._counter(
-            "podrole_admission_errors", "Pods denied because a decision was not possible.", "reason"
+            "podrole_admission_errors", "Pods denied because no decision was possible, by reason.", "reason"
         )
         self._latency = Histogram(
             "podrole_admission_duration_seconds",
-            "Seconds to answer a review.",
+            "Time to answer an admission review.",
             registry=self._registry,
             buckets=BUCKETS,
         )
-        self._watch_restarts = self._counter("podrole_watch_restarts", "Watches begun anew.", "kind", "reason")
-        self.live_reads = {
-            "Namespace": self._counter("podrole_namespace_live_reads", "Namespaces that the cache did not have yet."),
-            "ServiceAccount": self._counter("podrole_sa_live_reads", "ServiceAccounts that it did not have yet."),
-        }
+        self._watch_restarts = self._counter("podrole_watch_restarts", "Watches restarted.", "kind", "reason")
+        self._live_reads = self._counter(
+            "podrole_live_reads", "Reads that went to the API server because the cache could not answer.", "kind"
+        )
+        for kind in KINDS:  # at 0 from the start: `increase` does not count the step from no series to 1
+            self._live_reads.labels(kind)
 
-    def count(self, record: DecisionLogEntry) -> None:
+    def count(self, entry: DecisionLogEntry) -> None:
         """Count one answer."""
         self._requests.inc()
-        self._latency.observe(record.seconds)
-        match record.outcome:
+        self._latency.observe(entry.seconds)
+        match entry.outcome:
             case "Inject":
-                self._injected.labels(record.mode).inc()
+                self._injected.labels(entry.mode).inc()
             case "Block":
                 self._blocked.inc()
             case outcome:
                 counter = {"Skip": self._skipped, "Deny": self._denied}.get(outcome, self._errors)
-                for reason in record.reasons:
+                for reason in entry.reasons:
                     counter.labels(reason).inc()
 
     def count_live_read(self, kind: str) -> None:
-        """Count one question to the API server that the cache could not answer."""
-        self.live_reads[kind].inc()
+        """Count one read that went to the API server because the cache could not answer."""
+        self._live_reads.labels(kind).inc()
 
     def count_watch_restart(self, kind: str, reason: str) -> None:
-        """Count a watch that began anew; `ended` is its normal end, once a minute."""
+        """Count a restarted watch; the reason `ended` is the normal end, about once a minute."""
         self._watch_restarts.labels(kind, reason).inc()
 
-    def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Show a value that is read whenever Prometheus asks."""
-        Gauge(name, meaning, registry=self._registry).set_function(read)
+    def gauge(self, name: str, description: str, read: Read) -> None:
+        """Export a value that is read at each scrape."""
+        self._registry.register(_ScrapeCollector(lambda: GaugeMetricFamily(name, description, value=read())))
+
+    def gauge_by_kind(self, name: str, description: str, read: Callable[[], Mapping[str, float | None]]) -> None:
+        """Export one value for each kind of object, read at each scrape; None becomes NaN."""
+
+        def build() -> Metric:
+            family = GaugeMetricFamily(name, description, labels=["kind"])
+            for kind, value in read().items():
+                family.add_metric([kind], math.nan if value is None else value)
+            return family
+
+        self._registry.register(_ScrapeCollector(build))
+
+    def counter(self, name: str, description: str, read: Read) -> None:
+        """Export a count that only grows, read at each scrape."""
+        self._registry.register(_ScrapeCollector(lambda: CounterMetricFamily(name, description, value=read())))
 
     def render(self) -> bytes:
-        """Everything, in Prometheus's text format."""
+        """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(name, meaning, labels, registry=self._registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(name, description, labels, registry=self._registry)

@@ -76,6 +76,6 @@ def test_a_deleted_secret_that_may_not_be_created_leaves_the_certificate_in_plac
         site.create_pod()
 
         assert replica.served() == served
-        assert replica.status()["failures"] >= 1
+        assert replica.status()["reconcile_errors"] >= 1
         site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
         assert len(await_rest(site, [replica]).cas) == 2

@@ -101,7 +101,7 @@ def test_a_start_while_the_api_server_is_away_waits_and_says_so(
         replica.manager.wait_for_certificate()
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
-    assert replica.manager.failures == 5
+    assert replica.manager.reconcile_errors == 5
     assert caplog.messages.count("the API server does not answer") == 1
     assert any(message.startswith("no certificate yet after") for message in caplog.messages)
 
@@ -115,7 +115,7 @@ def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pyte
     replica.manager.wait_for_certificate()
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
-    assert replica.manager.failures == 1
+    assert replica.manager.reconcile_errors == 1
     assert any("what is served stays" in message for message in caplog.messages)
 
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -26,7 +27,7 @@ def read(metrics: Metrics) -> dict[str, float]:
         ("Fail", "podrole_admission_errors_total{reason=RoleOfPod}"),
     ],
 )
-def test_each_outcome_has_a_counter_of_its_own(outcome: str, counted: str) -> None:
+def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> None:
     metrics = Metrics()
 
     metrics.count(replace(RECORD, outcome=outcome))
@@ -38,7 +39,7 @@ def test_each_outcome_has_a_counter_of_its_own(outcome: str, counted: str) -> No
     assert samples["podrole_admission_duration_seconds_bucket{le=0.001}"] == 0
 
 
-def test_no_pod_namespace_or_request_is_in_a_label() -> None:
+def test_labels_contain_no_name_of_a_pod_namespace_or_request() -> None:
     metrics = Metrics()
     metrics.count(RECORD)
 
@@ -47,13 +48,35 @@ def test_no_pod_namespace_or_request_is_in_a_label() -> None:
     assert not any(name in text for name in ("shop", "web-", "u-1"))
 
 
-def test_a_watched_value_is_read_when_it_is_asked_for() -> None:
+def test_gauge_is_read_at_each_scrape() -> None:
     values = [1.0]
     metrics = Metrics()
-    metrics.watch("podrole_ca_bundle_in_sync", "Whether.", lambda: values[0])
+    metrics.gauge("podrole_ca_bundle_in_sync", "Whether.", lambda: values[0])
     values[0] = 0.0
 
     assert read(metrics)["podrole_ca_bundle_in_sync"] == 0
+
+
+def test_gauge_by_kind_has_one_series_for_each_kind_and_nan_for_none() -> None:
+    values = {"Namespace": 1.0, "ServiceAccount": None}
+    metrics = Metrics()
+    metrics.gauge_by_kind("podrole_watch_last_event_timestamp_seconds", "When.", lambda: values)
+    values["Namespace"] = 2.0
+
+    samples = read(metrics)
+
+    assert samples["podrole_watch_last_event_timestamp_seconds{kind=Namespace}"] == 2
+    assert math.isnan(samples["podrole_watch_last_event_timestamp_seconds{kind=ServiceAccount}"])
+
+
+def test_counter_is_read_at_each_scrape_and_its_name_ends_in_total() -> None:
+    values = [1.0]
+    metrics = Metrics()
+    metrics.counter("podrole_certificate_rotations", "Updates.", lambda: values[0])
+    values[0] = 2.0
+
+    assert read(metrics)["podrole_certificate_rotations_total"] == 2
+    assert "# TYPE podrole_certificate_rotations_total counter" in metrics.render().decode()
 
 
 def test_live_reads_are_counted_by_kind() -> None:
@@ -61,5 +84,5 @@ def test_live_reads_are_counted_by_kind() -> None:
 
     metrics.count_live_read("ServiceAccount")
 
-    assert read(metrics)["podrole_sa_live_reads_total"] == 1
-    assert read(metrics)["podrole_namespace_live_reads_total"] == 0
+    assert read(metrics)["podrole_live_reads_total{kind=ServiceAccount}"] == 1
+    assert read(metrics)["podrole_live_reads_total{kind=Namespace}"] == 0
