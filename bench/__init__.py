@@ -1,1 +1,1 @@
-"""What podrole costs: one command a subject, each prints a table. Loopback only, bounded in count."""
+"""Benchmarks: each command measures one component over loopback and prints tables."""

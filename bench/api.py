@@ -1,6 +1,6 @@
-"""A stand-in for the API server of a large cluster: `python -m bench.api NAMESPACES ACCOUNTS`, until SIGTERM.
+"""A fake API server of a large cluster: `python -m bench.api NAMESPACES ACCOUNTS`, until SIGTERM. Prints its port.
 
-A process of its own, so that what it costs is in no figure. It prints its port.
+It runs in its own process so that no figure includes its cost.
 """
 
 import json
@@ -22,19 +22,19 @@ ACCOUNTS_FOR_ONE_ROLE = 5
 
 @contextmanager
 def running_api(namespaces: int, accounts: int) -> Iterator[tuple[int, int]]:
-    """Run it until the block ends; give its pid and its port."""
+    """Run it until the block ends; yield its pid and port."""
     argv = [sys.executable, "-m", "bench.api", str(namespaces), str(accounts)]
     with Popen(argv, stdout=PIPE) as process:
         try:
             if process.stdout is None or not (line := process.stdout.readline()):
-                raise SystemExit("the stand-in for the API server did not start")
+                raise SystemExit("the fake API server did not start")
             yield process.pid, int(line)
         finally:
             process.terminate()
 
 
 def fill(api: ListWatchServer, namespaces: int, accounts: int) -> None:
-    """Namespaces whose pods are injected, the accounts spread over them, and a role for every fifth account."""
+    """Create labelled namespaces with ServiceAccounts spread over them; every fifth account has a role."""
     for number in range(namespaces):
         labels = {INJECTION_LABEL: INJECTION_ENABLED, "kubernetes.io/metadata.name": f"team-{number}"}
         annotations = {ALLOWED_ROLES: json.dumps([f"team-{number}-*"])}
@@ -47,7 +47,7 @@ def fill(api: ListWatchServer, namespaces: int, accounts: int) -> None:
 
 
 def build_metadata(labels: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
-    """What a tool leaves on an object beside what it says: nothing of it is of use to us, and all of it is sent."""
+    """Metadata as deployment tools leave it: the API server sends all of it, though the injector needs little."""
     applied = json.dumps({"apiVersion": "v1", "metadata": {"labels": labels, "annotations": annotations}})
     fields: dict[str, Any] = {f"f:{key}": {} for key in (*labels, *annotations)}
     return {
@@ -70,11 +70,11 @@ def build_metadata(labels: dict[str, str], annotations: dict[str, str]) -> dict[
 
 
 def main() -> None:
-    """Serve as the arguments say."""
+    """Serve until SIGTERM."""
     namespaces, accounts = map(int, sys.argv[1:])
     with writable_api_server() as api:
         fill(api, namespaces, accounts)
-        api.events.clear()  # they happened before anybody watched
+        api.events.clear()  # they happened before the first watch
         sys.stdout.write(f"{api.port}\n")
         sys.stdout.flush()
         Event().wait()

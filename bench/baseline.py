@@ -1,6 +1,6 @@
-"""The floor: a Flask app that does nothing under gunicorn as it comes, which says how fast the machine is today.
+"""The baseline: a Flask app that does nothing, under gunicorn with threads. It measures the machine.
 
-Numbers of other systems were measured beside the same floor; by their ratio to it they can be compared with ours.
+Other systems were measured with the same baseline, so ratios to it can be compared.
 """
 
 import sys
@@ -16,27 +16,27 @@ from testing.services.programs import Program, running
 ANSWER = b'{"hello": "world"}'
 THREADS = 4
 
-app = Flask("floor", static_folder=None)
+app = Flask("baseline", static_folder=None)
 
 
 @app.route("/", methods=["GET", "POST"])
 def answer() -> Response:
-    """Always the same."""
+    """Return a constant response."""
     return Response(ANSWER, content_type="application/json")
 
 
 def build_argv(port: int) -> list[str]:
-    """What starts it."""
+    """The command that starts it."""
     argv = [sys.executable, "-m", "gunicorn", "bench.baseline:app", "--bind", f"127.0.0.1:{port}", "--workers", "1"]
     return [*argv, "--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"]
 
 
 @contextmanager
 def running_baseline(directory: Path, certificates: CertificateFiles | None = None) -> Iterator[tuple[int, int]]:
-    """Run it; give the arbiter's pid and the port."""
+    """Run it; yield the arbiter's pid and the port."""
     tls = ["--certfile", str(certificates.certificate), "--keyfile", str(certificates.key)] if certificates else []
     program = Program(
-        name="floor",
+        name="baseline",
         argv=(*build_argv(0), *tls),
         ready=r"Listening at: https?://127\.0\.0\.1:(\d+) \((\d+)\)[\s\S]*Booting worker",
         remedy="its log says why",

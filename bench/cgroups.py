@@ -1,4 +1,4 @@
-"""Starts a process with a share of a core, as a CPU limit does in a pod."""
+"""Limits a process to a share of a CPU, as a pod's CPU limit does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ V1 = Path("/sys/fs/cgroup/cpu")
 
 @contextmanager
 def cpu_limit(millicores: int) -> Iterator[Path | None]:
-    """Make a group with the limit; give the file that takes pids, or None where this machine does not let one.
+    """Create a cgroup with the limit; yield its file for pids, or None if this machine does not allow it.
 
     https://docs.kernel.org/scheduler/sched-bwc.html
     """

@@ -1,4 +1,4 @@
-"""A client that costs little: prepared bytes out, a counted answer in, any number of connections in one loop."""
+"""A cheap HTTP client: sends prepared bytes and counts response bytes, on any number of connections in one loop."""
 
 import selectors
 import socket
@@ -11,14 +11,14 @@ _LENGTH = b"content-length: "
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked, and where."""
+    """A server's address and the request to send to it."""
 
     address: tuple[str, int]
     request: bytes
     tls: ssl.SSLContext | None = None
 
     def connect(self) -> socket.socket:
-        """Open a connection, its handshake included."""
+        """Open a connection, including the TLS handshake."""
         connection = socket.create_connection(self.address, timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.tls is None:
@@ -28,14 +28,14 @@ class Target:
 
 @dataclass
 class _Exchange:
-    """One request on its way."""
+    """A request in flight."""
 
     connection: socket.socket
     began: float
     received: bytearray = field(default_factory=bytearray)
 
     def is_answered(self) -> bool:
-        """Read what is there; whether the answer is whole. An answer that is no success ends the measurement."""
+        """Read what has arrived; return whether the response is complete. Exit if its status is not 200."""
         self.received += self.connection.recv(65536)
         while isinstance(self.connection, ssl.SSLSocket) and self.connection.pending():
             self.received += self.connection.recv(65536)
@@ -43,15 +43,15 @@ class _Exchange:
         if not found:
             return False
         if b" 200 " not in head[:20]:
-            raise SystemExit(f"the server did not answer as it should: {head!r} {body!r}")
+            raise SystemExit(f"unexpected response: {head!r} {body!r}")
         length = head.lower().partition(_LENGTH)[2].partition(b"\r\n")[0]
         return len(body) >= int(length)
 
 
-def ask(target: Target, count: int, concurrency: int = 1, *, keeps_alive: bool = False) -> list[float]:
-    """Milliseconds of each of so many requests, so many at a time.
+def send_requests(target: Target, count: int, concurrency: int = 1, *, keeps_alive: bool = False) -> list[float]:
+    """Send `count` requests, `concurrency` at a time; return the milliseconds that each took.
 
-    On connections that are opened before, or each on one of its own, which then is part of its time.
+    With `keeps_alive`, connections are opened beforehand. Otherwise each request opens one, which counts.
     """
     durations: list[float] = []
     with selectors.DefaultSelector() as selector:
@@ -77,7 +77,7 @@ def ask(target: Target, count: int, concurrency: int = 1, *, keeps_alive: bool =
 
 
 def _open_used(target: Target) -> socket.socket:
-    """A connection with one request behind it: gunicorn's threads wait for each new one that has sent none."""
+    """A connection that has served a request: gunicorn's threads block on new connections that have sent nothing."""
     exchange = _Exchange(target.connect(), 0)
     exchange.connection.sendall(target.request)
     while not exchange.is_answered():

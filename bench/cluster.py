@@ -1,6 +1,6 @@
-"""`python -m bench.cluster`: how long the injector takes to be ready in a large cluster, and what it then holds.
+"""`python -m bench.cluster`: the injector's time to ready and memory in a large cluster, and in an empty one.
 
-Beside it the same in an empty cluster: the difference is what its copy of the cluster costs.
+The difference is the cost of its watch cache.
 """
 
 import http.client
@@ -18,18 +18,18 @@ from typing import NamedTuple
 import psutil
 
 from bench.api import running_api
-from bench.measure import MEBI, hold_against_budgets, pin, print_table, read_memory
+from bench.measure import MEBI, compare_with_budgets, pin, print_table, read_memory
 from testing.ports import find_free_ports
 from tests.unit.injector.k8s.fake_api_server import build_environ
 
 NAMESPACES, ACCOUNTS = 2_000, 10_000
 ROUNDS = 5
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.01
 
 
 class Start(NamedTuple):
-    """One start, or the medians of several. Memory in MiB, as it is when /readyz first says 200."""
+    """One start, or the medians of several. Memory in MiB when /readyz first returns 200."""
 
     seconds: float
     rss: float
@@ -42,7 +42,7 @@ class Start(NamedTuple):
 
 
 def measure(namespaces: int, accounts: int) -> Start:
-    """Start it several times against one API server."""
+    """Start the injector several times against one API server."""
     with tempfile.TemporaryDirectory() as name, running_api(namespaces, accounts) as (api_pid, api_port):
         pin(api_pid, 0)
         starts = [measure_start(Path(name), api_port) for _ in range(ROUNDS)]
@@ -50,12 +50,12 @@ def measure(namespaces: int, accounts: int) -> Start:
 
 
 def measure_start(directory: Path, api_port: int) -> Start:
-    """From exec to the first 200 of /readyz."""
+    """Measure one start, from exec until /readyz returns 200."""
     began = time.monotonic()
     with running_injector(directory, api_port) as (process, port):
         pin(process.pid, 1)
         while not is_ready(port):
-            if process.poll() is not None or time.monotonic() > began + PATIENCE_SECONDS:
+            if process.poll() is not None or time.monotonic() > began + TIMEOUT_SECONDS:
                 raise SystemExit((directory / "injector.log").read_text())
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
@@ -65,7 +65,7 @@ def measure_start(directory: Path, api_port: int) -> Start:
 
 @contextmanager
 def running_injector(directory: Path, api_port: int) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """Run it as it is in a pod, its own certificates included; give its process and its health port."""
+    """Run it as in a pod, with self-managed certificates; yield its process and its health port."""
     port = find_free_ports(2)
     environ = build_environ(directory, api_port, port)
     argv = [sys.executable, "-m", "injector"]
@@ -77,8 +77,8 @@ def running_injector(directory: Path, api_port: int) -> Iterator[tuple["subproce
 
 
 def is_ready(port: int) -> bool:
-    """Whether /readyz says so; not while nothing listens."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
+    """Whether /readyz returns 200; false while nothing listens."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)) as connection:
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -87,7 +87,7 @@ def is_ready(port: int) -> bool:
 
 
 def main() -> None:
-    """Measure, print, and end with an error over budget."""
+    """Measure, print the tables, and exit with 1 if a figure is over budget."""
     pin(os.getpid(), 0)
     large, empty = measure(NAMESPACES, ACCOUNTS), measure(0, 0)
     title = f"injector, medians of {ROUNDS} starts"
@@ -99,7 +99,7 @@ def main() -> None:
         "anonymous MiB": large.anonymous,
         "anonymous MiB for the cluster": large.anonymous - empty.anonymous,
     }
-    sys.exit(hold_against_budgets("injector", figures) and 1)
+    sys.exit(compare_with_budgets("injector", figures) and 1)
 
 
 if __name__ == "__main__":

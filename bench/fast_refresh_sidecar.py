@@ -1,7 +1,4 @@
-"""A sidecar that refreshes without its usual pause, so that twenty refreshes take seconds.
-
-All else is the sidecar as it is: what is measured of it is its memory.
-"""
+"""A sidecar that refreshes without the usual delay, so that twenty refreshes take seconds. Used to measure memory."""
 
 from sidecar.__main__ import main
 from sidecar.credentials import schedule

@@ -1,6 +1,6 @@
-"""`python -m bench.import_memory`: what the sidecar's memory is made of, by what each import adds to a fresh process.
+"""`python -m bench.import_memory`: how much memory each import adds to a new sidecar process.
 
-Run it twice: what is not compiled yet is compiled by the first run, and the compiler leaves memory behind.
+Run it twice: the first run compiles bytecode, and the compiler leaves memory behind.
 """
 
 import json
@@ -23,7 +23,7 @@ STAGES = {
     "Flask, with Werkzeug and Jinja": "import flask",
     "podrole's own modules": "import sidecar.__main__, sidecar.server",
 }
-"""What: the statement that brings it in."""
+"""Name -> the statement that imports it."""
 
 PROBE = """
 import gc, sys
@@ -41,7 +41,7 @@ RUNS = 5
 
 
 def measure() -> dict[str, str]:
-    """The median of what each stage adds, and their sum."""
+    """The median of what each import adds, and their sum."""
     runs = [_probe() for _ in range(RUNS)]
     totals = [statistics.median(run[stage] for run in runs) * 1024 / MEBI for stage in range(len(STAGES))]
     added = [after - before for before, after in zip([0.0, *totals], totals, strict=False)]

@@ -1,4 +1,4 @@
-"""Numbers of a running process tree and of a series of durations; tables, and the budgets that they are held to."""
+"""Memory of a process tree, summaries of durations, tables and budgets."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ class Latency(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """MiB of a process and all below it: Pss (shared pages by their share) and the anonymous part of it.
+    """MiB of a process and its descendants: PSS (proportional share of shared pages) and its anonymous part.
 
     https://docs.kernel.org/filesystems/proc.html, smaps_rollup
     """
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
 
 
 def summarize(rounds: Iterable[list[float]]) -> Latency:
-    """The medians over several rounds: one round that the machine disturbed does not decide."""
+    """Medians over several rounds, so that one disturbed round does not decide."""
     each = [
         Latency(min(durations), statistics.median(durations), statistics.quantiles(durations, n=100)[98])
         for durations in rounds
@@ -48,7 +48,7 @@ def summarize(rounds: Iterable[list[float]]) -> Latency:
 
 
 def read_memory(pid: int) -> Memory:
-    """What a process and its children hold now."""
+    """The memory that a process and its descendants use now."""
     pss = anonymous = 0.0
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         rollup = dict(_read_rollup(process.pid))
@@ -58,20 +58,20 @@ def read_memory(pid: int) -> Memory:
 
 
 def pin(pid: int, core: int) -> None:
-    """Keep a process and all its threads on one core, so that client and server do not take turns."""
+    """Pin a process and all its threads to one CPU, so that client and server do not compete."""
     for thread in psutil.Process(pid).threads():
         os.sched_setaffinity(thread.id, {core % (psutil.cpu_count() or 1)})
 
 
 def print_table(title: str, rows: Mapping[str, object]) -> None:
-    """Print what was measured, and on what."""
+    """Print a table; its title names the machine."""
     print(f"\n{title} ({platform.machine()}, {psutil.cpu_count()} CPUs, Python {platform.python_version()})")
     for name, value in rows.items():
         print(f"  {name:<52} {value}")
 
 
-def hold_against_budgets(part: str, figures: Mapping[str, float]) -> int:
-    """Print each figure beside its budget; return how many are over."""
+def compare_with_budgets(part: str, figures: Mapping[str, float]) -> int:
+    """Print each figure and its budget; return how many are over."""
     budgets: dict[str, float] = yaml.safe_load(BUDGETS.read_text())[part]
     over = 0
     print(f"\n{part}: budgets")

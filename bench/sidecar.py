@@ -1,7 +1,7 @@
-"""`python -m bench.sidecar`: the start, memory and answers of a sidecar, and what hostile neighbours do to it.
+"""`python -m bench.sidecar`: start time, memory and latency of a sidecar, alone and under hostile connections.
 
-STS is a stand-in on loopback, over plain HTTP. Beside it, round by round, the floor: see `bench.baseline`. The sidecar
-runs without docstrings and asserts, as the packages in its image are compiled; the floor as it comes.
+STS is a fake on loopback, over plain HTTP. The baseline (`bench.baseline`) is measured in the same rounds. The sidecar
+runs without docstrings and asserts, as the packages in its image are compiled; the baseline with them.
 """
 
 import os
@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.baseline import running_baseline
-from bench.client import Target, ask
-from bench.measure import Latency, Memory, hold_against_budgets, pin, print_table, read_memory, summarize
+from bench.client import Target, send_requests
+from bench.measure import Latency, Memory, compare_with_budgets, pin, print_table, read_memory, summarize
 from bench.slow_clients import ADDRESS, ATTACKS, attacking
-from bench.startup import BASELINE_GET, GET, measure_baseline_starts, measure_starts, running, wait_for_answer
+from bench.startup import BASELINE_GET, GET, measure_baseline_starts, measure_starts, running, wait_for_response
 from testing.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
 
 ROUNDS = 5
@@ -30,16 +30,16 @@ SAMPLE_SECONDS = 0.005
 
 
 def measure_latency(targets: dict[str, Target], concurrency: int) -> dict[str, Latency]:
-    """Ask them in turn, round by round, each request on a connection of its own."""
+    """Measure all targets in each round. Every request opens a connection."""
     rounds: dict[str, list[list[float]]] = {name: [] for name in targets}
     for _ in range(ROUNDS):
         for name, target in targets.items():
-            rounds[name].append(ask(target, REQUESTS // ROUNDS * (1 if concurrency == 1 else 2), concurrency))
+            rounds[name].append(send_requests(target, REQUESTS // ROUNDS * (1 if concurrency == 1 else 2), concurrency))
     return {name: summarize(durations) for name, durations in rounds.items()}
 
 
 def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
-    """After the requests and refreshes; and the most that was seen during those."""
+    """Memory after the requests and refreshes, and the peak during the refreshes."""
     soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sts.will(GRANTED, *[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
     seen = len(sts.requests)
@@ -50,10 +50,10 @@ def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
         watcher.start()
         sts.will(*[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
         sts.await_requests(seen + REFRESHES + 1, within_seconds=120)
-        wait_for_answer(port)
+        wait_for_response(port)
         is_over.set()
         watcher.join()
-        ask(Target((ADDRESS, port), GET), REQUESTS)
+        send_requests(Target((ADDRESS, port), GET), REQUESTS)
         return read_memory(pid), Memory(max(peak.pss for peak in peaks), max(peak.anonymous for peak in peaks))
 
 
@@ -61,17 +61,17 @@ def _sample(pid: int, peaks: list[Memory], is_over: threading.Event) -> None:
     while not is_over.wait(SAMPLE_SECONDS):
         try:
             peaks.append(read_memory(pid))
-        except (OSError, KeyError):  # a child that ended in between
+        except (OSError, KeyError):  # a child process that has just ended
             continue
 
 
 def measure_attacks(port: int) -> dict[str, str]:
-    """How good requests fare beside each kind and number of hostile connections."""
+    """Latency of valid requests during each kind and number of hostile connections."""
     rows = {}
     for name in ATTACKS:
         for connections in HOSTILE:
             with attacking(name, connections, port):
-                durations = [ask(Target((ADDRESS, port), GET), 1)[0] for _ in range(GOOD_REQUESTS)]
+                durations = [send_requests(Target((ADDRESS, port), GET), 1)[0] for _ in range(GOOD_REQUESTS)]
             good = sum(duration < GOOD_SECONDS * 1000 for duration in durations)
             share = f"{100 * good / GOOD_REQUESTS:.0f} % within {GOOD_SECONDS} s"
             rows[f"{name}, {connections}"] = (
@@ -81,10 +81,10 @@ def measure_attacks(port: int) -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure, print, and end with an error over budget."""
+    """Measure, print the tables, and exit with 1 if a figure is over budget."""
     with faulty_sts() as sts, tempfile.TemporaryDirectory() as name:
         starts = {
-            "the floor, to its first answer": measure_baseline_starts(),
+            "the baseline, to its first response": measure_baseline_starts(),
             "STS at 0 ms": measure_starts(sts, 0),
             "STS at 2 x 100 ms": measure_starts(sts, 0.2),
             "STS at 0 ms, CPU limit 250m": measure_starts(sts, 0, 250),
@@ -92,36 +92,39 @@ def main() -> None:
         }
         print_table("sidecar: exec to the first served credential", starts)
         memory, peak = measure_memory(sts)
-        with running(sts) as (pid, port), running_baseline(Path(name)) as (floor_pid, floor_port):
-            wait_for_answer(port)
-            for process in (pid, floor_pid):
+        with running(sts) as (pid, port), running_baseline(Path(name)) as (baseline_pid, baseline_port):
+            wait_for_response(port)
+            for process in (pid, baseline_pid):
                 pin(process, 1)
             pin(os.getpid(), 0)
-            targets = {"podrole": Target((ADDRESS, port), GET), "floor": Target((ADDRESS, floor_port), BASELINE_GET)}
+            targets = {
+                "podrole": Target((ADDRESS, port), GET),
+                "baseline": Target((ADDRESS, baseline_port), BASELINE_GET),
+            }
             alone, together = measure_latency(targets, 1), measure_latency(targets, CONCURRENCY)
-            floor_memory = read_memory(floor_pid)
+            baseline_memory = read_memory(baseline_pid)
             os.sched_setaffinity(0, range(os.cpu_count() or 1))
             attacks = measure_attacks(port)
-    for who, now in (("podrole", memory), ("floor", floor_memory)):
+    for who, now in (("podrole", memory), ("baseline", baseline_memory)):
         rows = {
             "GET on a new connection, one at a time": alone[who],
             f"the same, {CONCURRENCY} at a time": together[who],
             f"memory after {REQUESTS} requests and {REFRESHES if who == 'podrole' else 'no'} refreshes": now,
         }
-        print_table(who, rows | ({"the most during a refresh": peak} if who == "podrole" else {}))
-    print_table("sidecar: good requests beside hostile connections", attacks)
-    floor_start = starts["the floor, to its first answer"].median
+        print_table(who, rows | ({"peak during a refresh": peak} if who == "podrole" else {}))
+    print_table("sidecar: valid requests during hostile connections", attacks)
+    baseline_start = starts["the baseline, to its first response"].median
     figures = {
-        "start / floor": starts["STS at 0 ms"].median / floor_start,
-        "start at 2 x 100 ms / floor": starts["STS at 2 x 100 ms"].median / floor_start,
-        "anonymous MiB / floor": memory.anonymous / floor_memory.anonymous,
-        "p50 / floor": alone["podrole"].p50 / alone["floor"].p50,
-        "p99 at c=32 / floor": together["podrole"].p99 / together["floor"].p99,
+        "start / baseline": starts["STS at 0 ms"].median / baseline_start,
+        "start at 2 x 100 ms / baseline": starts["STS at 2 x 100 ms"].median / baseline_start,
+        "anonymous MiB / baseline": memory.anonymous / baseline_memory.anonymous,
+        "p50 / baseline": alone["podrole"].p50 / alone["baseline"].p50,
+        "p99 at c=32 / baseline": together["podrole"].p99 / together["baseline"].p99,
         "PSS MiB": memory.pss,
         "anonymous MiB": memory.anonymous,
         "peak PSS MiB": peak.pss,
     }
-    sys.exit(hold_against_budgets("sidecar", figures) and 1)
+    sys.exit(compare_with_budgets("sidecar", figures) and 1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Slow and hostile clients: `python -m bench.slow_clients NAME CONNECTIONS PORT`, until SIGTERM.
 
-Each holds so many connections to the loopback address, and most open another one for each that the server closes.
+Each keeps this many connections to loopback; most reopen each connection that the server closes.
 """
 
 import resource
@@ -22,16 +22,16 @@ LONGEST_SECONDS = 120
 
 @dataclass(frozen=True)
 class Attack:
-    """What a connection sends at first, and then again and again."""
+    """What a connection sends first, and then repeatedly."""
 
     first: bytes
     again: bytes = b""
     pause_seconds: float = 0.2
     closes: bool = False
-    """Whether it is the client that closes, after its first words."""
+    """Whether the client closes after it has sent `first`."""
 
     reopens: bool = True
-    """Whether what the server has closed is given up for a new connection, or kept as it is."""
+    """Whether a connection that the server closed is replaced by a new one, or kept half-closed."""
 
 
 ATTACKS = {
@@ -42,25 +42,25 @@ ATTACKS = {
     "lingering": Attack(HEAD + b"Connection: close\r\n\r\n", reopens=False),
     "unread body": Attack(HEAD.replace(b"GET", b"PUT") + b"Content-Length: 1000\r\n\r\n", b"x" * 10),
 }
-"""Nothing; half a request; half a request that grows; half a request and away; an answer that is taken by a client
-that never closes; a body without an end."""
+"""Sends nothing; half a request; a header byte by byte; half a request, then closes; never closes after
+the response; a body that never ends."""
 
 
 @contextmanager
 def attacking(name: str, connections: int, port: int) -> Iterator[None]:
-    """Attack from a process of its own for as long as the block lasts."""
+    """Attack from another process until the block ends."""
     argv = [sys.executable, "-m", "bench.slow_clients", name, str(connections), str(port)]
     with Popen(argv, stdout=PIPE) as process:
         try:
             if process.stdout is None or process.stdout.readline() != b"attacking\n":
-                raise SystemExit(f"the attack {name} did not begin")
+                raise SystemExit(f"the attack {name} did not start")
             yield
         finally:
             process.terminate()
 
 
-class Crowd:
-    """So many connections of one kind."""
+class Attackers:
+    """Connections of one kind."""
 
     def __init__(self, kind: Attack, port: int) -> None:
         self._kind = kind
@@ -69,12 +69,12 @@ class Crowd:
         self._held: set[socket.socket] = set()
 
     def grow(self, connections: int) -> None:
-        """Open what is missing."""
+        """Open connections up to this number."""
         for _ in range(connections - len(self._held)):
             self._open()
 
     def act(self) -> None:
-        """Notice what the server has closed, and send what this kind sends again and again."""
+        """Handle connections that the server closed, and send `again` on the others."""
         for key, _ in self._selector.select(self._kind.pause_seconds):
             self._read(key.fileobj)  # type: ignore[arg-type] # only sockets are registered
         for connection in list(self._held):
@@ -88,13 +88,13 @@ class Crowd:
                 self._lose(connection)
 
     def is_waiting(self) -> bool:
-        """Whether the server has not closed all of them yet."""
+        """Whether the server has not yet closed all of them."""
         return bool(self._selector.get_map())
 
     def _open(self) -> None:
         try:
             connection = socket.create_connection((ADDRESS, self._port), timeout=5)
-        except OSError:  # the server's backlog is full: that is what an attacker wants, and tries again
+        except OSError:  # the server's backlog is full, as an attacker wants: it retries
             return
         connection.settimeout(0)
         with suppress(OSError):
@@ -117,21 +117,21 @@ class Crowd:
 
 
 def attack(kind: Attack, connections: int, port: int) -> None:
-    """Hold the connections until SIGTERM, or until nobody can want it any more."""
+    """Keep the connections open until SIGTERM, at most LONGEST_SECONDS."""
     end = time.monotonic() + LONGEST_SECONDS
-    crowd = Crowd(kind, port)
-    crowd.grow(connections)
-    while not kind.reopens and crowd.is_waiting():
-        crowd.act()
+    attackers = Attackers(kind, port)
+    attackers.grow(connections)
+    while not kind.reopens and attackers.is_waiting():
+        attackers.act()
     sys.stdout.write("attacking\n")
     sys.stdout.flush()
     while time.monotonic() < end:
-        crowd.act()
-        crowd.grow(connections)
+        attackers.act()
+        attackers.grow(connections)
 
 
 def main() -> None:
-    """Attack as the arguments say."""
+    """Attack until SIGTERM."""
     name, connections, port = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

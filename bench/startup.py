@@ -1,4 +1,4 @@
-"""Starts a sidecar as a process, and says how long it takes from exec to the first credential that it serves."""
+"""Measures the time from a sidecar's exec to the first credentials that it serves."""
 
 import statistics
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.baseline import build_argv
 from bench.cgroups import cpu_limit
-from bench.client import Target, ask
+from bench.client import Target, send_requests
 from bench.slow_clients import ADDRESS, HEAD
 from testing.ports import find_free_port
 from testing.repository import ROOT
@@ -19,16 +19,16 @@ from testing.services.faulty_sts import FaultySts, Grant
 from testing.sidecars import build_environ
 
 OPTIONS = ("-OO", "-X", "no_debug_ranges")
-"""As the packages in the image are compiled: without docstrings, asserts and tables of columns."""
+"""As the packages in the image are compiled: without docstrings, asserts and column tables."""
 
 STARTS = 9
 GET = HEAD + b"Connection: close\r\n\r\n"
-BASELINE_GET = b"GET / HTTP/1.1\r\nHost: floor\r\nConnection: close\r\n\r\n"
+BASELINE_GET = b"GET / HTTP/1.1\r\nHost: baseline\r\nConnection: close\r\n\r\n"
 
 
 @contextmanager
 def running(sts: FaultySts, module: str = "sidecar", group: Path | None = None) -> Iterator[tuple[int, int]]:
-    """Run a sidecar in env mode; give its pid and port once it has begun to be started."""
+    """Run a sidecar in env mode; yield its pid and port at once, before it is ready."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "token").write_text("to.ke.n")
@@ -45,11 +45,11 @@ def running(sts: FaultySts, module: str = "sidecar", group: Path | None = None) 
             process.wait(30)
 
 
-def wait_for_answer(port: int, request: bytes = GET) -> None:
-    """Ask until there is one that is a success."""
+def wait_for_response(port: int, request: bytes = GET) -> None:
+    """Retry until a request succeeds."""
     while True:
         try:
-            ask(Target((ADDRESS, port), request), 1)
+            send_requests(Target((ADDRESS, port), request), 1)
         except (ConnectionRefusedError, SystemExit):
             time.sleep(0.002)
         else:
@@ -57,21 +57,21 @@ def wait_for_answer(port: int, request: bytes = GET) -> None:
 
 
 class Start(list[float]):
-    """Seconds from exec to the first answer, of several starts."""
+    """Seconds from exec to the first response, of several starts."""
 
     @property
     def median(self) -> float:
-        """That of half of them, or less."""
+        """Seconds."""
         return statistics.median(self)
 
     def __str__(self) -> str:
         return (
-            f"min {min(self):.2f}, median {self.median:.2f} s" if self else "not measured: no CPU limit can be set here"
+            f"min {min(self):.2f}, median {self.median:.2f} s" if self else "not measured: cannot set a CPU limit here"
         )
 
 
 def measure_starts(sts: FaultySts, delay_seconds: float, millicores: int | None = None) -> Start:
-    """From exec to the first served credential; none where a CPU limit cannot be set."""
+    """Measure from exec to the first served credentials; empty if the CPU limit cannot be set."""
     sts.will(afterwards=Grant(delay_seconds=delay_seconds))
     durations = Start()
     with cpu_limit(millicores or 1000) as group:
@@ -80,19 +80,19 @@ def measure_starts(sts: FaultySts, delay_seconds: float, millicores: int | None 
         for _ in range(STARTS if millicores is None else 3):
             began = time.perf_counter()
             with running(sts, group=group if millicores else None) as (_, port):
-                wait_for_answer(port)
+                wait_for_response(port)
                 durations.append(time.perf_counter() - began)
     return durations
 
 
 def measure_baseline_starts() -> Start:
-    """From exec to the first answer of the floor."""
+    """Measure from the baseline's exec to its first response."""
     durations = Start()
     for _ in range(STARTS):
         port, began = find_free_port(), time.perf_counter()
         process = subprocess.Popen(build_argv(port), cwd=ROOT, stderr=subprocess.DEVNULL)
         try:
-            wait_for_answer(port, BASELINE_GET)
+            wait_for_response(port, BASELINE_GET)
             durations.append(time.perf_counter() - began)
         finally:
             process.terminate()

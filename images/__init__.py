@@ -1,1 +1,1 @@
-"""The container images: what they hold, as data; what assembles them inside of a build, what builds them outside."""
+"""The container images: their contents as data, and the code that builds and assembles them."""

@@ -1,4 +1,4 @@
-"""Reads a built image from the archive that docker, podman and buildah write: its configuration, layers and files."""
+"""Reads image archives of docker, podman and buildah: configuration, layers and files."""
 
 import gzip
 import json
@@ -11,12 +11,12 @@ from typing import Any
 
 GZIP = b"\x1f\x8b"
 COMPRESSION = 6
-"""gzip's own default, which is what registries are sent."""
+"""gzip's default, which tools use when they push."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its digest and its files by path."""
+    """A layer: its digest and its files by path."""
 
     digest: str
     entries: Mapping[str, tarfile.TarInfo]
@@ -24,39 +24,39 @@ class Layer:
 
     @property
     def size_bytes(self) -> int:
-        """What its files take up."""
+        """Total size of its files."""
         return sum(entry.size for entry in self.entries.values())
 
     @property
     def pulled_bytes(self) -> int:
-        """What a registry sends, compressed as tools do it."""
+        """Size of the compressed layer, as a registry sends it."""
         return len(gzip.compress(self.content, COMPRESSION))
 
     def read(self, path: str) -> bytes:
-        """A file's content."""
+        """Return a file's content."""
         entry = self.entries[path]
         return self.content[entry.offset_data : entry.offset_data + entry.size]
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image: what its configuration says, and its layers from the lowest up."""
+    """An image: its configuration, and its layers from bottom to top."""
 
     config: Mapping[str, Any]
     layers: list[Layer]
 
     @property
     def entries(self) -> dict[str, tarfile.TarInfo]:
-        """All files by path, as a container sees them."""
+        """All files of all layers by path."""
         return {path: entry for layer in self.layers for path, entry in layer.entries.items()}
 
     def read(self, path: str) -> bytes:
-        """A file's content."""
+        """Return a file's content."""
         return next(layer for layer in reversed(self.layers) if path in layer.entries).read(path)
 
 
 def load_image(path: Path) -> Image:
-    """Read the archive of one image."""
+    """Read an archive that holds one image."""
     with tarfile.open(path) as archive:
         (manifest,) = json.loads(_read(archive, "manifest.json"))
         config = json.loads(_read(archive, manifest["Config"]))

@@ -1,6 +1,6 @@
-"""Run in an image's build, on the base image: gathers what the image will hold, one folder for each layer.
+"""Runs during an image's build, on the base image: collects the image's files, one folder per layer.
 
-`python3 -m images.assemble images/sidecar.toml PACKAGES OUT`, in the repository, with the installed packages beside it.
+`python3 -m images.assemble images/sidecar.toml PACKAGES OUT`, in the repository; PACKAGES holds the installed packages.
 """
 
 import json
@@ -25,8 +25,8 @@ PACKAGES = f"/usr/local/lib/{PYTHON}/dist-packages"
 
 MERGED = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib"}
 
-OF_PACKAGES_UNREAD = ("bin", "*.dist-info/[!ML]*", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h")
-"""Of the installed packages: their records of installation, all but metadata and licences, and sources in C."""
+UNUSED_IN_PACKAGES = ("bin", "*.dist-info/[!ML]*", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h")
+"""In installed packages: programs, installation records except metadata and licences, and C sources."""
 
 
 def main(arguments: list[str]) -> None:
@@ -46,18 +46,18 @@ def main(arguments: list[str]) -> None:
 
 
 def add_packages(tree: Tree, installed: Path, contents: Contents) -> None:
-    """The Python packages, as bytecode."""
-    left_out = [*contents.excluded_packages, *OF_PACKAGES_UNREAD]
-    tree.copy_folder(installed, PACKAGES, left_out, contents.included)
-    if not tree.at(f"{PACKAGES}/{contents.authorities}").is_file():
-        raise FileNotFoundError(f"{contents.authorities} is not among the packages: no server could be trusted")
+    """Add the Python packages as bytecode."""
+    excluded = [*contents.excluded_packages, *UNUSED_IN_PACKAGES]
+    tree.copy_folder(installed, PACKAGES, excluded, contents.included)
+    if not tree.at(f"{PACKAGES}/{contents.ca_bundle}").is_file():
+        raise FileNotFoundError(f"{contents.ca_bundle} is not in the installed packages: TLS would trust no server")
     for endpoints in tree.at(PACKAGES).glob("botocore/data/endpoints.json"):
         cut_endpoints(endpoints, "sts")
     compile_instead_of_sources(tree.root, PACKAGES, contents.optimize)
 
 
 def add_system(tree: Tree, contents: Contents) -> None:
-    """The interpreter with its library, the programs, and the files that the C library reads."""
+    """Add the interpreter and its library, the programs, and the files that the C library reads."""
     for link, target in MERGED.items():
         tree.link(link, target)
     tree.copy(f"/usr/bin/{PYTHON}")
@@ -76,18 +76,18 @@ def add_system(tree: Tree, contents: Contents) -> None:
     tree.write("/etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in users.items()))
     tree.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     tree.copy("/etc/os-release")
-    # What OpenSSL trusts where a program names no bundle of its own.
-    tree.link("/usr/lib/ssl/cert.pem", f"{PACKAGES}/{contents.authorities}")
+    # The CAs that OpenSSL trusts by default.
+    tree.link("/usr/lib/ssl/cert.pem", f"{PACKAGES}/{contents.ca_bundle}")
 
 
 def add_libraries(system: Tree, trees: list[Tree]) -> None:
-    """The shared libraries that anything in these trees needs."""
+    """Add the shared libraries that files in these trees need."""
     for tree in trees:
         system.copy_libraries([found for found in sorted(tree.root.rglob("*")) if is_elf(found)])
 
 
 def add_code(tree: Tree, contents: Contents) -> None:
-    """Our own packages, the rules where the redirect looks for them, and the commands."""
+    """Add podrole's packages, the redirect's rules in /etc/podrole, and the commands."""
     for package in contents.code:
         tree.copy_folder(Path(package), f"/app/{package}", [])
         for rules in sorted(Path(package).glob("redirect/*.nft")):
@@ -100,18 +100,18 @@ def add_code(tree: Tree, contents: Contents) -> None:
 
 
 def add_sbom(tree: Tree, system: Tree, packages: Tree, contents: Contents) -> None:
-    """The bill of materials, and per Debian package its licence and what scanners for known flaws look up."""
+    """Add the SBOM, and per Debian package its licence and the dpkg status that vulnerability scanners read."""
     owners = find_owners(system.copied)
     for name, paragraph in owners.items():
         system.copy(f"/usr/share/doc/{name}/copyright")
         system.write(f"/var/lib/dpkg/status.d/{name}", f"{paragraph}\n")
     product = {"Name": contents.name, "Version": contract.VERSION}
     python = load_metadata(packages.at(PACKAGES))
-    bill = build_sbom(product, map(parse_stanza, owners.values()), python)
-    tree.write(SBOM_PATH, json.dumps(bill, indent=1, sort_keys=True) + "\n")
+    sbom = build_sbom(product, map(parse_stanza, owners.values()), python)
+    tree.write(SBOM_PATH, json.dumps(sbom, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
     if platform.python_implementation() != "CPython":
-        sys.exit("the bytecode is CPython's: assemble the image with the interpreter that goes into it")
+        sys.exit("bytecode is compiled for CPython: run this with the interpreter that goes into the image")
     main(sys.argv[1:])

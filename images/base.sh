@@ -1,6 +1,6 @@
 #!/bin/sh
-# base.sh NAME: a minimal Debian as a local base image, for where no image registry can be reached. As root.
-# `make images BASE_IMAGE=NAME` then builds on it. It needs buildah, debootstrap and Debian's package mirror.
+# base.sh NAME: build a minimal Debian as a local base image, where there is no image registry. Needs root.
+# `make images BASE_IMAGE=NAME` then builds on it. Needs buildah, debootstrap and Debian's package mirror.
 set -eu
 name=$1
 release=${RELEASE:-trixie}
@@ -23,7 +23,7 @@ clean() {
     rm -rf "$root"
 }
 trap clean EXIT
-echo "base: $release from Debian's mirror (about a minute)" >&2
+echo "base: building $release from Debian's mirror (about a minute)" >&2
 debootstrap --variant=minbase "$release" "$root" >"$root.log" 2>&1 || {
     tail -20 "$root.log" >&2
     exit 1
@@ -32,4 +32,4 @@ rm "$root.log"
 container=$(buildah from scratch)
 buildah add --quiet "$container" "$root" / >/dev/null
 buildah commit --quiet "$container" "$name" >/dev/null
-echo "base: $name" >&2
+echo "base: built $name" >&2

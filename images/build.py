@@ -1,6 +1,6 @@
-"""`make images`: builds both images, writes an archive and a bill of materials of each, and prints their sizes.
+"""`make images`: builds both images, writes an archive and an SBOM of each, and prints their sizes.
 
-Standard library only: nothing has to be installed but the tool that builds.
+Standard library only: it needs nothing but a build tool.
 """
 
 import argparse
@@ -24,14 +24,14 @@ MEBI = 1024 * 1024
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Build; 0 when all was built."""
+    """Build the images; return the exit code."""
     parser = argparse.ArgumentParser(prog="python3 -m images.build", description="Build the images.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)}; without one: both")
-    parser.add_argument("--out", type=Path, default=OUT, help="where the archives go")
-    parser.add_argument("--no-cache", action="store_true", help="use nothing of an earlier build")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)}  [default: both]")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the archives")
+    parser.add_argument("--no-cache", action="store_true", help="do not use cached layers")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.parts) - set(PARTS):
-        parser.error(f"no such part: {', '.join(unknown)}")
+        parser.error(f"unknown part: {', '.join(unknown)}")
     try:
         for part in arguments.parts or PARTS:
             image = build_part(part, arguments.out.resolve(), ["--no-cache"] if arguments.no_cache else [])
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_part(part: str, out: Path, options: Sequence[str] = (), repository: Path = REPOSITORY) -> Image:
-    """Build one image into OUT/podrole-PART.tar, with OUT/podrole-PART.cdx.json beside it."""
+    """Build one image into OUT/podrole-PART.tar, and write its SBOM to OUT/podrole-PART.cdx.json."""
     tool, name, archive = find_tool(), build_name(part), out / f"podrole-{part}.tar"
     given = {"VERSION": contract.VERSION, "CREATED": format_created(repository)}
     if base := os.environ.get("BASE_IMAGE"):
@@ -57,15 +57,15 @@ def build_part(part: str, out: Path, options: Sequence[str] = (), repository: Pa
 
 
 def format_created(repository: Path) -> str:
-    """SOURCE_DATE_EPOCH, or else the time of the last commit, as RFC 3339 writes it."""
+    """SOURCE_DATE_EPOCH or the time of the last commit, in RFC 3339."""
     seconds = os.environ.get("SOURCE_DATE_EPOCH") or _read_commit_time(repository)
     if not seconds.isdigit():
-        raise BuildError("SOURCE_DATE_EPOCH must be the seconds since 1970; without git it must be set")
+        raise BuildError("set SOURCE_DATE_EPOCH to seconds since 1970")
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def print_layers(name: str, image: Image) -> None:
-    """Print what each layer takes up, as files and as it is pulled."""
+    """Print each layer's size, uncompressed and as pulled."""
     print(f"\n{name} ({image.config['architecture']}), MiB")
     print(f"  {'layer':<10} {'files':>7} {'pulled':>7}  digest")
     sizes = [(layer.size_bytes / MEBI, layer.pulled_bytes / MEBI) for layer in image.layers]

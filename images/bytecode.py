@@ -1,6 +1,6 @@
-"""Python's bytecode for everything in a layer, the same bytes each time.
+"""Compiles the Python files of a layer, reproducibly.
 
-The bytecode's files name no time and are never compared with a source: in a read-only root nothing could be compiled.
+The .pyc files hold no timestamp and are never compared with their sources: in a read-only root nothing is recompiled.
 """
 
 import py_compile
@@ -10,13 +10,13 @@ from py_compile import PycInvalidationMode
 
 
 def compile_beside_sources(root: Path, folder: str) -> None:
-    """Compile our own packages, whose sources stay: a traceback shows the lines."""
+    """Compile podrole's packages and keep their sources, so that tracebacks show lines."""
     for source in _list_sources(root, folder):
         _compile(root, source, cache_from_source(str(source)), -1)
 
 
 def compile_instead_of_sources(root: Path, folder: str, optimize: int) -> None:
-    """Compile packages and drop their sources, which are a third of an image: a traceback still has file and line."""
+    """Compile packages and delete their sources, a third of an image. Tracebacks still have file and line number."""
     for source in _list_sources(root, folder):
         _compile(root, source, str(source.with_suffix(".pyc")), optimize)
         source.unlink()

@@ -1,4 +1,4 @@
-"""What an image shall hold: its TOML file as a value. Nothing here touches a file system."""
+"""The contents of an image, parsed from its TOML file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,46 +7,46 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Contents:
-    """One image."""
+    """The contents of one image."""
 
     name: str
     code: Sequence[str]
-    """Our own packages."""
+    """podrole's packages."""
     optimize: int
-    """Python's level of optimization for the bytecode of all but our own packages: 2 drops docstrings and asserts."""
-    authorities: str
-    """The bundle of certificate authorities, a file among the installed packages."""
+    """Python's level of optimization for the bytecode of all other packages: 2 drops docstrings and asserts."""
+    ca_bundle: str
+    """The CA bundle: a file in the installed packages."""
     commands: Mapping[str, str]
-    """Name: the Python module and function that it runs, as in pyproject.toml."""
+    """Name -> the Python module and function that it runs, as in pyproject.toml."""
     programs: Mapping[str, Sequence[str]]
-    """File of the base: the names under which it is found in the image."""
+    """File of the base image -> its names in the image."""
     capabilities: Mapping[str, str]
-    """Name in the image: the file capability that it gets."""
+    """Name in the image -> its file capability."""
     extensions: Sequence[str]
-    """Shared libraries that a program loads by name, by their paths under the directory of libraries."""
+    """Shared libraries that programs load at run time, relative to the library folder."""
     users: Mapping[str, int]
     excluded_library: Sequence[str]
-    """Patterns under Python's standard library."""
+    """Patterns in Python's standard library."""
     excluded_packages: Sequence[str]
-    """Patterns under the installed packages."""
+    """Patterns in the installed packages."""
     included: Sequence[str]
-    """Patterns under the installed packages which stay although another pattern leaves them out."""
+    """Patterns in the installed packages that override `excluded_packages`."""
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Self:
-        """Take a parsed TOML file."""
-        left_out = document["leave-out"]
+        """Convert a parsed TOML file."""
+        exclude = document["exclude"]
         return cls(
             name=document["name"],
             code=document["code"],
             optimize=document["optimize"],
-            authorities=document["authorities"],
+            ca_bundle=document["ca_bundle"],
             commands=document.get("commands", {}),
             programs=document.get("programs", {}),
             capabilities=document.get("capabilities", {}),
             extensions=document.get("extensions", []),
             users=document["users"],
-            excluded_library=left_out["library"],
-            excluded_packages=left_out["packages"],
-            included=document.get("keep", []),
+            excluded_library=exclude["library"],
+            excluded_packages=exclude["packages"],
+            included=document.get("include", []),
         )

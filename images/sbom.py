@@ -1,4 +1,4 @@
-"""The bill of materials of an image: CycloneDX, one component for each package of Debian's and of Python's.
+"""The SBOM of an image, in CycloneDX: one component per Debian and Python package.
 
 https://cyclonedx.org/docs/1.6/json/
 """
@@ -10,17 +10,18 @@ from typing import Any
 from urllib.parse import quote
 
 SBOM_PATH = "/usr/share/podrole/sbom.cdx.json"
-"""Where it is in the image; a copy is written beside the archive."""
+"""Path in the image. The build writes a copy next to the archive."""
 
 DPKG = Path("/var/lib/dpkg")
 
 Stanza = Mapping[str, str]
-"""What dpkg's status file, or a Python package's METADATA, says about a package."""
+"""A package's fields in dpkg's status file or in a Python package's METADATA."""
 
 
 def find_owners(files: Iterable[str]) -> dict[str, str]:
-    """The Debian packages that brought these files, by name, each with its paragraph of dpkg's status file."""
-    wanted = set(files) | {file.removeprefix("/usr") for file in files}  # a merged /usr is not known to every package
+    """The Debian packages that own these files: name -> paragraph of dpkg's status file."""
+    # Some packages list their files without the merged /usr.
+    wanted = set(files) | {file.removeprefix("/usr") for file in files}
     owners = set()
     for listing in (DPKG / "info").glob("*.list"):
         if not wanted.isdisjoint(listing.read_text(encoding="utf-8").splitlines()):
@@ -30,18 +31,18 @@ def find_owners(files: Iterable[str]) -> dict[str, str]:
 
 
 def parse_stanza(text: str) -> Stanza:
-    """Read the fields of a paragraph."""
+    """Parse the fields of a paragraph."""
     return dict(email.message_from_string(text).items())
 
 
 def load_metadata(packages: Path) -> list[Stanza]:
-    """What the installed Python packages say about themselves."""
+    """Read the metadata of the installed Python packages."""
     files = sorted(packages.glob("*.dist-info/METADATA"))
     return [parse_stanza(file.read_text(encoding="utf-8")) for file in files]
 
 
 def build_sbom(product: Stanza, debian: Iterable[Stanza], python: Iterable[Stanza]) -> dict[str, Any]:
-    """The document. It has no time and no serial number: the same content is the same bill."""
+    """Build the document, without a timestamp and serial number, so that it is reproducible."""
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -53,19 +54,19 @@ def build_sbom(product: Stanza, debian: Iterable[Stanza], python: Iterable[Stanz
 
 
 def build_debian(stanza: Stanza) -> dict[str, Any]:
-    """A Debian package: https://github.com/package-url/purl-spec, type deb."""
+    """Build the component of a Debian package: https://github.com/package-url/purl-spec, type deb."""
     name, version = stanza["Package"], quote(stanza["Version"], safe="")
     purl = f"pkg:deb/debian/{quote(name, safe='')}@{version}?arch={stanza['Architecture']}"
     return {"type": "library", "bom-ref": purl, **_name(name, stanza), "purl": purl}
 
 
 def build_python(stanza: Stanza) -> dict[str, Any]:
-    """A Python package: the same, type pypi."""
+    """Build the component of a Python package: as above, type pypi."""
     name = stanza["Name"].lower().replace("_", "-")
     purl = f"pkg:pypi/{name}@{quote(stanza['Version'], safe='')}"
     licence = stanza.get("License-Expression")
-    said = {"licenses": [{"expression": licence}]} if licence else {}
-    return {"type": "library", "bom-ref": purl, **_name(name, stanza), **said, "purl": purl}
+    licences = {"licenses": [{"expression": licence}]} if licence else {}
+    return {"type": "library", "bom-ref": purl, **_name(name, stanza), **licences, "purl": purl}
 
 
 def _name(name: str, stanza: Stanza) -> dict[str, str]:

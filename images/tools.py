@@ -1,4 +1,4 @@
-"""The programs that can build a Dockerfile, as data: how each is tried, builds, and writes an archive."""
+"""The tools that can build a Dockerfile: how to probe each, build with it and save an archive."""
 
 import os
 import shutil
@@ -10,15 +10,15 @@ from pathlib import Path
 import contract
 
 TIME_SECONDS = 315532800
-"""1980-01-01, the time of all files: only what differs between two versions is pulled again."""
+"""1980-01-01, the modification time of all files, so that unchanged layers keep their digest."""
 
-AUTHORITIES = "authorities"
-"""The id of the build secret with the certificate authorities that pip shall trust."""
+CA_BUNDLE_ID = "ca-bundle"
+"""The id of the build secret with the CA bundle for pip."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Each command gets its arguments appended, `save` with $NAME and $ARCHIVE filled in."""
+    """The commands of a tool. Arguments are appended to `build`; `save` has $NAME and $ARCHIVE replaced."""
 
     probe: Sequence[str]
     build: Sequence[str]
@@ -43,17 +43,17 @@ TOOLS: Mapping[str, Tool] = {
     ),
 }
 
-HOW_TO_HAVE_ONE = """\
-nothing that builds images works on this machine. Install one of: docker with buildx, podman, buildah
-(Debian: apt-get install --no-install-recommends buildah runc). What was tried:"""
+NO_TOOL = """\
+no image build tool works on this machine. Install docker with buildx, podman or buildah
+(Debian: apt-get install --no-install-recommends buildah runc). Tried:"""
 
 
 class BuildError(Exception):
-    """No image was built; the message says why and what to do."""
+    """The build failed. The message says why and what to do."""
 
 
 def find_tool() -> Tool:
-    """The first one that works here; raise BuildError with what each of them said."""
+    """Return the first tool that works; raise BuildError with the error of each."""
     tried = []
     for name, tool in TOOLS.items():
         if shutil.which(name) is None:
@@ -62,13 +62,13 @@ def find_tool() -> Tool:
         result = subprocess.run(tool.probe, capture_output=True, text=True, check=False)
         if result.returncode == 0:
             return tool
-        said = result.stderr.strip().splitlines() or ["no reason given"]
-        tried.append(f"  {name}: {said[-1]}")
-    raise BuildError("\n".join([HOW_TO_HAVE_ONE, *tried]))
+        errors = result.stderr.strip().splitlines() or ["no error message"]
+        tried.append(f"  {name}: {errors[-1]}")
+    raise BuildError("\n".join([NO_TOOL, *tried]))
 
 
 def build(tool: Tool, name: str, repository: Path, arguments: Mapping[str, str], options: Sequence[str] = ()) -> None:
-    """Build the Dockerfile of one part; what the tool says goes to this process' standard error."""
+    """Build the Dockerfile of one part. The tool's output goes to standard error."""
     part = name.rpartition("podrole-")[2].partition(":")[0]
     given = [*options, *(f"--build-arg={key}={value}" for key, value in arguments.items()), *_list_secrets()]
     command = [*tool.build, *given, f"--file={repository / f'Dockerfile.{part}'}", f"--tag={name}", str(repository)]
@@ -76,23 +76,23 @@ def build(tool: Tool, name: str, repository: Path, arguments: Mapping[str, str],
 
 
 def save(tool: Tool, name: str, archive: Path) -> None:
-    """Write an image into an archive, in place of an older one."""
+    """Save an image to an archive, replacing an existing one."""
     archive.unlink(missing_ok=True)
     _run([word.replace("$NAME", name).replace("$ARCHIVE", str(archive)) for word in tool.save])
 
 
 def build_name(part: str) -> str:
-    """An image's name: IMAGE_PREFIX is the registry and path that it will be pushed to."""
+    """The image's name. IMAGE_PREFIX is the registry and path to push to."""
     return f"{os.environ.get('IMAGE_PREFIX', 'localhost')}/podrole-{part}:{contract.VERSION}"
 
 
 def _list_secrets() -> Iterator[str]:
     if bundle := os.environ.get("PIP_CERT"):
-        yield f"--secret=id={AUTHORITIES},src={bundle}"
+        yield f"--secret=id={CA_BUNDLE_ID},src={bundle}"
 
 
 def _run(command: Sequence[str]) -> None:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2) as process:
         code = process.wait()
     if code:
-        raise BuildError(f"{' '.join(command[:2])} ended with {code}; what it said stands above")
+        raise BuildError(f"{' '.join(command[:2])} failed with exit code {code}; see its output above")

@@ -1,4 +1,4 @@
-"""The built images. Without them the tests are skipped; PODROLE_TEST_IMAGES=required makes that a failure."""
+"""The built images. Tests are skipped without them, or fail if PODROLE_TEST_IMAGES=required."""
 
 import os
 import subprocess
@@ -16,14 +16,14 @@ WANTED = os.environ.get("PODROLE_TEST_IMAGES", "")
 
 @pytest.fixture(scope="session")
 def built() -> dict[str, Image]:
-    """Both images as `make images` left them."""
+    """Both images as `make images` built them."""
     archives = {part: OUT / f"podrole-{part}.tar" for part in PARTS}
     if not all(archive.is_file() for archive in archives.values()):
-        give_up("there are no images: make images")
+        skip_or_fail("there are no images: run `make images`")
     images = {part: load_image(archive) for part, archive in archives.items()}
     for part, image in images.items():
         if find_stale(image, part):
-            give_up(f"podrole-{part} was built from other sources than these: make images")
+            skip_or_fail(f"podrole-{part} was built from other sources: run `make images`")
     return images
 
 
@@ -39,9 +39,9 @@ def image(built: dict[str, Image], part: str) -> Image:
 
 @pytest.fixture(scope="session")
 def roots(built: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Both images' root folders, unpacked as a container runtime does."""
+    """The root folders of both images, unpacked as a container runtime does."""
     if os.geteuid() != 0:
-        pytest.skip("only root can unpack a file capability")
+        pytest.skip("only root can unpack file capabilities")
     folders = {part: tmp_path_factory.mktemp(part) for part in built}
     for part, image in built.items():
         folders[part].chmod(0o755)  # it becomes the root folder of another user
@@ -52,14 +52,19 @@ def roots(built: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def find_stale(image: Image, part: str) -> list[str]:
-    """Files of ours of which the image has another content than the repository has now, or none."""
-    packages = tomllib.loads((ROOT / f"images/{part}.toml").read_text())["code"]
-    sources = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    """podrole's files that are missing or different in the image."""
+    sources = [path for package in load_packages(part) for path in (ROOT / package).rglob("*.py")]
     ours = {f"/app/{path.relative_to(ROOT)}": path.read_bytes() for path in sources}
     return [path for path, content in ours.items() if path not in image.entries or image.read(path) != content]
 
 
-def give_up(reason: str) -> None:
+def load_packages(part: str) -> list[str]:
+    """podrole's packages in an image."""
+    packages: list[str] = tomllib.loads((ROOT / f"images/{part}.toml").read_text())["code"]
+    return packages
+
+
+def skip_or_fail(reason: str) -> None:
     if WANTED:
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,6 +1,8 @@
-"""What is in an image, short enough to be read: names of programs, libraries, modules and packages, with sizes.
+"""Summarizes an image for review: programs, libraries, modules and packages, with sizes.
 
-`python -m tests.integration.images.listing sidecar >tests/integration/images/sidecar.yaml` accepts what is in it now.
+To accept the current contents:
+
+    python -m tests.integration.images.listing sidecar >tests/integration/images/sidecar.yaml
 """
 
 import re
@@ -32,7 +34,7 @@ GROUPS = [
 
 
 def summarize(image: Image) -> dict[str, int]:
-    """Name of each group of files, and KiB: 0 for links and what is smaller than half of one."""
+    """Group of files -> size in KiB, rounded: 0 for links and files below half a KiB."""
     sizes: dict[str, int] = defaultdict(int)
     for path, entry in image.entries.items():
         if not entry.isdir():
@@ -41,7 +43,7 @@ def summarize(image: Image) -> dict[str, int]:
 
 
 def name_group(path: str) -> str:
-    """What a file belongs to."""
+    """The group of a file."""
     for pattern, name in GROUPS:
         if found := re.fullmatch(pattern, path):
             return found.expand(name)
@@ -49,7 +51,7 @@ def name_group(path: str) -> str:
 
 
 def load_listing(part: str) -> dict[str, int]:
-    """What was accepted."""
+    """Load the accepted listing."""
     listing: dict[str, int] = yaml.safe_load((HERE / f"{part}.yaml").read_text())
     return listing
 

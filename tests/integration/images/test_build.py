@@ -1,4 +1,4 @@
-"""What `make images` says when it cannot build."""
+"""`make images` explains why it cannot build."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from images.build import format_created, main
 from images.tools import BuildError, find_tool
 
 
-def test_without_a_tool_it_says_what_to_install_and_what_was_tried(
+def test_missing_build_tool_error_lists_what_to_install_and_what_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     podman = tmp_path / "podman"
@@ -24,22 +24,22 @@ def test_without_a_tool_it_says_what_to_install_and_what_was_tried(
     assert "podman: cannot clone: Operation not permitted" in str(caught.value)
 
 
-def test_an_unknown_part_is_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_part_is_rejected_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["sidekick"])
 
     assert caught.value.code == 2
-    assert "no such part: sidekick" in capsys.readouterr().err
+    assert "unknown part: sidekick" in capsys.readouterr().err
 
 
-def test_a_time_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_source_date_epoch_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
 
-    with pytest.raises(BuildError, match="SOURCE_DATE_EPOCH must be the seconds since 1970"):
+    with pytest.raises(BuildError, match="set SOURCE_DATE_EPOCH to seconds since 1970"):
         format_created(tmp_path)
 
 
-def test_the_time_is_given_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_creation_time_is_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
     assert format_created(tmp_path) == "2023-11-14T22:13:20Z"

@@ -1,4 +1,4 @@
-"""What is in the built images, and what is not."""
+"""The contents of the built images."""
 
 import json
 import re
@@ -26,43 +26,43 @@ PROGRAMS = {
     "sidecar": {"/usr/bin/python3.13", NFT, "/usr/sbin/xtables-nft-multi"},
 }
 LIMITS = {"injector": (90, 30), "sidecar": (42, 15)}
-"""MiB of files, and as they are pulled."""
+"""MiB uncompressed, and as pulled."""
 
 
-def test_nothing_is_in_it_that_nobody_has_accepted(image: Image, part: str) -> None:
+def test_image_contains_exactly_the_accepted_files(image: Image, part: str) -> None:
     accepted = load_listing(part)
 
     found = summarize(image)
 
     assert found.keys() - accepted.keys() == set(), (
-        "new: look at it, then accept it as tests/integration/images/listing.py says"
+        "new files: review them, then accept them as tests/integration/images/listing.py describes"
     )
-    assert accepted.keys() - found.keys() == set(), "gone: is it not needed, or does something break without it?"
+    assert accepted.keys() - found.keys() == set(), "missing files: check that nothing needs them"
     grown = {name: size for name, size in found.items() if size > accepted[name] * 1.25 + 64}
     assert grown == {}
 
 
-def test_it_stays_within_its_budget(image: Image, part: str) -> None:
+def test_image_size_is_within_its_limit(image: Image, part: str) -> None:
     files, pulled = LIMITS[part]
 
     assert sum(layer.size_bytes for layer in image.layers) / MEBI < files
     assert sum(layer.pulled_bytes for layer in image.layers) / MEBI < pulled
 
 
-def test_only_known_programs_can_be_run_and_none_gains_rights_but_nft(image: Image, part: str) -> None:
+def test_image_has_only_known_programs_and_only_nft_has_a_capability(image: Image, part: str) -> None:
     files = {path: entry for path, entry in image.entries.items() if entry.isfile()}
 
     programs = {path for path, entry in files.items() if entry.mode & 0o111 and re.match(r"/usr/s?bin/", path)}
-    gaining = {path: entry for path, entry in files.items() if entry.mode & 0o7000 or XATTR in entry.pax_headers}
+    privileged = {path: entry for path, entry in files.items() if entry.mode & 0o7000 or XATTR in entry.pax_headers}
 
     assert programs == PROGRAMS[part]
-    assert set(gaining) == ({NFT} if part == "sidecar" else set())
-    if gaining:
-        given = gaining[NFT].pax_headers[XATTR].encode("utf-8", "surrogateescape")
+    assert set(privileged) == ({NFT} if part == "sidecar" else set())
+    if privileged:
+        given = privileged[NFT].pax_headers[XATTR].encode("utf-8", "surrogateescape")
         assert given == CAP_NET_ADMIN_EP
 
 
-def test_everything_is_roots_and_nobody_else_may_write(image: Image) -> None:
+def test_all_files_are_owned_by_root_and_writable_only_by_root(image: Image) -> None:
     wrong = [
         path
         for path, entry in image.entries.items()
@@ -72,7 +72,7 @@ def test_everything_is_roots_and_nobody_else_may_write(image: Image) -> None:
     assert wrong == []
 
 
-def test_every_module_is_bytecode_that_is_never_compared_with_a_source(image: Image) -> None:
+def test_every_module_is_compiled_to_unchecked_bytecode(image: Image) -> None:
     sources = {path for path in image.entries if path.endswith(".py")}
     compiled = {path for path in image.entries if path.endswith(".pyc")}
 
@@ -81,19 +81,19 @@ def test_every_module_is_bytecode_that_is_never_compared_with_a_source(image: Im
     assert {re.sub(r"/(\w+)\.py$", r"/__pycache__/\1.cpython-313.pyc", path) for path in sources} <= compiled
 
 
-def test_its_configuration_says_who_runs_and_what_it_is(image: Image, part: str) -> None:
+def test_image_config_has_user_command_and_labels(image: Image, part: str) -> None:
     config = image.config["config"]
     labels = {name.removeprefix("org.opencontainers.image."): value for name, value in config["Labels"].items()}
 
     assert config["User"] == USERS[part]
-    assert config["Cmd"] == ["python3", "-m", f"{part}.main"]
+    assert config["Cmd"] == ["python3", "-m", part]
     assert labels["title"] == f"podrole-{part}"
     assert labels["version"] == contract.VERSION
     assert labels["licenses"] == "Apache-2.0"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", labels["created"])
 
 
-def test_the_sidecars_image_has_what_the_template_and_the_contract_name(built: dict[str, Image]) -> None:
+def test_sidecar_image_has_the_paths_of_template_and_contract(built: dict[str, Image]) -> None:
     image = built["sidecar"]
     template = yaml.safe_load((ROOT / "injector/patch/template.yaml").read_text())
     commands = [kind["command"] for part in ("redirect", "block") for kind in template[part].values()]
@@ -109,23 +109,23 @@ def test_the_sidecars_image_has_what_the_template_and_the_contract_name(built: d
 
 
 @pytest.mark.parametrize("rules", sorted((ROOT / "sidecar/redirect").glob("*.nft")), ids=lambda rules: rules.name)
-def test_the_rules_are_where_the_redirect_looks_for_them(built: dict[str, Image], rules: Path) -> None:
+def test_rule_files_are_in_etc_podrole(built: dict[str, Image], rules: Path) -> None:
     assert built["sidecar"].read(f"/etc/podrole/{rules.name}") == rules.read_bytes()
 
 
-def test_the_bill_of_materials_names_each_package_that_is_in_it(image: Image, part: str) -> None:
-    bill = json.loads(image.read(SBOM_PATH))
+def test_sbom_lists_every_installed_package(image: Image, part: str) -> None:
+    sbom = json.loads(image.read(SBOM_PATH))
     debian = {path.rpartition("/")[2] for path in image.entries if path.startswith("/var/lib/dpkg/status.d/")}
     metadata = [path for path in image.entries if path.endswith(".dist-info/METADATA")]
 
-    components = {component["purl"]: component for component in bill["components"]}
+    components = {component["purl"]: component for component in sbom["components"]}
     names: dict[str, set[str]] = {"deb": set(), "pypi": set()}
     for purl, each in components.items():
         names[purl.partition("/")[0].removeprefix("pkg:")].add(each["name"])
 
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    assert bill["metadata"]["component"]["name"] == f"podrole-{part}"
-    assert bill["metadata"]["component"]["version"] == contract.VERSION
+    assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
+    assert sbom["metadata"]["component"]["name"] == f"podrole-{part}"
+    assert sbom["metadata"]["component"]["version"] == contract.VERSION
     assert names["deb"] == {name for name in debian if name}
     assert {"libc6", "libssl3t64", "python3.13-minimal"} <= names["deb"]
     assert len(names["pypi"]) == len(metadata)

@@ -1,4 +1,4 @@
-"""The built images at work: in a pod behind the real rules, and each module of ours imported in its image."""
+"""The built images run: in a pod behind the real rules, and every module imports in its image."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from images.archive import Image
 from testing.demo_node import DemoNode
 from testing.pods import Image as PodImage
 from testing.repository import ROOT
+from tests.integration.images.conftest import load_packages
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 IMPORT_ALL = """
@@ -58,17 +59,17 @@ regions = json.loads(input())
 kinds = itertools.product(regions, (False, True), (False, True))
 print(json.dumps({f"{region} {fips} {dual}": find(region, fips, dual) for region, fips, dual in kinds}))
 """
-"""Prints which URL STS is asked at, for each region, with FIPS and with dual stack."""
+"""Prints the URL of STS for each region, with and without FIPS and dual stack."""
 
 
 def enter(root: Path, image: Image, *command: str) -> list[str]:
-    """The command line that runs a program in the image's root folder, as the image's user."""
+    """Build the command that runs a program in the image's root folder as the image's user."""
     user = image.config["config"]["User"]
     return ["env", "-i", *image.config["config"]["Env"], "chroot", f"--userspec={user}", str(root), *command]
 
 
 def as_pod_image(root: Path, image: Image) -> PodImage:
-    """The image for the pods of the demo's node, which binds folders instead of unpacking layers."""
+    """Convert the image for the demo's node, which binds folders instead of unpacking layers."""
     config = image.config["config"]
     links = {f"/{path.name}": str(path.readlink()) for path in root.iterdir() if path.is_symlink()}
     folders = {f"/{name}": str(root / name) for name in ("app", "etc", "lib64", "usr") if (root / name).is_dir()}
@@ -85,15 +86,13 @@ def as_pod_image(root: Path, image: Image) -> PodImage:
 @pytest.fixture(scope="module")
 def pod_images(demo_node: DemoNode, roots: Mapping[str, Path], built: Mapping[str, Image]) -> dict[str, PodImage]:
     if demo_node.node.single_user:
-        pytest.skip("without root a file capability of the image counts for nothing")
+        pytest.skip("file capabilities of the image have no effect without root")
     return {**demo_node.images, "podrole-sidecar": as_pod_image(roots["sidecar"], built["sidecar"])}
 
 
-def test_every_module_of_ours_finds_in_its_image_what_it_imports(
-    roots: Mapping[str, Path], image: Image, part: str
-) -> None:
+def test_every_module_imports_in_its_image(roots: Mapping[str, Path], image: Image, part: str) -> None:
     result = subprocess.run(
-        enter(roots[part], image, "/usr/bin/python3", "-c", IMPORT_ALL, part, "server"),
+        enter(roots[part], image, "/usr/bin/python3", "-c", IMPORT_ALL, *load_packages(part)),
         capture_output=True,
         text=True,
         check=False,
@@ -102,15 +101,15 @@ def test_every_module_of_ours_finds_in_its_image_what_it_imports(
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_every_part_of_the_kubernetes_client_that_the_injector_uses_is_in_its_image(
+def test_injector_image_has_the_kubernetes_client_classes_it_uses(
     roots: Mapping[str, Path], built: Mapping[str, Image]
 ) -> None:
     sources = "".join(path.read_text() for path in (ROOT / "injector").rglob("*.py"))
     used = sorted(set(re.findall(r"\bclient\.([A-Z]\w+)", sources)))
-    look = "import sys; from kubernetes import client; [getattr(client, name) for name in sys.argv[1:]]"
+    script = "import sys; from kubernetes import client; [getattr(client, name) for name in sys.argv[1:]]"
 
     result = subprocess.run(
-        enter(roots["injector"], built["injector"], "/usr/bin/python3", "-c", look, *used),
+        enter(roots["injector"], built["injector"], "/usr/bin/python3", "-c", script, *used),
         capture_output=True,
         text=True,
         check=False,
@@ -120,7 +119,7 @@ def test_every_part_of_the_kubernetes_client_that_the_injector_uses_is_in_its_im
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_the_command_line_is_in_the_injectors_image(roots: Mapping[str, Path], built: Mapping[str, Image]) -> None:
+def test_injector_image_has_the_podrole_command(roots: Mapping[str, Path], built: Mapping[str, Image]) -> None:
     command = enter(roots["injector"], built["injector"], "/usr/bin/podrole", "--version")
 
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -129,27 +128,29 @@ def test_the_command_line_is_in_the_injectors_image(roots: Mapping[str, Path], b
     assert contract.VERSION in result.stdout
 
 
-def test_sts_is_found_in_every_region_as_the_whole_sdk_finds_it(
+def test_sts_endpoints_match_the_full_sdk_in_every_region(
     roots: Mapping[str, Path], built: Mapping[str, Image]
 ) -> None:
     session = boto3.session.Session()
     partitions = session.get_available_partitions()
     regions = [region for each in partitions for region in session.get_available_regions("sts", each)]
-    asked = json.dumps([*regions, "aws-global", "eu-somewhere-1"])
+    regions_json = json.dumps([*regions, "aws-global", "eu-somewhere-1"])
 
-    whole = json.loads(run(["env", "-i", sys.executable, "-c", ENDPOINTS], asked))
-    cut = json.loads(run(enter(roots["sidecar"], built["sidecar"], "/usr/bin/python3", "-c", ENDPOINTS), asked))
+    full = json.loads(run(["env", "-i", sys.executable, "-c", ENDPOINTS], regions_json))
+    reduced = json.loads(
+        run(enter(roots["sidecar"], built["sidecar"], "/usr/bin/python3", "-c", ENDPOINTS), regions_json)
+    )
 
     assert len(regions) > 30
-    assert "https://sts-fips.us-east-1.amazonaws.com/" in cut["us-east-1 True False"]
-    assert cut == whole
+    assert "https://sts-fips.us-east-1.amazonaws.com/" in reduced["us-east-1 True False"]
+    assert reduced == full
 
 
-def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_capabilities(
+def test_built_image_serves_role_with_read_only_root_and_no_capabilities(
     demo_node: DemoNode, pod_images: dict[str, PodImage]
 ) -> None:
     patched = demo_node.webhook.admit(POD).pod
-    look = (
+    script = (
         "print(*[line.split()[1] for line in open('/proc/1/status') if line.startswith(('Uid', 'CapEff', 'CapBnd'))])"
     )
 
@@ -157,7 +158,7 @@ def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_
         pod.start()
         identity = pod.exec("app", WHO_AM_I).stdout.strip()
         status = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-m", "sidecar.status"])
-        held = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", look]).stdout.split()
+        held = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", script]).stdout.split()
         written = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", "open('/app/x', 'w')"]).stderr
 
     assert identity == IDENTITY
@@ -166,9 +167,7 @@ def test_a_pod_has_its_role_from_the_built_image_under_a_read_only_root_without_
     assert "Read-only file system" in written
 
 
-def test_the_built_image_loads_the_rules_through_iptables_too(
-    demo_node: DemoNode, pod_images: dict[str, PodImage]
-) -> None:
+def test_built_image_loads_the_rules_with_iptables(demo_node: DemoNode, pod_images: dict[str, PodImage]) -> None:
     patched = demo_node.webhook.admit(POD).pod
     redirect = patched["spec"]["initContainers"][0]
     redirect["command"] = ["python3", "-m", "sidecar.redirect", "--listen", str(contract.SIDECAR_PORT)]

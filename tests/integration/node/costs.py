@@ -77,14 +77,14 @@ def read_containers(node: Node, namespace: str) -> Iterator[tuple[str, dict[str,
 
 @pytest.mark.usefixtures("far_sts")
 def test_start(installed: Node, api: ApiServer, team: str, plain: str) -> None:
-    """The floor: an init container and a native sidecar as well, which do nothing."""
+    """The baseline: also an init container and a native sidecar, which do nothing."""
     idle = [
         build_container("true", name="first", resources=SMALL),
         build_container("sleep 3600", name="second", resources=SMALL, restartPolicy="Always"),
     ]
     kinds: dict[str, tuple[str, dict[str, Any]]] = {
         "without injection": (plain, {}),
-        "the floor": (plain, {"initContainers": idle}),
+        "the baseline": (plain, {"initContainers": idle}),
         "with injection": (team, {}),
     }
     rows = {}

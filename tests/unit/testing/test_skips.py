@@ -62,7 +62,7 @@ def test_skips_pass_without_the_option(tmp_path: Path, processes: str) -> None:
 def test_listed_skip_is_known() -> None:
     assert is_known(
         "tests/integration/images/test_reproducible.py::test_rebuild_is_identical[sidecar]: "
-        "Skipped: takes minutes: PODROLE_TEST_IMAGES=reproducible"
+        "Skipped: takes minutes: set PODROLE_TEST_IMAGES=reproducible"
     )
 
 
