@@ -1,211 +1,167 @@
-"""The one table of reasons: code, sentence, remedy. Warnings, denials, status and logs all take theirs from here."""
+"""All reasons for a decision: code, sentence, remedy. Warnings, denials, the status annotation and logs use them."""
 
-from enum import Enum
+from enum import unique
 from typing import NamedTuple
 
 from injector.errors import InjectorError
-
-LONGEST_VALUE = 200
-"""Characters of a user's value that a message repeats: an annotation may have 256 KiB."""
+from injector.messages import MessageTable
 
 
 class Explanation(NamedTuple):
-    """A reason, told for one pod."""
+    """A reason with the sentence and the remedy for one pod."""
 
     reason: "Reason"
     text: str
 
 
-class Reason(Enum):
-    """Why a pod was treated as it was. The first value is the code that machines read; it never changes."""
+@unique
+class Reason(MessageTable):
+    """Why the webhook treated a pod as it did."""
 
-    # Injected, blocked
-    ROLE_OF_POD = ("RoleOfPod", "The pod names its role.", "")
-    ROLE_OF_SERVICE_ACCOUNT = ("RoleOfServiceAccount", "The pod's ServiceAccount names its role.", "")
-    ROLE_OF_NAMESPACE = ("RoleOfNamespace", "The namespace names the role of pods that name none.", "")
+    # Inject, Block
+    ROLE_FROM_POD = ("An annotation of the pod sets its role.",)
+    ROLE_FROM_SERVICE_ACCOUNT = ("An annotation of the pod's ServiceAccount sets its role.",)
+    ROLE_FROM_NAMESPACE = ("An annotation of the namespace sets the default role.",)
     NO_ROLE = (
-        "NoRole",
-        "No role is named for this pod: it gets no credentials, and the metadata addresses are closed to it.",
+        "No role is configured for this pod: it gets no credentials, and requests to the metadata addresses fail.",
         "Annotate the pod or its ServiceAccount with iam.amazonaws.com/role.",
     )
 
-    # Left untouched
-    NOT_A_POD_CREATION = ("NotAPodCreation", "Only the creation of pods is looked at.", "")
-    MIRROR_POD = ("MirrorPod", "The pod mirrors a static pod of a node, which already runs.", "")
-    NOT_LABELLED = ("NamespaceNotLabelled", "The namespace lacks the label podrole.io/injection: enabled.", "")
+    # Skip
+    NOT_A_POD_CREATION = ("The request does not create a pod.",)
+    MIRROR_POD = ("The pod is the mirror of a static pod that already runs on its node.",)
+    NAMESPACE_NOT_LABELLED = ("The namespace does not have the label podrole.io/injection: enabled.",)
     PODS_WITHOUT_ROLE_IGNORED = (
-        "PodsWithoutRoleIgnored",
-        "No role is named for this pod, and the operator leaves such pods alone.",
-        "",
+        "No role is configured for this pod, and PODROLE_PODS_WITHOUT_ROLE=ignore leaves such pods unchanged.",
     )
     NO_ROLE_UNPROTECTED = (
-        "NoRoleUnprotected",
-        "No role is named for this pod, which cannot be blocked ({why}): it is untouched and reaches the node's role.",
-        "Name a role (iam.amazonaws.com/role), or limit the hops of the node's metadata service.",
+        "No role is configured for this pod, which cannot be blocked ({why}): it can get the node's role.",
+        "Set a role (iam.amazonaws.com/role), or limit the hops of the node's metadata service.",
     )
     OPTED_OUT = (
-        "OptedOut",
-        "The pod has the label podrole.io/inject: false: it was left untouched and reaches the node's own role.",
-        "Remove that label if it must not.",
+        "The pod has the label podrole.io/inject: false: it is unchanged and can get the node's role.",
+        "Remove the label if the pod must not have the node's role.",
     )
     HOST_NETWORK = (
-        "HostNetwork",
-        "The pod shares the node's network (spec.hostNetwork): it was left untouched and reaches the node's own role.",
+        "The pod uses the node's network (spec.hostNetwork): it is unchanged and can get the node's role.",
         "Remove spec.hostNetwork if the pod must not have the node's role.",
     )
     WINDOWS = (
-        "Windows",
-        "The pod runs on Windows: it was left untouched and reaches the node's own role.",
-        "Close the metadata addresses on Windows nodes by other means.",
+        "The pod runs on Windows: it is unchanged and can get the node's role.",
+        "Block the metadata addresses on Windows nodes by other means.",
     )
 
-    # Denied
+    # Deny
     HOST_NETWORK_WITH_ROLE = (
-        "HostNetworkWithRole",
-        "The pod asks for a role and shares the node's network (spec.hostNetwork), which cannot be redirected.",
+        "The pod sets a role, but it uses the node's network (spec.hostNetwork), which podrole cannot redirect.",
         "Remove spec.hostNetwork or the annotation iam.amazonaws.com/role.",
     )
     WINDOWS_WITH_ROLE = (
-        "WindowsWithRole",
-        "The pod asks for a role and runs on Windows, where there is no redirect.",
+        "The pod sets a role, but it runs on Windows, where podrole cannot redirect metadata requests.",
         "Remove the annotation iam.amazonaws.com/role or run the pod on Linux.",
     )
-    NAMESPACE_MISSING = (
-        "NamespaceMissing",
-        'There is no namespace "{namespace}", so nobody knows which roles its pods may have.',
-        "Create it, then create the pod again.",
+    NAMESPACE_NOT_FOUND = (
+        'Namespace "{namespace}" does not exist, so the roles that its pods can use are unknown.',
+        "Create the namespace, then create the pod again.",
     )
-    BAD_ROLE = (
-        "BadRole",
-        '{where} is "{value}", which is no role: {problem}.',
-        "Write a role's name, path/name, or ARN.",
+    INVALID_ROLE = (
+        '{where} is "{value}", which is not a valid role: {problem}.',
+        "Use a role's name, path/name or ARN.",
     )
-    OTHER_PARTITION = (
-        "OtherPartition",
-        '{where} is "{value}", a role of partition {partition}, but region {region} is in partition {expected}.',
-        "Name a role of partition {expected}.",
+    WRONG_PARTITION = (
+        '{where} is "{value}", a role in partition {partition}, but region {region} is in partition {expected}.',
+        "Use a role in partition {expected}.",
     )
-    ACCOUNT_UNKNOWN = (
-        "AccountUnknown",
-        '{where} is "{value}", a name without an account, and podrole is configured with none.',
-        "Write the whole ARN, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
+    ACCOUNT_NOT_CONFIGURED = (
+        '{where} is "{value}", a name without an account, and podrole has no default account.',
+        "Use the role's ARN, or ask the operator to set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
     )
-    BAD_VALUE = ("BadValue", '{where} is "{value}".', "It must be {meaning}.")
-    BAD_TAGS = ("BadTags", "{where} holds no session tags that STS takes: {problem}.", "Write key=value,key=value.")
-    NEEDS_INTERMEDIATE_ROLE = (
-        "NeedsIntermediateRole",
-        "{where} has no place in a web identity.",
-        "It needs podrole.io/intermediate-role on the namespace: remove it, or have that added.",
+    INVALID_VALUE = ('{where} is "{value}", which is not valid.', "It must be {expected}.")
+    INVALID_SESSION_TAGS = ("{where} has invalid session tags: {problem}.", "Use key=value,key=value.")
+    INTERMEDIATE_ROLE_REQUIRED = (
+        "{where} cannot be used with web identity credentials.",
+        "Remove it, or have podrole.io/intermediate-role added to the namespace.",
     )
     OVERRIDE_NOT_ALLOWED = (
-        "OverrideNotAllowed",
-        '{where} is "{value}", an override that would open the wall around the node\'s role: not allowed here.',
-        "Remove it, or have the operator allow that override.",
+        '{where} is "{value}", which weakens the protection of the node\'s role, and the operator does not allow it.',
+        "Remove it, or ask the operator to allow it in PODROLE_ALLOW_OVERRIDES.",
     )
     ROLE_NOT_ALLOWED = (
-        "RoleNotAllowed",
         "The namespace does not allow the role {role}: its annotation {key} is {patterns} ({rule}).",
-        "Name a role that it allows, or have the annotation extended.",
+        "Use an allowed role, or ask for this role to be added to the annotation.",
     )
-    BAD_ALLOW_LIST = (
-        "BadAllowList",
-        'Annotation {key} of the namespace is "{value}", which cannot be read and so allows nothing: {problem}.',
-        "Make it {meaning}.",
+    INVALID_ALLOW_LIST = (
+        'Annotation {key} of the namespace is "{value}", which is not valid and allows no role: {problem}.',
+        "It must be {expected}.",
     )
-    CHAINED_TOO_LONG = (
-        "ChainedTooLong",
-        '{where} is "{value}", but the pod\'s role is assumed by another role ({by}), which AWS limits to one hour.',
-        "Make it 3600 or less.",
+    SESSION_DURATION_TOO_LONG = (
+        '{where} is "{value}", but role chaining limits sessions to one hour: {by} assumes the pod\'s role.',
+        "Use 3600 or less.",
     )
-    ALLOW_LIST_MISSING = (
-        "AllowListMissing",
-        "The node's own role assumes the roles of pods here, and the namespace does not say which: none is allowed.",
+    ALLOW_LIST_REQUIRED = (
+        "The node's role assumes the roles of pods here, and the namespace does not list the roles that it allows.",
         "Annotate the namespace with iam.amazonaws.com/allowed-roles.",
     )
-    SIDECAR_USER = (
-        "SidecarUser",
-        "{where} is {value}, the sidecar's user and group: it could read the sidecar's memory and files.",
-        "Choose another id.",
+    RESERVED_USER = (
+        "{where} is {value}, the sidecar's user and group: the container could read the sidecar's memory and files.",
+        "Use another id.",
     )
     KUBERNETES_TOO_OLD = (
-        "KubernetesTooOld",
-        "The sidecar must be a native one, which Kubernetes has from 1.29 on, and this is {version}.",
+        "podrole needs native sidecars (Kubernetes 1.29 or later), and this API server is {version}.",
         "Upgrade the cluster.",
     )
     NATIVE_SIDECARS_UNCONFIRMED = (
-        "NativeSidecarsUnconfirmed",
-        "Native sidecars need kubelets of 1.29, and beside an API server of {version} a kubelet may be older.",
-        "Have the operator set PODROLE_NATIVE_SIDECARS_CONFIRMED=true once none is.",
+        "podrole needs native sidecars (kubelet 1.29 or later), and with API server {version} a kubelet can be older.",
+        "Ask the operator to set PODROLE_NATIVE_SIDECARS_CONFIRMED=true when all kubelets are 1.29 or later.",
     )
-    CLUSTER_UNREADABLE = (
-        "ClusterUnreadable",
-        "{problem}.",
-        "Create the pod again; the injector's log has the details.",
-    )
+    CLUSTER_READ_FAILED = ("{problem}.", "Create the pod again; the injector's log has the details.")
     INTERNAL_ERROR = (
-        "InternalError",
-        "podrole failed to decide on this pod, so it is not admitted.",
-        "The injector's log tells why, under request {uid}.",
+        "podrole failed to decide about this pod, so the pod is denied.",
+        "See the injector's log for request {uid}.",
     )
 
-    # Warnings beside an injection
-    NODE_SOURCE = (
-        "NodeSource",
-        "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as user 16925 gets the node's role.",
-        "Run no container as root, and have the operator use web identities.",
+    # Warnings of an injection
+    NODE_CREDENTIAL_SOURCE = (
+        "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as user 16925 can get the node's role.",
+        "Run no container as root, and ask the operator to use web-identity.",
     )
     METADATA_PASSTHROUGH = (
-        "MetadataPassthrough",
-        "Its sidecar may ask the node's metadata service: who becomes user 16925, as root can, has the node's role.",
+        "The sidecar can reach the node's metadata service: root can become user 16925 and get the node's role.",
         "Remove podrole.io/metadata-passthrough if the pod does not need it.",
     )
-    UNKNOWN_KEY = ("UnknownKey", "Annotation {key} is nothing that podrole reads on a pod.", "{remedy}")
+    UNKNOWN_ANNOTATION = ("Unknown annotation {key}.", "{remedy}")
     ENV_MODE = (
-        "EnvMode",
-        "Its role comes by environment alone ({why}), which is no wall: 169.254.169.254 still has the node's role.",
+        "Credentials come only through environment variables ({why}): 169.254.169.254 still gives the node's role.",
         "Limit the hops of the node's metadata service.",
     )
-    POWERFUL_CONTAINER = (
-        "PowerfulContainer",
-        'Container "{container}" {power}: it can undo the redirect and reach the node\'s role.',
-        "Take that away if the container is not to be trusted with it.",
+    PRIVILEGED_CONTAINER = (
+        'Container "{container}" {power}: it can remove the redirect and get the node\'s role.',
+        "Remove this privilege unless you trust the container.",
     )
-    SHADOWED = (
-        "Shadowed",
-        'Container "{container}" sets {variable}, which was kept: SDKs prefer it to the pod\'s role.',
-        "Remove it to use the role.",
+    CREDENTIALS_OVERRIDDEN = (
+        'Container "{container}" sets {variable}, which podrole did not change: AWS SDKs prefer it to the pod\'s role.',
+        "Remove the variable to use the role.",
     )
-    REGION_LEFT_OUT = (
-        "RegionLeftOut",
-        'Container "{container}" takes variables from elsewhere (envFrom), so no region was added beside it.',
-        "Set AWS_REGION in env if it is not among them.",
+    REGION_NOT_SET = (
+        'Container "{container}" uses envFrom, which can set a region, so podrole did not add one.',
+        "Set AWS_REGION in env if envFrom does not.",
     )
-    NO_PROXY_UNKNOWN = (
-        "NoProxyUnknown",
-        'Container "{container}" uses a proxy and takes {variable} from elsewhere, so it could not be extended.',
+    NO_PROXY_NOT_EXTENDED = (
+        'Container "{container}" uses a proxy and sets {variable} by valueFrom, so podrole could not extend it.',
         "Make sure that it contains {addresses}.",
     )
     RESERVED_NAME = (
-        "ReservedName",
         'The {kind} "{name}" was removed: names that start with podrole- are reserved.',
         "Rename it.",
     )
 
-    def __init__(self, code: str, sentence: str, remedy: str) -> None:
-        self.code = code
-        self._text = f"{sentence} {remedy}".strip()
-
     def explain(self, **values: str) -> Explanation:
-        """Fill the sentence for one pod. Values are what users wrote: cut where they are too long for a message."""
-        cut = {
-            name: value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
-            for name, value in values.items()
-        }
-        return Explanation(self, self._text.format_map(cut))
+        """Fill in sentence and remedy for one pod."""
+        return Explanation(self, " ".join(self.fill(values)).strip())
 
 
-class RefusedError(InjectorError):
-    """A value that a user wrote cannot be accepted; its explanation becomes part of the denial."""
+class InvalidRoleError(InjectorError):
+    """A role that a user wrote is not valid; the denial repeats the explanation."""
 
     def __init__(self, explanation: Explanation) -> None:
         super().__init__(explanation.text)

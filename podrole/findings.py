@@ -2,13 +2,16 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
+from injector.messages import MessageTable
 from podrole.exit_codes import EXIT_FINDINGS, EXIT_UNREACHABLE
 
 LEVEL_COLUMN = 9
 WIDTH = 110
+MAX_VALUE_LENGTH = 4096
+"""Characters of a value that a finding repeats: a whole message of the webhook or the API server."""
 
 
 class Level(StrEnum):
@@ -37,18 +40,16 @@ class Section(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-class FindingTemplate(Enum):
-    """A table of what can be found: level, sentence, remedy. The member's name is the code that machines read."""
+class FindingTemplate(MessageTable):
+    """A table of what can be found: level, sentence, remedy."""
 
     def __init__(self, level: Level, sentence: str, remedy: str = "") -> None:
+        super().__init__(sentence, remedy)
         self.level = level
-        self.sentence = sentence
-        self.remedy = remedy
 
     def format(self, **values: object) -> Finding:
         """Fill in the sentence and the remedy."""
-        code = self.name.title().replace("_", "")
-        return Finding(self.level, code, self.sentence.format_map(values), self.remedy.format_map(values))
+        return Finding(self.level, self.code, *self.fill(values, MAX_VALUE_LENGTH))
 
 
 def count_levels(sections: Iterable[Section]) -> dict[Level, int]:

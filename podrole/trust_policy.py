@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from injector.errors import ConfigError
-from injector.reasons import Reason, RefusedError
+from injector.reasons import InvalidRoleError, Reason
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.iam.check import check_document, check_issuer, check_length
@@ -86,8 +86,8 @@ def trust_policy(role: str | None, **options: Any) -> None:
 def _resolve(role: str, account: Account) -> str:
     try:
         return account.resolve(role, "ROLE")
-    except RefusedError as error:
-        hint = ", or give --account-id" if error.explanation.reason is Reason.ACCOUNT_UNKNOWN else ""
+    except InvalidRoleError as error:
+        hint = ", or give --account-id" if error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED else ""
         raise ConfigError(f"{error}{hint}") from error
 
 

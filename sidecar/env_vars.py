@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 import contract
+from contract.text import truncate
 
 SHOWN_LENGTH = 100
 """What an error shows of a value."""
@@ -89,5 +90,4 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _quote(value: str) -> str:
     """Short and in ASCII: what is wrong with all of them must fit into the 2048 bytes that the kubelet shows."""
-    quoted = ascii(value)
-    return quoted if len(quoted) <= SHOWN_LENGTH else f"{quoted[:SHOWN_LENGTH]}..."
+    return truncate(ascii(value), SHOWN_LENGTH)

@@ -60,7 +60,7 @@ class AllowListFormat(NamedTuple):
     """How an annotation is written."""
 
     parse: Callable[[str, str | None], Iterable[Pattern]]
-    meaning: str
+    expected: str
     rule: str
 
 
@@ -89,14 +89,14 @@ def _check_annotation(
     role_arn: str, key: str, text: str, format_: AllowListFormat, base: str | None
 ) -> Iterator[Explanation]:
     if len(text) > LONGEST_VALUE:  # outside the cache, which would keep it
-        matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, and {LONGEST_VALUE} are the most"
+        matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, the maximum is {LONGEST_VALUE}"
     else:
         matchers = _build_matchers(text, format_, base)
     if isinstance(matchers, str):
-        problem, meaning = matchers, format_.meaning
-        yield Reason.BAD_ALLOW_LIST.explain(key=key, value=_quote(text), problem=problem, meaning=meaning)
+        problem, expected = matchers, format_.expected
+        yield Reason.INVALID_ALLOW_LIST.explain(key=key, value=_quote(text), problem=problem, expected=expected)
     elif not any(matcher.matches(role_arn) for matcher in matchers):
-        rule = format_.rule.format(base=base or "a base ARN, and none is configured")
+        rule = format_.rule.format(base=base or "the base ARN, which is not configured")
         yield Reason.ROLE_NOT_ALLOWED.explain(role=role_arn, key=key, patterns=_quote(text), rule=rule)
 
 
@@ -109,7 +109,7 @@ def _build_matchers(text: str, format_: AllowListFormat, base: str | None) -> tu
             regexps.setdefault(pattern.prefix, []).append(f"(?:{pattern.regexp})")
         return tuple(Matcher(prefix, _compile("|".join(several))) for prefix, several in regexps.items())
     except UnicodeEncodeError:
-        return "it has half of a surrogate pair, which is no character"
+        return "it has half of a surrogate pair, which is not a character"
     except _InvalidListError as error:
         return str(error)
 
@@ -123,7 +123,7 @@ def _compile(regexp: str) -> Any:
         return re2.compile(regexp, options)
     except re2.error as error:
         reason = _quote(error.args[0].decode())
-        raise _InvalidListError(f"the regular expression engine (RE2) says: {reason}") from None
+        raise _InvalidListError(f"the regular expression engine (RE2) reports: {reason}") from None
 
 
 def _check_regexp(regexp: str) -> int:
@@ -170,21 +170,21 @@ def _parse_list(text: str) -> list[str]:
     try:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _InvalidListError(f"it is no JSON ({error})") from None
+        raise _InvalidListError(f"it is not valid JSON ({error})") from None
     if not isinstance(entries, list):
-        raise _InvalidListError("it is JSON, but no list")
+        raise _InvalidListError("it is JSON, but not a list")
     if len(entries) > MOST_ENTRIES:
-        raise _InvalidListError(f"it has {len(entries)} entries, and {MOST_ENTRIES} are the most")
+        raise _InvalidListError(f"it has {len(entries)} entries, the maximum is {MOST_ENTRIES}")
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, str):
-            raise _InvalidListError(f"entry {number} is no string")
+            raise _InvalidListError(f"entry {number} is not a string")
     return entries
 
 
 def _require_base(base: str | None, entry: str) -> str:
     if base is None:
-        remedy = "write whole ARNs, or have the operator set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN"
-        raise _InvalidListError(f'no ARN is configured that a name could stand behind ({remedy}): "{_quote(entry)}"')
+        remedy = "use complete ARNs, or ask the operator to set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN"
+        raise _InvalidListError(f'no base ARN is configured for names ({remedy}): "{_quote(entry)}"')
     return base
 
 
@@ -196,17 +196,17 @@ def _quote(text: str) -> str:
 FORMATS = {
     "glob": AllowListFormat(
         _parse_globs,
-        meaning='a JSON list of names, paths and ARNs with wildcards, such as ["reader", "team-a/*"]',
-        rule="matched in full; * and ? do not cross /, ** does; what does not start with arn: stands behind {base}",
+        expected='a JSON list of names, paths and ARNs with wildcards, such as ["reader", "team-a/*"]',
+        rule="matched in full; * and ? do not cross /, ** does; entries without arn: are appended to {base}",
     ),
     "regexp": AllowListFormat(
         _parse_regexps,
-        meaning='a JSON list of regular expressions (RE2), such as ["reader", "team-a/.*"]',
-        rule="regular expressions, matched in full; what does not start with arn: stands behind {base}",
+        expected='a JSON list of regular expressions (RE2), such as ["reader", "team-a/.*"]',
+        rule="regular expressions, matched in full; entries without arn: are appended to {base}",
     ),
     "permitted": AllowListFormat(
         _parse_regexp,
-        meaning="one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*",
+        expected="one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*",
         rule="one regular expression, matched in full against the ARN",
     ),
 }

@@ -11,7 +11,7 @@ from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
 from injector.k8s.objects import Metadata
-from injector.reasons import Explanation, Reason, RefusedError
+from injector.reasons import Explanation, InvalidRoleError, Reason
 
 PREFIX = "podrole.io/"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -116,10 +116,10 @@ def parse_pod_settings(
     | namespace      | podrole.io/default-role        |
     """
     sources = (
-        (pod, ROLE, "pod", Reason.ROLE_OF_POD),
-        (service_account, ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
-        (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_OF_SERVICE_ACCOUNT),
-        (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_OF_NAMESPACE),
+        (pod, ROLE, "pod", Reason.ROLE_FROM_POD),
+        (service_account, ROLE, "ServiceAccount", Reason.ROLE_FROM_SERVICE_ACCOUNT),
+        (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_FROM_SERVICE_ACCOUNT),
+        (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_FROM_NAMESPACE),
     )
     asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.unsafe_value)
     errors = [
@@ -131,7 +131,7 @@ def parse_pod_settings(
     def parse(metadata: Metadata, key: str, kind: str) -> str | None:
         try:
             return parse_role(metadata.annotations[key], f"annotation {key} of the {kind}", config)
-        except RefusedError as error:
+        except InvalidRoleError as error:
             errors.append(error.explanation)
             return None
 
@@ -168,18 +168,18 @@ def _find_override_errors(pod: Metadata, allowed: frozenset[str]) -> Iterator[Ex
         if value == override.unsafe_value and override.name not in allowed:
             yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
         elif value not in {None, override.safe_value, override.unsafe_value}:
-            meaning = f'"{override.safe_value}" or "{override.unsafe_value}"'
-            yield Reason.BAD_VALUE.explain(where=where, value=str(value), meaning=meaning)
+            expected = f'"{override.safe_value}" or "{override.unsafe_value}"'
+            yield Reason.INVALID_VALUE.explain(where=where, value=str(value), expected=expected)
 
 
 def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
-    for key, (pattern, meaning) in VALUES.items():
+    for key, (pattern, expected) in VALUES.items():
         value = annotations.get(key)
         if value is not None and not re.fullmatch(pattern, value, re.ASCII):
-            yield Reason.BAD_VALUE.explain(where=f"annotation {key} of the pod", value=value, meaning=meaning)
+            yield Reason.INVALID_VALUE.explain(where=f"annotation {key} of the pod", value=value, expected=expected)
     where = f"annotation {SESSION_TAGS} of the pod"
     for problem in find_tag_problems(annotations[SESSION_TAGS]) if SESSION_TAGS in annotations else ():
-        yield Reason.BAD_TAGS.explain(where=where, problem=problem)
+        yield Reason.INVALID_SESSION_TAGS.explain(where=where, problem=problem)
 
 
 def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, config: Config) -> Iterator[Explanation]:
@@ -187,23 +187,26 @@ def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, conf
     if INTERMEDIATE_ROLE in namespace.annotations:
         by = f"{INTERMEDIATE_ROLE} of the namespace"
     elif config.credential_source == contract.SOURCE_NODE:
-        by = "the node's"
+        by = "the node's role"
     else:
         for key in NEED_INTERMEDIATE_ROLE:
             if key in annotations:
-                yield Reason.NEEDS_INTERMEDIATE_ROLE.explain(where=f"annotation {key} of the pod")
+                yield Reason.INTERMEDIATE_ROLE_REQUIRED.explain(where=f"annotation {key} of the pod")
         return
     duration = annotations.get(SESSION_DURATION, "")
     is_duration = re.fullmatch(VALUES[SESSION_DURATION][0], duration, re.ASCII)
     if is_duration and int(duration) > contract.CHAINED_LONGEST_SECONDS:
-        yield Reason.CHAINED_TOO_LONG.explain(where=f"annotation {SESSION_DURATION} of the pod", value=duration, by=by)
+        yield Reason.SESSION_DURATION_TOO_LONG.explain(
+            where=f"annotation {SESSION_DURATION} of the pod", value=duration, by=by
+        )
 
 
 def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
     """A typing error is the most common reason for a setting without effect."""
     names = [key.removeprefix(PREFIX) for key in POD_KEYS]
+    known = f"The known annotations are {', '.join(POD_KEYS)}."
     for key in annotations:
         if key.startswith(PREFIX) and key != STATUS_ANNOTATION and key not in POD_KEYS:
             nearest = difflib.get_close_matches(key.removeprefix(PREFIX), names, n=1)
-            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else f"It reads {', '.join(POD_KEYS)}."
-            yield Reason.UNKNOWN_KEY.explain(key=key, remedy=remedy)
+            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else known
+            yield Reason.UNKNOWN_ANNOTATION.explain(key=key, remedy=remedy)

@@ -3,7 +3,7 @@
 import re
 
 from injector.config import Config
-from injector.reasons import Reason, RefusedError
+from injector.reasons import InvalidRoleError, Reason
 
 NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 PATH = re.compile(r"(?:[!-~]+/)?", re.ASCII)
@@ -17,21 +17,21 @@ ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(
 
 
 def parse_role(text: str, where: str, config: Config) -> str:
-    """Resolve a name, path/name or ARN to the canonical ARN; raise RefusedError, which names `where` it stands."""
+    """Resolve a name, path/name or ARN to the canonical ARN; raise InvalidRoleError, which names `where` it stands."""
     if not text.startswith("arn:"):
         role = text.removeprefix("/")
         _check_role(role, text, where)
         if config.base_role_arn is None:
-            raise RefusedError(Reason.ACCOUNT_UNKNOWN.explain(where=where, value=text))
+            raise InvalidRoleError(Reason.ACCOUNT_NOT_CONFIGURED.explain(where=where, value=text))
         return config.base_role_arn + role
     arn = ARN.fullmatch(text)
     if arn is None:
         problem = "an ARN of a role looks like arn:aws:iam::111122223333:role/path/name"
-        raise RefusedError(Reason.BAD_ROLE.explain(where=where, value=text, problem=problem))
+        raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))
     _check_role(arn["role"], text, where)
     if arn["partition"] != config.partition:
         detail = {"partition": arn["partition"], "region": config.region, "expected": config.partition}
-        raise RefusedError(Reason.OTHER_PARTITION.explain(where=where, value=text, **detail))
+        raise InvalidRoleError(Reason.WRONG_PARTITION.explain(where=where, value=text, **detail))
     return text
 
 
@@ -43,4 +43,4 @@ def _check_role(role: str, text: str, where: str) -> None:
         problem = "the path must have printable ASCII characters without spaces, 512 at most"
     else:
         return
-    raise RefusedError(Reason.BAD_ROLE.explain(where=where, value=text, problem=problem))
+    raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))

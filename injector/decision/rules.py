@@ -46,7 +46,7 @@ def skip_mirror_pod(context: AdmissionContext) -> Skip | None:
 def skip_unlabelled_namespace(context: AdmissionContext) -> Skip | None:
     """The webhook's selector keeps these away already; a configuration without it must not inject everywhere."""
     is_labelled = context.namespace.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
-    return Skip(Reason.NOT_LABELLED) if context.has_namespace and not is_labelled else None
+    return Skip(Reason.NAMESPACE_NOT_LABELLED) if context.has_namespace and not is_labelled else None
 
 
 def skip_opted_out_pod(context: AdmissionContext) -> Skip | None:
@@ -82,7 +82,7 @@ def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
     """Nobody knows which roles its pods may have."""
     if not context.has_namespace:
         name = str(read_mapping(context.pod, "metadata").get("namespace") or "")
-        yield Reason.NAMESPACE_MISSING.explain(namespace=name)
+        yield Reason.NAMESPACE_NOT_FOUND.explain(namespace=name)
 
 
 def deny_unsupported_pod_with_role(context: AdmissionContext) -> Iterator[Explanation]:
@@ -107,7 +107,7 @@ def deny_missing_allow_list(context: AdmissionContext) -> Iterator[Explanation]:
     """The node's role may assume the roles of all pods of its node: somebody must say which of them a namespace has."""
     is_of_node = context.config.credential_source == contract.SOURCE_NODE and context.settings.role_arn is not None
     if is_of_node and not context.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
-        yield Reason.ALLOW_LIST_MISSING.explain()
+        yield Reason.ALLOW_LIST_REQUIRED.explain()
 
 
 def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
@@ -122,10 +122,10 @@ def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
         value = str(contract.SIDECAR_UID)
         for key in IDS:
             if security.get(key) == contract.SIDECAR_UID:
-                yield Reason.SIDECAR_USER.explain(where=f"{where}.securityContext.{key}", value=value)
+                yield Reason.RESERVED_USER.explain(where=f"{where}.securityContext.{key}", value=value)
         if contract.SIDECAR_UID in read_list(security, "supplementalGroups"):
             groups = f"One of {where}.securityContext.supplementalGroups"
-            yield Reason.SIDECAR_USER.explain(where=groups, value=value)
+            yield Reason.RESERVED_USER.explain(where=groups, value=value)
 
 
 def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
@@ -160,7 +160,7 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
         ]
         if powers and context.mode == contract.MODE_REDIRECT:
             name = str(container.get("name"))
-            yield Reason.POWERFUL_CONTAINER.explain(container=name, power=" and ".join(powers))
+            yield Reason.PRIVILEGED_CONTAINER.explain(container=name, power=" and ".join(powers))
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
@@ -172,7 +172,7 @@ def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
     """What the operator chose for every pod, and what each of them can do with it."""
     if context.config.credential_source == contract.SOURCE_NODE:
-        yield Reason.NODE_SOURCE.explain()
+        yield Reason.NODE_CREDENTIAL_SOURCE.explain()
 
 
 def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:

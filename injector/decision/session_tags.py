@@ -4,10 +4,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
+from contract.text import truncate
+
 MOST_TAGS = 50
 LONGEST_KEY = 128
 LONGEST_VALUE = 256
 SHOWN_LENGTH = 60
+"""Less than a whole message repeats of a value, so that the problem behind it is not removed."""
+
 RESERVED = "aws:"
 CATEGORIES = "LZN"
 """Letters, separators and numbers, of any script."""
@@ -20,32 +24,27 @@ def find_tag_problems(text: str) -> Iterator[str]:
     """Say what is wrong with `key=value,key=value`; nothing if STS takes it."""
     tags = [(key, sign, value) for key, sign, value in (tag.partition("=") for tag in text.split(","))]
     if len(tags) > MOST_TAGS:
-        yield f"it has {len(tags)} tags, and {MOST_TAGS} are the most"
+        yield f"it has {len(tags)} tags, the maximum is {MOST_TAGS}"
     for key, sign, value in tags:
         if problem := _find_problem(key, sign, value):
-            yield f'"{_shorten(f"{key}{sign}{value}")}" {problem}'
+            yield f'"{truncate(f"{key}{sign}{value}", SHOWN_LENGTH)}" {problem}'
     # STS tells keys apart without regard to case.
     for key, count in Counter(key.lower() for key, _, _ in tags).items():
         if count > 1:
-            yield f'"{_shorten(key)}" is there {count} times'
+            yield f'"{truncate(key, SHOWN_LENGTH)}" appears {count} times'
 
 
 def _find_problem(key: str, sign: str, value: str) -> str:
     if not key or not sign:
         return "is not key=value"
     if key != key.strip() or value != value.strip():
-        return "has a space beside a comma or an equals sign"
+        return "has a space next to a comma or an equals sign"
     if key.lower().startswith(RESERVED):
-        return f'has a key that begins with "{RESERVED}", which AWS keeps for itself'
+        return f'has a key that begins with "{RESERVED}", which AWS reserves'
     if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
         return f"is too long: a key has {LONGEST_KEY} characters at most, a value {LONGEST_VALUE}"
     odd = [character for character in key + value if not _is_allowed(character)]
-    return f"has {odd[0]!r}, and STS takes letters, numbers, spaces and _ . : / = + - @" if odd else ""
-
-
-def _shorten(text: str) -> str:
-    """A whole message is cut, too, and must not lose what is wrong."""
-    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}..."
+    return f"has {odd[0]!r}, but STS accepts only letters, numbers, spaces and _ . : / = + - @" if odd else ""
 
 
 def _is_allowed(character: str) -> bool:

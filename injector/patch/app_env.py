@@ -149,15 +149,15 @@ def _has_value_from(variable: Object) -> bool:
 def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
     container_name = str(container.get("name"))
     if container.get("envFrom") and present.keys().isdisjoint(REGIONS):
-        yield Reason.REGION_LEFT_OUT.explain(container=container_name)
+        yield Reason.REGION_NOT_SET.explain(container=container_name)
     for name, variable in present.items():
         is_ours = name in SIDECAR_VARIABLES and variable.get("value") == SIDECAR_VARIABLES[name]
         if not is_ours and (name in SHADOWING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
-            yield Reason.SHADOWED.explain(container=container_name, variable=name)
+            yield Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
 
 
 def _find_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
-    container_name = str(container.get("name"))
+    values = {"container": str(container.get("name")), "addresses": NO_PROXY_VALUE}
     for name in NO_PROXIES:
         if name in present and _has_value_from(present[name]):
-            yield Reason.NO_PROXY_UNKNOWN.explain(container=container_name, variable=name, addresses=NO_PROXY_VALUE)
+            yield Reason.NO_PROXY_NOT_EXTENDED.explain(variable=name, **values)

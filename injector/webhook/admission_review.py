@@ -10,11 +10,13 @@ from typing import Any, NotRequired, TypedDict
 
 import orjson
 
+from contract.text import truncate
 from injector.errors import ReviewError
 from injector.k8s.objects import Object
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+SHOWN_LENGTH = 100
 PODS = {"group": "", "version": "v1", "resource": "pods"}
 
 
@@ -67,7 +69,7 @@ def parse_review(body: bytes) -> Review:
         raise ReviewError(f"the body is a JSON {type(review).__name__}: post an object, an AdmissionReview")
     for key, expected in (("kind", KIND), ("apiVersion", API_VERSION)):
         if review.get(key) != expected:
-            given = orjson.dumps(review.get(key))[:100].decode(errors="replace")
+            given = truncate(orjson.dumps(review.get(key)).decode(errors="replace"), SHOWN_LENGTH)
             raise ReviewError(f"{key} is {given}: only {expected} is understood")
     request = review.get("request")
     if not isinstance(request, dict):

@@ -64,7 +64,7 @@ class Admission:
             raise
         except ClusterError as error:
             LOG.exception("%s failed", review.uid)
-            failure = Fail((Reason.CLUSTER_UNREADABLE.explain(problem=str(error)),))
+            failure = Fail((Reason.CLUSTER_READ_FAILED.explain(problem=str(error)),))
         except Exception:
             LOG.exception("%s failed", review.uid)
             failure = Fail((Reason.INTERNAL_ERROR.explain(uid=review.uid),))

@@ -17,7 +17,7 @@ from podrole.diagnosis.installed_config import EffectiveConfig
 from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.findings import Finding
 
-TROUBLE = {Reason.SHADOWED, Reason.UNKNOWN_KEY, Reason.NO_PROXY_UNKNOWN, Reason.RESERVED_NAME}
+TROUBLE = {Reason.CREDENTIALS_OVERRIDDEN, Reason.UNKNOWN_ANNOTATION, Reason.NO_PROXY_NOT_EXTENDED, Reason.RESERVED_NAME}
 """Warnings of the core that may be why a pod does not work; the others say what a mode or power means."""
 
 
@@ -36,7 +36,7 @@ def compare_with_expected_state(case: RunningPod) -> Iterator[Finding]:
     original = build_uninject_patch(case.pod, case.effective_config.config).apply(case.pod)
     decision = decide(original, case.cluster_context, case.effective_config.config)
     yield from tell_decision(decision, original, case.effective_config)
-    if isinstance(decision, Skip) and decision.reason is Reason.NOT_LABELLED:
+    if isinstance(decision, Skip) and decision.reason is Reason.NAMESPACE_NOT_LABELLED:
         decision = _decide_with_label(original, case)
         for finding in tell_decision(decision, original, case.effective_config):
             yield ExpectedState.WITH_LABEL.format(text=f"{finding.text[0].lower()}{finding.text[1:]}")

@@ -15,7 +15,7 @@ from podrole.diagnosis.selectors import find_mismatch
 from podrole.diagnosis.webhooks import Webhook, is_for_pods
 from podrole.findings import Finding, Level
 
-SOURCES = (Reason.ROLE_OF_POD, Reason.ROLE_OF_SERVICE_ACCOUNT, Reason.ROLE_OF_NAMESPACE)
+SOURCES = (Reason.ROLE_FROM_POD, Reason.ROLE_FROM_SERVICE_ACCOUNT, Reason.ROLE_FROM_NAMESPACE)
 """The reasons of an injection, which need no values. Another one in an annotation was written by somebody else."""
 
 

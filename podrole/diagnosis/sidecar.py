@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import contract
+from contract.text import truncate
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import Sidecar
@@ -12,6 +13,7 @@ from podrole.findings import Finding
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
 NEWEST_EVENTS = 3
+SHOWN_LENGTH = 100
 
 
 class End(NamedTuple):
@@ -68,7 +70,7 @@ def find_status(pod: Object, output: str) -> Iterator[Finding]:
     except ValueError:
         status = None
     if not isinstance(status, dict):
-        yield tell_unread(pod, f"it answered {output[:100]!r}.")
+        yield tell_unread(pod, f"it answered {truncate(output, SHOWN_LENGTH)!r}.")
         return
     yield _tell_status(status)
     if status.get("source") == "node":

@@ -14,7 +14,7 @@ from injector.decision.roles import parse_role
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.partitions import PARTITIONS
-from injector.reasons import RefusedError
+from injector.reasons import InvalidRoleError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 
 UNKNOWN = Metadata({}, {})
@@ -29,7 +29,7 @@ class Account:
     """None: any partition is taken."""
 
     def resolve(self, text: str, where: str) -> str:
-        """The ARN of a role as an annotation has it; raises RefusedError."""
+        """The ARN of a role as an annotation has it; raises InvalidRoleError."""
         region = self.region or _find_region(text)
         return parse_role(text, where, Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn))
 
@@ -91,7 +91,7 @@ def find_usage(inventory: ClusterObjects, account: Account) -> RoleUsage:
                 subjects[role_arn].add(subject)
                 continue
             hop_arn = account.resolve(first, f"annotation {INTERMEDIATE_ROLE} of namespace {use.namespace}")
-        except RefusedError as error:
+        except InvalidRoleError as error:
             problems[str(error)] = None
             continue
         subjects[hop_arn].add(subject)

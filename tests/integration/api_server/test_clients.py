@@ -100,7 +100,7 @@ def test_denial_names_all_that_is_wrong_with_a_pod(api: ApiServer, namespace: st
     with pytest.raises(RefusedError) as refusal:
         api.create(pod, namespace)
 
-    for code in ("[HostNetworkWithRole]", "[BadRole]", "[BadValue]"):
+    for code in ("[HostNetworkWithRole]", "[InvalidRole]", "[InvalidValue]"):
         assert code in str(refusal.value)
 
 

@@ -55,7 +55,7 @@ def test_pod_without_a_role_is_admitted_untouched_where_pod_security_forbids_the
     answer = api.create(build_pod({}), namespace)
 
     assert "initContainers" not in answer.object["spec"]
-    assert any(warning.startswith("No role is named for this pod") for warning in answer.warnings)
+    assert any(warning.startswith("No role is configured for this pod") for warning in answer.warnings)
 
 
 def test_redirect_mode_violates_restricted_by_its_one_capability_alone(api: ApiServer, namespaces: Namespaces) -> None:

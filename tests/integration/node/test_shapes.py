@@ -63,7 +63,7 @@ def test_pod_security_gives_env_mode_which_works(installed: Node, team: str, lev
 
     print(warnings, log)
     assert log.endswith("listed\n")
-    assert "which is no wall" in warnings
+    assert "169.254.169.254 still gives the node's role" in warnings
     assert [each["name"] for each in installed.read("pod", "app", team)["spec"]["initContainers"]] == [
         "podrole-sidecar"
     ]
@@ -150,7 +150,7 @@ def test_host_network_with_a_role_is_denied(installed: Node, team: str) -> None:
 
     print(said)
     assert (
-        "The pod asks for a role and shares the node's network (spec.hostNetwork), which cannot be redirected." in said
+        "The pod sets a role, but it uses the node's network (spec.hostNetwork), which podrole cannot redirect." in said
     )
     assert "Remove spec.hostNetwork or the annotation iam.amazonaws.com/role." in said
 

@@ -150,7 +150,7 @@ def test_a_person_is_told_what_became_of_a_pod_and_what_its_role_needs(run: Run)
     variables = (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials, AWS_REGION=eu-west-1, AWS_DEFAULT_REGION=eu-west-1"
     )
-    told = "Inject (mode redirect, role arn:aws:iam::111122223333:role/reader): The pod names its role."
+    told = "Inject (mode redirect, role arn:aws:iam::111122223333:role/reader): An annotation of the pod sets its role."
     assert said.complaint.splitlines() == [
         "-, document 1: Deployment default/shop",
         f"  {told}",
@@ -194,7 +194,10 @@ def test_a_role_comes_from_the_account_of_another_manifest_which_is_not_printed(
 
     said = run("inject", "-f", "-", "-n", "a", "--manifests", write(others, account=account), stdin=text)
 
-    assert "role arn:aws:iam::111122223333:role/writer): The pod's ServiceAccount names its role." in said.complaint
+    assert (
+        "role arn:aws:iam::111122223333:role/writer): An annotation of the pod's ServiceAccount sets its role."
+        in said.complaint
+    )
     assert "kind: ServiceAccount" not in said.output
 
 
@@ -203,7 +206,7 @@ def test_a_pod_without_a_role_is_blocked_and_the_person_is_told_why(run: Run) ->
     said = run("inject", "-f", "-", stdin=DEPLOYMENT.replace("iam.amazonaws.com/role", "example.com/role"))
 
     assert said.code == 0
-    assert "Block (mode block): No role is named for this pod" in said.complaint
+    assert "Block (mode block): No role is configured for this pod" in said.complaint
     assert "trust-policy" not in said.complaint
 
 
@@ -256,8 +259,8 @@ def test_a_program_gets_a_record_for_each_template(run: Run, tmp_path: Path) -> 
         "namespace": "default",
         "name": "shop",
         "outcome": "Inject",
-        "reason": "RoleOfPod",
-        "message": "The pod names its role.",
+        "reason": "RoleFromPod",
+        "message": "An annotation of the pod sets its role.",
         "mode": "redirect",
         "role": "arn:aws:iam::111122223333:role/reader",
         "warnings": [],
@@ -265,7 +268,7 @@ def test_a_program_gets_a_record_for_each_template(run: Run, tmp_path: Path) -> 
         "patch": good["patch"],
     }
     assert {operation["path"].split("/")[1:3] == ["spec", "template"] for operation in good["patch"]} == {True}
-    assert (bad["outcome"], bad["reason"], bad["patch"]) == ("Deny", "BadRole", [])
+    assert (bad["outcome"], bad["reason"], bad["patch"]) == ("Deny", "InvalidRole", [])
 
 
 @pytest.mark.usefixtures("settings")

@@ -61,8 +61,8 @@ def test_a_refusal_names_role_annotation_patterns_rule_and_remedy() -> None:
 
     assert refusal.text == (
         f"The namespace does not allow the role {BASE}reader: its annotation iam.amazonaws.com/allowed-roles is "
-        '["writer", "team-a/*"] (matched in full; * and ? do not cross /, ** does; what does not start with arn: '
-        f"stands behind {BASE}). Name a role that it allows, or have the annotation extended."
+        '["writer", "team-a/*"] (matched in full; * and ? do not cross /, ** does; entries without arn: '
+        f"are appended to {BASE}). Use an allowed role, or ask for this role to be added to the annotation."
     )
 
 
@@ -180,7 +180,7 @@ def test_an_alternation_does_not_escape_the_anchors(entry: str, role: str) -> No
 )
 def test_an_entry_cannot_reach_out_of_itself(entries: list[str]) -> None:
     (refusal,) = refusals_of(BASE + "b", entries, form="regexp")
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert "in entry 1 " in refusal.text
 
 
@@ -323,31 +323,31 @@ def test_any_entry_of_a_list_may_allow(form: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "it is no JSON (Expecting value"),
-        ("reader", "it is no JSON (Expecting value"),
-        ("['reader']", "it is no JSON (Expecting value"),
-        ('["reader",]', "it is no JSON ("),
-        ("[" * 10000, "it is no JSON ("),
-        ("[" + "1" * 5000 + "]", "it is no JSON ("),
-        ('"reader"', "it is JSON, but no list"),
-        ("null", "it is JSON, but no list"),
-        ('{"reader": true}', "it is JSON, but no list"),
-        ('["reader", 1]', "entry 2 is no string"),
-        ('[null, "reader"]', "entry 1 is no string"),
-        ('[["reader"]]', "entry 1 is no string"),
+        ("", "it is not valid JSON (Expecting value"),
+        ("reader", "it is not valid JSON (Expecting value"),
+        ("['reader']", "it is not valid JSON (Expecting value"),
+        ('["reader",]', "it is not valid JSON ("),
+        ("[" * 10000, "it is not valid JSON ("),
+        ("[" + "1" * 5000 + "]", "it is not valid JSON ("),
+        ('"reader"', "it is JSON, but not a list"),
+        ("null", "it is JSON, but not a list"),
+        ('{"reader": true}', "it is JSON, but not a list"),
+        ('["reader", 1]', "entry 2 is not a string"),
+        ('[null, "reader"]', "entry 1 is not a string"),
+        ('[["reader"]]', "entry 1 is not a string"),
         (r'["reader", "\ud800"]', "half of a surrogate pair"),
-        (json.dumps(["reader"] * (MOST_ENTRIES + 1)), "it has 1001 entries, and 1000 are the most"),
-        (json.dumps(["reader", "x" * LONGEST_VALUE]), "it has 16398 characters, and 16384 are the most"),
+        (json.dumps(["reader"] * (MOST_ENTRIES + 1)), "it has 1001 entries, the maximum is 1000"),
+        (json.dumps(["reader", "x" * LONGEST_VALUE]), "it has 16398 characters, the maximum is 16384"),
     ],
 )
 @pytest.mark.parametrize("config", [GLOB, REGEXP], ids=["glob", "regexp"])
 def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, problem: str, config: Config) -> None:
     (refusal,) = check_role_allowed(BASE + "reader", {ALLOWED_ROLES: text}, config)
 
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert problem in refusal.text
     assert f'{ALLOWED_ROLES} of the namespace is "{text[:20]}' in refusal.text
-    assert "Make it a JSON list of" in refusal.text
+    assert "It must be a JSON list of" in refusal.text
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,10 @@ def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, cap
     (of_list,) = refusals_of(BASE + "reader", ["reader", regexp], form="regexp")
     (of_kiam,) = check_role_allowed(BASE + "reader", {PERMITTED: regexp}, GLOB)
 
-    assert of_list.reason is of_kiam.reason is Reason.BAD_ALLOW_LIST
-    assert f"in entry 2 the regular expression engine (RE2) says: {problem}" in of_list.text
-    assert f"the regular expression engine (RE2) says: {problem}" in of_kiam.text
-    assert of_kiam.text.endswith("Make it one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*.")
+    assert of_list.reason is of_kiam.reason is Reason.INVALID_ALLOW_LIST
+    assert f"in entry 2 the regular expression engine (RE2) reports: {problem}" in of_list.text
+    assert f"the regular expression engine (RE2) reports: {problem}" in of_kiam.text
+    assert of_kiam.text.endswith("It must be one regular expression (RE2) for whole ARNs, such as .*:role/team-a/.*.")
     assert capfd.readouterr() == ("", "")
 
 
@@ -384,7 +384,7 @@ def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, cap
 def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
     (refusal,) = check_role_allowed(BASE + "reader", {PERMITTED: text}, GLOB)
 
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert len(refusal.text) < 800
 
 
@@ -392,8 +392,8 @@ def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
 def test_a_name_without_a_base_arn_cannot_be_read(form: str) -> None:
     (refusal,) = refusals_of(BASE + "reader", [BASE + "reader", "writer"], form=form, base=None)
 
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
-    assert "no ARN is configured that a name could stand behind" in refusal.text
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
+    assert "no base ARN is configured for names" in refusal.text
     assert ': "writer".' in refusal.text
     assert "PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN" in refusal.text
 
@@ -402,7 +402,7 @@ def test_a_name_without_a_base_arn_cannot_be_read(form: str) -> None:
 def test_whole_arns_need_no_base_arn(form: str) -> None:
     assert refusals_of(BASE + "reader", [BASE + "reader"], form=form, base=None) == []
     (refusal,) = refusals_of(BASE + "writer", [BASE + "reader"], form=form, base=None)
-    assert "stands behind a base ARN, and none is configured" in refusal.text
+    assert "are appended to the base ARN, which is not configured" in refusal.text
 
 
 def test_the_longest_list_is_read() -> None:
@@ -439,7 +439,7 @@ def test_a_list_filled_with_costly_patterns_is_refused_as_a_whole_and_at_once() 
 
     (refusal,) = refusals_of(LONG_ROLE, entries, form="regexp")
 
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert "entries together are too large" in refusal.text
     assert time.perf_counter() - started < 1
 
@@ -447,7 +447,7 @@ def test_a_list_filled_with_costly_patterns_is_refused_as_a_whole_and_at_once() 
 def test_a_list_of_globs_too_large_for_the_engine_is_refused() -> None:
     (refusal,) = refusals_of(LONG_ROLE, ["*?" * 100 + str(number) for number in range(78)])
 
-    assert refusal.reason is Reason.BAD_ALLOW_LIST
+    assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert "pattern too large" in refusal.text
 
 

@@ -17,7 +17,7 @@ def parse(**annotations: str) -> PodSettings:
 
 @pytest.mark.parametrize("value", ["", "x", "a b", "a/b", "é" * 3, "x" * 65, "ok\n"])
 def test_a_bad_session_name_is_an_error(value: str) -> None:
-    assert [error.reason.code for error in parse(session_name=value).errors] == ["BadValue"]
+    assert [error.reason.code for error in parse(session_name=value).errors] == ["InvalidValue"]
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ def test_a_bad_session_name_is_an_error(value: str) -> None:
 def test_a_bad_session_duration_is_an_error(value: str) -> None:
     errors = parse(session_duration=value).errors
 
-    assert [error.reason.code for error in errors] == ["BadValue"]
+    assert [error.reason.code for error in errors] == ["InvalidValue"]
     assert "1800 to 43200" in errors[0].text
 
 
 @pytest.mark.parametrize("value", ["", "False", "TRUE", "no", "0", "true "])
 def test_a_bad_switch_is_an_error(value: str) -> None:
-    assert [error.reason.code for error in parse(imds_tokens=value).errors] == ["BadValue"]
+    assert [error.reason.code for error in parse(imds_tokens=value).errors] == ["InvalidValue"]
 
 
 @pytest.mark.parametrize("value", ["1800", "1999", "2000", "3600", "9999", "10000", "39999", "42999", "43199", "43200"])

@@ -24,7 +24,7 @@ def test_where_pod_security_refuses_the_redirect_there_is_only_the_sidecar(name:
     assert environment_of(pod["spec"]["initContainers"][0])["PODROLE_MODE"] == contract.MODE_ENV
     assert json.loads(pod["metadata"]["annotations"]["podrole.io/status"])["mode"] == "env"
     assert len(warnings) == 1
-    assert "which is no wall" in warnings[0]
+    assert "169.254.169.254 still gives the node's role" in warnings[0]
     assert f"PodSecurity {name.removeprefix('pod-security-')} of the namespace" in warnings[0]
 
 

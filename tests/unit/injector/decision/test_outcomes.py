@@ -17,11 +17,11 @@ TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")
 RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
 UNDECIDED = {
     Reason.NOT_A_POD_CREATION,  # told before anything is decided
-    Reason.CLUSTER_UNREADABLE,
+    Reason.CLUSTER_READ_FAILED,
     Reason.INTERNAL_ERROR,
-    Reason.SHADOWED,  # told by what is planned after the decision
-    Reason.REGION_LEFT_OUT,
-    Reason.NO_PROXY_UNKNOWN,
+    Reason.CREDENTIALS_OVERRIDDEN,  # told by what is planned after the decision
+    Reason.REGION_NOT_SET,
+    Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,
 }
 

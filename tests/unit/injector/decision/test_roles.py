@@ -4,14 +4,14 @@ import pytest
 
 from injector.config import Config
 from injector.decision.roles import parse_role
-from injector.reasons import Reason, RefusedError
+from injector.reasons import InvalidRoleError, Reason
 from tests.unit.injector.cases import CONFIG, ENVIRON
 
 ACCOUNT = "arn:aws:iam::111122223333:role"
 
 
-def refusal_of(text: str, config: Config = CONFIG) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refusal_of(text: str, config: Config = CONFIG) -> InvalidRoleError:
+    with pytest.raises(InvalidRoleError) as caught:
         parse_role(text, "annotation x of the pod", config)
     return caught.value
 
@@ -45,7 +45,7 @@ def refusal_of(text: str, config: Config = CONFIG) -> RefusedError:
 def test_what_is_no_role_is_refused_and_repeated(text: str) -> None:
     error = refusal_of(text)
 
-    assert error.explanation.reason is Reason.BAD_ROLE
+    assert error.explanation.reason is Reason.INVALID_ROLE
     assert "annotation x of the pod" in str(error)
     assert text[:100] in str(error)
 
@@ -68,7 +68,7 @@ def test_a_name_a_path_and_an_arn_become_the_canonical_arn(text: str, arn: str) 
 def test_a_role_of_another_partition_is_refused_with_both_partitions() -> None:
     error = refusal_of("arn:aws-us-gov:iam::111122223333:role/reader")
 
-    assert error.explanation.reason is Reason.OTHER_PARTITION
+    assert error.explanation.reason is Reason.WRONG_PARTITION
     assert "aws-us-gov" in str(error)
     assert "region eu-west-1 is in partition aws" in str(error)
 
@@ -93,7 +93,7 @@ def test_names_get_the_partition_of_the_region(region: str, partition: str) -> N
 def test_a_name_without_a_configured_account_is_refused_with_the_remedy() -> None:
     error = refusal_of("reader", replace(CONFIG, base_role_arn=None))
 
-    assert error.explanation.reason is Reason.ACCOUNT_UNKNOWN
+    assert error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED
     assert "PODROLE_ACCOUNT_ID" in str(error)
 
 

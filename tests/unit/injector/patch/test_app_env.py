@@ -137,7 +137,7 @@ def test_a_region_from_elsewhere_is_never_overridden_and_the_doubt_is_said() -> 
     _, warnings = case.build_patch(config)
 
     assert environment_of(find_container(pod, "app")) == {RELATIVE_URI: contract.CREDENTIALS_PATH}
-    assert any('"app" takes variables from elsewhere' in warning for warning in warnings)
+    assert any('"app" uses envFrom' in warning for warning in warnings)
 
 
 def test_beside_a_region_of_its_own_a_container_may_take_the_rest_from_elsewhere() -> None:

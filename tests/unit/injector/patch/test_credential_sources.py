@@ -61,25 +61,25 @@ def refuse(**changes: str) -> str:
         ("=a", '"=a" is not key=value'),
         ("team=a,", '"" is not key=value'),
         ("team=a,,site=b", '"" is not key=value'),
-        ("team=a, site=b", '" site=b" has a space beside a comma or an equals sign'),
-        ("team = a", '"team = a" has a space beside a comma or an equals sign'),
-        ("team=a\n", '"team=a\n" has a space beside a comma or an equals sign'),
-        ("te\nam=a", "has '\\n', and STS takes letters"),
-        ("team=a;b", "has ';', and STS takes letters"),
-        ("team=$(HOME)", "has '$', and STS takes letters"),
-        ("team=\u0301", "has '\u0301', and STS takes letters"),
+        ("team=a, site=b", '" site=b" has a space next to a comma or an equals sign'),
+        ("team = a", '"team = a" has a space next to a comma or an equals sign'),
+        ("team=a\n", '"team=a\n" has a space next to a comma or an equals sign'),
+        ("te\nam=a", "has '\\n', but STS accepts only letters"),
+        ("team=a;b", "has ';', but STS accepts only letters"),
+        ("team=$(HOME)", "has '$', but STS accepts only letters"),
+        ("team=\u0301", "has '\u0301', but STS accepts only letters"),
         ("aws:team=a", 'has a key that begins with "aws:"'),
         ("AWS:team=a", 'has a key that begins with "aws:"'),
         ("k" * 129 + "=a", "is too long: a key has 128 characters at most"),
         ("k=" + "v" * 257, "is too long"),
-        ("Team=a,team=b", '"team" is there 2 times'),
-        (",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, and 50 are the most"),
+        ("Team=a,team=b", '"team" appears 2 times'),
+        (",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, the maximum is 50"),
     ],
 )
 def test_what_sts_would_not_take_as_tags_is_an_error(text: str, problem: str) -> None:
     [error] = read_errors({"podrole.io/session-tags": text})
 
-    assert error.startswith("annotation podrole.io/session-tags of the pod holds no session tags that STS takes: ")
+    assert error.startswith("annotation podrole.io/session-tags of the pod has invalid session tags: ")
     assert problem in " ".join(find_tag_problems(text))
     assert problem in error
 
@@ -117,17 +117,17 @@ def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
     [error] = read_errors({key: "a=b"}, through=None)
 
     assert error == (
-        f"annotation {key} of the pod has no place in a web identity. "
-        "It needs podrole.io/intermediate-role on the namespace: remove it, or have that added."
+        f"annotation {key} of the pod cannot be used with web identity credentials. "
+        "Remove it, or have podrole.io/intermediate-role added to the namespace."
     )
 
 
 @pytest.mark.parametrize(
     ("through", "problem"),
     [
-        ("", "no role"),
-        ("a b", "no role"),
-        ("arn:aws:iam::1:role/hub", "no role"),
+        ("", "not a valid role"),
+        ("a b", "not a valid role"),
+        ("arn:aws:iam::1:role/hub", "not a valid role"),
         ("arn:aws-cn:iam::111122223333:role/hub", "aws-cn"),
     ],
 )
@@ -144,8 +144,8 @@ def test_a_chained_session_of_more_than_an_hour_is_an_error(duration: str) -> No
 
     [through], [of_node] = read_errors(annotations), read_errors(annotations, NODE, None)
 
-    assert "assumed by another role (podrole.io/intermediate-role of the namespace)" in through
-    assert "assumed by another role (the node's)" in of_node
+    assert "podrole.io/intermediate-role of the namespace assumes the pod's role" in through
+    assert "the node's role assumes the pod's role" in of_node
     assert read_errors(annotations, through=None) == []
 
 

@@ -187,7 +187,7 @@ def test_the_status_says_what_was_done() -> None:
         "version": contract.VERSION,
         "mode": "redirect",
         "role": "arn:aws:iam::111122223333:role/everyday",
-        "reason": "RoleOfNamespace",
+        "reason": "RoleFromNamespace",
     }
     assert json.loads(blocked) == {"version": contract.VERSION, "mode": "block", "role": None, "reason": "NoRole"}
     assert " " not in injected

@@ -76,7 +76,7 @@ def test_a_missing_namespace_is_denied(webhook: Client) -> None:
 
     assert response.json is not None
     assert response.json["response"]["allowed"] is False
-    assert response.json["response"]["auditAnnotations"] == {"reason": "NamespaceMissing"}
+    assert response.json["response"]["auditAnnotations"] == {"reason": "NamespaceNotFound"}
 
 
 def test_only_post_mutates(webhook: Client) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from injector.webhook.decision_log import DecisionLogEntry, JsonFormatter, set_up_logging
 
-RECORD = DecisionLogEntry("u-1", "shop", "web-*", "ReplicaSet/web-5d9c", "Inject", "redirect", ("RoleOfPod",), 0.00123)
+RECORD = DecisionLogEntry(
+    "u-1", "shop", "web-*", "ReplicaSet/web-5d9c", "Inject", "redirect", ("RoleFromPod",), 0.00123
+)
 
 
 class Terminal(io.StringIO):
@@ -24,7 +26,7 @@ def write_line(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_person_at_a_terminal_reads_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     line = write_line(Terminal(), monkeypatch)
 
-    assert line.endswith("u-1 shop/web-*: Inject RoleOfPod of ReplicaSet/web-5d9c, 1.2 ms\n")
+    assert line.endswith("u-1 shop/web-*: Inject RoleFromPod of ReplicaSet/web-5d9c, 1.2 ms\n")
 
 
 def test_a_collector_of_logs_reads_json(monkeypatch: pytest.MonkeyPatch) -> None:

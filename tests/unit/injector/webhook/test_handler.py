@@ -93,7 +93,7 @@ def test_a_cluster_that_does_not_answer_denies_and_says_what_could_not_be_read()
 
     assert response["allowed"] is False
     assert "ServiceAccount demo/default: timed out" in response["status"]["message"]
-    assert response["auditAnnotations"] == {"reason": "ClusterUnreadable"}
+    assert response["auditAnnotations"] == {"reason": "ClusterReadFailed"}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_denial_names_pod_request_and_every_reason() -> None:
     message = response["status"]["message"]
     assert response["allowed"] is False
     assert f"pod demo/app (request {UID}):" in message
-    for part in ("[OtherPartition]", "[BadValue]", "podrole.io/session-duration", "podrole.io/mode", "16925"):
+    for part in ("[WrongPartition]", "[InvalidValue]", "podrole.io/session-duration", "podrole.io/mode", "16925"):
         assert part in message
 
 

@@ -22,9 +22,9 @@ def read(metrics: Metrics) -> dict[str, float]:
     [
         ("Inject", "podrole_pods_injected_total{mode=redirect}"),
         ("Block", "podrole_pods_blocked_total"),
-        ("Skip", "podrole_pods_skipped_total{reason=RoleOfPod}"),
-        ("Deny", "podrole_pods_denied_total{reason=RoleOfPod}"),
-        ("Fail", "podrole_admission_errors_total{reason=RoleOfPod}"),
+        ("Skip", "podrole_pods_skipped_total{reason=RoleFromPod}"),
+        ("Deny", "podrole_pods_denied_total{reason=RoleFromPod}"),
+        ("Fail", "podrole_admission_errors_total{reason=RoleFromPod}"),
     ],
 )
 def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> None:

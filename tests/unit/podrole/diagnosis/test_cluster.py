@@ -139,7 +139,7 @@ def test_cluster_of_which_nothing_may_be_read_has_nothing_that_is_ok() -> None:
         ({"dry_runs": [{"namespace": "team-a", "pod": build_plain_pod()}]}, ["Untouched"]),
         ({"dry_runs": [{"namespace": "team-a", "message": f"{BY_DENIAL}[RoleNotAllowed] No. (403)"}]}, []),
         (
-            {"dry_runs": [{"namespace": "team-a", "message": f"{BY_DENIAL}[RoleNotAllowed] No. [BadRole] No. (403)"}]},
+            {"dry_runs": [{"namespace": "team-a", "message": f"{BY_DENIAL}[RoleNotAllowed] [InvalidRole] No. (403)"}]},
             ["Denied"],
         ),
         (

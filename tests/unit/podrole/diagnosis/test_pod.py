@@ -40,7 +40,7 @@ def annotate(pod: Pod, key: str, value: str) -> Pod:
 
 
 @pytest.mark.parametrize(
-    "status", ["", "null", "[]", '"x"', "{", '{"reason": ["x"]}', '{"reason": "BadRole", "version": 3}']
+    "status", ["", "null", "[]", '"x"', "{", '{"reason": ["x"]}', '{"reason": "InvalidRole", "version": 3}']
 )
 def test_status_annotation_that_somebody_damaged_does_not_end_the_diagnosis(status: str) -> None:
     findings = diagnose(annotate(build_running_pod(), "podrole.io/status", status))
@@ -210,7 +210,7 @@ def test_pod_that_would_be_denied_now_is_a_problem_with_its_code() -> None:
     findings = diagnose(annotate(build_running_pod(), "podrole.io/session-duration", "5"))
 
     (told,) = find_texts(findings, "Denies")
-    assert "[BadValue]" in told
+    assert "[InvalidValue]" in told
     assert "InjectedAllTheSame" in list_concerns(findings)
 
 
@@ -282,7 +282,7 @@ def test_variables_of_the_caller_win_over_the_live_configuration() -> None:
 
 
 def test_other_version_of_podrole_is_told() -> None:
-    status = json.dumps({"version": "9.9.9", "reason": "RoleOfPod"})
+    status = json.dumps({"version": "9.9.9", "reason": "RoleFromPod"})
 
     findings = diagnose(annotate(build_running_pod(), "podrole.io/status", status))
 
@@ -319,7 +319,9 @@ def test_pod_without_a_role_is_blocked_and_that_is_as_it_should_be() -> None:
 
     assert list_concerns(findings) == []
     assert find_texts(findings, "Blocked")
-    assert find_texts(findings, "Blocks")[0].startswith("The webhook would block it. No role is named for this pod")
+    assert find_texts(findings, "Blocks")[0].startswith(
+        "The webhook would block it. No role is configured for this pod"
+    )
 
 
 def test_container_that_somebody_changed_is_told_with_what_it_would_be() -> None:

@@ -49,7 +49,7 @@ def test_a_role_that_is_none_is_a_problem_that_names_its_place_and_hides_no_othe
 
     assert [needs.role_arn for needs in usage.needs] == [f"{BASE}reader"]
     [problem] = usage.problems
-    assert problem.startswith('annotation iam.amazonaws.com/role of Pod team-a/app is "a b", which is no role')
+    assert problem.startswith('annotation iam.amazonaws.com/role of Pod team-a/app is "a b", which is not a valid role')
 
 
 def test_a_name_without_an_account_is_a_problem() -> None:
@@ -62,7 +62,7 @@ def test_a_name_without_an_account_is_a_problem() -> None:
 def test_a_role_of_another_partition_than_the_regions_is_a_problem_and_without_a_region_is_none() -> None:
     thing = pod(role="arn:aws-cn:iam::111122223333:role/reader")
 
-    assert "of partition aws-cn" in find(thing).problems[0]
+    assert "a role in partition aws-cn" in find(thing).problems[0]
     assert find(thing, account=Account()).needs[0].role_arn == "arn:aws-cn:iam::111122223333:role/reader"
 
 
