@@ -109,9 +109,9 @@ def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
 
 def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     """Take care of the certificates from now on. Until there is one, TLS clients are closed and this is not ready."""
-    from injector.k8s import live, secret, webhook_configuration  # noqa: PLC0415 - half a second, which files do not need
+    from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - half a second, which files do not need
 
-    api, tls = live.load_configuration(), MemoryTls()
+    api, tls = kubeconfig.load_configuration(), MemoryTls()
     stores = Stores(
         secret.CertificateSecret(api, config.namespace, config.certificate_secret),
         webhook_configuration.WebhookConfiguration(api, config.webhook_configuration),
@@ -144,9 +144,11 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
     """The cluster that this configuration names."""
     if config.manifests is not None:
         return ManifestReader(config.manifests)
-    from injector.k8s import live, watch_cache  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
+    from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
 
-    cluster = watch_cache.CachedReader(live.load_configuration(), metrics.count_live_read, metrics.count_watch_restart)
+    cluster = watch_cache.CachedReader(
+        kubeconfig.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
+    )
     try:
         LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
     except ClusterError as error:  # it may come later, and is asked again then

@@ -20,11 +20,54 @@ class ObjectError(ReviewError):
 
 
 class ClusterError(InjectorError):
-    """A namespace or ServiceAccount could not be read: nobody knows whether it exists, so nothing is allowed."""
+    """The API server gave no usable answer. Whether an object exists is then unknown, so nothing is allowed."""
 
 
-class ConflictError(ClusterError):
-    """Somebody else wrote the object since it was read: read it again and decide anew."""
+class UnreachableError(ClusterError):
+    """The API server sent no complete answer: no connection, a timeout, or no token to authenticate with."""
+
+
+class ConnectionClosedError(UnreachableError):
+    """The API server closed the connection before it answered."""
+
+
+class InvalidResponseError(ClusterError):
+    """The API server answered with success, but its answer is not a valid Kubernetes object."""
+
+
+class ApiError(ClusterError):
+    """The API server answered with a failure.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+    """
+
+    def __init__(self, text: str, status: int | None = None, message: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        """The HTTP status code; None where the API server sent none."""
+
+        self.message = message
+        """The API server's own sentence, which names the user, the verb and the resource."""
+
+
+class ForbiddenError(ApiError):
+    """403: RBAC or an admission webhook does not allow the request."""
+
+
+class NotFoundError(ApiError):
+    """404: there is no such object, or no such namespace."""
+
+
+class ConflictError(ApiError):
+    """409: the object has changed since it was read, or exists already. Read it again."""
+
+
+class GoneError(ApiError):
+    """410: the resource version is older than the API server's history. Only a new list helps."""
+
+
+class UnavailableError(ApiError):
+    """429 or 5xx: the API server cannot answer now. Try again later."""
 
 
 class CertificateError(InjectorError):

@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
 
 from injector.errors import InjectorError
-from injector.k8s.inspection import ApiClient
+from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object, read_mapping
 from podrole.diagnosis.pod import diagnose_pod
@@ -92,19 +93,19 @@ def parse_target(target: str, namespace: str | None) -> Target:
             raise TargetError(message)
 
 
-def _find_pods(client: ApiClient, target: Target) -> list[Object]:
+def _find_pods(client: ApiClient, target: Target) -> Sequence[Object]:
     place = f"/api/v1/namespaces/{target.namespace}/pods"
     path = f"{place}/{target.name}"
     if target.kind != "pod":
         path = f"/{OWNERS[target.kind]}/namespaces/{target.namespace}/{target.kind}s/{target.name}"
     with progress_message(f"reading {target.kind} {target.name}"):
-        found = client.read(path)
+        found = client.get_or_none(path)
         if found is None:
             raise TargetError(_explain_absence(target))
         if target.kind == "pod":
             return [found]
         selector = format_selector(read_mapping(read_mapping(found, "spec"), "selector"))
-        pods = client.list(place, labelSelector=selector)
+        pods = client.list(place, query={"labelSelector": selector})
     if not pods:
         raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pod now")
     return pods

@@ -85,7 +85,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
 
 
 def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
-    from injector.k8s.inspection import ApiClient  # noqa: PLC0415 - likewise
+    from injector.k8s.client import ApiClient  # noqa: PLC0415 - likewise
     from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - likewise
     from podrole.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
 

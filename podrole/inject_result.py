@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from injector.k8s.workloads import Path, PodTemplate
-from injector.patch.json_patch import build_pointer
+from injector.k8s.objects import JsonPath
+from injector.k8s.workloads import PodTemplate
+from injector.patch.json_patch import Operation, build_pointer
 from podrole.yaml.documents import Document
-
-Operation = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class InjectResult:
         return f"{self.template.kind} {self.namespace}/{self.template.name}"
 
 
-def prefix_operations(path: Path, operations: Sequence[Operation]) -> list[Operation]:
+def prefix_operations(path: JsonPath, operations: Sequence[Operation]) -> list[Operation]:
     """The operations from another root, in which the object is at a path."""
     return [{**operation, "path": build_pointer(path) + operation["path"]} for operation in operations]
 

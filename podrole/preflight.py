@@ -7,7 +7,7 @@ from functools import partial
 
 import click
 
-from injector.k8s.inspection import ApiClient
+from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
 from podrole.diagnosis.dry_run import build_pod, choose_namespaces

@@ -1,4 +1,4 @@
-"""Tells a person who waits what for. What takes less than two seconds is not worth a line."""
+"""Prints progress messages for operations that take more than two seconds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from threading import Timer
 
 import click
 
-PATIENCE_SECONDS = 2.0
+DELAY_SECONDS = 2.0
 
 
 @contextmanager
-def progress_message(what: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[None]:
-    """Say on standard error what is being waited for, once it has taken that long."""
-    timer = Timer(patience_seconds, lambda: click.echo(f"podrole: {what} ...", err=True))
+def progress_message(action: str, delay_seconds: float = DELAY_SECONDS) -> Iterator[None]:
+    """Print on standard error what the command is doing, once it takes longer than `delay_seconds`."""
+    timer = Timer(delay_seconds, lambda: click.echo(f"podrole: {action} ...", err=True))
     timer.daemon = True
     timer.start()
     try:

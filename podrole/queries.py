@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 
 import contract
-from injector.k8s.inspection import ApiClient, RequestRefusedError
+from injector.errors import ApiError
+from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
+from injector.k8s.pod_exec import ContainerRef, exec_command
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
 from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
@@ -22,7 +24,7 @@ def fetch_installation(client: ApiClient) -> Snapshot:
     Raises ClusterError where there is no API server to talk to: then nothing else needs to be tried.
     """
     with progress_message("asking the API server for its version"):
-        version = client.read("/version") or {}
+        version = client.get_or_none("/version") or {}
     snapshot = take_snapshot(
         {"version": lambda: [version], "webhooks": lambda: client.list(WEBHOOKS)}, progress_message
     )
@@ -48,13 +50,15 @@ def list_pod_reads(client: ApiClient, pod: Object) -> dict[str, Query]:
     namespace, name = str(metadata.get("namespace")), str(metadata.get("name"))
     place = f"/api/v1/namespaces/{namespace}"
     account = f"{place}/serviceaccounts/{read_service_account_name(pod)}"
+    events = {"fieldSelector": f"involvedObject.uid={metadata.get('uid')}"}
     reads: dict[str, Query] = {
         "namespace": lambda: _read_one(client, place),
         "service-account": lambda: _read_one(client, account),
-        "events": lambda: client.list(f"{place}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"),
+        "events": lambda: client.list(f"{place}/events", query=events),
     }
     if is_sidecar_running(pod):
-        reads["status"] = lambda: [{"stdout": client.run(namespace, name, contract.SIDECAR_CONTAINER, STATUS_COMMAND)}]
+        sidecar = ContainerRef(namespace, name, contract.SIDECAR_CONTAINER)
+        reads["status"] = lambda: [{"stdout": exec_command(client, sidecar, STATUS_COMMAND)}]
     return reads
 
 
@@ -70,7 +74,7 @@ def list_cluster_reads(client: ApiClient, namespaces: Sequence[str], installatio
         "service": lambda: _read_one(client, f"{_core(place)}/services/{place.name}"),
         "endpoint-slices": lambda: client.list(
             f"/apis/discovery.k8s.io/v1/namespaces/{place.namespace}/endpointslices",
-            labelSelector=f"kubernetes.io/service-name={place.name}",
+            query={"labelSelector": f"kubernetes.io/service-name={place.name}"},
         ),
     }
     kinds = {"service-accounts": "serviceaccounts", "limit-ranges": "limitranges", "resource-quotas": "resourcequotas"}
@@ -82,7 +86,7 @@ def list_cluster_reads(client: ApiClient, namespaces: Sequence[str], installatio
             reads[name] = partial(_list_all, client, [f"{path}/{kind}" for path in paths])
     else:
         label = f"{INJECTION_LABEL}={INJECTION_ENABLED}"
-        reads["namespaces"] = lambda: client.list("/api/v1/namespaces", labelSelector=label)
+        reads["namespaces"] = lambda: client.list("/api/v1/namespaces", query={"labelSelector": label})
         for name, kind in kinds.items():
             reads[name] = partial(_list_all, client, [f"/api/v1/{kind}"])
     return reads
@@ -91,9 +95,9 @@ def list_cluster_reads(client: ApiClient, namespaces: Sequence[str], installatio
 def try_pod(client: ApiClient, namespace: str, pod: Object) -> Object:
     """Create a pod in a dry run; tell what would be stored, or why nothing would."""
     try:
-        created = client.create_dry_run(f"/api/v1/namespaces/{namespace}/pods", pod)
-    except RequestRefusedError as error:
-        return {"namespace": namespace, "message": str(error)}
+        created = client.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True)
+    except ApiError as error:
+        return {"namespace": namespace, "message": f"{error.message} ({error.status})"}
     return {"namespace": namespace, "pod": created}
 
 
@@ -113,5 +117,5 @@ def _list_all(client: ApiClient, paths: Sequence[str]) -> list[Object]:
 
 
 def _read_one(client: ApiClient, path: str) -> list[Object]:
-    found = client.read(path)
+    found = client.get_or_none(path)
     return [] if found is None else [found]

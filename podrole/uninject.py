@@ -15,9 +15,10 @@ from injector.config import Config
 from injector.k8s.objects import Object, read_app_containers, read_objects, read_service_account_name, read_spec
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ENDPOINT_URL, NO_PROXIES, NO_PROXY_VALUE, REGIONS, SIDECAR_VARIABLES
+from injector.patch.json_patch import Operation
 from injector.patch.uninject import build_uninject_patch
 from podrole.exit_codes import EXIT_FINDINGS
-from podrole.inject_result import InjectResult, Operation
+from podrole.inject_result import InjectResult
 from podrole.options import manifest_options, output_option
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message

@@ -37,31 +37,31 @@ class SecretStore(Protocol):
     """The Secret; see `injector.k8s.secret`."""
 
     @property
-    def what(self) -> str:
-        """How a person finds it."""
+    def description(self) -> str:
+        """Kind and name."""
 
     def read(self) -> Document | None:
         """The Secret, or None if there is none."""
 
     def write(self, document: Document) -> None:
-        """Write it; ConflictError where somebody else wrote since it was read."""
+        """Write it; ConflictError where it has changed since it was read."""
 
 
 class ConfigurationStore(Protocol):
     """The webhook configuration; see `injector.k8s.webhook_configuration`."""
 
     @property
-    def what(self) -> str:
-        """How a person finds it."""
+    def description(self) -> str:
+        """Kind and name."""
 
     def read(self) -> Document | None:
         """The configuration, or None if there is none."""
 
     def patch(self, change: Document) -> None:
-        """Apply a strategic merge patch; ConflictError where somebody else wrote since it was read."""
+        """Apply a strategic merge patch; ConflictError where it has changed since it was read."""
 
-    def await_change(self, resource_version: str, seconds: int) -> bool:
-        """Wait until it is another than this version, but no longer than that."""
+    def wait_for_change(self, resource_version: str, seconds: int) -> bool:
+        """Wait for a change after this version, for so many seconds at most; return whether there was one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class CertManager:
             secret = self._stores.secret.read()
             version = configuration["metadata"]["resourceVersion"] if configuration else None
             state = self._observe(configuration, secret)
-            problems += [f"{self._stores.secret.what}: {problem}" for problem in state.secret.problems]
+            problems += [f"{self._stores.secret.description}: {problem}" for problem in state.secret.problems]
             if state.ca_bundle is None:
-                problems.append(f"{self._stores.configuration.what} is not there, or has no webhooks: apply it")
+                problems.append(f"{self._stores.configuration.description} is not there, or has no webhooks: apply it")
             state = self._serve(state, problems)
             step = next_step(state, self._policy)
             if step is None:
@@ -171,11 +171,11 @@ class CertManager:
             if isinstance(step, UpdateSecret):
                 self._stores.secret.write(build_secret(secret, step.secret))
                 self.rotations += 1
-                LOG.info("%s: wrote %s", self._stores.secret.what, step.what)
+                LOG.info("%s: wrote %s", self._stores.secret.description, step.what)
             elif configuration is not None:
                 self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self._clock()))
                 self.publications += 1
-                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.what, len(step.cas))
+                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.description, len(step.cas))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)
 
@@ -184,7 +184,7 @@ class CertManager:
         while True:
             started = time.monotonic()
             version = self._attempt()
-            self._await_change(version)
+            self._wait_for_change(version)
             time.sleep(max(0.0, started + MIN_PASS_SECONDS - time.monotonic()))
 
     def _attempt(self) -> str | None:
@@ -197,10 +197,10 @@ class CertManager:
         self.reconcile_errors += 1
         return None
 
-    def _await_change(self, version: str | None) -> None:
+    def _wait_for_change(self, version: str | None) -> None:
         if version is not None:
             try:
-                self._stores.configuration.await_change(version, self._policy.period_seconds)
+                self._stores.configuration.wait_for_change(version, self._policy.period_seconds)
             except ClusterError as error:
                 LOG.debug("%s", error)  # the next pass meets the same trouble, and says so
             else:

@@ -7,9 +7,7 @@ import contract
 from injector.config import Config
 from injector.decision.annotations import ROLE, PodSettings, parse_pod_settings
 from injector.k8s.objects import Metadata, Object, parse_metadata
-
-Version = tuple[int, int]
-"""Major and minor of a Kubernetes API server."""
+from injector.k8s.version import Version
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")

@@ -1,1 +1,1 @@
-"""Kubernetes objects, and the only importer of the Kubernetes client. Imports no other package of the injector."""
+"""Kubernetes objects and the API client. The only package that imports `kubernetes`."""

@@ -1,41 +1,39 @@
-"""What is kept of a namespace or ServiceAccount between two questions: what decisions read, and no more. Pure."""
+"""What the cache keeps of a namespace or ServiceAccount: the labels and annotations that decisions read."""
 
-from typing import Any
-
-from injector.k8s.objects import Metadata, read_mapping, read_strings
+from injector.k8s.objects import Metadata, Object, read_mapping, read_string, read_strings
 
 CACHED_PREFIXES = ("podrole.io/", "iam.amazonaws.com/", "eks.amazonaws.com/", "pod-security.kubernetes.io/")
-"""Domains and not single keys: a key that a decision comes to read, and that is missing here, would be a rule of the
-namespace that is silently not kept to. What else objects carry (kubectl's last-applied alone may have 256 KiB) goes."""
+"""Domains, not single keys: a decision that starts to read another key of these must not find it missing. All other
+labels and annotations are dropped: kubectl's last-applied-configuration alone can have 256 KiB."""
 
 MAX_CHARACTERS = 4096
-"""Of keys and values of one object together. Anybody who may create ServiceAccounts could fill the memory otherwise:
-an object with more is not kept, and so is read anew each time."""
+"""Of all keys and values of one object. A larger object is not cached, and so is read live each time: otherwise any
+user who may create ServiceAccounts could fill the memory."""
 
-EMPTY = Metadata({}, {})
-"""Shared by all objects that say nothing to us: most accounts."""
+EMPTY_METADATA = Metadata({}, {})
+"""Shared by all objects that have none of these keys: most ServiceAccounts."""
 
 
-def parse_key(thing: Any) -> str:
-    """What an object is found by: `namespace/name`, or the name alone of one that is in no namespace."""
+def build_key(thing: Object) -> str:
+    """The cache key of an object: `namespace/name`, or the name alone of an object without a namespace."""
     metadata = read_mapping(thing, "metadata")
-    namespace, name = metadata.get("namespace"), metadata["name"]
-    return build_key(namespace, name) if namespace else name
+    name = read_string(metadata, "name")
+    return join_key(read_string(metadata, "namespace"), name) if metadata.get("namespace") else name
 
 
-def build_key(namespace: str, name: str) -> str:
-    """One string and not a pair: it costs half of the memory, and no name has a slash."""
+def join_key(namespace: str, name: str) -> str:
+    """One string needs half the memory of a pair, and no name contains a slash."""
     return f"{namespace}/{name}"
 
 
-def parse_entry(thing: Any) -> Metadata | None:
-    """What is worth keeping of an object; None if it is too much."""
+def parse_cached_metadata(thing: Object) -> Metadata | None:
+    """The part of an object's metadata that is cached; None if it is too large."""
     metadata = read_mapping(thing, "metadata")
     labels, annotations = (
         {key: value for key, value in read_strings(metadata, field).items() if key.startswith(CACHED_PREFIXES)}
         for field in ("labels", "annotations")
     )
     if not labels and not annotations:
-        return EMPTY
-    characters = sum(len(key) + len(value) for kept in (labels, annotations) for key, value in kept.items())
+        return EMPTY_METADATA
+    characters = sum(len(key) + len(value) for strings in (labels, annotations) for key, value in strings.items())
     return Metadata(labels, annotations) if characters <= MAX_CHARACTERS else None

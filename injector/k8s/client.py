@@ -1,118 +1,221 @@
-"""Sends requests to the API server: where it is, whom to trust and who asks is the package kubernetes' business."""
+"""The Kubernetes API client: plain JSON in and out, and one typed error of `injector.errors` for each failure.
+
+It uses the configuration and the connection pool of the package `kubernetes`, but not its generated methods: those cost
+22 MiB and a second at the start, and decode answers into models, which do not know PartialObjectMetadata.
+"""
 
 import json
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
-import urllib3
-from kubernetes import client
-from kubernetes.client import rest
+from kubernetes.client import Configuration, rest
+from urllib3 import Timeout
 
 import contract
-
-PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}
-"""Kind: where all its objects are."""
+from injector.errors import InvalidResponseError, NotFoundError, ObjectError
+from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
+from injector.k8s.objects import Object, read_mapping, read_objects
+from injector.k8s.watch_stream import WatchStream
 
 JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
 
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+"""Lists are merged by key, webhooks by name: fields that the patch leaves out keep their values.
+
+https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
+"""
+
+DRY_RUN = {"dryRun": "All"}
+"""https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
+
+TIMEOUT = Timeout(connect=5, read=15)
+"""Seconds, to connect and for each read. The API server needs some for a page of a large cluster's nodes."""
+
+PAGE_SIZE = 500
+"""Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""
+
+METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+"""https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb"""
+
 SUCCESS = range(200, 300)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestBody:
-    """What is sent to be stored."""
+class Options(TypedDict, total=False):
+    """What a request can have beside its path."""
 
-    method: str
-    document: Any
-    content_type: str = JSON
+    description: str
+    query: Mapping[str, str]
+    accept: str
+    timeout: Timeout
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the API server is asked."""
+    """One request to the API server."""
 
+    verb: str
     path: str
-    accept: str
-    timeout: urllib3.Timeout
-    """To connect, and to wait for each part of the answer."""
+    description: str = ""
+    """The object's name in error messages; empty: its path."""
 
-    query: Mapping[str, str] | None = None
-    change: RequestBody | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    accept: str = JSON
+    timeout: Timeout | None = None
+    """None: the client's own."""
+
+    body: Any = None
+    content_type: str = JSON
+
+    @property
+    def action(self) -> str:
+        """For error messages, such as `get ServiceAccount team-a/web`."""
+        return f"{self.verb} {self.description or self.path}"
+
+    def with_query(self, parameters: Mapping[str, str]) -> Self:
+        """The same request with more query parameters."""
+        return replace(self, query={**self.query, **parameters})
 
 
-class StatusError(Exception):
-    """The API server answered, and not with success. The message is its own, which names account, verb and object."""
+class ListPage(NamedTuple):
+    """A part of a list."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status} {message}")
-        self.status = status
-        self.message = message
+    items: Sequence[Object]
+    metadata: Object
+
+    @property
+    def continue_token(self) -> str:
+        """For the next page; empty on the last one."""
+        return str(self.metadata.get("continue") or "")
 
 
-class Transport:
-    """Asks with the package's configuration and connection pool, but not through its generated methods.
+class ApiClient:
+    """Sends requests to one API server. It connects with the first request, so it can be created before a fork."""
 
-    Those cost 22 MiB and a second at the start, and all that they add is to check our arguments and to decode answers
-    into models, which know no PartialObjectMetadata. Nothing is connected before the first request, so that a
-    transport may be made before a fork.
-    """
-
-    def __init__(self, configuration: client.Configuration) -> None:
-        # Each retry would add the whole timeout once more, and nothing bounds them together.
+    def __init__(self, configuration: Configuration, timeout: Timeout = TIMEOUT) -> None:
+        # Each retry would add the whole timeout once more, and nothing limits their sum.
         configuration.retries = False
-        # A connection that was forgotten on its way (a NAT's, a balancer's) would swallow the next request.
+        # A NAT or load balancer that has forgotten a connection drops the next request without an answer.
         configuration.keep_alive = True
-        self._configuration = configuration
+        self.configuration = configuration
+        self._timeout = timeout
         self._pool = rest.RESTClientObject(configuration).pool_manager
 
-    def open(self, request: Request) -> Any:
-        """The answer, not read yet. Raises StatusError, HTTPError, for a token's file OSError or ConfigException."""
-        change = request.change
-        headers = {
-            "Accept": request.accept,
-            "User-Agent": f"podrole-injector/{contract.VERSION}",
-            **self.auth_headers(),
-        }
-        response = self._pool.request(
-            change.method if change else "GET",
-            self._configuration.host + request.path + (f"?{urlencode(request.query)}" if request.query else ""),
-            body=json.dumps(change.document) if change else None,
-            headers=headers | ({"Content-Type": change.content_type} if change else {}),
-            timeout=request.timeout,
-            preload_content=False,
-        )
-        if response.status not in SUCCESS:
-            with closing(response):
-                raise StatusError(response.status, _read_message(response))
-        return response
+    def __enter__(self) -> Self:
+        return self
 
-    def fetch(self, request: Request) -> Any:
-        """The answer's JSON. Raises what `open` raises, and ValueError."""
-        return json.loads(self.open(request).data)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close all connections; a further request opens one again."""
         self._pool.clear()
 
+    def get(self, path: str, **options: Unpack[Options]) -> Object:
+        """An object; raise NotFoundError where it does not exist."""
+        return self._fetch(Request("get", path, **options))
+
+    def get_or_none(self, path: str, **options: Unpack[Options]) -> Object | None:
+        """An object, or None where it does not exist."""
+        try:
+            return self.get(path, **options)
+        except NotFoundError:
+            return None
+
+    def list_page(self, path: str, continue_token: str = "", **options: Unpack[Options]) -> ListPage:
+        """The first page of a collection, or the page that the token of the page before names."""
+        request = Request("list", path, **options).with_query({"limit": str(PAGE_SIZE)})
+        if continue_token:
+            request = request.with_query({"continue": continue_token})
+        document = self._fetch(request)
+        with translate_object_errors(request.action):
+            if "items" not in document:
+                raise ObjectError("a list has no items")
+            return ListPage(read_objects(document, "items"), read_mapping(document, "metadata"))
+
+    def list(self, path: str, **options: Unpack[Options]) -> Sequence[Object]:
+        """All objects of a collection, page by page."""
+        page = self.list_page(path, **options)
+        items = [*page.items]
+        while page.continue_token:
+            page = self.list_page(path, page.continue_token, **options)
+            items += page.items
+        return items
+
+    @contextmanager
+    def watch(self, path: str, **options: Unpack[Options]) -> Iterator[WatchStream]:
+        """Open a watch, and close it after the block. Its connection cannot be used again."""
+        request = Request("watch", path, **options).with_query({"watch": "true"})
+        with translate_network_errors(request.action):
+            response = self._open(request)
+        with closing(response):
+            yield WatchStream(response, request.action)
+
+    def create(self, path: str, document: Object, *, dry_run: bool = False, **options: Unpack[Options]) -> Object:
+        """Create an object of a collection; return what was stored, or in a dry run what would be."""
+        request = Request("create", path, body=document, **options)
+        return self._fetch(request.with_query(DRY_RUN) if dry_run else request)
+
+    def update(self, path: str, document: Object, **options: Unpack[Options]) -> Object:
+        """Replace an object; raise ConflictError where its resourceVersion is not the current one."""
+        return self._fetch(Request("update", path, body=document, **options))
+
+    def patch(self, path: str, change: Object, content_type: str, **options: Unpack[Options]) -> Object:
+        """Change parts of an object; raise ConflictError where the patch has another resourceVersion than it."""
+        return self._fetch(Request("patch", path, body=change, content_type=content_type, **options))
+
     def auth_headers(self) -> dict[str, str]:
-        """The header that says who asks. Asked for each request, as a token's file or plugin may have another one."""
-        bearer = self._configuration.auth_settings().get("BearerToken")
+        """The header that authenticates. Built for each request, as a token file or an exec plugin renews the token."""
+        bearer = self.configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
+
+    def _fetch(self, request: Request) -> Object:
+        with translate_network_errors(request.action):
+            data = self._open(request).data
+        try:
+            document = json.loads(data)
+        except ValueError as error:
+            raise InvalidResponseError(f"cannot {request.action}: the answer is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise InvalidResponseError(f"cannot {request.action}: the answer is not a JSON object")
+        return document
+
+    def _open(self, request: Request) -> Any:
+        """The answer with its body unread."""
+        headers = {
+            "Accept": request.accept,
+            "User-Agent": f"podrole-injector/{contract.VERSION}",
+            **self.auth_headers(),
+        }
+        has_body = request.body is not None
+        response = self._pool.request(
+            METHODS[request.verb],
+            self.configuration.host + request.path + (f"?{urlencode(request.query)}" if request.query else ""),
+            body=json.dumps(request.body) if has_body else None,
+            headers=headers | ({"Content-Type": request.content_type} if has_body else {}),
+            timeout=request.timeout or self._timeout,
+            preload_content=False,
+        )
+        if response.status not in SUCCESS:
+            with closing(response):
+                raise build_api_error(request.action, response.status, _read_message(response))
+        return response
 
 
 def build_path(*segments: str) -> str:
-    """The path of an object, whose name a user may have made up."""
+    """A path of the core API group. Quoted, as a name can come from a user."""
     return "/api/v1/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
 def _read_message(response: Any) -> str:
     try:
-        return str(json.loads(response.data)["message"])
-    except (ValueError, LookupError, TypeError):
-        return str(response.reason)
+        status = json.loads(response.data)
+    except ValueError:
+        status = None
+    message = status.get("message") if isinstance(status, dict) else None
+    return str(message or response.reason)

@@ -1,9 +1,9 @@
-"""What of a live cluster concerns IAM: its issuer of tokens, and all objects that can name a role."""
+"""What a live cluster has to do with IAM: its token issuer, and the objects that can name a role."""
 
 from collections.abc import Iterator
 
 from injector.errors import ClusterError
-from injector.k8s.inspection import ApiClient
+from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_owner
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -21,25 +21,25 @@ COLLECTIONS = {
     "CronJob": ("batch/v1", "/apis/batch/v1/cronjobs"),
     "Job": ("batch/v1", "/apis/batch/v1/jobs"),
 }
-"""Kind: its version, which items of a list do not name, and where the API has all of them."""
+"""Kind: its apiVersion, which items of a list leave out, and the path of its collection."""
 
 COMPLETED_OWNED_KINDS = {"ReplicaSet", "Job"}
-"""What their owner keeps of its past would name roles that nobody uses any more."""
+"""Kinds that a Deployment or CronJob keeps as its history: they would name roles that are no longer used."""
 
 
-def fetch_issuer(inspector: ApiClient) -> str:
-    """The URL that the cluster's tokens have as `iss`. Raises ClusterError."""
-    document = inspector.read(DISCOVERY)
+def fetch_issuer(client: ApiClient) -> str:
+    """The `iss` of the cluster's tokens. Raises ClusterError."""
+    document = client.get_or_none(DISCOVERY)
     issuer = document.get("issuer") if document else None
     if not isinstance(issuer, str):
-        raise ClusterError(f"the API server's {DISCOVERY} names no issuer")
+        raise ClusterError(f"the API server's {DISCOVERY} has no issuer")
     return issuer
 
 
-def list_objects(inspector: ApiClient, kind: str) -> Iterator[Object]:
+def list_objects(client: ApiClient, kind: str) -> Iterator[Object]:
     """All objects of a kind that can name a role now. Raises ClusterError."""
     version, path = COLLECTIONS[kind]
-    for item in inspector.list(path):
-        is_over = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
-        if not is_over and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
+    for item in client.list(path):
+        is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
+        if not is_completed and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
             yield {"apiVersion": version, "kind": kind, **item}

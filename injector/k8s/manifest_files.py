@@ -1,4 +1,4 @@
-"""A folder of manifests instead of a cluster: for the command line and the demo. Read once."""
+"""Reads namespaces and ServiceAccounts from manifests instead of a cluster, for the command line and the demo."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ SUFFIXES = {".yaml", ".yml", ".json"}
 
 
 class ManifestReader:
-    """Knows what its manifests say. A manifest without a namespace is in `default`, as for kubectl."""
+    """A MetadataReader of files. An object without a namespace is in `default`, as for kubectl."""
 
     def __init__(self, *paths: Path) -> None:
         self._namespaces: dict[str, Metadata] = {}
@@ -34,14 +34,14 @@ class ManifestReader:
         return self._service_accounts.get((namespace, name))
 
     def version(self) -> None:
-        """There is no API server: whoever applies the manifests knows its version."""
+        """None: the manifests do not contain the API server's version."""
 
     def is_cached(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
-        """Everything that there is to know has been read."""
+        """True: all files have been read."""
         return True
 
     def add(self, document: Any, default_namespace: str = "default") -> None:
-        """Know one manifest more. Raises ObjectError."""
+        """Add one manifest. Raises ObjectError."""
         if not isinstance(document, dict):
             return
         metadata = read_mapping(document, "metadata")
@@ -52,8 +52,8 @@ class ManifestReader:
             case "Namespace":
                 self._namespaces[str(metadata.get("name"))] = parse_metadata(document)
             case "ServiceAccount":
-                place = (str(metadata.get("namespace") or default_namespace), str(metadata.get("name")))
-                self._service_accounts[place] = parse_metadata(document)
+                key = (str(metadata.get("namespace") or default_namespace), str(metadata.get("name")))
+                self._service_accounts[key] = parse_metadata(document)
             case _:
                 pass
 

@@ -1,6 +1,6 @@
-"""Reads Kubernetes objects as the plain JSON that they are; null counts as empty. Nothing here changes an object.
+"""Reads Kubernetes objects as plain JSON; null counts as empty. An unexpected type raises ObjectError.
 
-The client's typed models are no way to hold a pod: they drop every field that they do not know.
+The typed models of the package `kubernetes` cannot hold a pod: they drop every field that they do not know.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,20 +10,23 @@ import contract
 from injector.errors import ObjectError
 
 CONTAINER_FIELDS = ("initContainers", "containers")
-"""Where a pod that is being created has containers: it cannot have ephemeral ones yet."""
+"""A pod that is being created cannot have ephemeral containers yet."""
 
 Object = Mapping[str, Any]
 
+JsonPath = tuple[str | int, ...]
+"""Keys and indexes from the root of a document."""
+
 
 class Metadata(NamedTuple):
-    """What a decision needs of a namespace or ServiceAccount."""
+    """Labels and annotations of an object."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
 
 
 def parse_metadata(thing: Object) -> Metadata:
-    """Take labels and annotations out of any Kubernetes object."""
+    """The labels and annotations of any Kubernetes object."""
     metadata = read_mapping(thing, "metadata")
     return Metadata(read_strings(metadata, "labels"), read_strings(metadata, "annotations"))
 
@@ -35,6 +38,14 @@ def read_mapping(parent: Object, key: str) -> Object:
         return {}
     if not isinstance(value, dict):
         raise ObjectError(f"{key} is of type {type(value).__name__}: Kubernetes has an object there")
+    return value
+
+
+def read_string(parent: Object, key: str) -> str:
+    """The string under a key, which must exist."""
+    value = parent.get(key)
+    if not isinstance(value, str):
+        raise ObjectError(f"{key} must be a string, and is {'missing' if value is None else type(value).__name__}")
     return value
 
 
@@ -75,7 +86,7 @@ def read_spec(pod: Object) -> Object:
 
 
 def read_app_containers(pod: Object) -> Sequence[Object]:
-    """All containers that are not ours, in the order in which they stand."""
+    """All containers except podrole's, in the order of the pod."""
     spec = read_spec(pod)
     return [
         container for field in CONTAINER_FIELDS for container in read_objects(spec, field) if not is_reserved(container)
@@ -83,13 +94,13 @@ def read_app_containers(pod: Object) -> Sequence[Object]:
 
 
 def read_pod_name(pod: Object) -> str:
-    """A name for messages: while a pod with a generateName is being created it has no other."""
+    """The pod's name for messages; `web-*` while a pod with generateName `web-` is being created."""
     metadata = read_mapping(pod, "metadata")
     return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
 
 
 def read_owner(pod: Object) -> str | None:
-    """The pod's controller, as `ReplicaSet/web-5d9c`; None where it has none. For people: never raises."""
+    """The pod's controller, as `ReplicaSet/web-5d9c`; None without a controller. For messages: never raises."""
     metadata = pod.get("metadata")
     references = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
     for reference in references if isinstance(references, list) else ():
@@ -99,12 +110,12 @@ def read_owner(pod: Object) -> str | None:
 
 
 def read_service_account_name(pod: Object) -> str:
-    """The account that the pod runs as: `default` where it names none, as the API server fills in."""
+    """The ServiceAccount that the pod runs as; `default` if it names none, as the API server fills in."""
     spec = read_spec(pod)
     return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
 
 
 def is_reserved(named: Object) -> bool:
-    """Whether a container, volume or mount bears a name that only podrole may use."""
+    """Whether the name of a container, volume or mount is reserved for podrole."""
     name = named.get("name")
     return isinstance(name, str) and name.startswith(contract.RESERVED_PREFIX)

@@ -1,12 +1,13 @@
-"""Where namespaces and ServiceAccounts come from: one small interface, and one module for each place."""
+"""The interface that decisions read namespaces and ServiceAccounts through."""
 
 from typing import Protocol
 
 from injector.k8s.objects import Metadata
+from injector.k8s.version import Version
 
 
 class MetadataReader(Protocol):
-    """Reads metadata; raises ClusterError where it cannot tell whether something exists."""
+    """Reads metadata; raises ClusterError where it is unknown whether an object exists."""
 
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations, or None if there is no such namespace."""
@@ -14,8 +15,8 @@ class MetadataReader(Protocol):
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         """A ServiceAccount's labels and annotations, or None if there is no such account."""
 
-    def version(self) -> tuple[int, int] | None:
-        """Major and minor version of the API server; None where there is none to ask."""
+    def version(self) -> Version | None:
+        """Major and minor version of the API server; None without an API server."""
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
-        """Whether all three questions, asked about these now, are answered without waiting for anything."""
+        """Whether all three reads for a pod return, or fail, without a request."""

@@ -1,72 +1,79 @@
-"""Keeps a copy of one kind's objects: lists them, watches them, and begins anew whatever happens. No HTTP here."""
+"""Keeps a copy of one kind's objects up to date, as client-go's Reflector does: it lists, watches, and retries."""
 
 import logging
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from threading import Event, Thread
 
-from injector.errors import ClusterError
-from injector.k8s.list_watch import ExpiredError, ListWatch, UnreachableError, WatchTimeouts
+from injector.errors import ClusterError, GoneError, UnavailableError, UnreachableError
+from injector.k8s.list_watch import ListWatch, WatchTimeouts
 from injector.k8s.objects import Metadata
 
 LOG = logging.getLogger("podrole.cluster")
 
-ENDED, EXPIRED, UNREACHABLE, UNUSABLE, FAILED = "ended", "expired", "unreachable", "unusable", "failed"
-"""Why a watch begins anew. After ENDED and UNREACHABLE it goes on where it was, after the others with a new list."""
+MIN_WATCH_SECONDS = 1
+"""A shorter watch counts as failed, even without an error: the next one would otherwise start without a pause."""
 
-SHORTEST_WATCH_SECONDS = 1
-"""A watch that ends sooner has failed, however politely: to begin the next at once would be a loop without a pause."""
+
+class RestartReason(StrEnum):
+    """Why a watch is restarted. After ENDED and UNREACHABLE it resumes, after the others with a new list."""
+
+    ENDED = "ended"
+    EXPIRED = "expired"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
 
 
 class Reflector:
-    """A copy that one daemon thread keeps, and any thread may read."""
+    """A copy that one daemon thread updates and that any thread can read."""
 
     def __init__(
         self,
-        collection: ListWatch,
+        list_watch: ListWatch,
         on_restart: Callable[[str, str], None],
         timeouts: WatchTimeouts,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.kind = collection.kind
-        self._collection = collection
+        self.kind = list_watch.kind
+        self._list_watch = list_watch
         self._on_restart = on_restart
         self._timeouts = timeouts
         self._clock = clock
-        self._entries: dict[str, Metadata] = {}
+        self._objects: dict[str, Metadata] = {}
         self._resource_version: str | None = None
         self._last_event: float | None = None
         self._last_event_timestamp: float | None = None
-        self._opened: float | None = None
+        self._watch_opened: float | None = None
         self._synced, self._stopping = Event(), Event()
         self._thread = Thread(target=self._run, name=f"watch-{self.kind}", daemon=True)
 
     def start(self) -> None:
-        """Begin; in the process that reads, as a thread does not survive a fork."""
+        """Start the thread, in the process that reads: a thread does not survive a fork."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and wait for its end."""
+        """Stop the thread, and wait until it has ended."""
         self._stopping.set()
         while self._thread.is_alive():
-            self._collection.interrupt()
+            self._list_watch.interrupt()
             self._thread.join(timeout=0.1)
 
     def find(self, key: str) -> Metadata | None:
-        """What is known of an object. None does not say that there is no such object: the copy may be behind."""
-        return self._entries.get(key)
+        """The copy of an object. None does not mean that the object is absent: the copy can be behind."""
+        return self._objects.get(key)
 
     @property
     def is_synced(self) -> bool:
-        """Whether all objects were listed once."""
+        """Whether the first list is complete."""
         return self._synced.is_set()
 
     def wait_until_synced(self, timeout_seconds: float) -> bool:
-        """Wait for that; tell whether it came."""
+        """Wait for the first complete list; return whether it came in time."""
         return self._synced.wait(timeout_seconds)
 
     def seconds_since_last_event(self) -> float | None:
-        """Since the API server last gave a sign of life, and so how old the copy may be. None: it never did."""
+        """Since the API server last sent something, and so the copy's age; None before it sent anything."""
         return None if self._last_event is None else self._clock() - self._last_event
 
     @property
@@ -80,62 +87,62 @@ class Reflector:
             try:
                 failures = self._run_once(failures)
             except Exception:
-                # Whatever it is: a thread that ended here would leave a copy that nobody keeps and everybody believes.
-                LOG.exception("the watch of the %ss failed and begins anew", self.kind)
+                # Without this thread the copy would become stale, and reads would still use it.
+                LOG.exception("the watch of the %ss failed and starts again with a new list", self.kind)
                 self._resource_version = None
                 self._stopping.wait(self._timeouts.max_backoff_seconds)
 
     def _run_once(self, failures: int) -> int:
-        """Follow the cluster until something ends it, and wait as long as that demands."""
-        self._opened = None
-        reason, problem = self._follow()
+        """List and watch until something ends the watch, then wait; return the failures in a row."""
+        self._watch_opened = None
+        reason, problem = self._list_and_watch()
         if self._stopping.is_set():
             return 0
-        was_long = self._opened is not None and self._clock() - self._opened >= SHORTEST_WATCH_SECONDS
+        was_long = self._watch_opened is not None and self._clock() - self._watch_opened >= MIN_WATCH_SECONDS
         failures = 0 if was_long else failures + 1
         self._on_restart(self.kind, reason)
-        if reason != ENDED or not was_long:
+        if reason != RestartReason.ENDED or not was_long:
             pause = self._timeouts.next_backoff(failures)
-            LOG.warning("%s; what is known stays in use, next try in %.1f s", problem, pause)
+            LOG.warning("%s; the cached objects stay in use, next try in %.1f s", problem, pause)
             self._stopping.wait(pause)
         return failures
 
-    def _follow(self) -> tuple[str, object]:
-        """List where there is nothing to go on from, then watch; the reason why that ended, and the problem."""
+    def _list_and_watch(self) -> tuple[RestartReason, object]:
+        """List if there is no resource version to resume from, then watch; return why that ended, and the error."""
         try:
             self._watch(self._resource_version or self._list())
-        except UnreachableError as error:
-            return UNREACHABLE, error
+        except (UnreachableError, UnavailableError) as error:
+            return RestartReason.UNREACHABLE, error
         except ClusterError as error:
             self._resource_version = None
-            return (EXPIRED if isinstance(error, ExpiredError) else UNUSABLE), error
-        return ENDED, f"the API server ended the watch of the {self.kind}s at once"
+            return (RestartReason.EXPIRED if isinstance(error, GoneError) else RestartReason.FAILED), error
+        return RestartReason.ENDED, f"the API server ended the watch of the {self.kind}s at once"
 
     def _list(self) -> str:
-        entries: dict[str, Metadata] = {}
+        objects: dict[str, Metadata] = {}
         page = None
-        while page is None or page.rest is not None:
-            page = self._collection.fetch_page(page.rest if page else None)
-            entries.update(page.entries)
-            self._mark_event()
-        # In one step, so that nobody meets a copy that is empty or half of it.
-        self._entries, self._resource_version = entries, page.resource_version
-        LOG.info("%d %ss known, at resource version %s", len(entries), self.kind, page.resource_version)
+        while page is None or page.continue_token:
+            page = self._list_watch.list_page(page.continue_token if page else "")
+            objects.update(page.objects)
+            self._record_event()
+        # Both in one assignment: a reader never sees an empty or incomplete copy.
+        self._objects, self._resource_version = objects, page.resource_version
+        LOG.info("cached %d %ss at resource version %s", len(objects), self.kind, page.resource_version)
         self._synced.set()
         return page.resource_version
 
     def _watch(self, resource_version: str) -> None:
-        for event in self._collection.watch(resource_version, self._open):
-            self._mark_event()
-            if event.entry is not None and event.key is not None:
-                self._entries[event.key] = event.entry
+        for event in self._list_watch.watch(resource_version, self._record_open):
+            self._record_event()
+            if event.metadata is not None and event.key is not None:
+                self._objects[event.key] = event.metadata
             elif event.key is not None:
-                self._entries.pop(event.key, None)
+                self._objects.pop(event.key, None)
             self._resource_version = event.resource_version
 
-    def _open(self) -> None:
-        self._opened = self._clock()
-        self._mark_event()
+    def _record_open(self) -> None:
+        self._watch_opened = self._clock()
+        self._record_event()
 
-    def _mark_event(self) -> None:
+    def _record_event(self) -> None:
         self._last_event, self._last_event_timestamp = self._clock(), time.time()

@@ -1,59 +1,68 @@
-"""The Secret with the certificates, read and written as plain JSON. What is in it is none of this module's business."""
+"""Reads and writes the Secret with the webhook's certificates, as plain JSON."""
 
 from typing import Any
 
-from kubernetes import client
+from kubernetes.client import Configuration
+from urllib3 import Timeout
 
-from injector.errors import ClusterError, ConflictError
-from injector.k8s.client import JSON, Request, RequestBody, Transport, build_path
-from injector.k8s.requests import FIELD_MANAGER, TIMEOUT, ask
+from injector.errors import ClusterError, ConflictError, NotFoundError
+from injector.k8s.client import ApiClient, build_path
+
+CONNECT_SECONDS, READ_SECONDS = 2, 5
+TIMEOUT = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+""" Only the thread that reconciles the certificates waits for these requests."""
+
+FIELD_MANAGER = {"fieldManager": "podrole-injector"}
+"""The owner of the written fields: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers."""
 
 
 class CertificateSecret:
-    """One Secret. A write fails with ConflictError where somebody else wrote since the read."""
+    """One Secret. Its methods raise ClusterError."""
 
-    def __init__(self, configuration: client.Configuration, namespace: str, name: str) -> None:
-        self._transport = Transport(configuration)
+    def __init__(self, configuration: Configuration, namespace: str, name: str) -> None:
+        self._client = ApiClient(configuration, TIMEOUT)
         self._namespace = namespace
         self._name = name
+        self._collection = build_path("namespaces", namespace, "secrets")
+        self._path = build_path("namespaces", namespace, "secrets", name)
 
     @property
-    def what(self) -> str:
-        """How a person finds it."""
+    def description(self) -> str:
+        """Kind, namespace and name."""
         return f"Secret {self._namespace}/{self._name}"
 
     def read(self) -> dict[str, Any] | None:
-        """The Secret, or None if there is none."""
-        path = build_path("namespaces", self._namespace, "secrets", self._name)
-        return ask(self.what, "read", lambda: self._transport.fetch(Request(path, JSON, TIMEOUT)))
+        """The Secret, or None if it does not exist."""
+        document = self._client.get_or_none(self._path, description=self.description)
+        return None if document is None else {**document}
 
     def write(self, document: dict[str, Any]) -> None:
-        """Write the Secret as it was read and changed; create it if the document was never read."""
+        """Update the Secret, or create it if the document has no resourceVersion.
+
+        Raises ConflictError where the Secret was changed, created or deleted since it was read.
+        """
         if "resourceVersion" in document["metadata"]:
-            self._replace(document)
+            self._update(document)
         else:
             self._create(document)
 
-    def _replace(self, document: dict[str, Any]) -> None:
-        path = build_path("namespaces", self._namespace, "secrets", self._name)
-        if self._send("updated", path, RequestBody("PUT", document)) is None:
-            raise ConflictError(f"{self.what} was deleted before it could be updated")
+    def _update(self, document: dict[str, Any]) -> None:
+        try:
+            self._client.update(self._path, document, description=self.description, query=FIELD_MANAGER)
+        except NotFoundError as error:
+            raise ConflictError(f"{self.description} was deleted before it could be updated") from error
 
     def _create(self, document: dict[str, Any]) -> None:
-        path = build_path("namespaces", self._namespace, "secrets")
         named = {**document, "metadata": {**document["metadata"], "name": self._name, "namespace": self._namespace}}
         try:
-            created = self._send("created", path, RequestBody("POST", named))
+            self._client.create(self._collection, named, description=self.description, query=FIELD_MANAGER)
         except ConflictError:
             raise
+        except NotFoundError as error:
+            message = f"cannot create {self.description}: there is no namespace {self._namespace}"
+            raise ClusterError(message) from error
         except ClusterError as error:
-            # The right to create cannot be limited to one name, so the installation brings the Secret, empty.
+            # RBAC cannot limit the verb create to one name, so the installation has an empty Secret.
             # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
             empty = f"kubectl create secret generic {self._name} --namespace {self._namespace}"
             raise ClusterError(f"{error}. It does not exist; create it empty: {empty}") from error
-        if created is None:
-            raise ClusterError(f"{self.what} cannot be created: there is no namespace {self._namespace}")
-
-    def _send(self, done: str, path: str, change: RequestBody) -> dict[str, Any] | None:
-        request = Request(path, JSON, TIMEOUT, FIELD_MANAGER, change)
-        return ask(self.what, done, lambda: self._transport.fetch(request))

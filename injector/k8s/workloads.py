@@ -1,14 +1,11 @@
-"""Where each kind keeps the template of its pods. Nothing is decided here, and no other field is known."""
+"""Finds the pod templates in Kubernetes objects."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from injector.errors import ObjectError
-from injector.k8s.objects import Object, read_mapping
-
-Path = tuple[str | int, ...]
-"""Keys and indexes, from a document's root on."""
+from injector.k8s.objects import JsonPath, Object, read_mapping
 
 SPEC_TEMPLATE = ("spec", "template")
 TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -22,25 +19,25 @@ TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
     ("batch", "Job"): SPEC_TEMPLATE,
 }
-"""API group and kind: the path of the template. Other groups have kinds of the same names with other contents."""
+"""API group and kind: the path of the template. Other API groups have other kinds with the same names."""
 
 LISTS = {f"{kind}List": kind for _, kind in TEMPLATES}
 
 
 @dataclass(frozen=True)
 class PodTemplate:
-    """A pod, or the template of one, in an object."""
+    """A pod, or the pod template of a workload."""
 
     kind: str
     name: str
     namespace: str | None
-    """None where the object names none."""
+    """None if the object has no namespace."""
 
-    place: Path
-    """Where the object is in its document: empty but for items of lists."""
+    place: JsonPath
+    """The path of the object in its document: not empty for the items of a list."""
 
-    path: Path
-    """Where the pod is in the object: empty for a pod."""
+    path: JsonPath
+    """The path of the pod template in the object: empty for a pod."""
 
     pod: Any
 
@@ -50,8 +47,8 @@ class PodTemplate:
         return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
 
 
-def find_objects(document: Any, path: Path = ()) -> Iterator[tuple[Object, Path]]:
-    """The objects of a document, of a list each item, and where they are. Items of a typed list name no kind."""
+def find_objects(document: Any, path: JsonPath = ()) -> Iterator[tuple[Object, JsonPath]]:
+    """The object of a document, or each item of a list, with its path. Items of a typed list have no kind."""
     if not isinstance(document, dict):
         return
     kind, items = document.get("kind"), document.get("items")
@@ -65,7 +62,7 @@ def find_objects(document: Any, path: Path = ()) -> Iterator[tuple[Object, Path]
 
 
 def find_templates(document: Any) -> Iterator[PodTemplate]:
-    """Every pod template of a document; other objects have none. Raises ObjectError where one is no template."""
+    """Every pod template of a document. Raises ObjectError where a template is not an object."""
     for thing, place in find_objects(document):
         group = str(thing.get("apiVersion") or "").rpartition("/")[0]
         inner = TEMPLATES.get((group, str(thing.get("kind"))))
@@ -73,7 +70,7 @@ def find_templates(document: Any) -> Iterator[PodTemplate]:
             yield _read_template(thing, place, inner)
 
 
-def _read_template(thing: Object, place: Path, inner: tuple[str, ...]) -> PodTemplate:
+def _read_template(thing: Object, place: JsonPath, inner: tuple[str, ...]) -> PodTemplate:
     metadata = read_mapping(thing, "metadata")
     name = str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
     pod: Any = thing

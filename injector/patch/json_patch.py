@@ -8,12 +8,11 @@ from typing import Any
 
 from jsonpatch import JsonPatch
 
-from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.app_env import EnvironmentChange
 from injector.patch.plan import InjectionPlan
 
-Path = tuple[str | int, ...]
 Operation = dict[str, Any]
 
 
@@ -26,23 +25,23 @@ class PatchBuilder:
     def __init__(self) -> None:
         self._operations: list[Operation] = []
 
-    def add(self, path: Path, value: Any) -> None:
+    def add(self, path: JsonPath, value: Any) -> None:
         """Set a member of an object, or insert into a list."""
         self._operations.append({"op": "add", "path": build_pointer(path), "value": value})
 
-    def replace(self, path: Path, value: Any) -> None:
+    def replace(self, path: JsonPath, value: Any) -> None:
         """Set a value that is there."""
         self._operations.append({"op": "replace", "path": build_pointer(path), "value": value})
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: JsonPath) -> None:
         """Take away a member of an object."""
         self._operations.append({"op": "remove", "path": build_pointer(path)})
 
-    def remove_all(self, path: Path, indexes: Sequence[int]) -> None:
+    def remove_all(self, path: JsonPath, indexes: Sequence[int]) -> None:
         """Remove elements of a list, from its end on so that the other indexes stay right."""
         self._operations += [{"op": "remove", "path": build_pointer((*path, index))} for index in sorted(indexes)[::-1]]
 
-    def insert(self, path: Path, is_there: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
+    def insert(self, path: JsonPath, is_there: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
         """Insert into the list at `path`, which is made where it is missing, null or empty (`is_there` is false)."""
         if elements and not is_there:
             self.add(path, list(elements))
@@ -59,7 +58,7 @@ class PatchBuilder:
         return self._operations
 
 
-def build_pointer(path: Path) -> str:
+def build_pointer(path: JsonPath) -> str:
     """A JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
     return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
 
@@ -98,7 +97,9 @@ def _patch_containers(operations: PatchBuilder, pod: Object, field: str, plan: I
         operations.insert(path, present, ours, at_front=True)
 
 
-def _patch_app_container(operations: PatchBuilder, path: Path, container: Object, change: EnvironmentChange) -> None:
+def _patch_app_container(
+    operations: PatchBuilder, path: JsonPath, container: Object, change: EnvironmentChange
+) -> None:
     mounts = [index for index, mount in enumerate(read_objects(container, "volumeMounts")) if is_reserved(mount)]
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():

@@ -13,9 +13,9 @@ from jsonpatch import JsonPatch
 import contract
 from injector.config import Config
 from injector.decision.annotations import STATUS_ANNOTATION
-from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE, plan_environment
-from injector.patch.json_patch import PatchBuilder, Path
+from injector.patch.json_patch import PatchBuilder
 
 
 def build_uninject_patch(pod: Object, config: Config) -> JsonPatch:
@@ -52,7 +52,9 @@ def _find_reserved(things: Sequence[Object]) -> list[int]:
     return [index for index, thing in enumerate(things) if is_reserved(thing)]
 
 
-def _restore_environment(operations: PatchBuilder, path: Path, container: Object, mode: str, config: Config) -> None:
+def _restore_environment(
+    operations: PatchBuilder, path: JsonPath, container: Object, mode: str, config: Config
+) -> None:
     env = [*read_objects(container, "env")]
     guesses = _guess_origins(env)
     # None fits what another configuration added, or a container that came later: it stays as it is.

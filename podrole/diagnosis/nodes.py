@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from injector.decision.rules import NATIVE_SIDECARS, NATIVE_SIDECARS_ON_ALL_KUBELETS
 from injector.k8s.objects import Object, parse_metadata, read_mapping
+from injector.k8s.version import format_version, parse_version
 from podrole.diagnosis.check_context import CheckContext, name_some, read_name
 from podrole.diagnosis.cluster_findings import Kubernetes
-from podrole.diagnosis.versions import format_version, parse_version, read_server_version
+from podrole.diagnosis.versions import read_server_version
 from podrole.findings import Finding
 
 FARGATE_LABEL = ("eks.amazonaws.com/compute-type", "fargate")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError
-from injector.k8s.live import DirectReader
+from injector.k8s.direct_reader import DirectReader
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
 from tests.integration.api_server.api import ApiServer, connect, load_configuration

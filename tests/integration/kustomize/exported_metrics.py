@@ -46,7 +46,7 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
     metrics = Metrics()
     config = Config.from_environ(ENVIRON)
     monkeypatch.setattr("injector.__main__.CertManager.start", lambda _: None)
-    monkeypatch.setattr("injector.k8s.live.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
+    monkeypatch.setattr("injector.k8s.kubeconfig.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.version", lambda _: None)
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.start", lambda _: None)
     injector.load_cluster(config, metrics, ReadinessGates())

@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from injector.config import Config
-from injector.decision.context import ClusterContext, Version
+from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Inject
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Metadata, read_service_account_name
+from injector.k8s.version import Version
 from injector.patch.json_patch import build_patch
 from injector.patch.plan import plan_injection
 from injector.patch.template import load_template

@@ -115,14 +115,14 @@ class Terminal(io.StringIO):
 def test_person_who_waits_is_told_what_for() -> None:
     terminal = Terminal()
 
-    with redirect_stderr(terminal), progress_message("reading nodes", patience_seconds=0.01):
+    with redirect_stderr(terminal), progress_message("reading nodes", delay_seconds=0.01):
         terminal.is_written.wait(30)
 
     assert terminal.getvalue() == "podrole: reading nodes ...\n"
 
 
 def test_what_is_quick_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_message("reading nodes", patience_seconds=60):
+    with progress_message("reading nodes", delay_seconds=60):
         click.echo("done")
 
     assert capsys.readouterr() == ("done\n", "")

@@ -33,7 +33,7 @@ class Stored:
     def write(self, document: Document) -> None:
         present = self.document["metadata"]["resourceVersion"] if self.document else None
         if document["metadata"].get("resourceVersion") != present:
-            raise ConflictError(f"{self.what} was written by somebody else")
+            raise ConflictError(f"{self.what} has been modified")
         self.force(document)
 
     def force(self, document: Document | None) -> None:
@@ -46,7 +46,7 @@ class Stored:
         """Merge webhooks by name and annotations by key, as the API server does."""
         document = self.read()
         if document is None or change["metadata"]["resourceVersion"] != document["metadata"]["resourceVersion"]:
-            raise ConflictError(f"{self.what} was written by somebody else")
+            raise ConflictError(f"{self.what} has been modified")
         metadata = document["metadata"]
         metadata["annotations"] = (metadata.get("annotations") or {}) | change["metadata"]["annotations"]
         clients = {webhook["name"]: webhook["clientConfig"] for webhook in change["webhooks"]}
@@ -200,7 +200,7 @@ class Interrupted:
     stored: Stored
 
     @property
-    def what(self) -> str:
+    def description(self) -> str:
         return self.stored.what
 
     def read(self) -> Document | None:
@@ -213,7 +213,7 @@ class Interrupted:
     def patch(self, change: Document) -> None:
         self._send(lambda: self.stored.patch(change))
 
-    def await_change(self, resource_version: str, _seconds: int) -> bool:
+    def wait_for_change(self, resource_version: str, _seconds: int) -> bool:
         return resource_version != str(self.stored.version)
 
     def _send(self, request: Callable[[], None]) -> None:

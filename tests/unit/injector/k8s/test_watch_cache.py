@@ -9,7 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError
-from injector.k8s.cached_metadata import CACHED_PREFIXES, EMPTY, MAX_CHARACTERS, parse_entry, parse_key
+from injector.k8s.cached_metadata import (
+    CACHED_PREFIXES,
+    EMPTY_METADATA,
+    MAX_CHARACTERS,
+    build_key,
+    parse_cached_metadata,
+)
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
 from tests.unit.injector.cases import CONFIG, PODS, Case, load_case
@@ -50,7 +56,7 @@ def test_nothing_is_answered_before_both_lists_are_in(api: ListWatchServer, told
 
         assert not cluster.wait_until_synced(0)
         assert not cluster.is_synced
-        with pytest.raises(ClusterError, match="not all read yet"):
+        with pytest.raises(ClusterError, match="has not read all"):
             cluster.namespace("team-a") and cluster.service_account("team-a", "worker")
         assert told.live_reads == []
     finally:
@@ -179,7 +185,7 @@ def test_changes_are_followed(api: ListWatchServer, told: Told) -> None:
         api.put(ACCOUNTS, "worker", "team-a", annotations=OTHER_ROLE)
         eventually("the change is known", lambda: remembers(cluster, told, Metadata({}, OTHER_ROLE)))
         api.put(ACCOUNTS, "worker", "team-a")
-        eventually("the annotation is gone", lambda: remembers(cluster, told, EMPTY))
+        eventually("the annotation is gone", lambda: remembers(cluster, told, EMPTY_METADATA))
 
         api.delete(ACCOUNTS, "worker", "team-a")
         eventually("the account is gone", lambda: cluster.service_account("team-a", "worker") is None)
@@ -212,13 +218,13 @@ def test_what_nobody_reads_is_not_kept() -> None:
     last_applied = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 100_000}
     labels = {"kubernetes.io/metadata.name": "team-a", **ENABLED}
 
-    entry = parse_entry({"metadata": {"labels": labels, "annotations": {**last_applied, **ROLE}}})
+    entry = parse_cached_metadata({"metadata": {"labels": labels, "annotations": {**last_applied, **ROLE}}})
 
     assert entry == Metadata(ENABLED, ROLE)
 
 
 def test_an_object_without_our_keys_shares_one_entry() -> None:
-    assert parse_entry({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is EMPTY
+    assert parse_cached_metadata({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is EMPTY_METADATA
 
 
 def test_nobody_can_fill_the_memory_with_one_annotation(api: ListWatchServer, told: Told) -> None:
@@ -275,4 +281,4 @@ def test_ten_thousand_accounts_without_a_role_cost_less_than_three_megabytes() -
 def build_entry(number: int) -> tuple[str, Metadata | None]:
     metadata = {"name": "default", "namespace": f"team-with-a-long-name-{number}", "annotations": {"a": "b"}}
     thing = json.loads(json.dumps({"metadata": metadata}))
-    return parse_key(thing), parse_entry(thing)
+    return build_key(thing), parse_cached_metadata(thing)

@@ -187,7 +187,7 @@ def test_after_a_line_that_cannot_be_used_all_is_listed_again(api: ListWatchServ
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
         eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert told.count("ServiceAccount", "unusable") == 1
+        assert told.count("ServiceAccount", "failed") == 1
         assert len([request for request in api.requests if is_account_list(request)]) == 2
 
 
@@ -243,7 +243,7 @@ def test_a_server_that_comes_back_without_its_events_is_listed_again(api: ListWa
 
 @pytest.mark.parametrize(
     ("status", "reason", "lists"),
-    [(429, "unreachable", 1), (503, "unreachable", 1), (401, "unusable", 2), (403, "unusable", 2)],
+    [(429, "unreachable", 1), (503, "unreachable", 1), (401, "failed", 2), (403, "failed", 2)],
 )
 def test_a_watch_that_is_refused_is_tried_again(
     api: ListWatchServer, told: Told, status: int, reason: str, lists: int
@@ -266,7 +266,7 @@ def test_a_list_that_fails_at_first_is_had_later(
     with watching(api.configuration, told) as cluster:
         assert cluster.is_synced
     assert len([reason for kind, reason in told.restarts if kind == "Namespace"]) == 1
-    assert "the API server did not give the Namespaces" in caplog.text
+    assert "cannot list Namespaces: " in caplog.text
 
 
 def test_a_watch_that_ends_at_once_again_and_again_is_no_loop_without_a_pause(

@@ -87,7 +87,7 @@ def test_any_failure_denies_names_the_request_and_is_logged(
 
 
 def test_a_cluster_that_does_not_answer_denies_and_says_what_could_not_be_read() -> None:
-    cluster = Lookups(account=ClusterError("the API server did not give ServiceAccount demo/default: timed out"))
+    cluster = Lookups(account=ClusterError("cannot get ServiceAccount demo/default: timed out"))
 
     response = answer(RECORDED, cluster)["response"]
 

@@ -18,7 +18,8 @@ from kubernetes.client import Configuration
 from kubernetes.config import incluster_config, kube_config
 
 from injector.errors import ClusterError
-from injector.k8s.live import TIMEOUT_SECONDS, DirectReader, load_configuration
+from injector.k8s.direct_reader import TIMEOUT_SECONDS, DirectReader
+from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
 from testing.services.certificates import write_certificates
@@ -256,7 +257,7 @@ def at(seconds: list[float], url: str) -> DirectReader:
 def test_a_version_that_is_none_is_an_error(api_server: ApiServer, document: object) -> None:
     api_server.answers["/version/"] = (200, document)
 
-    with pytest.raises(ClusterError, match="its version"):
+    with pytest.raises(ClusterError, match="the API server's version"):
         connect(api_server.url).version()
 
 

@@ -12,8 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client
 
-from injector.errors import ClusterError
-from injector.k8s.inspection import ApiClient, RequestRefusedError
+from injector.errors import ClusterError, ForbiddenError
+from injector.k8s.client import ApiClient
+from injector.k8s.pod_exec import ContainerRef, exec_command
 
 STDOUT, STDERR, ERROR = 1, 2, 3
 SUCCESS = (ERROR, b'{"status":"Success"}')
@@ -113,38 +114,39 @@ def inspector(server: type[ApiServer]) -> Iterator[ApiClient]:
 
 
 def run(inspector: ApiClient) -> str:
-    return inspector.run("team-a", "web", "podrole-sidecar", ["python3", "-m", "sidecar.status"])
+    container = ContainerRef("team-a", "web", "podrole-sidecar")
+    return exec_command(inspector, container, ["python3", "-m", "sidecar.status"])
 
 
 def test_server_that_is_not_there_is_named() -> None:
     with (
         ApiClient(client.Configuration("http://127.0.0.1:1")) as inspecting,
-        pytest.raises(ClusterError, match=r"the API server did not give /version: .*refused"),
+        pytest.raises(ClusterError, match=r"cannot get /version: .*refused"),
     ):
-        inspecting.read("/version")
+        inspecting.get("/version")
 
 
 def test_refusal_has_the_sentence_of_the_server(inspector: ApiClient) -> None:
-    with pytest.raises(RequestRefusedError, match=r'User "eve" cannot list resource "nodes" \(403\)'):
+    with pytest.raises(ForbiddenError, match=r'User "eve" cannot list resource "nodes" \(403\)'):
         inspector.list("/forbidden")
 
 
 def test_answer_that_is_no_json_is_an_error(inspector: ApiClient) -> None:
-    with pytest.raises(ClusterError, match="did not give /html"):
-        inspector.read("/html")
+    with pytest.raises(ClusterError, match="cannot get /html: the answer is not JSON"):
+        inspector.get("/html")
 
 
 def test_object_that_does_not_exist_is_none(inspector: ApiClient) -> None:
-    assert inspector.read("/api/v1/namespaces/nope") is None
+    assert inspector.get_or_none("/api/v1/namespaces/nope") is None
 
 
 def test_object_is_read_with_the_caller_s_token(inspector: ApiClient, server: type[ApiServer]) -> None:
-    assert inspector.read("/version") == {"gitVersion": "v1.34.4"}
+    assert inspector.get("/version") == {"gitVersion": "v1.34.4"}
     assert server.requests == [("GET", "/version", {}, "Bearer secret")]
 
 
 def test_long_list_is_read_page_by_page(inspector: ApiClient, server: type[ApiServer]) -> None:
-    items = inspector.list("/pages", labelSelector="a=b")
+    items = inspector.list("/pages", query={"labelSelector": "a=b"})
 
     assert items == [{"n": 1}, {"n": 2}]
     assert [query for _, _, query, _ in server.requests] == [
@@ -155,7 +157,7 @@ def test_long_list_is_read_page_by_page(inspector: ApiClient, server: type[ApiSe
 
 
 def test_creation_is_only_ever_a_dry_run(inspector: ApiClient, server: type[ApiServer]) -> None:
-    created = inspector.create_dry_run("/api/v1/namespaces/team-a/pods", {"kind": "Pod"})
+    created = inspector.create("/api/v1/namespaces/team-a/pods", {"kind": "Pod"}, dry_run=True)
 
     assert created == {"kind": "Pod", "created": True}
     assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, {"kind": "Pod"})]
@@ -203,6 +205,6 @@ def test_command_that_is_not_allowed_is_an_error(inspector: ApiClient, server: t
     server.handshake = 403
 
     with pytest.raises(
-        ClusterError, match=r"exec in team-a/web, container podrole-sidecar was refused: pods/exec is forbidden \(403\)"
+        ClusterError, match=r"cannot exec in team-a/web, container podrole-sidecar: pods/exec is forbidden \(403\)"
     ):
         run(inspector)

@@ -1,0 +1,95 @@
+"""Reads namespaces and ServiceAccounts from the API server, each time. Only its version is cached."""
+
+import time
+from collections.abc import Callable
+
+from kubernetes.client import Configuration
+from urllib3 import Timeout
+
+from injector.errors import ClusterError, ConnectionClosedError
+from injector.k8s.api_errors import translate_object_errors
+from injector.k8s.client import METADATA, ApiClient, build_path
+from injector.k8s.objects import Metadata, Object, parse_metadata
+from injector.k8s.version import Version, read_version
+
+TIMEOUT_SECONDS = 2
+"""Two reads must fit into the 5 s that the API server gives the webhook."""
+
+VERSION_TTL_SECONDS = 3600
+VERSION_RETRY_SECONDS = 60
+
+
+class DirectReader:
+    """A MetadataReader without a cache."""
+
+    def __init__(self, configuration: Configuration, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = ApiClient(configuration)
+        self._clock = clock
+        self._version: Version | None = None
+        self._version_due = 0.0
+
+    def namespace(self, name: str) -> Metadata | None:
+        """A namespace's labels and annotations, or None if there is no such namespace."""
+        return self._read_metadata(f"namespace {name}", build_path("namespaces", name))
+
+    def service_account(self, namespace: str, name: str) -> Metadata | None:
+        """A ServiceAccount's labels and annotations, or None if there is no such account."""
+        path = build_path("namespaces", namespace, "serviceaccounts", name)
+        return self._read_metadata(f"ServiceAccount {namespace}/{name}", path)
+
+    def version(self) -> Version | None:
+        """Major and minor version of the API server, read again after an hour, as clusters are upgraded.
+
+        A failure to read it again keeps the last one: a pod waits for the answer, and it was right an hour ago.
+        """
+        if self.is_version_known:
+            return self._version
+        now = self._clock()
+        try:
+            self._version = self._read_version()
+            self._version_due = now + VERSION_TTL_SECONDS
+        except ClusterError:
+            if self._version is None:
+                raise
+            self._version_due = now + VERSION_RETRY_SECONDS
+        return self._version
+
+    @property
+    def is_version_known(self) -> bool:
+        """Whether `version` returns without a request."""
+        return self._version is not None and self._clock() < self._version_due
+
+    def is_cached(self, namespace: str, service_account: str) -> bool:  # noqa: ARG002 - the interface's
+        """False: every read is a request."""
+        return False
+
+    def _read_metadata(self, description: str, path: str) -> Metadata | None:
+        document = self._get(description, path)
+        with translate_object_errors(f"get {description}"):
+            return None if document is None else parse_metadata(document)
+
+    def _read_version(self) -> Version | None:
+        description = "the API server's version"
+        document = self._get(description, "/version/")
+        with translate_object_errors(f"get {description}"):
+            return None if document is None else read_version(document)
+
+    def _get(self, description: str, path: str) -> Object | None:
+        """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
+
+        A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
+        connection can still succeed: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        left: float = TIMEOUT_SECONDS
+        try:
+            return self._send(description, path, left)
+        except ConnectionClosedError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+        return self._send(description, path, left)
+
+    def _send(self, description: str, path: str, seconds: float) -> Object | None:
+        timeout = Timeout(total=seconds)
+        return self._client.get_or_none(path, description=description, accept=METADATA, timeout=timeout)

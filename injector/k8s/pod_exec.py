@@ -1,0 +1,90 @@
+"""Runs a command in a container, as `kubectl exec` does."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from kubernetes.stream import ws_client
+from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
+
+from injector.errors import ClusterError, InvalidResponseError, UnreachableError
+from injector.k8s.api_errors import build_api_error, translate_network_errors
+from injector.k8s.client import ApiClient, build_path
+
+TIMEOUT_SECONDS = 15
+MAX_MESSAGE_CHARACTERS = 300
+
+websockets: Any = ws_client
+"""The package has no type annotations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRef:
+    """A container of a running pod."""
+
+    namespace: str
+    pod: str
+    name: str
+
+    @property
+    def description(self) -> str:
+        """The container's name in error messages."""
+        return f"{self.namespace}/{self.pod}, container {self.name}"
+
+
+def exec_command(client: ApiClient, container: ContainerRef, command: Sequence[str]) -> str:
+    """Run a command and return its standard output. Raise ClusterError where it fails and prints nothing."""
+    action = f"exec in {container.description}"
+    query = {"container": container.name, "stdout": "true", "stderr": "true"}
+    url = client.configuration.host + build_path("namespaces", container.namespace, "pods", container.pod, "exec")
+    setdefaulttimeout(TIMEOUT_SECONDS)  # the package has no other way to set it
+    with translate_network_errors(action):
+        try:
+            # Not through the package's models, whose import takes a second.
+            stream = websockets.WSClient(
+                client.configuration,
+                websockets.get_websocket_url(url, [*query.items(), *(("command", word) for word in command)]),
+                client.auth_headers(),
+                capture_all=False,
+            )
+            try:
+                return _read_output(stream, container)
+            finally:
+                stream.sock.shutdown()  # its close() leaves the socket open after the server's close frame
+        except WebSocketBadStatusException as error:
+            raise build_api_error(action, error.status_code, _read_message(error)) from error
+        except WebSocketException as error:
+            raise UnreachableError(f"cannot {action}: {error}") from error
+
+
+def _read_message(error: Any) -> str:
+    """The API server's own sentence, which names the user and the missing verb."""
+    try:
+        status = json.loads(error.resp_body or b"")
+    except ValueError:
+        status = None
+    message = status.get("message") if isinstance(status, dict) else None
+    return str(message or "the API server gave no reason")
+
+
+def _read_output(stream: Any, container: ContainerRef) -> str:
+    stream.run_forever(timeout=TIMEOUT_SECONDS)
+    if stream.is_open():
+        raise ClusterError(f"the command in {container.description} did not end within {TIMEOUT_SECONDS} s")
+    stdout, stderr = stream.read_channel(websockets.STDOUT_CHANNEL), stream.read_channel(websockets.STDERR_CHANNEL)
+    if stdout:  # a command can print what is wrong, and exit with a code for the same reason
+        return str(stdout)
+    status = yaml.safe_load(stream.read_channel(websockets.ERROR_CHANNEL) or "{}") or {}
+    if not isinstance(status, dict):
+        raise InvalidResponseError(f"the command in {container.description} ended with {status!r} instead of a status")
+    if status.get("status") != "Success":
+        message = _shorten(stderr) or _shorten(status.get("message")) or "the connection was lost"
+        raise ClusterError(f"the command in {container.description} failed: {message}")
+    return ""
+
+
+def _shorten(text: Any) -> str:
+    """The end of a message, on one line: the last line of a traceback is the one that matters."""
+    return " ".join(str(text or "").split())[-MAX_MESSAGE_CHARACTERS:]
