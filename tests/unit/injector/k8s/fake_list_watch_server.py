@@ -60,6 +60,8 @@ class Exchange(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:  # otherwise the client can send its next request on a connection that is closing
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
