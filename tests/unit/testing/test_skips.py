@@ -1,5 +1,6 @@
 """In CI a skipped test fails unless the repository lists it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,9 +36,11 @@ in_one_process_and_in_workers = pytest.mark.parametrize("processes", ["0", "2"],
 
 def run_pytest(directory: Path, *options: str) -> "subprocess.CompletedProcess[str]":
     (directory / "test_skips.py").write_text(TESTS)
-    argv = [sys.executable, "-m", "pytest", "-p", "tests.skips", "-c", "/dev/null", "--rootdir", str(directory)]
+    plugins = ["-p", "xdist", "-p", "tests.skips"]
+    argv = [sys.executable, "-m", "pytest", *plugins, "-c", "/dev/null", "--rootdir", str(directory), *options]
+    environ = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # faster, and xdist loads once
     return subprocess.run(
-        [*argv, *options, str(directory)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*argv, str(directory)], cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60
     )
 
 
