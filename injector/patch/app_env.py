@@ -45,6 +45,9 @@ NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 
+ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGIONS, ENDPOINT_URL, *NO_PROXIES}
+"""All that podrole may add to a container."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentChange:

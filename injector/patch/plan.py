@@ -1,29 +1,17 @@
-"""From a decision and the template to the pieces for one pod. How they get into the pod is not known here."""
+"""What a pod must have after an injection: from a decision, the pod and the template."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import orjson
 
 import contract
 from injector.config import Config
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.decision.outcomes import Block, Inject
-from injector.k8s.objects import (
-    CONTAINER_FIELDS,
-    Object,
-    is_reserved,
-    read_app_containers,
-    read_mapping,
-    read_objects,
-    read_spec,
-)
+from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
 from injector.patch.app_env import EnvironmentChange, plan_environment
+from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
-
-ContainerRef = tuple[str, int]
-"""A container's field in the spec, and its index there as the pod arrived."""
 
 INJECTED_NAMES = {
     contract.REDIRECT_CONTAINER,
@@ -35,10 +23,10 @@ INJECTED_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class InjectionPlan:
-    """All that a pod must have in the end, besides what its author wrote."""
+    """What an injection adds to what a pod's author wrote."""
 
     init_containers: tuple[Object, ...]
-    """Ours, in order: they come before every other one."""
+    """Podrole's, in order: they come before all others."""
 
     volumes: tuple[Object, ...]
     environment: Mapping[ContainerRef, EnvironmentChange]
@@ -47,13 +35,13 @@ class InjectionPlan:
 
 
 def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
-    """Plan what a pod with this decision gets."""
+    """Plan the injection of a pod with this decision."""
     environment: dict[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
         asks_node = decision.passes_metadata or config.credential_source == contract.SOURCE_NODE
         init_containers, volumes = _build_injection(decision, pod, template, asks_node=asks_node)
-        containers = _find_app_containers(pod)
-        environment = {place: plan_environment(container, decision.mode, config) for place, container in containers}
+        containers = find_app_containers(pod)
+        environment = {ref: plan_environment(container, decision.mode, config) for ref, container in containers}
     else:
         init_containers, volumes = (template.block,), (template.token,)
     shadowing = [warning for change in environment.values() for warning in change.warnings]
@@ -61,15 +49,15 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
         init_containers=tuple(_preserve_qos_class(init_containers, pod, template)),
         volumes=volumes,
         environment=environment,
-        annotations={STATUS_ANNOTATION: _build_status(decision)},
+        annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), environment)},
         warnings=(*decision.warnings, *shadowing, *_warn_reserved_names(pod)),
     )
 
 
 def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
-    """Leave the pod its class of service, and the resources that it has as a whole.
+    """Keep the pod's QoS class and its pod-level resources.
 
-    Where those are set (spec.resources, 1.34) containers share them; requests of ours could exceed what is set.
+    Where spec.resources is set (Kubernetes 1.34) containers share it; requests of podrole's containers could exceed it.
     https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
     """
     has_own = bool(read_spec(pod).get("resources"))
@@ -127,25 +115,25 @@ def _build_injection(
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 
 
-def _find_app_containers(pod: Object) -> Iterator[tuple[ContainerRef, Object]]:
-    for field in CONTAINER_FIELDS:
-        for index, container in enumerate(read_objects(read_spec(pod), field)):
-            if not is_reserved(container):
-                yield (field, index), container
-
-
-def _build_status(decision: Inject | Block) -> str:
+def _build_status(
+    decision: Inject | Block,
+    pod: Object,
+    pieces: tuple[Sequence[Object], Sequence[Object]],
+    environment: Mapping[ContainerRef, EnvironmentChange],
+) -> str:
     status = {
         "version": contract.VERSION,
         "mode": decision.mode if isinstance(decision, Inject) else contract.MODE_BLOCK,
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }
-    return orjson.dumps(status).decode()
+    init_containers, volumes = ([piece["name"] for piece in group] for group in pieces)
+    added = {"initContainers": init_containers, "volumes": volumes}
+    return format_status(status, added, build_records(pod, environment), pod)
 
 
 def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:
-    """What a user named as if it were ours is removed, and that must not go unsaid."""
+    """Warn about each container and volume that is removed because its name is reserved."""
     spec = read_spec(pod)
     kinds: Sequence[tuple[str, str]] = (
         ("initContainers", "container"),

@@ -1,96 +1,107 @@
-"""Takes out of a pod what an injection put in, as a JSON Patch. Nothing is decided here.
+"""Takes out of a pod what an injection added: podrole's containers, volumes and mounts, and the recorded variables."""
 
-Variables bear no mark of ours. What is taken out of a container's `env` is therefore what would come back: its longest
-tail, and the longest ends of lists of hosts, that another injection would add again exactly. A container whose author
-wrote just that cannot be told from an injected one, and is read as one: without a sidecar it would lead nowhere.
-"""
-
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from typing import Any
 
 from jsonpatch import JsonPatch
+from jsonpointer import JsonPointer
 
-import contract
-from injector.config import Config
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE, plan_environment
-from injector.patch.json_patch import PatchBuilder
+from injector.patch.injection_record import ContainerRecord, Records, label_app_containers, read_records
+from injector.patch.json_patch import Operation, PatchBuilder
 
 
-def build_uninject_patch(pod: Object, config: Config) -> JsonPatch:
-    """Build the patch that undoes an injection made with this configuration; empty where there is nothing of ours.
+@dataclass(frozen=True, slots=True)
+class Uninjection:
+    """How to take an injection back."""
 
-    Whatever bears a reserved name goes, whoever wrote it: an injection takes it away too.
+    operations: list[Operation]
+    changed_variables: tuple[tuple[str, str], ...]
+    """Container and name of each recorded variable that has another value now. It stays."""
+
+    is_recorded: bool
+    """Whether the pod records which variables were added. If not, all of them stay."""
+
+
+def build_uninject_patch(pod: Object) -> JsonPatch:
+    """Build the patch that takes an injection back; empty where the pod has nothing of podrole's."""
+    return JsonPatch(plan_uninjection(pod).operations)
+
+
+def plan_uninjection(pod: Object) -> Uninjection:
+    """Plan the removal of everything with a reserved name, and of the variables that the pod's record lists.
+
+    Reserved names go whoever wrote them, as an injection removes them too. Lists and objects that become empty go.
     """
     operations = PatchBuilder()
-    spec, mode = read_spec(pod), _find_mode(pod)
+    spec, records = read_spec(pod), read_records(pod)
     for field in CONTAINER_FIELDS:
-        containers = read_objects(spec, field)
-        operations.remove_all(("spec", field), _find_reserved(containers))
-        kept = [container for container in containers if not is_reserved(container)]
-        for index, container in enumerate(kept):
-            path = ("spec", field, index)
-            operations.remove_all((*path, "volumeMounts"), _find_reserved(read_objects(container, "volumeMounts")))
-            if mode is not None:
-                _restore_environment(operations, (*path, "env"), container, mode, config)
+        operations.remove_all(("spec", field), _find_reserved(read_objects(spec, field)))
+    changed = [*_restore_containers(operations, pod, records or {})]
     operations.remove_all(("spec", "volumes"), _find_reserved(read_objects(spec, "volumes")))
     if STATUS_ANNOTATION in read_mapping(read_mapping(pod, "metadata"), "annotations"):
         operations.remove(("metadata", "annotations", STATUS_ANNOTATION))
-    return JsonPatch(operations.built)
-
-
-def _find_mode(pod: Object) -> str | None:
-    """In which mode the pod was injected, as its containers tell; None where apps were given no variables."""
-    names = [container.get("name") for container in read_objects(read_spec(pod), "initContainers")]
-    if contract.SIDECAR_CONTAINER not in names:
-        return None
-    return contract.MODE_REDIRECT if contract.REDIRECT_CONTAINER in names else contract.MODE_ENV
+    return Uninjection(_remove_emptied(operations.built, pod), tuple(changed), is_recorded=records is not None)
 
 
 def _find_reserved(things: Sequence[Object]) -> list[int]:
     return [index for index, thing in enumerate(things) if is_reserved(thing)]
 
 
+def _restore_containers(operations: PatchBuilder, pod: Object, records: Records) -> Iterator[tuple[str, str]]:
+    """Yield container and name of each variable that was changed since."""
+    positions = Counter[str]()
+    for label, (field, _), container in label_app_containers(pod):
+        path = ("spec", field, positions[field])
+        positions[field] += 1
+        operations.remove_all((*path, "volumeMounts"), _find_reserved(read_objects(container, "volumeMounts")))
+        if label in records:
+            env = read_objects(container, "env")
+            for name in _restore_environment(operations, (*path, "env"), env, records[label]):
+                yield label, name
+
+
 def _restore_environment(
-    operations: PatchBuilder, path: JsonPath, container: Object, mode: str, config: Config
-) -> None:
-    env = [*read_objects(container, "env")]
-    guesses = _guess_origins(env)
-    # None fits what another configuration added, or a container that came later: it stays as it is.
-    origin = next((guess for guess in guesses if _add_again({**container, "env": guess}, mode, config) == env), env)
-    operations.remove_all(path, range(len(origin), len(env)))
-    for index, variable in enumerate(origin):
-        if variable is not env[index]:
-            operations.replace((*path, index, "value"), variable["value"])
+    operations: PatchBuilder, path: JsonPath, env: Sequence[Object], record: ContainerRecord
+) -> Iterator[str]:
+    last = {str(variable.get("name")): index for index, variable in enumerate(env)}
+    removed = []
+    for name, value in record.added.items():
+        added = [index for index, variable in enumerate(env) if variable == {"name": name, "value": value}]
+        removed += added[-1:]
+        if name in last and not added:
+            yield name
+    for name, suffix in record.appended.items():
+        value = str(env[last[name]].get("value")) if name in last else ""
+        if value.endswith(suffix):
+            operations.replace((*path, last[name], "value"), value.removesuffix(suffix))
+        elif name in last:
+            yield name
+    operations.remove_all(path, removed)
 
 
-def _guess_origins(env: list[Object]) -> Iterator[list[Object]]:
-    """What `env` may have been: first with every list of hosts shortened that can be, and the least of those first."""
-    for spared in range(len(NO_PROXIES) + 1):
-        for length in range(len(env) + 1):
-            kept = env[:length]
-            shortened = _shorten_lists(kept)
-            for chosen in combinations(shortened, max(0, len(shortened) - spared)):
-                yield [shortened[i] if i in chosen else variable for i, variable in enumerate(kept)]
+def _remove_emptied(operations: list[Operation], pod: Object) -> list[Operation]:
+    """Where removals empty a list or an object, remove that instead. Elements of lists stay: indexes must not shift."""
+    while emptied := _find_emptied(operations, pod):
+        kept: list[Operation] = []
+        for operation in operations:
+            parent = operation["path"].rpartition("/")[0]
+            if operation["op"] != "remove" or parent not in emptied:
+                kept.append(operation)
+            elif {"op": "remove", "path": parent} not in kept:
+                kept.append({"op": "remove", "path": parent})
+        operations = kept
+    return operations
 
 
-def _shorten_lists(env: list[Object]) -> dict[int, Object]:
-    """The variables that may have been extended, as they were before. Of two with one name the later one counts."""
-    counting = {str(variable.get("name")): index for index, variable in enumerate(env)}
-    lists = {counting[name]: str(env[counting[name]].get("value")) for name in NO_PROXIES if name in counting}
+def _find_emptied(operations: list[Operation], pod: Object) -> set[str]:
+    after: Any = JsonPatch(operations).apply(pod)
+    parents = {operation["path"].rpartition("/")[0] for operation in operations if operation["op"] == "remove"}
     return {
-        index: {**env[index], "value": hosts.removesuffix(f",{NO_PROXY_VALUE}")}
-        for index, hosts in lists.items()
-        if hosts.endswith(f",{NO_PROXY_VALUE}")
+        parent
+        for parent in parents - {"", "/spec"}
+        if not parent.rpartition("/")[2].isdigit() and not JsonPointer(parent).resolve(after)
     }
-
-
-def _add_again(container: Object, mode: str, config: Config) -> list[Object]:
-    change = plan_environment(container, mode, config)
-    replacements = change.replacements or {}
-    env = [
-        {**variable, "value": replacements[index]} if index in replacements else variable
-        for index, variable in enumerate(container["env"])
-    ]
-    return [*env, *change.additions]

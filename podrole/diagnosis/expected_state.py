@@ -33,7 +33,7 @@ def compare_with_expected_state(case: RunningPod) -> Iterator[Finding]:
     """Decide on the pod as on a new one, and compare."""
     if case.effective_config.is_template_shipped:
         yield ExpectedState.TEMPLATE_UNREAD.format(path=case.effective_config.config.template)
-    original = build_uninject_patch(case.pod, case.effective_config.config).apply(case.pod)
+    original = build_uninject_patch(case.pod).apply(case.pod)
     decision = decide(original, case.cluster_context, case.effective_config.config)
     yield from tell_decision(decision, original, case.effective_config)
     if isinstance(decision, Skip) and decision.reason is Reason.NAMESPACE_NOT_LABELLED:

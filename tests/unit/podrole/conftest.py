@@ -1,4 +1,4 @@
-"""The command `podrole`, run as a person runs it."""
+"""Runs the command `podrole` as its users do."""
 
 import os
 import subprocess
@@ -17,23 +17,20 @@ from tests.unit.injector.cases import ENVIRON
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a run left behind."""
+class Completed:
+    """The result of a run."""
 
     code: int
-    output: str
-    """Standard output."""
-
-    complaint: str
-    """Standard error."""
+    stdout: str
+    stderr: str
 
 
-Run = Callable[..., Said]
+Run = Callable[..., Completed]
 
 
 @pytest.fixture(autouse=True)
-def nobody_configured_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting and no kubeconfig of whoever runs the tests."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the settings and the kubeconfig of the user who runs the tests."""
     for name in os.environ:
         if name.startswith("PODROLE_"):
             monkeypatch.delenv(name)
@@ -43,7 +40,7 @@ def nobody_configured_anything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The settings of the tests' webhook, in the environment."""
+    """Set the settings of the tests' webhook in the environment."""
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
     return ENVIRON
@@ -53,24 +50,24 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def run() -> Run:
     """Run the command in this process."""
 
-    def run_here(*arguments: str, stdin: str | bytes | None = None) -> Said:
+    def run_here(*arguments: str, stdin: str | bytes | None = None) -> Completed:
         result = CliRunner().invoke(main, arguments, input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
-        return Said(result.exit_code, result.stdout_bytes.decode(), result.stderr)
+        return Completed(result.exit_code, result.stdout_bytes.decode(), result.stderr)
 
     return run_here
 
 
 @pytest.fixture
 def run_process() -> Run:
-    """Run the command as a process of its own."""
+    """Run the command in a new process."""
 
-    def run_there(*arguments: str, stdin: bytes = b"", **environ: str) -> Said:
+    def run_there(*arguments: str, stdin: bytes = b"", **environ: str) -> Completed:
         argv = [sys.executable, "-m", "podrole", *arguments]
         root = os.fspath(ROOT)
         env: dict[str, Any] = {**os.environ, "PYTHONPATH": root, **environ}
         done = subprocess.run(argv, input=stdin, env=env, capture_output=True, timeout=120, check=False)
-        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return Completed(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return run_there

@@ -25,10 +25,10 @@ current-context: c
 
 @pytest.mark.parametrize("target", ["web", "", "/", "team-a/", "/web", "team-a/gadget/web", "a/b/c/d"])
 def test_target_that_names_no_pod_is_refused_with_the_forms_that_do(run: Run, target: str) -> None:
-    said = run("check", target)
+    result = run("check", target)
 
-    assert said.code == 2
-    assert f"{target!r} names no pod: write NAMESPACE/POD, or -n NAMESPACE and KIND/NAME (daemonset," in said.complaint
+    assert result.code == 2
+    assert f"{target!r} names no pod: write NAMESPACE/POD, or -n NAMESPACE and KIND/NAME (daemonset," in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_kind_without_pods_is_refused() -> None:
 
 @pytest.mark.parametrize("command", [("check", "team-a/web"), ("preflight",)])
 def test_without_a_kubeconfig_the_cluster_counts_as_out_of_reach(run: Run, command: tuple[str, ...]) -> None:
-    said = run(*command)
+    result = run(*command)
 
-    assert said.code == 3
-    assert "kubeconfig" in said.complaint
-    assert said.output == ""
+    assert result.code == 3
+    assert "kubeconfig" in result.stderr
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize("command", [("check", "team-a/web"), ("preflight",)])
@@ -65,19 +65,19 @@ def test_cluster_that_does_not_answer_is_told_once(run: Run, tmp_path: Path, com
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(KUBECONFIG)
 
-    said = run(*command, "--kubeconfig", str(kubeconfig))
+    result = run(*command, "--kubeconfig", str(kubeconfig))
 
-    assert said.code == 3
-    assert said.complaint.count("Error: ") == 1
-    assert "Connection refused" in said.complaint
+    assert result.code == 3
+    assert result.stderr.count("Error: ") == 1
+    assert "Connection refused" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "preflight"])
 def test_help_has_examples_that_keep_their_lines(run: Run, command: str) -> None:
-    said = run(command, "--help")
+    result = run(command, "--help")
 
-    assert said.code == 0
-    assert any(line.strip().startswith(f"podrole {command}") for line in said.output.splitlines())
+    assert result.code == 0
+    assert any(line.strip().startswith(f"podrole {command}") for line in result.stdout.splitlines())
 
 
 @pytest.mark.parametrize(

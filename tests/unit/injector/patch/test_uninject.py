@@ -1,15 +1,15 @@
 """An injection undone: what an author wrote comes back as it was."""
 
 import copy
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from injector.config import Config
 from injector.decision.outcomes import Block, Inject
 from injector.patch.app_env import NO_PROXY_VALUE
-from injector.patch.uninject import build_uninject_patch
+from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from tests.unit.injector.cases import (
     CONFIG,
     Case,
@@ -40,43 +40,58 @@ INJECTIONS = [
 PROXY = {"name": "HTTPS_PROXY", "value": "http://proxy:3128"}
 OWN_URI = {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}
 REGION = {"name": "AWS_REGION", "value": CONFIG.region}
-OUR_URI = {"name": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "value": "/v2/credentials"}
+DEFAULT_REGION = {"name": "AWS_DEFAULT_REGION", "value": CONFIG.region}
+URI = {"name": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "value": "/v2/credentials"}
 
 
-def take_out(pod: Pod, config: Config = CONFIG) -> Pod:
-    taken: Pod = build_uninject_patch(pod, config).apply(pod)
-    return taken
+def uninject(pod: Pod) -> Pod:
+    restored: Pod = build_uninject_patch(pod).apply(pod)
+    return restored
 
 
 def case_with(*env: dict[str, Any], **fields: Any) -> Case:
     return build_case(containers=[{"name": "app", "image": "example/app:1", "env": [*env], **fields}])
 
 
+def env_of(pod: Pod) -> list[Pod]:
+    env: list[Pod] = find_container(pod, "app").get("env") or []
+    return env
+
+
 @pytest.mark.parametrize(("mode", "name"), INJECTIONS)
-def test_an_injected_pod_can_be_had_back(mode: str, name: str) -> None:
+def test_uninject_restores_injected_pod(mode: str, name: str) -> None:
     case, config = CASES[name], CONFIGS[mode]
 
-    taken = take_out(case.inject(config), config)
+    restored = uninject(case.inject(config))
 
-    assert normalize(taken) == normalize(case.pod)
+    assert normalize(restored) == normalize(case.pod)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_injected_pod_can_be_had_back_from_an_api_server(name: str) -> None:
+def test_uninject_restores_pod_with_the_api_servers_defaults(name: str) -> None:
     case = CASES[name]
 
-    taken = take_out(add_api_defaults(case.inject()))
+    restored = uninject(add_api_defaults(case.inject()))
 
-    assert normalize(taken) == normalize(add_api_defaults(case.pod))
+    assert normalize(restored) == normalize(add_api_defaults(case.pod))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_uninject_after_second_injection_restores_pod(name: str) -> None:
+    case = CASES[name]
+
+    restored = uninject(case.with_pod(case.inject()).inject())
+
+    assert normalize(restored) == normalize(case.pod)
 
 
 @pytest.mark.parametrize("pod", [case.pod for case in CASES.values()], ids=CASES)
-def test_of_a_pod_that_was_never_injected_nothing_is_taken(pod: Pod) -> None:
-    assert build_uninject_patch(pod, CONFIG).patch == []
+def test_pod_that_was_never_injected_is_unchanged(pod: Pod) -> None:
+    assert build_uninject_patch(pod).patch == []
 
 
-def test_only_what_was_put_in_is_named_in_the_patch() -> None:
-    operations = build_uninject_patch(load_case("init-containers").inject(), CONFIG).patch
+def test_patch_has_only_removals_of_what_was_added() -> None:
+    operations = build_uninject_patch(load_case("init-containers").inject()).patch
 
     assert {operation["op"] for operation in operations} == {"remove"}
     assert operations[:2] == [
@@ -89,90 +104,190 @@ def test_only_what_was_put_in_is_named_in_the_patch() -> None:
 @pytest.mark.parametrize(
     "env",
     [
-        [REGION],
-        [{"name": "AWS_DEFAULT_REGION", "value": CONFIG.region}],
-        [REGION, {"name": "AWS_DEFAULT_REGION", "value": CONFIG.region}],
-        [OUR_URI, REGION],
-        [OUR_URI, {"name": "LAST", "value": "1"}],
-        [OWN_URI],
-        [OWN_URI, REGION],
-        [{**REGION, "fieldOfTomorrow": 1}],
-        [{"name": "AWS_REGION"}],
-        [{"name": "AWS_REGION", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['region']"}}}],
+        pytest.param([REGION], id="region"),
+        pytest.param([DEFAULT_REGION], id="default-region"),
+        pytest.param([REGION, DEFAULT_REGION], id="both-regions"),
+        pytest.param([URI, REGION], id="uri-and-region"),
+        pytest.param([URI, REGION, DEFAULT_REGION], id="all-that-podrole-adds"),
+        pytest.param([URI, {"name": "LAST", "value": "1"}], id="uri-and-another-variable"),
+        pytest.param([OWN_URI], id="other-uri"),
+        pytest.param([OWN_URI, REGION], id="other-uri-and-region"),
+        pytest.param([{**REGION, "fieldOfTomorrow": 1}], id="unknown-field"),
+        pytest.param([{"name": "AWS_REGION"}], id="no-value"),
+        pytest.param(
+            [{"name": "AWS_REGION", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['region']"}}}],
+            id="value-from-a-label",
+        ),
     ],
-    ids=str,
 )
-def test_a_variable_of_the_authors_survives_even_with_our_value(env: list[Pod]) -> None:
+def test_authors_variable_stays_even_with_the_value_that_podrole_sets(env: list[Pod]) -> None:
     case = case_with(*env)
 
-    taken = take_out(case.inject())
+    once, twice = case.inject(), case.with_pod(case.inject()).inject()
 
-    assert find_container(taken, "app")["env"] == env
+    assert env_of(uninject(once)) == env_of(uninject(twice)) == env
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize(
     "hosts",
-    ["", ",", "a", "a,", "a, ", " a , b", "*", "a,*", "a,169.254.169.254", NO_PROXY_VALUE[:-1], f"{NO_PROXY_VALUE},a"],
+    [
+        *["", ",", "a", "a,", "a, ", " a , b", "*", "a,*", "a,169.254.169.254"],
+        *[NO_PROXY_VALUE, NO_PROXY_VALUE[:-1], f"{NO_PROXY_VALUE},a", f"a,{NO_PROXY_VALUE}"],
+    ],
 )
-def test_a_list_of_hosts_comes_back_letter_by_letter(name: str, hosts: str) -> None:
+def test_no_proxy_is_restored_exactly(name: str, hosts: str) -> None:
     env = [PROXY, {"name": name, "value": hosts}]
     case = case_with(*env)
 
     injected = case.inject()
 
     assert "169.254.170.23" in environment_of(find_container(injected, "app"))["no_proxy"] or "*" in hosts
-    assert find_container(take_out(injected), "app")["env"] == env
+    assert env_of(uninject(injected)) == env
 
 
-def test_a_list_that_its_author_copied_is_not_taken_for_one_that_was_made() -> None:
+def test_no_proxy_that_its_author_wrote_twice_is_restored() -> None:
     env = [PROXY, OWN_URI, REGION, *({"name": name, "value": "a"} for name in ("NO_PROXY", "no_proxy"))]
-    alone = case_with(*env[:-1])
-    both = case_with(*env)
+    one, two = case_with(*env[:-1]), case_with(*env)
 
-    assert find_container(take_out(alone.inject()), "app")["env"] == env[:-1]
-    assert find_container(take_out(both.inject()), "app")["env"] == env
+    assert env_of(uninject(one.inject())) == env[:-1]
+    assert env_of(uninject(two.inject())) == env
 
 
-def test_a_list_without_a_value_has_none_again() -> None:
+def test_no_proxy_without_value_is_restored_as_empty() -> None:
     case = case_with(PROXY, {"name": "NO_PROXY"})
 
-    taken = take_out(case.inject())
+    restored = uninject(case.inject())
 
-    assert normalize(taken) == normalize(case.pod)
+    assert normalize(restored) == normalize(case.pod)
 
 
-def test_what_a_container_of_a_blocked_pod_has_is_its_own() -> None:
-    case = case_with(OUR_URI, REGION, {"name": "AWS_DEFAULT_REGION", "value": CONFIG.region})
+def test_hosts_added_to_no_proxy_after_the_injection_stay() -> None:
+    injected = case_with(PROXY, {"name": "NO_PROXY", "value": "a"}, {"name": "no_proxy", "value": "a"}).inject()
+    variable = next(variable for variable in env_of(injected) if variable["name"] == "NO_PROXY")
+    variable["value"] = f"new,{variable['value']}"
+
+    assert environment_of(find_container(uninject(injected), "app"))["NO_PROXY"] == "new,a"
+
+
+def test_containers_of_a_blocked_pod_keep_their_variables() -> None:
+    case = case_with(URI, REGION, DEFAULT_REGION)
     del case.pod["metadata"]["annotations"]
 
-    taken = take_out(case.inject())
+    restored = uninject(case.inject())
 
-    assert normalize(taken) == normalize(case.pod)
-
-
-def test_an_author_who_wrote_exactly_what_is_added_cannot_be_told_from_an_injection() -> None:
-    """Both pods become the same one, so one of them cannot be had back: what leads to no sidecar goes."""
-    plain = case_with()
-    copied = plain.with_pod(copy.deepcopy(plain.pod))
-    copied.pod["spec"]["containers"][0]["env"] = find_container(plain.inject(), "app")["env"]
-
-    assert copied.inject() == plain.inject()
-    assert find_container(take_out(copied.inject()), "app")["env"] == []
+    assert normalize(restored) == normalize(case.pod)
 
 
-def test_what_another_configuration_added_stays() -> None:
-    injected = build_case().inject(replace(CONFIG, region="us-east-1"))
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(replace(CONFIG, region="us-east-1"), id="other-region"),
+        pytest.param(replace(CONFIG, aws_endpoint_url="https://store.example"), id="endpoint"),
+        pytest.param(replace(CONFIG, mode="env"), id="env-mode"),
+    ],
+)
+def test_injection_with_other_settings_is_taken_back_after_an_injection_with_todays(config: Any) -> None:
+    case = case_with(PROXY, {"name": "NO_PROXY", "value": "a"})
+    injected = case.inject(config)
 
-    taken = take_out(injected)
-
-    assert environment_of(find_container(taken, "app"))["AWS_REGION"] == "us-east-1"
-    assert not taken["spec"]["initContainers"]
+    assert normalize(uninject(injected)) == normalize(case.pod)
+    assert normalize(uninject(case.with_pod(injected).inject())) == normalize(case.pod)
 
 
-def test_reserved_names_go_whoever_wrote_them() -> None:
+@pytest.mark.parametrize("position", [0, 1, 3], ids=["first", "between", "last"])
+def test_variables_that_another_webhook_added_stay(position: int) -> None:
+    case, added = build_case(), {"name": "LATER", "value": "1"}
+    injected = case.inject()
+    env_of(injected).insert(position, added)
+
+    assert env_of(uninject(injected)) == [added]
+    assert env_of(uninject(case.with_pod(injected).inject())) == [added]
+
+
+def test_containers_are_found_by_name_wherever_they_are_now() -> None:
+    case = build_case(containers=[{"name": "app", "image": "a/b:1"}, {"name": "helper", "image": "a/b:1"}])
+    injected = case.inject()
+    injected["spec"]["containers"].reverse()
+    injected["spec"]["initContainers"].insert(0, {"name": "new", "image": "a/b:1"})
+
+    restored = uninject(injected)
+
+    assert restored["spec"]["containers"] == case.pod["spec"]["containers"][::-1]
+    assert restored["spec"]["initContainers"] == [{"name": "new", "image": "a/b:1"}]
+
+
+def test_variable_that_was_changed_after_the_injection_stays_and_is_reported() -> None:
+    injected = case_with(PROXY, {"name": "NO_PROXY", "value": "a"}).inject()
+    for variable in env_of(injected):
+        if variable["name"] in {"AWS_REGION", "NO_PROXY"}:
+            variable["value"] = "changed"
+
+    uninjection = plan_uninjection(injected)
+
+    assert uninjection.changed_variables == (("app", "AWS_REGION"), ("app", "NO_PROXY"))
+    changed = [{"name": "NO_PROXY", "value": "changed"}, {"name": "AWS_REGION", "value": "changed"}]
+    assert env_of(uninject(injected)) == [PROXY, *changed]
+
+
+def test_variable_that_was_removed_after_the_injection_is_not_reported() -> None:
+    injected = build_case().inject()
+    del env_of(injected)[0]
+
+    assert plan_uninjection(injected).changed_variables == ()
+    assert env_of(uninject(injected)) == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *["", "{", "null", "[]", "7", '"x"', "{}", '{"added": 1}', '{"added": {}}', '{"added": {"containers": null}}'],
+        *['{"added": {"containers": []}}', '{"added": {"containers": {"app": null}}}'],
+        *['{"added": {"containers": {"app": {"env": [1]}}}}', '{"added": {"containers": {"app": {"env": {"A": 1}}}}}'],
+        pytest.param("[" * 60_000, id="nested-too-deeply"),
+        pytest.param(f'{{"added": {{"containers": {{}}}}}}{" " * 70_000}', id="too-long"),
+    ],
+)
+def test_pod_without_readable_record_keeps_its_variables_and_is_reported(status: str) -> None:
+    case = build_case()
+    injected = case.inject()
+    env = copy.deepcopy(env_of(injected))
+    injected["metadata"]["annotations"]["podrole.io/status"] = status
+
+    uninjection = plan_uninjection(injected)
+    restored = uninject(injected)
+
+    assert not uninjection.is_recorded
+    assert restored == {**case.pod, "spec": {"containers": [{**case.pod["spec"]["containers"][0], "env": env}]}}
+
+
+def test_blocked_pod_without_record_is_not_reported() -> None:
+    blocked = load_case("no-role").inject()
+    del blocked["metadata"]["annotations"]["podrole.io/status"]
+
+    assert plan_uninjection(blocked).is_recorded
+
+
+def test_lists_and_objects_that_become_empty_are_removed() -> None:
+    case = build_case()
+    del case.pod["metadata"]
+
+    restored = uninject(Case(case.pod, case.namespace, None).inject())
+
+    assert json.dumps(restored, sort_keys=True) == json.dumps(case.pod, sort_keys=True)
+
+
+def test_element_of_a_list_that_becomes_empty_stays() -> None:
+    pod = {
+        "spec": {"containers": [{"volumeMounts": [{"name": "podrole-token"}]}, {"name": "podrole-x"}, {"name": "b"}]}
+    }
+
+    assert uninject(pod) == {"spec": {"containers": [{}, {"name": "b"}]}}
+
+
+def test_reserved_names_are_removed_whoever_wrote_them() -> None:
     case = load_case("forged")
 
     for pod in (case.pod, case.inject()):
-        assert "podrole-" not in str(take_out(pod))
-        assert "podrole.io/status" not in take_out(pod)["metadata"]["annotations"]
+        assert "podrole-" not in str(uninject(pod))
+        assert "podrole.io/status" not in str(uninject(pod))

@@ -1,0 +1,161 @@
+"""What podrole added to a pod: recorded in the annotation `podrole.io/status`, so that `uninject` can subtract it.
+
+The API server may call a webhook twice for one pod (`reinvocationPolicy`), and the second call finds the variables of
+the first one. Only the record can then tell them from variables that the pod's author wrote. So an entry of an existing
+record stays as long as it names a variable that podrole adds and the container has it with exactly the recorded value;
+all other content is replaced. Anybody can write the annotation, so nothing but the next record and `uninject` reads it:
+a forged one can only make `uninject` remove such variables from its author's own manifest.
+
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#reinvocation-policy
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import contract
+from injector.decision.annotations import STATUS_ANNOTATION
+from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, EnvironmentChange
+
+ContainerRef = tuple[str, int]
+"""A container's field in the spec, and its index there as the pod arrived."""
+
+MAX_STATUS_BYTES = 64 * 1024
+MAX_ANNOTATIONS_BYTES = 256 * 1024
+"""Keys and values together: the API server refuses an object that has more.
+
+https://github.com/kubernetes/kubernetes/blob/v1.34.4/staging/src/k8s.io/apimachinery/pkg/api/validation/objectmeta.go
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRecord:
+    """What podrole added to the environment of one container."""
+
+    added: Mapping[str, str]
+    """Variables and their values."""
+
+    appended: Mapping[str, str]
+    """The author's variables, and the text that was appended to the value of each."""
+
+
+Records = Mapping[str, ContainerRecord]
+"""By container, see `label_app_containers`; containers to which nothing was added are left out."""
+
+
+def find_app_containers(pod: Object) -> Iterator[tuple[ContainerRef, Object]]:
+    """Find all containers but podrole's."""
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(read_objects(read_spec(pod), field)):
+            if not is_reserved(container):
+                yield (field, index), container
+
+
+def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Object]]:
+    """Find all containers but podrole's, each with its name.
+
+    A name that is missing or not unique is replaced by a position; the API server refuses such a pod.
+    """
+    containers = [*find_app_containers(pod)]
+    names = Counter(str(container.get("name")) for _, container in containers)
+    positions = Counter[str]()
+    for ref, container in containers:
+        name, field = str(container.get("name")), ref[0]
+        yield name if names[name] == 1 else f"{field}[{positions[field]}]", ref, container
+        positions[field] += 1
+
+
+def read_records(pod: Object) -> Records | None:
+    """Read what was added to each container; None where an injected pod does not record it."""
+    text = read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION)
+    try:
+        return _parse_records(text)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        names = [container.get("name") for container in read_objects(read_spec(pod), "initContainers")]
+        return None if contract.SIDECAR_CONTAINER in names else {}
+
+
+def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentChange]) -> Records | None:
+    """Combine what the pod's record says with what an injection adds now."""
+    earlier = read_records(pod)
+    if earlier is None:
+        return None
+    records = {
+        label: _build_record(container, environment.get(ref, EnvironmentChange()), earlier.get(label))
+        for label, ref, container in label_app_containers(pod)
+    }
+    return {label: record for label, record in records.items() if record.added or record.appended}
+
+
+def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
+    """Format the annotation's value. Where the records make it too long, it says that there are none."""
+    containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
+    text = _format_json({**status, "added": {**added, "containers": containers}})
+    if containers and not _fits(text, pod):
+        return _format_json({**status, "added": {**added, "containers": None}})
+    return text
+
+
+def _parse_records(text: Any) -> Records | None:
+    """Parse the annotation; an exception means that podrole did not write it."""
+    if len(text) > MAX_STATUS_BYTES:
+        raise ValueError(text[:100])
+    containers = json.loads(text)["added"]["containers"]
+    if containers is None:
+        return None
+    return {label: _parse_record(record) for label, record in containers.items()}
+
+
+def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
+    added, appended = (record.get(key, {}) for key in ("env", "appended"))
+    if not all(isinstance(value, str) for value in (*added.values(), *appended.values())):
+        raise TypeError(record)
+    return ContainerRecord(added, appended)
+
+
+def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
+    env = read_objects(container, "env")
+    added, appended = _find_unchanged(container, earlier) if earlier else ({}, {})
+    added |= {variable["name"]: variable["value"] for variable in change.additions}
+    for index, value in (change.replacements or {}).items():
+        name, old = str(env[index]["name"]), str(env[index].get("value") or "")
+        if name in added:
+            added[name] = value
+        else:
+            appended[name] = appended.get(name, "") + value.removeprefix(old)
+    return ContainerRecord(added, appended)
+
+
+def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[str, str], dict[str, str]]:
+    env = read_objects(container, "env")
+    values = {str(variable.get("name")): str(variable.get("value")) for variable in env}
+    added = {
+        name: value
+        for name, value in earlier.added.items()
+        if name in ADDED_VARIABLES and {"name": name, "value": value} in env
+    }
+    appended = {
+        name: suffix
+        for name, suffix in earlier.appended.items()
+        if suffix and name in NO_PROXIES and name not in added and values.get(name, "").endswith(suffix)
+    }
+    return added, appended
+
+
+def _format_record(record: ContainerRecord) -> Mapping[str, Any]:
+    parts = {"env": record.added, "appended": record.appended}
+    return {key: part for key, part in parts.items() if part}
+
+
+def _format_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _fits(text: str, pod: Object) -> bool:
+    annotations = read_mapping(read_mapping(pod, "metadata"), "annotations")
+    others = [part for key, value in annotations.items() if key != STATUS_ANNOTATION for part in (key, str(value))]
+    total = sum(len(part.encode(errors="surrogatepass")) for part in (STATUS_ANNOTATION, text, *others))
+    return len(text) <= MAX_STATUS_BYTES and total <= MAX_ANNOTATIONS_BYTES
