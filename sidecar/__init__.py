@@ -1,1 +1,1 @@
-"""The sidecar: the pod's own token in, the role's credentials out, on the pod's loopback only."""
+"""The sidecar: exchanges the pod's own token for the role's credentials and serves them on the pod's loopback only."""

@@ -1,6 +1,6 @@
-"""The composition root: checks the surroundings, binds the sockets, starts the first fetch, hands over to the server.
+"""The entry point: reads the configuration, binds the sockets, starts the first fetch, then loads the server.
 
-The order is the speed of a pod's start: the first fetch runs while gunicorn and Flask are still being imported.
+The order makes a pod start fast: the first fetch runs while gunicorn and Flask are imported.
 """
 
 import errno
@@ -29,62 +29,63 @@ BACKLOG = 1024
 
 
 def main() -> None:
-    """Run until a signal, or end with a sentence on standard error and the exit code of its kind."""
-    # As process 1 of a container this one has no default action for SIGTERM: without this it would be ignored.
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run until a signal, or exit with a message on standard error and the error's exit code."""
+    # Process 1 of a container has no default action for SIGTERM: without a handler it would be ignored.
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         config = Config.from_environ(os.environ)
-        started = prepare_run_directory(config.run_directory)
+        started_file = prepare_run_directory(config.run_directory)
         listeners = bind_loopback(config.port)
     except SidecarError as error:
         log_fatal(error)
         sys.exit(error.exit_code)
-    refresher, token_key = begin_refreshing(config)
+    refresher, token_key = start_refreshing(config)
     from sidecar.server import Server  # noqa: PLC0415 - gunicorn and Flask load while the first fetch runs
 
-    Server(config, listeners, started, refresher, token_key).run()
+    Server(config, listeners, started_file, refresher, token_key).run()
 
 
-def begin_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
-    """Go on where an earlier process of this pod ended, or ask STS from here on; return the key of the tokens as well.
+def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
+    """Restore the state that an earlier process of this pod saved, or start the first fetch; return the token key too.
 
-    STS is not asked before it is due: a container that is restarted again and again must not become a stream of calls.
+    With restored credentials STS is not called before the next refresh is due: a crash loop must not flood STS.
     """
-    state_file = StateFile.of(config)
-    kept = state_file.open()
+    state_file = StateFile.for_config(config)
+    saved = state_file.load_or_create()
     now = time.time()
-    state = initial_state(kept.credentials, now, random.random())  # noqa: S311 - spreads load
-    sts_process = StsProcess(os.environ, config)
+    state = initial_state(saved.credentials, now, random.random())  # noqa: S311 - spreads load
+    sts_process = StsProcess(os.environ)
     if state.refresh_at <= now:
         sts_process.prefetch()
     if state.credentials:
-        emit("resumed", expires=format_time(state.credentials.expires_at), next=format_time(state.refresh_at))
+        expires, next_refresh = format_time(state.credentials.expires_at), format_time(state.refresh_at)
+        emit("restored", expires=expires, next_refresh=next_refresh)
 
-    def keep(outcome: Credentials | Failure, _state: State) -> None:
+    def save(outcome: Credentials | Failure, _state: State) -> None:
         if isinstance(outcome, Credentials):
-            state_file.keep(SavedState(kept.token_key, outcome))
+            state_file.save(SavedState(saved.token_key, outcome))
 
-    return CredentialRefresher(sts_process, state, [keep]), kept.token_key
+    return CredentialRefresher(sts_process, state, [save]), saved.token_key
 
 
 def prepare_run_directory(path: str) -> Path:
-    """Make this boot's directory, closed to other users and without an older started file; return that file's path."""
+    """Create the run directory with mode 0700, delete an old started file in it, and return that file's path."""
     directory = Path(path)
-    started = directory / contract.STARTED_FILE
+    started_file = directory / contract.STARTED_FILE
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
-        found = directory.stat(follow_symlinks=False)
-        if found.st_uid != os.geteuid() or found.st_mode & 0o777 != 0o700:  # noqa: PLR2004 - as chmod writes it
+        status = directory.stat(follow_symlinks=False)
+        if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:  # noqa: PLR2004 - as chmod writes it
             message = f"{contract.ENV_RUN_DIRECTORY}: {path} must be a directory of user {os.geteuid()} with mode 0700"
             raise StartError(message)
-        started.unlink(missing_ok=True)
+        started_file.unlink(missing_ok=True)
     except OSError as error:
         raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {error}") from error
-    return started
+    return started_file
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
-    """Listen on 127.0.0.1 and, where the pod has IPv6, on ::1: nowhere that another pod could reach."""
+    """Listen on 127.0.0.1 and, if the pod has IPv6, on ::1; no other pod can reach these addresses."""
     listeners = []
     for family, address in LOOPBACK:
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -96,13 +97,14 @@ def bind_loopback(port: int) -> list[socket.socket]:
             listener.close()
             if family == socket.AF_INET6 and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
                 continue
-            remedy = "another process of the pod listens there" if error.errno == errno.EADDRINUSE else error.strerror
-            raise StartError(f"cannot listen on {address} port {port}: {remedy}") from error
+            in_use = "another process of the pod already listens on it"
+            reason = in_use if error.errno == errno.EADDRINUSE else error.strerror
+            raise StartError(f"cannot listen on {address} port {port}: {reason}") from error
         listeners.append(listener)
     return listeners
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(TERMINATED)
 
 

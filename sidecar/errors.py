@@ -1,29 +1,28 @@
-"""What can stop the sidecar: each class is one condition, its message says what to do. No logic here."""
+"""Errors that stop the sidecar. Each class is one kind of error with its exit code; the message says what to do."""
 
 import signal
 
 TERMINATED = 128 + signal.SIGTERM
-"""The exit code of a start that was ended by a signal, as a shell gives it."""
+"""The exit code when a signal ends the process before it is started, as a shell reports it."""
 
 
 class SidecarError(Exception):
-    """The sidecar cannot run. The message is printed as it is; the process ends with `exit_code`."""
+    """The sidecar cannot run. The message is printed unchanged; the process exits with `exit_code`."""
 
     exit_code = 1
 
 
 class ConfigError(SidecarError):
-    """The environment does not describe a role to serve. All that is wrong stands in one message."""
+    """The environment variables are not valid. One message lists all problems."""
 
     exit_code = 2
 
 
 class StartError(SidecarError):
-    """The configuration is right but its surroundings are not: a port is taken, a directory is not ours."""
+    """The configuration is valid but the process cannot start: a port is in use, a directory has the wrong owner."""
 
 
 class RedirectError(SidecarError):
-    """A metadata address does not lead to this process: the pod's network namespace lacks a rule."""
+    """A metadata address does not lead to this process: a redirect rule is missing in the pod's network namespace."""
 
     exit_code = 3
-    """gunicorn's for a worker that cannot boot: the arbiter ends as well instead of starting another."""

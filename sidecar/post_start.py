@@ -1,6 +1,6 @@
-"""The postStart hook: waits until the sidecar is started, so that no other container of the pod starts before.
+"""The postStart hook: waits until the sidecar is started. The kubelet starts the pod's other containers after that.
 
-Run as `python3 -I -S /app/sidecar/post_start.py`: standard library only, as it runs in every pod's start.
+Run as `python3 -I -S /app/sidecar/post_start.py`. Standard library only: it delays the start of every pod.
 """
 
 import os
@@ -11,14 +11,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import contract
 
-DEADLINE_SECONDS = 30
-"""A hook that does not return holds the pod's deletion and its logs: it must end by itself."""
+TIMEOUT_SECONDS = 30
+"""A hook that does not return blocks the pod's deletion and its logs."""
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 def read_start_time(pid: int) -> str | None:
-    """When a process started, in clock ticks since the machine's boot; None if there is no such process.
+    """Return when a process started, in clock ticks since boot; None if there is no such process.
 
     https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, field 22
     """
@@ -30,7 +30,7 @@ def read_start_time(pid: int) -> str | None:
 
 
 def is_started(path: str) -> bool:
-    """Whether the file was written by a sidecar that still runs: one of an earlier boot may have left its own."""
+    """Whether the started file was written by a running sidecar. An earlier container may have left its own file."""
     try:
         with open(path, encoding="ascii") as started:
             pid, _, start_time = started.read().partition(" ")
@@ -39,17 +39,17 @@ def is_started(path: str) -> bool:
     return pid.isdigit() and read_start_time(int(pid)) == start_time
 
 
-def wait(path: str, deadline_seconds: float) -> bool:
-    """Look until it is started or the time is over."""
-    deadline = time.monotonic() + deadline_seconds
+def wait_until_started(path: str, timeout_seconds: float) -> bool:
+    """Poll the started file; return False at the timeout."""
+    deadline = time.monotonic() + timeout_seconds
     while not is_started(path):
         if time.monotonic() >= deadline:
             return False
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return True
 
 
 if __name__ == "__main__":
     run_directory = os.environ[contract.ENV_RUN_DIRECTORY]
-    if not wait(f"{run_directory}/{contract.STARTED_FILE}", DEADLINE_SECONDS):
-        sys.exit(f"podrole: the sidecar was not started after {DEADLINE_SECONDS} s; its log says why")
+    if not wait_until_started(f"{run_directory}/{contract.STARTED_FILE}", TIMEOUT_SECONDS):
+        sys.exit(f"podrole: the sidecar did not start within {TIMEOUT_SECONDS} s; its log has the reason")

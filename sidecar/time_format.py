@@ -1,8 +1,8 @@
-"""How the sidecar writes times: RFC 3339, as AWS does."""
+"""Timestamps as RFC 3339, the format of AWS."""
 
 from datetime import UTC, datetime
 
 
 def format_time(seconds: float) -> str:
-    """Whole seconds, rounded down, and a literal Z: boto 2 and the JavaScript SDK read nothing else."""
+    """Format whole seconds, rounded down, with a literal Z: boto 2 and the JavaScript SDK parse no other format."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

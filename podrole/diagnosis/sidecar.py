@@ -174,7 +174,7 @@ def _tell_status(status: Mapping[str, Any]) -> Finding:
         "left": format_seconds(left) if isinstance(left, int | float) else "an unknown time",
         "failures": failures,
         "failure": f"{told} ({failure['at']})" if told and failure.get("at") else told,
-        "remedy": failure.get("remedy") or "",
+        "remedy": failure.get("hint") or "",
         "refreshed": f", renewed at {status['last_success']}" if status.get("last_success") else "",
     }
     if status.get("state") == "refused":

@@ -1,19 +1,19 @@
-"""The two clocks: the wall's, which can be set, and a steady one, which cannot. Nothing is decided here.
+"""The realtime clock, which can be set, and the boot-time clock, which cannot.
 
-What STS says is wall time, and what a person reads is too. How long something lasts is measured on the steady clock:
-it counts on while a node sleeps, and a new process of the same pod reads the same one.
+STS's timestamps and the log use realtime. Durations are measured with the boot-time clock: it includes the time that
+the node was suspended, and a new process of the same pod reads the same clock.
 """
 
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-STEP_SECONDS = 5.0
-"""A difference beyond this is a clock that was set. What is below changes no decision."""
+JUMP_SECONDS = 5.0
+"""A larger change between the two clocks is a jump. A smaller one changes no decision."""
 
 
 def read_boottime() -> float:
-    """Seconds since the machine's boot, sleep included.
+    """Seconds since boot, including suspend.
 
     https://man7.org/linux/man-pages/man2/clock_gettime.2.html, CLOCK_BOOTTIME
     """
@@ -21,21 +21,21 @@ def read_boottime() -> float:
 
 
 class Clocks(NamedTuple):
-    """Where the time comes from."""
+    """The two clocks, as functions that return seconds."""
 
-    wall: Callable[[], float] = time.time
+    realtime: Callable[[], float] = time.time
     boottime: Callable[[], float] = read_boottime
 
     def read_offset(self) -> float:
-        """What the wall clock is ahead of the steady one: it changes when somebody sets the clock."""
-        return self.wall() - self.boottime()
+        """Realtime minus boot time: it changes only when the realtime clock is set."""
+        return self.realtime() - self.boottime()
 
 
 SYSTEM = Clocks()
-"""This machine's."""
+"""The clocks of this machine."""
 
 
-def clock_jump(before: float, offset: float) -> float:
-    """By how many seconds the wall clock was set between two offsets: 0 if it was not, below 0 if it was set back."""
-    step = offset - before
-    return step if abs(step) > STEP_SECONDS else 0.0
+def clock_jump(previous_offset: float, offset: float) -> float:
+    """By how many seconds realtime was set between two offsets: 0 if it was not, negative if it was set back."""
+    jump = offset - previous_offset
+    return jump if abs(jump) > JUMP_SECONDS else 0.0

@@ -1,4 +1,4 @@
-"""A role's credentials: one frozen value, and how the metadata and container endpoints write it down."""
+"""A role's credentials as a frozen value, and the two documents in which the endpoints return them."""
 
 import json
 from dataclasses import dataclass, field, fields, replace
@@ -7,16 +7,16 @@ from typing import Any, Self
 from sidecar.config import account_of
 from sidecar.time_format import format_time
 
-SERVABLE_SECONDS = 60
-"""With less life left than this a document is no longer handed out: an SDK would fail with it at its next call."""
+EXPIRY_MARGIN_SECONDS = 60
+"""Credentials are withdrawn this long before they expire: an SDK would fail with them at its next call."""
 
-TIME_LATEST = 2**33
-"""The year 2242: what lies behind it is no time that STS would give."""
+MAX_TIMESTAMP = 2**33
+"""Year 2242; later timestamps are rejected as implausible."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What STS answered. Nothing of it but the key's id and the times may reach a log: the rest hides from repr."""
+    """Credentials from STS. Only the access key id and the timestamps may be logged; repr hides the rest."""
 
     role_arn: str
     access_key_id: str
@@ -26,37 +26,37 @@ class Credentials:
     """Seconds since the epoch."""
 
     expires_at: int
-    """Seconds since the epoch, rounded down, by STS's clock: what clients are told."""
+    """Seconds since the epoch by STS's clock, rounded down: the Expiration that clients get."""
 
     clock_ahead_seconds: int = 0
-    """How far this machine's clock is ahead of STS's: with a clock that is wrong they live no shorter and no longer."""
+    """How far this machine's clock is ahead of STS's; negative if it is behind."""
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
-        """Check every field; raise ValueError, which quotes no value, for one that is missing, odd or unknown."""
-        known = {one.name: one for one in fields(cls)}
+        """Check every field; raise ValueError, which quotes no value, if one is missing, invalid or unknown."""
+        known = {field.name: field for field in fields(cls)}
         for name in known.keys() | document.keys():
-            # Not isinstance: True is a number to it. Every field is annotated with a plain str or int.
-            if name not in known or type(document.get(name)) is not known[name].type or not _is_sane(document[name]):
-                raise ValueError(f"{name} is missing, unknown or of another type")
+            # Not isinstance: bool is a subclass of int. Every field is annotated with a plain str or int.
+            if name not in known or type(document.get(name)) is not known[name].type or not _is_valid(document[name]):
+                raise ValueError(f"{name} is missing, unknown or has another type")
         return cls(**document)
 
     @property
     def ends_at(self) -> int:
-        """When they end, by the clock of this machine."""
+        """When they expire, by this machine's clock."""
         return self.expires_at + self.clock_ahead_seconds
 
     def is_servable(self, now: float) -> bool:
-        """Whether a client still has time to use them."""
-        return self.ends_at - now > SERVABLE_SECONDS
+        """Whether a client has enough time left to use them."""
+        return self.ends_at - now > EXPIRY_MARGIN_SECONDS
 
-    def shift_clock(self, step_seconds: float) -> Self:
-        """The same credentials after the clock of this machine was set: what is left of their life stays the same."""
-        step = round(step_seconds)
-        return replace(self, obtained_at=self.obtained_at + step, clock_ahead_seconds=self.clock_ahead_seconds + step)
+    def shift_clock(self, jump_seconds: float) -> Self:
+        """Return the same credentials after this machine's clock was set: the remaining lifetime stays the same."""
+        jump = round(jump_seconds)
+        return replace(self, obtained_at=self.obtained_at + jump, clock_ahead_seconds=self.clock_ahead_seconds + jump)
 
     def to_metadata_document(self) -> str:
-        """EC2's layout, one `"Key" : "Value",` to a line and in its order: ten years of scripts cut it up by line."""
+        """Format EC2's document. Scripts cut it by line, so the order and the `"Key" : "Value",` layout matter."""
         return build_metadata_document(
             {
                 "Code": "Success",
@@ -70,7 +70,7 @@ class Credentials:
         )
 
     def to_container_document(self) -> str:
-        """ECS's document; RoleArn is read by s3fs-fuse, AccountId by the newer SDKs."""
+        """Format ECS's document; s3fs-fuse reads RoleArn, newer SDKs read AccountId."""
         return json.dumps(
             {
                 "RoleArn": self.role_arn,
@@ -83,10 +83,10 @@ class Credentials:
         )
 
 
-def _is_sane(value: str | int) -> bool:
-    return bool(value) if isinstance(value, str) else abs(value) < TIME_LATEST
+def _is_valid(value: str | int) -> bool:
+    return bool(value) if isinstance(value, str) else abs(value) < MAX_TIMESTAMP
 
 
 def build_metadata_document(fields: dict[str, str]) -> str:
-    """Lay out a document as EC2's metadata service does: one field a line, a space on both sides of the colon."""
+    """Format a document as EC2's metadata service does: one field per line, a space on both sides of the colon."""
     return json.dumps(fields, indent=2, separators=(",", " : "))

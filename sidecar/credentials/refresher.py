@@ -1,4 +1,4 @@
-"""The one thread that keeps the credentials fresh: asks `refresh` when, runs a fetch, publishes the new state."""
+"""The thread that refreshes the credentials: runs the fetch when the schedule says so and publishes the new state."""
 
 import random
 import threading
@@ -11,31 +11,31 @@ from sidecar.credentials.schedule import Failure, State, next_state, shift_clock
 from sidecar.log import emit
 from sidecar.time_format import format_time
 
-WAKE_SECONDS = 30
-"""The longest sleep: a clock that was set, or a node that slept, is noticed within it.
+MAX_SLEEP_SECONDS = 30
+"""The longest sleep: a clock jump, or a node that was suspended, is noticed within this time.
 
-Half of the life with which a document is last handed out, so that even a clock that was set back serves no dead one;
-and a fleet whose clocks all are set at once comes to STS spread over it.
+It is half of EXPIRY_MARGIN_SECONDS, so that even after the clock was set back no expired credentials are served. If the
+clocks of a whole fleet are set at once, its calls to STS are spread over this time.
 """
 
-Observe = Callable[[Credentials | Failure, State], None]
-"""Is told what each attempt brought and what follows from it, in this thread."""
+Observer = Callable[[Credentials | Failure, State], None]
+"""Called in the refresher's thread after each attempt, with its outcome and the new state."""
 
 
 class CredentialRefresher:
-    """Holds the state that the routes read. One thread writes it, by replacing it: no lock is needed."""
+    """Holds the state that the endpoints read. One thread replaces it as a whole, so no lock is needed."""
 
     def __init__(
         self,
         fetch: Callable[[int], Credentials | Failure],
         state: State | None = None,
-        observers: Sequence[Observe] = (),
+        observers: Sequence[Observer] = (),
         clocks: Clocks = SYSTEM,
     ) -> None:
-        self.state = state or State(refresh_at=clocks.wall())
+        self.state = state or State(refresh_at=clocks.realtime())
         self.observers = list(observers)
-        self.answered = threading.Event()
-        """Set once there is something to say: credentials, or a refusal for good."""
+        self.first_result = threading.Event()
+        """Set once clients can get credentials or a permanent error."""
 
         self._fetch = fetch
         self._clocks = clocks
@@ -43,45 +43,52 @@ class CredentialRefresher:
         self._mark_first_result()
 
     def run(self) -> None:
-        """Refresh for as long as the process lives."""
+        """Refresh until the process ends."""
         while True:
             self.refresh_if_due()
             time.sleep(self.seconds_to_sleep())
 
     def seconds_to_sleep(self) -> float:
-        """How long nothing is due, but never so long that a jump of the clock would go unnoticed."""
-        return min(WAKE_SECONDS, max(0, self.state.refresh_at - self._clocks.wall()))
+        """Seconds until the next refresh, at most MAX_SLEEP_SECONDS."""
+        return min(MAX_SLEEP_SECONDS, max(0, self.state.refresh_at - self._clocks.realtime()))
 
     def refresh_if_due(self) -> None:
-        """Ask STS once if it is time."""
-        self._shift_clock()
-        if self._clocks.wall() < self.state.refresh_at:
+        """Fetch credentials once if a refresh is due."""
+        self._follow_clock()
+        if self._clocks.realtime() < self.state.refresh_at:
             return
         outcome = self._fetch(self.state.attempts)
-        self._shift_clock()  # before what came is put on the clock as it stands now
-        self.state = next_state(self.state, outcome, self._clocks.wall(), random.random())  # noqa: S311 - spreads load
-        _report(outcome, self.state)
+        self._follow_clock()  # the clock may have been set during the fetch
+        self.state = next_state(self.state, outcome, self._clocks.realtime(), random.random())  # noqa: S311 - spreads load
+        _log_outcome(outcome, self.state)
         self._mark_first_result()
         for observe in self.observers:
             observe(outcome, self.state)
 
-    def _shift_clock(self) -> None:
+    def _follow_clock(self) -> None:
         offset = self._clocks.read_offset()
-        if step := clock_jump(self._offset, offset):
-            self._offset = offset  # not before: a clock that is corrected little by little is followed in steps
-            self.state = shift_clock(self.state, step)
-            emit("clock-set", seconds=round(step), next=format_time(self.state.refresh_at))
+        if jump := clock_jump(self._offset, offset):
+            self._offset = offset  # only after a jump: a clock that is slewed slowly adds up to one
+            self.state = shift_clock(self.state, jump)
+            emit("clock-jumped", seconds=round(jump), next_refresh=format_time(self.state.refresh_at))
 
     def _mark_first_result(self) -> None:
-        if self.state.servable(self._clocks.wall()):
-            self.answered.set()
+        if self.state.servable(self._clocks.realtime()):
+            self.first_result.set()
 
 
-def _report(outcome: Credentials | Failure, state: State) -> None:
-    again = format_time(state.refresh_at)
+def _log_outcome(outcome: Credentials | Failure, state: State) -> None:
+    next_refresh = format_time(state.refresh_at)
     if isinstance(outcome, Credentials):
         ahead = {"clock_ahead_seconds": outcome.clock_ahead_seconds} if outcome.clock_ahead_seconds else {}
-        emit("refreshed", role=outcome.role_arn, expires=format_time(outcome.expires_at), next=again, **ahead)
+        expires = format_time(outcome.expires_at)
+        emit("refreshed", role=outcome.role_arn, expires=expires, next_refresh=next_refresh, **ahead)
     else:
-        event = "refused" if outcome.is_permanent else "failed"
-        emit(event, code=outcome.code, message=outcome.message, failures=state.failures, next=again)
+        emit(
+            "refresh-failed",
+            code=outcome.code,
+            message=outcome.message,
+            permanent=outcome.is_permanent,
+            failures=state.failures,
+            next_refresh=next_refresh,
+        )

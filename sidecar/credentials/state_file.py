@@ -1,10 +1,11 @@
-"""What outlives a restart of the container: the key of the tokens and the last good credentials, in one file.
+"""The file that survives a container restart: the key of the IMDSv2 tokens and the last valid credentials.
 
-The file lies in memory that the pod's containers share and no other pod sees. It is believed only if it is a plain file
-of this user's alone and tells of this pod, role and configuration; anything else is passed over with one line, and the
-sidecar begins anew. Against root in a container of the same pod none of that helps: root can take this user's place
-and read or plant the file. It would win the pod's own role, which it may ask for anyway, or hand its own pod another
-identity than the role's; it reaches no other pod through it. A signature could not help either: its key would lie here.
+It lies in memory that the pod's containers share and no other pod sees. It is used only if it is a regular file of
+this user alone and was saved for this pod, role and configuration; anything else is ignored, with one log line.
+
+This does not protect against root in a container of the same pod: root can become this user and read or write the
+file. It gets the pod's own role, which it can request anyway, or gives its own pod another identity; it reaches no
+other pod. A signature would not help: its key would lie in the same place.
 """
 
 import json
@@ -24,15 +25,15 @@ from sidecar.log import emit
 KEY_BYTES = 32
 """Of the key that signs IMDSv2 tokens."""
 
-FILE_NAME = "survival"
+FILE_NAME = "state.json"
 MAX_BYTES = 64 * 1024
 MODE = 0o600
-UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
-"""What parsing raises for a file that was cut short, damaged or planted."""
+PARSE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What parsing raises for a truncated, damaged or forged file."""
 
 
 class NotUsableError(Exception):
-    """There is a file, but it is not ours to use. The message says why, and holds nothing of what is in it."""
+    """The file must not be used. The message quotes nothing of its content."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,17 @@ class SavedState:
 
 @dataclass(frozen=True)
 class StateFile:
-    """The file, for one pod with one configuration."""
+    """The state file of one pod with one configuration."""
 
     path: Path
     identity: dict[str, str | int]
-    """Whose it is: what was kept under another one is not used."""
+    """Pod and configuration. A file that was saved with another identity is ignored."""
 
     clocks: Clocks = SYSTEM
 
     @classmethod
-    def of(cls, config: Config) -> Self:
-        """The file of the sidecar with this configuration."""
+    def for_config(cls, config: Config) -> Self:
+        """Return the state file of a sidecar with this configuration."""
         identity: dict[str, str | int] = {
             "pod": config.pod_uid,
             "role": config.role_arn,
@@ -64,22 +65,22 @@ class StateFile:
             "region": config.region,
             "endpoint": config.sts_endpoint or "",
             "source": config.credential_source,
-            "through": config.intermediate_role or "",
+            "intermediate_role": config.intermediate_role or "",
             "external_id": config.external_id or "",
             "tags": json.dumps(config.session_tags),
         }
         return cls(Path(config.run_directory) / FILE_NAME, identity)
 
-    def open(self) -> SavedState:
-        """What was kept, or a new key, which is kept from now on."""
-        if kept := self.load():
-            return kept
-        begun = SavedState(secrets.token_bytes(KEY_BYTES))
-        self.keep(begun)
-        return begun
+    def load_or_create(self) -> SavedState:
+        """Load the saved state, or save a new token key."""
+        if saved := self.load():
+            return saved
+        created = SavedState(secrets.token_bytes(KEY_BYTES))
+        self.save(created)
+        return created
 
     def load(self) -> SavedState | None:
-        """What was kept, on the clock as it stands now; None, after one line that says why, if it is not to be used."""
+        """Load the saved state, adjusted to the current clock; None, after a log line, if the file is not usable."""
         try:
             return self._parse(read_own_file(self.path))
         except FileNotFoundError:
@@ -88,17 +89,17 @@ class StateFile:
             reason = error.strerror or str(error)
         except NotUsableError as error:
             reason = str(error)
-        except UNREADABLE:  # their own texts may quote what was read
-            reason = "it is not what a sidecar writes"
+        except PARSE_ERRORS:  # their messages may quote the content
+            reason = "it is not a valid state file"
         emit("state-file-ignored", file=str(self.path), reason=reason)
         return None
 
-    def keep(self, kept: SavedState) -> None:
-        """Replace the file in one step. Where there is no room for it the sidecar goes on without: it says so."""
+    def save(self, state: SavedState) -> None:
+        """Replace the file atomically. If that fails the sidecar logs it and continues."""
         document = {
             "identity": self.identity,
-            "token_key": kept.token_key.hex(),
-            "credentials": kept.credentials and asdict(kept.credentials),
+            "token_key": state.token_key.hex(),
+            "credentials": state.credentials and asdict(state.credentials),
             "clock_offset": self.clocks.read_offset(),
         }
         try:
@@ -106,10 +107,10 @@ class StateFile:
         except OSError as error:
             emit("state-file-write-failed", file=str(self.path), reason=error.strerror or str(error))
 
-    def _parse(self, written: bytes) -> SavedState:
-        document = json.loads(written)
+    def _parse(self, content: bytes) -> SavedState:
+        document = json.loads(content)
         if document["identity"] != self.identity:
-            raise NotUsableError("it is of another pod, role or configuration")
+            raise NotUsableError("it was saved for another pod, role or configuration")
         token_key = bytes.fromhex(document["token_key"])
         if len(token_key) != KEY_BYTES:
             raise ValueError
@@ -117,33 +118,33 @@ class StateFile:
             return SavedState(token_key)
         credentials = Credentials.parse(document["credentials"])
         if credentials.role_arn != self.identity["role"]:
-            raise NotUsableError("its credentials are of another role")
-        # The clock may have been set while no sidecar ran. What it was set forward is over, as in refresh.follow_clock.
-        step = clock_jump(document["clock_offset"], self.clocks.read_offset())
-        return SavedState(token_key, credentials.shift_clock(min(0.0, step)))
+            raise NotUsableError("its credentials are for another role")
+        # The clock may have been set while no sidecar ran. Only a jump back moves the times, as in shift_clock().
+        jump = clock_jump(document["clock_offset"], self.clocks.read_offset())
+        return SavedState(token_key, credentials.shift_clock(min(0.0, jump)))
 
 
 def read_own_file(path: Path) -> bytes:
-    """Read a plain file of this user's with mode 0600 and one name; raise NotUsableError if it is anything else.
+    """Read a regular file of this user with mode 0600 and one link; raise NotUsableError if it is anything else.
 
-    Never waits, as a pipe would have it, and follows no link.
+    Never blocks, even on a pipe, and follows no symbolic link.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
-            raise NotUsableError(f"it is not a plain file of user {os.geteuid()}")
-        if stat.S_IMODE(found.st_mode) != MODE:
-            raise NotUsableError(f"its mode is {stat.S_IMODE(found.st_mode):04o} and not {MODE:04o}")
-        if found.st_size > MAX_BYTES:
-            raise NotUsableError(f"it is longer than {MAX_BYTES} bytes")
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+            raise NotUsableError(f"it is not a regular file of user {os.geteuid()} with one link")
+        if stat.S_IMODE(status.st_mode) != MODE:
+            raise NotUsableError(f"its mode is {stat.S_IMODE(status.st_mode):04o}, not {MODE:04o}")
+        if status.st_size > MAX_BYTES:
+            raise NotUsableError(f"it is larger than {MAX_BYTES} bytes")
         return os.read(descriptor, MAX_BYTES)
     finally:
         os.close(descriptor)
 
 
 def replace_own_file(path: Path, content: bytes) -> None:
-    """Put a whole new file in the place of another; a reader finds the one or the other, also after a kill."""
+    """Write a new file and rename it: readers see the old or the new content, also after a kill."""
     unfinished = path.with_suffix(".new")
     with suppress(FileNotFoundError):
         unfinished.unlink()

@@ -1,4 +1,4 @@
-"""The sidecar's routes: a request in, an answer out of what is known. Nothing here asks STS or waits for anything."""
+"""The sidecar's routes. Responses are built from the current state: no request waits for STS."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.endpoints import ecs, imds, imds_tokens, node_metadata, request_filter
 from sidecar.endpoints.counters import Counters, create_counters
-from sidecar.endpoints.rejection_log import Rejections
+from sidecar.endpoints.rejection_log import RejectionLog
 from sidecar.endpoints.responses import JSON, NOT_FOUND, PLAIN, UNAUTHORIZED, build_response
 from sidecar.log import emit
 from sidecar.status import build_status
@@ -29,159 +29,160 @@ METADATA = f"{EC2}/meta-data"
 ROLES = f"{METADATA}/iam/security-credentials"
 TOKEN_HEADER = "HTTP_X_AWS_EC2_METADATA_TOKEN"  # noqa: S105 - WSGI's name of a header
 TTL_HEADER = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
-UNROUTED = "unknown"
-"""In the counters: what is not served, and methods that are not the path's."""
+UNKNOWN_ROUTE = "unknown"
+"""In the counters: unknown paths and wrong methods."""
 
 
 @dataclass(frozen=True)
 class AppState:
-    """What the routes answer from, and where they count."""
+    """What the routes read and count."""
 
     config: Config
     read_state: Callable[[], State]
     token_key: bytes = field(repr=False)
     boot_id: str
-    """Tells the self-dial that it reached this process and no other. Not a secret."""
+    """Random for each process: the redirect's self-check verifies that it reached this process. Not a secret."""
 
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=create_counters)
-    rejections: Rejections = field(default_factory=Rejections)
+    rejection_log: RejectionLog = field(default_factory=RejectionLog)
 
     def servable(self) -> Credentials | Failure | None:
-        """What a client may be told at this moment."""
+        """Return what clients get at this moment."""
         return self.read_state().servable(self.clock())
 
-    def seconds_left(self) -> float:
-        """How long the credentials still live; 0 without any."""
+    def expires_at(self) -> float:
+        """When the credentials expire, by this machine's clock; 0 without credentials."""
         credentials = self.read_state().credentials
-        return max(0, credentials.ends_at - self.clock()) if credentials else 0
+        return credentials.ends_at if credentials else 0
 
 
 class Route(NamedTuple):
-    """Paths in their canonical form, and what they answer."""
+    """Canonical paths and the function that builds their response."""
 
     name: str
-    """Also the family of these paths in the counters."""
+    """Also the label of these paths in the counters."""
 
     paths: tuple[str, ...]
-    answer: Callable[..., Response]
+    respond: Callable[..., Response]
     method: str = "GET"
     requires_token: bool = True
 
 
-def create_app(served: AppState) -> Flask:
-    """Wire the routes to what is served."""
+def create_app(state: AppState) -> Flask:
+    """Create the Flask app with its routes and the request filter."""
     app = Flask("podrole", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the worker, which knows MustWait and logs the rest
-    app.wsgi_app = RequestFilterMiddleware(app.wsgi_app, served)  # type: ignore[method-assign] # Flask documents wrapping it so
-    app.register_error_handler(HTTPException, lambda error: _answer_plainly(served, error))
-    for route in build_routes(served):
-        view = _build_view(served, route)
-        for path in route.paths:  # to GET Flask adds HEAD
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the server, which handles WouldBlock and logs the rest
+    app.wsgi_app = RequestFilterMiddleware(app.wsgi_app, state)  # type: ignore[method-assign] # the way that Flask documents
+    app.register_error_handler(HTTPException, lambda error: _build_error(state, error))
+    for route in build_routes(state):
+        view = _build_view(state, route)
+        for path in route.paths:  # Flask adds HEAD to GET
             app.add_url_rule(path, route.name, view, methods=[route.method])
     return app
 
 
-def build_routes(served: AppState) -> tuple[Route, ...]:
-    """The table of all that is served; what depends on the configuration alone is made here, once."""
-    config, find = served.config, served.servable
+def build_routes(state: AppState) -> tuple[Route, ...]:
+    """Return all routes; responses that depend on the configuration only are built here, once."""
+    config, servable = state.config, state.servable
     region, zone, instance_id = map(imds.build_text, (config.region, config.zone, config.instance_id))
-    identity, boot = imds.build_identity_document(config), build_response(served.boot_id)
-    ask_node = _build_asking(config)
+    identity, boot = imds.build_identity_document(config), build_response(state.boot_id)
+    from_node = _create_node_lookup(config)
     routes = (
-        Route("token", (f"{EC2}/api/token",), lambda: _build_token(served), method="PUT", requires_token=False),
-        Route("roles", (ROLES,), lambda: imds.build_role_list(config, find())),
-        Route("role", (f"{ROLES}/<name>",), lambda name: imds.build_role_document(config, name, find())),
+        Route("token", (f"{EC2}/api/token",), lambda: _build_token(state), method="PUT", requires_token=False),
+        Route("roles", (ROLES,), lambda: imds.build_role_list(config, servable())),
+        Route("role", (f"{ROLES}/<name>",), lambda name: imds.build_role_document(config, name, servable())),
         Route("region", (f"{METADATA}/placement/region",), lambda: region),
-        Route("zone", (f"{METADATA}/placement/availability-zone",), lambda: zone if config.zone else ask_node(zone)),
+        Route("zone", (f"{METADATA}/placement/availability-zone",), lambda: zone if config.zone else from_node(zone)),
         Route(
             "instance-id",
             (f"{METADATA}/instance-id",),
-            lambda: instance_id if config.instance_id else ask_node(instance_id),
+            lambda: instance_id if config.instance_id else from_node(instance_id),
         ),
-        Route("identity", (node_metadata.IDENTITY,), lambda: ask_node(identity)),
+        Route("identity", (node_metadata.IDENTITY,), lambda: from_node(identity)),
         Route(
             "credentials",
             (contract.CREDENTIALS_PATH, "/v1/credentials"),
-            lambda: ecs.build_credentials(find(), served.read_state().failure),
+            lambda: ecs.build_credentials(servable(), state.read_state().failure),
             requires_token=False,
         ),
         Route("boot", (contract.BOOT_PATH,), lambda: boot, requires_token=False),
-        Route("status", (contract.STATUS_PATH,), lambda: _build_status(served), requires_token=False),
+        Route("status", (contract.STATUS_PATH,), lambda: _build_status(state), requires_token=False),
     )
     if not config.metadata_passthrough:
         return routes
     rest = node_metadata.PATHS.difference(*(route.paths for route in routes))
-    return (*routes, Route("passthrough", tuple(sorted(rest)), lambda: ask_node(NOT_FOUND)))
+    return (*routes, Route("passthrough", tuple(sorted(rest)), lambda: from_node(NOT_FOUND)))
 
 
-def _build_asking(config: Config) -> Callable[[Response], Response]:
-    """What the node says at the path of the request, or else what is given, where a pod may know that."""
+def _create_node_lookup(config: Config) -> Callable[[Response], Response]:
+    """Return a function that gets the request's path from the node, with pass-through, or returns the fallback."""
     if not config.metadata_passthrough:
-        return lambda otherwise: otherwise
+        return lambda fallback: fallback
     node = node_metadata.NodeMetadata(config.node_metadata_endpoint)
 
-    def ask_node(otherwise: Response) -> Response:
-        found = node.answer(request.path, may_block=request.environ.get(MAY_BLOCK, True))
-        return otherwise if found is None else found
+    def from_node(fallback: Response) -> Response:
+        response = node.get(request.path, may_block=request.environ.get(MAY_BLOCK, True))
+        return fallback if response is None else response
 
-    return ask_node
+    return from_node
 
 
-def _build_status(served: AppState) -> Response:
-    status = build_status(served.config, served.read_state(), served.clock())
+def _build_status(state: AppState) -> Response:
+    status = build_status(state.config, state.read_state(), state.clock())
     return build_response(json.dumps(status), headers=JSON)
 
 
-def _build_view(served: AppState, route: Route) -> Callable[..., Response]:
+def _build_view(state: AppState, route: Route) -> Callable[..., Response]:
     def view(**parts: str) -> Response:
-        is_refused = route.requires_token and not _may_read_metadata(served)
-        answer = UNAUTHORIZED if is_refused else route.answer(**parts)
-        served.counters.requests[route.name, answer.status_code] += 1
-        return answer
+        is_allowed = not route.requires_token or _is_token_accepted(state)
+        response = route.respond(**parts) if is_allowed else UNAUTHORIZED
+        state.counters.requests[route.name, response.status_code] += 1
+        return response
 
     return view
 
 
-def _may_read_metadata(served: AppState) -> bool:
-    """Ask for a token as EC2 does: a wrong one is refused even where none is needed."""
+def _is_token_accepted(state: AppState) -> bool:
+    """Check the token as EC2 does: an invalid one is rejected even if none is required."""
     token = request.environ.get(TOKEN_HEADER)
     if token is None:
-        return not served.config.requires_imds_token
-    return imds_tokens.is_valid(served.token_key, token, served.clock())
+        return not state.config.requires_imds_token
+    return imds_tokens.is_valid(state.token_key, token, state.clock())
 
 
-def _build_token(served: AppState) -> Response:
+def _build_token(state: AppState) -> Response:
     ttl_seconds = imds_tokens.parse_ttl(request.headers.get(TTL_HEADER))
     if ttl_seconds is None:
         return build_response(status=400)
-    token = imds_tokens.build_token(served.token_key, ttl_seconds, served.clock())
+    token = imds_tokens.build_token(state.token_key, ttl_seconds, state.clock())
     return build_response(token, headers={**PLAIN, TTL_HEADER: str(ttl_seconds)})
 
 
-def _answer_plainly(served: AppState, error: HTTPException) -> Response:
-    """Keep an error's status and its Allow header; clients read no page.
+def _build_error(state: AppState, error: HTTPException) -> Response:
+    """Return an error's status and Allow header without Flask's HTML page.
 
-    Under EC2's path the token comes first, also for what is not there.
+    Under EC2's path the token is checked first, also for unknown paths.
     """
     allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
-    is_refused = error.code == NOT_FOUND.status_code and request.path.startswith(EC2) and not _may_read_metadata(served)
-    status = UNAUTHORIZED.status_code if is_refused else error.code or 500
-    served.counters.requests[UNROUTED, status] += 1
+    is_unknown_metadata = error.code == NOT_FOUND.status_code and request.path.startswith(EC2)
+    is_unauthorized = is_unknown_metadata and not _is_token_accepted(state)
+    status = UNAUTHORIZED.status_code if is_unauthorized else error.code or 500
+    state.counters.requests[UNKNOWN_ROUTE, status] += 1
     return build_response(status=status, headers={**PLAIN, **allowed})
 
 
 class RequestFilterMiddleware:
-    """Between the server and Flask: rejects what the guard rejects, and names the path."""
+    """Applies the request filter before Flask and passes on the canonical path."""
 
-    def __init__(self, app: "WSGIApplication", served: AppState) -> None:
+    def __init__(self, app: "WSGIApplication", state: AppState) -> None:
         self._app = app
-        self._served = served
+        self._state = state
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Serve one request, as WSGI has it."""
-        # Only gunicorn has the target as it came; Flask's own test client goes without its encoded characters.
+        """Filter one WSGI request."""
+        # RAW_URI is gunicorn's: the unmodified target. Flask's test client sets only PATH_INFO, which is decoded.
         target: str = environ.get("RAW_URI") or environ["PATH_INFO"]
         path = request_filter.filter_request(environ["REQUEST_METHOD"], target, environ)
         if isinstance(path, request_filter.Rejection):
@@ -190,8 +191,8 @@ class RequestFilterMiddleware:
         return self._app(environ, start_response)
 
     def _reject(self, rejection: request_filter.Rejection) -> Response:
-        self._served.counters.rejections[(rejection.reason,)] += 1
-        count = self._served.rejections.note(rejection.reason, self._served.clock())
+        self._state.counters.rejections[(rejection.reason,)] += 1
+        count = self._state.rejection_log.count(rejection.reason, self._state.clock())
         if count is not None:
-            emit("rejected", status=rejection.status, reason=rejection.reason, count=count)
+            emit("request-rejected", status=rejection.status, reason=rejection.reason, count=count)
         return build_response(status=rejection.status)

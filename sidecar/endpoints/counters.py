@@ -1,44 +1,51 @@
-"""What happened since the start, as plain numbers. How they are shown is not known here."""
+"""Counters since the start, as plain numbers. `metrics` exports them."""
 
 from collections import Counter
+from enum import StrEnum
 from typing import NamedTuple
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 
-REFRESHED = "refreshed"
-REFUSED = "refused"
-FAILED = "failed"
-"""How an attempt to refresh ended: with credentials, with STS's refusal for good, with something that may pass."""
 
-Numbers = Counter[tuple[str | int, ...]]
-"""What belongs together has one key. No part of a key comes from a client."""
+class RefreshOutcome(StrEnum):
+    """How an attempt to refresh the credentials ended."""
+
+    SUCCESS = "success"
+    TRANSIENT_ERROR = "transient_error"
+    PERMANENT_ERROR = "permanent_error"
+
+
+Counts = Counter[tuple[str | int, ...]]
+"""By label values. No label value comes from a client."""
 
 
 class Counters(NamedTuple):
-    """Each is written by one thread alone, so no lock is needed."""
+    """Each is written by one thread only, so no lock is needed."""
 
-    refreshes: Numbers
-    """By outcome and, where it was a failure, its code."""
+    refreshes: Counts
+    """By outcome and error code; the code is empty for a success."""
 
-    requests: Numbers
-    """By the family of the path and the answer's status."""
+    requests: Counts
+    """By route name and HTTP status."""
 
-    rejections: Numbers
-    """Requests that were not looked at, by the reason."""
+    rejections: Counts
+    """Requests that the request filter rejected, by reason."""
 
     def count_refresh(self, outcome: Credentials | Failure) -> None:
-        """Count one attempt by what it brought."""
+        """Count one attempt."""
         if isinstance(outcome, Credentials):
-            self.refreshes[REFRESHED, ""] += 1
+            self.refreshes[RefreshOutcome.SUCCESS, ""] += 1
+        elif outcome.is_permanent:
+            self.refreshes[RefreshOutcome.PERMANENT_ERROR, outcome.code] += 1
         else:
-            self.refreshes[REFUSED if outcome.is_permanent else FAILED, outcome.code] += 1
+            self.refreshes[RefreshOutcome.TRANSIENT_ERROR, outcome.code] += 1
 
     def copy(self) -> "Counters":
-        """The numbers of this moment, for another thread than those that count."""
-        return Counters(*(numbers.copy() for numbers in self))
+        """Return a snapshot for another thread."""
+        return Counters(*(counts.copy() for counts in self))
 
 
 def create_counters() -> Counters:
-    """Start at nothing."""
+    """Create empty counters."""
     return Counters(Counter(), Counter(), Counter())

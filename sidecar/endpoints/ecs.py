@@ -1,4 +1,4 @@
-"""ECS's container credentials: what is answered to which state. No request, no clock.
+"""ECS's container credentials endpoint: the response for each state of the credentials.
 
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
@@ -13,17 +13,17 @@ from sidecar.credentials.schedule import Failure
 from sidecar.endpoints.responses import JSON, build_response
 
 NOT_READY = Failure(
-    "CredentialsUninitialized", "No credentials yet: the sidecar is still asking STS.", is_permanent=False
+    "CredentialsUninitialized", "No credentials yet: the sidecar is waiting for STS.", is_permanent=False
 )
 
 
-def build_credentials(found: Credentials | Failure | None, last_failure: Failure | None) -> Response:
-    """Give the credentials, or say why there are none: 403 for a refusal, which SDKs do not repeat, else 503."""
-    match found:
+def build_credentials(servable: Credentials | Failure | None, last_failure: Failure | None) -> Response:
+    """Return the credentials, or an error: 403 if it is permanent, as SDKs do not retry that, else 503."""
+    match servable:
         case Credentials():
-            return _build_document(found)
+            return _build_document(servable)
         case Failure():
-            return _build_error(403, found)
+            return _build_error(403, servable)
         case None:
             return _build_error(503, last_failure or NOT_READY)
 
@@ -34,6 +34,6 @@ def _build_document(credentials: Credentials) -> Response:
 
 
 def _build_error(status: int, failure: Failure) -> Response:
-    """Spell the keys both ways: Go and Java read the small ones, JavaScript the capital ones."""
+    """Write each key twice: Go and Java read the lower-case keys, JavaScript the capitalized ones."""
     keys = {"code": failure.code, "message": failure.message, "Code": failure.code, "Message": failure.message}
     return build_response(json.dumps(keys), status, JSON)

@@ -1,7 +1,7 @@
-"""EC2's instance metadata service, as far as a pod may know it: what is answered to which state. No request, no clock.
+"""EC2's instance metadata service (IMDS), as far as a pod may use it: the response for each state of the credentials.
 
-What is not known is not found, and never made up. So there is no `iam/info`: it names an instance profile, and a pod
-has none; EC2 answers the same 404 on an instance without one.
+Unknown values are 404, never invented. `iam/info` is 404 too: it names an instance profile, and a pod has none. EC2
+returns the same 404 on an instance without one.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
 """
 
@@ -15,22 +15,22 @@ from sidecar.credentials.schedule import Failure
 from sidecar.endpoints.responses import NOT_FOUND, UNAUTHORIZED, UNAVAILABLE, build_response
 
 
-def build_role_list(config: Config, found: Credentials | Failure | None) -> Response:
-    """Name the one role, without a newline: awscrt, Rust and PHP make the next request's path of every byte.
+def build_role_list(config: Config, servable: Credentials | Failure | None) -> Response:
+    """Return the role's name without a newline: awscrt, Rust and PHP append every byte to the next request's path.
 
-    With nothing to serve the body is empty: awscrt takes it for a role's name whatever the status is.
+    Without credentials the body is empty: awscrt uses it as a role name whatever the status is.
     """
-    return build_text(config.role_name) if isinstance(found, Credentials) else UNAVAILABLE
+    return build_text(config.role_name) if isinstance(servable, Credentials) else UNAVAILABLE
 
 
-def build_role_document(config: Config, role_name: str, found: Credentials | Failure | None) -> Response:
-    """Give the credentials of our role, and of no other.
+def build_role_document(config: Config, role_name: str, servable: Credentials | Failure | None) -> Response:
+    """Return the credentials of the pod's role; any other role is 404.
 
-    With nothing to serve it is 401 and empty: awscrt ends its process at any other code, SDKs ask for a token again.
+    Without credentials it is 401 and empty: awscrt aborts its process at any other status, SDKs request a new token.
     """
     if role_name != config.role_name:
         return NOT_FOUND
-    return _build_document(found) if isinstance(found, Credentials) else UNAUTHORIZED
+    return _build_document(servable) if isinstance(servable, Credentials) else UNAUTHORIZED
 
 
 @lru_cache(maxsize=1)
@@ -39,15 +39,15 @@ def _build_document(credentials: Credentials) -> Response:
 
 
 @cache
-def build_text(configured: str | None) -> Response:
-    """Give a value of the configuration, such as the region, if it is known. Nothing that a client sent comes here."""
-    return build_response(configured) if configured else NOT_FOUND
+def build_text(value: str | None) -> Response:
+    """Return a value of the configuration, such as the region; 404 if it is not set. Cached: pass no client input."""
+    return build_response(value) if value else NOT_FOUND
 
 
 def build_identity_document(config: Config) -> Response:
-    """Give what SDKs read the region and the account from; what only the node could tell is left out.
+    """Return the fields that SDKs read, such as region and account; fields that only the node knows are omitted.
 
-    The account is the role's, which is the one that the credentials work in.
+    The account is the role's, in which the credentials are valid.
     """
     fields = {
         "accountId": config.account_id,

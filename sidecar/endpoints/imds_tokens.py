@@ -1,44 +1,44 @@
-"""Stateless session tokens of the metadata service's second version. No token is ever stored.
+"""Stateless IMDSv2 session tokens: an expiry and its HMAC.
 
-A token is its expiry and an HMAC of it, so that any number of them costs nothing and all outlive a restart
-for as long as the key does. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html
+No token is stored, so any number of them costs no memory, and they survive a restart as long as the key does.
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html
 """
 
 import base64
 import hmac
 from hashlib import sha256
 
-TTL_LONGEST_SECONDS = 21600
+MAX_TTL_SECONDS = 21600
 _EXPIRY_BYTES = 8
 
 
 def parse_ttl(value: str | None) -> int | None:
-    """Seconds asked for in the TTL header, or None if the header is absent, not a number, or not 1 to 21600."""
-    if value is None or not (value.isascii() and value.isdigit()) or len(value) > len(str(TTL_LONGEST_SECONDS)):
+    """Return the TTL header's seconds; None if it is missing, not a number, or not between 1 and 21600."""
+    if value is None or not (value.isascii() and value.isdigit()) or len(value) > len(str(MAX_TTL_SECONDS)):
         return None
     seconds = int(value)
-    return seconds if 1 <= seconds <= TTL_LONGEST_SECONDS else None
+    return seconds if 1 <= seconds <= MAX_TTL_SECONDS else None
 
 
 def build_token(key: bytes, ttl_seconds: int, now: float) -> str:
-    """56 characters that are legal in a header, without a newline."""
+    """Build a token of 56 characters that are valid in a header."""
     expiry = (int(now) + ttl_seconds).to_bytes(_EXPIRY_BYTES)
     return base64.urlsafe_b64encode(expiry + _sign(key, expiry)).decode()
 
 
 def is_valid(key: bytes, token: str, now: float) -> bool:
-    """Whether this key made the token and its time is not over. Takes as long for a near miss as for a far one.
+    """Whether the token was signed with this key and has not expired. The signature is compared in constant time.
 
-    A clock that is set forward ends tokens early: clients ask for another. One that is set back lengthens them, but
-    never by more than their longest life: a token made while the clock stood years ahead must not live for years.
+    If the clock is set forward, tokens expire early and clients request new ones. If it is set back, they live longer,
+    but by at most the maximum TTL: a token that was built while the clock was years ahead must not live for years.
     """
     try:
         decoded = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
-    except ValueError:  # not base64; UnicodeEncodeError is one as well
+    except ValueError:  # not base64; UnicodeEncodeError is a subclass
         return False
     expiry, signature = decoded[:_EXPIRY_BYTES], decoded[_EXPIRY_BYTES:]
     left = int.from_bytes(expiry) - now
-    return hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * TTL_LONGEST_SECONDS
+    return hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * MAX_TTL_SECONDS
 
 
 def _sign(key: bytes, expiry: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Metrics and health, for an operator who turned them on: a listener, a thread and a WSGI app of their own.
+"""Metrics and health endpoints, off by default: a separate listener, thread and WSGI app.
 
-Other pods can reach it, so it must never serve a credential: it is given counters and a number of seconds, no more.
-Only a sidecar that has it turned on imports this module, and with it prometheus-client.
+Other pods can reach them, so they must never serve credentials: they get counters and a timestamp only. This module,
+and with it prometheus-client, is imported only if metrics are turned on.
 """
 
 import io
@@ -19,72 +19,77 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 import contract
-from sidecar.endpoints.counters import Counters, Numbers
+from sidecar.endpoints.counters import Counters, Counts
 from sidecar.errors import StartError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-CLIENTS_AT_ONCE = 4
-"""More are hung up on: a flood from another pod must cost this pod neither threads nor memory."""
+MAX_CLIENTS = 4
+"""Further connections are closed: a flood from another pod must not use up this pod's threads or memory."""
 
-HEAD_BYTES = 8 * 1024
+MAX_HEAD_BYTES = 8 * 1024
 REQUEST_SECONDS = 5.0
 POLL_SECONDS = 60.0
-"""How often the listener's thread looks for its end, which does not come before the process's."""
+"""How often the listener's thread checks for shutdown, which never comes before the process exits."""
 
 
 class Metrics(Collector):
-    """Shows the counters as they are when somebody asks."""
+    """Exports the counters at each scrape."""
 
-    def __init__(self, counters: Counters, seconds_left: Callable[[], float]) -> None:
+    def __init__(self, counters: Counters, expires_at: Callable[[], float]) -> None:
         self._counters = counters
-        self._seconds_left = seconds_left
+        self._expires_at = expires_at
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        yield InfoMetricFamily("podrole_sidecar", "The sidecar.", {"version": contract.VERSION})
-        left = max(0.0, self._seconds_left())
-        yield GaugeMetricFamily("podrole_credentials_left_seconds", "How long the credentials live; 0: none.", left)
+        yield InfoMetricFamily("podrole_sidecar", "The sidecar's version.", {"version": contract.VERSION})
+        yield GaugeMetricFamily(
+            "podrole_sidecar_credentials_expiration_timestamp_seconds",
+            "When the credentials expire, in seconds since the epoch; 0 without credentials.",
+            self._expires_at(),
+        )
         refreshes, requests, rejections = self._counters.copy()
-        asked = "Questions to STS, by how they ended and STS's error code."
-        yield _build_counter("podrole_refreshes", asked, ("outcome", "code"), refreshes)
-        answered = "Answered requests, by the family of the path and the status."
-        yield _build_counter("podrole_sidecar_requests", answered, ("path", "status"), requests)
-        unread = "Requests that were rejected unread, by the reason."
-        yield _build_counter("podrole_rejections", unread, ("reason",), rejections)
+        help_text = "Attempts to refresh the credentials, by outcome and error code."
+        yield _build_counter("podrole_sidecar_refreshes", help_text, ("outcome", "code"), refreshes)
+        help_text = "HTTP requests, by route and status."
+        yield _build_counter("podrole_sidecar_requests", help_text, ("path", "status"), requests)
+        help_text = "HTTP requests that the request filter rejected, by reason."
+        yield _build_counter("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
 
 
-def _build_counter(name: str, documentation: str, labels: Sequence[str], numbers: Numbers) -> Metric:
+def _build_counter(name: str, documentation: str, labels: Sequence[str], counts: Counts) -> Metric:
     family = CounterMetricFamily(name, documentation, labels=labels)
-    for values, number in numbers.items():
-        family.add_metric([str(value) for value in values], number)
+    for values, count in counts.items():
+        family.add_metric([str(value) for value in values], count)
     return family
 
 
-def create_metrics_app(counters: Counters, seconds_left: Callable[[], float]) -> "WSGIApplication":
-    """Make the app: GET /metrics, and GET /healthz, which is 503 while there are no credentials."""
+def create_metrics_app(
+    counters: Counters, expires_at: Callable[[], float], clock: Callable[[], float] = time.time
+) -> "WSGIApplication":
+    """Create the app: GET /metrics, and GET /healthz, which is 503 while there are no valid credentials."""
     registry = CollectorRegistry()
-    registry.register(Metrics(counters, seconds_left))
+    registry.register(Metrics(counters, expires_at))
 
     def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         match environ["REQUEST_METHOD"], environ["PATH_INFO"]:
             case "GET", "/metrics":
-                status, kind, body = "200 OK", CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
-            case "GET", "/healthz" if seconds_left() > 0:
-                status, kind, body = "200 OK", "text/plain", b"ok\n"
+                status, content_type, body = "200 OK", CONTENT_TYPE_PLAIN_0_0_4, generate_latest(registry)
+            case "GET", "/healthz" if expires_at() > clock():
+                status, content_type, body = "200 OK", "text/plain", b"ok\n"
             case "GET", "/healthz":
-                status, kind, body = "503 Service Unavailable", "text/plain", b"no credentials\n"
+                status, content_type, body = "503 Service Unavailable", "text/plain", b"no credentials\n"
             case _:
-                status, kind, body = "404 Not Found", "text/plain", b"only GET /metrics and GET /healthz are here\n"
-        start_response(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+                status, content_type, body = "404 Not Found", "text/plain", b"use GET /metrics or GET /healthz\n"
+        start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
         return [body]
 
     return app
 
 
 def serve_metrics(app: "WSGIApplication", port: int) -> int:
-    """Listen on every address of the pod, in a thread; return the port. Raise StartError if it is taken."""
+    """Listen on all addresses of the pod, in a thread; return the port. Raise StartError if it is in use."""
     try:
         server = MetricsServer(port, app)
     except OSError as error:
@@ -96,18 +101,18 @@ def serve_metrics(app: "WSGIApplication", port: int) -> int:
 
 
 class MetricsServer(ThreadingMixIn, WSGIServer):
-    """The standard library's server, held to a few clients at a time."""
+    """The standard library's server with a limit on concurrent clients."""
 
     address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
     daemon_threads = True
 
     def __init__(self, port: int, app: "WSGIApplication") -> None:
-        self._slots = threading.BoundedSemaphore(CLIENTS_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(MAX_CLIENTS)
         super().__init__(("", port), _Request)
         self.set_app(app)
 
     def server_bind(self) -> None:
-        """Bind both families; without a name, as the standard library would ask DNS for one."""
+        """Bind IPv4 and IPv6. Set no server name: the standard library would query DNS for it."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         TCPServer.server_bind(self)
@@ -115,29 +120,29 @@ class MetricsServer(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give it a thread, or hang up."""
+        """Start a thread, or close the connection at the limit."""
         if not self._slots.acquire(blocking=False):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
-        except RuntimeError:  # the pod may have no more threads
+        except RuntimeError:  # the pod may be out of threads
             self._slots.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Free the slot when it is done."""
+        """Handle the request, then free its slot."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing, or clients that go away could fill the log. wsgiref tells of an app that fails by itself."""
+        """Log nothing: clients that disconnect could flood the log. wsgiref logs an app's exceptions."""
 
 
 class _Request(WSGIRequestHandler):
-    """Reads one head, as a whole and within a time: what a client can make it hold is bounded."""
+    """Reads one request head with a size limit and a deadline."""
 
     def setup(self) -> None:
         super().setup()
@@ -145,12 +150,12 @@ class _Request(WSGIRequestHandler):
 
     def _receive_head(self) -> bytes:
         head, deadline = b"", time.monotonic() + REQUEST_SECONDS
-        while b"\r\n\r\n" not in head and len(head) < HEAD_BYTES:
+        while b"\r\n\r\n" not in head and len(head) < MAX_HEAD_BYTES:
             self.connection.settimeout(max(0.001, deadline - time.monotonic()))
-            piece = self.connection.recv(HEAD_BYTES - len(head))
-            if not piece:
+            data = self.connection.recv(MAX_HEAD_BYTES - len(head))
+            if not data:
                 break
-            head += piece
+            head += data
         return head
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name

@@ -1,7 +1,7 @@
-"""Some of the node's own metadata, for a pod that may have it: what there is to ask for, and the asking.
+"""Metadata pass-through: gets some of the node's own metadata for a pod that is allowed to read it.
 
-The node's service hands out the node's role as well. So what is asked there is one of the paths below and never a path
-that a client sent; no header of a client goes along, and no redirect is followed. Nothing here is a secret of the node:
+The node's metadata service also returns the node's role. So only the paths below are requested, never a path that a
+client sent; no client header is passed on, and no redirect is followed. None of the paths is a secret of the node:
 no iam/, user-data, identity-credentials, public-keys or tags.
 """
 
@@ -28,7 +28,7 @@ _NAMES = (
 )
 IDENTITY = "/latest/dynamic/instance-identity/document"
 PATHS = frozenset({IDENTITY, *(f"/latest/meta-data/{name}" for name in _NAMES)})
-"""In their canonical form.
+"""The allowed paths, in canonical form.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html
 """
@@ -39,28 +39,28 @@ TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TTL_SECONDS = 60
 
 TIMEOUT_SECONDS = 1
-"""For a connection and each piece of an answer. The answer with a token is lost where the hop limit is 1."""
+"""For a connection and each read. With a hop limit of 1 the response that carries the token never arrives."""
 
 DEADLINE_SECONDS = 2
-"""For a whole answer."""
+"""For a whole response."""
 
 MAX_RESPONSE_BYTES = 64 * 1024
 CACHE_TTL_SECONDS = 3600
-"""None of it changes while an instance runs."""
+"""These values do not change while an instance runs."""
 
 BACKOFF_SECONDS = 30
-"""After a failure the node is left alone for so long, and nobody waits for it."""
+"""After a failure no request is sent to the node for this time."""
 
 _TOKEN = re.compile(rb"[!-~]{1,1024}")
 _CONTENT_TYPE = re.compile(r"[ -~]{1,200}")
 
 
 class NodeError(Exception):
-    """The node's service gave no answer that could be passed on. The message holds nothing that it sent."""
+    """The node's service returned no usable response. The message quotes nothing of it."""
 
 
-class Answer(NamedTuple):
-    """What the service answered."""
+class NodeResponse(NamedTuple):
+    """A response of the node's metadata service."""
 
     status: int
     content_type: str
@@ -68,32 +68,32 @@ class Answer(NamedTuple):
 
 
 class CacheEntry(NamedTuple):
-    """What was found at a path, and until when that holds."""
+    """The response at a path, None for a 404, and until when it is valid."""
 
     response: Response | None
-    until: float
+    expires_at: float
 
 
 class NodeMetadata:
-    """Asks once, and answers from memory."""
+    """Gets each path from the node once and caches it."""
 
     def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoint = endpoint
         self._clock = clock
-        self._kept: dict[str, CacheEntry] = {}
-        self._silent_until = 0.0
+        self._cache: dict[str, CacheEntry] = {}
+        self._retry_at = 0.0
 
-    def answer(self, path: str, *, may_block: bool) -> Response | None:
-        """What the node has at one of PATHS; None if it has nothing there, or cannot be asked.
+    def get(self, path: str, *, may_block: bool) -> Response | None:
+        """Return the node's response at one of PATHS; None if that is a 404, or the node cannot be reached.
 
-        Raises MustWait if it has to be asked first and the caller has no time for that.
+        Raise WouldBlock if a request to the node is needed and `may_block` is false.
         """
         if path not in PATHS:
             return None
-        kept, now = self._kept.get(path), self._clock()
-        if kept and now < kept.until:
-            return kept.response
-        if now < self._silent_until:
+        cached, now = self._cache.get(path), self._clock()
+        if cached and now < cached.expires_at:
+            return cached.response
+        if now < self._retry_at:
             return None
         if not may_block:
             raise WouldBlock
@@ -103,32 +103,32 @@ class NodeMetadata:
         try:
             response = fetch(self._endpoint, path)
         except NodeError as error:
-            self._silent_until = self._clock() + BACKOFF_SECONDS
+            self._retry_at = self._clock() + BACKOFF_SECONDS
             emit("passthrough-failed", endpoint=self._endpoint, reason=str(error))
             return None
-        self._kept[path] = CacheEntry(response, self._clock() + CACHE_TTL_SECONDS)
+        self._cache[path] = CacheEntry(response, self._clock() + CACHE_TTL_SECONDS)
         return response
 
 
 def fetch(endpoint: str, path: str) -> Response | None:
-    """Ask the node, with a token of our own; None if it has nothing there. Raises NodeError."""
+    """Get a path from the node, with a new token; None if it is a 404. Raise NodeError for anything else."""
     token = send_request(endpoint, "PUT", TOKEN_PATH, {TTL_HEADER: str(TTL_SECONDS)})
     if token.status != 200 or not _TOKEN.fullmatch(token.body):  # noqa: PLR2004 - HTTP's own number
-        raise NodeError(f"asked for a token it answers with status {token.status}")
-    found = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
-    if found.status == NOT_FOUND.status_code:
+        raise NodeError(f"PUT {TOKEN_PATH}: status {token.status}")
+    document = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
+    if document.status == NOT_FOUND.status_code:
         return None
-    if found.status != 200:  # noqa: PLR2004 - as above
-        raise NodeError(f"asked for {path} it answers with status {found.status}")
-    return Response(found.body, 200, {**PLAIN, "Content-Type": found.content_type})
+    if document.status != 200:  # noqa: PLR2004 - as above
+        raise NodeError(f"GET {path}: status {document.status}")
+    return Response(document.body, 200, {**PLAIN, "Content-Type": document.content_type})
 
 
-def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> Answer:
-    """Send one request on a connection of its own, and read its answer; raise NodeError if there is none in time."""
+def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> NodeResponse:
+    """Send one request on a new connection; raise NodeError if there is no complete response in time."""
     parts = urlsplit(endpoint)
     host, port = parts.hostname or "", parts.port or 80
     try:
-        with socket.create_connection((host, port), TIMEOUT_SECONDS) as connected, _ended_in_time(connected):
+        with socket.create_connection((host, port), TIMEOUT_SECONDS) as connected, _deadline(connected):
             connection = HTTPConnection(host, port)
             connection.sock = connected
             connection.request(method, path, headers=dict(headers))
@@ -138,39 +138,39 @@ def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, st
                 missing = response.length
     except OSError as error:
         raise NodeError(f"{method} {path}: {error.strerror or error}") from error
-    except (HTTPException, ValueError) as error:  # their texts quote the answer
-        raise NodeError(f"{method} {path}: no answer that is HTTP ({type(error).__name__})") from error
+    except (HTTPException, ValueError) as error:  # their messages quote the response
+        raise NodeError(f"{method} {path}: not a valid HTTP response ({type(error).__name__})") from error
     if len(body) > MAX_RESPONSE_BYTES:
-        raise NodeError(f"{method} {path}: an answer of more than {MAX_RESPONSE_BYTES} bytes")
+        raise NodeError(f"{method} {path}: the response is larger than {MAX_RESPONSE_BYTES} bytes")
     if missing:
-        raise NodeError(f"{method} {path}: an answer that was cut short")
+        raise NodeError(f"{method} {path}: the response was truncated")
     content_type = response.getheader("Content-Type", "")
-    return Answer(response.status, content_type if _CONTENT_TYPE.fullmatch(content_type) else "text/plain", body)
+    return NodeResponse(response.status, content_type if _CONTENT_TYPE.fullmatch(content_type) else "text/plain", body)
 
 
 @contextmanager
-def _ended_in_time(connected: socket.socket) -> Iterator[None]:
-    """Hang up at the deadline: an answer that comes byte by byte would keep the thread for as long as it likes.
+def _deadline(connected: socket.socket) -> Iterator[None]:
+    """Close the connection at the deadline: a response that arrives byte by byte would block the thread.
 
-    Raises TimeoutError then, however the end shows itself: as a reset, or as an answer that looks whole and is not.
+    Raise TimeoutError then, whether the reader sees a reset or a response that only looks complete.
     """
-    can_close = threading.Event()
+    is_expired = threading.Event()
 
-    def hang_up() -> None:
-        can_close.set()
+    def close() -> None:
+        is_expired.set()
         with suppress(OSError):
             connected.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(DEADLINE_SECONDS, hang_up)
+    timer = threading.Timer(DEADLINE_SECONDS, close)
     timer.daemon = True
     timer.start()
     try:
         yield
     except (OSError, HTTPException):
-        if not can_close.is_set():
+        if not is_expired.is_set():
             raise
     finally:
         timer.cancel()
         timer.join()
-    if can_close.is_set():
+    if is_expired.is_set():
         raise TimeoutError("timed out")

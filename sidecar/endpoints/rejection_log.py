@@ -1,24 +1,24 @@
-"""How rejected requests are told of: a line for the first of each reason in a minute. A client cannot flood the log."""
+"""Limits the log of rejected requests to one line per reason and minute: a client cannot flood the log."""
 
 import math
 
-QUIET_SECONDS = 60
+INTERVAL_SECONDS = 60
 
 
-class Rejections:
-    """Remembers, for each reason, when it was last told of and how many came since."""
+class RejectionLog:
+    """Remembers, for each reason, when it was last logged and how many rejections followed."""
 
     def __init__(self) -> None:
-        self._told: dict[str, tuple[float, int]] = {}
+        self._logged: dict[str, tuple[float, int]] = {}
 
-    def note(self, reason: str, now: float) -> int | None:
-        """How many untold rejections a line about this one has to count, itself included; None: there is to be no line.
+    def count(self, reason: str, now: float) -> int | None:
+        """Return how many rejections to log, including this one, or None if this reason was logged within a minute.
 
         `now` is in seconds. A clock that was set back starts a new minute.
         """
-        told_at, untold = self._told.get(reason, (-math.inf, 0))
-        if 0 <= now - told_at < QUIET_SECONDS:
-            self._told[reason] = told_at, untold + 1
+        logged_at, unlogged = self._logged.get(reason, (-math.inf, 0))
+        if 0 <= now - logged_at < INTERVAL_SECONDS:
+            self._logged[reason] = logged_at, unlogged + 1
             return None
-        self._told[reason] = now, 0
-        return untold + 1
+        self._logged[reason] = now, 0
+        return unlogged + 1

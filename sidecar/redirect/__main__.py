@@ -1,7 +1,7 @@
 """Loads the rules through iptables and ip6tables: `python3 -m sidecar.redirect --listen 16925`, or `--block`.
 
-For kernels without nf_tables and for those who audit iptables rules; the default is nft with its file and no Python.
-Runs as root with NET_ADMIN and NET_RAW: two programs behind an interpreter would lose a file capability.
+For kernels without nf_tables, and for operators who audit iptables rules. The default is nft, which needs no Python.
+Runs as root with NET_ADMIN and NET_RAW: a file capability would not pass through the interpreter to two programs.
 """
 
 import argparse
@@ -20,33 +20,33 @@ FAMILIES = ("iptables", "ip6tables")
 BLOCK_RULES = ("block.rules",)
 REDIRECT_RULES = (*BLOCK_RULES, "redirect.rules")
 NODE_RULES = (*REDIRECT_RULES, "redirect-node.rules")
-"""What each kind of pod gets, in order. A chain that a file declares is emptied and filled in one step."""
+"""The files for each kind of pod, in order. A chain that a file declares is flushed and filled atomically."""
 
 JUMPS = re.compile(r"^:(PODROLE-(OUTPUT|FORWARD)) ", re.MULTILINE)
-"""A chain that a file declares under this name is one to which the chain behind the dash must jump."""
+"""Declared chains with such a name: the built-in chain after the dash must jump to them."""
 
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
 """Bit numbers in CapEff: https://man7.org/linux/man-pages/man7/capabilities.7.html."""
 
 # The legacy variant locks a file in /run, which a read-only root forbids; the nf_tables variant locks nothing.
-LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - a tmpfs of the pod's own
+LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - the pod's own tmpfs
 LOCK_WAIT_SECONDS = "5"
 
 
 class RulesError(Exception):
-    """The rules are not in place: the message names program and table, the kernel's complaint, and what to do."""
+    """The rules are not loaded: the message names the program, the table, the kernel's error, and what to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Load the rules; 0 when all of them are in place."""
+    """Load the rules; return 0 if all are loaded."""
     parser = argparse.ArgumentParser(prog="python3 -m sidecar.redirect", description="Load the rules through iptables.")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--listen", type=int, metavar="PORT", help="redirect to the sidecar on this port of loopback")
-    mode.add_argument("--block", action="store_true", help="refuse the metadata addresses, for a pod without a role")
-    parser.add_argument("--sidecar-uid", type=int, metavar="UID", help="unsafe: this user may reach the node's service")
+    mode.add_argument("--block", action="store_true", help="reject the metadata addresses, for a pod without a role")
+    parser.add_argument("--sidecar-uid", type=int, metavar="UID", help="unsafe: let this user reach the node's service")
     arguments = parser.parse_args(argv)
     if arguments.block and arguments.sidecar_uid is not None:
-        parser.error("--sidecar-uid goes with --listen PORT: a pod without a role has no sidecar")
+        parser.error("--sidecar-uid requires --listen PORT: a pod without a role has no sidecar")
     files = BLOCK_RULES if arguments.block else REDIRECT_RULES if arguments.sidecar_uid is None else NODE_RULES
     try:
         check_capabilities(Path("/proc/self/status").read_text())
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def load_family(family: str, files: Mapping[str, str]) -> None:
-    """Load one family's rules, by file name; IPv6's may fail where the pod has no IPv6."""
+    """Load one family's rules, by file name. Errors of ip6tables are ignored if the pod has no IPv6."""
     try:
         for name, rules in files.items():
             tables = re.findall(r"^\*(\w+)", rules, re.MULTILINE)
@@ -75,14 +75,14 @@ def load_family(family: str, files: Mapping[str, str]) -> None:
 
 
 def add_jump(family: str, table: str, chain: str, parent: str) -> None:
-    """Jump to our chain before all else: appended after a mesh's catch-all it would never be reached."""
+    """Insert the jump to our chain first: after a mesh's catch-all rule it would never be reached."""
     command = [family, "--wait", LOCK_WAIT_SECONDS, "-t", table]
     if not is_success([*command, "-C", parent, "-j", chain]):
         run_program([*command, "-I", parent, "1", "-j", chain], f"insert into chain {parent} of table {table}")
 
 
 def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
-    """Run iptables or its like; a failure is told with its purpose and with what it said."""
+    """Run a program of iptables; raise RulesError with the purpose and the program's error."""
     try:
         result = subprocess.run(
             command, input=rules, capture_output=True, text=True, check=False, env=build_environment()
@@ -90,7 +90,7 @@ def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
     except OSError as error:
         raise RulesError(
             f"cannot run {command[0]}: {error.strerror}. "
-            "The image must have iptables, or choose PODROLE_REDIRECT_BACKEND=nftables"
+            "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables"
         ) from None
     if result.returncode:
         raise RulesError(
@@ -100,19 +100,19 @@ def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
 
 
 def is_success(command: Sequence[str]) -> bool:
-    """Whether the command ends with 0; one that is not there does not."""
+    """Whether the command exits with 0; False if it does not exist."""
     with contextlib.suppress(OSError):
         return subprocess.run(command, capture_output=True, check=False, env=build_environment()).returncode == 0
     return False
 
 
 def build_environment() -> Mapping[str, str]:
-    """The environment of the programs."""
+    """Return the environment of the programs."""
     return {"XTABLES_LOCKFILE": LOCK_FILE, **os.environ}
 
 
 def check_capabilities(status: str) -> None:
-    """Raise when /proc/self/status, given as text, shows that a capability is missing."""
+    """Raise RulesError if the text of /proc/self/status lacks a capability."""
     effective = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
     missing = [name for name, bit in CAPABILITIES.items() if not effective >> bit & 1]
     if missing:
@@ -123,9 +123,9 @@ def check_capabilities(status: str) -> None:
 
 
 def is_ipv6_off(settings: Path = Path("/proc/sys/net/ipv6/conf")) -> bool:
-    """Whether no interface, present or future, of this network namespace has IPv6.
+    """Whether IPv6 is disabled on all interfaces of this network namespace, and on those added later.
 
-    Without the directory the kernel has none at all; otherwise every `disable_ipv6`, `default` among them, must be 1.
+    Without the directory the kernel has no IPv6; otherwise every `disable_ipv6`, `default` among them, must be 1.
     """
     return all(path.read_text().strip() == "1" for path in settings.glob("*/disable_ipv6"))
 

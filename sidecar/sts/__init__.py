@@ -1,1 +1,1 @@
-"""Calls to STS, in a short-lived child process; the only importer of boto3 and tenacity."""
+"""Calls STS in a short-lived child process; the only package that may import boto3, botocore and tenacity."""

@@ -1,15 +1,14 @@
-"""The exec'ed child: the roles of the chain, one after the other; the outcome as one JSON line on standard output.
+"""The child process: assumes the roles of the chain in order and prints the outcome as one JSON line.
 
-With `sidecar.sts.client` the only importer of boto3 and tenacity: their memory, leaks and hangs end with this process.
-Started by `sidecar.sts.process`.
+boto3 and tenacity are imported only here and in `sidecar.sts.client`: their memory and their hangs end with this
+process. `sidecar.sts.process` starts it.
 """
 
-import json
 import os
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,73 +18,74 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponent
 
 import contract
 from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts.client import AccessKeys, CallerIdentity, Sts, Token, fetch_node_keys
-from sidecar.sts.errors import REREAD_CODES, UNREADABLE, classify, parse_response
+from sidecar.sts.errors import RETRY_ONCE_CODES, UNREADABLE, classify, parse_response
+from sidecar.sts.outcome import serialize_outcome
 
-SHORTEST_SESSION_SECONDS = 900
-"""For a role that is only there to assume the next one. STS gives no shorter sessions."""
+MIN_SESSION_SECONDS = 900
+"""For a role that only assumes the next one. STS issues no shorter sessions."""
 
 
 class ChainedRole(NamedTuple):
-    """One role to assume, and what is asked for with it."""
+    """One role to assume (AWS: role chaining), and the parameters of the call."""
 
     role_arn: str
     parameters: dict[str, Any]
-    place: str
-    """Which of how many; empty for the one that goes without saying."""
+    position: str
+    """Such as `hop 1 of 2`; empty without a chain."""
 
 
-def fetch(config: Config, attempts: int) -> dict[str, Any] | Failure:
-    """Ask STS, again after transient failures; return what `sidecar.sts.process` turns into credentials, or why not."""
+def fetch(config: Config, attempts: int) -> Credentials | Failure:
+    """Assume the pod's role; retry after transient errors."""
     retrying = Retrying(
         stop=stop_after_attempt(attempts),
         wait=wait_exponential_jitter(multiplier=0.2, max=2),
-        retry=_is_worth_another,
+        retry=_should_retry,
         retry_error_callback=_last_outcome,
     )
-    outcome: dict[str, Any] | Failure = retrying(ask, Sts(config), config)
+    outcome: Credentials | Failure = retrying(assume_chain, Sts(config), config)
     return outcome
 
 
-def ask(sts: Sts, config: Config) -> dict[str, Any] | Failure:
-    """Ask for every role of the chain once, beginning with the token that lies in the file now, or with the node."""
-    outcome: dict[str, Any] | Failure = UNREADABLE
-    identity = (
-        load_token(config) if config.credential_source == contract.SOURCE_WEB_IDENTITY else load_node_keys(config)
-    )
+def assume_chain(sts: Sts, config: Config) -> Credentials | Failure:
+    """Assume every role of the chain once. It starts with the token in the file, or with the node's role."""
+    uses_token = config.credential_source == contract.SOURCE_WEB_IDENTITY
+    identity: CallerIdentity | Failure = load_token(config) if uses_token else load_node_keys(config)
+    outcome: Credentials | Failure = UNREADABLE
     for role in build_chain(config):
         if isinstance(identity, Failure):
             return identity
-        outcome = ask_for(sts, role, identity)
+        outcome = assume_role(sts, role, identity)
         if isinstance(outcome, Failure):
             return outcome
-        names = ("access_key_id", "secret_access_key", "session_token")
-        identity = AccessKeys(role.role_arn, *(outcome[name] for name in names))
+        identity = AccessKeys(role.role_arn, outcome.access_key_id, outcome.secret_access_key, outcome.session_token)
     return outcome
 
 
 def build_chain(config: Config) -> tuple[ChainedRole, ...]:
-    """The roles in turn. Only the last session is used by the pod: only it has the pod's tags and duration."""
-    *before, last = config.chain
-    wanted: dict[str, Any] = {"DurationSeconds": config.session_duration_seconds}
+    """The roles in order. Only the last session has the pod's tags and duration."""
+    *intermediate, last = config.chain
+    parameters: dict[str, Any] = {"DurationSeconds": config.session_duration_seconds}
     if config.external_id:
-        wanted["ExternalId"] = config.external_id
+        parameters["ExternalId"] = config.external_id
     if config.session_tags:
-        wanted["Tags"] = [{"Key": key, "Value": value} for key, value in config.session_tags]
-    asked = [*((role_arn, {"DurationSeconds": SHORTEST_SESSION_SECONDS}) for role_arn in before), (last, wanted)]
+        parameters["Tags"] = [{"Key": key, "Value": value} for key, value in config.session_tags]
+    short_session = {"DurationSeconds": MIN_SESSION_SECONDS}
+    roles = [*((role_arn, short_session) for role_arn in intermediate), (last, parameters)]
     return tuple(
         ChainedRole(
             role_arn,
-            {"RoleArn": role_arn, "RoleSessionName": config.session_name, **parameters},
-            f"hop {number} of {len(asked)}" if before else "",
+            {"RoleArn": role_arn, "RoleSessionName": config.session_name, **specific},
+            f"hop {number} of {len(roles)}" if intermediate else "",
         )
-        for number, (role_arn, parameters) in enumerate(asked, start=1)
+        for number, (role_arn, specific) in enumerate(roles, start=1)
     )
 
 
 def load_token(config: Config) -> Token | Failure:
-    """Read the token's file, which the kubelet replaces."""
+    """Read the token file. The kubelet replaces it before the token expires."""
     try:
         token = Path(config.token_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeError) as error:
@@ -96,8 +96,8 @@ def load_token(config: Config) -> Token | Failure:
 
 
 def load_node_keys(config: Config) -> AccessKeys | Failure:
-    """Ask the node's metadata service for the keys of the node's role."""
-    problem = f"the node's metadata service at {config.node_metadata_endpoint} gave no credentials of a role"
+    """Get the access keys of the node's role from its metadata service."""
+    problem = f"the node's metadata service at {config.node_metadata_endpoint} returned no credentials of a role"
     try:
         keys = fetch_node_keys(config)
     except BotoCoreError as error:
@@ -105,33 +105,33 @@ def load_node_keys(config: Config) -> AccessKeys | Failure:
     return keys or Failure("NodeCredentialsMissing", problem, is_permanent=False)
 
 
-def ask_for(sts: Sts, role: ChainedRole, identity: CallerIdentity) -> dict[str, Any] | Failure:
-    """Ask for one role once; a failure of a chain names the two that it is between."""
+def assume_role(sts: Sts, role: ChainedRole, identity: CallerIdentity) -> Credentials | Failure:
+    """Assume one role once; in a chain, a failure's message names both roles."""
+    outcome: Credentials | Failure
     try:
-        outcome = parse_response(sts.assume(role.parameters, identity), time.time())
+        outcome = parse_response(sts.assume(role.parameters, identity), role.role_arn, time.time())
     except ClientError as error:
         outcome = classify(error.response)
     except BotoCoreError as error:
         outcome = Failure(type(error).__name__, str(error), is_permanent=False)
-    except ResponseParserError:  # its text would quote the answer, and an answer cut short can hold a key
+    except ResponseParserError:  # its message quotes the response, and a truncated response may contain a key
         outcome = UNREADABLE
     is_chained = isinstance(identity, AccessKeys)
-    if not isinstance(outcome, Failure) or not (role.place or is_chained):
+    if not isinstance(outcome, Failure) or not (role.position or is_chained):
         return outcome
-    between = f"{identity.owner} assumes {role.role_arn}"
-    told = ", ".join(filter(None, (role.place, between)))
-    return replace(outcome, message=f"{outcome.message} ({told})", is_chained=is_chained)
+    context = ", ".join(filter(None, (role.position, f"{identity.owner} assumes {role.role_arn}")))
+    return replace(outcome, message=f"{outcome.message} ({context})", is_chained=is_chained)
 
 
-def _is_worth_another(state: RetryCallState) -> bool:
+def _should_retry(state: RetryCallState) -> bool:
     outcome = _last_outcome(state)
     if not isinstance(outcome, Failure):
         return False
-    return not outcome.is_permanent or (outcome.code in REREAD_CODES and state.attempt_number == 1)
+    return not outcome.is_permanent or (outcome.code in RETRY_ONCE_CODES and state.attempt_number == 1)
 
 
-def end_with_parent() -> None:
-    """Wait for the end of standard input, which the sidecar holds open: nobody is left to read the outcome then."""
+def exit_with_parent() -> None:
+    """Exit when standard input closes: the parent has died."""
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
 
@@ -141,10 +141,10 @@ def _last_outcome(state: RetryCallState) -> Any:
 
 
 def main() -> None:
-    """Write the outcome and leave at once: a normal end of the interpreter takes 50 ms to free what it loaded."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    """Print the outcome and exit at once: a normal exit of the interpreter takes 50 ms to free memory."""
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     outcome = fetch(Config.from_environ(os.environ), attempts=int(sys.argv[1]))
-    print(json.dumps(asdict(outcome) if isinstance(outcome, Failure) else outcome), flush=True)  # noqa: T201
+    print(serialize_outcome(outcome), flush=True)  # noqa: T201
     sys.stderr.flush()
     os._exit(0)
 

@@ -1,6 +1,6 @@
-"""How STS and the node's metadata service are asked: endpoint, trust, proxy and keys, by the configuration alone.
+"""Clients for STS and the node's metadata service: endpoint, CA, proxy and keys come from the configuration only.
 
-Part of the exec'ed child. No variable, file or proxy of anybody else changes where it asks, or whom it trusts.
+Part of the child process. The container's AWS variables, files and proxies do not affect them.
 """
 
 import os
@@ -22,10 +22,10 @@ NODE_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class AccessKeys:
-    """What an assumed role asks with."""
+    """Access keys of a role that assumes another role."""
 
     owner: str
-    """The role that they are of, for people."""
+    """The role, for messages."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -34,35 +34,37 @@ class AccessKeys:
 
 @dataclass(frozen=True)
 class Token:
-    """A web identity: it is sent, and nothing is signed."""
+    """A web identity token. The request that sends it is not signed."""
 
     text: str = field(repr=False)
     owner: str = "the web identity"
 
 
 CallerIdentity = AccessKeys | Token
-"""Who asks for a role."""
+"""The caller of AssumeRole or AssumeRoleWithWebIdentity."""
 
 
 class Sts:
-    """One STS, for as long as the child lives."""
+    """The STS endpoint of this configuration."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._session = boto3.session.Session(region_name=config.region)
-        self._trusted = True if config.sts_ca_pem is None else _write_to_memory(config.sts_ca_pem)
+        self._ca_bundle = True if config.sts_ca_pem is None else _write_to_memory_file(config.sts_ca_pem)
 
     def assume(self, parameters: dict[str, Any], identity: CallerIdentity) -> dict[str, Any]:
-        """Ask for a role once; raises what botocore raises."""
+        """Call STS once; raise what botocore raises."""
         client = self.build_client(identity)
         if isinstance(identity, Token):
-            answer: dict[str, Any] = client.assume_role_with_web_identity(WebIdentityToken=identity.text, **parameters)
+            response: dict[str, Any] = client.assume_role_with_web_identity(
+                WebIdentityToken=identity.text, **parameters
+            )
         else:
-            answer = client.assume_role(**parameters)
-        return answer
+            response = client.assume_role(**parameters)
+        return response
 
     def build_client(self, identity: CallerIdentity) -> Any:
-        """Make a client that asks once and gives up soon."""
+        """Build a client without retries and with short timeouts."""
         keys = identity if isinstance(identity, AccessKeys) else None
         proxy = self._config.sts_proxy
         options = ClientConfig(
@@ -71,13 +73,13 @@ class Sts:
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": 1},
             use_fips_endpoint=self._config.use_fips,
-            proxies={"http": proxy, "https": proxy} if proxy else {},  # with None botocore would ask the environment
+            proxies={"http": proxy, "https": proxy} if proxy else {},  # with None botocore would read the environment
         )
         return self._session.client(
             "sts",
             endpoint_url=self._config.sts_endpoint,
             config=options,
-            verify=self._trusted,
+            verify=self._ca_bundle,
             aws_access_key_id=keys and keys.access_key_id,
             aws_secret_access_key=keys and keys.secret_access_key,
             aws_session_token=keys and keys.session_token,
@@ -85,22 +87,22 @@ class Sts:
 
 
 def fetch_node_keys(config: Config) -> AccessKeys | None:
-    """The keys of the node's role, by IMDSv2 and by nothing else; None, without a reason, if there are none."""
-    sts_process = InstanceMetadataFetcher(
+    """Return the access keys of the node's role, by IMDSv2 only; None, without a reason, if it returns none."""
+    fetcher = InstanceMetadataFetcher(
         timeout=NODE_TIMEOUT_SECONDS,
         num_attempts=NODE_ATTEMPTS,
         base_url=config.node_metadata_endpoint,
-        env={},  # the process's own says that there is no such service, for everything else in the SDK
+        env={},  # the process's own environment disables the metadata service
         config={"ec2_metadata_v1_disabled": True},
     )
-    found = sts_process.retrieve_iam_role_credentials()
-    if not found:
+    keys = fetcher.retrieve_iam_role_credentials()
+    if not keys:
         return None
-    return AccessKeys(f"the node's role {found['role_name']}", found["access_key"], found["secret_key"], found["token"])
+    return AccessKeys(f"the node's role {keys['role_name']}", keys["access_key"], keys["secret_key"], keys["token"])
 
 
-def _write_to_memory(pem: str) -> str:
-    """A path for the SDK, which takes no text. It ends with this process."""
+def _write_to_memory_file(pem: str) -> str:
+    """Return a path for the SDK, which accepts only files. The file vanishes with this process."""
     descriptor = os.memfd_create("podrole-sts-ca")
     os.write(descriptor, pem.encode())
     return f"/proc/self/fd/{descriptor}"

@@ -1,4 +1,4 @@
-"""What a person does about each failure: one table, by STS's code or our own word for what kept us from asking it.
+"""What an operator can do about each failure: one hint per error code, STS's or our own.
 
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html, Errors
 https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
@@ -7,43 +7,43 @@ https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 from sidecar.credentials.schedule import Failure
 
 _NETWORK = (
-    "Check the way to STS: a NetworkPolicy, a proxy, a VPC endpoint for sts in the region, or PODROLE_STS_ENDPOINT."
+    "Check the network path to STS: NetworkPolicies, a proxy, a VPC endpoint for sts in the region, or "
+    "PODROLE_STS_ENDPOINT."
 )
-_SLOW = "Nothing at once: it is asked again by itself. If it lasts, ask AWS for a higher rate of STS calls."
-_TOKEN = "Look at the volume podrole-token of the pod: the kubelet writes the token there."  # noqa: S105 - a sentence
-_CHILD = "Look at the sidecar's log; if it was ended for want of memory, raise its limit."
-_CLOCK = "No AWS key is used for this call, so check PODROLE_STS_ENDPOINT and the clock of the node."
-_OURS = "Report it with the sidecar's log: podrole sends no such thing."
+_THROTTLED = "No action needed; the sidecar retries. If it persists, request a higher STS quota."
+_TOKEN = "Check the volume podrole-token of the pod: the kubelet writes the token there."  # noqa: S105 - a sentence
+_CLOCK = "This call is not signed with an AWS key, so check PODROLE_STS_ENDPOINT and the node's clock."
+_BUG = "Report this as a bug, with the sidecar's log: podrole sends no policy."
 
 HINTS = {
     "AccessDenied": (
-        "Let the role's trust policy name the cluster's issuer and this ServiceAccount, "
-        "`podrole trust-policy` prints it; and see that the role exists."
+        "Check that the role exists and that its trust policy allows the cluster's issuer and this ServiceAccount; "
+        "`podrole trust-policy` prints that policy."
     ),
     "InvalidIdentityToken": (
-        "Make an IAM OIDC provider for the cluster's issuer in the role's account, "
-        "with the audience sts.amazonaws.com and the issuer's present keys."
+        "Create an IAM OIDC provider for the cluster's issuer in the role's account, "
+        "with the audience sts.amazonaws.com and the issuer's current keys."
     ),
     "ExpiredTokenException": (
-        "Check the clock of the node, and that the kubelet renews the token of the volume podrole-token."
+        "Check the node's clock, and that the kubelet renews the token in the volume podrole-token."
     ),
     "IDPCommunicationError": (
-        "Make the issuer's discovery document and its keys reachable from the internet, without a login, "
-        "and look for a rate limit in front of it."
+        "Make the issuer's discovery document and keys reachable from the internet without authentication, "
+        "and check for rate limits in front of them."
     ),
-    "IDPRejectedClaim": "Compare the token's claims with the role's trust policy: `podrole trust-policy` prints it.",
-    "RegionDisabledException": (
-        "Activate STS for the region in the role's account, or configure a region that is active."
+    "IDPRejectedClaim": (
+        "Compare the token's claims with the role's trust policy; `podrole trust-policy` prints the expected one."
     ),
+    "RegionDisabledException": "Activate STS for the region in the role's account, or configure another region.",
     "ValidationError": (
-        "Compare podrole.io/session-duration with the role's MaxSessionDuration, and the role's ARN with IAM."
+        "Compare podrole.io/session-duration with the role's MaxSessionDuration, and check the role's ARN in IAM."
     ),
-    "MalformedPolicyDocument": _OURS,
-    "PackedPolicyTooLarge": "Shorten the session tags that the identity provider puts into the token.",
+    "MalformedPolicyDocument": _BUG,
+    "PackedPolicyTooLarge": "Shorten the session tags that the identity provider adds to the token.",
     "InvalidClientTokenId": _CLOCK,
     "SignatureDoesNotMatch": _CLOCK,
     "UnrecognizedClientException": _CLOCK,
-    "Throttling": _SLOW,
+    "Throttling": _THROTTLED,
     "TokenUnreadable": _TOKEN,
     "TokenEmpty": _TOKEN,
     "EndpointConnectionError": _NETWORK,
@@ -51,45 +51,48 @@ HINTS = {
     "ConnectionClosedError": _NETWORK,
     "ReadTimeoutError": _NETWORK,
     "Timeout": _NETWORK,
-    "ProxyConnectionError": "Check PODROLE_STS_PROXY, and whether that proxy lets the pod ask STS.",
+    "ProxyConnectionError": "Check PODROLE_STS_PROXY, and whether that proxy allows the pod to connect to STS.",
     "SSLError": (
-        "Check what ends TLS on the way to STS: its certificate is not one that the sidecar trusts. "
-        "A private authority is named by PODROLE_STS_CA."
+        "The sidecar does not trust the server's certificate: check what terminates TLS on the way to STS. "
+        "Configure a private CA with PODROLE_STS_CA."
     ),
     "NodeCredentialsMissing": (
-        "See that the node has an instance profile, and that its metadata service answers pods: "
-        "the response hop limit of its tokens must be 2 at least."
+        "Check that the node has an instance profile and that pods can reach its metadata service: "
+        "HttpPutResponseHopLimit must be at least 2."
     ),
-    "UnreadableAnswer": "Check PODROLE_STS_ENDPOINT, and for a proxy or a login page on the way: no STS answers there.",
-    "IncompleteAnswer": "Check PODROLE_STS_ENDPOINT: what answers there is no complete STS.",
-    "ChildFailed": _CHILD,
-    "SpawnFailed": "Give the pod more processes, or the sidecar more memory.",
+    "InvalidResponse": (
+        "Check PODROLE_STS_ENDPOINT, and for a proxy or a login page on the way: the response is not from STS."
+    ),
+    "IncompleteResponse": "Check PODROLE_STS_ENDPOINT: the server's response is incomplete.",
+    "ChildFailed": "Read the sidecar's log; if the process was killed for lack of memory, raise the memory limit.",
+    "SpawnFailed": "Raise the pod's limit of processes, or the sidecar's memory limit.",
 }
 
 CHAINED_HINTS = {
     "AccessDenied": (
-        "Allow the role that assumes sts:AssumeRole on the one that is assumed, whose trust policy must name it; "
-        "an external id must be the one of that policy; session tags need sts:TagSession at both."
+        "Check that the first role is allowed sts:AssumeRole on the second, that the second role's trust policy "
+        "names the first, that the external id matches it, and that both allow sts:TagSession for session tags."
     ),
     "ValidationError": (
-        "Compare the external id, the session tags and podrole.io/session-duration, one hour at most, with what IAM "
-        "takes; and the role's ARN."
+        "Check the external id, the session tags, podrole.io/session-duration (at most one hour) and the role's ARN."
     ),
     "PackedPolicyTooLarge": "Shorten podrole.io/session-tags.",
-    "ExpiredTokenException": "Nothing at once: the chain begins anew. If it lasts, check the clock of the node.",
+    "ExpiredTokenException": (
+        "No action needed; the sidecar retries the whole chain. If it persists, check the node's clock."
+    ),
     **dict.fromkeys(
         ("InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
-        "Check the clock of the node and PODROLE_STS_ENDPOINT: all keys must be of the same STS.",
+        "Check the node's clock and PODROLE_STS_ENDPOINT: all keys must come from the same STS.",
     ),
 }
-"""Where one role assumes another: the token and its issuer have no part in that."""
+"""For a role that assumes another one: the token and its issuer are not involved."""
 
-PERMANENT = "Look the code up in the errors of AssumeRoleWithWebIdentity: STS will not change its answer by itself."
-TRANSIENT = "Nothing at once: it is asked again by itself. If it lasts, see whether AWS reports trouble with STS."
+PERMANENT = "Look up the code in the errors of AssumeRoleWithWebIdentity: retries fail until the cause is fixed."
+TRANSIENT = "No action needed; the sidecar retries. If it persists, check whether AWS reports problems with STS."
 
 
 def find_hint(failure: Failure) -> str:
-    """One or two sentences for a person; for a code that is not in the table, what its kind calls for."""
+    """Return one or two sentences for the operator; for an unknown code, a general one."""
     if failure.is_chained and failure.code in CHAINED_HINTS:
         return CHAINED_HINTS[failure.code]
     return HINTS.get(failure.code) or (PERMANENT if failure.is_permanent else TRANSIENT)

@@ -1,6 +1,8 @@
-"""Runs `sidecar.sts` in a process of its own: spawn, wait until a deadline, kill, parse. No SDK is imported here."""
+"""Runs `sidecar.sts` as a child process: starts it, waits until a deadline, kills it, parses its line.
 
-import json
+This process imports no AWS SDK.
+"""
+
 import os
 import select
 import subprocess
@@ -8,106 +10,87 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 
-from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
 from sidecar.env_vars import VARIABLES
+from sidecar.sts.outcome import parse_outcome
 
 DEADLINE_SECONDS = 30
-OUTPUT_LONGEST_BYTES = 64 * 1024
+MAX_OUTPUT_BYTES = 64 * 1024
 
 PASSED_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
-"""The configuration, and where the code is. No proxy, no authority and nothing of AWS's comes with them."""
+"""The configuration, and where the code is. No proxy, CA or AWS_* variable is passed on."""
 
 SET_VARIABLES = {
-    # Without a HOME the SDK would look into that of /etc/passwd. In a file nobody can make a directory.
+    # Without HOME the SDK would read the home directory in /etc/passwd. No directory can exist below a file.
     "HOME": os.devnull,
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    # Or the child would look for credentials at the address that leads back to this server.
+    # Without this the child would look for credentials at the metadata address, which leads back to this server.
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
 Child = subprocess.Popen[bytes]
-"""A running fetch. Its standard input is never written to: its end tells the child that this process has died."""
-
-NO_OUTCOME = Failure(
-    "ChildFailed", "The attempt ended without an outcome; what it said stands in the sidecar's log.", is_permanent=False
-)
+"""A running fetch. Nothing is written to its standard input: the child exits when it closes, as this process died."""
 
 
 class StsProcess:
-    """Asks STS by one child after the other. Whatever goes wrong is a failure, never an error."""
+    """Calls STS in one child process after the other. Every error is returned as a Failure, none is raised."""
 
-    def __init__(self, environ: Mapping[str, str], config: Config) -> None:
+    def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._config = config
-        self._ahead: Child | None = None
+        self._prefetched: Child | None = None
 
     def prefetch(self) -> None:
-        """Let the first child run while the rest of this process is still being loaded."""
-        with suppress(OSError):  # then the first call tries again, and says what is wrong
-            self._ahead = spawn(self._environ)
+        """Start the first child, while the rest of this process is still loading."""
+        with suppress(OSError):  # then the first call tries again and returns the error
+            self._prefetched = spawn(self._environ)
 
     def __call__(self, attempts: int) -> Credentials | Failure:
-        """Wait for the child that runs ahead, or for a new one."""
-        running, self._ahead = self._ahead, None
+        """Wait for the prefetched child, or for a new one."""
+        child, self._prefetched = self._prefetched, None
         try:
-            return wait_for_result(running or spawn(self._environ, attempts), self._config)
-        except OSError as error:  # no processes, descriptors or memory: that may pass, and credentials live meanwhile
+            return wait_for_result(child or spawn(self._environ, attempts))
+        except OSError as error:  # no processes, descriptors or memory left: transient
             return Failure("SpawnFailed", f"The attempt could not be started: {error.strerror}.", is_permanent=False)
 
 
 def spawn(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
-    """Start a fetch with no more environment than it needs: nobody's AWS_* variable changes what it asks."""
-    kept = {key: environ[key] for key in PASSED_VARIABLES if key in environ}
+    """Start a fetch with a minimal environment: AWS_* variables of the container do not affect it."""
+    passed = {key: environ[key] for key in PASSED_VARIABLES if key in environ}
     return subprocess.Popen(
         [sys.executable, "-m", "sidecar.sts", str(attempts)],
-        env=kept | SET_VARIABLES,
+        env=passed | SET_VARIABLES,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
 
 
-def wait_for_result(child: Child, config: Config, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
-    """Wait for a fetch to end; at the deadline end it."""
+def wait_for_result(child: Child, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
+    """Wait for a fetch to end; kill it at the deadline."""
     if child.stdin is None or child.stdout is None:  # spawn() always opens them
         raise AssertionError
     with child.stdin, child.stdout as output:
-        written = _read_until(output.fileno(), time.monotonic() + deadline_seconds)
+        line = _read_until(output.fileno(), time.monotonic() + deadline_seconds)
         child.kill()
     child.wait()
-    if written is None:
-        message = f"STS gave no answer within {deadline_seconds:g} s; the attempt was ended."
+    if line is None:
+        message = f"STS did not respond within {deadline_seconds:g} s; the attempt was aborted."
         return Failure("Timeout", message, is_permanent=False)
-    return parse_outcome(written, config, int(time.time()))
-
-
-def parse_outcome(written: bytes, config: Config, now: int) -> Credentials | Failure:
-    """Take a child's line for what it is; anything but the one or the other form is a failure of the child."""
-    try:
-        document = json.loads(written)
-        if not isinstance(document, dict):
-            return NO_OUTCOME
-        if document.keys() == {field.name for field in fields(Failure)}:
-            return Failure(**document)
-        return Credentials.parse(document | {"role_arn": config.role_arn, "obtained_at": now})
-    except ValueError:
-        return NO_OUTCOME
+    return parse_outcome(line)
 
 
 def _read_until(descriptor: int, deadline: float) -> bytes | None:
-    """Read to the end of the file, or return None if that does not come in time (monotonic clock)."""
-    poll = select.poll()  # unlike select(), at home with descriptors above 1023: clients may hold that many
+    """Read to the end of the file, or return None if that takes until after the deadline (monotonic clock)."""
+    poll = select.poll()  # select() supports no descriptors above 1023, and clients may hold that many
     poll.register(descriptor, select.POLLIN)
-    written = b""
-    while len(written) <= OUTPUT_LONGEST_BYTES:
+    output = b""
+    while len(output) <= MAX_OUTPUT_BYTES:
         if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
             return None
-        piece = os.read(descriptor, OUTPUT_LONGEST_BYTES)
-        if not piece:
+        data = os.read(descriptor, MAX_OUTPUT_BYTES)
+        if not data:
             break
-        written += piece
-    return written
+        output += data
+    return output

@@ -133,7 +133,7 @@ def test_iptables_nft_without_nf_tables_names_program_file_table_and_remedy(
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
     assert "Failed to initialize nft: Protocol not supported" in result.stderr
-    assert "load its modules there (iptable_nat, ip6table_nat or nft_chain_nat)" in result.stderr
+    assert "load its modules (iptable_nat, ip6table_nat or nft_chain_nat)" in result.stderr
     assert backend.load(plain).returncode == 0
 
 
@@ -157,7 +157,7 @@ def test_iptables_legacy_without_its_table_names_program_file_table_and_remedy(
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
     assert "unable to initialize table 'filter'" in result.stderr
-    assert "or choose PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
+    assert "or set PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
     assert backend.load(plain).returncode == 0
 
 
@@ -172,7 +172,7 @@ class TestIptablesPrograms:
 
         assert result.returncode == 1
         assert "cannot run iptables: " in result.stderr
-        assert "The image must have iptables, or choose PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
+        assert "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
 
     def test_kernel_that_refuses_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
         network.run(["nft", "add table ip nat"])
@@ -189,7 +189,7 @@ class TestIptablesPrograms:
             ((), "--listen PORT"),
             (("--listen", "16925", "--block"), "--listen PORT"),
             (("--listen", "many"), "--listen PORT"),
-            (("--block", "--sidecar-uid", "16925"), "--sidecar-uid goes with --listen PORT"),
+            (("--block", "--sidecar-uid", "16925"), "--sidecar-uid requires --listen PORT"),
         ],
     )
     def test_arguments_must_name_one_mode(

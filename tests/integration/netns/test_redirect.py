@@ -99,7 +99,7 @@ class TestIptablesEntrypoint:
 
         assert result.returncode == 1
         assert "cannot run ip6tables-restore" in result.stderr
-        assert "The image must have iptables" in result.stderr
+        assert "Use an image that has iptables" in result.stderr
 
     def test_missing_ip6tables_is_told_and_harmless_where_ipv6_is_off(
         self, network: PodNetwork, tmp_path: Path, ask: Ask

@@ -45,14 +45,14 @@ def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(
     demo_node: DemoNode, patched: dict[str, Any]
 ) -> None:
     with placed(demo_node, without_redirect(patched)) as pod:
-        with pytest.raises(PodError, match="the redirect is not in force"):
+        with pytest.raises(PodError, match="the redirect is not in effect"):
             pod.start()
 
         log = pod.logs("podrole-sidecar")
         assert pod.container("podrole-sidecar").exit_code == 3
-        assert "169.254.169.254: something else answers" in log
-        assert "fd00:ec2::254: something else answers" in log
-        assert "podrole-redirect writes it" in log
+        assert "169.254.169.254: another server responds" in log
+        assert "fd00:ec2::254: another server responds" in log
+        assert "podrole-redirect loads it" in log
         assert pod.container("app").exit_code is None
 
 

@@ -15,7 +15,7 @@ from tests.integration.node.test_outages import CREDENTIALS, SIDECAR, kill_sidec
 
 FORGET = (
     "import os, pathlib, sidecar.credentials.state_file; "
-    "pathlib.Path(os.environ['PODROLE_RUN_DIRECTORY'], sidecar.credentials.state_file.FILE).unlink()"
+    "pathlib.Path(os.environ['PODROLE_RUN_DIRECTORY'], sidecar.credentials.state_file.FILE_NAME).unlink()"
 )
 """So that the next process asks STS, as it does when credentials end."""
 

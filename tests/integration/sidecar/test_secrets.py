@@ -74,7 +74,7 @@ class Life:
             assert sidecar.wait_until_started() == 0
             self.secrets |= use(sidecar)
             self.written += ask_status(self._environ)
-            key = json.loads((self._run_directory / "survival").read_bytes())["token_key"]
+            key = json.loads((self._run_directory / "state.json").read_bytes())["token_key"]
             self.secrets |= {key, base64.b64encode(bytes.fromhex(key)).decode()}
             sidecar.process.send_signal(ends_by)
             sidecar.process.wait(10)
@@ -93,7 +93,7 @@ class Life:
 
     def read_all(self) -> bytes:
         """All that was written anywhere but into the file that is there for the secrets."""
-        files = [file for file in self._run_directory.iterdir() if file.name != "survival"]
+        files = [file for file in self._run_directory.iterdir() if file.name != "state.json"]
         return self.written + self.log + b"".join(file.read_bytes() for file in files)
 
 
@@ -101,7 +101,7 @@ def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     life = Life(environ, tmp_path)
-    token_file, state_file = Path(environ["PODROLE_TOKEN_FILE"]), Path(environ["PODROLE_RUN_DIRECTORY"]) / "survival"
+    token_file, state_file = Path(environ["PODROLE_TOKEN_FILE"]), Path(environ["PODROLE_RUN_DIRECTORY"]) / "state.json"
 
     token_file.write_text(TOKENS[0])
     faulty_sts.will(answers.BROKEN, answers.GARBAGE, answers.GRANTED, afterwards=answers.DENIED)
@@ -121,6 +121,6 @@ def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
     for secret in life.secrets:
         assert secret.encode() not in written
         assert secret[:20].encode() not in written
-    for event in ("started", "refreshed", "refused", "resumed", "state-file-ignored"):
+    for event in ("started", "refreshed", "refresh-failed", "restored", "state-file-ignored"):
         assert f'"event": "{event}"'.encode() in life.log
     assert all(json.loads(line)["event"] for line in life.log.splitlines())

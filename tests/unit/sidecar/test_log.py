@@ -28,5 +28,5 @@ def test_a_long_complaint_keeps_its_begin(letter: str) -> None:
     fitted = truncate_termination_message("podrole-sidecar: " + letter * 3000)
 
     assert fitted.startswith("podrole-sidecar: ")
-    assert fitted.endswith(" (cut here)\n")
+    assert fitted.endswith(" (truncated)\n")
     assert 2000 < len(fitted.encode()) <= 2048

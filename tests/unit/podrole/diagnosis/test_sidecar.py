@@ -23,7 +23,7 @@ READER = "arn:aws:iam::111122223333:role/reader"
 FAILURE = {
     "code": "AccessDenied",
     "message": "Not authorized to perform sts:AssumeRoleWithWebIdentity",
-    "remedy": "Run podrole trust-policy.",
+    "hint": "Run podrole trust-policy.",
     "at": "2026-09-02T11:00:00Z",
 }
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from sidecar.credentials.clocks import Clocks
-from sidecar.credentials.credentials import SERVABLE_SECONDS, Credentials
-from sidecar.credentials.refresher import WAKE_SECONDS, CredentialRefresher
+from sidecar.credentials.credentials import EXPIRY_MARGIN_SECONDS, Credentials
+from sidecar.credentials.refresher import MAX_SLEEP_SECONDS, CredentialRefresher
 from sidecar.credentials.schedule import Failure, State, state_with
 
 NOW = 1_700_000_000.0
@@ -29,7 +29,7 @@ class Time:
 
     @property
     def clocks(self) -> Clocks:
-        return Clocks(wall=lambda: self.passed + self.set_by, boottime=lambda: self.passed)
+        return Clocks(realtime=lambda: self.passed + self.set_by, boottime=lambda: self.passed)
 
     def sleep_until(self, wall: float) -> None:
         self.passed = wall - self.set_by
@@ -81,7 +81,7 @@ def test_the_start_waits_for_an_answer_and_not_for_a_failure(
 
     refresher.refresh_if_due()
 
-    assert refresher.answered.is_set() == is_answer
+    assert refresher.first_result.is_set() == is_answer
 
 
 def test_with_credentials_of_an_earlier_process_the_start_waits_for_nothing(time: Time) -> None:
@@ -89,7 +89,7 @@ def test_with_credentials_of_an_earlier_process_the_start_waits_for_nothing(time
 
     refresher.refresh_if_due()
 
-    assert refresher.answered.is_set()
+    assert refresher.first_result.is_set()
     assert left == [UNREACHABLE]
 
 
@@ -129,47 +129,47 @@ def test_a_clock_set_forward_is_noticed_within_half_a_minute_and_costs_one_call(
     refresher, left = run_through([make_credentials("A"), ahead, UNREACHABLE], time)
     refresher.refresh_if_due()
 
-    assert refresher.seconds_to_sleep() == WAKE_SECONDS
+    assert refresher.seconds_to_sleep() == MAX_SLEEP_SECONDS
     time.set_by += 7 * 24 * HOUR
     assert refresher.seconds_to_sleep() == 0
     refresher.refresh_if_due()
     refresher.refresh_if_due()
 
     assert left == [UNREACHABLE]
-    assert refresher.state.servable(time.clocks.wall()) == ahead
+    assert refresher.state.servable(time.clocks.realtime()) == ahead
 
 
 def test_a_clock_set_back_neither_delays_the_refresh_nor_keeps_dead_keys(time: Time) -> None:
     refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
-    due = time.passed + (refresher.state.refresh_at - time.clocks.wall())
+    due = time.passed + (refresher.state.refresh_at - time.clocks.realtime())
 
     time.set_by -= 5 * HOUR
-    time.passed += WAKE_SECONDS
+    time.passed += MAX_SLEEP_SECONDS
     refresher.refresh_if_due()
     time.passed = due
     refresher.refresh_if_due()
 
     assert len(left) == 1
     time.passed += HOUR
-    assert refresher.state.servable(time.clocks.wall()) is None
+    assert refresher.state.servable(time.clocks.realtime()) is None
 
 
 def test_a_clock_set_back_just_before_the_end_serves_no_dead_document_until_it_is_noticed(time: Time) -> None:
     refresher, _ = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
-    time.passed += HOUR - SERVABLE_SECONDS - 1
+    time.passed += HOUR - EXPIRY_MARGIN_SECONDS - 1
     refresher.refresh_if_due()
     began = time.passed
 
     time.set_by -= 5 * HOUR
-    time.passed += WAKE_SECONDS
-    still = refresher.state.servable(time.clocks.wall())
+    time.passed += MAX_SLEEP_SECONDS
+    still = refresher.state.servable(time.clocks.realtime())
     refresher.refresh_if_due()
 
     assert still == make_credentials("A")
-    assert time.passed - began < SERVABLE_SECONDS
-    assert refresher.state.servable(time.clocks.wall()) is None
+    assert time.passed - began < EXPIRY_MARGIN_SECONDS
+    assert refresher.state.servable(time.clocks.realtime()) is None
 
 
 def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planned(time: Time) -> None:
@@ -181,7 +181,7 @@ def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planne
 
     refresher.refresh_if_due()
 
-    assert 1 <= refresher.state.refresh_at - time.clocks.wall() <= 2
+    assert 1 <= refresher.state.refresh_at - time.clocks.realtime() <= 2
 
 
 def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Time) -> None:
@@ -190,7 +190,7 @@ def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Tim
     refresher.refresh_if_due()
 
     time.passed += 9 * HOUR
-    found = refresher.state.servable(time.clocks.wall())
+    found = refresher.state.servable(time.clocks.realtime())
     refresher.refresh_if_due()
     refresher.refresh_if_due()
 
@@ -205,12 +205,12 @@ def test_a_clock_that_is_turned_back_slowly_is_followed_all_the_same(time: Time)
     ends = time.passed + HOUR
 
     while time.passed < ends:
-        time.set_by -= 0.02 * WAKE_SECONDS
-        time.passed += WAKE_SECONDS
+        time.set_by -= 0.02 * MAX_SLEEP_SECONDS
+        time.passed += MAX_SLEEP_SECONDS
         refresher.refresh_if_due()
 
     assert len(left) < 100
-    assert refresher.state.servable(time.clocks.wall()) is None
+    assert refresher.state.servable(time.clocks.realtime()) is None
 
 
 def test_a_clock_that_is_corrected_by_a_little_moves_nothing(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,11 +220,11 @@ def test_a_clock_that_is_corrected_by_a_little_moves_nothing(time: Time, capsys:
 
     for _ in range(50):
         time.set_by -= 0.015
-        time.passed += WAKE_SECONDS
+        time.passed += MAX_SLEEP_SECONDS
         refresher.refresh_if_due()
 
     assert refresher.state == before
-    assert "clock-set" not in capsys.readouterr().err
+    assert "clock-jumped" not in capsys.readouterr().err
 
 
 def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,7 +236,7 @@ def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixtu
     refresher.refresh_if_due()
 
     told = json.loads(capsys.readouterr().err)
-    assert (told["event"], told["seconds"]) == ("clock-set", -7200)
+    assert (told["event"], told["seconds"]) == ("clock-jumped", -7200)
 
 
 def test_a_failure_is_logged_with_the_reason_and_without_a_secret(

@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def state_file(config: Config) -> StateFile:
-    return replace(StateFile.of(config), clocks=Clocks(lambda: NOW, lambda: 5000.0))
+    return replace(StateFile.for_config(config), clocks=Clocks(lambda: NOW, lambda: 5000.0))
 
 
 def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ignored") -> str:
@@ -42,7 +42,7 @@ def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ign
 
 
 def test_what_was_kept_is_found_again(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     assert state_file.load() == KEPT
     assert capsys.readouterr().err == ""
@@ -56,21 +56,21 @@ def test_the_first_process_of_a_pod_finds_nothing_and_says_nothing(
 
 
 def test_a_new_key_is_kept_before_there_are_credentials(state_file: StateFile) -> None:
-    begun = state_file.open()
+    begun = state_file.load_or_create()
 
     assert len(begun.token_key) == 32
-    assert state_file.open() == begun
+    assert state_file.load_or_create() == begun
 
 
 def test_the_file_is_for_its_user_alone(state_file: StateFile) -> None:
     before = os.umask(0)
     try:
-        state_file.keep(KEPT)
+        state_file.save(KEPT)
     finally:
         os.umask(before)
 
     assert state_file.path.stat().st_mode & 0o7777 == 0o600
-    assert [file.name for file in state_file.path.parent.iterdir()] == ["survival"]
+    assert [file.name for file in state_file.path.parent.iterdir()] == ["state.json"]
 
 
 def test_what_is_printed_shows_no_secret() -> None:
@@ -94,12 +94,12 @@ def test_what_is_printed_shows_no_secret() -> None:
 def test_another_pod_role_or_configuration_gets_nothing(
     state_file: StateFile, config: Config, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
-    found = StateFile.of(replace(config, **change)).load()
+    found = StateFile.for_config(replace(config, **change)).load()
 
     assert found is None
-    assert read_reason(capsys) == "it is of another pod, role or configuration"
+    assert read_reason(capsys) == "it was saved for another pod, role or configuration"
 
 
 def write(state_file: StateFile, content: bytes) -> None:
@@ -121,7 +121,7 @@ def test_a_file_that_no_sidecar_wrote_is_passed_over(
 
 
 def test_a_file_that_was_cut_anywhere_is_passed_over(state_file: StateFile) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     whole = state_file.path.read_bytes()
 
     for length in range(len(whole)):
@@ -146,39 +146,39 @@ def test_a_file_that_was_cut_anywhere_is_passed_over(state_file: StateFile) -> N
 def test_one_odd_value_spoils_the_file(
     state_file: StateFile, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     write(state_file, json.dumps(json.loads(state_file.path.read_bytes()) | change).encode())
 
     assert state_file.load() is None
-    assert read_reason(capsys) == "it is not what a sidecar writes"
+    assert read_reason(capsys) == "it is not a valid state file"
 
 
 def test_credentials_of_another_role_are_not_served(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file.keep(SavedState(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
+    state_file.save(SavedState(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
 
     assert state_file.load() is None
-    assert read_reason(capsys) == "its credentials are of another role"
+    assert read_reason(capsys) == "its credentials are for another role"
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o700, 0o4600])
 def test_a_file_that_others_could_open_is_passed_over(
     state_file: StateFile, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     state_file.path.chmod(mode)
 
     assert state_file.load() is None
-    assert read_reason(capsys) == f"its mode is {mode:04o} and not 0600"
+    assert read_reason(capsys) == f"its mode is {mode:04o}, not 0600"
 
 
 def test_a_file_of_another_user_is_passed_over(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     os.chown(state_file.path, 16926, -1)
 
     assert state_file.load() is None
-    assert read_reason(capsys) == "it is not a plain file of user 0"
+    assert read_reason(capsys) == "it is not a regular file of user 0 with one link"
 
 
 def make_link(state_file: StateFile, elsewhere: Path) -> None:
@@ -211,7 +211,7 @@ def test_what_is_no_plain_file_of_a_fair_size_is_passed_over(
     tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     spoil(state_file, tmp_path_factory.mktemp("elsewhere") / "file")
 
     assert state_file.load() is None
@@ -223,21 +223,21 @@ def test_a_spoilt_file_is_replaced_and_nothing_written_through_it(
     state_file: StateFile, spoil: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
-    state_file.keep(SavedState(KEY))
+    state_file.save(SavedState(KEY))
     spoil(state_file, elsewhere)
 
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     assert state_file.load() == KEPT
     assert not elsewhere.exists() or b"ASIA" not in elsewhere.read_bytes()
 
 
 def test_what_a_killed_process_left_half_written_is_no_hindrance(state_file: StateFile) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
     state_file.path.with_suffix(".new").write_bytes(b'{"identity"')
 
     assert state_file.load() == KEPT
-    state_file.keep(SavedState(KEY))
+    state_file.save(SavedState(KEY))
     assert state_file.load() == SavedState(KEY)
 
 
@@ -248,7 +248,7 @@ def test_a_link_planted_for_the_next_file_is_not_followed(
     target.write_bytes(b"untouched")
     state_file.path.with_suffix(".new").symlink_to(target)
 
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     assert target.read_bytes() == b"untouched"
     assert state_file.load() == KEPT
@@ -271,12 +271,12 @@ def test_on_a_full_disk_the_sidecar_goes_on_with_what_was_kept_before(
     config: Config, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file = replace(
-        StateFile.of(replace(config, run_directory=str(tiny))), clocks=Clocks(lambda: NOW, lambda: 5.0)
+        StateFile.for_config(replace(config, run_directory=str(tiny))), clocks=Clocks(lambda: NOW, lambda: 5.0)
     )
     (tiny / "filling").write_bytes(b"x" * 4096)
     capsys.readouterr()
 
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     assert read_reason(capsys, "state-file-write-failed") == "No space left on device"
     assert [file.name for file in tiny.iterdir()] == ["filling"]
@@ -284,15 +284,15 @@ def test_on_a_full_disk_the_sidecar_goes_on_with_what_was_kept_before(
 
 
 def test_a_directory_that_is_gone_is_told_of_and_harmless(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file = StateFile.of(replace(config, run_directory="/nowhere/at/all"))
+    state_file = StateFile.for_config(replace(config, run_directory="/nowhere/at/all"))
 
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     assert read_reason(capsys, "state-file-write-failed") == "No such file or directory"
 
 
 def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(state_file: StateFile) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     found = replace(state_file, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
 
@@ -306,7 +306,7 @@ def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(state_
 def test_a_clock_set_forward_meanwhile_or_a_sleep_ends_them(
     state_file: StateFile, wall: float, boottime: float
 ) -> None:
-    state_file.keep(KEPT)
+    state_file.save(KEPT)
 
     found = replace(state_file, clocks=Clocks(lambda: wall, lambda: boottime)).load()
 

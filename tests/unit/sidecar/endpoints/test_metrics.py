@@ -1,12 +1,10 @@
 """Metrics and health on their own listener: what they say, and what they can never say."""
 
-import json
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,18 +14,16 @@ from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.endpoints.app import AppState, create_app
 from sidecar.endpoints.counters import create_counters
-from sidecar.endpoints.metrics import CLIENTS_AT_ONCE, create_metrics_app, serve_metrics
+from sidecar.endpoints.metrics import MAX_CLIENTS, create_metrics_app, serve_metrics
 from sidecar.errors import StartError
-from testing.ports import find_free_port
-from testing.raw_http import Wire, ask, build_request, connect
+from testing.raw_http import Wire, connect
 from testing.repository import ROOT
-from testing.services import faulty_sts as faulty
-from testing.services.faulty_sts import FaultySts
-from testing.sidecars import ROLE_ARN, build_environ, running_sidecar
+from testing.sidecars import ROLE_ARN
 
 NOW = 1_700_000_000
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAMARKED", "secret-marked", "token-marked", NOW, NOW + 3600)
 ROLES = "/latest/meta-data/iam/security-credentials"
+EXPIRATION = "podrole_sidecar_credentials_expiration_timestamp_seconds"
 LOCAL = {"Host": "169.254.169.254"}
 
 
@@ -58,8 +54,8 @@ def served() -> AppState:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """A listener whose credentials live for 42 s more."""
-    return serve_metrics(create_metrics_app(create_counters(), lambda: 42.0), 0)
+    """A listener with credentials that expire in 42 s."""
+    return serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
 
 
 def test_a_port_that_is_taken_ends_the_start_with_the_name_of_the_setting(port: int) -> None:
@@ -73,7 +69,7 @@ def test_a_port_that_is_taken_ends_the_start_with_the_name_of_the_setting(port: 
 def test_no_path_of_the_credentials_is_there(port: int, path: str) -> None:
     status, body = fetch(port, path)
 
-    assert (status, body) == (404, "only GET /metrics and GET /healthz are here\n")
+    assert (status, body) == (404, "use GET /metrics or GET /healthz\n")
 
 
 def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: AppState) -> None:
@@ -81,7 +77,7 @@ def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: AppState) -> N
     for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
         client.get(path, headers=LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
     client.get("/v2/credentials", headers={"Host": "marked.example.com"})
-    port = serve_metrics(create_metrics_app(served.counters, served.seconds_left), 0)
+    port = serve_metrics(create_metrics_app(served.counters, served.expires_at), 0)
 
     text = fetch(port, "/metrics")[1]
 
@@ -136,25 +132,32 @@ def test_refreshes_are_counted_by_how_they_ended() -> None:
 
     samples = read_samples(fetch(port, "/metrics")[1])
 
-    assert samples["podrole_refreshes_total", "", "refreshed"] == 1
-    assert samples["podrole_refreshes_total", "AccessDenied", "refused"] == 2
-    assert samples["podrole_refreshes_total", "Throttling", "failed"] == 1
+    assert samples["podrole_sidecar_refreshes_total", "", "success"] == 1
+    assert samples["podrole_sidecar_refreshes_total", "AccessDenied", "permanent_error"] == 2
+    assert samples["podrole_sidecar_refreshes_total", "Throttling", "transient_error"] == 1
 
 
-def test_the_seconds_of_life_that_are_left_are_shown(port: int) -> None:
-    assert read_samples(fetch(port, "/metrics")[1])["podrole_credentials_left_seconds",] == 42
+def test_expiration_of_the_credentials_is_exported_as_a_timestamp(port: int) -> None:
+    assert read_samples(fetch(port, "/metrics")[1])[EXPIRATION,] == NOW + 42
 
 
-def test_life_ends_at_nothing(served: AppState) -> None:
+def test_expiration_is_zero_without_credentials(served: AppState) -> None:
     never = AppState(served.config, lambda: State(refresh_at=NOW), b"", "boot")
 
-    assert served.seconds_left() == 3000
-    assert never.seconds_left() == 0
+    assert served.expires_at() == NOW + 3600
+    assert never.expires_at() == 0
 
 
-@pytest.mark.parametrize(("seconds", "answer"), [(42.0, (200, "ok\n")), (0.0, (503, "no credentials\n"))])
-def test_health_says_whether_there_are_credentials(seconds: float, answer: tuple[int, str]) -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: seconds), 0)
+@pytest.mark.parametrize(
+    ("expires_at", "answer"),
+    [
+        pytest.param(NOW + 1.0, (200, "ok\n"), id="valid"),
+        pytest.param(float(NOW), (503, "no credentials\n"), id="expired"),
+        pytest.param(0.0, (503, "no credentials\n"), id="never-had-any"),
+    ],
+)
+def test_health_depends_on_valid_credentials(expires_at: float, answer: tuple[int, str]) -> None:
+    port = serve_metrics(create_metrics_app(create_counters(), lambda: expires_at, lambda: NOW), 0)
 
     assert fetch(port, "/healthz") == answer
 
@@ -168,7 +171,7 @@ def test_it_is_on_all_addresses_of_both_families(port: int, host: str) -> None:
 
 
 def test_while_there_are_slots_clients_that_send_nothing_keep_nobody_waiting() -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: 42.0), 0)
+    port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
     with connect(port) as first, connect(port) as second, connect(port) as third:
         for wire in (first, second, third):
             wire.send(b"GET /metrics HTTP/1.1\r\n")
@@ -177,8 +180,8 @@ def test_while_there_are_slots_clients_that_send_nothing_keep_nobody_waiting() -
 
 
 def test_more_clients_than_there_are_slots_are_hung_up_on() -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: 42.0), 0)
-    holders = [connect(port) for _ in range(CLIENTS_AT_ONCE)]
+    port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
+    holders = [connect(port) for _ in range(MAX_CLIENTS)]
     try:
         for holder in holders:
             holder.__enter__()
@@ -215,46 +218,3 @@ def test_nothing_of_it_is_loaded_where_it_is_off() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
-
-
-def test_a_sidecar_without_the_setting_has_no_second_listener(faulty_sts: FaultySts, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("to.ke.n")
-    port = find_free_port()
-    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS_PORT=str(port))
-    with running_sidecar(environ, tmp_path) as sidecar:
-        sidecar.wait_until_started()
-
-        with pytest.raises(urllib.error.URLError):
-            fetch(port, "/healthz")
-
-
-def test_a_running_sidecar_shows_what_happened_to_it(faulty_sts: FaultySts, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("to.ke.n")
-    port = find_free_port()
-    faulty_sts.will(faulty.BROKEN)
-    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
-    with running_sidecar(environ, tmp_path) as sidecar:
-        sidecar.wait_for_log('"refreshed"', 30)
-        document = json.loads(ask(sidecar.port, build_request("/v2/credentials")).body)
-        ask(sidecar.port, build_request("/v2/credentials", host="evil.example.com"))
-
-        text = fetch(port, "/metrics")[1]
-        health = fetch(port, "/healthz")
-
-    samples = read_samples(text)
-    assert health == (200, "ok\n")
-    assert samples["podrole_refreshes_total", "", "refreshed"] == 1
-    assert samples["podrole_sidecar_requests_total", "credentials", "200"] == 1
-    assert samples["podrole_rejections_total", "host"] == 1
-    assert 3500 < samples["podrole_credentials_left_seconds",] <= 3600
-    assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
-
-
-def test_a_sidecar_whose_metrics_port_is_taken_says_so_and_ends(
-    port: int, faulty_sts: FaultySts, tmp_path: Path
-) -> None:
-    (tmp_path / "token").write_text("to.ke.n")
-    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
-    with running_sidecar(environ, tmp_path) as sidecar:
-        assert sidecar.process.wait(30) == 1
-        assert f"PODROLE_METRICS_PORT: cannot listen on port {port} of the pod" in sidecar.log

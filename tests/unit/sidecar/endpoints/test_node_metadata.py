@@ -1,13 +1,11 @@
 """Some of the node's metadata through the sidecar: against a real server that writes down what it is asked for."""
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from sidecar.endpoints import node_metadata
 from sidecar.endpoints.app import AppState, create_app
 from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
 from testing.serving import serving
-from testing.sidecars import build_environ, running_sidecar
 
 SECRET = "the node's secret"
 ALLOWED = {
@@ -180,7 +177,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("path", FORBIDDEN)
 def test_what_is_not_in_the_list_is_not_asked_for(node: NodeMetadata, service: NodeService, path: str) -> None:
-    assert node.answer(path, may_block=True) is None
+    assert node.get(path, may_block=True) is None
     assert service.script.requests == []
 
 
@@ -196,7 +193,7 @@ def test_a_token_that_never_comes_ends_soon_and_is_told_of_once(
     with serving(SilentService) as silent:
         node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
 
-        answers = [node.answer(path, may_block=True) for path in sorted(PATHS)]
+        answers = [node.get(path, may_block=True) for path in sorted(PATHS)]
 
     assert answers == [None] * len(PATHS)
     [line] = told(capsys)
@@ -224,25 +221,25 @@ def test_a_node_that_failed_is_asked_again_after_a_while(
     node: NodeMetadata, service: NodeService, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.script.token_status = 403
-    assert node.answer(ID, may_block=True) is None
-    assert node.answer(ID, may_block=False) is None
+    assert node.get(ID, may_block=True) is None
+    assert node.get(ID, may_block=False) is None
     service.script.token_status = 200
     clock.now += node_metadata.BACKOFF_SECONDS
 
-    answer = node.answer(ID, may_block=True)
+    answer = node.get(ID, may_block=True)
 
     assert answer is not None
-    assert [line["reason"] for line in told(capsys)] == ["asked for a token it answers with status 403"]
+    assert [line["reason"] for line in told(capsys)] == ["PUT /latest/api/token: status 403"]
     assert [request.method for request in service.script.requests] == ["PUT", "PUT", "GET"]
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"status": 302, "location": "/latest/user-data"}, f"asked for {ID} it answers with status 302"),
-        ({"status": 401}, f"asked for {ID} it answers with status 401"),
-        ({"status": 500}, f"asked for {ID} it answers with status 500"),
-        ({"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: an answer of more than 65536 bytes"),
+        ({"status": 302, "location": "/latest/user-data"}, f"GET {ID}: status 302"),
+        ({"status": 401}, f"GET {ID}: status 401"),
+        ({"status": 500}, f"GET {ID}: status 500"),
+        ({"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: the response is larger than 65536 bytes"),
         ({"body": b"x" * 1000, "drip": True}, f"GET {ID}: timed out"),
         ({"body": b"x" * 1000, "drip": True, "has_length": False}, f"GET {ID}: timed out"),
     ],
@@ -302,10 +299,10 @@ def test_the_node_is_asked_with_a_token_of_our_own_and_nothing_of_the_clients(se
 def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, service: NodeService, clock: Clock) -> None:
     service.script.content_type = "application/json; charset=utf-8"
     path = "/latest/dynamic/instance-identity/document"
-    node.answer(path, may_block=True)
+    node.get(path, may_block=True)
     clock.now += node_metadata.CACHE_TTL_SECONDS - 1
 
-    answer = node.answer(path, may_block=False)
+    answer = node.get(path, may_block=False)
 
     assert answer is not None
     assert answer.get_data() == b"from the node"
@@ -317,7 +314,7 @@ def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, serv
 def test_what_the_node_does_not_have_is_kept_as_well(node: NodeMetadata, service: NodeService) -> None:
     service.script.status = 404
 
-    answers = [node.answer(ID, may_block=may_block) for may_block in (True, False)]
+    answers = [node.get(ID, may_block=may_block) for may_block in (True, False)]
 
     assert answers == [None, None]
     assert len(service.script.requests) == 2
@@ -334,7 +331,7 @@ def test_an_odd_content_type_is_plain_text(service: NodeService) -> None:
 
 def test_the_loop_never_waits_for_the_node(node: NodeMetadata, service: NodeService) -> None:
     with pytest.raises(WouldBlock):
-        node.answer(ID, may_block=False)
+        node.get(ID, may_block=False)
 
     assert service.script.requests == []
 
@@ -485,21 +482,3 @@ def test_the_fuzzed_app_does_pass_on_what_is_in_the_list(fuzzed: tuple[NodeServi
 
     assert send_request(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")
     assert send_request(app, "/2021-03-23/meta-data/mac", "GET") == (200, b"from the node")
-
-
-def test_the_running_sidecar_passes_on_what_it_may_and_serves_others_meanwhile(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("to.ke.n")
-    with serving(NodeService) as service:
-        changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": service.url}
-        environ = build_environ(tmp_path, "http://127.0.0.1:1", **changes)
-        with running_sidecar(environ, tmp_path) as sidecar:
-            sidecar.wait_for_log('"failed"', 30)
-
-            replies = [sidecar.request(path) for path in (ID, ID, "/latest/user-data", "/latest/meta-data/iam/info")]
-
-            assert [(reply.status, reply.body) for reply in replies] == [
-                *[(200, "from the node")] * 2,
-                *[(404, "")] * 2,
-            ]
-        assert [request.path for request in service.script.requests] == ["/latest/api/token", ID]
-        assert not re.search("Traceback", sidecar.log)

@@ -5,8 +5,8 @@ import pytest
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.endpoints import request_filter
-from sidecar.endpoints.app import UNROUTED, AppState, Route, build_routes
-from sidecar.endpoints.counters import FAILED, REFRESHED, REFUSED, create_counters
+from sidecar.endpoints.app import UNKNOWN_ROUTE, AppState, Route, build_routes
+from sidecar.endpoints.counters import RefreshOutcome, create_counters
 from sidecar.endpoints.metrics import Metrics
 from testing.repository import ROOT
 
@@ -27,7 +27,7 @@ def test_every_path_and_its_family_are_documented(route: Route) -> None:
     assert f"`{route.name}`" in TEXT
     for path in route.paths:
         assert path.removesuffix("/<name>") in TEXT
-    assert f"`{UNROUTED}`" in TEXT
+    assert f"`{UNKNOWN_ROUTE}`" in TEXT
 
 
 @pytest.mark.parametrize("request_line", REJECTED, ids=lambda line: line[1])
@@ -42,10 +42,10 @@ def test_every_metric_is_documented() -> None:
     counters = create_counters()
     counters.requests["roles", 200] += 1
     counters.rejections[("host",)] += 1
-    counters.refreshes[REFRESHED, ""] += 1
+    counters.refreshes[RefreshOutcome.SUCCESS, ""] += 1
 
     names = {sample.name for metric in Metrics(counters, lambda: 0.0).collect() for sample in metric.samples}
 
     assert len(names) == 5
     assert [name for name in sorted(names) if f"`{name}`" not in TEXT] == []
-    assert [outcome for outcome in (REFRESHED, REFUSED, FAILED) if f"`{outcome}`" not in TEXT] == []
+    assert [outcome for outcome in RefreshOutcome if f"`{outcome}`" not in TEXT] == []

@@ -1,18 +1,18 @@
 """Every error that STS is known to answer with: how often it is asked at once, when again, what clients are told."""
 
-import json
 import time
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import tenacity.nap
 
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure, State, next_state
 from sidecar.sts.__main__ import fetch
 from sidecar.sts.hints import HINTS, PERMANENT, TRANSIENT, find_hint
-from sidecar.sts.process import parse_outcome
 from sidecar.time_format import format_time
 from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
 from testing.sidecars import build_environ
@@ -51,6 +51,12 @@ LASTS = {
     "UnrecognizedClient": 403,
 }
 """Asked once, then slowly."""
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries come without a pause: the pauses are tenacity's."""
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda _seconds: None))
 
 
 @pytest.fixture
@@ -135,7 +141,7 @@ def test_with_a_clock_wrong_by_hours_from_the_start_credentials_live_as_long_as_
     monkeypatch.setattr(StsRequest, "date_time_string", lambda *_: formatdate(true, usegmt=True))
     faulty_sts.will(Grant(expiration=format_time(true + 3600)))
 
-    outcome = parse_outcome(json.dumps(fetch(config, ATTEMPTS)).encode(), config, int(time.time()))
+    outcome = fetch(config, ATTEMPTS)
 
     assert isinstance(outcome, Credentials)
     assert outcome.expires_at == int(true + 3600)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from testing.raw_http import ask, build_request
 from testing.sidecars import Sidecar, build_environ, running_sidecar
-from tests.integration.sidecar.endpoints.wire_requests import ROLES, TTL, VALID_TOKEN, wire_requests
+from tests.integration.sidecar.wire_requests import ROLES, TTL, VALID_TOKEN, wire_requests
 
 MEANT = {200, 400, 401, 403, 404, 405, 413, 414, 417, 431, 501, 505}
 """A server that has credentials has no other answer. 501: a transfer coding nobody knows. 505: another HTTP."""
@@ -62,15 +62,6 @@ def open_target(sidecar: Sidecar, *, needs_token: bool) -> Target:
     document = json.loads(ask(sidecar.port, build_request("/v2/credentials")).body)
     secrets = [document[key].encode() for key in ("AccessKeyId", "SecretAccessKey", "Token")]
     return Target(sidecar, needs_token, token, secrets, read=len(sidecar.log))
-
-
-@pytest.fixture(scope="module")
-def sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    directory = tmp_path_factory.mktemp("sidecar")
-    (directory / "token").write_text("to.ke.n")
-    with running_sidecar(build_environ(directory, sts), directory) as running:
-        assert running.wait_until_started() == 0, running.log
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.sidecar.credentials.simulation import OUTAGES, Outage, Results, format_table, simulate
+from tests.integration.sidecar.simulation import OUTAGES, Outage, Results, format_table, simulate
 
 
 @pytest.fixture(scope="module")

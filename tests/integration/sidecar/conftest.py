@@ -47,7 +47,7 @@ def empty_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]
     directory = tmp_path_factory.mktemp("empty-sidecar")
     write_token(directory)
     with running_sidecar(build_environ(directory, "http://127.0.0.1:1"), directory) as running:
-        running.wait_for_log('"failed"', 30)
+        running.wait_for_log('"refresh-failed"', 30)
         yield running
 
 
@@ -59,5 +59,5 @@ def refused_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sideca
     with faulty.faulty_sts() as sts:
         sts.will(afterwards=faulty.DENIED)
         with running_sidecar(build_environ(directory, sts.url), directory) as running:
-            running.wait_for_log('"refused"', 30)
+            running.wait_for_log('"permanent": true', 30)
             yield running

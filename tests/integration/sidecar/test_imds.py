@@ -10,7 +10,7 @@ import pytest
 
 from testing.raw_http import Answer, ask, build_request
 from testing.sidecars import Sidecar, build_environ, running_sidecar
-from tests.unit.sidecar.conftest import ODD_ROLE, write_token
+from tests.integration.sidecar.conftest import ODD_ROLE, write_token
 
 TOKEN_PATH = "/latest/api/token"
 METADATA = "/latest/meta-data"

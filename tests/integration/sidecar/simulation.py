@@ -3,7 +3,7 @@
 Nothing sleeps; only the time that a child process takes is modelled. Pods share nothing but the count of their calls,
 so each is simulated to its end before the next. This prints the figures:
 
-    .venv/bin/python -m tests.unit.sidecar.credentials.simulation
+    .venv/bin/python -m tests.integration.sidecar.simulation
 """
 
 import math

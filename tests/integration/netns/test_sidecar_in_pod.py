@@ -80,7 +80,7 @@ def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(
         log = pod.logs(contract.SIDECAR_CONTAINER)
         assert pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
         assert (after["expires"], after["last_success"]) == (before["expires"], before["last_success"])
-        assert '"resumed"' in log
+        assert '"restored"' in log
         assert '"refreshed"' not in log
 
 

@@ -115,7 +115,7 @@ def test_a_hanging_sts_keeps_no_client_waiting(faulty_sts: FaultySts, tmp_path: 
         answers = ask_all(sidecar)
 
         assert [answer.status for answer in answers] == [503, 401, 503]
-        assert '"failed"' not in sidecar.log
+        assert '"refresh-failed"' not in sidecar.log
 
 
 def ask_all(sidecar: Sidecar) -> list[Answer]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts import process
@@ -45,7 +44,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def fetch(environ: dict[str, str]) -> Credentials | Failure:
-    return process.wait_for_result(process.spawn(environ, attempts=1), Config.from_environ(environ))
+    return process.wait_for_result(process.spawn(environ, attempts=1))
 
 
 def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[str, str], tls_sts: FaultySts) -> None:

@@ -51,7 +51,7 @@ def test_killed_while_sts_is_down_it_serves_at_once_and_old_tokens_work(
         assert time.monotonic() - began < 9
         assert sidecar.request("/v2/credentials").body == before
         assert read_role(sidecar, token) == 200
-        assert '"resumed"' in sidecar.log
+        assert '"restored"' in sidecar.log
 
 
 def test_a_restart_does_not_ask_sts_before_it_is_due(
@@ -88,7 +88,7 @@ def test_the_started_file_of_a_killed_one_is_removed_at_boot(
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         kill(sidecar)
-    (started.parent / "survival").unlink()
+    (started.parent / "state.json").unlink()
     faulty_sts.will(afterwards=answers.HANGING)
     assert started.exists()
 
@@ -117,15 +117,15 @@ def test_another_role_begins_anew(environ: dict[str, str], tmp_path: Path) -> No
 def test_a_spoilt_file_is_passed_over_and_replaced(environ: dict[str, str], tmp_path: Path, content: bytes) -> None:
     directory = Path(environ["PODROLE_RUN_DIRECTORY"])
     directory.mkdir(mode=0o700)
-    (directory / "survival").touch(mode=0o600)
-    (directory / "survival").write_bytes(content)
+    (directory / "state.json").touch(mode=0o600)
+    (directory / "state.json").write_bytes(content)
 
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
         assert sidecar.request("/v2/credentials").status == 200
         assert sidecar.log.count('"state-file-ignored"') == 1
-        assert b"ASIA0000000000000001" in (directory / "survival").read_bytes()
+        assert b"ASIA0000000000000001" in (directory / "state.json").read_bytes()
 
 
 def test_a_killed_fetch_costs_one_attempt(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:

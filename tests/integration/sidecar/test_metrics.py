@@ -1,0 +1,66 @@
+"""The metrics of a running sidecar."""
+
+import json
+import time
+import urllib.error
+from pathlib import Path
+
+import pytest
+
+from sidecar.endpoints.counters import create_counters
+from sidecar.endpoints.metrics import create_metrics_app, serve_metrics
+from testing.ports import find_free_port
+from testing.raw_http import ask, build_request
+from testing.services import faulty_sts as faulty
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import build_environ, running_sidecar
+from tests.unit.sidecar.endpoints.test_metrics import EXPIRATION, fetch, read_samples
+
+
+@pytest.fixture
+def port() -> int:
+    """The port of another metrics server."""
+    return serve_metrics(create_metrics_app(create_counters(), lambda: 0.0), 0)
+
+
+def test_a_sidecar_without_the_setting_has_no_second_listener(faulty_sts: FaultySts, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    port = find_free_port()
+    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS_PORT=str(port))
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+
+        with pytest.raises(urllib.error.URLError):
+            fetch(port, "/healthz")
+
+
+def test_a_running_sidecar_shows_what_happened_to_it(faulty_sts: FaultySts, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    port = find_free_port()
+    faulty_sts.will(faulty.BROKEN)
+    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_for_log('"refreshed"', 30)
+        document = json.loads(ask(sidecar.port, build_request("/v2/credentials")).body)
+        ask(sidecar.port, build_request("/v2/credentials", host="evil.example.com"))
+
+        text = fetch(port, "/metrics")[1]
+        health = fetch(port, "/healthz")
+
+    samples = read_samples(text)
+    assert health == (200, "ok\n")
+    assert samples["podrole_sidecar_refreshes_total", "", "success"] == 1
+    assert samples["podrole_sidecar_requests_total", "credentials", "200"] == 1
+    assert samples["podrole_sidecar_rejected_requests_total", "host"] == 1
+    assert 3500 < samples[EXPIRATION,] - time.time() <= 3600
+    assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
+
+
+def test_a_sidecar_whose_metrics_port_is_taken_says_so_and_ends(
+    port: int, faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.process.wait(30) == 1
+        assert f"PODROLE_METRICS_PORT: cannot listen on port {port} of the pod" in sidecar.log

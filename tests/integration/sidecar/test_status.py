@@ -1,0 +1,81 @@
+"""The status command against running sidecars: its exit code and its output."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.ports import find_free_port
+from testing.repository import ROOT
+from testing.services import faulty_sts as answers
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import ROLE_ARN, build_environ, running_sidecar
+
+
+def run_status(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sidecar.status", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=30)
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, faulty_sts.url)
+
+
+def test_without_a_sidecar_it_says_so_and_fails(environ: dict[str, str]) -> None:
+    port = find_free_port()
+
+    asked = run_status(environ | {"PODROLE_PORT": str(port)}, "--output", "json")
+
+    assert asked.returncode == 1
+    assert asked.stdout == ""
+    assert asked.stderr.startswith(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: ")
+
+
+def test_another_server_in_its_place_is_no_sidecar(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    port = faulty_sts.url.rpartition(":")[2]
+
+    asked = run_status(environ | {"PODROLE_PORT": port})
+
+    assert asked.returncode == 1
+    assert "the server on this port is not a podrole sidecar" in asked.stderr
+
+
+def test_a_serving_sidecar_is_a_success(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+
+        asked, as_json = run_status(environ), run_status(environ, "--output", "json")
+
+    status: dict[str, Any] = json.loads(as_json.stdout)
+    assert (asked.returncode, as_json.returncode) == (0, 0)
+    assert "state         serving" in asked.stdout
+    assert (status["role"], status["mode"], status["state"]) == (ROLE_ARN, "env", "serving")
+    assert 3500 < status["seconds_left"] <= 3600
+
+
+def test_a_refused_sidecar_is_a_failure_with_a_remedy(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=answers.DENIED)
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+
+        asked = run_status(environ)
+
+    assert asked.returncode == 1
+    assert "AccessDenied: Not authorized" in asked.stdout
+    assert "podrole trust-policy" in asked.stdout
+
+
+def test_the_answer_needs_no_token_and_is_not_for_browsers(environ: dict[str, str], tmp_path: Path) -> None:
+    with running_sidecar(environ | {"PODROLE_IMDS_TOKENS": "required"}, tmp_path) as sidecar:
+        sidecar.wait_until_started()
+
+        assert sidecar.request("/podrole/status").status == 200
+        assert sidecar.request("/podrole/status", Origin="https://evil.example.com").status == 403
+        assert sidecar.request("/podrole/status", Host="evil.example.com").status == 403

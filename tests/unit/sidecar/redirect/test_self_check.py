@@ -1,0 +1,20 @@
+"""The messages of the redirect's self-check."""
+
+import pytest
+
+import contract
+from sidecar.errors import RedirectError
+from sidecar.log import truncate_termination_message
+from sidecar.redirect.self_check import check_results
+
+
+def test_what_stops_a_start_for_want_of_rules_fits_in_the_termination_message() -> None:
+    """As long as it can be: all addresses astray, each with the longest of the findings."""
+    findings = dict.fromkeys(contract.METADATA_ADDRESSES, "another server responds (RemoteDisconnected)")
+
+    with pytest.raises(RedirectError) as caught:
+        check_results(findings, contract.SIDECAR_PORT)
+
+    whole = f"podrole-sidecar: {caught.value}\n"
+    assert truncate_termination_message(whole) == whole
+    assert all(address in whole for address in contract.METADATA_ADDRESSES)

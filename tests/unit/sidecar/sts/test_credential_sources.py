@@ -1,0 +1,125 @@
+"""Credential sources and role chains, without a process: validation, chain, endpoint, state file, status."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sidecar.config import Config
+from sidecar.credentials.schedule import State
+from sidecar.credentials.state_file import StateFile
+from sidecar.errors import ConfigError
+from sidecar.status import build_status, format_status
+from sidecar.sts.__main__ import build_chain
+from sidecar.sts.client import Sts, Token
+from testing.sidecars import ROLE_ARN, build_environ
+
+HOP = "arn:aws:iam::999988887777:role/hub"
+CHAINED = {
+    "PODROLE_INTERMEDIATE_ROLE": HOP,
+    "PODROLE_EXTERNAL_ID": "shop:42",
+    "PODROLE_SESSION_TAGS": "team=shop,cost center=a=b,empty=",
+}
+
+
+def refuse(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environ(environ)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"PODROLE_INTERMEDIATE_ROLE": "hub"}, "PODROLE_INTERMEDIATE_ROLE is 'hub': it must be the ARN of an IAM role"),
+        ({"PODROLE_INTERMEDIATE_ROLE": HOP, "PODROLE_SESSION_DURATION": "3601"}, "has 3600 at most"),
+        ({"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"}, "has 3600 at most"),
+        ({"PODROLE_CREDENTIAL_SOURCE": "Node"}, "PODROLE_CREDENTIAL_SOURCE is 'Node'"),
+        ({"PODROLE_EXTERNAL_ID": "42"}, "PODROLE_EXTERNAL_ID is set: a web identity has no such thing"),
+        ({"PODROLE_SESSION_TAGS": "a=b"}, "PODROLE_SESSION_TAGS is set: a web identity has no such thing"),
+        (CHAINED | {"PODROLE_EXTERNAL_ID": "4"}, "PODROLE_EXTERNAL_ID is '4'"),
+        (CHAINED | {"PODROLE_SESSION_TAGS": "a"}, "PODROLE_SESSION_TAGS is 'a'"),
+        (CHAINED | {"PODROLE_SESSION_TAGS": "a=b,"}, "PODROLE_SESSION_TAGS is 'a=b,'"),
+        ({"PODROLE_USE_FIPS": "true"}, "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set"),
+        ({"PODROLE_STS_CA_PEM": "/etc/ca.pem"}, "PODROLE_STS_CA_PEM is '/etc/ca.pem'"),
+        ({"PODROLE_STS_PROXY": "http://user:pass@proxy:3128"}, "PODROLE_STS_PROXY is"),
+        ({"PODROLE_NODE_METADATA_ENDPOINT": "https://169.254.169.254"}, "PODROLE_NODE_METADATA_ENDPOINT is"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused_at_start(changes: dict[str, str], said: str, tmp_path: Path) -> None:
+    assert said in refuse(build_environ(tmp_path, "https://sts.example", **changes))
+
+
+HOSTS = {
+    ("eu-west-1", "false"): "sts.eu-west-1.amazonaws.com",
+    ("us-east-1", "false"): "sts.us-east-1.amazonaws.com",
+    ("cn-north-1", "false"): "sts.cn-north-1.amazonaws.com.cn",
+    ("us-gov-west-1", "false"): "sts.us-gov-west-1.amazonaws.com",
+    ("us-iso-east-1", "false"): "sts.us-iso-east-1.c2s.ic.gov",
+    ("us-isob-east-1", "false"): "sts.us-isob-east-1.sc2s.sgov.gov",
+    ("eu-isoe-west-1", "false"): "sts.eu-isoe-west-1.cloud.adc-e.uk",
+    ("us-isof-south-1", "false"): "sts.us-isof-south-1.csp.hci.ic.gov",
+    ("eusc-de-east-1", "false"): "sts.eusc-de-east-1.amazonaws.eu",
+    ("us-east-1", "true"): "sts-fips.us-east-1.amazonaws.com",
+    ("us-west-2", "true"): "sts-fips.us-west-2.amazonaws.com",
+    ("us-gov-west-1", "true"): "sts.us-gov-west-1.amazonaws.com",
+}
+
+
+@pytest.mark.parametrize(("region", "use_fips"), HOSTS)
+def test_sts_is_asked_in_the_region_by_the_name_of_its_partition(region: str, use_fips: str, tmp_path: Path) -> None:
+    changes = {"PODROLE_REGION": region, "PODROLE_USE_FIPS": use_fips}
+    config = Config.from_environ(build_environ(tmp_path, "", **changes))
+
+    client = Sts(config).build_client(Token("to.ke.n"))
+
+    assert client.meta.endpoint_url == f"https://{HOSTS[region, use_fips]}"
+
+
+def test_an_endpoint_of_the_operators_is_asked_instead(tmp_path: Path) -> None:
+    config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), sts_endpoint="https://vpce-1.example:8443")
+
+    assert Sts(config).build_client(Token("to.ke.n")).meta.endpoint_url == "https://vpce-1.example:8443"
+
+
+def test_without_a_chain_nothing_is_asked_but_the_role(tmp_path: Path) -> None:
+    [hop] = build_chain(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)))
+
+    assert hop.position == ""
+    assert hop.parameters == {"RoleArn": ROLE_ARN, "RoleSessionName": "shop.web", "DurationSeconds": 3600}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"credential_source": "node"},
+        {"intermediate_role": HOP},
+        {"intermediate_role": HOP, "external_id": "42"},
+        {"intermediate_role": HOP, "session_tags": (("a", "b"),)},
+    ],
+)
+def test_credentials_that_came_another_way_are_not_taken_up(changes: dict[str, str], tmp_path: Path) -> None:
+    config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), pod_uid="0c7c5f4e-1")
+    StateFile.for_config(config).load_or_create()
+
+    assert StateFile.for_config(config).load() is not None
+    assert StateFile.for_config(replace(config, **changes)).load() is None  # type: ignore[arg-type] # one value for each field
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, "source        web-identity, mode redirect"),
+        ({"intermediate_role": HOP}, f"source        web-identity through {HOP}, mode redirect"),
+        ({"credential_source": "node"}, "source        node (unsafe), mode redirect"),
+    ],
+)
+def test_the_status_names_the_source_and_calls_the_nodes_unsafe(
+    changes: dict[str, str], shown: str, tmp_path: Path
+) -> None:
+    config = replace(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)), **changes)  # type: ignore[arg-type] # as above
+
+    status = build_status(config, State(refresh_at=0), now=0)
+
+    assert shown in format_status(status)
+    assert (status["source"], status["intermediate_role"]) == (config.credential_source, config.intermediate_role)

@@ -1,0 +1,50 @@
+"""The line between the child process and its parent."""
+
+import pytest
+
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure
+from sidecar.sts.outcome import NO_OUTCOME, parse_outcome, serialize_outcome
+
+CREDENTIALS = Credentials(
+    "arn:aws:iam::111122223333:role/reader", "ASIA", "secret", "token", 1_700_000_000, 1_700_003_600
+)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        pytest.param(CREDENTIALS, id="credentials"),
+        pytest.param(Failure("AccessDenied", "no", is_permanent=True, is_chained=True), id="failure"),
+        pytest.param(NO_OUTCOME, id="no-outcome"),
+    ],
+)
+def test_serialized_outcome_is_parsed_unchanged(outcome: Credentials | Failure) -> None:
+    assert parse_outcome(serialize_outcome(outcome).encode()) == outcome
+
+
+def test_line_is_one_line() -> None:
+    assert "\n" not in serialize_outcome(Failure("Code", "two\nlines", is_permanent=False))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"Traceback (most recent call last):",
+        b"null",
+        b"[]",
+        b'"code"',
+        b"{}",
+        b'{"code": "X"}',
+        b'{"access_key_id": "A"}',
+        b'{"access_key_id": "A", "secret_access_key": "B", "session_token": "C", "expires_at": 1, "more": 2}',
+        b"\xff",
+    ],
+)
+def test_a_child_that_says_anything_else_has_failed(written: bytes) -> None:
+    outcome = parse_outcome(written)
+
+    assert isinstance(outcome, Failure)
+    assert outcome.code == "ChildFailed"
+    assert not outcome.is_permanent
