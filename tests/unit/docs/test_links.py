@@ -12,6 +12,12 @@ FOLDERS = "bench|contract|demo|docs|images|injector|kustomize|podrole|requiremen
 BUILT = ("images/out/",)
 """Folders that the repository does not contain."""
 
+TEST_NAMES = {
+    name
+    for file in ROOT.glob("tests/**/*.py")
+    for name in (file.stem, *re.findall(r"def (test_\w+)", file.read_text()))
+}
+
 each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
 
@@ -32,6 +38,11 @@ def test_every_path_in_backticks_exists(page: Path) -> None:
     paths = [code for code in CODE.findall(read_prose(page)) if re.fullmatch(rf"(?:{FOLDERS})/[\w./*-]*", code)]
 
     assert [path for path in paths if not path.startswith(BUILT) and not any(ROOT.glob(path.rstrip("/")))] == []
+
+
+@each_page
+def test_every_named_test_exists(page: Path) -> None:
+    assert set(re.findall(r"`(test_\w+)`", page.read_text())) - TEST_NAMES == set()
 
 
 @each_page
