@@ -1,67 +1,59 @@
-"""The input of the cluster's checks, and the type of one check."""
+"""What a cluster's checks look at, and one check."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from injector.k8s.objects import Object, read_mapping
-from podrole.diagnosis.cluster_state import ClusterState, Installation, ReadResult
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
+from podrole.diagnosis.snapshot import Snapshot
 from podrole.findings import Finding
 
-MAX_NAMES = 5
+SOME = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A cluster's state at one moment, and the webhook's configuration in it."""
+    """A cluster as it was read, at one moment."""
 
-    cluster: ClusterState
+    snapshot: Snapshot
     now: float
     """Seconds since the epoch."""
 
-    deployed_env: DeployedEnv | None = None
-    """The environment variables of the webhook's Deployment; None without a Deployment."""
+    settings: DeployedEnv | None = None
+    """The live webhook's variables; None where it has no Deployment."""
 
     effective_config: EffectiveConfig | None = None
-    """The webhook's configuration; None where it is invalid or could not be read."""
+    """The webhook's configuration; None where it is not known or cannot be used."""
 
-    config_error: str = ""
-    """Why `effective_config` is None."""
+    problem: str = ""
+    """Why it is not."""
 
-    @property
-    def installation(self) -> Installation:
-        """The API server's version, the webhooks and podrole's Deployment."""
-        return self.cluster.installation
-
-    @property
-    def namespaces(self) -> tuple[Object, ...]:
-        """The namespaces that are checked: those of --namespace, or all labelled ones."""
-        return self.cluster.namespaces.value
+    def namespaces(self) -> Sequence[Object]:
+        """Those that are looked at: labelled, or asked about."""
+        return self.snapshot.all("namespaces")
 
 
 class Check(NamedTuple):
-    """One check of a cluster."""
+    """One look at a cluster."""
 
     title: str
-    """Of the section that its findings are printed in."""
-
     subject: str
-    """Completes "Cannot determine ..." where a required read failed."""
+    """What is not known where it cannot be made."""
 
-    requires: Callable[[ClusterState], Sequence[ReadResult[object]]]
-    """The reads that must have succeeded."""
+    requires: tuple[str, ...]
+    """What must have been read."""
 
     find: Callable[[CheckContext], Iterator[Finding]]
 
 
 def read_name(thing: Object) -> str:
-    """Return the name, with the namespace in front of it for a namespaced object."""
+    """The name, with its namespace where it is in one."""
     metadata = read_mapping(thing, "metadata")
     return "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
 
 
-def join_names(names: Sequence[str]) -> str:
-    """Join the first MAX_NAMES names, and add how many more there are."""
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+def name_some(names: Sequence[str]) -> str:
+    """A few of the names, and how many more there are."""
+    more = len(names) - SOME
+    return ", ".join(names[:SOME]) + (f" and {more} more" if more > 0 else "")

@@ -31,14 +31,14 @@ def run_kubectl(
     return subprocess.run(argv, input=json.dumps(pod), capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_kubectl_shows_the_injection_by_dry_run(api: ApiServer, namespace: str, kubectl: str) -> None:
+def test_kubectl_dry_run_shows_the_injection(api: ApiServer, namespace: str, kubectl: str) -> None:
     shown = run_kubectl(kubectl, api, build_pod(), "--namespace", namespace, "--dry-run=server", "-o", "json")
 
     assert names_of(json.loads(shown.stdout), "initContainers") == OURS
     assert api.list("Pod", namespace) == []
 
 
-def test_kubectl_prints_the_warning_of_a_misspelt_annotation(api: ApiServer, namespace: str, kubectl: str) -> None:
+def test_kubectl_prints_a_warning_for_a_misspelt_annotation(api: ApiServer, namespace: str, kubectl: str) -> None:
     pod = build_pod(ROLE | {"podrole.io/sesion-duration": "3600"})
 
     created = run_kubectl(kubectl, api, pod, "--namespace", namespace)
@@ -59,7 +59,7 @@ def test_kubectl_prints_why_a_pod_is_denied(api: ApiServer, namespace: str, kube
 
 @pytest.mark.parametrize("key", ["podrole.io/sesion-duration", "podrole.io/colour"])
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
-def test_unknown_annotation_earns_a_warning(api: ApiServer, namespace: str, key: str, *, dry_run: bool) -> None:
+def test_unknown_annotation_gets_a_warning(api: ApiServer, namespace: str, key: str, *, dry_run: bool) -> None:
     answer = api.create(build_pod(ROLE | {key: "1"}), namespace, dry_run=dry_run)
 
     assert [key in warning for warning in answer.warnings] == [True]
@@ -82,7 +82,7 @@ DENIED = {
 
 @pytest.mark.parametrize(("pod", "sentence"), [pytest.param(*DENIED[row], id=row) for row in DENIED])
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
-def test_denial_tells_the_client_why(
+def test_denial_message_reaches_the_client(
     api: ApiServer, namespace: str, pod: dict[str, object], sentence: str, *, dry_run: bool
 ) -> None:
     with pytest.raises(RefusedError) as refusal:
@@ -93,7 +93,7 @@ def test_denial_tells_the_client_why(
     assert api.list("Pod", namespace) == []
 
 
-def test_denial_names_all_that_is_wrong_with_a_pod(api: ApiServer, namespace: str) -> None:
+def test_denial_lists_every_reason(api: ApiServer, namespace: str) -> None:
     annotations = {"iam.amazonaws.com/role": "no role", "podrole.io/session-duration": "long"}
     pod = build_pod(annotations, hostNetwork=True)
 
@@ -104,7 +104,7 @@ def test_denial_names_all_that_is_wrong_with_a_pod(api: ApiServer, namespace: st
         assert code in str(refusal.value)
 
 
-def test_injector_that_is_down_stops_pods_of_labelled_namespaces_alone(
+def test_injector_outage_stops_only_pods_of_labelled_namespaces(
     api: ApiServer, injector: Injector, namespaces: Namespaces
 ) -> None:
     labelled, unlabelled = namespaces.make(), namespaces.make(labels={})

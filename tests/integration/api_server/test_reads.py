@@ -1,4 +1,4 @@
-"""The watched cluster at a real API server: what is created, changed and deleted."""
+"""CachedReader with a real API server: objects that are created, changed and deleted."""
 
 import pytest
 
@@ -7,93 +7,97 @@ from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
 from tests.integration.api_server.api import ApiServer, load_configuration
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.unit.injector.k8s.watched_cluster import Told, eventually, watching
+from tests.unit.injector.k8s.watched_cluster import Callbacks, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
 OTHER_ROLE = {"iam.amazonaws.com/role": "writer"}
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def callbacks() -> Callbacks:
+    return Callbacks()
 
 
 def create_account(api: ApiServer, namespace: str, name: str = "worker") -> None:
-    metadata = {"name": name, "annotations": {**ROLE, "example.com/note": "not ours"}}
+    metadata = {"name": name, "annotations": {**ROLE, "example.com/note": "other"}}
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
 
 
-def remembers(cluster: CachedReader, told: Told, namespace: str, expected: Metadata) -> bool:
-    """Whether memory has the account so."""
-    told.live_reads.clear()
-    return cluster.service_account(namespace, "worker") == expected and told.live_reads == []
+def is_cached_as(reader: CachedReader, callbacks: Callbacks, namespace: str, expected: Metadata) -> bool:
+    """Whether the cache has the account with this metadata."""
+    callbacks.live_reads.clear()
+    return reader.service_account(namespace, "worker") == expected and callbacks.live_reads == []
 
 
-def test_an_account_created_in_the_same_second_is_found(api: ApiServer, namespace: str, told: Told) -> None:
-    with watching(load_configuration(api.kubeconfig), told) as cluster:
+def test_account_created_a_moment_ago_is_found(api: ApiServer, namespace: str, callbacks: Callbacks) -> None:
+    with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
         for number in range(20):
             create_account(api, namespace, f"worker-{number}")
 
-            found = cluster.service_account(namespace, f"worker-{number}")
+            found = reader.service_account(namespace, f"worker-{number}")
             assert found is not None
             assert found.annotations["iam.amazonaws.com/role"] == "reader"
 
 
-def test_a_namespace_created_in_the_same_second_is_found(api: ApiServer, namespaces: Namespaces, told: Told) -> None:
-    with watching(load_configuration(api.kubeconfig), told) as cluster:
-        namespace = cluster.namespace(namespaces.make())
+def test_namespace_created_a_moment_ago_is_found(api: ApiServer, namespaces: Namespaces, callbacks: Callbacks) -> None:
+    with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
+        namespace = reader.namespace(namespaces.make())
 
         assert namespace is not None
-        assert (cluster.version() or (0, 0)) >= (1, 29)
+        assert (reader.version() or (0, 0)) >= (1, 29)
         assert namespace.labels["podrole.io/injection"] == "enabled"
 
 
-def test_an_account_is_followed_from_its_creation_to_its_deletion(api: ApiServer, namespace: str, told: Told) -> None:
-    with watching(load_configuration(api.kubeconfig), told) as cluster:
+def test_cache_follows_an_account_from_creation_to_deletion(
+    api: ApiServer, namespace: str, callbacks: Callbacks
+) -> None:
+    with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
         create_account(api, namespace)
-        eventually("the account is known", lambda: remembers(cluster, told, namespace, Metadata({}, ROLE)))
+        wait_until("the account is cached", lambda: is_cached_as(reader, callbacks, namespace, Metadata({}, ROLE)))
 
         api.patch(("ServiceAccount", "worker"), {"metadata": {"annotations": OTHER_ROLE}}, namespace)
-        eventually("the change is known", lambda: remembers(cluster, told, namespace, Metadata({}, OTHER_ROLE)))
+        wait_until("the change is cached", lambda: is_cached_as(reader, callbacks, namespace, Metadata({}, OTHER_ROLE)))
 
         api.delete("ServiceAccount", "worker", namespace)
-        eventually("the deletion is known", lambda: cluster.service_account(namespace, "worker") is None)
-        assert told.restarts == []
+        wait_until("the account is gone", lambda: reader.service_account(namespace, "worker") is None)
+        assert callbacks.restarts == []
 
 
-def test_labels_and_annotations_of_a_namespace_are_followed(api: ApiServer, namespaces: Namespaces, told: Told) -> None:
+def test_cache_follows_labels_and_annotations_of_a_namespace(
+    api: ApiServer, namespaces: Namespaces, callbacks: Callbacks
+) -> None:
     permitted = {"iam.amazonaws.com/permitted": ".*"}
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
     namespace = namespaces.make()
-    with watching(load_configuration(api.kubeconfig), told) as cluster:
-        assert cluster.namespace(namespace) == Metadata(ENABLED, {})
+    with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
+        assert reader.namespace(namespace) == Metadata(ENABLED, {})
 
         api.patch(("Namespace", namespace), {"metadata": {"labels": restricted, "annotations": permitted}})
 
         expected = Metadata({**ENABLED, **restricted}, permitted)
-        eventually("the change is known", lambda: cluster.namespace(namespace) == expected)
-        assert told.live_reads == []
+        wait_until("the change is cached", lambda: reader.namespace(namespace) == expected)
+        assert callbacks.live_reads == []
 
 
-def test_the_list_is_read_to_its_last_page(
-    api: ApiServer, namespace: str, told: Told, monkeypatch: pytest.MonkeyPatch
+def test_list_is_read_to_its_last_page(
+    api: ApiServer, namespace: str, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(7):
         create_account(api, namespace, f"worker-{number}")
     monkeypatch.setattr(client, "PAGE_SIZE", 3)
 
-    with watching(load_configuration(api.kubeconfig), told) as cluster:
-        found = [cluster.service_account(namespace, f"worker-{number}") for number in range(7)]
+    with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
+        found = [reader.service_account(namespace, f"worker-{number}") for number in range(7)]
 
     assert found == [Metadata({}, ROLE)] * 7
-    assert told.live_reads == []
+    assert callbacks.live_reads == []
 
 
-def test_a_watch_that_the_server_ends_in_time_goes_on(api: ApiServer, namespace: str, told: Told) -> None:
-    with watching(load_configuration(api.kubeconfig), told, watch_seconds=2, read_timeout_seconds=10) as cluster:
-        eventually("a watch has ended", lambda: told.count("ServiceAccount", "ended"))
+def test_watch_that_the_server_ends_is_restarted(api: ApiServer, namespace: str, callbacks: Callbacks) -> None:
+    with run_reader(load_configuration(api.kubeconfig), callbacks, watch_seconds=2, read_timeout_seconds=10) as reader:
+        wait_until("a watch has ended", lambda: callbacks.count("ServiceAccount", "ended"))
 
         create_account(api, namespace)
 
-        eventually("the account is known", lambda: remembers(cluster, told, namespace, Metadata({}, ROLE)))
-        assert {reason for _, reason in told.restarts} == {"ended"}
+        wait_until("the account is cached", lambda: is_cached_as(reader, callbacks, namespace, Metadata({}, ROLE)))
+        assert {reason for _, reason in callbacks.restarts} == {"ended"}

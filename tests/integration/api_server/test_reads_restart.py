@@ -1,4 +1,4 @@
-"""The watched cluster when its API server goes away and comes back: one of these tests' own, on the same etcd."""
+"""CachedReader while its API server is stopped and started again: a private one, which keeps its etcd."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from injector.k8s.watch_cache import CachedReader
 from tests.integration.api_server.api import ApiServer, connect, load_configuration
 from tests.integration.api_server.namespaces import ENABLED
 from tests.integration.api_server.private import PrivateCluster
-from tests.unit.injector.k8s.watched_cluster import Told, eventually, watching
+from tests.unit.injector.k8s.watched_cluster import Callbacks, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
 READER = Metadata({}, ROLE)
@@ -36,32 +36,32 @@ def create_account(api: ApiServer, namespace: str, name: str) -> None:
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
 
 
-def remembers(cluster: CachedReader, told: Told, namespace: str, name: str) -> bool:
-    """Whether memory has the account."""
-    told.live_reads.clear()
+def is_cached_as(reader: CachedReader, callbacks: Callbacks, namespace: str, name: str) -> bool:
+    """Whether the cache has the account."""
+    callbacks.live_reads.clear()
     try:
-        return cluster.service_account(namespace, name) == READER and told.live_reads == []
+        return reader.service_account(namespace, name) == READER and callbacks.live_reads == []
     except ClusterError:
         return False
 
 
-@pytest.mark.parametrize("is_compacted", [False, True], ids=["with its events", "after compaction"])
-def test_memory_answers_while_the_server_is_away_and_catches_up_when_it_is_back(
+@pytest.mark.parametrize("is_compacted", [False, True], ids=["etcd-kept", "etcd-compacted"])
+def test_cache_answers_during_an_outage_and_catches_up_after_it(
     own_cluster: PrivateCluster, server: ApiServer, namespace: str, *, is_compacted: bool
 ) -> None:
-    told = Told()
+    callbacks = Callbacks()
     configuration = load_configuration(str(own_cluster.kubeconfig))
     live = DirectReader(configuration)
     create_account(server, namespace, "before")
-    with watching(configuration, told, max_backoff_seconds=1) as cluster:
+    with run_reader(configuration, callbacks, max_backoff_seconds=1) as reader:
         assert live.service_account(namespace, "before") == READER
 
         own_cluster.stop_api_server()
-        eventually("it was tried in vain", lambda: told.count("ServiceAccount", "unreachable") >= 3)
-        assert cluster.namespace(namespace) == Metadata(ENABLED, {})
-        assert remembers(cluster, told, namespace, "before")
+        wait_until("three attempts have failed", lambda: callbacks.count("ServiceAccount", "unreachable") >= 3)
+        assert reader.namespace(namespace) == Metadata(ENABLED, {})
+        assert is_cached_as(reader, callbacks, namespace, "before")
         with pytest.raises(ClusterError, match=f"ServiceAccount {namespace}/after"):
-            cluster.service_account(namespace, "after")
+            reader.service_account(namespace, "after")
 
         if is_compacted:
             own_cluster.compact_etcd()
@@ -70,6 +70,6 @@ def test_memory_answers_while_the_server_is_away_and_catches_up_when_it_is_back(
         create_account(server, namespace, "after")
         server.delete("ServiceAccount", "before", namespace)
 
-        eventually("the new account is known", lambda: remembers(cluster, told, namespace, "after"))
-        eventually("the old account is gone", lambda: cluster.service_account(namespace, "before") is None)
-        assert not is_compacted or told.count("ServiceAccount", "expired") >= 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, namespace, "after"))
+        wait_until("the old account is gone", lambda: reader.service_account(namespace, "before") is None)
+        assert not is_compacted or callbacks.count("ServiceAccount", "expired") >= 1

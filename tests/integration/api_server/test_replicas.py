@@ -77,20 +77,20 @@ def create_pods(api: ApiServer, replicas: Replicas, at_a_quarter: Callable[[], N
     return injected
 
 
-def test_one_replica_s_death_is_felt_by_the_request_under_way_at_most(api: ApiServer, replicas: Replicas) -> None:
+def test_killed_replica_fails_at_most_the_request_in_progress(api: ApiServer, replicas: Replicas) -> None:
     injected = create_pods(api, replicas, lambda: replicas.kill(0))
 
     assert injected.count(False) <= 1
     assert all(injected[PODS // 4 + 1 :])
 
 
-def test_one_replica_s_orderly_end_is_felt_by_nobody(api: ApiServer, replicas: Replicas) -> None:
+def test_terminated_replica_fails_no_request(api: ApiServer, replicas: Replicas) -> None:
     injected = create_pods(api, replicas, replicas.find_process(0).terminate)
 
     assert injected == [True] * PODS
 
 
-def test_without_any_replica_labelled_namespaces_wait_and_others_go_on(
+def test_outage_of_all_replicas_stops_only_labelled_namespaces(
     api: ApiServer, replicas: Replicas, namespaces: Namespaces
 ) -> None:
     plain = namespaces.make(labels={})

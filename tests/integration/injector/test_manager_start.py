@@ -16,7 +16,7 @@ import pytest
 from testing.ports import find_free_ports
 from testing.repository import ROOT
 from tests.unit.injector.k8s.fake_api_server import WritableApiServer, build_environ, writable_api_server
-from tests.unit.injector.k8s.watched_cluster import eventually
+from tests.unit.injector.k8s.watched_cluster import wait_until
 
 CONNECTIONS = 20
 
@@ -67,7 +67,7 @@ def running(directory: Path, api_port: int) -> Iterator[Injector]:
 def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
     api = WritableApiServer(port=find_free_ports(1))
     with running(tmp_path, api.port) as injector:
-        eventually("it answers", lambda: injector.get("/healthz")[0])
+        wait_until("it answers", lambda: injector.get("/healthz")[0])
 
         alive, (status, obstacles) = injector.get("/healthz"), injector.get("/readyz")
         before = len(injector.log)
@@ -86,7 +86,7 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
 
         api.start()
         try:
-            eventually("it is ready", lambda: injector.get("/readyz")[0] == 200)
+            wait_until("it is ready", lambda: injector.get("/readyz")[0] == 200)
 
             assert injector.shake_hands().startswith("-----BEGIN CERTIFICATE-----")
         finally:
@@ -97,7 +97,7 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
 def test_it_becomes_ready_without_the_generated_client(tmp_path: Path) -> None:
     """Whose import takes a second, and then 25 MiB for as long as the process lives."""
     with writable_api_server() as api, running(tmp_path, api.port) as injector:
-        eventually("it is ready", lambda: injector.get("/readyz")[0] == 200)
+        wait_until("it is ready", lambda: injector.get("/readyz")[0] == 200)
         imported = {line.rpartition("|")[2].strip() for line in injector.log.splitlines()}
 
     assert {"kubernetes.client.rest", "injector.k8s.secret", "injector.k8s.webhook_configuration"} <= imported

@@ -1,4 +1,4 @@
-"""The small API server with all that an injector asks one for: it also keeps the Secret and the configuration."""
+"""A fake API server for a whole injector: it also stores the Secret and the MutatingWebhookConfiguration."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from injector.errors import ConflictError
 from tests.unit.injector.cases import ENVIRON
 from tests.unit.injector.certs.rotation_simulation import Stored, build_empty_configuration
-from tests.unit.injector.k8s.fake_list_watch_server import NAMESPACES, Exchange, ListWatchServer
+from tests.unit.injector.k8s.fake_list_watch_server import NAMESPACES, ListWatchServer, RequestHandler
 
 SECRETS = f"{NAMESPACES}/podrole-system/secrets"
 SECRET = f"{SECRETS}/podrole-injector-certs"
@@ -21,8 +21,8 @@ CONFIGURATION = f"{CONFIGURATIONS}/podrole-injector"
 
 
 @dataclass(frozen=True)
-class Sent:
-    """What was sent to be stored."""
+class WriteRequest:
+    """A request that writes an object."""
 
     method: str
     path: str
@@ -31,69 +31,71 @@ class Sent:
     document: Any
 
 
-class WritingExchange(Exchange):
-    """One connection, over which objects are written, too."""
+class WritableRequestHandler(RequestHandler):
+    """Handles the requests of one connection, writes included."""
 
     api: "WritableApiServer"
 
-    def do_PUT(self) -> None:  # noqa: N802 - its caller's name for it
+    def do_PUT(self) -> None:  # noqa: N802 - the name that http.server calls
         url = urlsplit(self.path)
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        sent = Sent(self.command, url.path, dict(parse_qsl(url.query)), self.headers["Content-Type"], document)
-        self.api.changes.append(sent)
-        self.send_document(*self.api.store(sent))
+        request = WriteRequest(
+            self.command, url.path, dict(parse_qsl(url.query)), self.headers["Content-Type"], document
+        )
+        self.api.writes.append(request)
+        self.send_document(*self.api.write(request))
 
     do_PATCH = do_POST = do_PUT  # noqa: N815 - likewise
 
 
 @dataclass
 class WritableApiServer(ListWatchServer):
-    """Lists, watches, and keeps two objects."""
+    """Lists, watches, and stores two objects that can be written."""
 
-    exchange: type[Exchange] = WritingExchange
-    kept: dict[str, Stored] = field(
+    handler: type[RequestHandler] = WritableRequestHandler
+    stored: dict[str, Stored] = field(
         default_factory=lambda: {SECRET: Stored("the Secret"), CONFIGURATION: Stored("the configuration")}
     )
-    changes: list[Sent] = field(default_factory=list)
+    writes: list[WriteRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.kept[SECRET].force({"metadata": {"name": "podrole-injector-certs"}})
-        self.kept[CONFIGURATION].force(build_empty_configuration())
+        self.stored[SECRET].force({"metadata": {"name": "podrole-injector-certs"}})
+        self.stored[CONFIGURATION].force(build_empty_configuration())
 
-    def store(self, sent: Sent) -> tuple[int, Any]:
-        """Write as the API server does: status, and what is then stored or what is wrong."""
-        if sent.method == "POST":
-            path = f"{sent.path}/{sent.document['metadata']['name']}"
-            stored = self.kept.setdefault(path, Stored(path))
+    def write(self, request: WriteRequest) -> tuple[int, Any]:
+        """Write as the API server does; return the HTTP status, and the stored object or a Status."""
+        if request.method == "POST":
+            path = f"{request.path}/{request.document['metadata']['name']}"
+            stored = self.stored.setdefault(path, Stored(path))
         else:
-            path = sent.path
-            stored = self.kept.get(path, Stored(path))
-        if stored.document is None and sent.method != "POST":
-            return _fail(404, "not found")
+            path = request.path
+            stored = self.stored.get(path, Stored(path))
+        if stored.document is None and request.method != "POST":
+            return _build_failure(404, "not found")
         try:
-            (stored.patch if sent.method == "PATCH" else stored.write)(sent.document)
+            (stored.patch if request.method == "PATCH" else stored.write)(request.document)
         except ConflictError as error:
-            return _fail(409, str(error))
-        return 201 if sent.method == "POST" else 200, stored.read()
+            return _build_failure(409, str(error))
+        return 201 if request.method == "POST" else 200, stored.read()
 
     def _read(self, path: str) -> tuple[int, Any]:
-        if path not in self.kept:
+        if path not in self.stored:
             return super()._read(path)
-        document = self.kept[path].read()
-        return (200, document) if document else _fail(404, "not found")
+        document = self.stored[path].read()
+        return (200, document) if document else _build_failure(404, "not found")
 
 
-def _fail(status: int, message: str) -> tuple[int, Any]:
+def _build_failure(status: int, message: str) -> tuple[int, Any]:
     return status, {"kind": "Status", "code": status, "message": message}
 
 
 def write_kubeconfig(directory: Path, port: int) -> Path:
-    """How a process finds the server."""
+    """Write a kubeconfig for the server on this port."""
     kubeconfig = {
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "nobody"}}],
-        "users": [{"name": "nobody", "user": {}}],
-        "current-context": "here",
+        "clusters": [{"name": "fake", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "anonymous"}}],
+        "users": [{"name": "anonymous", "user": {}}],
+        "current-context": "fake",
     }
     path = directory / "kubeconfig"
     path.write_text(json.dumps(kubeconfig))
@@ -102,7 +104,7 @@ def write_kubeconfig(directory: Path, port: int) -> Path:
 
 @contextmanager
 def writable_api_server() -> Iterator[WritableApiServer]:
-    """Run one until the block ends."""
+    """Run the server until the block ends."""
     api = WritableApiServer()
     api.start()
     try:
@@ -112,7 +114,7 @@ def writable_api_server() -> Iterator[WritableApiServer]:
 
 
 def build_environ(directory: Path, api_port: int, port: int) -> dict[str, str]:
-    """The environment of an injector as it is in a pod, its own certificates included; the health port is the next."""
+    """The environment of an injector that manages its certificates, as in a pod; the health port is the next port."""
     return {
         **ENVIRON,
         "PATH": os.environ["PATH"],

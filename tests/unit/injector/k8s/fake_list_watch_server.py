@@ -1,4 +1,4 @@
-"""A small API server over real sockets that lists and watches as the real one does, and fails as it is told to."""
+"""A fake API server on real sockets: it lists and watches as the real one does, and fails where a test wants it."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ GONE = {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410,
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked."""
+    """A request that reads."""
 
     path: str
     query: dict[str, str]
@@ -37,8 +37,8 @@ class Request:
         return not self.is_watch and "limit" in self.query and "continue" not in self.query
 
 
-class Exchange(BaseHTTPRequestHandler):
-    """One connection; a test's answers write to it."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Handles the requests of one connection; a test's faults write to it."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -49,7 +49,7 @@ class Exchange(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         request = Request(url.path, query, self.headers["Accept"])
         with suppress(ConnectionError):
-            self.api.answer(self, request)
+            self.api.handle(self, request)
 
     def setup(self) -> None:
         super().setup()
@@ -77,12 +77,12 @@ class Exchange(BaseHTTPRequestHandler):
     def end_stream(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
-    def open_and_hold(self) -> None:
+    def open_stream_and_hang(self) -> None:
         self.open_stream()
-        self.hold()
+        self.hang()
 
-    def hold(self) -> None:
-        """Say nothing more, and leave the connection open, until the server or the client goes away."""
+    def hang(self) -> None:
+        """Send nothing more and keep the connection open, until the server or the client stops."""
         with self.api.changed:
             self.api.changed.wait_for(lambda: self.api.is_closing, timeout=30)
 
@@ -91,19 +91,19 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 class Listener(ThreadingHTTPServer):
-    """Quiet about connections that end early: that is what the tests are about."""
+    """Logs no error for connections that end early: that is what the tests do."""
 
     def handle_error(self, *_: object) -> None:
         if not isinstance(sys.exception(), ConnectionError):
             raise  # noqa: PLE0704 - called where it was caught
 
 
-Fault: TypeAlias = Callable[[Exchange], None]
+Fault: TypeAlias = Callable[[RequestHandler], None]
 
 
 @dataclass
 class ListWatchServer:
-    """Objects by path and key, the events that made them, and everything that was asked."""
+    """Objects by path and key, the events that created them, and all requests."""
 
     port: int = 0
     page_objects: int = 500
@@ -111,32 +111,32 @@ class ListWatchServer:
     events: dict[str, list[tuple[int, bytes]]] = field(default_factory=lambda: defaultdict(list))
     requests: list[Request] = field(default_factory=list)
     faults: dict[tuple[str, bool], deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
-    """For the next lists (False) or watches (True) of a path: what happens instead of an answer."""
+    """What happens instead of the next answers, by path and whether they are watches."""
 
     connections: list[socket.socket] = field(default_factory=list)
     changed: Condition = field(default_factory=Condition)
     version: int = 100
-    oldest: int = 0
+    oldest_version: int = 0
     is_closing: bool = False
-    exchange: type[Exchange] = Exchange
+    handler: type[RequestHandler] = RequestHandler
     server: Listener | None = None
     thread: Thread | None = None
 
     @property
     def configuration(self) -> Configuration:
-        """How to reach it."""
+        """The client's configuration for this server."""
         return Configuration(host=f"http://127.0.0.1:{self.port}")
 
     def start(self) -> None:
-        """Listen, on the port of the time before."""
+        """Listen; after a stop, on the same port."""
         self.is_closing = False
-        self.server = Listener(("127.0.0.1", self.port), type("Bound", (self.exchange,), {"api": self}))
+        self.server = Listener(("127.0.0.1", self.port), type("Bound", (self.handler,), {"api": self}))
         self.port = self.server.server_port
         self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
 
     def stop(self) -> None:
-        """End every connection, in the middle of whatever it was doing."""
+        """Stop listening and end every connection, also in the middle of an answer."""
         if self.server is None or self.thread is None:
             return
         with self.changed:
@@ -149,7 +149,7 @@ class ListWatchServer:
         self.server = None
 
     def drop_connections(self) -> None:
-        """Close what is open, without a word."""
+        """Close all open connections."""
         connections, self.connections = self.connections, []
         for connection in connections:
             with suppress(OSError):
@@ -176,53 +176,53 @@ class ListWatchServer:
             )
 
     def bookmark(self, path: str) -> None:
-        """Tell watches how far the others have come."""
+        """Send a bookmark: a higher resource version without a change."""
         with self.changed:
             self.version += 7
             self._record(path, "BOOKMARK", {**META, "metadata": {"resourceVersion": str(self.version)}})
 
-    def forget_events(self) -> None:
-        """Compaction: no watch may begin before now."""
+    def compact_events(self) -> None:
+        """Compact: a watch from an earlier resource version gets 410."""
         with self.changed:
             self.version += 1
-            self.oldest = self.version
+            self.oldest_version = self.version
             self.events.clear()
 
     def fail_next(self, path: str, fault: Fault, *, watch: bool = True) -> None:
-        """Have something else happen at the next watch or list of a path."""
+        """Run a fault instead of answering the next watch or list of a path."""
         self.faults[path, watch].append(fault)
 
-    def wait_for(self, what: str, count: int, look: Callable[[Request], bool]) -> list[Request]:
-        """Wait until so many such requests have come, and give them."""
+    def wait_for_requests(self, description: str, count: int, is_wanted: Callable[[Request], bool]) -> list[Request]:
+        """Wait until there were `count` such requests; return all of them."""
         with self.changed:
-            found = self.changed.wait_for(lambda: len(self._find(look)) >= count, timeout=20)
-            assert found, f"{what}: {len(self._find(look))} of {count} requests"
-            return self._find(look)
+            found = self.changed.wait_for(lambda: len(self._find(is_wanted)) >= count, timeout=20)
+            assert found, f"{description}: {len(self._find(is_wanted))} of {count} requests"
+            return self._find(is_wanted)
 
-    def answer(self, exchange: Exchange, request: Request) -> None:
+    def handle(self, handler: RequestHandler, request: Request) -> None:
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
         waiting = self.faults[request.path, request.is_watch]
         if waiting:
-            exchange.close_connection = True
-            waiting.popleft()(exchange)
+            handler.close_connection = True
+            waiting.popleft()(handler)
         elif request.is_watch:
-            self._stream(exchange, request)
+            self._stream(handler, request)
         elif "limit" in request.query:
-            exchange.send_document(200, self.build_page(request))
+            handler.send_document(200, self.build_page(request))
         else:
-            exchange.send_document(*self._read(request.path))
+            handler.send_document(*self._read(request.path))
 
-    def _find(self, look: Callable[[Request], bool]) -> list[Request]:
-        return [request for request in self.requests if look(request)]
+    def _find(self, is_wanted: Callable[[Request], bool]) -> list[Request]:
+        return [request for request in self.requests if is_wanted(request)]
 
     def _record(self, path: str, kind: str, thing: Any) -> None:
         self.events[path].append((self.version, json.dumps({"type": kind, "object": thing}).encode() + b"\n"))
         self.changed.notify_all()
 
     def build_page(self, request: Request) -> Any:
-        """A page of the list, as it is now."""
+        """A page of the current list."""
         with self.changed:
             first = int(request.query.get("continue", "0"))
             things = list(self.objects[request.path].values())
@@ -232,20 +232,20 @@ class ListWatchServer:
                 metadata["continue"] = str(last)
             return {"kind": "PartialObjectMetadataList", "metadata": metadata, "items": things[first:last]}
 
-    def _stream(self, exchange: Exchange, request: Request) -> None:
+    def _stream(self, handler: RequestHandler, request: Request) -> None:
         seen = int(request.query["resourceVersion"])
-        if seen < self.oldest:
-            exchange.send_document(410, GONE)
+        if seen < self.oldest_version:
+            handler.send_document(410, GONE)
             return
-        exchange.open_stream()
+        handler.open_stream()
         deadline = time.monotonic() + int(request.query["timeoutSeconds"])
         while not self.is_closing and (left := deadline - time.monotonic()) > 0:
-            for at, line in self._wait_for_news(request.path, seen, left):
-                exchange.send_chunk(line)
+            for at, line in self._wait_for_events(request.path, seen, left):
+                handler.send_chunk(line)
                 seen = at
-        exchange.end_stream()
+        handler.end_stream()
 
-    def _wait_for_news(self, path: str, seen: int, within_seconds: float) -> list[tuple[int, bytes]]:
+    def _wait_for_events(self, path: str, seen: int, within_seconds: float) -> list[tuple[int, bytes]]:
         def find() -> list[tuple[int, bytes]]:
             return [(at, line) for at, line in self.events[path] if at > seen]
 
@@ -264,7 +264,7 @@ class ListWatchServer:
 
 @contextmanager
 def list_watch_server() -> Iterator[ListWatchServer]:
-    """Run one until the block ends."""
+    """Run the server until the block ends."""
     api = ListWatchServer()
     api.start()
     try:

@@ -1,4 +1,4 @@
-"""How a person's commands ask the API server, over real sockets: pages, refusals, dry runs, and exec by WebSocket."""
+"""The API client over real sockets: pages, typed errors, dry runs, and exec by WebSocket."""
 
 import base64
 import hashlib
@@ -12,7 +12,17 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client
 
-from injector.errors import ClusterError, ForbiddenError
+from injector.errors import (
+    ApiError,
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidResponseError,
+    NotFoundError,
+    UnavailableError,
+    UnreachableError,
+)
 from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import ContainerRef, exec_command
 
@@ -24,7 +34,7 @@ WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class ApiServer(BaseHTTPRequestHandler):
-    """Answers as an API server does, as far as the commands can tell."""
+    """A fake API server for the requests of the commands."""
 
     protocol_version = "HTTP/1.1"
     port: int
@@ -39,16 +49,21 @@ class ApiServer(BaseHTTPRequestHandler):
         if self.headers.get("Upgrade") == "websocket":
             self._run_command()
             return
-        position = query.get("continue", [""])[0]
+        token = query.get("continue", [""])[0]
         pages = {"": ([{"n": 1}], "two"), "two": ([{"n": 2}], "three"), "three": (None, "")}
-        items, following = pages[position]
+        items, following = pages[token]
+        code = int(parts.path.removeprefix("/status/")) if parts.path.startswith("/status/") else 404
         answers: dict[str, tuple[int, Any]] = {
             "/version": (200, {"gitVersion": "v1.34.4"}),
             "/pages": (200, {"metadata": {"continue": following}, "items": items}),
             "/forbidden": (403, {"message": 'nodes is forbidden: User "eve" cannot list resource "nodes"'}),
             "/html": (200, "<html>"),
+            "/json-list": (200, []),
+            "/no-items": (200, {"metadata": {"resourceVersion": "1"}}),
+            "/items-of-numbers": (200, {"items": [1]}),
+            "/status/502": (502, "<html>"),
         }
-        self._answer(*answers.get(parts.path, (404, {"message": "not found"})))
+        self._answer(*answers.get(parts.path, (code, {"message": "a sentence"})))
 
     def do_POST(self) -> None:
         parts = urlsplit(self.path)
@@ -80,7 +95,7 @@ class ApiServer(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the tests look at the requests."""
+        """Log nothing."""
 
 
 def _build_frame(opcode: int, payload: bytes) -> bytes:
@@ -91,8 +106,7 @@ def _build_frame(opcode: int, payload: bytes) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[type[ApiServer]]:
-    """The requests that came, and what the next command prints."""
-
+    """The fake API server: its requests, and the frames that the next exec sends."""
     answers: Any = type("Answers", (ApiServer,), {"requests": [], "frames": [], "handshake": 101})
     with ThreadingHTTPServer(("127.0.0.1", 0), answers) as listening:
         thread = Thread(target=lambda: listening.serve_forever(poll_interval=0.01))
@@ -106,47 +120,89 @@ def server() -> Iterator[type[ApiServer]]:
 
 
 @pytest.fixture
-def inspector(server: type[ApiServer]) -> Iterator[ApiClient]:
-    """Asks that server, as somebody with a token."""
+def api_client(server: type[ApiServer]) -> Iterator[ApiClient]:
+    """A client of that server with a token."""
     configuration = client.Configuration(f"http://127.0.0.1:{server.port}", {"authorization": "Bearer secret"})
-    with ApiClient(configuration) as inspecting:
-        yield inspecting
+    with ApiClient(configuration) as client_of_server:
+        yield client_of_server
 
 
-def run(inspector: ApiClient) -> str:
+def run_status(api_client: ApiClient) -> str:
     container = ContainerRef("team-a", "web", "podrole-sidecar")
-    return exec_command(inspector, container, ["python3", "-m", "sidecar.status"])
+    return exec_command(api_client, container, ["python3", "-m", "sidecar.status"])
 
 
-def test_server_that_is_not_there_is_named() -> None:
+def test_refused_connection_names_the_path() -> None:
     with (
-        ApiClient(client.Configuration("http://127.0.0.1:1")) as inspecting,
-        pytest.raises(ClusterError, match=r"cannot get /version: .*refused"),
+        ApiClient(client.Configuration("http://127.0.0.1:1")) as client_of_server,
+        pytest.raises(UnreachableError, match=r"cannot get /version: .*refused"),
     ):
-        inspecting.get("/version")
+        client_of_server.get("/version")
 
 
-def test_refusal_has_the_sentence_of_the_server(inspector: ApiClient) -> None:
+def test_forbidden_error_has_the_servers_message(api_client: ApiClient) -> None:
     with pytest.raises(ForbiddenError, match=r'User "eve" cannot list resource "nodes" \(403\)'):
-        inspector.list("/forbidden")
+        api_client.list("/forbidden")
 
 
-def test_answer_that_is_no_json_is_an_error(inspector: ApiClient) -> None:
-    with pytest.raises(ClusterError, match="cannot get /html: the answer is not JSON"):
-        inspector.get("/html")
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, ApiError),
+        (401, ApiError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (410, GoneError),
+        (422, ApiError),
+        (429, UnavailableError),
+        (500, UnavailableError),
+        (504, UnavailableError),
+    ],
+)
+def test_each_failure_status_raises_its_typed_error(api_client: ApiClient, status: int, error: type[ApiError]) -> None:
+    with pytest.raises(ApiError) as raised:
+        api_client.get(f"/status/{status}", description="pod team-a/web")
+
+    assert type(raised.value) is error
+    assert (raised.value.status, raised.value.message) == (status, "a sentence")
+    assert str(raised.value) == f"cannot get pod team-a/web: a sentence ({status})"
 
 
-def test_object_that_does_not_exist_is_none(inspector: ApiClient) -> None:
-    assert inspector.get_or_none("/api/v1/namespaces/nope") is None
+def test_failure_without_a_status_object_has_the_http_reason(api_client: ApiClient) -> None:
+    with pytest.raises(UnavailableError, match=r"cannot get /status/502: Bad Gateway \(502\)"):
+        api_client.get("/status/502")
 
 
-def test_object_is_read_with_the_caller_s_token(inspector: ApiClient, server: type[ApiServer]) -> None:
-    assert inspector.get("/version") == {"gitVersion": "v1.34.4"}
+def test_answer_that_is_not_json_is_an_error(api_client: ApiClient) -> None:
+    with pytest.raises(InvalidResponseError, match="cannot get /html: the answer is not JSON"):
+        api_client.get("/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/json-list", "the answer is not a JSON object"),
+        ("/no-items", "a list has no items"),
+        ("/items-of-numbers", "items must be a list of objects"),
+    ],
+)
+def test_answer_that_is_not_a_list_is_an_error(api_client: ApiClient, path: str, problem: str) -> None:
+    with pytest.raises(InvalidResponseError, match=f"cannot list {path}: .*{problem}"):
+        api_client.list(path)
+
+
+def test_get_or_none_returns_none_for_an_absent_object(api_client: ApiClient) -> None:
+    assert api_client.get_or_none("/api/v1/namespaces/nope") is None
+
+
+def test_get_sends_the_users_token(api_client: ApiClient, server: type[ApiServer]) -> None:
+    assert api_client.get("/version") == {"gitVersion": "v1.34.4"}
     assert server.requests == [("GET", "/version", {}, "Bearer secret")]
 
 
-def test_long_list_is_read_page_by_page(inspector: ApiClient, server: type[ApiServer]) -> None:
-    items = inspector.list("/pages", query={"labelSelector": "a=b"})
+def test_list_reads_all_pages(api_client: ApiClient, server: type[ApiServer]) -> None:
+    items = api_client.list("/pages", query={"labelSelector": "a=b"})
 
     assert items == [{"n": 1}, {"n": 2}]
     assert [query for _, _, query, _ in server.requests] == [
@@ -156,55 +212,55 @@ def test_long_list_is_read_page_by_page(inspector: ApiClient, server: type[ApiSe
     ]
 
 
-def test_creation_is_only_ever_a_dry_run(inspector: ApiClient, server: type[ApiServer]) -> None:
-    created = inspector.create("/api/v1/namespaces/team-a/pods", {"kind": "Pod"}, dry_run=True)
+def test_create_with_dry_run_sends_the_parameter(api_client: ApiClient, server: type[ApiServer]) -> None:
+    created = api_client.create("/api/v1/namespaces/team-a/pods", {"kind": "Pod"}, dry_run=True)
 
     assert created == {"kind": "Pod", "created": True}
     assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, {"kind": "Pod"})]
 
 
-def test_command_gives_what_it_printed(inspector: ApiClient, server: type[ApiServer]) -> None:
+def test_exec_returns_standard_output(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDOUT, b'{"state":'), (STDOUT, b'"serving"}' + b" " * 200), SUCCESS]
 
-    printed = run(inspector)
+    output = run_status(api_client)
 
-    assert printed.strip() == '{"state":"serving"}'
-    ((_, path, query, login),) = server.requests
+    assert output.strip() == '{"state":"serving"}'
+    ((_, path, query, authorization),) = server.requests
     assert path == "/api/v1/namespaces/team-a/pods/web/exec"
     assert query["command"] == ["python3", "-m", "sidecar.status"]
     assert query["container"] == ["podrole-sidecar"]
-    assert login == "Bearer secret"
+    assert authorization == "Bearer secret"
 
 
-def test_command_that_prints_and_fails_has_still_said_something(inspector: ApiClient, server: type[ApiServer]) -> None:
+def test_exec_returns_the_output_of_a_failed_command(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDOUT, b'{"state":"refused"}'), FAILURE]
 
-    assert run(inspector) == '{"state":"refused"}'
+    assert run_status(api_client) == '{"state":"refused"}'
 
 
-def test_command_that_fails_without_output_tells_its_complaint(inspector: ApiClient, server: type[ApiServer]) -> None:
+def test_exec_failure_without_output_has_standard_error(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDERR, b"python3: No module named sidecar.status\n"), FAILURE]
 
     with pytest.raises(ClusterError, match=r"team-a/web, container podrole-sidecar failed: python3: No module named"):
-        run(inspector)
+        run_status(api_client)
 
 
-def test_command_that_fails_in_silence_tells_its_end(inspector: ApiClient, server: type[ApiServer]) -> None:
+def test_exec_failure_without_any_output_has_the_status_message(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [FAILURE]
 
     with pytest.raises(ClusterError, match="command terminated with exit code 1"):
-        run(inspector)
+        run_status(api_client)
 
 
-def test_connection_that_is_lost_is_told(inspector: ApiClient) -> None:
+def test_exec_reports_a_lost_connection(api_client: ApiClient) -> None:
     with pytest.raises(ClusterError, match="the connection was lost"):
-        run(inspector)
+        run_status(api_client)
 
 
-def test_command_that_is_not_allowed_is_an_error(inspector: ApiClient, server: type[ApiServer]) -> None:
+def test_forbidden_exec_raises_forbidden_error(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.handshake = 403
 
     with pytest.raises(
-        ClusterError, match=r"cannot exec in team-a/web, container podrole-sidecar: pods/exec is forbidden \(403\)"
+        ForbiddenError, match=r"cannot exec in team-a/web, container podrole-sidecar: pods/exec is forbidden \(403\)"
     ):
-        run(inspector)
+        run_status(api_client)

@@ -1,4 +1,4 @@
-"""The real Kubernetes client against a small API server on loopback, which answers as the real one does."""
+"""DirectReader against a fake API server on loopback."""
 
 import json
 import socket
@@ -18,6 +18,7 @@ from kubernetes.client import Configuration
 from kubernetes.config import incluster_config, kube_config
 
 from injector.errors import ClusterError
+from injector.k8s import direct_reader
 from injector.k8s.direct_reader import TIMEOUT_SECONDS, DirectReader
 from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
@@ -27,17 +28,17 @@ from testing.services.certificates import write_certificates
 
 @dataclass
 class ApiServer:
-    """What the server has been asked, and what it answers: path to status and document; None hangs."""
+    """Its answers, by path: status and document, or None to hang; and the headers of the requests."""
 
     url: str = ""
     answers: dict[str, tuple[int, Any] | None] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
-    closes_instead: int = 0
-    """How many of the next requests are dropped instead of answered, and with them their connections."""
+    requests_to_drop: int = 0
+    """How many of the next requests get no answer but a closed connection."""
 
     resets: bool = False
-    """Whether they are dropped with a reset."""
+    """Whether those connections are closed with a reset."""
 
     stopping: Event = field(default_factory=Event)
 
@@ -53,8 +54,8 @@ def run(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
         def do_GET(self) -> None:
             api.accepted.append(self.headers["Accept"])
             api.authorizations += self.headers.get_all("Authorization") or []
-            if api.closes_instead:
-                api.closes_instead -= 1
+            if api.requests_to_drop:
+                api.requests_to_drop -= 1
                 self.drop()
                 return
             answer = api.answers.get(self.path, (404, {"kind": "Status", "code": 404}))
@@ -71,13 +72,13 @@ def run(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
 
         def drop(self) -> None:
             self.close_connection = True
-            if api.resets:  # to linger for no time is to send RST instead of FIN
+            if api.resets:  # a linger time of zero sends RST instead of FIN
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.rfile.close()
                 self.connection.close()
 
         def log_message(self, *_: object) -> None:
-            """Keep the tests quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         if context:
@@ -99,83 +100,97 @@ def api_server() -> Iterator[ApiServer]:
         yield api
 
 
-def connect(url: str, authority: Path | None = None) -> MetadataReader:
+def connect(url: str, ca: Path | None = None) -> MetadataReader:
     configuration = Configuration()
     configuration.host = url
-    configuration.ssl_ca_cert = str(authority) if authority else None
+    configuration.ssl_ca_cert = str(ca) if ca else None
     return DirectReader(configuration)
 
 
-def test_a_server_that_hangs_is_given_up_in_time(api_server: ApiServer) -> None:
+def test_hanging_server_times_out(api_server: ApiServer) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = None
-    cluster = connect(api_server.url)
+    reader = connect(api_server.url)
     started = time.monotonic()
 
     with pytest.raises(ClusterError, match="namespace team-a"):
-        cluster.namespace("team-a")
+        reader.namespace("team-a")
 
     assert TIMEOUT_SECONDS <= time.monotonic() - started < TIMEOUT_SECONDS + 1
     assert len(api_server.accepted) == 1
 
 
-def test_a_server_that_is_not_there_is_an_error(api_server: ApiServer) -> None:
-    cluster = connect("http://127.0.0.1:1")
+def test_refused_connection_is_an_error(api_server: ApiServer) -> None:
+    reader = connect("http://127.0.0.1:1")
 
     with pytest.raises(ClusterError, match="ServiceAccount team-a/worker"):
-        cluster.service_account("team-a", "worker")
+        reader.service_account("team-a", "worker")
     assert api_server.accepted == []
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_refusal_is_an_error_and_not_a_missing_object(api_server: ApiServer, status: int) -> None:
+def test_failure_status_is_an_error_not_an_absent_object(api_server: ApiServer, status: int) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = (status, {"kind": "Status", "code": status})
 
     with pytest.raises(ClusterError, match=str(status)):
         connect(api_server.url).namespace("team-a")
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b'{"metadata": {"labels": {"a": 1}}}'])
-def test_an_answer_that_is_no_object_is_an_error(api_server: ApiServer, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"metadata": {"labels": {"a": 1}}}'],
+    ids=["empty", "html", "json-list", "number-as-label"],
+)
+def test_invalid_answer_is_an_error(api_server: ApiServer, body: bytes) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = (200, body)
 
     with pytest.raises(ClusterError, match="team-a"):
         connect(api_server.url).namespace("team-a")
 
 
-def test_what_does_not_exist_is_none(api_server: ApiServer) -> None:
-    cluster = connect(api_server.url)
+def test_bug_in_a_parser_is_not_reported_as_an_invalid_answer(
+    api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {}})
+    monkeypatch.setattr(direct_reader, "parse_metadata", lambda document: document["metadata"].labels)
 
-    assert cluster.namespace("team-a") is None
-    assert cluster.service_account("team-a", "worker") is None
+    with pytest.raises(AttributeError):
+        connect(api_server.url).namespace("team-a")
+
+
+def test_absent_object_is_none(api_server: ApiServer) -> None:
+    reader = connect(api_server.url)
+
+    assert reader.namespace("team-a") is None
+    assert reader.service_account("team-a", "worker") is None
 
 
 @pytest.mark.parametrize("resets", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
-def test_a_connection_that_was_closed_meanwhile_costs_no_read(tmp_path: Path, *, is_secure: bool, resets: bool) -> None:
+def test_request_on_a_closed_kept_connection_is_sent_again(tmp_path: Path, *, is_secure: bool, resets: bool) -> None:
     certificates = write_certificates(tmp_path, ["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
     with run(context if is_secure else None) as api:
         api.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
-        cluster = connect(api.url, certificates.ca)
-        cluster.namespace("team-a")
-        api.closes_instead, api.resets = 1, resets
+        reader = connect(api.url, certificates.ca)
+        reader.namespace("team-a")
+        api.requests_to_drop, api.resets = 1, resets
 
-        assert cluster.namespace("team-a") == Metadata({"a": "b"}, {})
+        assert reader.namespace("team-a") == Metadata({"a": "b"}, {})
         assert len(api.accepted) == 3
 
 
-def test_a_server_that_closes_every_connection_is_asked_again_once(api_server: ApiServer) -> None:
-    api_server.closes_instead = 100
+def test_closed_connection_is_retried_only_once(api_server: ApiServer) -> None:
+    api_server.requests_to_drop = 100
 
     with pytest.raises(ClusterError, match="namespace team-a"):
         connect(api_server.url).namespace("team-a")
     assert len(api_server.accepted) == 2
 
 
-def test_asking_again_does_not_add_to_the_time(api_server: ApiServer) -> None:
+def test_retry_stays_within_the_timeout(api_server: ApiServer) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = None
-    api_server.closes_instead = 1
+    api_server.requests_to_drop = 1
     started = time.monotonic()
 
     with pytest.raises(ClusterError, match="namespace team-a"):
@@ -185,7 +200,7 @@ def test_asking_again_does_not_add_to_the_time(api_server: ApiServer) -> None:
     assert len(api_server.accepted) == 2
 
 
-def test_a_token_that_cannot_be_read_is_an_error(api_server: ApiServer) -> None:
+def test_unreadable_token_is_an_error(api_server: ApiServer) -> None:
     def fail(_: Configuration) -> None:
         raise FileNotFoundError("token")
 
@@ -198,21 +213,21 @@ def test_a_token_that_cannot_be_read_is_an_error(api_server: ApiServer) -> None:
         DirectReader(configuration).namespace("team-a")
 
 
-def test_metadata_only_is_asked_for_and_read(api_server: ApiServer) -> None:
+def test_only_metadata_is_requested_and_parsed(api_server: ApiServer) -> None:
     kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
     annotations = {"iam.amazonaws.com/role": "reader"}
     api_server.answers = {
         "/api/v1/namespaces/team-a": (200, {**kind, "metadata": {"labels": {"podrole.io/injection": "enabled"}}}),
         "/api/v1/namespaces/team-a/serviceaccounts/worker": (200, {**kind, "metadata": {"annotations": annotations}}),
     }
-    cluster = connect(api_server.url)
+    reader = connect(api_server.url)
 
-    assert cluster.namespace("team-a") == Metadata({"podrole.io/injection": "enabled"}, {})
-    assert cluster.service_account("team-a", "worker") == Metadata({}, annotations)
+    assert reader.namespace("team-a") == Metadata({"podrole.io/injection": "enabled"}, {})
+    assert reader.service_account("team-a", "worker") == Metadata({}, annotations)
     assert all("as=PartialObjectMetadata" in accepted for accepted in api_server.accepted)
 
 
-def test_outside_a_cluster_the_kubeconfig_leads_to_it(
+def test_kubeconfig_is_used_outside_of_a_cluster(
     api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
@@ -226,13 +241,13 @@ def test_outside_a_cluster_the_kubeconfig_leads_to_it(
     path.write_text(json.dumps(kubeconfig))
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
 
-    cluster = DirectReader(load_configuration())
+    reader = DirectReader(load_configuration())
 
-    assert cluster.namespace("team-a") == Metadata({"a": "b"}, {})
+    assert reader.namespace("team-a") == Metadata({"a": "b"}, {})
     assert api_server.authorizations == ["Bearer secret"]
 
 
-def test_inside_a_cluster_the_pods_own_account_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_account_is_used_inside_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("secret")
     (tmp_path / "ca.crt").write_text("certificate")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
@@ -246,15 +261,19 @@ def test_inside_a_cluster_the_pods_own_account_is_used(tmp_path: Path, monkeypat
     assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
 
 
-def at(seconds: list[float], url: str) -> DirectReader:
-    """A cluster whose clock stands where the one number of the list says."""
+def build_reader(clock: list[float], url: str) -> DirectReader:
+    """A reader whose clock shows the only number of the list."""
     configuration = Configuration()
     configuration.host = url
-    return DirectReader(configuration, clock=lambda: seconds[0])
+    return DirectReader(configuration, clock=lambda: clock[0])
 
 
-@pytest.mark.parametrize("document", [{}, {"major": "1"}, {"major": "one", "minor": "34"}, [], "1.34"])
-def test_a_version_that_is_none_is_an_error(api_server: ApiServer, document: object) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"major": "1"}, {"major": "one", "minor": "34"}, [], "1.34"],
+    ids=["empty", "no-minor", "word-as-major", "list", "string"],
+)
+def test_invalid_version_is_an_error(api_server: ApiServer, document: object) -> None:
     api_server.answers["/version/"] = (200, document)
 
     with pytest.raises(ClusterError, match="the API server's version"):
@@ -262,35 +281,35 @@ def test_a_version_that_is_none_is_an_error(api_server: ApiServer, document: obj
 
 
 @pytest.mark.parametrize(("minor", "expected"), [("34", 34), ("31+", 31)])
-def test_the_version_is_read_from_the_server(api_server: ApiServer, minor: str, expected: int) -> None:
+def test_version_is_read_from_the_server(api_server: ApiServer, minor: str, expected: int) -> None:
     api_server.answers["/version/"] = (200, {"major": "1", "minor": minor, "gitVersion": "v1"})
 
     assert connect(api_server.url).version() == (1, expected)
 
 
-def test_the_version_is_read_again_after_an_hour(api_server: ApiServer) -> None:
-    seconds = [0.0]
-    cluster = at(seconds, api_server.url)
+def test_version_is_read_again_after_an_hour(api_server: ApiServer) -> None:
+    clock = [0.0]
+    reader = build_reader(clock, api_server.url)
     read = []
 
     for now, minor in ((0, "31"), (3599, "32"), (3600, "32")):
-        seconds[0] = now
+        clock[0] = now
         api_server.answers["/version/"] = (200, {"major": "1", "minor": minor})
-        read.append(cluster.version())
+        read.append(reader.version())
 
     assert read == [(1, 31), (1, 31), (1, 32)]
 
 
-def test_a_known_version_outlives_a_server_that_does_not_answer(api_server: ApiServer) -> None:
-    seconds = [0.0]
-    cluster = at(seconds, api_server.url)
+def test_known_version_is_kept_when_the_server_fails(api_server: ApiServer) -> None:
+    clock = [0.0]
+    reader = build_reader(clock, api_server.url)
     api_server.answers["/version/"] = (200, {"major": "1", "minor": "34"})
-    cluster.version()
+    reader.version()
     api_server.answers["/version/"] = (500, {"kind": "Status", "code": 500})
 
-    seconds[0] = 3600
-    assert cluster.version() == (1, 34)
-    asked = len(api_server.accepted)
-    seconds[0] = 3659
-    assert cluster.version() == (1, 34)
-    assert len(api_server.accepted) == asked
+    clock[0] = 3600
+    assert reader.version() == (1, 34)
+    requests = len(api_server.accepted)
+    clock[0] = 3659
+    assert reader.version() == (1, 34)
+    assert len(api_server.accepted) == requests

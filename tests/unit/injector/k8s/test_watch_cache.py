@@ -1,4 +1,4 @@
-"""What a watched cluster answers, and from where: memory or a live read. Over real sockets."""
+"""Where CachedReader reads from: its cache or the API server. Over real sockets."""
 
 import gc
 import json
@@ -22,11 +22,11 @@ from tests.unit.injector.cases import CONFIG, PODS, Case, load_case
 from tests.unit.injector.k8s.fake_list_watch_server import (
     ACCOUNTS,
     NAMESPACES,
-    Exchange,
     ListWatchServer,
+    RequestHandler,
     list_watch_server,
 )
-from tests.unit.injector.k8s.watched_cluster import Told, build, eventually, watching
+from tests.unit.injector.k8s.watched_cluster import Callbacks, build_reader, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
 OTHER_ROLE = {"iam.amazonaws.com/role": "writer"}
@@ -40,99 +40,101 @@ def api() -> Iterator[ListWatchServer]:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def callbacks() -> Callbacks:
+    return Callbacks()
 
 
 @pytest.mark.parametrize("path", [NAMESPACES, ACCOUNTS])
-def test_nothing_is_answered_before_both_lists_are_in(api: ListWatchServer, told: Told, path: str) -> None:
+def test_reads_fail_until_both_first_lists_are_complete(api: ListWatchServer, callbacks: Callbacks, path: str) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)
-    api.fail_next(path, Exchange.hold, watch=False)
-    cluster = build(api.configuration, told)
-    cluster.start()
+    api.fail_next(path, RequestHandler.hang, watch=False)
+    reader = build_reader(api.configuration, callbacks)
+    reader.start()
     try:
         other = ACCOUNTS if path == NAMESPACES else NAMESPACES
-        api.wait_for("the other one is watched", 1, lambda request: request.path == other and request.is_watch)
+        api.wait_for_requests(
+            "the other kind is watched", 1, lambda request: request.path == other and request.is_watch
+        )
 
-        assert not cluster.wait_until_synced(0)
-        assert not cluster.is_synced
+        assert not reader.wait_until_synced(0)
+        assert not reader.is_synced
         with pytest.raises(ClusterError, match="has not read all"):
-            cluster.namespace("team-a") and cluster.service_account("team-a", "worker")
-        assert told.live_reads == []
+            reader.namespace("team-a") and reader.service_account("team-a", "worker")
+        assert callbacks.live_reads == []
     finally:
         api.stop()
-        cluster.stop()
+        reader.stop()
 
 
-def test_no_connection_is_made_before_the_start(api: ListWatchServer, told: Told) -> None:
-    cluster = build(api.configuration, told)
+def test_no_connection_is_made_before_start(api: ListWatchServer, callbacks: Callbacks) -> None:
+    reader = build_reader(api.configuration, callbacks)
 
     with pytest.raises(ClusterError):
-        cluster.namespace("team-a")
+        reader.namespace("team-a")
     assert api.connections == []
-    assert cluster.seconds_since_last_event() == {"Namespace": None, "ServiceAccount": None}
-    assert cluster.last_event_timestamps() == {"Namespace": None, "ServiceAccount": None}
+    assert reader.seconds_since_last_event() == {"Namespace": None, "ServiceAccount": None}
+    assert reader.last_event_timestamps() == {"Namespace": None, "ServiceAccount": None}
 
 
-def test_last_event_timestamps_are_wall_clock_time_and_grow_with_events(api: ListWatchServer, told: Told) -> None:
+def test_last_event_timestamps_are_wall_clock_time_and_grow(api: ListWatchServer, callbacks: Callbacks) -> None:
     before = time.time()
-    with watching(api.configuration, told) as cluster:
-        api.wait_for("accounts are watched", 1, lambda request: request.path == ACCOUNTS and request.is_watch)
-        first = cluster.last_event_timestamps()["ServiceAccount"]
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests("accounts are watched", 1, lambda request: request.path == ACCOUNTS and request.is_watch)
+        first = reader.last_event_timestamps()["ServiceAccount"]
         assert first is not None
         assert before <= first <= time.time()
 
         api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
 
-        eventually("a later event", lambda: (cluster.last_event_timestamps()["ServiceAccount"] or 0) > first)
+        wait_until("a later event", lambda: (reader.last_event_timestamps()["ServiceAccount"] or 0) > first)
 
 
-def test_what_is_known_costs_no_question(api: ListWatchServer, told: Told) -> None:
+def test_cached_objects_are_read_without_a_request(api: ListWatchServer, callbacks: Callbacks) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)
     api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
     api.put(ACCOUNTS, "default", "team-a")
-    with watching(api.configuration, told) as cluster:
-        asked = len(api.requests)
+    with run_reader(api.configuration, callbacks) as reader:
+        first = len(api.requests)
 
-        assert cluster.namespace("team-a") == Metadata(ENABLED, {})
-        assert cluster.service_account("team-a", "worker") == Metadata({}, ROLE)
-        assert cluster.service_account("team-a", "default") == Metadata({}, {})
-        assert (told.live_reads, [r for r in api.requests[asked:] if not r.is_watch]) == ([], [])
-        assert all(age is not None and age < 20 for age in cluster.seconds_since_last_event().values())
+        assert reader.namespace("team-a") == Metadata(ENABLED, {})
+        assert reader.service_account("team-a", "worker") == Metadata({}, ROLE)
+        assert reader.service_account("team-a", "default") == Metadata({}, {})
+        assert (callbacks.live_reads, [r for r in api.requests[first:] if not r.is_watch]) == ([], [])
+        assert all(age is not None and age < 20 for age in reader.seconds_since_last_event().values())
 
 
-def test_what_can_be_answered_at_once_is_told_from_what_has_to_wait(api: ListWatchServer, told: Told) -> None:
+def test_is_cached_only_if_no_read_needs_a_request(api: ListWatchServer, callbacks: Callbacks) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)
     api.put(NAMESPACES, "team-b")
     for namespace in ("team-a", "team-b"):
         api.put(ACCOUNTS, "default", namespace)
-    cluster = build(api.configuration, told)
-    assert cluster.is_cached("team-a", "default")  # an error comes at once, too
-    with watching(api.configuration, told) as cluster:
-        assert not cluster.is_cached("team-a", "default")
-        cluster.version()
+    reader = build_reader(api.configuration, callbacks)
+    assert reader.is_cached("team-a", "default")  # the error also needs no request
+    with run_reader(api.configuration, callbacks) as reader:
+        assert not reader.is_cached("team-a", "default")
+        reader.version()
 
-        assert cluster.is_cached("team-a", "default")
-        assert not cluster.is_cached("team-a", "worker")
-        assert not cluster.is_cached("team-b", "default")
-        assert told.live_reads == []
+        assert reader.is_cached("team-a", "default")
+        assert not reader.is_cached("team-a", "worker")
+        assert not reader.is_cached("team-b", "default")
+        assert callbacks.live_reads == []
 
 
-def test_a_large_cluster_is_listed_in_pages(api: ListWatchServer, told: Told) -> None:
+def test_large_list_is_read_in_pages(api: ListWatchServer, callbacks: Callbacks) -> None:
     for number in range(1203):
         api.put(ACCOUNTS, f"worker-{number}", "team-a", annotations=ROLE)
 
-    with watching(api.configuration, told) as cluster:
-        assert all(cluster.service_account("team-a", f"worker-{number}") for number in range(1203))
+    with run_reader(api.configuration, callbacks) as reader:
+        assert all(reader.service_account("team-a", f"worker-{number}") for number in range(1203))
     pages = [request for request in api.requests if request.path == ACCOUNTS and not request.is_watch]
     assert [page.query.get("continue") for page in pages] == [None, "500", "1000"]
     assert {page.query["limit"] for page in pages} == {"500"}
-    assert told.live_reads == []
+    assert callbacks.live_reads == []
 
 
-def test_only_metadata_is_asked_for(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told):
-        api.wait_for("both are watched", 2, lambda request: request.is_watch)
+def test_lists_and_watches_request_metadata_only(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks):
+        api.wait_for_requests("both are watched", 2, lambda request: request.is_watch)
 
     for request in api.requests:
         form = "PartialObjectMetadata" if request.is_watch else "PartialObjectMetadataList"
@@ -140,145 +142,145 @@ def test_only_metadata_is_asked_for(api: ListWatchServer, told: Told) -> None:
         assert not request.is_watch or request.query["allowWatchBookmarks"] == "true"
 
 
-def test_an_account_that_the_watch_has_not_brought_is_read_live(api: ListWatchServer, told: Told) -> None:
-    api.fail_next(ACCOUNTS, Exchange.open_and_hold)
-    with watching(api.configuration, told) as cluster:
-        api.wait_for("accounts are watched", 1, lambda request: request.path == ACCOUNTS and request.is_watch)
+def test_account_that_is_not_cached_yet_is_read_live(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.fail_next(ACCOUNTS, RequestHandler.open_stream_and_hang)
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests("accounts are watched", 1, lambda request: request.path == ACCOUNTS and request.is_watch)
 
-        assert cluster.service_account("team-a", "worker") is None
+        assert reader.service_account("team-a", "worker") is None
         api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
-        assert cluster.service_account("team-a", "worker") == Metadata({}, ROLE)
+        assert reader.service_account("team-a", "worker") == Metadata({}, ROLE)
         api.put(ACCOUNTS, "worker", "team-a", annotations=OTHER_ROLE)
-        assert cluster.service_account("team-a", "worker") == Metadata({}, OTHER_ROLE)
-        assert told.live_reads == ["ServiceAccount"] * 3
+        assert reader.service_account("team-a", "worker") == Metadata({}, OTHER_ROLE)
+        assert callbacks.live_reads == ["ServiceAccount"] * 3
         api.stop()
 
 
-def test_a_namespace_that_was_labelled_a_moment_ago_is_not_taken_for_an_unlabelled_one(
-    api: ListWatchServer, told: Told
-) -> None:
+def test_namespace_without_the_label_in_the_cache_is_read_live(api: ListWatchServer, callbacks: Callbacks) -> None:
     api.put(NAMESPACES, "team-a", labels={"podrole.io/injection": "disabled"})
-    api.fail_next(NAMESPACES, Exchange.open_and_hold)
-    with watching(api.configuration, told) as cluster:
-        api.wait_for("namespaces are watched", 1, lambda request: request.path == NAMESPACES and request.is_watch)
+    api.fail_next(NAMESPACES, RequestHandler.open_stream_and_hang)
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests(
+            "namespaces are watched", 1, lambda request: request.path == NAMESPACES and request.is_watch
+        )
         api.put(NAMESPACES, "team-a", labels=ENABLED)
 
-        assert cluster.namespace("team-a") == Metadata(ENABLED, {})
-        assert told.live_reads == ["Namespace"]
+        assert reader.namespace("team-a") == Metadata(ENABLED, {})
+        assert callbacks.live_reads == ["Namespace"]
         api.stop()
 
 
-def test_a_live_read_that_fails_is_an_error(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told) as cluster:
+def test_failed_live_read_raises_cluster_error(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks) as reader:
         api.stop()
 
         with pytest.raises(ClusterError, match="ServiceAccount team-a/worker"):
-            cluster.service_account("team-a", "worker")
+            reader.service_account("team-a", "worker")
 
 
-def test_changes_are_followed(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told) as cluster:
+def test_watch_events_update_the_cache(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks) as reader:
         api.put(NAMESPACES, "team-a", labels=ENABLED)
         api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
-        eventually("both are known", lambda: remembers(cluster, told, Metadata({}, ROLE)))
+        wait_until("both are cached", lambda: is_cached_as(reader, callbacks, Metadata({}, ROLE)))
 
         api.put(ACCOUNTS, "worker", "team-a", annotations=OTHER_ROLE)
-        eventually("the change is known", lambda: remembers(cluster, told, Metadata({}, OTHER_ROLE)))
+        wait_until("the change is cached", lambda: is_cached_as(reader, callbacks, Metadata({}, OTHER_ROLE)))
         api.put(ACCOUNTS, "worker", "team-a")
-        eventually("the annotation is gone", lambda: remembers(cluster, told, EMPTY_METADATA))
+        wait_until("the annotation is gone", lambda: is_cached_as(reader, callbacks, EMPTY_METADATA))
 
         api.delete(ACCOUNTS, "worker", "team-a")
-        eventually("the account is gone", lambda: cluster.service_account("team-a", "worker") is None)
-        assert told.restarts == []
+        wait_until("the account is gone", lambda: reader.service_account("team-a", "worker") is None)
+        assert callbacks.restarts == []
 
 
-def remembers(cluster: MetadataReader, told: Told, expected: Metadata) -> bool:
-    """Whether memory has it."""
-    told.live_reads.clear()
-    found = cluster.service_account("team-a", "worker")
-    return found == expected and told.live_reads == []
+def is_cached_as(reader: MetadataReader, callbacks: Callbacks, expected: Metadata) -> bool:
+    """Whether the cache has the account with this metadata."""
+    callbacks.live_reads.clear()
+    found = reader.service_account("team-a", "worker")
+    return found == expected and callbacks.live_reads == []
 
 
-def test_nobody_is_judged_by_what_was_known_long_ago(api: ListWatchServer, told: Told) -> None:
+def test_stale_cache_is_not_used(api: ListWatchServer, callbacks: Callbacks) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)
-    api.fail_next(NAMESPACES, Exchange.open_and_hold)
-    with watching(api.configuration, told, max_staleness_seconds=0.05) as cluster:
+    api.fail_next(NAMESPACES, RequestHandler.open_stream_and_hang)
+    with run_reader(api.configuration, callbacks, max_staleness_seconds=0.05) as reader:
         api.put(NAMESPACES, "team-a", labels=ENABLED, annotations={"iam.amazonaws.com/permitted": "nothing"})
 
         def is_read_live() -> bool:
-            namespace = cluster.namespace("team-a")
+            namespace = reader.namespace("team-a")
             return namespace is not None and "iam.amazonaws.com/permitted" in namespace.annotations
 
-        eventually("memory is not believed any more", is_read_live)
-        assert "Namespace" in told.live_reads
+        wait_until("the namespace is read live", is_read_live)
+        assert "Namespace" in callbacks.live_reads
         api.stop()
 
 
-def test_what_nobody_reads_is_not_kept() -> None:
+def test_only_keys_that_decisions_read_are_cached() -> None:
     last_applied = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 100_000}
     labels = {"kubernetes.io/metadata.name": "team-a", **ENABLED}
 
-    entry = parse_cached_metadata({"metadata": {"labels": labels, "annotations": {**last_applied, **ROLE}}})
+    metadata = parse_cached_metadata({"metadata": {"labels": labels, "annotations": {**last_applied, **ROLE}}})
 
-    assert entry == Metadata(ENABLED, ROLE)
+    assert metadata == Metadata(ENABLED, ROLE)
 
 
-def test_an_object_without_our_keys_shares_one_entry() -> None:
+def test_objects_without_our_keys_share_one_empty_metadata() -> None:
     assert parse_cached_metadata({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is EMPTY_METADATA
 
 
-def test_nobody_can_fill_the_memory_with_one_annotation(api: ListWatchServer, told: Told) -> None:
+def test_object_with_too_many_characters_is_not_cached(api: ListWatchServer, callbacks: Callbacks) -> None:
     value = "x" * MAX_CHARACTERS
     api.put(NAMESPACES, "team-a", labels=ENABLED, annotations={"podrole.io/default-role": value})
-    with watching(api.configuration, told) as cluster:
-        assert cluster.namespace("team-a") == Metadata(ENABLED, {"podrole.io/default-role": value})
-        assert told.live_reads == ["Namespace"]
+    with run_reader(api.configuration, callbacks) as reader:
+        assert reader.namespace("team-a") == Metadata(ENABLED, {"podrole.io/default-role": value})
+        assert callbacks.live_reads == ["Namespace"]
 
 
-class Recording(dict[str, str]):
-    """Labels or annotations that remember what was looked for."""
+class RecordingDict(dict[str, str]):
+    """Labels or annotations that record which keys are read."""
 
-    def __init__(self, strings: dict[str, str], asked: set[str]) -> None:
+    def __init__(self, strings: dict[str, str], keys: set[str]) -> None:
         super().__init__(strings)
-        self._asked = asked
+        self._keys = keys
 
     def __contains__(self, key: object) -> bool:
-        self._asked.add(str(key))
+        self._keys.add(str(key))
         return super().__contains__(key)
 
     def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override] # of strings only
-        self._asked.add(key)
+        self._keys.add(key)
         return super().get(key, default)
 
 
-def test_every_key_that_a_decision_looks_for_is_kept() -> None:
-    asked: set[str] = set()
+def test_every_key_that_a_decision_reads_is_cached() -> None:
+    keys: set[str] = set()
 
     for case in (load_case(path.stem) for path in PODS.glob("*.yaml")):
         namespace, account = (
-            metadata and Metadata(*(Recording(dict(strings), asked) for strings in metadata))
+            metadata and Metadata(*(RecordingDict(dict(strings), keys) for strings in metadata))
             for metadata in (case.namespace, case.service_account)
         )
         Case(case.pod, namespace, account, case.version).decide(CONFIG)
 
-    assert {"podrole.io/injection", "iam.amazonaws.com/permitted", "eks.amazonaws.com/role-arn"} <= asked
-    assert [key for key in asked if not key.startswith(CACHED_PREFIXES)] == []
+    assert {"podrole.io/injection", "iam.amazonaws.com/permitted", "eks.amazonaws.com/role-arn"} <= keys
+    assert [key for key in keys if not key.startswith(CACHED_PREFIXES)] == []
 
 
-def test_ten_thousand_accounts_without_a_role_cost_less_than_three_megabytes() -> None:
+def test_ten_thousand_accounts_without_a_role_take_less_than_3_mb() -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        entries = dict(build_entry(number) for number in range(10_000))
-        bytes_kept, _ = tracemalloc.get_traced_memory()
+        objects = dict(build_object(number) for number in range(10_000))
+        bytes_used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert len(entries) == 10_000
-    assert bytes_kept < 3_000_000
+    assert len(objects) == 10_000
+    assert bytes_used < 3_000_000
 
 
-def build_entry(number: int) -> tuple[str, Metadata | None]:
+def build_object(number: int) -> tuple[str, Metadata | None]:
     metadata = {"name": "default", "namespace": f"team-with-a-long-name-{number}", "annotations": {"a": "b"}}
     thing = json.loads(json.dumps({"metadata": metadata}))
     return build_key(thing), parse_cached_metadata(thing)

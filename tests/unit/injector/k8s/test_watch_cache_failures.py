@@ -1,4 +1,4 @@
-"""What a watched cluster does when its watch breaks, in every way that a watch can break. Over real sockets."""
+"""CachedReader when a list or watch fails, in every way that it can. Over real sockets."""
 
 import json
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from injector.k8s import list_watch
 from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
@@ -15,20 +16,20 @@ from tests.unit.injector.k8s.fake_list_watch_server import (
     GONE,
     META,
     NAMESPACES,
-    Exchange,
     ListWatchServer,
     Request,
+    RequestHandler,
     list_watch_server,
 )
-from tests.unit.injector.k8s.watched_cluster import WITHIN_SECONDS, Told, build, eventually, watching
+from tests.unit.injector.k8s.watched_cluster import WITHIN_SECONDS, Callbacks, build_reader, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
 READER = Metadata({}, ROLE)
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def callbacks() -> Callbacks:
+    return Callbacks()
 
 
 @pytest.fixture
@@ -48,27 +49,27 @@ def is_account_list(request: Request) -> bool:
     return request.path == ACCOUNTS and request.is_first_page
 
 
-def remembers(cluster: CachedReader, told: Told, name: str) -> bool:
-    """Whether memory has the account."""
-    told.live_reads.clear()
-    return cluster.service_account("team-a", name) == READER and told.live_reads == []
+def is_cached_as(reader: CachedReader, callbacks: Callbacks, name: str) -> bool:
+    """Whether the cache has the account."""
+    callbacks.live_reads.clear()
+    return reader.service_account("team-a", name) == READER and callbacks.live_reads == []
 
 
-def end(exchange: Exchange) -> None:
-    exchange.open_stream()
-    exchange.end_stream()
+def end_stream(handler: RequestHandler) -> None:
+    handler.open_stream()
+    handler.end_stream()
 
 
-def refuse(status: int) -> Callable[[Exchange], None]:
-    return lambda exchange: exchange.send_document(status, {"kind": "Status", "code": status, "message": "no"})
+def fail_with(status: int) -> Callable[[RequestHandler], None]:
+    return lambda handler: handler.send_document(status, {"kind": "Status", "code": status, "message": "no"})
 
 
-def send(data: bytes) -> Callable[[Exchange], None]:
-    """A watch that brings this and is then cut."""
+def send_and_cut(data: bytes) -> Callable[[RequestHandler], None]:
+    """A watch that sends this and is then cut."""
 
-    def fault(exchange: Exchange) -> None:
-        exchange.open_stream()
-        exchange.send_chunk(data)
+    def fault(handler: RequestHandler) -> None:
+        handler.open_stream()
+        handler.send_chunk(data)
 
     return fault
 
@@ -77,76 +78,78 @@ def event(kind: str, thing: object) -> bytes:
     return json.dumps({"type": kind, "object": thing}).encode() + b"\n"
 
 
-def test_a_watch_that_ends_goes_on_where_it_was(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told, watch_seconds=2) as cluster:
+def test_ended_watch_resumes_at_its_last_resource_version(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks, watch_seconds=2) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
         api.bookmark(ACCOUNTS)
         bookmark = str(api.version)
 
-        again = api.wait_for("the second watch", 2, is_account_watch)[1]
+        second = api.wait_for_requests("the second watch", 2, is_account_watch)[1]
 
-        assert again.query["resourceVersion"] == bookmark
-        assert again.query["timeoutSeconds"] == "2"
-        assert remembers(cluster, told, "new")
-        assert set(told.restarts) <= {("ServiceAccount", "ended"), ("Namespace", "ended")}
+        assert second.query["resourceVersion"] == bookmark
+        assert second.query["timeoutSeconds"] == "2"
+        assert is_cached_as(reader, callbacks, "new")
+        assert set(callbacks.restarts) <= {("ServiceAccount", "ended"), ("Namespace", "ended")}
         assert len([request for request in api.requests if is_account_list(request)]) == 1
 
 
-@pytest.mark.parametrize("fault", [refuse(410), send(event("ERROR", GONE))], ids=["status", "event"])
-def test_after_410_all_is_listed_again_and_memory_is_never_empty(
-    api: ListWatchServer, told: Told, fault: Callable[[Exchange], None]
+@pytest.mark.parametrize(
+    "fault", [fail_with(410), send_and_cut(event("ERROR", GONE))], ids=["http-status", "error-event"]
+)
+def test_410_causes_a_new_list_while_the_old_cache_still_answers(
+    api: ListWatchServer, callbacks: Callbacks, fault: Callable[[RequestHandler], None]
 ) -> None:
-    expires, lists, goes_on = threading.Event(), threading.Event(), threading.Event()
+    expires, lists, resumes = threading.Event(), threading.Event(), threading.Event()
 
-    def expire(exchange: Exchange) -> None:
+    def expire(handler: RequestHandler) -> None:
         expires.wait(WITHIN_SECONDS)
-        fault(exchange)
+        fault(handler)
 
-    def list_slowly(exchange: Exchange) -> None:
+    def list_slowly(handler: RequestHandler) -> None:
         lists.set()
-        goes_on.wait(WITHIN_SECONDS)
-        exchange.send_document(200, api.build_page(Request(ACCOUNTS, {"limit": "500"}, "")))
+        resumes.wait(WITHIN_SECONDS)
+        handler.send_document(200, api.build_page(Request(ACCOUNTS, {"limit": "500"}, "")))
 
     api.fail_next(ACCOUNTS, expire)
-    with watching(api.configuration, told) as cluster:
+    with run_reader(api.configuration, callbacks) as reader:
         api.delete(ACCOUNTS, "old", "team-a")
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
         api.fail_next(ACCOUNTS, list_slowly, watch=False)
         expires.set()
         assert lists.wait(WITHIN_SECONDS)
 
-        assert remembers(cluster, told, "worker")
-        assert remembers(cluster, told, "old")
-        goes_on.set()
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert not remembers(cluster, told, "old")
-        assert remembers(cluster, told, "worker")
-        assert told.count("ServiceAccount", "expired") == 1
+        assert is_cached_as(reader, callbacks, "worker")
+        assert is_cached_as(reader, callbacks, "old")
+        resumes.set()
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert not is_cached_as(reader, callbacks, "old")
+        assert is_cached_as(reader, callbacks, "worker")
+        assert callbacks.count("ServiceAccount", "expired") == 1
 
 
-def test_a_list_that_expires_between_two_pages_begins_anew(api: ListWatchServer, told: Told) -> None:
+def test_list_that_expires_between_pages_starts_again(api: ListWatchServer, callbacks: Callbacks) -> None:
     api.page_objects = 1
-    api.fail_next(ACCOUNTS, lambda exchange: exchange.send_document(200, api.build_page(first)), watch=False)
+    api.fail_next(ACCOUNTS, lambda handler: handler.send_document(200, api.build_page(first)), watch=False)
     first = Request(ACCOUNTS, {"limit": "1"}, "")
-    api.fail_next(ACCOUNTS, refuse(410), watch=False)
+    api.fail_next(ACCOUNTS, fail_with(410), watch=False)
 
-    with watching(api.configuration, told) as cluster:
-        assert remembers(cluster, told, "worker")
-        assert remembers(cluster, told, "old")
-    assert told.count("ServiceAccount", "expired") == 1
+    with run_reader(api.configuration, callbacks) as reader:
+        assert is_cached_as(reader, callbacks, "worker")
+        assert is_cached_as(reader, callbacks, "old")
+    assert callbacks.count("ServiceAccount", "expired") == 1
 
 
-def test_a_watch_that_is_cut_in_the_middle_of_a_line_loses_nothing(api: ListWatchServer, told: Told) -> None:
-    api.fail_next(ACCOUNTS, send(b'{"type": "ADDED", "object": {"metadata": {"name": "ne'))
-    with watching(api.configuration, told) as cluster:
+def test_watch_cut_within_a_line_resumes_without_loss(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.fail_next(ACCOUNTS, send_and_cut(b'{"type": "ADDED", "object": {"metadata": {"name": "ne'))
+    with run_reader(api.configuration, callbacks) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert told.count("ServiceAccount", "unreachable") == 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert callbacks.count("ServiceAccount", "unreachable") == 1
         assert len([request for request in api.requests if is_account_list(request)]) == 1
 
 
-def test_lines_arrive_in_whatever_pieces_the_network_makes(api: ListWatchServer, told: Told) -> None:
+def test_events_split_across_chunks_are_joined(api: ListWatchServer, callbacks: Callbacks) -> None:
     first, second = (
         event(
             "ADDED",
@@ -155,17 +158,17 @@ def test_lines_arrive_in_whatever_pieces_the_network_makes(api: ListWatchServer,
         for name in ("first", "second")
     )
 
-    def send_in_pieces(exchange: Exchange) -> None:
-        exchange.open_stream()
+    def send_in_pieces(handler: RequestHandler) -> None:
+        handler.open_stream()
         for piece in (first[:10], first[10:-1], first[-1:] + second[:20], second[20:]):
-            exchange.send_chunk(piece)
-        exchange.hold()
+            handler.send_chunk(piece)
+        handler.hang()
 
     api.fail_next(ACCOUNTS, send_in_pieces)
-    with watching(api.configuration, told) as cluster:
-        eventually("the first is known", lambda: remembers(cluster, told, "first"))
-        eventually("the second is known", lambda: remembers(cluster, told, "second"))
-        assert told.restarts == []
+    with run_reader(api.configuration, callbacks) as reader:
+        wait_until("the first is cached", lambda: is_cached_as(reader, callbacks, "first"))
+        wait_until("the second is cached", lambda: is_cached_as(reader, callbacks, "second"))
+        assert callbacks.restarts == []
         api.stop()
 
 
@@ -179,127 +182,147 @@ def test_lines_arrive_in_whatever_pieces_the_network_makes(api: ListWatchServer,
         event("ADDED", {**META, "metadata": {"name": "a", "annotations": {"podrole.io/a": 1}, "resourceVersion": "1"}}),
         event("ERROR", {"kind": "Status", "code": 403, "message": "no"}),
     ],
-    ids=["html", "list", "nameless", "unknown type", "number", "forbidden"],
+    ids=["html", "json-list", "no-name", "unknown-type", "number-as-annotation", "forbidden-error-event"],
 )
-def test_after_a_line_that_cannot_be_used_all_is_listed_again(api: ListWatchServer, told: Told, line: bytes) -> None:
-    api.fail_next(ACCOUNTS, send(line))
-    with watching(api.configuration, told) as cluster:
+def test_invalid_event_causes_a_new_list(api: ListWatchServer, callbacks: Callbacks, line: bytes) -> None:
+    api.fail_next(ACCOUNTS, send_and_cut(line))
+    with run_reader(api.configuration, callbacks) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert told.count("ServiceAccount", "failed") == 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert callbacks.count("ServiceAccount", "failed") == 1
         assert len([request for request in api.requests if is_account_list(request)]) == 2
 
 
-def test_a_watch_that_went_silent_without_a_close_is_noticed(api: ListWatchServer, told: Told) -> None:
-    api.fail_next(ACCOUNTS, Exchange.open_and_hold)
-    with watching(api.configuration, told, read_timeout_seconds=0.3) as cluster:
+def test_silent_watch_times_out_and_resumes(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.fail_next(ACCOUNTS, RequestHandler.open_stream_and_hang)
+    with run_reader(api.configuration, callbacks, read_timeout_seconds=0.3) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert told.count("ServiceAccount", "unreachable") >= 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert callbacks.count("ServiceAccount", "unreachable") >= 1
         assert len([request for request in api.requests if is_account_list(request)]) == 1
         api.stop()
 
 
-def test_a_list_that_never_ends_is_given_up(api: ListWatchServer, told: Told) -> None:
-    api.fail_next(ACCOUNTS, Exchange.hold, watch=False)
+def test_list_without_an_answer_times_out_and_is_retried(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.fail_next(ACCOUNTS, RequestHandler.hang, watch=False)
 
-    with watching(api.configuration, told, list_timeout_seconds=0.3) as cluster:
-        assert remembers(cluster, told, "worker")
+    with run_reader(api.configuration, callbacks, list_timeout_seconds=0.3) as reader:
+        assert is_cached_as(reader, callbacks, "worker")
         api.stop()
-    assert told.count("ServiceAccount", "unreachable") >= 1
+    assert callbacks.count("ServiceAccount", "unreachable") >= 1
 
 
-def test_while_the_server_is_away_memory_answers_and_then_it_catches_up(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told) as cluster:
-        api.wait_for("accounts are watched", 1, is_account_watch)
+def test_cache_answers_during_an_outage_and_catches_up_after_it(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests("accounts are watched", 1, is_account_watch)
         api.stop()
-        eventually("it was tried in vain", lambda: told.count("ServiceAccount", "unreachable") >= 3)
-        assert remembers(cluster, told, "worker")
+        wait_until("three attempts have failed", lambda: callbacks.count("ServiceAccount", "unreachable") >= 3)
+        assert is_cached_as(reader, callbacks, "worker")
 
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
         api.delete(ACCOUNTS, "old", "team-a")
         api.start()
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert not remembers(cluster, told, "old")
-        assert remembers(cluster, told, "worker")
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert not is_cached_as(reader, callbacks, "old")
+        assert is_cached_as(reader, callbacks, "worker")
         assert len([request for request in api.requests if is_account_list(request)]) == 1
 
 
-def test_a_server_that_comes_back_without_its_events_is_listed_again(api: ListWatchServer, told: Told) -> None:
-    with watching(api.configuration, told) as cluster:
+def test_server_that_lost_its_events_is_listed_again(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks) as reader:
         api.stop()
         api.delete(ACCOUNTS, "old", "team-a")
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
-        api.forget_events()
+        api.compact_events()
         api.start()
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert not remembers(cluster, told, "old")
-        assert told.count("ServiceAccount", "expired") == 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert not is_cached_as(reader, callbacks, "old")
+        assert callbacks.count("ServiceAccount", "expired") == 1
 
 
 @pytest.mark.parametrize(
     ("status", "reason", "lists"),
     [(429, "unreachable", 1), (503, "unreachable", 1), (401, "failed", 2), (403, "failed", 2)],
 )
-def test_a_watch_that_is_refused_is_tried_again(
-    api: ListWatchServer, told: Told, status: int, reason: str, lists: int
+def test_failed_watch_request_is_retried(
+    api: ListWatchServer, callbacks: Callbacks, status: int, reason: str, lists: int
 ) -> None:
-    api.fail_next(ACCOUNTS, refuse(status))
-    with watching(api.configuration, told) as cluster:
+    api.fail_next(ACCOUNTS, fail_with(status))
+    with run_reader(api.configuration, callbacks) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-        assert told.count("ServiceAccount", reason) == 1
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+        assert callbacks.count("ServiceAccount", reason) == 1
         assert len([request for request in api.requests if is_account_list(request)]) == lists
 
 
-@pytest.mark.parametrize("fault", [refuse(403), refuse(500), end], ids=["forbidden", "error", "no list"])
-def test_a_list_that_fails_at_first_is_had_later(
-    api: ListWatchServer, told: Told, caplog: pytest.LogCaptureFixture, fault: Callable[[Exchange], None]
+@pytest.mark.parametrize(
+    "fault", [fail_with(403), fail_with(500), end_stream], ids=["forbidden", "server-error", "empty-answer"]
+)
+def test_failed_first_list_is_retried(
+    api: ListWatchServer,
+    callbacks: Callbacks,
+    caplog: pytest.LogCaptureFixture,
+    fault: Callable[[RequestHandler], None],
 ) -> None:
     api.fail_next(NAMESPACES, fault, watch=False)
 
-    with watching(api.configuration, told) as cluster:
-        assert cluster.is_synced
-    assert len([reason for kind, reason in told.restarts if kind == "Namespace"]) == 1
+    with run_reader(api.configuration, callbacks) as reader:
+        assert reader.is_synced
+    assert len([reason for kind, reason in callbacks.restarts if kind == "Namespace"]) == 1
     assert "cannot list Namespaces: " in caplog.text
 
 
-def test_a_watch_that_ends_at_once_again_and_again_is_no_loop_without_a_pause(
-    api: ListWatchServer, told: Told, caplog: pytest.LogCaptureFixture
+def test_watches_that_end_at_once_are_restarted_with_a_pause(
+    api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        api.fail_next(ACCOUNTS, end)
+        api.fail_next(ACCOUNTS, end_stream)
 
-    with watching(api.configuration, told) as cluster:
-        api.wait_for("the fourth watch", 4, is_account_watch)
-        assert remembers(cluster, told, "worker")
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests("the fourth watch", 4, is_account_watch)
+        assert is_cached_as(reader, callbacks, "worker")
     assert caplog.text.count("ended the watch of the ServiceAccounts at once; ") == 3
 
 
-def test_the_thread_outlives_an_error_that_nobody_thought_of(
-    api: ListWatchServer, told: Told, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_watch_thread_survives_an_unexpected_error(
+    api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_kind: str, _reason: str) -> None:
         monkeypatch.undo()
-        raise RuntimeError("nobody thought of this")
+        raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(told, "add_restart", fail)
-    api.fail_next(ACCOUNTS, send(b"<html>\n"))
-    with watching(api.configuration, told) as cluster:
+    monkeypatch.setattr(callbacks, "add_restart", fail)
+    api.fail_next(ACCOUNTS, send_and_cut(b"<html>\n"))
+    with run_reader(api.configuration, callbacks) as reader:
         monkeypatch.undo()
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
-        eventually("what is new is known", lambda: remembers(cluster, told, "new"))
-    assert "RuntimeError: nobody thought of this" in caplog.text
+        wait_until("the new account is cached", lambda: is_cached_as(reader, callbacks, "new"))
+    assert "RuntimeError: unexpected" in caplog.text
     assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
 
 
-def test_pauses_grow_and_stay_below_a_bound_and_are_left_to_chance() -> None:
+def test_bug_in_a_parser_is_logged_with_its_traceback(
+    api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_thing: object) -> None:
+        monkeypatch.undo()
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(list_watch, "parse_cached_metadata", fail)
+
+    with run_reader(api.configuration, callbacks) as reader:
+        assert is_cached_as(reader, callbacks, "worker")
+    assert "TypeError: a bug" in caplog.text
+    assert callbacks.restarts == []
+
+
+def test_backoff_doubles_up_to_a_limit_with_jitter() -> None:
     pauses = [[WatchTimeouts().next_backoff(failures) for _ in range(100)] for failures in (0, 1, 3, 5, 1000)]
 
     bounds = [(min(of_one), max(of_one)) for of_one in pauses]
@@ -307,11 +330,11 @@ def test_pauses_grow_and_stay_below_a_bound_and_are_left_to_chance() -> None:
     assert all(low < high for low, high in bounds)
 
 
-def test_no_thread_is_left_after_the_stop(api: ListWatchServer, told: Told) -> None:
-    cluster = build(api.configuration, told)
-    cluster.start()
-    api.wait_for("both are watched", 2, lambda request: request.is_watch)
+def test_stop_ends_all_threads(api: ListWatchServer, callbacks: Callbacks) -> None:
+    reader = build_reader(api.configuration, callbacks)
+    reader.start()
+    api.wait_for_requests("both are watched", 2, lambda request: request.is_watch)
 
-    cluster.stop()
+    reader.stop()
 
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("watch-")] == []

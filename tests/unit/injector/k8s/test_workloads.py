@@ -1,4 +1,4 @@
-"""Pods are found in whatever holds them, and in nothing else."""
+"""Pod templates are found in every workload kind, and in nothing else."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.unit.podrole.workloads import KINDS, build_workload
 POD = {"metadata": {"namespace": "team-a", "labels": {"app": "a"}}, "spec": {"containers": []}}
 
 
-def places_of(document: Any) -> list[tuple[str, str, str | None, tuple[str | int, ...], tuple[str | int, ...]]]:
+def find_paths(document: Any) -> list[tuple[str, str, str | None, tuple[str | int, ...], tuple[str | int, ...]]]:
     return [(t.kind, t.name, t.namespace, t.place, t.path) for t in find_templates(document)]
 
 
@@ -22,8 +22,9 @@ def places_of(document: Any) -> list[tuple[str, str, str | None, tuple[str | int
         ({}, "Deployment app has no spec.template: it must be an object"),
         ({"template": []}, "Deployment app has no spec.template: it must be an object"),
     ],
+    ids=["no-spec", "no-template", "list-as-template"],
 )
-def test_a_workload_without_a_template_is_named(spec: Any, problem: str) -> None:
+def test_workload_without_a_template_is_an_error_with_its_name(spec: Any, problem: str) -> None:
     with pytest.raises(ObjectError, match=problem):
         list(find_templates({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"}, "spec": spec}))
 
@@ -42,13 +43,25 @@ def test_a_workload_without_a_template_is_named(spec: Any, problem: str) -> None
         {"apiVersion": "v1", "kind": "List", "items": None},
         {"apiVersion": "v1", "kind": "List", "items": [None, "x"]},
     ],
+    ids=[
+        "null",
+        "json-list",
+        "string",
+        "no-kind",
+        "pod-of-another-group",
+        "job-of-another-group",
+        "service-of-another-group",
+        "service",
+        "list-without-items",
+        "list-of-other-values",
+    ],
 )
-def test_what_has_no_pods_or_is_not_known_has_no_templates(document: Any) -> None:
-    assert places_of(document) == []
+def test_other_documents_have_no_templates(document: Any) -> None:
+    assert find_paths(document) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_that_makes_pods_is_known(kind: str) -> None:
+def test_every_workload_kind_has_a_template(kind: str) -> None:
     [template] = find_templates(build_workload(kind, POD))
 
     assert template.kind == kind
@@ -56,16 +69,16 @@ def test_every_kind_that_makes_pods_is_known(kind: str) -> None:
     assert template.pod["spec"] == {"containers": []}
 
 
-def test_lists_and_lists_in_lists_are_looked_into() -> None:
+def test_templates_are_found_in_nested_lists() -> None:
     inner = {"apiVersion": "v1", "kind": "List", "items": [build_workload("CronJob", POD)]}
     document = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "Service"}, inner]}
 
-    assert places_of(document) == [
+    assert find_paths(document) == [
         ("CronJob", "app", "team-a", ("items", 1, "items", 0), ("spec", "jobTemplate", "spec", "template"))
     ]
 
 
-def test_items_of_a_typed_list_have_its_kind() -> None:
+def test_items_of_a_typed_list_get_its_kind() -> None:
     item = build_workload("Deployment", POD)
     document = {
         "apiVersion": "apps/v1",
@@ -73,10 +86,10 @@ def test_items_of_a_typed_list_have_its_kind() -> None:
         "items": [{k: item[k] for k in ("metadata", "spec")}],
     }
 
-    assert places_of(document) == [("Deployment", "app", "team-a", ("items", 0), ("spec", "template"))]
+    assert find_paths(document) == [("Deployment", "app", "team-a", ("items", 0), ("spec", "template"))]
 
 
-def test_an_object_with_a_generated_name_is_named_by_what_it_begins_with() -> None:
+def test_generate_name_is_shown_with_an_asterisk() -> None:
     [template] = find_templates({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "a-"}, "spec": {}})
 
     assert template.name == "a-*"

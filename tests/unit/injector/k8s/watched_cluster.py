@@ -1,4 +1,4 @@
-"""A watched cluster, and what it has told about itself."""
+"""Runs a CachedReader with short pauses, and records its callbacks."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +11,13 @@ from kubernetes.client import Configuration
 from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.watch_cache import CachedReader
 
-QUICK = WatchTimeouts(min_backoff_seconds=0.01, max_backoff_seconds=0.1)
+SHORT_PAUSES = WatchTimeouts(min_backoff_seconds=0.01, max_backoff_seconds=0.1)
 WITHIN_SECONDS = 20
 
 
 @dataclass
-class Told:
-    """What the cluster called back, in order."""
+class Callbacks:
+    """The reader's callbacks, in order."""
 
     live_reads: list[str] = field(default_factory=list)
     restarts: list[tuple[str, str]] = field(default_factory=list)
@@ -29,26 +29,27 @@ class Told:
         self.restarts.append((kind, reason))
 
 
-def build(configuration: Configuration, told: Told, **timeouts: Any) -> CachedReader:
-    """A cluster that has not been started."""
-    return CachedReader(configuration, told.live_reads.append, told.add_restart, replace(QUICK, **timeouts))
+def build_reader(configuration: Configuration, callbacks: Callbacks, **timeouts: Any) -> CachedReader:
+    """A reader that is not started."""
+    timeouts_of_test = replace(SHORT_PAUSES, **timeouts)
+    return CachedReader(configuration, callbacks.live_reads.append, callbacks.add_restart, timeouts_of_test)
 
 
 @contextmanager
-def watching(configuration: Configuration, told: Told, **timeouts: Any) -> Iterator[CachedReader]:
-    """Watch until the block ends; it begins when everything was listed."""
-    cluster = build(configuration, told, **timeouts)
-    cluster.start()
+def run_reader(configuration: Configuration, callbacks: Callbacks, **timeouts: Any) -> Iterator[CachedReader]:
+    """Run a reader until the block ends; the block starts when both lists are complete."""
+    reader = build_reader(configuration, callbacks, **timeouts)
+    reader.start()
     try:
-        assert cluster.wait_until_synced(WITHIN_SECONDS)
-        yield cluster
+        assert reader.wait_until_synced(WITHIN_SECONDS)
+        yield reader
     finally:
-        cluster.stop()
+        reader.stop()
 
 
-def eventually(what: str, look: Callable[[], object]) -> None:
-    """Look until it is so; fail with what was waited for."""
+def wait_until(description: str, condition: Callable[[], object]) -> None:
+    """Wait until the condition is true; fail with the description after WITHIN_SECONDS."""
     deadline = time.monotonic() + WITHIN_SECONDS
-    while not look():
-        assert time.monotonic() < deadline, f"{what}: not within {WITHIN_SECONDS} s"
+    while not condition():
+        assert time.monotonic() < deadline, f"{description}: not within {WITHIN_SECONDS} s"
         time.sleep(0.01)

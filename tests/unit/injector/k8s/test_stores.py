@@ -1,4 +1,4 @@
-"""What the care for the certificates asks of the API server, as it arrives there, and what is made of each answer."""
+"""The requests of CertificateSecret and WebhookConfiguration, and what they make of each answer."""
 
 from collections.abc import Iterator
 
@@ -13,11 +13,11 @@ from tests.unit.injector.k8s.fake_api_server import (
     CONFIGURATIONS,
     SECRET,
     SECRETS,
-    Sent,
     WritableApiServer,
+    WriteRequest,
     writable_api_server,
 )
-from tests.unit.injector.k8s.fake_list_watch_server import Exchange
+from tests.unit.injector.k8s.fake_list_watch_server import RequestHandler
 
 MANAGER = {"fieldManager": "podrole-injector"}
 FORBIDDEN = {"kind": "Status", "code": 403, "message": 'User "eve" cannot do that'}
@@ -39,42 +39,42 @@ def webhooks(api: WritableApiServer) -> WebhookConfiguration:
     return WebhookConfiguration(api.configuration, "podrole-injector")
 
 
-def refuse(exchange: Exchange) -> None:
-    exchange.send_document(403, FORBIDDEN)
+def forbid(handler: RequestHandler) -> None:
+    handler.send_document(403, FORBIDDEN)
 
 
-def test_what_is_absent_is_none_and_no_error(
+def test_absent_secret_and_configuration_are_none(
     api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration
 ) -> None:
-    for stored in api.kept.values():
+    for stored in api.stored.values():
         stored.force(None)
 
     assert secret.read() is None
     assert webhooks.read() is None
 
 
-def test_the_secret_is_replaced_in_the_injectors_name(api: WritableApiServer, secret: CertificateSecret) -> None:
+def test_secret_update_names_the_injector_as_field_manager(api: WritableApiServer, secret: CertificateSecret) -> None:
     read = secret.read()
     assert read
     changed = {**read, "data": {"tls.key": "c2VjcmV0"}}
 
     secret.write(changed)
 
-    assert api.changes == [Sent("PUT", SECRET, MANAGER, "application/json", changed)]
+    assert api.writes == [WriteRequest("PUT", SECRET, MANAGER, "application/json", changed)]
     assert (secret.read() or {})["data"] == changed["data"]
 
 
-def test_a_secret_that_was_never_read_is_created(api: WritableApiServer, secret: CertificateSecret) -> None:
-    api.kept[SECRET].force(None)
+def test_secret_without_a_resource_version_is_created(api: WritableApiServer, secret: CertificateSecret) -> None:
+    api.stored[SECRET].force(None)
 
     secret.write({"metadata": {}, "data": {}})
 
     named = {"metadata": {"name": "podrole-injector-certs", "namespace": "podrole-system"}, "data": {}}
-    assert api.changes == [Sent("POST", SECRETS, MANAGER, "application/json", named)]
+    assert api.writes == [WriteRequest("POST", SECRETS, MANAGER, "application/json", named)]
     assert secret.read()
 
 
-def test_a_secret_that_was_created_or_deleted_meanwhile_is_a_conflict(
+def test_secret_created_or_deleted_since_the_read_is_a_conflict(
     api: WritableApiServer, secret: CertificateSecret
 ) -> None:
     read = secret.read()
@@ -82,14 +82,12 @@ def test_a_secret_that_was_created_or_deleted_meanwhile_is_a_conflict(
 
     with pytest.raises(ConflictError, match=r"cannot (create|patch) .*: .* has been modified \(409\)"):
         secret.write({"metadata": {}})
-    api.kept[SECRET].force(None)
+    api.stored[SECRET].force(None)
     with pytest.raises(ConflictError, match="deleted before it could be updated"):
         secret.write(read)
 
 
-def test_the_configuration_is_patched_by_the_names_of_its_webhooks(
-    api: WritableApiServer, webhooks: WebhookConfiguration
-) -> None:
+def test_configuration_gets_a_strategic_merge_patch(api: WritableApiServer, webhooks: WebhookConfiguration) -> None:
     read = webhooks.read()
     assert read
     change = {
@@ -99,22 +97,22 @@ def test_the_configuration_is_patched_by_the_names_of_its_webhooks(
 
     webhooks.patch(change)
 
-    assert api.changes == [Sent("PATCH", CONFIGURATION, MANAGER, STRATEGIC_MERGE, change)]
+    assert api.writes == [WriteRequest("PATCH", CONFIGURATION, MANAGER, STRATEGIC_MERGE, change)]
     with pytest.raises(ConflictError, match=r"cannot (create|patch) .*: .* has been modified \(409\)"):
         webhooks.patch(change)
-    api.kept[CONFIGURATION].force(None)
+    api.stored[CONFIGURATION].force(None)
     with pytest.raises(ConflictError, match="deleted before it could be patched"):
         webhooks.patch(change)
 
 
-def test_a_watch_is_of_one_name_and_tells_whether_something_happened(
+def test_watch_selects_one_configuration_and_reports_a_change(
     api: WritableApiServer, webhooks: WebhookConfiguration
 ) -> None:
-    quiet = webhooks.wait_for_change("100", 0)
+    unchanged = webhooks.wait_for_change("100", 0)
     api.put(CONFIGURATIONS, "podrole-injector")
-    told = webhooks.wait_for_change("100", 5)
+    changed = webhooks.wait_for_change("100", 5)
 
-    assert (quiet, told) == (False, True)
+    assert (unchanged, changed) == (False, True)
     assert api.requests[-1].query == {
         "fieldSelector": "metadata.name=podrole-injector",
         "resourceVersion": "100",
@@ -123,11 +121,11 @@ def test_a_watch_is_of_one_name_and_tells_whether_something_happened(
     }
 
 
-def test_a_refusal_is_told_in_the_api_servers_own_words(
+def test_error_has_the_api_servers_message(
     api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration
 ) -> None:
-    api.fail_next(SECRET, refuse, watch=False)
-    api.fail_next(CONFIGURATIONS, refuse)
+    api.fail_next(SECRET, forbid, watch=False)
+    api.fail_next(CONFIGURATIONS, forbid)
 
     with pytest.raises(ClusterError, match=r'cannot get Secret .*-certs: User "eve" cannot do that \(403\)'):
         secret.read()
@@ -135,16 +133,14 @@ def test_a_refusal_is_told_in_the_api_servers_own_words(
         webhooks.wait_for_change("1", 1)
 
 
-def test_an_answer_that_is_no_json_is_an_error_of_the_cluster(
-    api: WritableApiServer, secret: CertificateSecret
-) -> None:
-    def babble(exchange: Exchange) -> None:
-        exchange.send_response(200)
-        exchange.send_header("Content-Length", "4")
-        exchange.end_headers()
-        exchange.wfile.write(b"<ok>")
+def test_answer_that_is_not_json_raises_cluster_error(api: WritableApiServer, secret: CertificateSecret) -> None:
+    def send_text(handler: RequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "4")
+        handler.end_headers()
+        handler.wfile.write(b"<ok>")
 
-    api.fail_next(SECRET, babble, watch=False)
+    api.fail_next(SECRET, send_text, watch=False)
 
     with pytest.raises(ClusterError, match=r"cannot get Secret .*: the answer is not JSON: Expecting value"):
         secret.read()
