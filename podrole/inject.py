@@ -1,4 +1,4 @@
-"""`podrole inject`: what the webhook would make of manifests. Decides with the webhook's own core."""
+"""`podrole inject`: changes the pods of manifests as the webhook would, with the webhook's own code."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -30,12 +30,12 @@ Examples:
   kubectl get deployment web -o yaml | podrole inject -f - --cluster | kubectl diff -f -
 
 \b
-What a pod becomes:
-  Inject  it gets its role. In mode redirect the metadata addresses lead to its sidecar; in mode env
-          (where PodSecurity forbids the redirect) variables do, and the node's role stays in reach
-  Block   it names no role: no credentials, and the metadata addresses are closed
-  Skip    it is left as it is, and the reason says why
-  Deny    it asks for something that it cannot have
+Outcomes:
+  Inject  the pod gets its role. In redirect mode the metadata addresses lead to its sidecar; in env mode
+          (where PodSecurity forbids the redirect) variables do, and the node's role stays reachable
+  Block   the pod has no role: it gets no credentials, and the metadata addresses are blocked
+  Skip    the pod is unchanged; the reason follows
+  Deny    the webhook would refuse the pod; the reasons follow
 
 If any pod is denied, no manifest is printed and the exit code is 1. `podrole --help` lists the exit codes.
 """
@@ -48,13 +48,13 @@ If any pod is denied, no manifest is printed and the exit code is 1. `podrole --
     multiple=True,
     metavar="FILE",
     type=click.Path(exists=True),
-    help="More files or folders to read namespaces and ServiceAccounts from; they are not printed.",
+    help="More files or directories to read namespaces and ServiceAccounts from. They are not printed.",
 )
 @click.option(
     "--cluster",
     "is_live",
     is_flag=True,
-    help="Ask the live cluster for what no manifest and no option says.",
+    help="Look up in the live cluster what neither manifests nor options specify.",
 )
 @cluster_options
 @click.option("-n", "--namespace", default="default", show_default=True, help="The namespace of objects without one.")
@@ -63,8 +63,8 @@ If any pod is denied, no manifest is printed and the exit code is 1. `podrole --
 def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str, **options: Any) -> None:
     """Print manifests as podrole's webhook would change their pods, ready for kubectl apply.
 
-    Pods are read, and the pod templates of Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers,
-    Jobs and CronJobs; everything else comes out as it went in. What became of each is told on standard error.
+    Changes Pods, and the pod templates of Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers,
+    Jobs and CronJobs. Everything else is printed unchanged. A report about each goes to standard error.
     """
     with progress_message("reading the manifests"):
         documents = read_documents(filenames, recursive=recursive)
@@ -77,11 +77,11 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
         live, deployed = _connect(options, stack) if options["is_live"] else (None, None)
         setup, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
         if setup.is_template_shipped:
-            click.echo("note: the injector's edited template could not be read: the shipped one is used", err=True)
-        records = [*_inject_all(documents, namespace, setup, lookup)]
-    write_results(documents, records, output)
-    _tell_what_roles_need(records)
-    raise SystemExit(EXIT_FINDINGS if any(record.outcome == "Deny" for record in records) else 0)
+            click.echo("note: the injector's custom template could not be read; the default template is used", err=True)
+        results = [*_inject_all(documents, namespace, setup, lookup)]
+    write_results(documents, results, output)
+    _print_trust_policy_commands(results)
+    raise SystemExit(EXIT_FINDINGS if any(result.outcome == "Deny" for result in results) else 0)
 
 
 def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
@@ -159,7 +159,7 @@ def _find_mode(decision: Decision) -> str | None:
 
 
 def _explain(decision: Decision) -> tuple[str, tuple[str, ...]]:
-    """Codes and sentences. A reason whose sentence was filled in for this pod stands among the warnings, too."""
+    """Codes and sentences. A sentence that names values of this pod is among the warnings."""
     if isinstance(decision, Deny):
         explanations = decision.explanations
     else:
@@ -169,10 +169,10 @@ def _explain(decision: Decision) -> tuple[str, tuple[str, ...]]:
     return codes, tuple(explanation.text for explanation in explanations)
 
 
-def _tell_what_roles_need(records: Iterable[InjectResult]) -> None:
-    """The step that people forget: without a statement in the role's trust policy its sidecar gets no credentials."""
-    users = sorted({(str(record.role), record.namespace, record.service_account) for record in records if record.role})
+def _print_trust_policy_commands(results: Iterable[InjectResult]) -> None:
+    """Print the step that is often forgotten: STS gives no credentials until the role's trust policy allows it."""
+    users = sorted({(str(result.role), result.namespace, result.service_account) for result in results if result.role})
     if users:
-        click.echo("Each role must trust its pods. To see the trust policy that it needs:", err=True)
+        click.echo("Each role must trust its pods. To print the trust policy that a role needs:", err=True)
     for role, namespace, account in users:
         click.echo(f"  podrole trust-policy {role} --namespace {namespace} --service-account {account}", err=True)

@@ -1,4 +1,4 @@
-"""What became of each pod template: one record, as a program reads it and as a person does."""
+"""The result for one pod template, and how `--output json` and the report on standard error show it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,76 +12,76 @@ from podrole.yaml.documents import Document
 
 @dataclass(frozen=True)
 class InjectResult:
-    """What became of one pod template."""
+    """The result for one pod template."""
 
     document: Document
     template: PodTemplate
     namespace: str
     outcome: str
-    """Inject, Block, Skip or Deny; Remove where an injection is taken back."""
+    """Inject, Block, Skip or Deny; Remove or Skip for `uninject`."""
 
     reason: str
-    """Codes of `injector.reasons`, with a comma between them."""
+    """Codes of `injector.reasons`, separated by commas."""
 
     sentences: tuple[str, ...]
-    """Why: the reason's sentence, or all that speaks against the pod."""
+    """The reason's sentence, or one for each reason to deny the pod."""
 
     mode: str | None = None
     role: str | None = None
     service_account: str = "default"
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What the person should know about how this was decided."""
+    """What could not be looked up for the decision."""
 
     changes: tuple[str, ...] = ()
-    """What is in the patch, in words."""
+    """What the patch adds, in words."""
 
     operations: Sequence[Operation] = ()
-    """The JSON Patch, from the root of the pod or the template."""
+    """The JSON Patch, relative to the pod or the pod template."""
 
     @property
     def label(self) -> str:
-        """For messages."""
+        """Kind, namespace and name."""
         return f"{self.template.kind} {self.namespace}/{self.template.name}"
 
 
 def prefix_operations(path: JsonPath, operations: Sequence[Operation]) -> list[Operation]:
-    """The operations from another root, in which the object is at a path."""
+    """Make operations relative to a document in which the object is at this path."""
     return [{**operation, "path": build_pointer(path) + operation["path"]} for operation in operations]
 
 
-def build_record_document(record: InjectResult) -> dict[str, Any]:
-    """Build what `--output json` shows of it."""
+def build_result_document(result: InjectResult) -> dict[str, Any]:
+    """Build the result for `--output json`."""
     return {
-        "file": record.document.file,
-        "document": record.document.number,
-        "kind": record.template.kind,
-        "namespace": record.namespace,
-        "name": record.template.name,
-        "outcome": record.outcome,
-        "reason": record.reason,
-        "message": " ".join(record.sentences),
-        "mode": record.mode,
-        "role": record.role,
-        "warnings": [*record.warnings],
-        "notes": [*record.notes],
-        "patch": prefix_operations(record.template.path, record.operations),
+        "file": result.document.file,
+        "document": result.document.number,
+        "kind": result.template.kind,
+        "namespace": result.namespace,
+        "name": result.template.name,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "message": " ".join(result.sentences),
+        "mode": result.mode,
+        "role": result.role,
+        "warnings": [*result.warnings],
+        "notes": [*result.notes],
+        "patch": prefix_operations(result.template.path, result.operations),
     }
 
 
-def format_record(record: InjectResult) -> str:
-    """Format it for a person: a line, and one more for each thing that should be known."""
-    return "\n".join(_format(record))
+def format_result(result: InjectResult) -> str:
+    """Format the result as lines of the report."""
+    return "\n".join(_format(result))
 
 
-def _format(record: InjectResult) -> Iterator[str]:
-    how = ", ".join(filter(None, [record.mode and f"mode {record.mode}", record.role and f"role {record.role}"]))
-    known = f"{record.outcome}{f' ({how})' if how else ''}"
-    unchanged = "" if record.operations or record.outcome in {"Deny", "Skip"} else " Nothing had to be changed."
-    first, *more = record.sentences
-    yield f"{record.document.where}: {record.label}"
-    yield f"  {known}: {first}{unchanged}"
+def _format(result: InjectResult) -> Iterator[str]:
+    details = ", ".join(filter(None, [result.mode and f"mode {result.mode}", result.role and f"role {result.role}"]))
+    outcome = f"{result.outcome}{f' ({details})' if details else ''}"
+    unchanged = "" if result.operations or result.outcome in {"Deny", "Skip"} else " No change was needed."
+    first, *more = result.sentences
+    yield f"{result.document.location}: {result.label}"
+    yield f"  {outcome}: {first}{unchanged}"
     yield from (f"  and: {sentence}" for sentence in more)
-    yield from (f"  adds {change}" for change in record.changes)
-    yield from (f"  warning: {warning}" for warning in record.warnings)
-    yield from (f"  note: {note}" for note in record.notes)
+    yield from (f"  adds {change}" for change in result.changes)
+    yield from (f"  warning: {warning}" for warning in result.warnings)
+    yield from (f"  note: {note}" for note in result.notes)

@@ -1,4 +1,4 @@
-"""Files of manifests in, documents out, and back into one stream for kubectl. No Kubernetes object is known here."""
+"""Splits files of manifests into documents, and joins documents into one stream for kubectl."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from injector.errors import ConfigError, ObjectError
 from podrole.yaml.kube_yaml import load
 
 SUFFIXES = {".yaml", ".yml", ".json"}
-"""What kubectl takes from a folder."""
+"""What kubectl reads in a directory."""
 
 STDIN = "-"
 BYTE_ORDER_MARK = "\ufeff"
@@ -32,37 +32,42 @@ class Document:
 
     file: str
     number: int
-    """Counted from 1, as a person counts those that are not empty."""
+    """Counted from 1, without empty documents."""
 
     text: str
-    """As it stands in the file: with the separator in front of it, and with all comments."""
+    """From the file, with the separator before it and all comments."""
 
     content: Any
-    """As kubectl reads it; None where there is nothing but comments."""
+    """As kubectl reads it; None where there are only comments."""
 
     is_json: bool = False
+    has_byte_order_mark: bool = False
+    """Whether the file has a byte order mark before this document."""
 
     @property
-    def where(self) -> str:
-        """For messages."""
+    def location(self) -> str:
+        """File and number, for messages."""
         return f"{self.file}, document {self.number}"
 
 
 def read_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Document]:
-    """All documents of files, folders and stdin (`-`), in order; ConfigError names what cannot be read."""
+    """Read all documents of files, directories and stdin (`-`), in order. Raises ConfigError."""
     if paths.count(STDIN) > 1:
-        raise ConfigError("-f - is given twice: there is one stdin")
+        raise ConfigError("-f - is given twice: stdin can be read only once")
     files = [file for path in paths for file in _find_files(path, recursive=recursive)]
-    return [document for file in files for document in parse_documents(read_text(file), file)]
+    return [document for file in files for document in parse_documents(_read(file), file)]
 
 
 def parse_documents(text: str, file: str) -> list[Document]:
-    """The documents of one file; ConfigError names file, document and line of what cannot be read."""
+    """Split the text of one file. Raises ConfigError with file, document and line."""
+    if text.startswith(BYTE_ORDER_MARK):
+        first, *others = parse_documents(text.removeprefix(BYTE_ORDER_MARK), file)
+        return [replace(first, has_byte_order_mark=True), *others]
     if text.lstrip()[:1] in {"{", "["}:
         try:
             return list(_split_json(text, file))
         except ValueError as error:
-            # A file that begins with a brace may be YAML all the same.
+            # A file that begins with a brace can also be YAML.
             if file.endswith(".json"):
                 raise ConfigError(f"{file}: {error}") from error
     return list(_split_yaml(text, file))
@@ -70,15 +75,19 @@ def parse_documents(text: str, file: str) -> list[Document]:
 
 @contextmanager
 def error_context(document: Document) -> Iterator[None]:
-    """What is wrong with an object is told with the file and the document that it is in."""
+    """Turn an ObjectError into a ConfigError that names the file and the document."""
     try:
         yield
     except ObjectError as error:
-        raise ConfigError(f"{document.where}: {error}") from error
+        raise ConfigError(f"{document.location}: {error}") from error
 
 
 def join_documents(documents: Sequence[Document], texts: Sequence[str]) -> str:
-    """One stream for kubectl. A stream is JSON or YAML to it: among YAML, JSON is a YAML document."""
+    """Join documents into one stream for kubectl, which reads a stream either as JSON or as YAML.
+
+    If any is YAML, the JSON ones become YAML documents. A byte order mark stays only at the start of the stream, as
+    kubectl does not read one in the middle.
+    """
     is_yaml = not all(document.is_json for document in documents)
     joined = ""
     for document, text in zip(documents, texts, strict=True):
@@ -88,7 +97,8 @@ def join_documents(documents: Sequence[Document], texts: Sequence[str]) -> str:
         if is_yaml and (document.is_json or is_first_of_file) and not SEPARATOR.match(text):
             joined += "---\n"
         joined += text
-    return joined if not joined or joined.endswith("\n") else f"{joined}\n"
+    has_mark = bool(documents) and documents[0].has_byte_order_mark
+    return f"{BYTE_ORDER_MARK}{joined}" if has_mark else joined
 
 
 def _find_files(path: str, *, recursive: bool) -> Iterator[str]:
@@ -98,18 +108,22 @@ def _find_files(path: str, *, recursive: bool) -> Iterator[str]:
     inside = Path(path).rglob("*") if recursive else Path(path).iterdir()
     files = sorted(str(file) for file in inside if file.suffix in SUFFIXES and file.is_file())
     if not files:
-        hint = "" if recursive else ", or add --recursive for the folders in it"
-        raise ConfigError(f"there are no manifests in {path}: name a folder with .yaml, .yml or .json files{hint}")
+        hint = "" if recursive else ", or add --recursive for its subdirectories"
+        raise ConfigError(f"there are no manifests in {path}: use a directory with .yaml, .yml or .json files{hint}")
     yield from files
 
 
 def read_text(file: str) -> str:
-    """The text of a file or of stdin (`-`), without a byte order mark. ConfigError if it cannot be read."""
+    """Read a file or stdin (`-`), without a byte order mark. Raises ConfigError."""
+    return _read(file).removeprefix(BYTE_ORDER_MARK)
+
+
+def _read(file: str) -> str:
     if file == STDIN and sys.stdin.isatty():
         click.echo("reading from the terminal: end with Ctrl-D", err=True)
     try:
         content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
-        return content.decode().removeprefix(BYTE_ORDER_MARK)
+        return content.decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
     except OSError as error:
@@ -130,12 +144,12 @@ def _split_json(text: str, file: str) -> Iterator[Document]:
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = [name for name, _ in pairs]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"the key {twice[0]} is there twice in one object")
+        raise ValueError(f"the key {twice[0]} appears twice in one object")
     return dict(pairs)
 
 
 def _split_yaml(text: str, file: str) -> Iterator[Document]:
-    # A line that begins so ends a document wherever it stands: https://yaml.org/spec/1.2.2/#912-document-markers
+    # This marker at the start of a line ends a document, also within a scalar: https://yaml.org/spec/1.2.2/#912-document-markers
     starts = [0, *(match.start() for match in SEPARATOR.finditer(text) if match.start() > 0), len(text)]
     number = 1
     for start, end in pairwise(starts):
@@ -155,7 +169,7 @@ def _load(document: Document, lines_before: int) -> Any:
         if mark := error.problem_mark or error.context_mark:
             place = f" (line {lines_before + mark.line + 1}, column {mark.column + 1})"
             if "\t" in "".join(document.text.splitlines()[mark.line : mark.line + 1]):
-                problem += ": there is a tab in that line, and YAML is indented with spaces"
-        raise ConfigError(f"{document.where}{place}: {problem}") from error
+                problem += ": the line contains a tab, but YAML is indented with spaces"
+        raise ConfigError(f"{document.location}{place}: {problem}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{document.where}: {error}") from error
+        raise ConfigError(f"{document.location}: {error}") from error

@@ -1,4 +1,4 @@
-"""Finds where in a text of YAML a change has its place: an edit each, never a line that need not change."""
+"""Finds the edits that change a YAML text; lines that need no change stay untouched."""
 
 import json
 import re
@@ -14,7 +14,7 @@ INDENTED_LIST = re.compile(r"^( *)(?:- )?[^\s#-][^#\n]*:[ \t]*\r?\n\1(?P<further
 
 
 class Edit(NamedTuple):
-    """What stands between two places of a text is replaced."""
+    """Replaces the text between two positions."""
 
     start: int
     end: int
@@ -22,11 +22,11 @@ class Edit(NamedTuple):
 
 
 class UneditableError(Exception):
-    """The text has a form in which this change has no obvious place."""
+    """The text has a form in which this change cannot be made in place."""
 
 
 class Editor:
-    """Collects edits, those of inner nodes first: at one place they come before those of outer ones."""
+    """Collects edits, those of inner nodes first: at one position they come before those of outer nodes."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -36,7 +36,7 @@ class Editor:
         self._is_indented = first is not None and first["further"] is not None
 
     def change(self, node: Node, old: Any, new: Any) -> None:
-        """Collect what makes this node, which reads as `old`, read as `new`."""
+        """Collect the edits that make this node, which reads as `old`, read as `new`."""
         if old == new and type(old) is type(new):
             return
         match node, old, new:
@@ -87,7 +87,7 @@ class Editor:
             raise UneditableError
         if not self.text[start : key.start_mark.index].strip():
             self.edits.append(Edit(start, self._find_end(node.value[position][1]), ""))
-        else:  # behind the dash of a list: the next one takes its place
+        else:  # the first key after the dash of a list element: the next key replaces it
             following = node.value[position + 1][0] if position + 1 < len(node.value) else None
             if following is None:
                 raise UneditableError
@@ -133,25 +133,25 @@ class Editor:
         return dash
 
     def _find_line(self, index: int) -> int:
-        """Where the line begins."""
+        """Return the index at which the line begins."""
         return self.text.rfind("\n", 0, index) + 1
 
     def _find_next_line(self, index: int) -> int:
-        """Where the next line begins, or this one if nothing of it comes before."""
+        """Return the index at which the next line begins, or this index if it begins a line."""
         if index == 0 or self.text[index - 1] == "\n":
             return index
         end = self.text.find("\n", index)
         return len(self.text) if end < 0 else end + 1
 
     def _find_end(self, node: Node) -> int:
-        """Behind the last line of a node; comments that follow are not its own."""
+        """Return the index after the last line of a node. Comments after it do not belong to it."""
         while isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
             last = node.value[-1]
             node = last[1] if isinstance(node, MappingNode) else last
         return self._find_next_line(node.end_mark.index)
 
     def _skip_comments_back(self, line: int) -> int:
-        """Comments above the first element belong to it."""
+        """Return the index of the first of the comment lines above a line."""
         while line > 0:
             above = self._find_line(line - 1)
             if self.text[above:line].strip() and not self.text[above:line].lstrip().startswith("#"):
@@ -161,7 +161,7 @@ class Editor:
 
 
 def _align(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Which elements are the same ones: by place where none came or went, otherwise by name."""
+    """Match old elements with new ones: by position where their number is equal, otherwise by name."""
     if len(old) == len(new):
         yield "equal", 0, len(old), 0, len(new)
         return

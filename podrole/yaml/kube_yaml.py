@@ -1,6 +1,6 @@
-"""YAML as kubectl reads it, and YAML that every reader takes for the same. No file and no Kubernetes object is known.
+"""Reads YAML as kubectl does, and writes YAML that every parser reads in the same way.
 
-To PyYAML, which follows YAML 1.1, `22:22` is a number in base 60 and `2024-01-01` a date; kubectl has neither.
+To PyYAML, which follows YAML 1.1, `22:22` is a number in base 60 and `2024-01-01` a date; to kubectl both are strings.
 https://github.com/kubernetes-sigs/yaml
 """
 
@@ -12,8 +12,8 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 try:
     from yaml import CSafeLoader as _SafeLoader
-except ImportError:  # PyYAML without libyaml does the same, ten times as slowly
-    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment] # both have what is used here
+except ImportError:  # without libyaml PyYAML does the same, ten times slower
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment] # both have the methods used here
 
 INT, FLOAT, BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -23,41 +23,41 @@ NUMBER = re.compile(r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?
 LETTER = re.compile(r"[yYnN]\Z")
 
 MAX_NODES = 1_000_000
-"""What a document may grow to when its aliases are followed. An etcd object has 1.5 MiB at most."""
+"""With aliases expanded. An object in etcd has at most 1.5 MiB."""
 
 
 class Loader(_SafeLoader):
-    """Reads what kubectl would read; refuses a key that stands twice, as kubectl does."""
+    """Reads YAML as kubectl does; refuses duplicate keys."""
 
     def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """Build a mapping of one."""
+        """Build a mapping from a node."""
         seen = set()
         for key, _ in node.value:
             if isinstance(key, ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if (key.tag, key.value) in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value} is there twice", key.start_mark
+                        None, None, f"the key {key.value} appears twice", key.start_mark
                     )
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
 
 class Dumper(yaml.SafeDumper):
-    """Quotes whatever any reader could take for something else than a string; writes no anchors."""
+    """Quotes every string that some parser could read as another type; writes no anchors."""
 
     is_indented = False
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """Lists stand in their key's column, or two further where the rest of the file has it so."""
+        """Indent lists as their key, or by two more where the rest of the file does."""
         super().increase_indent(flow, indentless and not self.is_indented)
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        """Write everything out."""
+        """Expand all aliases."""
         return True
 
 
 class IndentedDumper(Dumper):
-    """The same with lists two columns further than their key."""
+    """A Dumper that indents lists by two more than their key."""
 
     is_indented = True
 
@@ -76,7 +76,7 @@ Dumper.add_implicit_resolver(BOOL, LETTER, list("yYnN"))
 
 
 def compose(text: str) -> Node | None:
-    """The nodes of one document, with where they stand; None where there is none. Raises yaml.YAMLError."""
+    """Parse one document into nodes with their positions; None if it is empty. Raises yaml.YAMLError."""
     try:
         node: Node | None = yaml.compose(text, Loader)
         if node is not None:
@@ -87,7 +87,7 @@ def compose(text: str) -> Node | None:
 
 
 def construct(node: Node) -> Any:
-    """The value of a node. Raises yaml.YAMLError."""
+    """Return the value of a node. Raises yaml.YAMLError."""
     loader = Loader("")
     try:
         return loader.construct_document(node)
@@ -96,13 +96,13 @@ def construct(node: Node) -> Any:
 
 
 def load(text: str) -> Any:
-    """The value of one document; None where there is none. Raises yaml.YAMLError."""
+    """Return the value of one document; None if it is empty. Raises yaml.YAMLError."""
     node = compose(text)
     return None if node is None else construct(node)
 
 
 def _count_nodes(node: Node, known: dict[int, int | None]) -> int:
-    """How many nodes there are when aliases are followed: ten lines can stand for more than any memory holds."""
+    """Count the nodes with aliases expanded: ten lines of aliases can expand to more than fits in memory."""
     if not isinstance(node, CollectionNode):
         return 1
     if id(node) in known:
@@ -114,20 +114,20 @@ def _count_nodes(node: Node, known: dict[int, int | None]) -> int:
     children = [child for pair in node.value for child in pair] if isinstance(node, MappingNode) else node.value
     total = 1 + sum(_count_nodes(child, known) for child in children)
     if total > MAX_NODES:
-        raise yaml.YAMLError("its aliases stand for more than any Kubernetes object can hold")
+        raise yaml.YAMLError("its aliases expand to more than any Kubernetes object can hold")
     known[id(node)] = total
     return total
 
 
 def write(value: Any, *, is_indented: bool) -> str:
-    """Lines of block YAML."""
+    """Write a value as lines of block YAML."""
     dumper = IndentedDumper if is_indented else Dumper
     text: str = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
     return text
 
 
 def write_scalar(value: Any, style: str | None) -> str:
-    """One scalar on one line, in this style where it can be had."""
+    """Write one scalar on one line, in this style if possible."""
     if "\n" in str(value):
         style = '"'
     elif style in {"|", ">"}:
@@ -137,7 +137,7 @@ def write_scalar(value: Any, style: str | None) -> str:
 
 
 def reformat(node: Node) -> str:
-    """A document anew: each scalar as it was written, everything else in block style, aliases written out."""
+    """Write a document in block style: scalars keep their form, comments are lost, aliases are expanded."""
     loader = Loader("")
     try:
         text: str = yaml.serialize(_expand(node, loader), Dumper=Dumper, allow_unicode=True, width=float("inf"))

@@ -1,7 +1,7 @@
-"""Writes a changed object back into the text that it came from: comments, order and quotes of all the rest stay.
+"""Writes a changed object back into its original text; comments, order and quotes of all unchanged parts stay.
 
-Every edit is proven by reading the result again. Where the text has a form that cannot be edited in place (braces,
-aliases), the document is laid out anew first, which loses its comments.
+Every edit is verified by reading the result again. A text that cannot be edited in place (braces, aliases) is
+reformatted first, which loses its comments.
 """
 
 import json
@@ -13,22 +13,23 @@ import yaml
 
 from podrole.yaml.documents import Document
 from podrole.yaml.edits import Edit, Editor, UneditableError
-from podrole.yaml.kube_yaml import compose, construct, reformat, write
+from podrole.yaml.kube_yaml import compose, construct, load, reformat, write
 
 INDENT = re.compile(r"[{\[]\r?\n([ \t]+)")
 
 
 def rewrite(document: Document, wanted: Any) -> str:
-    """The document's text, changed so that it reads as `wanted`."""
+    """Return the document's text, changed so that it reads as `wanted`. A missing final newline stays missing."""
     if document.content == wanted:
         return document.text
     if document.is_json:
         return _rewrite_json(document.text, wanted)
-    for text in _find_forms(document.text):
-        edited = _try_edit(text, document.content, wanted)
-        if edited is not None:
-            return edited
-    return _find_head(document.text) + write(wanted, is_indented=False)
+    edits = (_try_edit(text, document.content, wanted) for text in _find_forms(document.text))
+    edited = next((text for text in edits if text is not None), None)
+    written = edited or _find_head(document.text) + write(wanted, is_indented=False)
+    trimmed = written.removesuffix("\n").removesuffix("\r")
+    # The final newline of a block scalar belongs to its value.
+    return trimmed if not document.text.endswith("\n") and load(trimmed) == wanted else written
 
 
 def _rewrite_json(text: str, wanted: Any) -> str:
@@ -40,6 +41,9 @@ def _rewrite_json(text: str, wanted: Any) -> str:
 
 
 def _find_forms(text: str) -> Iterator[str]:
+    """The text with a final newline, then as it is, then reformatted."""
+    if not text.endswith("\n"):
+        yield text + ("\r\n" if "\r\n" in text else "\n")
     yield text
     root = compose(text)
     if root is not None:
@@ -47,14 +51,14 @@ def _find_forms(text: str) -> Iterator[str]:
 
 
 def _find_head(text: str) -> str:
-    """What stands in front of the object: separator, comments."""
+    """The separator and the comments before the object."""
     root = compose(text)
     head = text[: root.start_mark.index].rstrip(" ") if root else ""
     return head if not head or head.endswith("\n") else f"{head}\n"
 
 
 def _try_edit(text: str, old: Any, wanted: Any) -> str | None:
-    """The edited text if it reads as wanted, and None if it does not."""
+    """Return the edited text if it reads as wanted, else None."""
     root = compose(text)
     if root is None:
         return None

@@ -1,4 +1,4 @@
-"""Files of manifests, read and put together again."""
+"""Files of manifests, split into documents and joined again."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from injector.errors import ConfigError
-from podrole.yaml.documents import Document, join_documents, parse_documents, read_documents
+from podrole.yaml.documents import Document, join_documents, parse_documents, read_documents, read_text
 
 
-def refusal_of(text: str, file: str = "app.yaml") -> str:
+def error_of(text: str, file: str = "app.yaml") -> str:
     with pytest.raises(ConfigError) as caught:
         parse_documents(text, file)
     return str(caught.value)
@@ -23,31 +23,35 @@ def join(documents: list[Document]) -> str:
     return join_documents(documents, [document.text for document in documents])
 
 
-def test_a_tab_is_named_with_file_document_and_line() -> None:
-    message = refusal_of("a: 1\n---\n# two\nb:\n\tc: 1\n")
+def test_tab_is_reported_with_file_document_and_line() -> None:
+    message = error_of("a: 1\n---\n# two\nb:\n\tc: 1\n")
 
     assert message.startswith("app.yaml, document 2 (line 5, column 1): ")
-    assert message.endswith("there is a tab in that line, and YAML is indented with spaces")
+    assert message.endswith("the line contains a tab, but YAML is indented with spaces")
 
 
-def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
-    assert refusal_of("---\na: 1\na: 2\n") == "app.yaml, document 1 (line 3, column 1): the key a is there twice"
+def test_duplicate_key_is_reported_with_its_line() -> None:
+    assert error_of("---\na: 1\na: 2\n") == "app.yaml, document 1 (line 3, column 1): the key a appears twice"
 
 
-def test_broken_json_is_told_as_json_where_the_file_says_that_it_is() -> None:
-    assert refusal_of('{"a": 1,}', "app.json").startswith("app.json: ")
-    assert "property name" in refusal_of('{"a": 1,}', "app.json")
+def test_invalid_json_is_reported_as_json_in_a_json_file() -> None:
+    assert error_of('{"a": 1,}', "app.json").startswith("app.json: ")
+    assert "property name" in error_of('{"a": 1,}', "app.json")
 
 
-def test_a_key_that_stands_twice_in_json_is_refused() -> None:
-    assert refusal_of('{"a": 1, "a": 2}', "app.json") == "app.json: the key a is there twice in one object"
+def test_duplicate_key_in_json_is_refused() -> None:
+    assert error_of('{"a": 1, "a": 2}', "app.json") == "app.json: the key a appears twice in one object"
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("kind: Pod".encode("utf-16"), "is not UTF-8"), (b"a: \xff", "at byte 3"), (b"a: \x00", "document 1")],
+    [
+        pytest.param("kind: Pod".encode("utf-16"), "is not UTF-8", id="utf-16"),
+        pytest.param(b"a: \xff", "at byte 3", id="invalid-byte"),
+        pytest.param(b"a: \x00", "document 1", id="null-byte"),
+    ],
 )
-def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_file_that_is_not_text_is_reported(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "app.yaml"
     path.write_bytes(content)
 
@@ -55,14 +59,14 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, problem: str) 
         read_documents([str(path)])
 
 
-def test_a_folder_without_manifests_is_named(tmp_path: Path) -> None:
+def test_directory_without_manifests_is_reported(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("kind: Pod")
 
     with pytest.raises(ConfigError, match=f"no manifests in {tmp_path}"):
         read_documents([str(tmp_path)])
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "loop.yaml"
     path.symlink_to(path)
 
@@ -70,12 +74,12 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
         read_documents([os.fspath(path)])
 
 
-def test_there_is_one_stdin() -> None:
+def test_stdin_can_be_given_only_once() -> None:
     with pytest.raises(ConfigError, match="twice"):
         read_documents(["-", "-"])
 
 
-def test_a_folder_is_read_in_order_and_without_the_folders_in_it(tmp_path: Path) -> None:
+def test_directory_is_read_in_order_and_without_subdirectories(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text("b: 1")
     (tmp_path / "a.yaml").write_text("a: 1")
     (tmp_path / "c.json").write_text('{"c": 1}')
@@ -106,38 +110,42 @@ def test_a_folder_is_read_in_order_and_without_the_folders_in_it(tmp_path: Path)
         ("---x: 1\n", [{"---x": 1}]),
     ],
 )
-def test_what_nobody_changes_comes_out_as_it_came_in(text: str, contents: list[object]) -> None:
+def test_split_and_joined_text_is_unchanged(text: str, contents: list[object]) -> None:
     documents = parse_documents(text, "app.yaml")
 
     assert contents_of(documents) == contents
-    assert join(documents).removesuffix("\n") == text.removesuffix("\n")
+    assert join(documents) == text
 
 
-def test_documents_are_counted_as_a_person_counts_them() -> None:
+def test_empty_documents_are_not_counted() -> None:
     documents = parse_documents("# head\n---\na: 1\n---\n---\nb: 2\n", "app.yaml")
 
     assert [document.number for document in documents if document.content] == [1, 2]
 
 
-def test_a_byte_order_mark_is_dropped(tmp_path: Path) -> None:
+def test_byte_order_mark_is_not_part_of_a_document(tmp_path: Path) -> None:
     path = tmp_path / "app.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
 
-    assert join(read_documents([str(path)])) == "a: 1\n"
+    [document] = read_documents([str(path)])
+
+    assert (document.text, document.content, document.has_byte_order_mark) == ("a: 1\n", {"a": 1}, True)
+    assert join([document]) == "\ufeffa: 1\n"
+    assert read_text(str(path)) == "a: 1\n"
 
 
 @pytest.mark.parametrize(
     ("texts", "joined"),
     [
-        (["a: 1", "b: 2"], "a: 1\n---\nb: 2\n"),
+        (["a: 1", "b: 2"], "a: 1\n---\nb: 2"),
         (["a: 1\n---\nb: 2\n", "---\nc: 3\n"], "a: 1\n---\nb: 2\n---\nc: 3\n"),
         (["# one\na: 1\n", "# two\nb: 2\n"], "# one\na: 1\n---\n# two\nb: 2\n"),
         (['{"a": 1}', '{"b": 2}\n'], '{"a": 1}\n{"b": 2}\n'),
-        (['{"a": 1}\n{"b": 2}', "c: 3"], '---\n{"a": 1}\n---\n{"b": 2}\n---\nc: 3\n'),
-        (["a: 1", '{"b": 2}'], 'a: 1\n---\n{"b": 2}\n'),
+        (['{"a": 1}\n{"b": 2}', "c: 3"], '---\n{"a": 1}\n---\n{"b": 2}\n---\nc: 3'),
+        (["a: 1", '{"b": 2}'], 'a: 1\n---\n{"b": 2}'),
     ],
 )
-def test_several_files_become_one_stream_that_reads_the_same(texts: list[str], joined: str) -> None:
+def test_several_files_are_joined_into_one_stream_with_equal_content(texts: list[str], joined: str) -> None:
     documents = [document for index, text in enumerate(texts) for document in parse_documents(text, f"{index}.yaml")]
 
     together = join(documents)

@@ -1,4 +1,4 @@
-"""Text that is edited reads as wanted, and keeps all that need not change."""
+"""An edited text reads as wanted, and keeps every line that need not change."""
 
 import copy
 import json
@@ -69,18 +69,18 @@ def pod_of(content: Any) -> Any:
     return content["spec"]["template"]["spec"]
 
 
-def test_nothing_changed_is_nothing_written() -> None:
+def test_unchanged_content_leaves_the_text_unchanged() -> None:
     assert edit(TEXT, lambda _: None) == TEXT
 
 
-def test_a_new_key_comes_behind_the_last_one() -> None:
+def test_new_key_is_added_after_the_last_one() -> None:
     edited = edit(TEXT, lambda d: d["spec"]["template"]["metadata"]["annotations"].update({"a/b": "on"}))
 
     assert added_and_removed(TEXT, edited) == (["        a/b: 'on'"], [])
     assert "reader  # only reads\n        a/b: 'on'\n\n" in edited
 
 
-def test_new_elements_come_in_front_behind_and_between() -> None:
+def test_new_elements_are_added_before_after_and_between() -> None:
     def change(content: Any) -> None:
         pod_of(content)["containers"].insert(0, {"name": "first"})
         pod_of(content)["containers"].insert(2, {"name": "second"})
@@ -94,13 +94,13 @@ def test_new_elements_come_in_front_behind_and_between() -> None:
     assert "containers:\n        - name: first\n        # the app\n" in edited
 
 
-def test_an_empty_list_is_filled_and_its_comment_stays() -> None:
+def test_empty_list_is_filled_and_its_comment_stays() -> None:
     edited = edit(TEXT, lambda d: pod_of(d).update(volumes=[{"name": "v"}]))
 
     assert "      volumes: # none\n        - name: v\n# The end." in edited
 
 
-def test_a_value_is_replaced_in_its_own_quotes() -> None:
+def test_value_is_replaced_within_its_quotes() -> None:
     def change(content: Any) -> None:
         pod_of(content)["containers"][0]["image"] = "example/app:2"
         pod_of(content)["containers"][0]["env"][0]["value"] = "2"
@@ -113,13 +113,13 @@ def test_a_value_is_replaced_in_its_own_quotes() -> None:
     ]
 
 
-def test_an_element_goes_with_all_its_lines_and_no_other() -> None:
+def test_element_is_removed_with_all_its_lines() -> None:
     edited = edit(TEXT, lambda d: pod_of(d)["containers"].pop(1))
 
     assert added_and_removed(TEXT, edited) == ([], ["        - image: example/proxy:1", "          name: proxy"])
 
 
-def test_a_key_goes_with_all_its_lines_and_no_other() -> None:
+def test_key_is_removed_with_all_its_lines() -> None:
     edited = edit(TEXT, lambda d: pod_of(d)["containers"][0].pop("env"))
 
     assert added_and_removed(TEXT, edited)[1] == [
@@ -130,13 +130,13 @@ def test_a_key_goes_with_all_its_lines_and_no_other() -> None:
     ]
 
 
-def test_a_key_behind_a_dash_goes_and_the_next_one_takes_its_place() -> None:
+def test_key_after_a_dash_is_removed_and_the_next_one_moves_up() -> None:
     edited = edit(TEXT, lambda d: pod_of(d)["containers"][1].pop("image"))
 
     assert "        - name: proxy\n" in edited
 
 
-def test_windows_line_ends_stay() -> None:
+def test_crlf_line_endings_stay() -> None:
     text = TEXT.replace("\n", "\r\n")
 
     edited = edit(text, lambda d: pod_of(d).update(initContainers=[{"name": "a", "command": ["b"]}]))
@@ -144,11 +144,13 @@ def test_windows_line_ends_stay() -> None:
     assert edited.count("\r\n") == edited.count("\n") > text.count("\n")
 
 
-def test_a_text_without_a_last_line_end_gets_one_where_something_follows() -> None:
-    assert edit("kind: Pod", lambda d: d.update(spec={"a": 1})) == "kind: Pod\nspec:\n  a: 1\n"
+def test_missing_final_newline_stays_missing() -> None:
+    assert edit("kind: Pod", lambda d: d.update(spec={"a": 1})) == "kind: Pod\nspec:\n  a: 1"
+    assert edit("a: 1\r\nb: 2", lambda d: d.update(c=3)) == "a: 1\r\nb: 2\r\nc: 3"
+    assert edit("a: 1\nb:\n- |\n  x", lambda d: d.update(a=2)) == "a: 2\nb:\n- |\n  x"
 
 
-def test_lists_are_indented_as_in_the_rest_of_the_file() -> None:
+def test_new_lists_are_indented_as_in_the_rest_of_the_file() -> None:
     def change(content: Any) -> None:
         content["w"] = {"z": [1]}
 
@@ -167,7 +169,7 @@ def test_lists_are_indented_as_in_the_rest_of_the_file() -> None:
         "# head\n--- {spec: {containers: [{name: app}]}}\n",
     ],
 )
-def test_what_has_no_place_for_an_edit_is_laid_out_anew_below_its_head(text: str) -> None:
+def test_text_that_cannot_be_edited_in_place_is_reformatted_below_its_head(text: str) -> None:
     document = document_of(text.replace("# head\n--- ", "--- "))
     wanted = copy.deepcopy(document.content)
     wanted["spec"]["containers"][0] = {"name": "app", "env": [{"name": "A", "value": "22:22"}]}
@@ -181,18 +183,18 @@ def test_what_has_no_place_for_an_edit_is_laid_out_anew_below_its_head(text: str
 
 
 @pytest.mark.parametrize("text", ["value: |\n  a\n  b\nz: 1\n", "value: >-\n  a\n\nz: 1\n", "value: a\n  b\nz: 1\n"])
-def test_a_text_of_several_lines_is_replaced(text: str) -> None:
+def test_multi_line_value_is_replaced(text: str) -> None:
     edited = edit(text, lambda d: d.update(value="new"))
 
     assert edited.endswith("z: 1\n")
 
 
-def test_a_list_that_becomes_empty_is_written_as_one() -> None:
+def test_list_that_becomes_empty_is_written_as_empty_list() -> None:
     assert "env: []" in edit("spec:\n  env:\n  - a\n", lambda d: d["spec"].update(env=[]))
 
 
 @pytest.mark.parametrize("indent", [None, 2, 4, "\t"])
-def test_json_stays_json_with_its_indentation(indent: Any) -> None:
+def test_json_keeps_its_indentation(indent: Any) -> None:
     content = {"kind": "Pod", "é": ["<", 1, 1.5, None, True, 12345678901234567890], "spec": {}}
     text = json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
 
@@ -201,15 +203,13 @@ def test_json_stays_json_with_its_indentation(indent: Any) -> None:
     assert edited == json.dumps({**content, "spec": {"a": [{"b": 1}]}}, indent=indent, ensure_ascii=False) + "\n"
 
 
-def test_json_without_spaces_stays_so() -> None:
+def test_json_without_spaces_stays_without_spaces() -> None:
     assert edit('{"a":1}', lambda d: d.update(b=2)) == '{"a":1,"b":2}'
 
 
 @settings(max_examples=60, deadline=None)
 @given(case=CASES, style=st.sampled_from(["block", "flow", "mixed", "json"]), indent=st.sampled_from([2, 4]))
-def test_whatever_pod_is_injected_in_whatever_form_reads_as_meant_there_and_back(
-    case: Case, style: str, indent: int
-) -> None:
+def test_any_pod_in_any_form_is_rewritten_as_wanted_and_back(case: Case, style: str, indent: int) -> None:
     if not isinstance(case.decide(), Inject | Block):
         return
     workload = {"kind": "PodTemplate", "template": case.pod}

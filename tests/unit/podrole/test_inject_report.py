@@ -1,0 +1,103 @@
+"""What `podrole inject` reports about each pod."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.podrole.conftest import Run
+from tests.unit.podrole.manifests import DENIED, DEPLOYMENT, NAMESPACE, SERVICE, write
+
+
+@pytest.mark.usefixtures("settings")
+def test_report_has_outcome_changes_and_trust_policy_command(run: Run) -> None:
+    result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{NAMESPACE}")
+
+    variables = (
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials, AWS_REGION=eu-west-1, AWS_DEFAULT_REGION=eu-west-1"
+    )
+    told = "Inject (mode redirect, role arn:aws:iam::111122223333:role/reader): An annotation of the pod sets its role."
+    assert result.stderr.splitlines() == [
+        "-, document 1: Deployment default/shop",
+        f"  {told}",
+        "  adds the init containers podrole-redirect and podrole-sidecar",
+        f"  adds to container app: {variables}",
+        "Each role must trust its pods. To print the trust policy that a role needs:",
+        "  podrole trust-policy arn:aws:iam::111122223333:role/reader --namespace default --service-account default",
+    ]
+
+
+@pytest.mark.usefixtures("settings")
+def test_pod_in_namespace_without_label_is_injected_with_a_note(run: Run) -> None:
+    unlabelled = NAMESPACE.replace(", labels: {podrole.io/injection: enabled}", "")
+
+    result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{unlabelled}")
+
+    assert result.code == 0
+    assert "podrole-sidecar" in result.stdout
+    assert "note: Namespace default lacks the label podrole.io/injection: enabled" in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_pod_with_unknown_namespace_and_account_is_injected_with_notes(run: Run) -> None:
+    text = DEPLOYMENT.replace("    spec:\n", "    spec:\n      serviceAccountName: web\n")
+
+    result = run("inject", "-f", "-", "-n", "team-a", stdin=text)
+
+    assert result.code == 0
+    assert "Deployment team-a/shop\n  Inject" in result.stderr
+    assert "note: Namespace team-a is not among the manifests" in result.stderr
+    assert "note: ServiceAccount web is not among the manifests" in result.stderr
+    assert "--namespace team-a --service-account web" in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_pod_without_role_is_blocked_and_the_report_says_why(run: Run) -> None:
+    result = run("inject", "-f", "-", stdin=DEPLOYMENT.replace("iam.amazonaws.com/role", "example.com/role"))
+
+    assert result.code == 0
+    assert "Block (mode block): No role is configured for this pod" in result.stderr
+    assert "trust-policy" not in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_second_injection_changes_nothing_and_the_report_says_so(run: Run) -> None:
+    once = run("inject", "-f", "-", stdin=DEPLOYMENT)
+
+    twice = run("inject", "-f", "-", stdin=once.stdout)
+
+    assert twice.stdout == once.stdout
+    assert "No change was needed." in twice.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_manifests_without_pods_are_printed_unchanged_with_a_note(run: Run) -> None:
+    result = run("inject", "-f", "-", stdin=SERVICE)
+
+    assert (result.code, result.stdout) == (0, SERVICE)
+    assert "contain no pods or workloads" in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_json_output_has_one_entry_per_template(run: Run, tmp_path: Path) -> None:
+    result = run("inject", "-o", "json", "-f", write(tmp_path, a=DEPLOYMENT, b=DENIED, c=SERVICE))
+
+    good, bad = json.loads(result.stdout)
+    assert result.code == 1
+    assert good == {
+        "file": str(tmp_path / "a.yaml"),
+        "document": 1,
+        "kind": "Deployment",
+        "namespace": "default",
+        "name": "shop",
+        "outcome": "Inject",
+        "reason": "RoleFromPod",
+        "message": "An annotation of the pod sets its role.",
+        "mode": "redirect",
+        "role": "arn:aws:iam::111122223333:role/reader",
+        "warnings": [],
+        "notes": good["notes"],
+        "patch": good["patch"],
+    }
+    assert {operation["path"].split("/")[1:3] == ["spec", "template"] for operation in good["patch"]} == {True}
+    assert (bad["outcome"], bad["reason"], bad["patch"]) == ("Deny", "InvalidRole", [])
