@@ -1,4 +1,4 @@
-"""A client of the API server that sends and gives plain JSON: what the server stored, and the warnings beside it."""
+"""A client of the API server in plain JSON: it returns what the server stored, and the warnings of the response."""
 
 import json
 import re
@@ -28,7 +28,7 @@ RESOURCES = {
     "ServiceAccount": "api/v1/{}/serviceaccounts",
     "StatefulSet": "apis/apps/v1/{}/statefulsets",
 }
-"""Kind: where its objects are, with a place for the namespace of those that are in one."""
+"""Kind: the path of its collection, with a placeholder where its objects are namespaced."""
 
 WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 """https://www.rfc-editor.org/rfc/rfc7234#section-5.5: the server sends 299 and the text as a quoted string."""
@@ -40,12 +40,12 @@ POLL_SECONDS = 0.1
 
 
 class RefusedError(Exception):
-    """The API server answered with a failure. The message is the one that kubectl prints."""
+    """The API server answered with a failure; the message is the one that kubectl prints."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API server answered."""
+    """The stored object and the warnings of a response."""
 
     object: Manifest
     warnings: list[str] = field(default_factory=list)
@@ -53,18 +53,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class ApiServer:
-    """A Kubernetes API server, and who talks to it."""
+    """A Kubernetes API server, with the credentials of a kubeconfig."""
 
     host: str
     kubeconfig: str
     request: Callable[..., Any]
 
     def create(self, manifest: Manifest, namespace: str = "", *, dry_run: bool = False) -> Answer:
-        """Create an object; with dry run the server does all but store it."""
+        """Create an object; in a dry run the server does everything except storing it."""
         return self._send("POST", _path(manifest["kind"], namespace) + ("?dryRun=All" if dry_run else ""), manifest)
 
     def read(self, kind: str, name: str, namespace: str = "") -> Manifest:
-        """An object as it is stored; RefusedError if there is none."""
+        """The stored object; RefusedError if it does not exist."""
         return self._send("GET", f"{_path(kind, namespace)}/{name}").object
 
     def list(self, kind: str, namespace: str = "") -> list[Manifest]:
@@ -73,18 +73,20 @@ class ApiServer:
         return items
 
     def patch(self, target: tuple[str, str], change: Manifest, namespace: str = "", *, how: str = MERGE) -> Answer:
-        """Change an object, `target` being kind and name, or a part of it (name/status)."""
+        """Change an object; `target` is its kind and name, or a subresource of it (name/status)."""
         kind, name = target
         return self._send("PATCH", f"{_path(kind, namespace)}/{name}", change, how)
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
-        """Delete an object at once, with all that it owns in the background."""
+        """Delete an object at once, and in the background all that it owns."""
         options = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
         self._send("DELETE", f"{_path(kind, namespace)}/{name}", options)
 
-    def _send(self, method: str, path: str, body: Manifest | None = None, form: str = "application/json") -> Answer:
+    def _send(
+        self, method: str, path: str, body: Manifest | None = None, content_type: str = "application/json"
+    ) -> Answer:
         content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": form, "Accept": "application/json"}
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
         response = self.request(method, f"{self.host}/{path}", body=content, headers=headers, timeout=TIMEOUT_SECONDS)
         answer = json.loads(response.data)
         if response.status >= 400:
@@ -98,7 +100,7 @@ def _path(kind: str, namespace: str) -> str:
 
 
 def load_configuration(kubeconfig: str) -> client.Configuration:
-    """Where the cluster of a kubeconfig is, and how to log in to it."""
+    """The client's configuration for a kubeconfig."""
     configuration = client.Configuration()
     config.load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call] # not annotated
     configuration.retries = False
@@ -107,17 +109,17 @@ def load_configuration(kubeconfig: str) -> client.Configuration:
 
 @contextmanager
 def connect(kubeconfig: str) -> Iterator[ApiServer]:
-    """Talk to the cluster of a kubeconfig until the block ends."""
+    """Connect to the cluster of a kubeconfig until the block ends."""
     configuration = load_configuration(kubeconfig)
     with client.ApiClient(configuration) as api_client:
-        # Its own methods decode into models, which drop fields that they do not know; its pool has the certificates.
+        # Only its connection pool is used: its methods decode into models, which drop unknown fields.
         yield ApiServer(configuration.host, kubeconfig, api_client.rest_client.pool_manager.request)
 
 
-def wait_for(what: str, look: Callable[[], Found | None], within_seconds: float = 30) -> Found:
-    """Look until there is something; fail with what was waited for."""
+def wait_for(description: str, find: Callable[[], Found | None], within_seconds: float = 30) -> Found:
+    """Call `find` until it returns something; fail with the description after `within_seconds`."""
     deadline = time.monotonic() + within_seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"{what}: not within {within_seconds} s"
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"{description}: not within {within_seconds} s"
         time.sleep(POLL_SECONDS)
     return found

@@ -1,4 +1,4 @@
-"""What a Service does, for an API server without kube-proxy: each connection goes to a replica that is there."""
+"""A TCP load balancer, as a Service is one: each connection goes to a replica that accepts it."""
 
 import itertools
 import socket
@@ -11,7 +11,7 @@ ADDRESS = "127.0.0.1"
 
 @contextmanager
 def balance(ports: Sequence[int]) -> Iterator[int]:
-    """Listen until the block ends; give the port."""
+    """Listen until the block ends; yield the port."""
     turns = itertools.cycle(range(len(ports)))
     with socket.create_server((ADDRESS, 0)) as listener:
         threading.Thread(target=_accept, args=(listener, ports, turns), daemon=True).start()

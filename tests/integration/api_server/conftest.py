@@ -1,4 +1,4 @@
-"""A real API server that asks a real injector, and namespaces to create pods in."""
+"""A real API server that calls a real injector, and namespaces for pods."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from tests.unit.injector.cases import ENVIRON
 
 SCRIPTS = ROOT.parent / "shared" / "cluster"
 ENVIRONMENT = dict(os.environ)
-"""As the run was started: the build of a cluster may need a proxy, which the tests' clean environment has not."""
+"""The environment of the test run: building a cluster can need its proxy settings, which the tests clear."""
 
 HOW_TO_HAVE_ONE = (
     "no Kubernetes API server on this machine: set KUBECONFIG to a cluster whose API server can reach 127.0.0.1 here, "
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kubeconfig(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The cluster of KUBECONFIG, or a private one. PODROLE_TEST_CLUSTER=required: to have none is a failure."""
+    """The cluster of KUBECONFIG, or a private one. PODROLE_TEST_CLUSTER=required: fail without one."""
     given = ENVIRONMENT.get("KUBECONFIG", "")
     if given and is_on_this_machine(given):
         yield given
@@ -48,16 +48,16 @@ def kubeconfig(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateCluster]:
-    """An API server of the module's own, to be stopped and started, which the one of KUBECONFIG must never be."""
+    """A private API server for one module, to stop and start: never the one of KUBECONFIG."""
     with run_cluster(pytestconfig, tmp_path_factory.mktemp("own-cluster"), "api") as cluster:
         yield cluster
 
 
 @contextmanager
 def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator[PrivateCluster]:
-    """Run a private cluster until the block ends; skip, or fail, where that is impossible."""
+    """Run a private cluster until the block ends; skip or fail where that is impossible."""
     if SCRIPTS.is_dir() and shutil.which("go"):
-        say(pytestconfig, f"starting an API server; to build it, the first time, takes minutes: {data}/up.log tells")
+        print_line(pytestconfig, f"starting an API server; its first build takes minutes: {data}/up.log")
         with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, level) as cluster:
             yield cluster
     elif ENVIRONMENT.get("PODROLE_TEST_CLUSTER") == "required":
@@ -67,7 +67,7 @@ def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator
 
 
 def is_on_this_machine(kubeconfig: str) -> bool:
-    """Whether the API server can call a webhook on our loopback. Another one is left alone: it may be in production."""
+    """Whether the API server can call a webhook on our loopback. Never use another one: it could be in production."""
     with suppress(ConfigException, OSError):
         host = urlsplit(load_configuration(kubeconfig).host).hostname or ""
         with socket.socket() as probe:
@@ -76,8 +76,8 @@ def is_on_this_machine(kubeconfig: str) -> bool:
     return False
 
 
-def say(pytestconfig: pytest.Config, line: str) -> None:
-    """Tell whoever waits, past the capture of output."""
+def print_line(pytestconfig: pytest.Config, line: str) -> None:
+    """Print a line at once, although pytest captures output."""
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
     if capture and reporter:
@@ -94,13 +94,13 @@ def api(kubeconfig: str) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def run_label() -> dict[str, str]:
-    """What marks the namespaces of this run: its webhooks are asked about no others."""
+    """The label of this run's namespaces: its webhooks select only those."""
     return {"example.com/podrole-test-run": uuid.uuid4().hex[:8]}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def injector(api: ApiServer, run_label: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Injector]:
-    """The injector, registered: each pod in a labelled namespace of this run goes through it."""
+    """The running injector, registered for the pods in labelled namespaces of this run."""
     settings = {**ENVIRON, "KUBECONFIG": api.kubeconfig}
     with run_injector(tmp_path_factory.mktemp("injector"), settings) as running:
         name = f"podrole-injector-{next(iter(run_label.values()))}"
@@ -127,12 +127,12 @@ def await_injection(api: ApiServer, run_label: dict[str, str]) -> None:
         def is_injected() -> bool:
             return "initContainers" in api.create(pod, namespace, dry_run=True).object["spec"]
 
-        wait_for("the API server asks the webhook about pods", is_injected)
+        wait_for("the API server calls the webhook", is_injected)
 
 
 @pytest.fixture
 def namespaces(api: ApiServer, run_label: dict[str, str]) -> Iterator[Namespaces]:
-    """Makes namespaces for a test, which are deleted after it."""
+    """Creates namespaces for a test, and deletes them after it."""
     with Namespaces(api, run_label) as made:
         yield made
 
@@ -145,7 +145,7 @@ def namespace(namespaces: Namespaces) -> str:
 
 @pytest.fixture
 def node(api: ApiServer) -> Iterator[str]:
-    """A node. Where there is none, a name without a kubelet and without room: it gets pods, and runs none."""
+    """The name of a node. In a cluster without nodes, a Node object without a kubelet: its pods never run."""
     if nodes := api.list("Node"):
         yield nodes[0]["metadata"]["name"]
         return

@@ -1,4 +1,4 @@
-"""Namespaces of one test: each is new, and all are deleted after it."""
+"""Creates the namespaces of one test, and deletes them after it."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ ENABLED = {"podrole.io/injection": "enabled"}
 
 
 class Namespaces:
-    """Makes them, and forgets none."""
+    """Creates namespaces, and deletes all of them at the end of the block."""
 
     def __init__(self, api: ApiServer, run_label: Mapping[str, str]) -> None:
         self._api = api
@@ -25,7 +25,7 @@ class Namespaces:
             self._api.delete("Namespace", name)
 
     def make(self, labels: Mapping[str, str] = ENABLED, annotations: Mapping[str, str] | None = None) -> str:
-        """A new namespace, in which pods can be created at once."""
+        """Create a namespace, and wait until pods can be created in it."""
         name = f"podrole-{uuid.uuid4().hex[:12]}"
         metadata = {"name": name, "labels": {**self._run_label, **labels}, "annotations": dict(annotations or {})}
         self._api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})

@@ -1,7 +1,7 @@
-"""A private API server with its controllers, for the length of a test run, by the scripts of a cluster folder.
+"""Runs a private API server with its controllers, for one test run, with the scripts of a cluster folder.
 
-Its data and ports are its own, so a cluster that somebody runs on the same machine is not disturbed; the programs,
-which take minutes to build, are shared with it.
+Its data and ports are its own, so it does not disturb another cluster on the same machine. It shares the programs with
+that one, as they take minutes to build.
 """
 
 import base64
@@ -29,17 +29,17 @@ API_PORTS, ETCD_PORTS = 3, 2
 
 
 class ClusterStartError(Exception):
-    """The cluster did not come up. The message has the end of the log."""
+    """The cluster did not start; the message has the end of its log."""
 
 
 def find_programs(environ: Mapping[str, str]) -> Path:
-    """The folder that keeps the built programs."""
+    """The folder of the built programs."""
     return Path(environ.get("TESTCLUSTER") or Path(tempfile.gettempdir()) / "testcluster")
 
 
 @dataclass(frozen=True)
 class PrivateCluster:
-    """A cluster without nodes. Its API server can be stopped and started again; etcd keeps what it knows."""
+    """A cluster without nodes. Its API server can be stopped and started again; etcd keeps the objects."""
 
     scripts: Path
     programs: Path
@@ -49,17 +49,17 @@ class PrivateCluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """Its administrator's."""
+        """The administrator's kubeconfig."""
         return self.data / "data" / "kc" / "admin"
 
     def start(self) -> None:
-        """Start what is not running."""
+        """Start the programs that are not running."""
         with (self.programs / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two that build at once would overwrite each other's programs
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two builds at once would overwrite each other's programs
             _run(self.scripts / "up.sh", self.level, self.data / "up.log", self.environ, BUILD_WITHIN_SECONDS)
 
     def stop_api_server(self) -> None:
-        """End it, and wait for its end. It would wait a minute for open watches: a second signal ends that."""
+        """Stop the API server, and wait for its end. A second signal makes it close open watches at once."""
         pid_file = self.data / "data" / "run" / "kube-apiserver.pid"
         process = psutil.Process(int(pid_file.read_text()))
         for _ in range(2):
@@ -71,7 +71,7 @@ class PrivateCluster:
         pid_file.unlink()
 
     def compact_etcd(self) -> None:
-        """Have etcd forget every event up to now."""
+        """Compact etcd: it drops every event up to now."""
         written = self._call_etcd("put", {"key": base64.b64encode(b"/podrole/test").decode()})
         self._call_etcd("compaction", {"revision": written["header"]["revision"], "physical": True})
 
@@ -83,7 +83,7 @@ class PrivateCluster:
             return answer
 
     def stop(self) -> None:
-        """Stop everything, and forget what it knew."""
+        """Stop all programs, and delete their data."""
         _run(self.scripts / "down.sh", "--wipe", self.data / "down.log", self.environ, STOP_WITHIN_SECONDS)
 
 
@@ -91,7 +91,7 @@ class PrivateCluster:
 def private_cluster(
     scripts: Path, programs: Path, data: Path, environ: Mapping[str, str], level: str = "control"
 ) -> Iterator[PrivateCluster]:
-    """Run a cluster without nodes until the block ends; `level` api has no controllers and no scheduler."""
+    """Run a cluster without nodes until the block ends; with the level `api`, without controllers and scheduler."""
     _share(programs, data, "bin", "src")
     api_port, etcd_port = find_free_ports(API_PORTS), find_free_ports(ETCD_PORTS)
     environ = {**environ, "TESTCLUSTER": str(data), "PORT": str(api_port), "ETCD_PORT": str(etcd_port)}

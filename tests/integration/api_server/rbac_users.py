@@ -1,4 +1,4 @@
-"""People with few rights: a ServiceAccount, what it may do, and the kubeconfig that somebody would log in with."""
+"""Creates users with few permissions: a ServiceAccount, its RBAC rules and its kubeconfig."""
 
 import json
 from pathlib import Path
@@ -12,26 +12,26 @@ from tests.integration.api_server.api import ApiServer, load_configuration
 Rule = dict[str, Any]
 
 
-def create_person(api: ApiServer, namespace: str, rules: list[Rule], directory: Path) -> Path:
-    """Make an account of the namespace with these rights in the whole cluster; give its kubeconfig.
+def create_user(api: ApiServer, namespace: str, rules: list[Rule], directory: Path) -> Path:
+    """Create a ServiceAccount with a ClusterRole of these rules; return the path of its kubeconfig.
 
-    The rights are bound to the namespace's name, and deleted by `forget_person`.
+    The ClusterRole and its binding have the namespace's name; `delete_user` deletes them.
     """
-    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "person"}}, namespace)
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "user"}}, namespace)
     group = "rbac.authorization.k8s.io"
-    subject = {"kind": "ServiceAccount", "name": "person", "namespace": namespace}
+    subject = {"kind": "ServiceAccount", "name": "user", "namespace": namespace}
     role = {"kind": "ClusterRole", "name": namespace, "apiGroup": group}
     _post(api, f"apis/{group}/v1/clusterroles", {"metadata": {"name": namespace}, "rules": rules})
     binding = {"metadata": {"name": namespace}, "subjects": [subject], "roleRef": role}
     _post(api, f"apis/{group}/v1/clusterrolebindings", binding)
-    answer = _post(api, f"api/v1/namespaces/{namespace}/serviceaccounts/person/token", {"spec": {}})
-    path = directory / "person.kubeconfig"
+    answer = _post(api, f"api/v1/namespaces/{namespace}/serviceaccounts/user/token", {"spec": {}})
+    path = directory / "user.kubeconfig"
     path.write_text(yaml.safe_dump(_build_kubeconfig(api, answer["status"]["token"])))
     return path
 
 
-def forget_person(api: ApiServer, namespace: str) -> None:
-    """Take the rights away again; the account goes with its namespace."""
+def delete_user(api: ApiServer, namespace: str) -> None:
+    """Delete the user's ClusterRole and binding; its ServiceAccount is deleted with the namespace."""
     for kind in ("clusterroles", "clusterrolebindings"):
         api.request("DELETE", f"{api.host}/apis/rbac.authorization.k8s.io/v1/{kind}/{namespace}", timeout=30)
 
@@ -44,13 +44,13 @@ def _post(api: ApiServer, path: str, body: Any) -> Any:
 
 
 def _build_kubeconfig(api: ApiServer, token: str) -> Any:
-    authority = load_configuration(api.kubeconfig).ssl_ca_cert
+    ca = load_configuration(api.kubeconfig).ssl_ca_cert
     assert urlsplit(api.host).scheme == "https"
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": api.host, "certificate-authority": authority}}],
-        "users": [{"name": "person", "user": {"token": token}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "person"}}],
+        "clusters": [{"name": "c", "cluster": {"server": api.host, "certificate-authority": ca}}],
+        "users": [{"name": "user", "user": {"token": token}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "user"}}],
         "current-context": "c",
     }

@@ -12,7 +12,7 @@ from podrole.__main__ import main
 from tests.integration.api_server.api import ApiServer, wait_for
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.pods import build_pod, store
-from tests.integration.api_server.rbac_users import create_person, forget_person
+from tests.integration.api_server.rbac_users import create_user, delete_user
 from tests.unit.injector.cases import ENVIRON
 
 READS = {"apiGroups": [""], "resources": ["pods", "namespaces", "serviceaccounts"], "verbs": ["get", "list"]}
@@ -45,9 +45,9 @@ def find_codes(result: Result) -> set[str]:
 def person(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
     """The kubeconfig of somebody who may look at pods and what surrounds them, and nothing else."""
     try:
-        yield create_person(api, namespace, [READS], tmp_path)
+        yield create_user(api, namespace, [READS], tmp_path)
     finally:
-        forget_person(api, namespace)
+        delete_user(api, namespace)
 
 
 def test_pod_that_does_not_exist_is_wrong_input(api: ApiServer, namespace: str) -> None:
@@ -166,11 +166,11 @@ def test_what_a_person_may_not_read_is_said_and_does_not_count_as_well(
 
 def test_person_without_any_right_is_told_which_one_is_missing(api: ApiServer, namespace: str, tmp_path: Path) -> None:
     try:
-        kubeconfig = create_person(api, namespace, [], tmp_path)
+        kubeconfig = create_user(api, namespace, [], tmp_path)
 
         result = run(kubeconfig, f"{namespace}/app")
     finally:
-        forget_person(api, namespace)
+        delete_user(api, namespace)
 
     assert result.exit_code == 3
     assert 'cannot get resource "pods"' in result.output

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from podrole.__main__ import main
 from tests.integration.api_server.api import ApiServer, wait_for
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.rbac_users import create_person, forget_person
+from tests.integration.api_server.rbac_users import create_user, delete_user
 from tests.integration.api_server.webhooks import Injector
 from tests.unit.injector.cases import ENVIRON
 
@@ -33,9 +33,9 @@ def find(result: Result, code: str) -> list[dict[str, Any]]:
 def person(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
     """The kubeconfig of somebody who may read pods, and nothing that preflight asks for."""
     try:
-        yield create_person(api, namespace, [PODS_ALONE], tmp_path)
+        yield create_user(api, namespace, [PODS_ALONE], tmp_path)
     finally:
-        forget_person(api, namespace)
+        delete_user(api, namespace)
 
 
 def test_namespace_that_does_not_exist_is_a_problem(api: ApiServer) -> None:

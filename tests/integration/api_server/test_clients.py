@@ -1,4 +1,4 @@
-"""What a person sees: warnings, refusals, kubectl's dry run, and an injector that is down."""
+"""What a user sees: warnings, denials, kubectl's dry run, and an injector that does not run."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.integration.api_server.webhooks import Injector
 
 @pytest.fixture(scope="session")
 def kubectl() -> str:
-    """The machine's kubectl, or the one that was built beside the API server."""
+    """kubectl from PATH, or the one that was built with the API server."""
     built = find_programs(os.environ) / "bin" / "kubectl"
     found = shutil.which("kubectl") or (str(built) if built.exists() else None)
     if found is None:
@@ -77,19 +77,19 @@ DENIED = {
     ),
     "override-not-allowed": (build_pod(ROLE | {"podrole.io/mode": "env"}), "podrole.io/mode"),
 }
-"""Row of the outcome table: a pod, and what its author is told."""
+"""Row of the outcome table: a pod, and a part of the denial message."""
 
 
-@pytest.mark.parametrize(("pod", "sentence"), [pytest.param(*DENIED[row], id=row) for row in DENIED])
+@pytest.mark.parametrize(("pod", "message"), [pytest.param(*DENIED[row], id=row) for row in DENIED])
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
 def test_denial_message_reaches_the_client(
-    api: ApiServer, namespace: str, pod: dict[str, object], sentence: str, *, dry_run: bool
+    api: ApiServer, namespace: str, pod: dict[str, object], message: str, *, dry_run: bool
 ) -> None:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(RefusedError) as denial:
         api.create(pod, namespace, dry_run=dry_run)
 
-    assert 'admission webhook "pods.podrole.io" denied the request: ' in str(refusal.value)
-    assert sentence in str(refusal.value)
+    assert 'admission webhook "pods.podrole.io" denied the request: ' in str(denial.value)
+    assert message in str(denial.value)
     assert api.list("Pod", namespace) == []
 
 
@@ -97,11 +97,11 @@ def test_denial_lists_every_reason(api: ApiServer, namespace: str) -> None:
     annotations = {"iam.amazonaws.com/role": "no role", "podrole.io/session-duration": "long"}
     pod = build_pod(annotations, hostNetwork=True)
 
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(RefusedError) as denial:
         api.create(pod, namespace)
 
     for code in ("[HostNetworkWithRole]", "[InvalidRole]", "[InvalidValue]"):
-        assert code in str(refusal.value)
+        assert code in str(denial.value)
 
 
 def test_injector_outage_stops_only_pods_of_labelled_namespaces(
@@ -117,6 +117,4 @@ def test_injector_outage_stops_only_pods_of_labelled_namespaces(
         injector.start()
 
     assert "initContainers" not in stored["spec"]
-    assert (
-        wait_for("the injector is back", lambda: names_of(store(api, build_pod(), labelled), "initContainers")) == OURS
-    )
+    assert wait_for("injection", lambda: names_of(store(api, build_pod(), labelled), "initContainers")) == OURS

@@ -1,4 +1,4 @@
-"""Replicas of the injector that come and go while pods are created."""
+"""Replicas of the injector that stop and start while pods are created."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class Replicas:
         return psutil.Process(listening[int(self.injectors[number].port)])
 
     def kill(self, number: int) -> None:
-        """As the kernel does: without a word to anybody."""
+        """Kill the replica with SIGKILL."""
         process = self.find_process(number)
         process.kill()
         process.wait(10)
@@ -57,7 +57,7 @@ def replicas(api: ApiServer, namespaces: Namespaces, tmp_path: Path) -> Iterator
         api.create(build_configuration(name, webhook, url, first.certificates.ca))
         stack.callback(api.delete, "MutatingWebhookConfiguration", name)
         namespace = namespaces.make(labels=LABEL | {"podrole.io/injection": "enabled"})
-        wait_for("the API server asks", lambda: is_injected(api, namespace))
+        wait_for("the API server calls the webhook", lambda: is_injected(api, namespace))
         yield Replicas([first, second], namespace)
 
 
@@ -65,11 +65,11 @@ def is_injected(api: ApiServer, namespace: str) -> bool:
     return names_of(store(api, build_pod(), namespace, dry_run=True), "initContainers") == OURS
 
 
-def create_pods(api: ApiServer, replicas: Replicas, at_a_quarter: Callable[[], None]) -> list[bool]:
+def create_pods(api: ApiServer, replicas: Replicas, after_a_quarter: Callable[[], None]) -> list[bool]:
     injected = []
     for number in range(PODS):
         if number == PODS // 4:
-            at_a_quarter()
+            after_a_quarter()
         try:
             injected.append(is_injected(api, replicas.namespace))
         except RefusedError:

@@ -14,7 +14,7 @@ import pytest
 from contract import SIDECAR_CONTAINER, TOKEN_VOLUME
 from testing.services.programs import imds
 from tests.integration.api_server.api import wait_for
-from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS, say
+from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS, print_line
 from tests.integration.api_server.private import find_programs, private_cluster
 from tests.integration.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
 from tests.integration.node.cluster import ENABLED, Node, build_pod
@@ -69,7 +69,7 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     if BRIDGE.exists():
         pytest.fail("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
     data = tmp_path_factory.mktemp("node")
-    say(
+    print_line(
         pytestconfig, f"starting a cluster with a node; to build it, the first time, takes minutes: {data}/up.log tells"
     )
     with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, "node") as cluster:
@@ -87,7 +87,7 @@ def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.Tem
     if given:
         archives = sorted(Path(given).glob("*.tar"))
     else:
-        say(pytestconfig, "building the images")
+        print_line(pytestconfig, "building the images")
         archives = build_images(tmp_path_factory.mktemp("images"), ENVIRONMENT)
     for archive in archives:
         node.load_image(archive)
