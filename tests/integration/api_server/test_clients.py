@@ -66,9 +66,9 @@ def test_unknown_annotation_gets_a_warning(api: ApiServer, namespace: str, key: 
 
 
 DENIED = {
-    "host-network-with-role": (build_pod(hostNetwork=True), "shares the node's network (spec.hostNetwork)"),
+    "host-network-with-role": (build_pod(hostNetwork=True), "uses the node's network (spec.hostNetwork)"),
     "windows-with-role": (build_pod(os={"name": "windows"}), "runs on Windows"),
-    "bad-role": (build_pod({"iam.amazonaws.com/role": "arn:aws:iam::1:role/x"}), "which is no role"),
+    "bad-role": (build_pod({"iam.amazonaws.com/role": "arn:aws:iam::1:role/x"}), "which is not a valid role"),
     "other-partition": (build_pod({"iam.amazonaws.com/role": "arn:aws-cn:iam::111122223333:role/x"}), "partition aws"),
     "bad-value": (build_pod(ROLE | {"podrole.io/session-duration": "60"}), "1800 to 43200"),
     "sidecar-user": (
