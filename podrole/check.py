@@ -1,4 +1,4 @@
-"""`podrole check`: what became of a running pod. Reads, and hands over to `podrole.diagnosis.pod`."""
+"""`podrole check`: explains a running pod. Reads its state and passes it to `podrole.diagnosis.pod`."""
 
 import json
 import os
@@ -11,13 +11,14 @@ from injector.errors import InjectorError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object, read_mapping
+from podrole.diagnosis.check_context import read_name
+from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.pod import diagnose_pod
 from podrole.diagnosis.selectors import format_selector
-from podrole.diagnosis.snapshot import Snapshot, take_snapshot
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options
 from podrole.progress import progress_message
-from podrole.queries import fetch_installation, list_pod_reads
+from podrole.queries import fetch_installation, fetch_pod_state
 
 OWNERS = {
     "daemonset": "apis/apps/v1",
@@ -26,15 +27,15 @@ OWNERS = {
     "replicaset": "apis/apps/v1",
     "statefulset": "apis/apps/v1",
 }
-"""Kinds that select pods, and where the API has them."""
+"""Kinds that own pods, and their API group and version."""
 
 
 class TargetError(InjectorError):
-    """What was asked about is not there, or is nothing that has pods."""
+    """The target does not exist, has no pods, or is not valid."""
 
 
 class Target(NamedTuple):
-    """Which pods are asked about: one by name, or those that an owner selects."""
+    """The pods to check: one by name, or those that an owner selects."""
 
     namespace: str
     kind: str
@@ -49,76 +50,85 @@ class PodDiagnosis(NamedTuple):
 
 
 EXAMPLES = """\b
+Examples:
+  # One pod
   podrole check team-a/web-7d4b9c-x2x1k
-  podrole check -n team-a deployment/web"""
+
+\b
+  # Every pod of a Deployment
+  podrole check -n team-a deployment/web
+
+\b
+  # For a program: the codes of all problems
+  podrole check team-a/web-7d4b9c-x2x1k --output json | jq '.pods[].findings[] | select(.level == "problem").code'"""
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("target", metavar="NAMESPACE/POD")
-@click.option("-n", "--namespace", metavar="NAME", help="The namespace, if TARGET does not begin with it.")
+@click.option("-n", "--namespace", metavar="NAME", help="The namespace of the target, in place of NAMESPACE/.")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @cluster_options
 def check(target: str, namespace: str | None, output: str, kubeconfig: str | None, context: str | None) -> None:
-    """Say what became of a running pod, and why.
+    """Explain whether and how a running pod was injected.
 
-    Whether it was injected, and if not, which selector or rule stopped it; what it would get now; what its sidecar
-    says. In place of the pod an owner can be named: deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME.
+    Reports whether the pod was injected, and if not, which selector or rule prevented it; what the webhook would do
+    now; and the state of the injected containers. An owner stands for all its pods: deployment/NAME,
+    statefulset/NAME, daemonset/NAME, replicaset/NAME, job/NAME.
     """
-    wanted = parse_target(target, namespace)
+    parsed = parse_target(target, namespace)
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
-        pods = _find_pods(client, wanted)
-        shared = fetch_installation(client)
-        diagnoses = [_diagnose(client, pod, shared) for pod in pods]
+        pods = _find_pods(client, parsed)
+        installation = fetch_installation(client)
+        diagnoses = [_diagnose(client, pod, installation) for pod in pods]
     if output == "json":
-        told = [{"pod": one.pod, "findings": build_document(one.sections)} for one in diagnoses]
-        click.echo(json.dumps({"pods": told}, indent=2))
+        documents = [{"pod": diagnosis.pod, "findings": build_document(diagnosis.sections)} for diagnosis in diagnoses]
+        click.echo(json.dumps({"pods": documents}, indent=2))
     else:
-        for one in diagnoses:
-            click.echo(f"pod {one.pod}\n{format_sections(one.sections)}\n\n{format_counts(one.sections)}")
-    raise SystemExit(choose_exit_code([section for one in diagnoses for section in one.sections], Level.WARNING))
+        for pod, sections in diagnoses:
+            click.echo(f"pod {pod}\n{format_sections(sections)}\n\n{format_counts(sections)}")
+    sections = [section for diagnosis in diagnoses for section in diagnosis.sections]
+    raise SystemExit(choose_exit_code(sections, Level.WARNING))
 
 
 def parse_target(target: str, namespace: str | None) -> Target:
-    """Read NAMESPACE/POD or NAMESPACE/KIND/NAME; with a namespace given, POD or KIND/NAME."""
+    """Parse NAMESPACE/POD or NAMESPACE/KIND/NAME; with `namespace`, POD or KIND/NAME. Raises TargetError."""
     parts = target.split("/") if namespace is None else [namespace, *target.split("/")]
     match parts:
-        case [place, name] if place and name:
-            return Target(place, "pod", name)
-        case [place, kind, name] if place and name and kind.lower() in {*OWNERS, "pod"}:
-            return Target(place, kind.lower(), name)
+        case [namespace, name] if namespace and name:
+            return Target(namespace, "pod", name)
+        case [namespace, kind, name] if namespace and name and kind.lower() in {*OWNERS, "pod"}:
+            return Target(namespace, kind.lower(), name)
         case _:
-            message = (
-                f"{target!r} names no pod: write NAMESPACE/POD, or -n NAMESPACE and KIND/NAME ({', '.join(OWNERS)})"
-            )
+            kinds = ", ".join(OWNERS)
+            message = f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME ({kinds})"
             raise TargetError(message)
 
 
 def _find_pods(client: ApiClient, target: Target) -> Sequence[Object]:
-    place = f"/api/v1/namespaces/{target.namespace}/pods"
-    path = f"{place}/{target.name}"
+    pods_path = f"/api/v1/namespaces/{target.namespace}/pods"
+    path = f"{pods_path}/{target.name}"
     if target.kind != "pod":
         path = f"/{OWNERS[target.kind]}/namespaces/{target.namespace}/{target.kind}s/{target.name}"
     with progress_message(f"reading {target.kind} {target.name}"):
         found = client.get_or_none(path)
         if found is None:
-            raise TargetError(_explain_absence(target))
+            raise TargetError(_format_not_found(target))
         if target.kind == "pod":
             return [found]
         selector = format_selector(read_mapping(read_mapping(found, "spec"), "selector"))
-        pods = client.list(place, query={"labelSelector": selector})
+        pods = client.list(pods_path, query={"labelSelector": selector})
     if not pods:
-        raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pod now")
+        raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pods")
     return pods
 
 
-def _explain_absence(target: Target) -> str:
+def _format_not_found(target: Target) -> str:
     hint = ""
     if target.namespace in OWNERS and target.kind == "pod":
-        hint = f": to ask about a {target.namespace}, give its namespace with -n"
-    return f"there is no {target.kind} {target.name} in namespace {target.namespace}{hint}"
+        hint = f": to check a {target.namespace}, set its namespace with -n"
+    return f"{target.kind} {target.name} does not exist in namespace {target.namespace}{hint}"
 
 
-def _diagnose(client: ApiClient, pod: Object, shared: Snapshot) -> PodDiagnosis:
-    metadata = read_mapping(pod, "metadata")
-    snapshot = shared | take_snapshot(list_pod_reads(client, pod), progress_message)
-    return PodDiagnosis(f"{metadata.get('namespace')}/{metadata.get('name')}", diagnose_pod(pod, snapshot, os.environ))
+def _diagnose(client: ApiClient, pod: Object, installation: Installation) -> PodDiagnosis:
+    state = fetch_pod_state(client, pod, installation)
+    return PodDiagnosis(read_name(pod), diagnose_pod(pod, state, os.environ))

@@ -1,4 +1,4 @@
-"""What a finding is, and how findings are shown. Which ones there are stands in the tables of `statements`."""
+"""The type of a finding, and how findings are formatted. Each `*findings` module has a table of them."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ MAX_VALUE_LENGTH = 4096
 
 
 class Level(StrEnum):
-    """How much a finding matters. `unknown`: it could not be looked at, so nobody may take it for `ok`."""
+    """The severity of a finding. `unknown`: it could not be checked, so it must not be taken for `ok`."""
 
     OK = "ok"
     NOTE = "note"
@@ -25,10 +25,12 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One sentence about what was found, and what to do."""
+    """The result of a check: a sentence, and what to do about it."""
 
     level: Level
     code: str
+    """For programs: CamelCase, unique within a command."""
+
     text: str
     remedy: str
 
@@ -41,7 +43,7 @@ class Section(NamedTuple):
 
 
 class FindingTemplate(MessageTable):
-    """A table of what can be found: level, sentence, remedy."""
+    """A table of findings: level, sentence, remedy. The member's name in CamelCase is the code for programs."""
 
     def __init__(self, level: Level, sentence: str, remedy: str = "") -> None:
         super().__init__(sentence, remedy)
@@ -53,18 +55,18 @@ class FindingTemplate(MessageTable):
 
 
 def count_levels(sections: Iterable[Section]) -> dict[Level, int]:
-    """How many findings of each level there are."""
+    """Count the findings of each level."""
     levels = [finding.level for section in sections for finding in section.findings]
     return {level: levels.count(level) for level in Level}
 
 
 def build_document(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """Build what `--output json` shows."""
+    """Build the findings for `--output json`."""
     return [{"section": section.title, **finding._asdict()} for section in sections for finding in section.findings]
 
 
 def format_sections(sections: Iterable[Section]) -> str:
-    """Format for a person: a heading for each topic, the level in front of each sentence, the remedy below it."""
+    """Format as text: the section's title, then each finding with its level and its remedy below it."""
     lines = []
     for section in sections:
         if section.findings:
@@ -73,15 +75,15 @@ def format_sections(sections: Iterable[Section]) -> str:
 
 
 def format_counts(sections: Iterable[Section]) -> str:
-    """The last line: what there is besides what is well."""
+    """Format the last line: the number of problems, warnings and unknown findings."""
     counts = count_levels(sections)
-    told = [
+    parts = [
         f"{counts[level]} {name}{'' if counts[level] == 1 else 's'}"
         for level, name in ((Level.PROBLEM, "problem"), (Level.WARNING, "warning"))
     ]
     if counts[Level.UNKNOWN]:
-        told.append(f"{counts[Level.UNKNOWN]} that could not be looked at")
-    return ", ".join(told)
+        parts.append(f"{counts[Level.UNKNOWN]} unknown")
+    return ", ".join(parts)
 
 
 def _format(finding: Finding) -> Iterator[str]:
@@ -89,14 +91,14 @@ def _format(finding: Finding) -> Iterator[str]:
     wrapper = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
     wrapper.initial_indent = f"  {finding.level:<{LEVEL_COLUMN}}"
     yield from wrapper.wrap(finding.text)
-    # Line by line and never wrapped: a command must survive being copied.
+    # Never wrapped, so that a command can be copied.
     yield from (f"{indent}> {line}" for line in finding.remedy.splitlines())
 
 
 def choose_exit_code(sections: Iterable[Section], least: Level) -> int:
-    """FOUND from that level on. What could not be looked at is not well either, but weighs less."""
+    """Return EXIT_FINDINGS for a finding of at least this level, EXIT_UNREACHABLE for an unknown one, 0 otherwise."""
     counts = count_levels(sections)
-    found = {Level.PROBLEM: counts[Level.PROBLEM], Level.WARNING: counts[Level.WARNING] + counts[Level.PROBLEM]}
-    if found[least]:
+    matching = {Level.PROBLEM: counts[Level.PROBLEM], Level.WARNING: counts[Level.WARNING] + counts[Level.PROBLEM]}
+    if matching[least]:
         return EXIT_FINDINGS
     return EXIT_UNREACHABLE if counts[Level.UNKNOWN] else 0

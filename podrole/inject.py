@@ -15,7 +15,7 @@ from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.json_patch import build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
 from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
-from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, read_deployed_env
+from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult
 from podrole.options import cluster_options, load_effective_config, manifest_options, output_option, settings_options
@@ -90,13 +90,12 @@ def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetad
     from podrole.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
 
     client = stack.enter_context(ApiClient(load_kubeconfig(options["kubeconfig"], options["context"])))
-    snapshot = fetch_installation(client)
-    deployment = snapshot.one("deployment")
-    if deployment is None:
-        why = snapshot.unread.get("deployment", "there is none")
+    installation = fetch_installation(client)
+    deployed = installation.deployed_env
+    if deployed is None:
+        why = installation.deployment.error or "there is none"
         click.echo(f"note: no settings are taken from the injector's Deployment: {why}", err=True)
         return ClusterMetadata(client), None
-    deployed = read_deployed_env(deployment, snapshot.all("config-maps"))
     for gap in deployed.gaps:
         click.echo(f"note: settings of the injector's Deployment may be missing: {gap}", err=True)
     return ClusterMetadata(client), deployed

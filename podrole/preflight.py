@@ -1,27 +1,33 @@
-"""`podrole preflight`: what in a cluster stands in podrole's way. Reads, and hands over to `podrole.diagnosis`."""
+"""`podrole preflight`: checks a cluster. Reads the cluster's state and passes it to `podrole.diagnosis`."""
 
 import json
 import os
 import time
-from functools import partial
+from dataclasses import replace
 
 import click
 
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
-from podrole.diagnosis.dry_run import build_pod, choose_namespaces
-from podrole.diagnosis.snapshot import Snapshot, take_snapshot
+from podrole.diagnosis.cluster_state import ClusterState
+from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options
-from podrole.progress import progress_message
-from podrole.queries import fetch_installation, list_cluster_reads, try_pod
+from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
 
 EXAMPLES = """\b
-Before podrole is installed, and after each change of its configuration:
+Examples:
+  # Before podrole is installed, and after each change of its configuration
   podrole preflight
-For one team's namespaces, with that team's rights:
-  podrole preflight --namespace team-a --namespace team-b"""
+
+\b
+  # Only the namespaces of one team, with the permissions of that team
+  podrole preflight --namespace team-a --namespace team-b
+
+\b
+  # For a program: all problems
+  podrole preflight --output json | jq '.findings[] | select(.level == "problem")'"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -31,31 +37,31 @@ For one team's namespaces, with that team's rights:
     "namespaces",
     metavar="NAME",
     multiple=True,
-    help="A namespace to look at; can be repeated.  [default: all that are labelled]",
+    help="A namespace to check; can be repeated.  [default: all labelled namespaces]",
 )
 @click.option(
     "--dry-run/--no-dry-run",
     default=True,
-    help="Have the API server try a pod in each NAME, else in one labelled namespace. It stores nothing.",
+    help=(
+        "Create a pod in a dry run, which stores nothing, in each --namespace, or in the first "
+        f"{MAX_DRY_RUNS} labelled namespaces.  [default: dry-run]"
+    ),
 )
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @cluster_options
 def preflight(
     namespaces: tuple[str, ...], *, dry_run: bool, output: str, kubeconfig: str | None, context: str | None
 ) -> None:
-    """Say what in a cluster would stand in podrole's way, or already does.
+    """Check whether a cluster is ready for podrole, or whether an installation works.
 
-    Versions, other webhooks, PodSecurity, quotas, IRSA and node agents; and where podrole is installed, its
-    registration, certificate, endpoints and configuration. Changes nothing. What you may not read is said.
+    Checks versions, nodes, other webhooks, PodSecurity, IRSA and node agents. Where podrole is installed, also its
+    webhook, certificate, endpoints, configuration, and a pod in a dry run. Changes nothing. What you have no
+    permission to read is reported as unknown.
     """
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
-        snapshot = fetch_installation(client)
-        snapshot |= take_snapshot(list_cluster_reads(client, namespaces, snapshot), progress_message)
-        if dry_run:
-            snapshot |= _try_pods(client, snapshot, namespaces)
-        else:
-            snapshot |= Snapshot({"unwanted": ({},)})
-    sections = diagnose_cluster(snapshot, os.environ, time.time())
+        cluster = fetch_cluster_state(client, fetch_installation(client), namespaces)
+        cluster = _add_dry_runs(client, cluster) if dry_run else replace(cluster, dry_run_skipped=True)
+    sections = diagnose_cluster(cluster, os.environ, time.time())
     if output == "json":
         click.echo(json.dumps({"findings": build_document(sections)}, indent=2))
     else:
@@ -63,8 +69,7 @@ def preflight(
     raise SystemExit(choose_exit_code(sections, Level.PROBLEM))
 
 
-def _try_pods(client: ApiClient, snapshot: Snapshot, asked: tuple[str, ...]) -> Snapshot:
-    effective_config = build_check_context(snapshot, os.environ, 0).effective_config
+def _add_dry_runs(client: ApiClient, cluster: ClusterState) -> ClusterState:
+    effective_config = build_check_context(cluster, os.environ, 0).effective_config
     pod = build_pod(effective_config.config if effective_config else None)
-    tries = [partial(try_pod, client, name, pod) for name in choose_namespaces(snapshot, asked)]
-    return take_snapshot({"dry-runs": lambda: [attempt() for attempt in tries]}, progress_message)
+    return replace(cluster, dry_runs=run_dry_runs(client, limit_namespaces(cluster), pod))

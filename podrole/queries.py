@@ -1,121 +1,155 @@
-"""What `check` and `preflight` ask the cluster for. What it means is not known here."""
+"""The requests that `check` and `preflight` make to the API server."""
 
 from base64 import b64decode
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import contract
-from injector.errors import ApiError
+from injector.errors import ApiError, ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from injector.k8s.pod_exec import ContainerRef, exec_command
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
+from podrole.diagnosis.cluster_state import (
+    ClusterState,
+    DryRunResult,
+    Installation,
+    Objects,
+    OptionalObject,
+    PodState,
+    ReadResult,
+    StoredCertificate,
+)
+from podrole.diagnosis.dry_run import is_webhook_unreachable
+from podrole.diagnosis.installed_config import DeploymentRef
 from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
-from podrole.diagnosis.snapshot import Query, Snapshot, take_snapshot
 from podrole.progress import progress_message
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
+T = TypeVar("T")
 
-def fetch_installation(client: ApiClient) -> Snapshot:
-    """The API server's version, all mutating webhooks, and the webhook's own Deployment with its configuration.
 
-    Raises ClusterError where there is no API server to talk to: then nothing else needs to be tried.
+def fetch_installation(client: ApiClient) -> Installation:
+    """Read the API server's version, all mutating webhooks, and podrole's Deployment with its ConfigMaps.
+
+    Raises ClusterError if the API server does not answer the first request.
     """
-    with progress_message("asking the API server for its version"):
+    with progress_message("reading the API server's version"):
         version = client.get_or_none("/version") or {}
-    snapshot = take_snapshot(
-        {"version": lambda: [version], "webhooks": lambda: client.list(WEBHOOKS)}, progress_message
-    )
-    place = installed_config.find_deployment(snapshot.all("webhooks"))
-    path = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/{place.name}"
-    snapshot |= take_snapshot({"deployment": lambda: _read_one(client, path)}, progress_message)
-    deployment = snapshot.one("deployment")
-    if deployment is None:
-        return snapshot
-    # One by one: a person may be allowed to read those alone.
-    paths = [f"{_core(place)}/configmaps/{name}" for name in installed_config.list_config_maps(deployment)]
-    reads: dict[str, Query] = {"config-maps": lambda: [one for path in paths for one in _read_one(client, path)]}
-    return snapshot | take_snapshot(reads, progress_message)
+    webhooks = _fetch_list(client, "webhooks", WEBHOOKS)
+    where = installed_config.find_deployment(webhooks.value)
+    path = f"/apis/apps/v1/namespaces/{where.namespace}/deployments/{where.name}"
+    deployment = _fetch_object(client, "podrole's Deployment", path)
+    names = installed_config.list_config_maps(deployment.value) if deployment.value else []
+    # One by one: the user may have permission for these only.
+    paths = [f"{_build_core_path(where)}/configmaps/{name}" for name in names]
+    return Installation(ReadResult(version), webhooks, deployment, _fetch_objects(client, "ConfigMaps", paths))
 
 
-def _core(place: installed_config.DeploymentRef) -> str:
-    return f"/api/v1/namespaces/{place.namespace}"
-
-
-def list_pod_reads(client: ApiClient, pod: Object) -> dict[str, Query]:
-    """What surrounds a pod, and what its sidecar says."""
+def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) -> PodState:
+    """Read a pod's namespace, ServiceAccount and events, and the status of its sidecar."""
     metadata = read_mapping(pod, "metadata")
     namespace, name = str(metadata.get("namespace")), str(metadata.get("name"))
-    place = f"/api/v1/namespaces/{namespace}"
-    account = f"{place}/serviceaccounts/{read_service_account_name(pod)}"
-    events = {"fieldSelector": f"involvedObject.uid={metadata.get('uid')}"}
-    reads: dict[str, Query] = {
-        "namespace": lambda: _read_one(client, place),
-        "service-account": lambda: _read_one(client, account),
-        "events": lambda: client.list(f"{place}/events", query=events),
-    }
-    if is_sidecar_running(pod):
-        sidecar = ContainerRef(namespace, name, contract.SIDECAR_CONTAINER)
-        reads["status"] = lambda: [{"stdout": exec_command(client, sidecar, STATUS_COMMAND)}]
-    return reads
-
-
-def list_cluster_reads(client: ApiClient, namespaces: Sequence[str], installation: Snapshot) -> dict[str, Query]:
-    """All else about a cluster: of these namespaces, or of all that are labelled."""
-    place = installed_config.find_deployment(installation.all("webhooks"))
-    deployment = installation.one("deployment") or {}
-    certificate = installed_config.read_deployed_env(deployment, installation.all("config-maps")).certificate
-    reads: dict[str, Query] = {
-        "nodes": lambda: client.list("/api/v1/nodes"),
-        "daemon-sets": lambda: client.list("/apis/apps/v1/daemonsets"),
-        "certificate": lambda: _read_certificate(client, place, certificate),
-        "service": lambda: _read_one(client, f"{_core(place)}/services/{place.name}"),
-        "endpoint-slices": lambda: client.list(
-            f"/apis/discovery.k8s.io/v1/namespaces/{place.namespace}/endpointslices",
-            query={"labelSelector": f"kubernetes.io/service-name={place.name}"},
+    path = f"/api/v1/namespaces/{namespace}"
+    account = f"{path}/serviceaccounts/{read_service_account_name(pod)}"
+    return PodState(
+        installation,
+        namespace=_fetch_object(client, "the namespace", path),
+        service_account=_fetch_object(client, "the ServiceAccount", account),
+        events=_fetch_list(
+            client, "the pod's events", f"{path}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"
         ),
-    }
-    kinds = {"service-accounts": "serviceaccounts", "limit-ranges": "limitranges", "resource-quotas": "resourcequotas"}
-    if namespaces:
-        paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
-        reads["asked"] = lambda: [{"name": name} for name in namespaces]
-        reads["namespaces"] = lambda: [one for path in paths for one in _read_one(client, path)]
-        for name, kind in kinds.items():
-            reads[name] = partial(_list_all, client, [f"{path}/{kind}" for path in paths])
-    else:
-        label = f"{INJECTION_LABEL}={INJECTION_ENABLED}"
-        reads["namespaces"] = lambda: client.list("/api/v1/namespaces", query={"labelSelector": label})
-        for name, kind in kinds.items():
-            reads[name] = partial(_list_all, client, [f"/api/v1/{kind}"])
-    return reads
+        sidecar_status=_fetch_status(client, namespace, name) if is_sidecar_running(pod) else ReadResult(None),
+    )
 
 
-def try_pod(client: ApiClient, namespace: str, pod: Object) -> Object:
-    """Create a pod in a dry run; tell what would be stored, or why nothing would."""
+def fetch_cluster_state(client: ApiClient, installation: Installation, namespaces: Sequence[str]) -> ClusterState:
+    """Read everything about a cluster except dry runs, for these namespaces, or for all labelled ones."""
+    where = installed_config.find_deployment(installation.webhooks.value)
+    label = f"{INJECTION_LABEL}={INJECTION_ENABLED}"
+    paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
+    account_paths = [f"{path}/serviceaccounts" for path in paths] or ["/api/v1/serviceaccounts"]
+    return ClusterState(
+        installation,
+        nodes=_fetch_list(client, "nodes", "/api/v1/nodes"),
+        daemon_sets=_fetch_list(client, "DaemonSets", "/apis/apps/v1/daemonsets"),
+        namespaces=_fetch_objects(client, "namespaces", paths)
+        if paths
+        else _fetch_list(client, "namespaces", "/api/v1/namespaces", labelSelector=label),
+        service_accounts=_fetch_list(client, "ServiceAccounts", *account_paths),
+        certificate=_fetch_certificate(client, where, installation),
+        service=_fetch_object(client, "podrole's Service", f"{_build_core_path(where)}/services/{where.name}"),
+        endpoint_slices=_fetch_list(
+            client,
+            "podrole's EndpointSlices",
+            f"/apis/discovery.k8s.io/v1/namespaces/{where.namespace}/endpointslices",
+            labelSelector=f"kubernetes.io/service-name={where.name}",
+        ),
+        requested_namespaces=tuple(namespaces),
+    )
+
+
+def run_dry_runs(client: ApiClient, namespaces: Sequence[str], pod: Object) -> ReadResult[tuple[DryRunResult, ...]]:
+    """Create a pod in a dry run in each namespace. Stops when the API server cannot call the webhook."""
+    results: list[DryRunResult] = []
+    for number, namespace in enumerate(namespaces, 1):
+        try:
+            with progress_message(f"dry run of a pod in namespace {namespace} ({number} of {len(namespaces)})"):
+                results.append(_run_dry_run(client, namespace, pod))
+        except ClusterError as error:
+            return ReadResult(tuple(results), str(error))
+        if is_webhook_unreachable(results[-1]):
+            break
+    return ReadResult(tuple(results))
+
+
+def _run_dry_run(client: ApiClient, namespace: str, pod: Object) -> DryRunResult:
     try:
-        created = client.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True)
+        return DryRunResult(namespace, client.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True))
     except ApiError as error:
-        return {"namespace": namespace, "message": f"{error.message} ({error.status})"}
-    return {"namespace": namespace, "pod": created}
+        return DryRunResult(namespace, None, f"{error.message} ({error.status})")
 
 
-def _read_certificate(
-    client: ApiClient, place: installed_config.DeploymentRef, certificate: tuple[str, str]
-) -> list[Object]:
-    """The certificate alone: the key beside it goes nowhere."""
-    name, key = certificate
-    secrets = _read_one(client, f"{_core(place)}/secrets/{name}")
-    encoded = [str(read_mapping(secret, "data").get(key) or "") for secret in secrets]
-    pem = "".join(b64decode(text).decode(errors="replace") for text in encoded)
-    return [{"secret": f"{place.namespace}/{name}", "pem": pem}]
+def _fetch_certificate(
+    client: ApiClient, where: DeploymentRef, installation: Installation
+) -> ReadResult[StoredCertificate]:
+    """Read the certificate from the webhook's Secret, without the private key beside it."""
+    deployed_env = installation.deployed_env or installed_config.DeployedEnv({})
+    name, key = deployed_env.certificate
+    secret = _fetch_object(client, "podrole's Secret", f"{_build_core_path(where)}/secrets/{name}")
+    encoded = str(read_mapping(secret.value or {}, "data").get(key) or "")
+    pem = b64decode(encoded).decode(errors="replace")
+    return ReadResult(StoredCertificate(f"{where.namespace}/{name}", pem), secret.error)
 
 
-def _list_all(client: ApiClient, paths: Sequence[str]) -> list[Object]:
-    return [one for path in paths for one in client.list(path)]
+def _fetch_status(client: ApiClient, namespace: str, pod: str) -> ReadResult[str | None]:
+    sidecar = ContainerRef(namespace, pod, contract.SIDECAR_CONTAINER)
+    return _fetch(lambda: exec_command(client, sidecar, STATUS_COMMAND), "the sidecar's status", None)
 
 
-def _read_one(client: ApiClient, path: str) -> list[Object]:
-    found = client.get_or_none(path)
-    return [] if found is None else [found]
+def _fetch(query: Callable[[], T], what: str, default: T) -> ReadResult[T]:
+    """Run a query; the error of a failed one becomes part of the result. Shows progress."""
+    try:
+        with progress_message(f"reading {what}"):
+            return ReadResult(query())
+    except ClusterError as error:
+        return ReadResult(default, str(error))
+
+
+def _fetch_object(client: ApiClient, what: str, path: str) -> OptionalObject:
+    return _fetch(lambda: client.get_or_none(path), what, None)
+
+
+def _fetch_objects(client: ApiClient, what: str, paths: Sequence[str]) -> Objects:
+    """Read objects one by one, without those that do not exist."""
+    return _fetch(lambda: tuple(thing for path in paths if (thing := client.get_or_none(path)) is not None), what, ())
+
+
+def _fetch_list(client: ApiClient, what: str, *paths: str, **query: str) -> Objects:
+    return _fetch(lambda: tuple(thing for path in paths for thing in client.list(path, query=query)), what, ())
+
+
+def _build_core_path(where: DeploymentRef) -> str:
+    return f"/api/v1/namespaces/{where.namespace}"

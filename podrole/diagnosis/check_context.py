@@ -1,59 +1,67 @@
-"""What a cluster's checks look at, and one check."""
+"""The input of the cluster's checks, and the type of one check."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from injector.k8s.objects import Object, read_mapping
+from podrole.diagnosis.cluster_state import ClusterState, Installation, ReadResult
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
-from podrole.diagnosis.snapshot import Snapshot
 from podrole.findings import Finding
 
-SOME = 5
+MAX_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A cluster as it was read, at one moment."""
+    """A cluster's state at one moment, and the webhook's configuration in it."""
 
-    snapshot: Snapshot
+    cluster: ClusterState
     now: float
     """Seconds since the epoch."""
 
-    settings: DeployedEnv | None = None
-    """The live webhook's variables; None where it has no Deployment."""
+    deployed_env: DeployedEnv | None = None
+    """The environment variables of the webhook's Deployment; None without a Deployment."""
 
     effective_config: EffectiveConfig | None = None
-    """The webhook's configuration; None where it is not known or cannot be used."""
+    """The webhook's configuration; None where it is invalid or could not be read."""
 
-    problem: str = ""
-    """Why it is not."""
+    config_error: str = ""
+    """Why `effective_config` is None."""
 
-    def namespaces(self) -> Sequence[Object]:
-        """Those that are looked at: labelled, or asked about."""
-        return self.snapshot.all("namespaces")
+    @property
+    def installation(self) -> Installation:
+        """The API server's version, the webhooks and podrole's Deployment."""
+        return self.cluster.installation
+
+    @property
+    def namespaces(self) -> tuple[Object, ...]:
+        """The namespaces that are checked: those of --namespace, or all labelled ones."""
+        return self.cluster.namespaces.value
 
 
 class Check(NamedTuple):
-    """One look at a cluster."""
+    """One check of a cluster."""
 
     title: str
-    subject: str
-    """What is not known where it cannot be made."""
+    """Of the section that its findings are printed in."""
 
-    requires: tuple[str, ...]
-    """What must have been read."""
+    subject: str
+    """Completes "Cannot determine ..." where a required read failed."""
+
+    requires: Callable[[ClusterState], Sequence[ReadResult[object]]]
+    """The reads that must have succeeded."""
 
     find: Callable[[CheckContext], Iterator[Finding]]
 
 
 def read_name(thing: Object) -> str:
-    """The name, with its namespace where it is in one."""
+    """Return the name, with the namespace in front of it for a namespaced object."""
     metadata = read_mapping(thing, "metadata")
     return "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
 
 
-def name_some(names: Sequence[str]) -> str:
-    """A few of the names, and how many more there are."""
-    more = len(names) - SOME
-    return ", ".join(names[:SOME]) + (f" and {more} more" if more > 0 else "")
+def join_names(names: Sequence[str]) -> str:
+    """Join the first MAX_NAMES names, and add how many more there are."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,76 +1,114 @@
-"""All checks of a cluster, as a table, and the findings that come out of a snapshot."""
+"""The table of all checks of a cluster, and the function that runs them."""
 
 from collections.abc import Mapping
 
 from injector.errors import ConfigError
 from podrole.diagnosis.check_context import Check, CheckContext
-from podrole.diagnosis.dry_run import find_dry_runs
-from podrole.diagnosis.installed_config import build_effective_config, read_deployed_env
-from podrole.diagnosis.namespaces import check_quotas, find_labels, find_modes
-from podrole.diagnosis.nodes import check_node_platforms, find_kubelets, find_server
-from podrole.diagnosis.other_injectors import find_agents, find_irsa, find_webhooks
-from podrole.diagnosis.registration import find_authorities, find_certificate, find_endpoints, find_registration
-from podrole.diagnosis.risky_settings import find_risky_settings
-from podrole.diagnosis.snapshot import Snapshot
+from podrole.diagnosis.cluster_state import ClusterState
+from podrole.diagnosis.dry_run import check_dry_runs
+from podrole.diagnosis.installed_config import build_effective_config
+from podrole.diagnosis.namespaces import check_labels, check_modes
+from podrole.diagnosis.nodes import check_api_server, check_kubelets, check_node_platforms
+from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, check_webhooks
+from podrole.diagnosis.registration import check_ca_bundle, check_certificate, check_endpoints, check_registration
+from podrole.diagnosis.risky_settings import check_risky_settings
 from podrole.findings import Finding, Level, Section
 
 KUBERNETES = "Kubernetes"
-NEIGHBOURS = "Who else changes pods, or answers for AWS"
-NAMESPACES = "Labelled namespaces"
-WEBHOOK = "The webhook"
-CONFIGURATION = "The webhook's configuration"
+OTHER_INJECTORS = "Other webhooks and node agents"
+NAMESPACES = "Namespaces"
+WEBHOOK = "Webhook"
+CONFIGURATION = "Webhook configuration"
 
 CHECKS = (
-    Check(KUBERNETES, "whether the API server knows native sidecars", ("version",), find_server),
-    Check(KUBERNETES, "whether all kubelets know native sidecars", ("nodes", "version"), find_kubelets),
-    Check(KUBERNETES, "which kinds of nodes there are", ("nodes",), check_node_platforms),
-    Check(NEIGHBOURS, "which webhooks change pods", ("webhooks",), find_webhooks),
     Check(
-        NEIGHBOURS,
-        "whether IRSA's webhook looks after the same pods",
-        ("webhooks", "namespaces", "service-accounts"),
-        find_irsa,
+        KUBERNETES,
+        "whether the API server supports native sidecars",
+        lambda cluster: [cluster.installation.version],
+        check_api_server,
     ),
-    Check(NEIGHBOURS, "whether node agents hand out AWS roles", ("daemon-sets",), find_agents),
-    Check(NAMESPACES, "which namespaces are labelled", ("namespaces",), find_labels),
-    Check(NAMESPACES, "which mode their pods get", ("namespaces",), find_modes),
     Check(
-        NAMESPACES,
-        "whether quotas leave room for podrole's containers",
-        ("namespaces", "limit-ranges", "resource-quotas"),
-        check_quotas,
+        KUBERNETES,
+        "whether all kubelets support native sidecars",
+        lambda cluster: [cluster.nodes, cluster.installation.version],
+        check_kubelets,
     ),
-    Check(WEBHOOK, "whether it is registered", ("webhooks", "deployment"), find_registration),
-    Check(WEBHOOK, "whether the API server trusts it", ("webhooks",), find_authorities),
-    Check(WEBHOOK, "whether its certificate is trusted", ("webhooks", "certificate"), find_certificate),
-    Check(WEBHOOK, "whether a pod of it is ready", ("webhooks", "service", "endpoint-slices"), find_endpoints),
-    Check(WEBHOOK, "whether it answers", ("dry-runs",), find_dry_runs),
-    Check(CONFIGURATION, "whether it opens the wall", ("deployment", "config-maps"), find_risky_settings),
+    Check(KUBERNETES, "the nodes' platforms", lambda cluster: [cluster.nodes], check_node_platforms),
+    Check(
+        OTHER_INJECTORS,
+        "which webhooks change pods",
+        lambda cluster: [cluster.installation.webhooks],
+        check_webhooks,
+    ),
+    Check(
+        OTHER_INJECTORS,
+        "whether IRSA's webhook changes the same pods",
+        lambda cluster: [cluster.installation.webhooks, cluster.namespaces, cluster.service_accounts],
+        check_irsa,
+    ),
+    Check(
+        OTHER_INJECTORS,
+        "whether node agents provide AWS credentials",
+        lambda cluster: [cluster.daemon_sets],
+        check_node_agents,
+    ),
+    Check(NAMESPACES, "which namespaces are labelled", lambda cluster: [cluster.namespaces], check_labels),
+    Check(NAMESPACES, "the mode of each namespace", lambda cluster: [cluster.namespaces], check_modes),
+    Check(
+        WEBHOOK,
+        "whether the webhook is registered",
+        lambda cluster: [cluster.installation.webhooks, cluster.installation.deployment],
+        check_registration,
+    ),
+    Check(
+        WEBHOOK,
+        "whether the caBundle is valid",
+        lambda cluster: [cluster.installation.webhooks],
+        check_ca_bundle,
+    ),
+    Check(
+        WEBHOOK,
+        "whether the serving certificate is trusted",
+        lambda cluster: [cluster.installation.webhooks, cluster.certificate],
+        check_certificate,
+    ),
+    Check(
+        WEBHOOK,
+        "whether a pod of the webhook is ready",
+        lambda cluster: [cluster.installation.webhooks, cluster.service, cluster.endpoint_slices],
+        check_endpoints,
+    ),
+    Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),
+    Check(
+        CONFIGURATION,
+        "whether a setting is unsafe",
+        lambda cluster: [cluster.installation.deployment, cluster.installation.config_maps],
+        check_risky_settings,
+    ),
 )
 
 
-def diagnose_cluster(snapshot: Snapshot, environ: Mapping[str, str], now: float) -> list[Section]:
-    """Find everything about a cluster; `environ` is the caller's, `now` in seconds since the epoch."""
-    context = build_check_context(snapshot, environ, now)
+def diagnose_cluster(cluster: ClusterState, environ: Mapping[str, str], now: float) -> list[Section]:
+    """Run every check; `environ` is the caller's, `now` in seconds since the epoch."""
+    context = build_check_context(cluster, environ, now)
     titles = dict.fromkeys(check.title for check in CHECKS)
     return [
-        Section(title, tuple(finding for check in CHECKS if check.title == title for finding in _make(check, context)))
+        Section(title, tuple(finding for check in CHECKS if check.title == title for finding in _run(check, context)))
         for title in titles
     ]
 
 
-def build_check_context(snapshot: Snapshot, environ: Mapping[str, str], now: float) -> CheckContext:
-    """Take the webhook's configuration out of what was read."""
-    deployment = snapshot.one("deployment")
-    settings = None if deployment is None else read_deployed_env(deployment, snapshot.all("config-maps"))
+def build_check_context(cluster: ClusterState, environ: Mapping[str, str], now: float) -> CheckContext:
+    """Add the webhook's configuration to what was read."""
+    deployed_env = cluster.installation.deployed_env
     try:
-        return CheckContext(snapshot, now, settings, build_effective_config(settings, environ))
+        return CheckContext(cluster, now, deployed_env, build_effective_config(deployed_env, environ))
     except ConfigError as error:
-        return CheckContext(snapshot, now, settings, problem=str(error))
+        return CheckContext(cluster, now, deployed_env, config_error=str(error))
 
 
-def _make(check: Check, context: CheckContext) -> list[Finding]:
-    missing = [context.snapshot.unread[need] for need in check.requires if need in context.snapshot.unread]
-    if missing:
-        return [Finding(Level.UNKNOWN, "Unread", f"It is not known {check.subject}: {'; '.join(missing)}.", "")]
+def _run(check: Check, context: CheckContext) -> list[Finding]:
+    errors = [result.error for result in check.requires(context.cluster) if result.error]
+    if errors:
+        return [Finding(Level.UNKNOWN, "ReadFailed", f"Cannot determine {check.subject}: {'; '.join(errors)}.", "")]
     return [*check.find(context)]

@@ -1,4 +1,4 @@
-"""What can be said about a cluster and what lives in it: level, sentence, remedy. Decided elsewhere."""
+"""The findings about a cluster: level, sentence, remedy. The checks decide which of them apply."""
 
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.findings import FindingTemplate, Level
@@ -7,134 +7,132 @@ from podrole.findings import FindingTemplate, Level
 class Kubernetes(FindingTemplate):
     """The API server and the nodes."""
 
-    SERVER = (Level.OK, "The API server is {version}: it knows native sidecars.")
-    SERVER_UNCLEAR = (Level.UNKNOWN, "The API server's version is {version!r}, which cannot be read.")
-    SERVER_TOO_OLD = (
+    API_SERVER_SUPPORTED = (Level.OK, "The API server is {version} and supports native sidecars.")
+    API_SERVER_VERSION_UNKNOWN = (Level.UNKNOWN, "The API server's version {version!r} is not a valid version.")
+    API_SERVER_TOO_OLD = (
         Level.PROBLEM,
-        "The API server is {version}: native sidecars came with 1.29, so every pod with a role is denied.",
+        "The API server is {version}. Native sidecars require 1.29, so every pod with a role is denied.",
         "Upgrade the cluster.",
     )
-    CONFIRM_KUBELETS = (
+    NATIVE_SIDECARS_NOT_CONFIRMED = (
         Level.PROBLEM,
         (
-            "Beside an API server of {version} a kubelet may be older than 1.29, so pods with a role are denied until "
-            "the operator says that none is. None of the {count} here is."
+            "With an API server of {version}, a kubelet may be older than 1.29, so pods with a role are denied until "
+            "you confirm that all kubelets support native sidecars. All {count} kubelets of this cluster do."
         ),
         "Set PODROLE_NATIVE_SIDECARS_CONFIRMED=true on the webhook.",
     )
-    WILL_NEED_CONFIRMATION = (
+    NATIVE_SIDECARS_CONFIRMATION_NEEDED = (
         Level.NOTE,
         (
-            "Beside an API server of {version} the webhook needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true; none of the "
-            "{count} kubelets here is older than 1.29."
+            "With an API server of {version}, the webhook needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true. All {count} "
+            "kubelets of this cluster support native sidecars."
         ),
     )
     KUBELETS_TOO_OLD = (
         Level.PROBLEM,
-        "Kubelets older than 1.29 would never finish the start of an injected pod: {nodes}.",
-        "Upgrade these nodes, or keep injected pods off them.",
+        "On kubelets older than 1.29 an injected pod never finishes its start: {nodes}.",
+        "Upgrade these nodes, or do not schedule injected pods on them.",
     )
-    CONFIRMED_WRONGLY = (
+    NATIVE_SIDECARS_WRONGLY_CONFIRMED = (
         Level.PROBLEM,
         "PODROLE_NATIVE_SIDECARS_CONFIRMED is true, but these kubelets are older than 1.29: {nodes}.",
         "Set it to false until they are upgraded.",
     )
-    KUBELETS = (Level.OK, "Every kubelet is 1.29 or newer: {versions} on {count}.")
-    NO_NODES = (Level.NOTE, "The cluster has no nodes now.")
-    WINDOWS = (
+    KUBELETS_SUPPORTED = (Level.OK, "Every kubelet is 1.29 or newer: {versions} on {count} nodes.")
+    NO_NODES = (Level.NOTE, "The cluster has no nodes.")
+    WINDOWS_NODES = (
         Level.NOTE,
-        "Pods on Windows cannot be redirected: they keep the node's role, or are denied if they ask for one: {nodes}.",
-        "Close the metadata addresses there by other means.",
+        (
+            "Traffic of Windows pods cannot be redirected. They keep the node's role, or are denied if they request a "
+            "role: {nodes}."
+        ),
+        "Block the metadata addresses on these nodes in another way.",
     )
-    ARCHITECTURES = (
+    MIXED_ARCHITECTURES = (
         Level.NOTE,
-        "The nodes are of several architectures ({architectures}).",
-        "Make sure that PODROLE_SIDECAR_IMAGE names an image for all of them.",
+        "The nodes have different architectures ({architectures}).",
+        "Make sure that PODROLE_SIDECAR_IMAGE is available for all of them.",
     )
-    FARGATE = (
+    FARGATE_NODES = (
         Level.WARNING,
-        "Fargate admits no NET_ADMIN, so the redirect cannot run there: {nodes}.",
+        "Fargate does not allow NET_ADMIN, so redirect mode cannot work there: {nodes}.",
         "Set PODROLE_MODE=env, or the namespaces' label pod-security.kubernetes.io/enforce to baseline.",
     )
 
 
 class OtherInjectors(FindingTemplate):
-    """Who else changes pods, or answers for AWS."""
+    """Other webhooks that change pods, and node agents that provide AWS credentials."""
 
-    ALONE = (Level.OK, "No other webhook changes pods.")
-    OURS = (Level.OK, "{position}. {name} ({configuration}; failurePolicy {failure}, reinvocation {again}): podrole.")
-    ANOTHER = (
+    NO_OTHER_WEBHOOK = (Level.OK, "No other webhook changes pods.")
+    PODROLE_WEBHOOK = (
+        Level.OK,
+        "{position}. {name} ({configuration}; failurePolicy {failure}, reinvocationPolicy {reinvocation}): podrole.",
+    )
+    OTHER_WEBHOOK = (
         Level.NOTE,
-        "{position}. {name} ({configuration}; failurePolicy {failure}, reinvocation {again}){meaning}",
+        "{position}. {name} ({configuration}; failurePolicy {failure}, reinvocationPolicy {reinvocation}){meaning}",
     )
-    NOT_ASKED_AGAIN = (
+    REINVOCATION_NEVER = (
         Level.WARNING,
         (
-            "podrole's webhook has reinvocationPolicy Never, and {names} may change pods after it: containers that "
-            "they add would have no role, and what they put in front would run before the rules."
+            "podrole's webhook has reinvocationPolicy Never, and {names} may change pods after it. Containers that "
+            "they add get no role, and init containers that they put first run before the redirect rules are loaded."
         ),
-        "Set reinvocationPolicy: IfNeeded on it.",
+        "Set reinvocationPolicy: IfNeeded on podrole's webhook.",
     )
-    IRSA = (
+    IRSA_SERVICE_ACCOUNTS = (
         Level.WARNING,
         (
-            "IRSA's webhook is installed, and these ServiceAccounts name a role for it: {accounts}. SDKs prefer its "
-            "variables to podrole's, so their pods pass the sidecar by."
+            "IRSA's webhook is installed, and these ServiceAccounts have its annotation: {accounts}. AWS SDKs prefer "
+            "IRSA's variables to podrole's, so their pods do not use the sidecar."
         ),
-        "Name the role by iam.amazonaws.com/role instead of eks.amazonaws.com/role-arn on them.",
+        "Replace the annotation eks.amazonaws.com/role-arn with iam.amazonaws.com/role on these ServiceAccounts.",
     )
-    NO_IRSA = (Level.OK, "No ServiceAccount of a labelled namespace has a role by IRSA's webhook too.")
-    AGENT = (Level.NOTE, "DaemonSet {name} is {agent}. {meaning}", "{remedy}")
-    NO_AGENT = (Level.OK, "No node agent that hands out AWS roles was found.")
+    NO_IRSA_SERVICE_ACCOUNT = (
+        Level.OK,
+        "No ServiceAccount in a labelled namespace gets a role from IRSA's webhook as well.",
+    )
+    NODE_AGENT = (Level.NOTE, "DaemonSet {name} is {agent}. {meaning}", "{remedy}")
+    NO_NODE_AGENT = (Level.OK, "No node agent that provides AWS credentials was found.")
 
 
 class Namespaces(FindingTemplate):
-    """The namespaces that have the label."""
+    """The labelled or requested namespaces."""
 
-    NONE_LABELLED = (
+    NO_NAMESPACE_LABELLED = (
         Level.NOTE,
-        "No namespace has the label that turns injection on.",
+        "No namespace has the label that enables injection.",
         f"kubectl label namespace NAME {INJECTION_LABEL}={INJECTION_ENABLED}",
     )
-    MISSING = (Level.PROBLEM, "There is no namespace {namespace}.", "Look at its spelling.")
-    NOT_LABELLED = (
-        Level.NOTE,
-        "Namespace {namespace} lacks the label that turns injection on. What is said below holds once it has it.",
-        f"kubectl label namespace {{namespace}} {INJECTION_LABEL}={INJECTION_ENABLED}",
-    )
-    REDIRECT = (Level.OK, "Redirect mode: {namespaces}.")
-    ENV = (Level.OK, "Env mode, as the operator configured it: {namespaces}.")
-    ENV_BY_POD_SECURITY = (
+    NAMESPACE_NOT_FOUND = (Level.PROBLEM, "Namespace {namespace} does not exist.", "Check the spelling.")
+    NAMESPACE_NOT_LABELLED = (
         Level.NOTE,
         (
-            "PodSecurity {level} forbids the redirect, so pods get their role in env mode, which is no wall around the "
-            "node's role; pods without a role are left untouched: {namespaces}."
+            "Namespace {namespace} does not have the label that enables injection. The other findings apply once it "
+            "is labelled."
+        ),
+        f"kubectl label namespace {{namespace}} {INJECTION_LABEL}={INJECTION_ENABLED}",
+    )
+    REDIRECT_MODE = (Level.OK, "Pods get redirect mode: {namespaces}.")
+    ENV_MODE = (Level.OK, "Pods get env mode, as configured by PODROLE_MODE: {namespaces}.")
+    ENV_MODE_BY_POD_SECURITY = (
+        Level.NOTE,
+        (
+            "PodSecurity {level} does not allow the redirect, so pods get their role in env mode and can still reach "
+            "the node's role. Pods without a role are not changed: {namespaces}."
         ),
         "Limit the hops of the node's metadata service (HttpPutResponseHopLimit 1).",
     )
-    REDIRECT_REFUSED = (
+    REDIRECT_FORBIDDEN = (
         Level.PROBLEM,
-        "PODROLE_MODE is redirect, and PodSecurity {level} will refuse every injected pod of {namespaces}.",
+        "PODROLE_MODE is redirect, and PodSecurity {level} rejects every injected pod: {namespaces}.",
         "Set PODROLE_MODE=auto.",
     )
-    DEFAULT_UNSEEN = (
+    POD_SECURITY_DEFAULT_UNKNOWN = (
         Level.NOTE,
         (
-            "Whether the API server has a PodSecurity default for namespaces without the label cannot be read; "
-            "the dry run of a pod meets it."
+            "The API server's PodSecurity default for namespaces without the label cannot be read. The dry run of a "
+            "pod is subject to it."
         ),
     )
-    QUOTA = (
-        Level.PROBLEM,
-        (
-            "ResourceQuota {name} limits {resource}, which {containers} do not set, and no LimitRange gives a default: "
-            "every injected pod is refused."
-        ),
-        "Add a LimitRange with a default for {short} to namespace {namespace}.",
-    )
-    LIMIT_RANGE = (
-        Level.PROBLEM,
-        "LimitRange {name} refuses {container}: {clause}.",
-        "Change the LimitRange, or the resources in the webhook's template (PODROLE_TEMPLATE).",
-    )
-    ROOM = (Level.OK, "No ResourceQuota or LimitRange refuses podrole's containers.")

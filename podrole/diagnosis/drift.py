@@ -1,4 +1,4 @@
-"""How an injected pod differs from what the webhook would make of it now, told part by part."""
+"""How an injected pod differs from a new injection of the same pod, part by part."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,14 +11,14 @@ from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equ
 from injector.patch.plan import InjectionPlan
 
 LONGEST_VALUE = 80
-TOLD_APART = {contract.ENV_ROLE_ARN, contract.ENV_MODE}
-"""A role or mode that changed has a sentence of its own."""
+REPORTED_SEPARATELY = {contract.ENV_ROLE_ARN, contract.ENV_MODE}
+"""A changed role or mode is a separate finding."""
 
 
 def find_drift(pod: Object, plan: InjectionPlan) -> Iterator[str]:
-    """Find what would be rebuilt, one clause each. `plan` were made for this pod as it is."""
+    """Find the differences, one clause each. `plan` must have been built for this pod."""
     present = read_objects(read_spec(pod), "initContainers")
-    yield from _find_misplaced(present, plan)
+    yield from _compare_order(present, plan)
     wanted = {container["name"]: container for container in plan.init_containers}
     found = {container["name"]: container for container in present if is_reserved(container)}
     for name, container in wanted.items():
@@ -26,18 +26,18 @@ def find_drift(pod: Object, plan: InjectionPlan) -> Iterator[str]:
             yield f"container {name} is missing"
         else:
             yield from (f"container {name}: {clause}" for clause in _compare(container, found[name]))
-    yield from (f"container {name} does not belong there" for name in found if name not in wanted)
-    yield from _find_lost_volumes(pod, plan)
-    yield from _find_changes_of_apps(pod, plan)
+    yield from (f"container {name} is unexpected" for name in found if name not in wanted)
+    yield from _compare_volumes(pod, plan)
+    yield from _compare_app_containers(pod, plan)
 
 
-def _find_misplaced(present: Sequence[Object], plan: InjectionPlan) -> Iterator[str]:
-    ours = [index for index, container in enumerate(present) if is_reserved(container)]
-    if ours and ours[0] > 0:
-        before = ", ".join(str(container.get("name")) for container in present[: ours[0]])
-        yield f"{before} in spec.initContainers runs before the rules are loaded"
+def _compare_order(present: Sequence[Object], plan: InjectionPlan) -> Iterator[str]:
+    injected = [index for index, container in enumerate(present) if is_reserved(container)]
+    if injected and injected[0] > 0:
+        before = ", ".join(str(container.get("name")) for container in present[: injected[0]])
+        yield f"{before} in spec.initContainers runs before the redirect rules are loaded"
     wanted = [container["name"] for container in plan.init_containers]
-    order = [present[index]["name"] for index in ours if present[index]["name"] in wanted]
+    order = [present[index]["name"] for index in injected if present[index]["name"] in wanted]
     if order != [name for name in wanted if name in order]:
         yield f"podrole's containers are in the order {', '.join(order)}"
 
@@ -45,11 +45,11 @@ def _find_misplaced(present: Sequence[Object], plan: InjectionPlan) -> Iterator[
 def _compare(wanted: Object, found: Object) -> Iterator[str]:
     for key in sorted((wanted.keys() | found.keys()) - {"env"}):
         if not equals_ignoring_defaults(_pick(wanted, key), _pick(found, key), CONTAINER_DEFAULTS):
-            yield _tell(key, found.get(key), wanted.get(key))
-    present, meant = _index(found), _index(wanted)
-    for name in sorted((present.keys() | meant.keys()) - TOLD_APART):
-        if not equals_ignoring_defaults(_pick(meant, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
-            yield _tell(name, *(_read_value(one.get(name)) for one in (present, meant)))
+            yield _format_change(key, found.get(key), wanted.get(key))
+    present, expected = _index(found), _index(wanted)
+    for name in sorted((present.keys() | expected.keys()) - REPORTED_SEPARATELY):
+        if not equals_ignoring_defaults(_pick(expected, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
+            yield _format_change(name, *(_read_value(one.get(name)) for one in (present, expected)))
 
 
 def _pick(parts: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _read_value(variable: Object | None) -> Any:
     return None if variable is None else variable.get("valueFrom") or variable.get("value", "")
 
 
-def _tell(what: str, found: Any, wanted: Any) -> str:
+def _format_change(what: str, found: Any, wanted: Any) -> str:
     return f"{what} is {_show(found)} and would be {_show(wanted)}"
 
 
@@ -73,22 +73,22 @@ def _show(value: Any) -> str:
     return truncate(text, LONGEST_VALUE)
 
 
-def _find_lost_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:
+def _compare_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:
     present = {volume["name"]: volume for volume in read_objects(read_spec(pod), "volumes") if is_reserved(volume)}
     for volume in plan.volumes:
         if volume["name"] not in present:
             yield f"volume {volume['name']} is missing"
         elif not equals_ignoring_defaults(volume, present[volume["name"]], VOLUME_DEFAULTS):
-            yield f"volume {volume['name']} is another one"
+            yield f"volume {volume['name']} is different"
 
 
-def _find_changes_of_apps(pod: Object, plan: InjectionPlan) -> Iterator[str]:
+def _compare_app_containers(pod: Object, plan: InjectionPlan) -> Iterator[str]:
     for field in CONTAINER_FIELDS:
         for index, container in enumerate(read_objects(read_spec(pod), field)):
             if is_reserved(container):
                 continue
             mounts = [str(mount["name"]) for mount in read_objects(container, "volumeMounts") if is_reserved(mount)]
-            yield from (f"container {container.get('name')} mounts {mount}, which is podrole's" for mount in mounts)
+            yield from (f"container {container.get('name')} mounts podrole's volume {mount}" for mount in mounts)
             change = plan.environment.get((field, index))
             if change is None:
                 continue

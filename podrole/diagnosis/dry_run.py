@@ -1,36 +1,48 @@
-"""A pod that is created in a dry run, and what its creation proves."""
+"""The creation of a pod in a dry run, and what the API server's answer means."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from injector.config import Config
 from injector.decision.annotations import ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Reason
-from podrole.diagnosis.check_context import CheckContext, read_name
+from podrole.diagnosis.check_context import CheckContext, join_names, read_name
+from podrole.diagnosis.cluster_state import ClusterState, DryRunResult
 from podrole.diagnosis.injection import is_injected
-from podrole.diagnosis.snapshot import Snapshot
 from podrole.diagnosis.webhook_findings import DryRun
-from podrole.diagnosis.webhooks import OUR_WEBHOOK, find_ours
+from podrole.diagnosis.webhooks import OUR_WEBHOOK, find_podrole_webhooks
 from podrole.findings import Finding
 
-DENIED_BY_US = rf'admission webhook "{re.escape(OUR_WEBHOOK)}" denied the request'
+MAX_DRY_RUNS = 20
+"""In how many labelled namespaces a pod is created in a dry run where the user names none."""
+
+DENIED_BY_PODROLE = rf'admission webhook "{re.escape(OUR_WEBHOOK)}" denied the request'
+WEBHOOK_FAILED = rf'failed calling webhook "{re.escape(OUR_WEBHOOK)}"'
 CODE = r"\[([A-Z][A-Za-z]+)\] "
 
-REFUSALS = (
-    (DENIED_BY_US, DryRun.DENIED),
-    (rf'failed calling webhook "{re.escape(OUR_WEBHOOK)}"', DryRun.UNREACHABLE),
-    (r'cannot create resource "pods"', DryRun.NOT_ALLOWED),
-    (r"", DryRun.REFUSED),
+REJECTIONS = (
+    (DENIED_BY_PODROLE, DryRun.DRY_RUN_DENIED),
+    (WEBHOOK_FAILED, DryRun.WEBHOOK_UNREACHABLE),
+    (r'cannot create resource "pods"', DryRun.DRY_RUN_FORBIDDEN),
+    (r"(exceeded|failed) quota: ", DryRun.RESOURCE_QUOTA),
+    (r"(usage|limit to request ratio) per (Container|Pod) is ", DryRun.LIMIT_RANGE),
+    (r"must be less than or equal to \w+ limit", DryRun.LIMIT_RANGE),  # a default limit below the request
+    (r"", DryRun.DRY_RUN_REJECTED),
 )
-"""What the API server's message says, and so what happened; the first that fits. It has no other form to tell it in."""
+"""Patterns of the API server's message, which has no machine-readable form. The first one that matches counts.
+
+ResourceQuota: https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go
+LimitRange: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/limitranger/admission.go
+"""
 
 
 def build_pod(config: Config | None) -> Object:
-    """A pod that PodSecurity `restricted` and quotas accept, with a role that nobody has.
+    """Build a pod that PodSecurity `restricted` and usual quotas accept, with a role that does not exist.
 
-    Not of class Guaranteed: our containers would then have CPU limits, and a quota that demands them would be hidden.
+    Its QoS class is not Guaranteed: podrole's containers would then have CPU limits, which would hide a quota that
+    requires them.
     """
     partition = config.partition if config else "aws"
     security = {
@@ -51,34 +63,54 @@ def build_pod(config: Config | None) -> Object:
     }
 
 
-def choose_namespaces(snapshot: Snapshot, asked: Sequence[str]) -> list[str]:
-    """Where to try: in those asked about, else in one. Nowhere where it is plain that nothing would be injected."""
-    if "webhooks" in snapshot.objects and not find_ours(snapshot.all("webhooks")):
+def choose_namespaces(cluster: ClusterState) -> list[str]:
+    """List the labelled namespaces among those that are checked; none where podrole's webhook is not registered."""
+    webhooks = cluster.installation.webhooks
+    if not webhooks.error and not find_podrole_webhooks(webhooks.value):
         return []
-    if "namespaces" in snapshot.unread:
-        return [*asked]
-    labelled = [
+    if cluster.namespaces.error:
+        return [*cluster.requested_namespaces]
+    return [
         read_name(namespace)
-        for namespace in snapshot.all("namespaces")
+        for namespace in cluster.namespaces.value
         if parse_metadata(namespace).labels.get(INJECTION_LABEL) == INJECTION_ENABLED
         and not read_mapping(namespace, "metadata").get("deletionTimestamp")
     ]
-    return labelled if asked else labelled[:1]
 
 
-def find_dry_runs(context: CheckContext) -> Iterator[Finding]:
-    """What the creations showed. `unwanted` stands for a person who wants none."""
-    tried = context.snapshot.all("dry-runs")
-    if not tried:
-        yield (DryRun.NOT_WANTED if context.snapshot.all("unwanted") else DryRun.NO_NAMESPACE).format()
-    for one in tried:
-        yield _judge(str(one["namespace"]), read_mapping(one, "pod"), str(one.get("message") or ""))
+def limit_namespaces(cluster: ClusterState) -> list[str]:
+    """List the namespaces for a dry run: all that the user named, or the first MAX_DRY_RUNS labelled ones."""
+    names = choose_namespaces(cluster)
+    return names if cluster.requested_namespaces else names[:MAX_DRY_RUNS]
 
 
-def _judge(namespace: str, pod: Object, message: str) -> Finding:
-    if not message:
-        return (DryRun.INJECTED if is_injected(pod) else DryRun.UNTOUCHED).format(namespace=namespace)
-    if re.search(DENIED_BY_US, message) and {*re.findall(CODE, message)} == {Reason.ROLE_NOT_ALLOWED.code}:
-        return DryRun.ROLE_NOT_ALLOWED.format(namespace=namespace)
-    statement = next(statement for pattern, statement in REFUSALS if re.search(pattern, message))
-    return statement.format(namespace=namespace, message=message)
+def is_webhook_unreachable(result: DryRunResult) -> bool:
+    """Return whether the API server failed to call the webhook, as it then would for every other namespace."""
+    return re.search(WEBHOOK_FAILED, result.message) is not None
+
+
+def check_dry_runs(context: CheckContext) -> Iterator[Finding]:
+    """Report what each dry run showed, and which namespaces had none."""
+    results = context.cluster.dry_runs.value
+    if not results:
+        yield (DryRun.DRY_RUN_SKIPPED if context.cluster.dry_run_skipped else DryRun.DRY_RUN_NOT_APPLICABLE).format()
+        return
+    for template in (DryRun.DRY_RUN_INJECTED, DryRun.DRY_RUN_ROLE_NOT_ALLOWED):
+        if names := [result.namespace for result in results if _classify(result) is template]:
+            yield template.format(namespaces=join_names(names))
+    for result in results:
+        template = _classify(result)
+        if template not in {DryRun.DRY_RUN_INJECTED, DryRun.DRY_RUN_ROLE_NOT_ALLOWED}:
+            yield template.format(namespace=result.namespace, message=result.message)
+    done = {result.namespace for result in results}
+    if omitted := [name for name in choose_namespaces(context.cluster) if name not in done]:
+        yield DryRun.DRY_RUN_OMITTED.format(namespaces=join_names(omitted))
+
+
+def _classify(result: DryRunResult) -> DryRun:
+    message = result.message
+    if result.pod is not None:
+        return DryRun.DRY_RUN_INJECTED if is_injected(result.pod) else DryRun.DRY_RUN_NOT_INJECTED
+    if re.search(DENIED_BY_PODROLE, message) and {*re.findall(CODE, message)} == {Reason.ROLE_NOT_ALLOWED.code}:
+        return DryRun.DRY_RUN_ROLE_NOT_ALLOWED
+    return next(template for pattern, template in REJECTIONS if re.search(pattern, message))

@@ -12,7 +12,7 @@ from injector.errors import ConfigError
 from injector.k8s.objects import Object, read_mapping, read_objects, read_strings
 from injector.patch.sts_ca import SETTING, parse_sts_ca
 from injector.patch.template import Template, load_template
-from podrole.diagnosis.webhooks import find_ours
+from podrole.diagnosis.webhooks import find_podrole_webhooks
 
 
 class DeploymentRef(NamedTuple):
@@ -54,7 +54,7 @@ class EffectiveConfig(NamedTuple):
 
 def find_deployment(configurations: Iterable[Object]) -> DeploymentRef:
     """Where the registered webhook says that it is; the usual place where none is registered or it names a URL."""
-    for webhook in find_ours(configurations):
+    for webhook in find_podrole_webhooks(configurations):
         service = read_mapping(webhook.client, "service")
         if service:
             return DeploymentRef(str(service.get("namespace")), str(service.get("name")))

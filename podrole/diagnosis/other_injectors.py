@@ -1,4 +1,4 @@
-"""Findings about who else changes pods or answers for AWS, and what that means for podrole."""
+"""Checks of other webhooks that change pods and node agents that provide AWS credentials."""
 
 import re
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from injector.decision.annotations import IRSA_ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects
-from podrole.diagnosis.check_context import CheckContext, name_some, read_name
+from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import OtherInjectors
 from podrole.diagnosis.webhooks import Webhook, list_pod_webhooks
 from podrole.findings import Finding
 
 
 class KnownProduct(NamedTuple):
-    """A product that is recognised by a name, and what it means to have it beside podrole."""
+    """A product that is recognised by its name, and how it interacts with podrole."""
 
     pattern: str
     name: str
@@ -26,115 +26,113 @@ WEBHOOKS = (
     KnownProduct(
         r"pod-identity-webhook|iam-for-pods",
         IRSA,
-        "pods whose ServiceAccount has eks.amazonaws.com/role-arn, or an association, get variables of its own",
+        "pods whose ServiceAccount has eks.amazonaws.com/role-arn, or an association, get its variables",
     ),
     KnownProduct(
-        r"istio", "Istio", "its rules stand behind podrole's in the pod, and its proxy sees no metadata requests"
+        r"istio", "Istio", "its rules apply after podrole's in the pod, and its proxy receives no metadata requests"
     ),
-    KnownProduct(r"linkerd", "Linkerd", "its rules stand behind podrole's in the pod"),
+    KnownProduct(r"linkerd", "Linkerd", "its rules apply after podrole's in the pod"),
     KnownProduct(
-        r"vault", "Vault's agent", "with agent-init-first it goes in front, and podrole then in front of it again"
+        r"vault",
+        "Vault's agent",
+        "with agent-init-first it inserts itself first, and podrole then inserts itself before it again",
     ),
-    KnownProduct(
-        r"kyverno", "Kyverno", "what it changes in podrole's containers is undone when podrole is asked again"
-    ),
+    KnownProduct(r"kyverno", "Kyverno", "podrole reverts its changes to podrole's containers when it is called again"),
     KnownProduct(
         r"gatekeeper",
         "Gatekeeper",
-        "what it changes in podrole's containers is undone when podrole is asked again",
+        "podrole reverts its changes to podrole's containers when it is called again",
     ),
-    KnownProduct(r"aws-load-balancer|elbv2", "the AWS Load Balancer Controller", "it adds readiness gates only"),
-    KnownProduct(r"vpc-resource", "the VPC resource controller", "it adds resources of network interfaces only"),
-    KnownProduct(r"dapr", "Dapr", "its sidecar gets the pod's role like any other container of it"),
-    KnownProduct(r"azure-wi|azure-workload-identity", "Azure Workload Identity", "its variables are Azure's alone"),
+    KnownProduct(r"aws-load-balancer|elbv2", "the AWS Load Balancer Controller", "it adds only readiness gates"),
+    KnownProduct(r"vpc-resource", "the VPC resource controller", "it adds only resources of network interfaces"),
+    KnownProduct(r"dapr", "Dapr", "its sidecar gets the pod's role like any other container"),
+    KnownProduct(r"azure-wi|azure-workload-identity", "Azure Workload Identity", "its variables concern only Azure"),
 )
-"""By the names of the webhook and its configuration. The first that fits."""
+"""By the names of the webhook and its configuration. The first match counts."""
 
-AGENTS = (
+NODE_AGENTS = (
     KnownProduct(
         r"kube2iam",
         "kube2iam",
-        "In redirect mode the sidecar answers before it; in env mode what asks 169.254.169.254 by itself still "
-        "reaches it.",
-        "Remove it once all namespaces have moved over.",
+        "In redirect mode the sidecar answers instead of it. In env mode, requests to 169.254.169.254 still reach it.",
+        "Remove it once all namespaces are migrated.",
     ),
     KnownProduct(
         r"kiam-agent|kiam",
         "Kiam's agent",
-        "In redirect mode the sidecar answers before it; in env mode what asks 169.254.169.254 by itself still "
-        "reaches it.",
-        "Remove it once all namespaces have moved over.",
+        "In redirect mode the sidecar answers instead of it. In env mode, requests to 169.254.169.254 still reach it.",
+        "Remove it once all namespaces are migrated.",
     ),
     KnownProduct(
         r"eks-pod-identity-agent",
         "the EKS Pod Identity agent",
-        "Its associations are not in the Kubernetes API. In redirect mode 169.254.170.23 leads to the sidecar, so a "
-        "pod with an association has podrole's role; in env mode the association wins.",
+        "Its associations are not in the Kubernetes API. In redirect mode 169.254.170.23 reaches the sidecar, so a "
+        "pod with an association gets podrole's role; in env mode the association takes precedence.",
         "aws eks list-pod-identity-associations --cluster-name NAME",
     ),
 )
-"""By the DaemonSet's name or an image of it."""
+"""By the DaemonSet's name or one of its images."""
 
 
-def find_webhooks(context: CheckContext) -> Iterator[Finding]:
-    """List who changes pods, in the API server's order, and who may come after podrole for good."""
-    webhooks = list_pod_webhooks(context.snapshot.all("webhooks"))
-    if all(webhook.is_self_managed for webhook in webhooks):
-        yield OtherInjectors.ALONE.format()
+def check_webhooks(context: CheckContext) -> Iterator[Finding]:
+    """List the webhooks that change pods in the API server's order, and report changes that podrole would not see."""
+    webhooks = list_pod_webhooks(context.installation.webhooks.value)
+    if all(webhook.is_podrole for webhook in webhooks):
+        yield OtherInjectors.NO_OTHER_WEBHOOK.format()
     for position, webhook in enumerate(webhooks, 1):
-        yield _place(position, webhook)
-    ours = next((position for position, webhook in enumerate(webhooks) if webhook.is_self_managed), None)
-    if ours is not None and webhooks[ours].reinvocation_policy == "Never":
-        # Those in front are asked again themselves when they say IfNeeded, and so may change a pod after podrole too.
+        yield _describe(position, webhook)
+    own = next((position for position, webhook in enumerate(webhooks) if webhook.is_podrole), None)
+    if own is not None and webhooks[own].reinvocation_policy == "Never":
+        # Earlier webhooks with IfNeeded can be called again, and so change a pod after podrole as well.
         later = [
             webhook.name
             for position, webhook in enumerate(webhooks)
-            if not webhook.is_self_managed and (position > ours or webhook.reinvocation_policy == "IfNeeded")
+            if not webhook.is_podrole and (position > own or webhook.reinvocation_policy == "IfNeeded")
         ]
         if later:
-            yield OtherInjectors.NOT_ASKED_AGAIN.format(names=name_some(later))
+            yield OtherInjectors.REINVOCATION_NEVER.format(names=join_names(later))
 
 
-def find_irsa(context: CheckContext) -> Iterator[Finding]:
-    """ServiceAccounts of labelled namespaces whose pods IRSA's webhook looks after as well."""
-    webhooks = list_pod_webhooks(context.snapshot.all("webhooks"))
+def check_irsa(context: CheckContext) -> Iterator[Finding]:
+    """Find ServiceAccounts in labelled namespaces whose pods IRSA's webhook changes as well."""
+    webhooks = list_pod_webhooks(context.installation.webhooks.value)
     is_installed = any((known := _recognise(webhook)) and known.name == IRSA for webhook in webhooks)
-    looked_at = {read_name(namespace) for namespace in context.namespaces()}
+    names = {read_name(namespace) for namespace in context.namespaces}
     accounts = [
         read_name(account)
-        for account in context.snapshot.all("service-accounts")
-        if read_mapping(account, "metadata").get("namespace") in looked_at
+        for account in context.cluster.service_accounts.value
+        if read_mapping(account, "metadata").get("namespace") in names
         and IRSA_ROLE in parse_metadata(account).annotations
     ]
     if is_installed and accounts:
-        yield OtherInjectors.IRSA.format(accounts=name_some(accounts))
+        yield OtherInjectors.IRSA_SERVICE_ACCOUNTS.format(accounts=join_names(accounts))
     else:
-        yield OtherInjectors.NO_IRSA.format()
+        yield OtherInjectors.NO_IRSA_SERVICE_ACCOUNT.format()
 
 
-def find_agents(context: CheckContext) -> Iterator[Finding]:
-    """Node agents, by name or image."""
-    found = [(one, known) for one in context.snapshot.all("daemon-sets") if (known := _recognise_agent(one))]
+def check_node_agents(context: CheckContext) -> Iterator[Finding]:
+    """Find node agents by name or image."""
+    found = [(one, known) for one in context.cluster.daemon_sets.value if (known := _recognise_agent(one))]
     for daemon_set, known in found:
         name = read_name(daemon_set)
-        yield OtherInjectors.AGENT.format(name=name, agent=known.name, meaning=known.meaning, remedy=known.remedy)
+        yield OtherInjectors.NODE_AGENT.format(name=name, agent=known.name, meaning=known.meaning, remedy=known.remedy)
     if not found:
-        yield OtherInjectors.NO_AGENT.format()
+        yield OtherInjectors.NO_NODE_AGENT.format()
 
 
-def _place(position: int, webhook: Webhook) -> Finding:
+def _describe(position: int, webhook: Webhook) -> Finding:
     known = _recognise(webhook)
     values = {
         "position": position,
         "name": webhook.name,
         "configuration": webhook.configuration_name,
         "failure": webhook.failure_policy,
-        "again": webhook.reinvocation_policy,
+        "reinvocation": webhook.reinvocation_policy,
     }
-    if webhook.is_self_managed:
-        return OtherInjectors.OURS.format(**values)
-    meaning = f": {known.name}; {known.meaning}." if known else ": not one that podrole knows."
-    return OtherInjectors.ANOTHER.format(**values, meaning=meaning)
+    if webhook.is_podrole:
+        return OtherInjectors.PODROLE_WEBHOOK.format(**values)
+    meaning = f": {known.name}; {known.meaning}." if known else ": unknown to podrole."
+    return OtherInjectors.OTHER_WEBHOOK.format(**values, meaning=meaning)
 
 
 def _recognise(webhook: Webhook) -> KnownProduct | None:
@@ -146,4 +144,4 @@ def _recognise_agent(daemon_set: Object) -> KnownProduct | None:
     spec = read_mapping(read_mapping(read_mapping(daemon_set, "spec"), "template"), "spec")
     images = [str(container.get("image")) for container in read_objects(spec, "containers")]
     names = [str(read_mapping(daemon_set, "metadata").get("name")), *images]
-    return next((known for known in AGENTS if any(re.search(known.pattern, name) for name in names)), None)
+    return next((known for known in NODE_AGENTS if any(re.search(known.pattern, name) for name in names)), None)

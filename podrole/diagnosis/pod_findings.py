@@ -1,4 +1,4 @@
-"""All that can be said about a pod: level, sentence, remedy. When it is said is decided elsewhere."""
+"""The findings about a pod: level, sentence, remedy. The other modules decide which of them apply."""
 
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
@@ -8,175 +8,177 @@ RECREATE = "{recreate}"
 
 
 class Injection(FindingTemplate):
-    """What can be said about a pod's creation."""
+    """Whether the pod was injected when it was created."""
 
-    INJECTED = (Level.OK, "It was injected in {mode} mode, with the role {role}.{reason}")
-    BLOCKED = (Level.OK, "It was injected without a role: it gets no credentials, and metadata addresses are closed.")
-    OTHER_VERSION = (
+    INJECTED = (Level.OK, "The pod was injected in {mode} mode with the role {role}.{reason}")
+    BLOCKED = (
+        Level.OK,
+        "The pod was injected without a role: it gets no credentials, and the metadata addresses are blocked.",
+    )
+    VERSION_DIFFERS = (
         Level.NOTE,
-        "It was injected by podrole {version}, and this command is {own}.",
-        "A difference below may come from that.",
+        "The pod was injected by podrole {version}; this command is {own}.",
+        "A difference below may be caused by that.",
     )
-    FORGED_STATUS = (
+    STATUS_WITHOUT_CONTAINERS = (
         Level.WARNING,
-        f"Its annotation {STATUS_ANNOTATION} says that it was injected, but it has no container of podrole's.",
-        "Remove the annotation from what creates the pod: podrole alone writes it.",
+        f"The annotation {STATUS_ANNOTATION} says that the pod was injected, but the pod has no podrole container.",
+        "Remove the annotation from the pod template: only podrole writes it.",
     )
-    NOT_INJECTED = (Level.WARNING, "It was not injected: AWS clients in it reach the node's role.")
+    NOT_INJECTED = (Level.WARNING, "The pod was not injected: AWS clients in it get the node's role.")
     MIRROR_POD = (
         Level.NOTE,
-        "It mirrors a static pod of a node, which runs before any webhook is asked.",
+        "The pod is the mirror of a static pod of a node. Static pods start without any admission webhook.",
     )
-    NO_NETWORK = (Level.WARNING, "{why}")
-    NOT_LABELLED = (
+    UNSUPPORTED_POD = (Level.WARNING, "{why}")
+    NAMESPACE_NOT_LABELLED = (
         Level.WARNING,
-        f'Namespace {{namespace}} lacks the label {INJECTION_LABEL}: "{INJECTION_ENABLED}"{{instead}}.',
+        f'Namespace {{namespace}} does not have the label {INJECTION_LABEL}: "{INJECTION_ENABLED}"{{instead}}.',
         f"kubectl label namespace {{namespace}} {INJECTION_LABEL}={INJECTION_ENABLED} --overwrite\n{RECREATE}",
     )
-    NO_WEBHOOK = (
+    WEBHOOK_NOT_REGISTERED = (
         Level.PROBLEM,
-        "The cluster has no MutatingWebhookConfiguration with the webhook pods.podrole.io.",
-        "Install podrole, or apply its configuration again; then\n" + RECREATE,
+        "No MutatingWebhookConfiguration of the cluster contains the webhook pods.podrole.io.",
+        "Install podrole, or apply its manifests again; then\n" + RECREATE,
     )
-    NOT_ASKED_ABOUT_PODS = (
+    POD_CREATION_NOT_COVERED = (
         Level.PROBLEM,
         "The rules of the webhook in {configuration} do not cover the creation of pods.",
-        "Apply podrole's configuration again; then\n" + RECREATE,
+        "Apply podrole's manifests again; then\n" + RECREATE,
     )
     NAMESPACE_EXCLUDED = (
         Level.WARNING,
         (
-            "The namespaceSelector of the webhook in {configuration} leaves namespace {namespace} out: "
-            "its labels do not meet `{requirement}`."
+            "The namespaceSelector of the webhook in {configuration} excludes namespace {namespace}: "
+            "its labels do not match `{requirement}`."
         ),
-        "Run the pod in a namespace that it does not leave out.",
+        "Run the pod in a namespace that the selector matches.",
     )
     POD_EXCLUDED = (
         Level.WARNING,
         (
-            "The objectSelector of the webhook in {configuration} leaves the pod out: "
-            "its labels do not meet `{requirement}`."
+            "The objectSelector of the webhook in {configuration} excludes the pod: "
+            "its labels do not match `{requirement}`."
         ),
-        "Change the pod's labels where it is made.",
+        "Change the labels in the pod template.",
     )
-    CONDITION = (
+    MATCH_CONDITION = (
         Level.NOTE,
         (
-            "The webhook in {configuration} is only asked where its condition {name} is true, which only the API "
-            "server can evaluate: {expression}"
+            "The API server calls the webhook in {configuration} only if its matchCondition {name} is true, which only "
+            "the API server can evaluate: {expression}"
         ),
     )
-    OLDER_THAN_WEBHOOK = (
+    CREATED_BEFORE_WEBHOOK = (
         Level.WARNING,
-        "It was created at {created}, before the webhook configuration {configuration} ({since}).",
+        "The pod was created at {created}, before the webhook configuration {configuration} ({since}).",
         RECREATE,
     )
-    LABELLED_LATER = (
+    CREATED_BEFORE_LABEL = (
         Level.WARNING,
-        "Nothing stands in its way now. It was created at {created}, so the namespace's label came later{ignored}.",
+        ("Injection would succeed now. The pod was created at {created}, before the namespace was labelled{ignored}."),
         RECREATE,
     )
-    NAMESPACE_UNREAD = (Level.UNKNOWN, "Whether its namespace stopped it is not known: {problem}.")
-    WEBHOOKS_UNREAD = (Level.UNKNOWN, "Whether a selector of the webhook stopped it is not known: {problem}.")
+    NAMESPACE_READ_FAILED = (Level.UNKNOWN, "Cannot determine whether the namespace prevented injection: {problem}.")
+    WEBHOOKS_READ_FAILED = (
+        Level.UNKNOWN,
+        "Cannot determine whether a selector of the webhook prevented injection: {problem}.",
+    )
 
 
 class ExpectedState(FindingTemplate):
-    """What can be said about the pod's next creation."""
+    """What the webhook would do with the pod now, and how the pod differs from that."""
 
     SETTINGS_UNKNOWN = (
         Level.UNKNOWN,
-        "What the webhook would make of it now cannot be said: {problem}",
+        "Cannot determine what the webhook would do now: {problem}",
         (
-            "Set the webhook's PODROLE_* variables in the environment of this command, PODROLE_SIDECAR_IMAGE and "
-            "PODROLE_REGION at least."
+            "Set the webhook's PODROLE_* variables in the environment of this command, at least PODROLE_SIDECAR_IMAGE "
+            "and PODROLE_REGION."
         ),
     )
-    SURROUNDINGS_UNREAD = (Level.UNKNOWN, "What the webhook would make of it now cannot be said: {problem}.")
-    TEMPLATE_UNREAD = (
+    CONTEXT_READ_FAILED = (Level.UNKNOWN, "Cannot determine what the webhook would do now: {problem}.")
+    TEMPLATE_NOT_READ = (
         Level.NOTE,
-        "The webhook has a template of its own ({path}), which could not be read: the shipped one is compared with.",
+        "The webhook uses its own template ({path}), which could not be read. The default template was used instead.",
         "Set PODROLE_TEMPLATE to a copy of it.",
     )
-    GAPS = (Level.NOTE, "Not looked into, although the webhook has settings from there: {gaps}.")
-    GIVES_ROLE = (Level.OK, "The webhook would give it the role {role} in {mode} mode. {reason}")
-    BLOCKS = (Level.NOTE, "The webhook would block it. {reason}")
-    LEAVES = (Level.NOTE, "The webhook would leave it untouched. {reason}")
-    DENIES = (Level.PROBLEM, "The webhook would deny it [{code}]: {reason}")
-    WITH_LABEL = (Level.NOTE, "With that label on the namespace: {text}")
-    WARNS = (Level.NOTE, "{text}")
-    WARNS_OF_TROUBLE = (Level.WARNING, "{text}")
-    SAME = (Level.OK, "It has just that.")
+    SETTINGS_NOT_READ = (Level.NOTE, "These sources of the webhook's settings could not be read: {gaps}.")
+    WOULD_INJECT = (Level.OK, "The webhook would inject the role {role} in {mode} mode. {reason}")
+    WOULD_BLOCK = (Level.NOTE, "The webhook would block the pod. {reason}")
+    WOULD_SKIP = (Level.NOTE, "The webhook would not change the pod. {reason}")
+    WOULD_DENY = (Level.PROBLEM, "The webhook would deny the pod [{code}]: {reason}")
+    WITH_LABEL = (Level.NOTE, "With the label on the namespace: {text}")
+    INJECTION_NOTE = (Level.NOTE, "{text}")
+    INJECTION_WARNING = (Level.WARNING, "{text}")
+    UP_TO_DATE = (Level.OK, "The pod is up to date.")
     ROLE_CHANGED = (
         Level.WARNING,
-        "It still has {has}, and created anew it would have {gets}: what has changed since only reaches new pods.",
-        "{recreate}",
+        "The pod has {has}. A new pod would have {gets}: a change applies only to new pods.",
+        RECREATE,
     )
-    MODE_CHANGED = (Level.WARNING, "It is in {has} mode, and created anew it would be in {gets} mode.", "{recreate}")
-    BY_HAND = (
+    MODE_CHANGED = (Level.WARNING, "The pod is in {has} mode. A new pod would be in {gets} mode.", RECREATE)
+    INJECTED_WITHOUT_LABEL = (
         Level.NOTE,
         (
-            "It was injected all the same: by `podrole inject`, or the label was there then. It is compared with what "
-            "it would be with the label."
+            "The pod was injected nevertheless: by `podrole inject`, or while the namespace had the label. It is "
+            "compared with an injection with the label."
         ),
     )
-    INJECTED_ALL_THE_SAME = (
-        Level.WARNING,
-        "It was injected, and created anew it would not be.",
-        "{recreate}",
-    )
-    DRIFTED = (Level.WARNING, "It differs from what it would be now: {clause}.", "{recreate}")
+    NO_LONGER_INJECTED = (Level.WARNING, "The pod is injected. A new pod would not be.", RECREATE)
+    DRIFTED = (Level.WARNING, "The pod differs from a new pod: {clause}.", RECREATE)
 
 
 class Sidecar(FindingTemplate):
-    """What can be said about the injected containers."""
+    """The state of the injected containers, from the kubelet and from the sidecar itself."""
 
-    NOT_CREATED = (
+    CONTAINER_NOT_CREATED = (
         Level.NOTE,
         "The kubelet has not reported on {container} yet; the pod is {phase}{reason}.",
         "kubectl -n {namespace} describe pod {name}",
     )
-    WAITING = (Level.NOTE, "{container} waits: {reason}{message}")
-    IMAGE = (
+    CONTAINER_WAITING = (Level.NOTE, "{container} is waiting: {reason}{message}")
+    IMAGE_PULL_FAILED = (
         Level.PROBLEM,
-        "{container} cannot start, as its image cannot be had: {reason}{message}",
-        "Make PODROLE_SIDECAR_IMAGE an image that the nodes can pull.",
+        "{container} cannot start because its image cannot be pulled: {reason}{message}",
+        "Set PODROLE_SIDECAR_IMAGE to an image that the nodes can pull.",
     )
-    CRASHING = (
+    CRASH_LOOP = (
         Level.PROBLEM,
-        "{container} does not stay up ({reason}, restarted {restarts} x): exit code {code}, {meaning}{message}",
+        "{container} keeps exiting ({reason}, restart count {restarts}): exit code {code}, {meaning}{message}",
         "{remedy}",
     )
-    FAILED = (Level.PROBLEM, "{container} ended with exit code {code}, {meaning}{message}", "{remedy}")
-    RESTARTED = (
+    CONTAINER_FAILED = (Level.PROBLEM, "{container} exited with code {code}, {meaning}{message}", "{remedy}")
+    CONTAINER_RESTARTED = (
         Level.WARNING,
-        "{container} runs, but was restarted {restarts} x. Last end: exit code {code}, {meaning}{message}",
+        "{container} is running (restart count {restarts}). Last exit code {code}, {meaning}{message}",
         "{remedy}",
     )
-    RUNS = (Level.OK, "{container} runs since {since}.")
-    DONE = (Level.OK, "{container} has done its work.")
-    EVENT = (Level.NOTE, "Event {reason}, {count} x, last at {last}: {message}")
+    CONTAINER_RUNNING = (Level.OK, "{container} has been running since {since}.")
+    CONTAINER_COMPLETED = (Level.OK, "{container} completed.")
+    EVENT = (Level.NOTE, "Event {reason} (count {count}, last at {last}): {message}")
 
-    SERVING = (Level.OK, "It serves credentials of {role}: {left} left{refreshed}.")
-    NODE_SOURCE = (
+    SERVING = (Level.OK, "The sidecar serves credentials of {role}; they expire in {left}{refreshed}.")
+    NODE_CREDENTIAL_SOURCE = (
         Level.WARNING,
-        "Its credentials come from the node's own role (source node), which root in the pod can then take.",
-        "Use web-identity wherever the cluster has an OIDC issuer.",
+        "The credentials come from the node's own role (credential source node), so root in the pod can get that role.",
+        "Use web-identity if the cluster has an OIDC issuer.",
     )
-    SERVING_ANOTHER = (
+    ROLE_MISMATCH = (
         Level.WARNING,
-        "It serves credentials of {role}, but its specification names {specified}.",
-        "Look at who changed the container, or delete the pod.",
+        "The sidecar serves credentials of {role}, but its specification names {specified}.",
+        "Find out who changed the container, or delete the pod.",
     )
-    REFRESH_FAILS = (
+    REFRESH_FAILING = (
         Level.WARNING,
-        "It has credentials for {left} more, but could not renew them, {failures} times by now. {failure}",
+        "The credentials expire in {left}, and the last {failures} attempts to renew them failed. {failure}",
         "{remedy}",
     )
-    STARTING = (Level.WARNING, "It has no credentials to serve yet: STS has not answered.")
-    NO_CREDENTIALS = (Level.PROBLEM, "It has no credentials to serve. {failure}", "{remedy}")
-    REFUSED = (Level.PROBLEM, "STS refuses it the role {role}. {failure}", "{remedy}")
-    STATUS_UNREAD = (
+    NO_CREDENTIALS_YET = (Level.WARNING, "The sidecar has no credentials yet: STS has not answered.")
+    NO_CREDENTIALS = (Level.PROBLEM, "The sidecar has no credentials. {failure}", "{remedy}")
+    STS_DENIED = (Level.PROBLEM, "STS denied the role {role}. {failure}", "{remedy}")
+    STATUS_READ_FAILED = (
         Level.UNKNOWN,
-        "What the sidecar itself says is not known: {problem}",
+        "The sidecar's status could not be read: {problem}",
         "kubectl -n {namespace} exec {name} -c {container} -- {command}",
     )

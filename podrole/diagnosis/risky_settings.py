@@ -1,4 +1,4 @@
-"""Findings about what is unsafe in the webhook's configuration."""
+"""Checks for unsafe settings in the webhook's configuration."""
 
 import re
 from collections.abc import Iterator
@@ -10,18 +10,18 @@ from podrole.findings import Finding
 
 
 class RiskySetting(NamedTuple):
-    """A variable's value, matched in full, that opens something."""
+    """A setting, the pattern of its unsafe values (matched in full), and the finding."""
 
     variable: str
     pattern: str
-    statement: Configuration
+    template: Configuration
 
 
 RISKY_SETTINGS = (
-    RiskySetting("PODROLE_ALLOW_OVERRIDES", r".+", Configuration.OVERRIDES),
+    RiskySetting("PODROLE_ALLOW_OVERRIDES", r".+", Configuration.OVERRIDES_ALLOWED),
     RiskySetting("PODROLE_PODS_WITHOUT_ROLE", r"ignore", Configuration.PODS_WITHOUT_ROLE_IGNORED),
-    RiskySetting("PODROLE_MODE", r"env", Configuration.ENV_EVERYWHERE),
-    RiskySetting("PODROLE_CREDENTIAL_SOURCE", r"node", Configuration.NODE_SOURCE),
+    RiskySetting("PODROLE_MODE", r"env", Configuration.ENV_MODE_EVERYWHERE),
+    RiskySetting("PODROLE_CREDENTIAL_SOURCE", r"node", Configuration.NODE_CREDENTIAL_SOURCE),
     RiskySetting("PODROLE_STS_ENDPOINT", r"http://.*", Configuration.PLAIN_HTTP),
     RiskySetting("PODROLE_AWS_ENDPOINT_URL", r"http://.*", Configuration.PLAIN_HTTP),
 )
@@ -30,30 +30,30 @@ DIGEST = r".+@sha256:[0-9a-f]{64}"
 FIXED_TAG = r".+:(?!latest$)[\w.-]+"
 
 
-def find_risky_settings(context: CheckContext) -> Iterator[Finding]:
-    """What opens the wall, or lets somebody else decide what runs in every pod."""
-    if context.settings is None:
+def check_risky_settings(context: CheckContext) -> Iterator[Finding]:
+    """Report settings that weaken the protection of the node's role, and images that can change under their name."""
+    if context.deployed_env is None:
         return
-    if context.settings.gaps:
-        yield Configuration.GAPS.format(gaps=", ".join(context.settings.gaps))
+    if context.deployed_env.gaps:
+        yield Configuration.SETTINGS_NOT_READ.format(gaps=", ".join(context.deployed_env.gaps))
     if context.effective_config is None:
-        yield Configuration.INVALID.format(problem=" ".join(context.problem.split()))
+        yield Configuration.CONFIGURATION_INVALID.format(problem=" ".join(context.config_error.split()))
         return
     if context.effective_config.is_template_shipped:
-        yield Configuration.TEMPLATE.format(path=context.effective_config.config.template)
-    environ = context.settings.environ
+        yield Configuration.TEMPLATE_NOT_READ.format(path=context.effective_config.config.template)
+    environ = context.deployed_env.environ
     found = [
-        danger.statement.format(variable=danger.variable, value=environ[danger.variable])
-        for danger in RISKY_SETTINGS
-        if re.fullmatch(danger.pattern, environ.get(danger.variable, ""))
+        setting.template.format(variable=setting.variable, value=environ[setting.variable])
+        for setting in RISKY_SETTINGS
+        if re.fullmatch(setting.pattern, environ.get(setting.variable, ""))
     ]
-    yield from found or [Configuration.VALID.format()]
-    yield from _find_loose_image(context.effective_config.config.sidecar_image)
+    yield from found or [Configuration.NO_RISKY_SETTING.format()]
+    yield from _check_image(context.effective_config.config.sidecar_image)
 
 
-def _find_loose_image(image: str) -> Iterator[Finding]:
+def _check_image(image: str) -> Iterator[Finding]:
     if re.fullmatch(DIGEST, image):
         return
     # A colon before the last slash is a registry's port.
     is_fixed = re.fullmatch(FIXED_TAG, image.rpartition("/")[2])
-    yield (Configuration.NO_DIGEST if is_fixed else Configuration.LATEST).format(image=image)
+    yield (Configuration.IMAGE_WITHOUT_DIGEST if is_fixed else Configuration.IMAGE_WITHOUT_VERSION).format(image=image)

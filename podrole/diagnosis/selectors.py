@@ -1,4 +1,4 @@
-"""Label selectors, as the API server reads them.
+"""Label selectors, evaluated and formatted as the API server does.
 
 https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
 """
@@ -18,7 +18,7 @@ OPERATORS: dict[str, Callable[[str | None, Sequence[str]], bool]] = {
 
 
 def find_mismatch(selector: Object, labels: Labels) -> str | None:
-    """The first requirement that the labels do not meet, as text; None where they meet all. Empty matches all."""
+    """Return the first requirement that the labels do not match, as text, or None. An empty selector matches all."""
     for requirement in _list_requirements(selector):
         key, operator, values = requirement
         is_met = OPERATORS.get(operator)
@@ -28,7 +28,7 @@ def find_mismatch(selector: Object, labels: Labels) -> str | None:
 
 
 def format_selector(selector: Object) -> str:
-    """A selector as the API takes it in a query."""
+    """Format a selector for the query parameter `labelSelector`."""
     forms = {
         "Exists": "{key}",
         "DoesNotExist": "!{key}",

@@ -1,9 +1,9 @@
-"""The API server's version in a snapshot."""
+"""The API server's version."""
 
+from injector.k8s.objects import Object
 from injector.k8s.version import Version, parse_version
-from podrole.diagnosis.snapshot import Snapshot
 
 
-def read_server_version(snapshot: Snapshot) -> Version | None:
-    """The API server's version, as /version told it."""
-    return parse_version(str((snapshot.one("version") or {}).get("gitVersion", "")))
+def read_server_version(document: Object) -> Version | None:
+    """Read the API server's version from the document at /version."""
+    return parse_version(str(document.get("gitVersion", "")))

@@ -1,205 +1,226 @@
-"""What can be said about an installed webhook and its configuration: level, sentence, remedy. Decided elsewhere."""
+"""The findings about podrole's webhook and its configuration: level, sentence, remedy."""
 
 from podrole.findings import FindingTemplate, Level
 
 
 class Registration(FindingTemplate):
-    """The MutatingWebhookConfiguration, what it points at, and whether that answers."""
+    """The MutatingWebhookConfiguration, its CA bundle, certificate and endpoints."""
 
-    NOT_INSTALLED = (Level.NOTE, "podrole is not installed: neither its webhook nor its Deployment is there.")
-    ABSENT = (
+    NOT_INSTALLED = (Level.NOTE, "podrole is not installed: it has neither a webhook nor a Deployment.")
+    WEBHOOK_NOT_REGISTERED = (
         Level.PROBLEM,
-        "No MutatingWebhookConfiguration has the webhook pods.podrole.io: no pod is injected.",
-        "Apply podrole's configuration again.",
+        "No MutatingWebhookConfiguration contains the webhook pods.podrole.io, so no pod is injected.",
+        "Apply podrole's manifests again.",
     )
-    PRESENT = (Level.OK, "The webhook pods.podrole.io is registered in {configuration}.")
-    DUPLICATE = (
+    WEBHOOK_REGISTERED = (Level.OK, "The webhook pods.podrole.io is registered in {configuration}.")
+    DUPLICATE_WEBHOOK = (
         Level.PROBLEM,
-        "The webhook pods.podrole.io is registered {count} times ({configurations}): pods are asked about twice.",
+        "The webhook pods.podrole.io is registered {count} times ({configurations}), so it is called twice for a pod.",
         "Delete all but one.",
     )
-    NOT_FOR_PODS = (
+    POD_CREATION_NOT_COVERED = (
         Level.PROBLEM,
         "The rules of {configuration} do not cover the creation of pods.",
-        "Apply podrole's configuration again.",
+        "Apply podrole's manifests again.",
     )
-    IGNORES = (
+    FAILURE_POLICY_IGNORE = (
         Level.WARNING,
         (
-            "failurePolicy of {configuration} is Ignore: when the webhook cannot be reached, pods start with the "
-            "node's role instead of their own."
+            "failurePolicy of {configuration} is Ignore: while the webhook is unreachable, pods start with the node's "
+            "role instead of their own."
         ),
-        "Set failurePolicy: Fail, once the webhook has been seen to work.",
+        "Set failurePolicy: Fail once the webhook works.",
     )
-    ASKED_EVERYWHERE = (
+    NAMESPACE_SELECTOR_TOO_BROAD = (
         Level.WARNING,
         (
             "The namespaceSelector of {configuration} also matches namespaces without the label: while the webhook is "
-            "down, no pod of the whole cluster can be created."
+            "unreachable, no pod can be created in the whole cluster."
         ),
         'Add matchLabels podrole.io/injection: "enabled" to it.',
     )
-    SYSTEM_NAMESPACES = (
+    SYSTEM_NAMESPACES_NOT_EXCLUDED = (
         Level.WARNING,
         (
-            "The namespaceSelector of {configuration} does not exclude {namespaces}: labelled by mistake, the cluster "
-            "could not start what the webhook itself needs."
+            "The namespaceSelector of {configuration} does not exclude {namespaces}: if one is labelled by mistake, "
+            "pods that the webhook itself depends on cannot start."
         ),
         "Add them to the NotIn of kubernetes.io/metadata.name.",
     )
     SIDE_EFFECTS = (
         Level.WARNING,
-        "sideEffects of {configuration} is {effects}: the API server refuses dry runs of pods.",
+        "sideEffects of {configuration} is {effects}: the API server rejects dry runs of pods.",
         "Set sideEffects: None.",
     )
-    NO_CA = (
+    CA_BUNDLE_MISSING = (
         Level.PROBLEM,
-        "{configuration} has no caBundle, so the API server trusts no certificate of the webhook.",
-        "Look at the injector's log: it writes the caBundle, for which it needs the right to patch the configuration.",
+        "{configuration} has no caBundle, so the API server cannot verify the webhook's certificate.",
+        "Check the injector's log: it writes the caBundle and needs permission to patch the configuration.",
     )
-    BAD_CA = (Level.PROBLEM, "The caBundle of {configuration} cannot be used: {problem}.", "Remove it.")
+    CA_BUNDLE_INVALID = (Level.PROBLEM, "The caBundle of {configuration} is not valid: {problem}.", "Remove it.")
     CA_EXPIRED = (
         Level.PROBLEM,
-        "No authority in the caBundle of {configuration} is valid now: the last one ended {end}.",
-        "Look at the injector's log: it renews them.",
+        "No CA in the caBundle of {configuration} is valid now; the last one expired {end}.",
+        "Check the injector's log: it renews them.",
     )
-    CA_ENDS = (
+    CA_EXPIRES_SOON = (
         Level.WARNING,
-        "The last authority in the caBundle of {configuration} ends in {days} d, {end}.",
-        "Look at the injector's log: it should have been renewed.",
+        "The last CA in the caBundle of {configuration} expires in {days} d, at {end}.",
+        "Check the injector's log: the CA should have been renewed.",
     )
-    CA = (Level.OK, "The caBundle of {configuration} is valid until {end}.")
-    CERTIFICATE_AT_URL = (
+    CA_VALID = (Level.OK, "The caBundle of {configuration} is valid until {end}.")
+    CERTIFICATE_NOT_CHECKED = (
         Level.NOTE,
-        "{configuration} has a URL and no Service: the certificate there is not looked at, the dry run proves it.",
+        "{configuration} has a URL instead of a Service, so only the dry run verifies its certificate.",
     )
-    CERTIFICATE_ABSENT = (
+    CERTIFICATE_MISSING = (
         Level.PROBLEM,
-        "Secret {secret} holds no certificate.",
-        "Look at the injector's log, or at cert-manager's Certificate.",
+        "Secret {secret} contains no valid certificate.",
+        "Check the injector's log, or cert-manager's Certificate.",
     )
     CERTIFICATE_UNTRUSTED = (
         Level.PROBLEM,
-        "The certificate in Secret {secret} was not issued by an authority of the caBundle.",
-        "Look at who writes the caBundle (GitOps?) and at the injector's log.",
+        "The certificate in Secret {secret} was not issued by a CA of the caBundle.",
+        "Check whether another controller (GitOps?) writes the caBundle, and the injector's log.",
     )
-    CERTIFICATE_NAMES = (
+    CERTIFICATE_NAME_MISMATCH = (
         Level.PROBLEM,
-        "The certificate in Secret {secret} is not for {name}, but for {names}.",
-        "Have it issued for that name: the API server asks by it.",
+        "The certificate in Secret {secret} is not for {name} but for {names}.",
+        "Issue a certificate for that name: the API server connects to it.",
     )
     CERTIFICATE_EXPIRED = (
         Level.PROBLEM,
-        "The certificate in Secret {secret} is not valid now: it ends {end}.",
-        "Look at the injector's log, or at cert-manager's Certificate.",
+        "The certificate in Secret {secret} is not valid now; it expires {end}.",
+        "Check the injector's log, or cert-manager's Certificate.",
     )
-    CERTIFICATE_ENDS = (
+    CERTIFICATE_EXPIRES_SOON = (
         Level.WARNING,
-        "The certificate in Secret {secret} ends in {days} d, {end}.",
-        "Look at the injector's log: it should have been renewed.",
+        "The certificate in Secret {secret} expires in {days} d, at {end}.",
+        "Check the injector's log: the certificate should have been renewed.",
     )
-    CERTIFICATE = (Level.OK, "The certificate in Secret {secret} is for {name}, trusted, and valid until {end}.")
-    NO_SERVICE = (
+    CERTIFICATE_VALID = (Level.OK, "The certificate in Secret {secret} is for {name}, trusted, and valid until {end}.")
+    SERVICE_NOT_FOUND = (
         Level.PROBLEM,
-        "{configuration} points at Service {service}, which does not exist.",
-        "Apply podrole's Service again.",
+        "{configuration} refers to Service {service}, which does not exist.",
+        "Apply podrole's manifests again.",
     )
-    NO_ENDPOINTS = (
+    NO_READY_ENDPOINT = (
         Level.PROBLEM,
-        "No pod behind Service {service} is ready: every pod of a labelled namespace is refused.",
+        "No pod of Service {service} is ready: every pod in a labelled namespace is rejected.",
         "kubectl -n {namespace} get pods; kubectl -n {namespace} describe deployment podrole-injector",
     )
-    ONE_ENDPOINT = (
+    SINGLE_READY_ENDPOINT = (
         Level.WARNING,
         (
-            "One pod alone is ready behind Service {service}: while it restarts, no pod is created in labelled "
+            "Only one pod of Service {service} is ready: while it restarts, no pod can be created in labelled "
             "namespaces."
         ),
-        "Run two replicas, on two nodes.",
+        "Run two replicas on two nodes.",
     )
-    ENDPOINTS = (Level.OK, "{count} pods behind Service {service} are ready.")
+    ENDPOINTS_READY = (Level.OK, "{count} pods of Service {service} are ready.")
 
 
 class DryRun(FindingTemplate):
-    """What became of a pod that was created in a dry run. Nothing of it is left."""
+    """The API server's answers to the creation of a pod in a dry run, which stores nothing."""
 
-    INJECTED = (Level.OK, "A dry run of a pod in namespace {namespace} came back injected: the webhook answers.")
-    ROLE_NOT_ALLOWED = (
+    DRY_RUN_INJECTED = (Level.OK, "The webhook injected a pod in a dry run: namespaces {namespaces}.")
+    DRY_RUN_ROLE_NOT_ALLOWED = (
         Level.OK,
         (
-            "The webhook answered a dry run in namespace {namespace}: it refused the made-up role, as the namespace's "
-            "allow-list does not have it."
+            "The webhook answered a dry run. It denied the test role, which the namespace's list of allowed roles does "
+            "not contain: namespaces {namespaces}."
         ),
     )
-    UNTOUCHED = (
+    DRY_RUN_NOT_INJECTED = (
         Level.PROBLEM,
-        "A dry run of a pod in namespace {namespace} came back untouched: pods there have the node's role.",
-        "Compare the namespaceSelector with the namespace's labels, and look at failurePolicy.",
+        "A pod in a dry run in namespace {namespace} was not injected: pods there get the node's role.",
+        "Compare the namespaceSelector with the namespace's labels, and check failurePolicy.",
     )
-    DENIED = (Level.PROBLEM, "The webhook denied a dry run in namespace {namespace}: {message}")
-    UNREACHABLE = (
+    DRY_RUN_DENIED = (Level.PROBLEM, "The webhook denied a pod in a dry run in namespace {namespace}: {message}")
+    WEBHOOK_UNREACHABLE = (
         Level.PROBLEM,
-        "The API server could not ask the webhook (dry run in namespace {namespace}): {message}",
+        "The API server could not call the webhook (dry run in namespace {namespace}): {message}",
         (
-            "x509: the caBundle does not fit. Refused or timed out: no ready pod, or the control plane cannot reach "
-            "port 9443 of the nodes."
+            "x509: the caBundle does not match the certificate. Connection refused or timeout: no pod is ready, or the "
+            "control plane cannot reach port 9443 on the nodes."
         ),
     )
-    REFUSED = (
+    RESOURCE_QUOTA = (
         Level.PROBLEM,
-        "A dry run of a pod in namespace {namespace} was refused: {message}",
-        "If it names a container of podrole's, injected pods are refused there.",
+        "A ResourceQuota rejected a pod in a dry run in namespace {namespace}: {message}",
+        (
+            "must specify: add a LimitRange with defaults for these resources to the namespace, or set them in the "
+            "webhook's template (PODROLE_TEMPLATE). exceeded quota: raise the quota."
+        ),
     )
-    NOT_ALLOWED = (Level.UNKNOWN, "The dry run of a pod in namespace {namespace} was not possible: {message}")
-    NOT_WANTED = (Level.NOTE, "The dry run of a pod was left out.")
-    NO_NAMESPACE = (
+    LIMIT_RANGE = (
+        Level.PROBLEM,
+        "A LimitRange rejected a pod in a dry run in namespace {namespace}: {message}",
+        "Change the LimitRange, or the resources in the webhook's template (PODROLE_TEMPLATE).",
+    )
+    DRY_RUN_REJECTED = (
+        Level.PROBLEM,
+        "The API server rejected a pod in a dry run in namespace {namespace}: {message}",
+        "If the message names a podrole container, injected pods are rejected in this namespace.",
+    )
+    DRY_RUN_FORBIDDEN = (Level.UNKNOWN, "The dry run of a pod in namespace {namespace} was not possible: {message}")
+    DRY_RUN_OMITTED = (
         Level.NOTE,
-        "No dry run of a pod: without a webhook and a labelled namespace none would be injected.",
+        "No dry run was made in these labelled namespaces: {namespaces}.",
+        "podrole preflight --namespace NAME",
+    )
+    DRY_RUN_SKIPPED = (Level.NOTE, "The dry run of a pod was skipped (--no-dry-run).")
+    DRY_RUN_NOT_APPLICABLE = (
+        Level.NOTE,
+        "No dry run of a pod was made, because podrole is not registered or no namespace is labelled.",
     )
 
 
 class Configuration(FindingTemplate):
-    """How the webhook is configured."""
+    """The webhook's configuration."""
 
-    INVALID = (Level.PROBLEM, "The webhook cannot start with its configuration: {problem}")
-    VALID = (Level.OK, "Nothing in the configuration opens the wall around the node's role.")
-    GAPS = (Level.UNKNOWN, "Not looked into, although the webhook has settings from there: {gaps}.")
-    TEMPLATE = (
+    CONFIGURATION_INVALID = (Level.PROBLEM, "The webhook cannot start with its configuration: {problem}")
+    NO_RISKY_SETTING = (Level.OK, "No setting weakens the protection of the node's role.")
+    SETTINGS_NOT_READ = (Level.UNKNOWN, "These sources of the webhook's settings could not be read: {gaps}.")
+    TEMPLATE_NOT_READ = (
         Level.UNKNOWN,
-        "The webhook has a template of its own ({path}), which could not be read: the shipped one was looked at.",
+        "The webhook uses its own template ({path}), which could not be read. The default template was used instead.",
     )
-    NODE_SOURCE = (
+    NODE_CREDENTIAL_SOURCE = (
         Level.WARNING,
-        "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as the sidecar's user gets the node's role.",
-        "Use web identities.",
+        (
+            "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as the sidecar's user can get the "
+            "node's role."
+        ),
+        "Use web-identity.",
     )
-    OVERRIDES = (
+    OVERRIDES_ALLOWED = (
         Level.WARNING,
-        "PODROLE_ALLOW_OVERRIDES is {value}: whoever creates pods may open the wall around the node's role.",
-        "Unset it, unless everybody who creates pods may have the node's role.",
+        "PODROLE_ALLOW_OVERRIDES is {value}: users who create pods can disable the protection of the node's role.",
+        "Unset it, unless all users who create pods may have the node's role.",
     )
     PODS_WITHOUT_ROLE_IGNORED = (
         Level.WARNING,
-        "PODROLE_PODS_WITHOUT_ROLE is ignore: pods without a role reach the node's.",
-        "Set it to block once the cluster has moved over.",
+        "PODROLE_PODS_WITHOUT_ROLE is ignore: pods without a role can get the node's role.",
+        "Set it to block once the cluster is migrated.",
     )
-    ENV_EVERYWHERE = (
+    ENV_MODE_EVERYWHERE = (
         Level.WARNING,
-        "PODROLE_MODE is env: no pod is kept from the node's role, also where PodSecurity would allow the redirect.",
+        "PODROLE_MODE is env: no pod is kept from the node's role, even where PodSecurity allows the redirect.",
         "Set it to auto.",
     )
-    LATEST = (
+    IMAGE_WITHOUT_VERSION = (
         Level.WARNING,
-        "The sidecar image {image} can change under its name, and pods of one day run different ones.",
-        "Name it by digest: podrole-sidecar@sha256:...",
+        "The sidecar image {image} has no fixed tag, so pods may run different versions of it.",
+        "Pin it by digest: podrole-sidecar@sha256:...",
     )
-    NO_DIGEST = (
+    IMAGE_WITHOUT_DIGEST = (
         Level.NOTE,
-        "The sidecar image {image} is not pinned by digest: whoever can push that tag is in every injected pod.",
-        "Name it by digest: podrole-sidecar@sha256:...",
+        "The sidecar image {image} is not pinned by digest: users who can push this tag can change every pod.",
+        "Pin it by digest: podrole-sidecar@sha256:...",
     )
     PLAIN_HTTP = (
         Level.WARNING,
-        "{variable} is {value}: tokens and credentials cross the network unencrypted.",
+        "{variable} is {value}: tokens and credentials are sent unencrypted.",
         "Use https.",
     )

@@ -1,4 +1,4 @@
-"""Mutating webhooks as they are registered: which are asked about new pods, in which order, and which is ours."""
+"""Registered mutating webhooks: which of them are called for new pods, in which order, and which is podrole's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ POD_CREATION = {"apiGroups": "", "apiVersions": "v1", "resources": "pods", "oper
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One entry of a MutatingWebhookConfiguration that is asked about pods being created."""
+    """One entry of a MutatingWebhookConfiguration."""
 
     configuration: Object
     entry: Object
@@ -23,62 +23,62 @@ class Webhook:
 
     @property
     def configuration_name(self) -> str:
-        """The name of the object that it is in."""
+        """The name of the MutatingWebhookConfiguration."""
         return str(read_mapping(self.configuration, "metadata").get("name"))
 
     @property
-    def is_self_managed(self) -> bool:
-        """Whether it is podrole's: the entry's name is part of what podrole is, the object's may be another."""
+    def is_podrole(self) -> bool:
+        """Whether it is podrole's webhook, by the entry's name; the configuration's name can differ."""
         return self.name == OUR_WEBHOOK
 
     @property
     def failure_policy(self) -> str:
-        """`Fail`, or `Ignore`: pods are created without it when it cannot be reached."""
+        """`Fail`, or `Ignore`: pods are created without injection while the webhook is unreachable."""
         return str(self.entry.get("failurePolicy") or "Fail")
 
     @property
     def reinvocation_policy(self) -> str:
-        """`IfNeeded`: asked again when a webhook after it changed the pod."""
+        """`Never`, or `IfNeeded`: called again when a later webhook changed the pod."""
         return str(self.entry.get("reinvocationPolicy") or "Never")
 
     @property
     def namespace_selector(self) -> Object:
-        """Which namespaces it is asked about."""
+        """The namespaces for which the API server calls it."""
         return read_mapping(self.entry, "namespaceSelector")
 
     @property
     def object_selector(self) -> Object:
-        """Which pods it is asked about."""
+        """The pods for which the API server calls it."""
         return read_mapping(self.entry, "objectSelector")
 
     @property
     def match_conditions(self) -> Sequence[Object]:
-        """CEL expressions that must all be true."""
+        """CEL expressions that must all be true for a call."""
         return read_objects(self.entry, "matchConditions")
 
     @property
     def client(self) -> Object:
-        """Where it is: a Service or a URL, and the authorities of its certificate."""
+        """Its `clientConfig`: a Service or a URL, and the caBundle."""
         return read_mapping(self.entry, "clientConfig")
 
 
 def list_pod_webhooks(configurations: Iterable[Object]) -> list[Webhook]:
-    """Those that are asked about pods being created, in the API server's order: by name, then as they stand."""
+    """List the webhooks called for new pods in the API server's order: by configuration, then by position in it."""
     by_name = sorted(configurations, key=lambda one: str(read_mapping(one, "metadata").get("name")))
     webhooks = [Webhook(configuration, entry) for configuration in by_name for entry in _read_entries(configuration)]
     return [webhook for webhook in webhooks if any(map(_is_for_pods, read_objects(webhook.entry, "rules")))]
 
 
-def find_ours(configurations: Iterable[Object]) -> list[Webhook]:
-    """Every entry with our name, also those whose rules leave pods out."""
+def find_podrole_webhooks(configurations: Iterable[Object]) -> list[Webhook]:
+    """List every entry with podrole's name, including those whose rules do not cover pods."""
     webhooks = [
         Webhook(configuration, entry) for configuration in configurations for entry in _read_entries(configuration)
     ]
-    return [webhook for webhook in webhooks if webhook.is_self_managed]
+    return [webhook for webhook in webhooks if webhook.is_podrole]
 
 
 def is_for_pods(webhook: Webhook) -> bool:
-    """Whether it is asked about the creation of pods at all."""
+    """Return whether its rules cover the creation of pods."""
     return any(map(_is_for_pods, read_objects(webhook.entry, "rules")))
 
 

@@ -1,4 +1,4 @@
-"""`podrole check` on pods that a real API server stored. No kubelet runs them: what one would report is written."""
+"""`podrole check` on pods that a real API server stored. No kubelet runs them: tests write the pod status."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,45 +36,45 @@ def run(kubeconfig: str | Path, *arguments: str, environ: Mapping[str, str] = EN
 
 
 def find_codes(result: Result) -> set[str]:
-    """The codes of what is no good news."""
+    """The codes of the findings that need attention."""
     (pod,) = json.loads(result.stdout)["pods"]
     return {finding["code"] for finding in pod["findings"] if finding["level"] in {"warning", "problem", "unknown"}}
 
 
 @pytest.fixture
-def person(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
-    """The kubeconfig of somebody who may look at pods and what surrounds them, and nothing else."""
+def user_kubeconfig(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of a user who can read pods, namespaces and ServiceAccounts, and nothing else."""
     try:
         yield create_user(api, namespace, [READS], tmp_path)
     finally:
         delete_user(api, namespace)
 
 
-def test_pod_that_does_not_exist_is_wrong_input(api: ApiServer, namespace: str) -> None:
+def test_pod_that_does_not_exist_is_a_usage_error(api: ApiServer, namespace: str) -> None:
     result = run(api.kubeconfig, f"{namespace}/nope")
 
     assert result.exit_code == 2
-    assert f"Error: there is no pod nope in namespace {namespace}\n" in result.stderr
+    assert f"Error: pod nope does not exist in namespace {namespace}\n" in result.stderr
 
 
-def test_namespace_that_is_a_kind_earns_a_hint(api: ApiServer) -> None:
+def test_kind_in_place_of_a_namespace_is_reported_with_a_hint(api: ApiServer) -> None:
     result = run(api.kubeconfig, "deployment/web")
 
     assert result.exit_code == 2
-    assert "give its namespace with -n" in result.output
+    assert "set its namespace with -n" in result.output
 
 
-def test_injected_pod_is_as_it_should_be(api: ApiServer, namespace: str) -> None:
+def test_injected_pod_is_up_to_date(api: ApiServer, namespace: str) -> None:
     store(api, build_pod(), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app")
 
     assert result.exit_code == 0, result.output
-    assert "It was injected in redirect mode, with the role arn:aws:iam::111122223333:role/reader." in result.output
-    assert "It has just that." in result.output
+    assert "The pod was injected in redirect mode with the role arn:aws:iam::111122223333:role/reader." in result.output
+    assert "The pod is up to date." in result.output
 
 
-def test_role_that_changed_since_is_a_finding(api: ApiServer, namespace: str) -> None:
+def test_changed_role_is_reported(api: ApiServer, namespace: str) -> None:
     store(api, build_pod(), namespace)
     api.patch(("Pod", "app"), {"metadata": {"annotations": {"iam.amazonaws.com/role": "writer"}}}, namespace)
 
@@ -83,7 +83,7 @@ def test_role_that_changed_since_is_a_finding(api: ApiServer, namespace: str) ->
     assert (result.exit_code, find_codes(result)) == (1, {"RoleChanged"})
 
 
-def test_pod_of_a_namespace_without_the_label_is_explained(api: ApiServer, namespaces: Namespaces) -> None:
+def test_missing_namespace_label_is_reported_with_the_command(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels={})
     store(api, build_pod(), namespace)
 
@@ -93,17 +93,19 @@ def test_pod_of_a_namespace_without_the_label_is_explained(api: ApiServer, names
     assert f"> kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite" in result.output
 
 
-def test_pod_that_is_older_than_the_label_is_explained(api: ApiServer, namespaces: Namespaces) -> None:
+def test_pod_created_before_the_label_is_reported(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels={})
     store(api, build_pod(), namespace)
     api.patch(("Namespace", namespace), {"metadata": {"labels": {"podrole.io/injection": "enabled"}}})
 
     result = run(api.kubeconfig, f"{namespace}/app", "--output", "json")
 
-    assert (result.exit_code, find_codes(result)) == (1, {"NotInjected", "LabelledLater"})
+    assert (result.exit_code, find_codes(result)) == (1, {"NotInjected", "CreatedBeforeLabel"})
 
 
-def test_selector_of_the_registered_webhook_is_named(api: ApiServer, namespace: str, run_label: dict[str, str]) -> None:
+def test_selector_that_excludes_the_namespace_is_reported(
+    api: ApiServer, namespace: str, run_label: dict[str, str]
+) -> None:
     (key,) = run_label
     api.patch(("Namespace", namespace), {"metadata": {"labels": {key: "another-run"}}})
     store(api, build_pod(), namespace)
@@ -114,7 +116,7 @@ def test_selector_of_the_registered_webhook_is_named(api: ApiServer, namespace: 
     assert f"{key} In ({run_label[key]})" in result.output
 
 
-def test_owner_stands_for_all_its_pods(api: ApiServer, namespace: str) -> None:
+def test_every_pod_of_an_owner_is_checked(api: ApiServer, namespace: str) -> None:
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels, **build_pod()["metadata"]}, "spec": build_pod()["spec"]}
     template["metadata"] = {"labels": labels, "annotations": build_pod()["metadata"]["annotations"]}
@@ -130,7 +132,7 @@ def test_owner_stands_for_all_its_pods(api: ApiServer, namespace: str) -> None:
     assert sorted(pods) == sorted(f"{namespace}/{pod['metadata']['name']}" for pod in api.list("Pod", namespace))
 
 
-def test_owner_without_pods_is_wrong_input(api: ApiServer, namespace: str) -> None:
+def test_owner_without_pods_is_a_usage_error(api: ApiServer, namespace: str) -> None:
     template = {"metadata": {"labels": {"a": "b"}}, "spec": build_pod()["spec"]}
     spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
     api.create({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}, namespace)
@@ -138,10 +140,10 @@ def test_owner_without_pods_is_wrong_input(api: ApiServer, namespace: str) -> No
     result = run(api.kubeconfig, f"{namespace}/statefulset/db")
 
     assert result.exit_code == 2
-    assert f"Error: statefulset db in namespace {namespace} has no pod now\n" in result.stderr
+    assert f"Error: statefulset db in namespace {namespace} has no pods\n" in result.stderr
 
 
-def test_without_the_webhook_s_configuration_that_part_is_unknown(api: ApiServer, namespace: str) -> None:
+def test_missing_configuration_is_unknown(api: ApiServer, namespace: str) -> None:
     store(api, build_pod(), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app", "--output", "json", environ={})
@@ -149,22 +151,20 @@ def test_without_the_webhook_s_configuration_that_part_is_unknown(api: ApiServer
     assert (result.exit_code, find_codes(result)) == (3, {"SettingsUnknown"})
 
 
-def test_what_a_person_may_not_read_is_said_and_does_not_count_as_well(
-    api: ApiServer, namespace: str, person: Path
-) -> None:
+def test_unreadable_sidecar_status_is_unknown(api: ApiServer, namespace: str, user_kubeconfig: Path) -> None:
     store(api, build_pod(), namespace)
     api.patch(("Pod", "app/status"), {"status": RUNNING}, namespace)
 
-    result = run(person, f"{namespace}/app", "--output", "json")
+    result = run(user_kubeconfig, f"{namespace}/app", "--output", "json")
 
-    assert (result.exit_code, find_codes(result)) == (3, {"StatusUnread"})
+    assert (result.exit_code, find_codes(result)) == (3, {"StatusReadFailed"})
     assert (
         'cannot create resource \\"pods/exec\\"' in result.output
         or 'cannot get resource \\"pods/exec\\"' in result.output
     )
 
 
-def test_person_without_any_right_is_told_which_one_is_missing(api: ApiServer, namespace: str, tmp_path: Path) -> None:
+def test_missing_permission_is_reported(api: ApiServer, namespace: str, tmp_path: Path) -> None:
     try:
         kubeconfig = create_user(api, namespace, [], tmp_path)
 
@@ -176,7 +176,7 @@ def test_person_without_any_right_is_told_which_one_is_missing(api: ApiServer, n
     assert 'cannot get resource "pods"' in result.output
 
 
-def test_state_that_the_kubelet_reported_is_told(api: ApiServer, namespace: str) -> None:
+def test_container_state_of_the_kubelet_is_reported(api: ApiServer, namespace: str) -> None:
     ended: dict[str, Any] = {"exitCode": 2, "reason": "Error", "message": "PODROLE_REGION is not set"}
     status = {
         **RUNNING["initContainerStatuses"][0],
@@ -191,5 +191,5 @@ def test_state_that_the_kubelet_reported_is_told(api: ApiServer, namespace: str)
     result = run(api.kubeconfig, f"{namespace}/app")
 
     assert result.exit_code == 1
-    assert "exit code 2, its environment is wrong" in " ".join(result.output.split())
+    assert "exit code 2, its configuration is invalid" in " ".join(result.output.split())
     assert "PODROLE_REGION is not set" in result.output

@@ -1,4 +1,4 @@
-"""`podrole preflight` on a real API server that asks a real injector."""
+"""`podrole preflight` on a real API server that calls a real injector."""
 
 import json
 from collections.abc import Iterator
@@ -30,103 +30,175 @@ def find(result: Result, code: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def person(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
-    """The kubeconfig of somebody who may read pods, and nothing that preflight asks for."""
+def user_kubeconfig(api: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of a user who can read pods, and nothing that preflight reads."""
     try:
         yield create_user(api, namespace, [PODS_ALONE], tmp_path)
     finally:
         delete_user(api, namespace)
 
 
-def test_namespace_that_does_not_exist_is_a_problem(api: ApiServer) -> None:
+def test_requested_namespace_that_does_not_exist_is_a_problem(api: ApiServer) -> None:
     result = run(api.kubeconfig, "--namespace", "podrole-nope", "--output", "json")
 
     assert result.exit_code == 1
-    assert [finding["text"] for finding in find(result, "Missing")] == ["There is no namespace podrole-nope."]
+    assert [finding["text"] for finding in find(result, "NamespaceNotFound")] == [
+        "Namespace podrole-nope does not exist."
+    ]
 
 
-def test_pod_of_a_dry_run_comes_back_injected_and_leaves_nothing(api: ApiServer, namespace: str) -> None:
+def test_pod_of_a_dry_run_is_injected_and_not_stored(api: ApiServer, namespace: str) -> None:
     result = run(api.kubeconfig, "-n", namespace, "--output", "json")
 
-    assert [finding["text"] for finding in find(result, "Injected")] == [
-        f"A dry run of a pod in namespace {namespace} came back injected: the webhook answers."
+    assert [finding["text"] for finding in find(result, "DryRunInjected")] == [
+        f"The webhook injected a pod in a dry run: namespaces {namespace}."
     ]
     assert api.list("Pod", namespace) == []
 
 
-def test_dry_run_can_be_left_out(api: ApiServer, namespace: str) -> None:
+def test_dry_run_can_be_skipped(api: ApiServer, namespace: str) -> None:
     result = run(api.kubeconfig, "-n", namespace, "--no-dry-run", "--output", "json")
 
-    assert find(result, "NotWanted")
+    assert find(result, "DryRunSkipped")
 
 
 @pytest.mark.parametrize("level", ["baseline", "restricted"])
-def test_dry_run_passes_pod_security(api: ApiServer, namespaces: Namespaces, level: str) -> None:
+def test_pod_of_a_dry_run_conforms_to_pod_security(api: ApiServer, namespaces: Namespaces, level: str) -> None:
     namespace = namespaces.make(labels=ENABLED | {"pod-security.kubernetes.io/enforce": level})
 
     result = run(api.kubeconfig, "-n", namespace, "--output", "json")
 
-    assert find(result, "Injected")
-    assert find(result, "EnvByPodSecurity")
+    assert find(result, "DryRunInjected")
+    assert find(result, "EnvModeByPodSecurity")
 
 
-def test_allow_list_that_refuses_the_made_up_role_proves_the_webhook_too(
-    api: ApiServer, namespaces: Namespaces
-) -> None:
+def test_denial_of_the_test_role_by_the_allowed_roles_is_no_problem(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(annotations={"iam.amazonaws.com/allowed-roles": '["reader"]'})
 
     result = run(api.kubeconfig, "-n", namespace, "--output", "json")
 
-    assert find(result, "RoleNotAllowed")
+    assert find(result, "DryRunRoleNotAllowed")
 
 
-def test_quota_that_is_foretold_is_the_one_that_refuses_the_dry_run(api: ApiServer, namespace: str) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "q"},
-        "spec": {"hard": {"limits.cpu": "4"}},
-    }
-    api.create(quota, namespace)
+def create_quota(api: ApiServer, namespace: str, **hard: str) -> None:
+    spec = {"hard": {key.replace("_", "."): value for key, value in hard.items()}}
+    api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": spec}, namespace)
     wait_for("the quota's status", lambda: api.read("ResourceQuota", "q", namespace).get("status", {}).get("hard"))
+
+
+def create_limit_range(api: ApiServer, namespace: str, item: dict[str, Any]) -> None:
+    spec = {"limits": [{"type": "Container", **item}]}
+    api.create({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "lr"}, "spec": spec}, namespace)
+
+
+@pytest.mark.parametrize(
+    ("hard", "message"),
+    [
+        pytest.param(
+            {"limits_cpu": "4"},
+            "failed quota: q: must specify limits.cpu for: podrole-redirect,podrole-sidecar",
+            id="limit-required",
+        ),
+        pytest.param({"requests_cpu": "110m"}, "exceeded quota: q, requested: requests.cpu=", id="quota-exceeded"),
+        pytest.param({"pods": "0"}, "exceeded quota: q, requested: pods=1", id="no-pods-allowed"),
+    ],
+)
+def test_rejection_by_a_quota_is_reported_with_the_message_of_the_api_server(
+    api: ApiServer, namespace: str, hard: dict[str, str], message: str
+) -> None:
+    create_quota(api, namespace, **hard)
 
     result = run(api.kubeconfig, "-n", namespace, "--output", "json")
 
     assert result.exit_code == 1
-    assert find(result, "Quota")
-    (refused,) = find(result, "Refused")
-    assert "must specify limits.cpu for: podrole-redirect,podrole-sidecar" in refused["text"]
+    (finding,) = find(result, "ResourceQuota")
+    assert finding["level"] == "problem"
+    assert message in finding["text"]
+
+
+def test_default_of_a_limit_range_satisfies_a_quota(api: ApiServer, namespace: str) -> None:
+    create_limit_range(api, namespace, {"default": {"cpu": "1"}})
+    create_quota(api, namespace, limits_cpu="4")
+
+    # The API server's admission plugin learns of a LimitRange by its own watch.
+    def check_dry_run() -> Result | None:
+        result = run(api.kubeconfig, "-n", namespace, "--output", "json")
+        return result if find(result, "DryRunInjected") else None
+
+    result = wait_for("the LimitRange in force", check_dry_run)
+
+    assert not find(result, "ResourceQuota")
 
 
 @pytest.mark.parametrize(
-    ("item", "foretold"),
+    ("item", "message"),
     [
-        ({"max": {"memory": "64Mi"}}, "podrole-sidecar"),
-        ({"min": {"cpu": "50m"}}, "podrole-redirect"),
-        ({"maxLimitRequestRatio": {"memory": "1"}}, "podrole-sidecar"),
-        ({"max": {"memory": "1Gi", "cpu": "1"}}, None),
-        ({"min": {"cpu": "10m"}, "max": {"cpu": "200m"}}, None),
+        pytest.param(
+            {"max": {"memory": "64Mi"}}, "maximum memory usage per Container is 64Mi, but limit is ", id="max-memory"
+        ),
+        pytest.param(
+            {"min": {"cpu": "50m"}}, "minimum cpu usage per Container is 50m, but request is 20m", id="min-cpu"
+        ),
+        pytest.param(
+            {"maxLimitRequestRatio": {"memory": "1"}},
+            "memory max limit to request ratio per Container is 1, but provided ratio is 2",
+            id="ratio",
+        ),
+        pytest.param(
+            {"default": {"cpu": "10m"}}, "must be less than or equal to cpu limit", id="default-below-the-request"
+        ),
     ],
 )
-def test_limit_range_is_foretold_as_the_api_server_rules(
-    api: ApiServer, namespace: str, item: dict[str, Any], foretold: str | None
+def test_rejection_by_a_limit_range_is_reported_with_the_message_of_the_api_server(
+    api: ApiServer, namespace: str, item: dict[str, Any], message: str
 ) -> None:
-    limits = {"type": "Container", **item}
-    api.create(
-        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "lr"}, "spec": {"limits": [limits]}}, namespace
-    )
+    create_limit_range(api, namespace, item)
 
-    # The API server's admission learns of a LimitRange by a watch of its own.
-    def look() -> Result | None:
+    # The API server's admission plugin learns of a LimitRange by its own watch.
+    def check_dry_run() -> Result | None:
         result = run(api.kubeconfig, "-n", namespace, "--output", "json")
-        return result if bool(find(result, "Refused")) == bool(foretold) else None
+        return result if find(result, "LimitRange") else None
 
-    result = wait_for("the LimitRange in force", look)
-    assert bool(find(result, "LimitRange")) == bool(foretold)
-    assert foretold is None or any(foretold in finding["text"] for finding in find(result, "LimitRange"))
+    result = wait_for("the LimitRange in force", check_dry_run)
+
+    assert result.exit_code == 1
+    (finding,) = find(result, "LimitRange")
+    assert finding["level"] == "problem"
+    assert message in finding["text"]
 
 
-def test_webhook_that_is_down_is_found_by_the_dry_run(api: ApiServer, namespace: str, injector: Injector) -> None:
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param({"max": {"memory": "1Gi", "cpu": "1"}}, id="large-maximum"),
+        pytest.param({"min": {"cpu": "10m"}, "max": {"cpu": "200m"}}, id="small-minimum"),
+    ],
+)
+def test_limit_range_that_allows_podrole_containers_is_no_problem(
+    api: ApiServer, namespace: str, item: dict[str, Any]
+) -> None:
+    create_limit_range(api, namespace, item)
+
+    result = run(api.kubeconfig, "-n", namespace, "--output", "json")
+
+    assert find(result, "DryRunInjected")
+    assert not find(result, "LimitRange")
+
+
+def test_each_requested_namespace_gets_a_dry_run(api: ApiServer, namespaces: Namespaces) -> None:
+    first, second = namespaces.make(labels=ENABLED), namespaces.make(labels=ENABLED)
+    create_quota(api, second, pods="0")
+
+    result = run(api.kubeconfig, "-n", first, "-n", second, "--output", "json")
+
+    assert [finding["text"] for finding in find(result, "DryRunInjected")] == [
+        f"The webhook injected a pod in a dry run: namespaces {first}."
+    ]
+    (finding,) = find(result, "ResourceQuota")
+    assert f"in namespace {second}: " in finding["text"]
+
+
+def test_stopped_webhook_is_reported_by_the_dry_run(api: ApiServer, namespace: str, injector: Injector) -> None:
     injector.stop()
     try:
         result = run(api.kubeconfig, "-n", namespace, "--output", "json")
@@ -134,32 +206,32 @@ def test_webhook_that_is_down_is_found_by_the_dry_run(api: ApiServer, namespace:
         injector.start()
 
     assert result.exit_code == 1
-    (told,) = find(result, "Unreachable")
-    assert "connection refused" in told["text"]
+    (finding,) = find(result, "WebhookUnreachable")
+    assert "connection refused" in finding["text"]
 
 
-def test_registered_webhook_of_this_run_has_its_place_in_the_order(kubeconfig: str, run_label: dict[str, str]) -> None:
+def test_registered_webhook_of_this_run_is_listed(kubeconfig: str, run_label: dict[str, str]) -> None:
     result = run(kubeconfig, "--no-dry-run", "--output", "json")
 
-    texts = [finding["text"] for finding in find(result, "Ours")]
+    texts = [finding["text"] for finding in find(result, "PodroleWebhook")]
     assert any(f"podrole-injector-{next(iter(run_label.values()))}" in text for text in texts)
 
 
-def test_what_a_person_may_not_read_is_said_and_nothing_of_it_is_ok(namespace: str, person: Path) -> None:
-    result = run(person, "-n", namespace, "--output", "json")
+def test_unreadable_state_is_unknown_and_never_ok(namespace: str, user_kubeconfig: Path) -> None:
+    result = run(user_kubeconfig, "-n", namespace, "--output", "json")
 
     levels = {finding["level"] for finding in json.loads(result.stdout)["findings"]}
     assert result.exit_code == 3
     assert levels <= {"unknown", "ok"}
     assert [finding["code"] for finding in json.loads(result.stdout)["findings"] if finding["level"] == "ok"] == [
-        "Server"
+        "ApiServerSupported"
     ]
     assert 'cannot list resource \\"nodes\\"' in result.output
-    (told,) = find(result, "NotAllowed")
-    assert 'cannot create resource "pods"' in told["text"]
+    (finding,) = find(result, "DryRunForbidden")
+    assert 'cannot create resource "pods"' in finding["text"]
 
 
-def test_text_ends_with_a_count(api: ApiServer, namespace: str) -> None:
+def test_text_ends_with_the_number_of_problems(api: ApiServer, namespace: str) -> None:
     result = run(api.kubeconfig, "-n", namespace)
 
     assert result.stdout.startswith("Kubernetes\n  ok       The API server is 1.")

@@ -27,7 +27,7 @@ def test_check_finds_nothing_wrong_with_a_pod_that_has_its_role(installed: Node,
     said = run_podrole(installed, "check", f"{team}/app")
 
     print(said)
-    assert "It serves credentials of arn:aws:iam::111122223333:role/anybody" in said
+    assert "The sidecar serves credentials of arn:aws:iam::111122223333:role/anybody" in said
     assert said.endswith("\n0")
 
 

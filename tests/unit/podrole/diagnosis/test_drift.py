@@ -1,4 +1,4 @@
-"""What is told when an injected pod is not what it would be now: each part by its name."""
+"""The differences between an injected pod and a new injection of it, part by part."""
 
 from collections.abc import Callable
 
@@ -21,22 +21,22 @@ from tests.unit.injector.cases import (
     load_case,
     load_injectable_cases,
 )
-from tests.unit.podrole.diagnosis.snapshots import build_running_pod
+from tests.unit.podrole.diagnosis.states import build_running_pod
 
 ENABLED = Metadata({"podrole.io/injection": "enabled"}, {})
 
 
-def drift_of(pod: Pod, case: Case) -> list[str]:
+def list_differences(pod: Pod, case: Case) -> list[str]:
     decision = decide(case.pod, ClusterContext(case.namespace, case.service_account, None), CONFIG)
     assert isinstance(decision, Inject | Block)
     return [*find_drift(pod, plan_injection(decision, pod, load_template(CONFIG), CONFIG))]
 
 
 @pytest.mark.parametrize("name", load_injectable_cases())
-def test_pod_that_only_gained_defaults_of_the_api_server_has_not_drifted(name: str) -> None:
+def test_defaults_of_the_api_server_are_no_difference(name: str) -> None:
     case = load_case(name)
 
-    assert drift_of(add_api_defaults(case.inject()), case) == []
+    assert list_differences(add_api_defaults(case.inject()), case) == []
 
 
 def change_image(pod: Pod) -> None:
@@ -60,7 +60,7 @@ def drop_sidecar(pod: Pod) -> None:
     pod["spec"]["initContainers"].pop(1)
 
 
-def add_stranger(pod: Pod) -> None:
+def add_podrole_container(pod: Pod) -> None:
     pod["spec"]["initContainers"].append({"name": "podrole-extra", "image": "x:1"})
 
 
@@ -102,23 +102,24 @@ def drop_environment(pod: Pod) -> None:
         (change_region, "container podrole-sidecar: PODROLE_REGION is us-east-1 and would be eu-west-1"),
         (drop_user, "container podrole-sidecar: securityContext is {"),
         (drop_sidecar, "container podrole-sidecar is missing"),
-        (add_stranger, "container podrole-extra does not belong there"),
-        (put_in_front, "mesh-init in spec.initContainers runs before the rules are loaded"),
+        (add_podrole_container, "container podrole-extra is unexpected"),
+        (put_in_front, "mesh-init in spec.initContainers runs before the redirect rules are loaded"),
         (swap, "podrole's containers are in the order podrole-sidecar, podrole-redirect"),
         (drop_volume, "volume podrole-token is missing"),
-        (change_volume, "volume podrole-token is another one"),
-        (mount_token, "container app mounts podrole-token, which is podrole's"),
+        (change_volume, "volume podrole-token is different"),
+        (mount_token, "container app mounts podrole's volume podrole-token"),
         (
             drop_environment,
             "container app: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION would be set",
         ),
     ],
+    ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_each_change_is_told_once_and_by_its_name(damage: Callable[[Pod], None], clause: str) -> None:
+def test_each_change_is_reported_once_by_its_name(damage: Callable[[Pod], None], clause: str) -> None:
     pod = build_running_pod()
     damage(pod)
 
-    clauses = drift_of(pod, build_case())
+    clauses = list_differences(pod, build_case())
 
-    assert [told.startswith(clause) for told in clauses] == [True]
+    assert [found.startswith(clause) for found in clauses] == [True]
     assert len(clauses[0]) < 400

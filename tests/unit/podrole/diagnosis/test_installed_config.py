@@ -17,7 +17,7 @@ from podrole.diagnosis.installed_config import (
 )
 from testing.services.certificates import write_certificates
 from tests.unit.injector.cases import ENVIRON
-from tests.unit.podrole.diagnosis.snapshots import build_configuration, build_deployment, build_webhook
+from tests.unit.podrole.diagnosis.states import build_configuration, build_deployment, build_webhook
 
 
 def build_config_map(name: str, **data: str) -> dict[str, Any]:

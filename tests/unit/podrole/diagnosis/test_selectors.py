@@ -1,4 +1,4 @@
-"""Label selectors, as the API server reads them."""
+"""Label selectors, evaluated as the API server does."""
 
 from typing import Any
 
@@ -16,37 +16,37 @@ def expect(operator: str, key: str, *values: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "selector",
     [
-        {},
-        {"matchLabels": None, "matchExpressions": None},
-        {"matchLabels": {"team": "a"}},
-        expect("In", "team", "b", "a"),
-        expect("NotIn", "team", "b"),
-        expect("NotIn", "absent", "b"),
-        expect("Exists", "team"),
-        expect("DoesNotExist", "absent"),
+        pytest.param({}, id="empty"),
+        pytest.param({"matchLabels": None, "matchExpressions": None}, id="null"),
+        pytest.param({"matchLabels": {"team": "a"}}, id="label"),
+        pytest.param(expect("In", "team", "b", "a"), id="in"),
+        pytest.param(expect("NotIn", "team", "b"), id="not-in"),
+        pytest.param(expect("NotIn", "absent", "b"), id="not-in-with-absent-label"),
+        pytest.param(expect("Exists", "team"), id="exists"),
+        pytest.param(expect("DoesNotExist", "absent"), id="does-not-exist"),
     ],
 )
-def test_selector_that_is_met_has_no_mismatch(selector: dict[str, Any]) -> None:
+def test_matching_selector_has_no_mismatch(selector: dict[str, Any]) -> None:
     assert find_mismatch(selector, LABELS) is None
 
 
 @pytest.mark.parametrize(
     ("selector", "requirement"),
     [
-        ({"matchLabels": {"team": "b"}}, "team In (b)"),
-        ({"matchLabels": {"team": "a", "absent": "x"}}, "absent In (x)"),
-        (expect("In", "team", "b", "c"), "team In (b, c)"),
-        (expect("NotIn", "team", "a"), "team NotIn (a)"),
-        (expect("Exists", "absent"), "absent Exists"),
-        (expect("DoesNotExist", "team"), "team DoesNotExist"),
-        (expect("Gt", "team", "1"), "team Gt (1)"),
+        pytest.param({"matchLabels": {"team": "b"}}, "team In (b)", id="label"),
+        pytest.param({"matchLabels": {"team": "a", "absent": "x"}}, "absent In (x)", id="absent-label"),
+        pytest.param(expect("In", "team", "b", "c"), "team In (b, c)", id="in"),
+        pytest.param(expect("NotIn", "team", "a"), "team NotIn (a)", id="not-in"),
+        pytest.param(expect("Exists", "absent"), "absent Exists", id="exists"),
+        pytest.param(expect("DoesNotExist", "team"), "team DoesNotExist", id="does-not-exist"),
+        pytest.param(expect("Gt", "team", "1"), "team Gt (1)", id="unknown-operator"),
     ],
 )
-def test_requirement_that_is_not_met_is_named(selector: dict[str, Any], requirement: str) -> None:
+def test_unmatched_requirement_is_returned(selector: dict[str, Any], requirement: str) -> None:
     assert find_mismatch(selector, LABELS) == requirement
 
 
-def test_selector_is_written_as_the_api_takes_it() -> None:
+def test_selector_is_formatted_for_a_query() -> None:
     selector = {
         "matchLabels": {"app": "web"},
         "matchExpressions": [

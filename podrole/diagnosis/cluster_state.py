@@ -1,0 +1,99 @@
+"""What was read from a cluster: each answer, or the reason why it could not be read. Checks read only this."""
+
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from injector.k8s.objects import Object
+from podrole.diagnosis.installed_config import DeployedEnv, read_deployed_env
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult(Generic[T_co]):
+    """The answer to one query."""
+
+    value: T_co
+    """Empty or None where the query failed."""
+
+    error: str = ""
+    """Why the query failed; empty where it succeeded."""
+
+
+Objects = ReadResult[tuple[Object, ...]]
+OptionalObject = ReadResult[Object | None]
+"""None also where the object does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What `check` and `preflight` both need: the API server's version, all webhooks, and podrole's configuration."""
+
+    version: ReadResult[Object]
+    """The document at /version."""
+
+    webhooks: Objects
+    """Every MutatingWebhookConfiguration."""
+
+    deployment: OptionalObject
+    config_maps: Objects
+    """Those that the Deployment refers to."""
+
+    @property
+    def deployed_env(self) -> DeployedEnv | None:
+        """The environment variables of the Deployment; None without a Deployment."""
+        deployment = self.deployment.value
+        return None if deployment is None else read_deployed_env(deployment, self.config_maps.value)
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """A pod's cluster context, as `check` reads it."""
+
+    installation: Installation
+    namespace: OptionalObject
+    service_account: OptionalObject
+    events: Objects
+    sidecar_status: ReadResult[str | None] = ReadResult(None)
+    """What `python3 -m sidecar.status` printed; None where the sidecar does not run."""
+
+
+class StoredCertificate(NamedTuple):
+    """The serving certificate in the webhook's Secret, without its key."""
+
+    secret: str
+    """Namespace and name."""
+
+    pem: str
+    """Empty where the Secret or the key in it does not exist."""
+
+
+class DryRunResult(NamedTuple):
+    """What the API server answered to the creation of a pod in a dry run."""
+
+    namespace: str
+    pod: Object | None
+    """The pod that would have been stored; None where the request was rejected."""
+
+    message: str = ""
+    """The API server's message where the request was rejected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """A cluster, as `preflight` reads it. Namespaced objects are those of the namespaces that are checked."""
+
+    installation: Installation
+    nodes: Objects
+    daemon_sets: Objects
+    namespaces: Objects
+    service_accounts: Objects
+    certificate: ReadResult[StoredCertificate]
+    service: OptionalObject
+    endpoint_slices: Objects
+    requested_namespaces: tuple[str, ...] = ()
+    """Those of --namespace; where there are none, the labelled namespaces are checked."""
+
+    dry_runs: ReadResult[tuple[DryRunResult, ...]] = ReadResult(())
+    dry_run_skipped: bool = False
+    """Whether the user passed --no-dry-run."""
