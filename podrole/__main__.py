@@ -1,4 +1,4 @@
-"""The command `podrole`: its frame, and which module each command is in. What a command does is not known here."""
+"""The command `podrole`: the table of its subcommands, and the exit codes of errors."""
 
 from importlib import import_module
 from typing import Any, NoReturn
@@ -7,23 +7,23 @@ import click
 
 import contract
 from injector.errors import ClusterError, InjectorError
-from podrole.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, UnreachableError, UsageError
+from podrole.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, ClusterUnreachableError, InvalidInputError
 
 COMMANDS = {
-    "inject": ("podrole.inject:inject", "Show what podrole makes of manifests, ready for kubectl apply."),
-    "uninject": ("podrole.uninject:uninject", "Take an injection out of manifests again."),
-    "check": ("podrole.check:check", "Say what became of a running pod, and why."),
-    "preflight": ("podrole.preflight:preflight", "Say what in a cluster would stand in podrole's way."),
+    "inject": ("podrole.inject:inject", "Print manifests as the webhook would change them, for kubectl apply."),
+    "uninject": ("podrole.uninject:uninject", "Remove an injection from manifests."),
+    "check": ("podrole.check:check", "Explain whether and how a running pod was injected."),
+    "preflight": ("podrole.preflight:preflight", "Check whether a cluster is ready for podrole."),
     "trust-policy": ("podrole.trust_policy:trust_policy", "Print, check or merge the trust policies of roles."),
 }
-"""Name: where the command is, and its line in `podrole --help`. Loaded when asked for, as each needs other packages."""
+"""Name: module and function, and the line in `podrole --help`. Imported on use, because each needs other packages."""
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is asked for, and gives each error its exit code."""
+    """A group that imports a command on use, and exits with the code of an error."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """All names, in the order in which a person needs them."""
+        """List all names, in the order in which they are usually needed."""
         return [*COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
@@ -47,15 +47,15 @@ class Commands(click.Group):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what it raises on purpose becomes a sentence and an exit code."""
+        """Run the command; expected errors become a message and an exit code."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _interrupt(ctx)
         except ClusterError as error:
-            raise UnreachableError(str(error)) from error
+            raise ClusterUnreachableError(str(error)) from error
         except InjectorError as error:
-            raise UsageError(str(error)) from error
+            raise InvalidInputError(str(error)) from error
 
 
 def _interrupt(ctx: click.Context) -> NoReturn:
@@ -67,14 +67,16 @@ def _interrupt(ctx: click.Context) -> NoReturn:
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
-Start with the manifest of a Deployment:
-  podrole inject -f deployment.yaml""",
+Examples:
+  podrole inject -f deployment.yaml       # what the webhook would change
+  podrole preflight                       # is the cluster ready?
+  podrole check -n team-a deployment/web  # does each pod have its role?""",
 )
 @click.version_option(contract.VERSION, prog_name="podrole")
 def main() -> None:
-    """IAM roles for Kubernetes pods: see what podrole does to a manifest, a pod or a cluster, and what IAM must allow.
+    """Inspect IAM roles for Kubernetes pods: manifests, running pods, clusters and trust policies.
 
-    Each command has examples in its --help.
+    The --help of each command has examples.
     """
 
 

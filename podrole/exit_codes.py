@@ -1,4 +1,4 @@
-"""The exit codes of every command, and the errors that end a command with one."""
+"""The exit codes of every command, and the errors that end a command with one of them."""
 
 import click
 
@@ -8,22 +8,22 @@ EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
 EXIT_CODES = {
-    0: "done, and all is well",
-    EXIT_FINDINGS: "done, and something is not well: a pod is denied, a policy, a pod or a cluster has a problem",
-    EXIT_USAGE: "wrong usage, configuration or input: nothing was done",
-    EXIT_UNREACHABLE: "the cluster cannot be reached, or does not allow a read",
+    0: "completed without findings that need attention",
+    EXIT_FINDINGS: "completed with findings: a pod was denied, or a policy, a pod or a cluster has a problem",
+    EXIT_USAGE: "invalid usage, configuration or input; nothing was done",
+    EXIT_UNREACHABLE: "the cluster is unreachable, or something could not be read",
     EXIT_INTERRUPTED: "interrupted (Ctrl-C)",
 }
-"""The codes of every command. docs/cli.md has the same table."""
+"""The same table is in docs/cli.md."""
 
 
-class UsageError(click.ClickException):
-    """What was given cannot be worked with."""
+class InvalidInputError(click.ClickException):
+    """Usage, configuration or input is not valid."""
 
     exit_code = EXIT_USAGE
 
 
-class UnreachableError(click.ClickException):
-    """The cluster did not answer."""
+class ClusterUnreachableError(click.ClickException):
+    """The cluster is unreachable, or rejected a request."""
 
     exit_code = EXIT_UNREACHABLE

@@ -16,12 +16,13 @@ from injector.patch.json_patch import build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
 from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
+from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult
 from podrole.options import cluster_options, load_effective_config, manifest_options, output_option, settings_options
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
-from podrole.yaml.documents import Document, error_context, read_documents
+from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
 Examples:
@@ -71,7 +72,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
     check_documents(documents)
     manifests = ManifestReader()
     for document in (*read_documents(options["manifests"], recursive=recursive), *documents):
-        with error_context(document):
+        with error_context(document.location):
             manifests.add(document.content, namespace)
     with ExitStack() as stack:
         live, deployed = _connect(options, stack) if options["is_live"] else (None, None)
@@ -105,7 +106,7 @@ def _inject_all(
     documents: Iterable[Document], namespace: str, setup: EffectiveConfig, lookup: ContextLookup
 ) -> Iterator[InjectResult]:
     for document in documents:
-        with error_context(document):
+        with error_context(document.location):
             for template in find_templates(document.content):
                 yield _inject(document, template, template.namespace or namespace, (setup, lookup))
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from injector.errors import ClusterError
 from injector.k8s.workloads import find_objects
+from podrole.error_context import error_context
 from podrole.iam.usage import Account, ClusterObjects, RoleUsage, find_usage
 from podrole.progress import progress_message
-from podrole.yaml.documents import error_context, read_documents
+from podrole.yaml.documents import read_documents
 
 
 @dataclass
@@ -40,7 +41,7 @@ class RoleUsageLoader:
         objects = ClusterObjects()
         if self.options["filenames"]:
             for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
-                with error_context(document):
+                with error_context(document.location):
                     for thing, _ in find_objects(document.content):
                         objects.add(thing)
         else:

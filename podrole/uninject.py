@@ -8,12 +8,13 @@ from injector.k8s.objects import read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ADDED_VARIABLES
 from injector.patch.uninject import Uninjection, plan_uninjection
+from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult
 from podrole.options import manifest_options, output_option
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
-from podrole.yaml.documents import Document, error_context, read_documents
+from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
 Examples:
@@ -45,7 +46,7 @@ def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, outpu
 
 def _uninject_all(documents: Iterable[Document], namespace: str) -> Iterator[InjectResult]:
     for document in documents:
-        with error_context(document):
+        with error_context(document.location):
             for template in find_templates(document.content):
                 yield _uninject(document, template, template.namespace or namespace)
 

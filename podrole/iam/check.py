@@ -1,4 +1,4 @@
-"""Says what is wrong with a trust policy, for pods' tokens and for safety. Pure; the sentences stand in `findings`."""
+"""Checks a trust policy or an OIDC provider: whether pods can use the role, and whether others can too."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ import contract
 from podrole.findings import Finding
 from podrole.iam.documents import (
     DEFAULT_QUOTA,
-    HIGHEST_QUOTA,
+    MAXIMUM_QUOTA,
     Policy,
     count_characters,
     parse_oidc_provider,
@@ -26,30 +26,30 @@ from podrole.iam.web_identity import check_web_identity
 ROLE_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam::\d{12}:role/|sts::\d{12}:assumed-role/).+")
 ACCOUNT_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):root|(?P<digits>\d{12})")
 DELETED_PRINCIPAL = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
-"""What IAM shows in place of a role or user that is gone: its unique id.
+"""What IAM shows in place of a deleted role or user: its unique id.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
 
 def check_policy(policy: Policy, expected: ExpectedTrust) -> list[Finding]:
-    """Everything that is wrong with a trust policy, statement by statement. Raises PolicyError where it is none."""
+    """Check a trust policy, statement by statement. Raises PolicyError if it is not valid."""
     statements = [read_statement(number, content) for number, content in enumerate(read_statements(policy), 1)]
     issuers = {provider.issuer for statement in statements for provider in statement.providers if statement.is_allow}
     findings: list[Finding] = []
     for statement in statements:
         if statement.is_allow:
-            findings += check_web_identity(statement, expected, is_issuer_met=expected.issuer in issuers)
+            findings += check_web_identity(statement, expected, is_issuer_trusted=expected.issuer in issuers)
             findings += _check_principals(statement)
         else:
-            denied = ", ".join(statement.actions) or "everything but some actions"
-            findings.append(TrustFinding.DENY.format(where=statement.where, actions=denied))
-        findings += _check_inversions(statement)
-    return [*findings, *_check_whole(statements, expected), *check_length(policy)]
+            denied = ", ".join(statement.actions) or "all actions except some"
+            findings.append(TrustFinding.DENY_STATEMENT.format(where=statement.where, actions=denied))
+        findings += _check_inverted_elements(statement)
+    return [*findings, *_check_subjects(statements, expected), *check_length(policy)]
 
 
 def check_document(text: str, expected: ExpectedTrust) -> list[Finding]:
-    """What is wrong with a policy or an OIDC provider, as the AWS CLI prints them. Raises PolicyError."""
+    """Check a policy or an OIDC provider, as the AWS CLI prints it. Raises PolicyError."""
     provider = parse_oidc_provider(text)
     if provider is not None:
         return [*check_provider(provider, expected.issuer)]
@@ -58,78 +58,78 @@ def check_document(text: str, expected: ExpectedTrust) -> list[Finding]:
 
 
 def check_issuer(url: str) -> Iterator[Finding]:
-    """Whether AWS can fetch the issuer's keys, which it does over https and from the internet."""
+    """Check that AWS can fetch the issuer's keys, which it does over https and from the internet."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https":
-        yield TrustFinding.ISSUER_WITHOUT_TLS.format(issuer=url)
+        yield TrustFinding.ISSUER_NOT_HTTPS.format(issuer=url)
     if "." not in host or host.endswith((".svc", ".local", ".internal")) or host == "localhost":
-        yield TrustFinding.ISSUER_INSIDE.format(issuer=url)
+        yield TrustFinding.ISSUER_NOT_PUBLIC.format(issuer=url)
 
 
 def check_length(policy: Policy) -> Iterator[Finding]:
-    """Whether IAM takes a policy of this length."""
-    numbers = {"length": count_characters(policy), "quota": DEFAULT_QUOTA, "highest": HIGHEST_QUOTA}
-    if numbers["length"] > HIGHEST_QUOTA:
-        yield TrustFinding.FAR_TOO_LONG.format(**numbers)
-    elif numbers["length"] > DEFAULT_QUOTA:
-        yield TrustFinding.TOO_LONG.format(**numbers)
+    """Check the policy's length against IAM's quotas."""
+    values = {"length": count_characters(policy), "quota": DEFAULT_QUOTA, "maximum": MAXIMUM_QUOTA}
+    if values["length"] > MAXIMUM_QUOTA:
+        yield TrustFinding.POLICY_EXCEEDS_MAXIMUM.format(**values)
+    elif values["length"] > DEFAULT_QUOTA:
+        yield TrustFinding.POLICY_EXCEEDS_DEFAULT_QUOTA.format(**values)
 
 
 def check_provider(document: dict[str, Any], issuer: str | None) -> Iterator[Finding]:
-    """What `aws iam get-open-id-connect-provider` prints. Raises PolicyError where its URL is none."""
+    """Check the output of `aws iam get-open-id-connect-provider`. Raises PolicyError if its URL is not valid."""
     clients = read_values(document.get("ClientIDList"))
     if contract.TOKEN_AUDIENCE in clients:
-        yield TrustFinding.PROVIDER_AUDIENCE_THERE.format()
+        yield TrustFinding.PROVIDER_AUDIENCE_PRESENT.format()
     else:
-        yield TrustFinding.PROVIDER_AUDIENCE.format(value=", ".join(clients) or "none")
-    own = parse_issuer(str(document.get("Url")))
+        yield TrustFinding.PROVIDER_AUDIENCE_MISSING.format(value=", ".join(clients) or "none")
+    provider_issuer = parse_issuer(str(document.get("Url")))
     if issuer is None:
-        yield TrustFinding.ISSUER_UNKNOWN.format()
-    elif own != issuer:
-        yield TrustFinding.PROVIDER_ISSUER.format(issuer=own, expected=issuer)
+        yield TrustFinding.ISSUER_NOT_COMPARED.format()
+    elif provider_issuer != issuer:
+        yield TrustFinding.PROVIDER_ISSUER_MISMATCH.format(issuer=provider_issuer, expected=issuer)
     if document.get("ThumbprintList"):
-        yield TrustFinding.THUMBPRINT.format()
+        yield TrustFinding.PROVIDER_THUMBPRINT.format()
 
 
 def _check_principals(statement: Statement) -> Iterator[Finding]:
     where = statement.where
-    for who in (*statement.principals.get("AWS", ()), *statement.principals.get("*", ())):
-        account = ACCOUNT_PRINCIPAL.fullmatch(who)
-        if who == "*":
+    for principal in (*statement.principals.get("AWS", ()), *statement.principals.get("*", ())):
+        account = ACCOUNT_PRINCIPAL.fullmatch(principal)
+        if principal == "*":
             if not statement.conditions:
-                yield TrustFinding.ANYBODY.format(where=where)
+                yield TrustFinding.ANY_PRINCIPAL.format(where=where)
         elif account:
-            yield TrustFinding.WHOLE_ACCOUNT.format(where=where, value=account["account"] or account["digits"])
-        elif DELETED_PRINCIPAL.fullmatch(who):
-            yield TrustFinding.DELETED_PRINCIPAL.format(where=where, value=who)
-        elif ROLE_PRINCIPAL.fullmatch(who):
-            yield TrustFinding.OTHER_ROLE.format(where=where, value=who)
+            yield TrustFinding.ACCOUNT_PRINCIPAL.format(where=where, value=account["account"] or account["digits"])
+        elif DELETED_PRINCIPAL.fullmatch(principal):
+            yield TrustFinding.DELETED_PRINCIPAL.format(where=where, value=principal)
+        elif ROLE_PRINCIPAL.fullmatch(principal):
+            yield TrustFinding.ROLE_PRINCIPAL.format(where=where, value=principal)
     if any(re.fullmatch(r"ec2\.amazonaws\.com(\.cn)?", service) for service in statement.principals.get("Service", ())):
-        yield TrustFinding.EC2.format(where=where)
+        yield TrustFinding.EC2_PRINCIPAL.format(where=where)
 
 
-def _check_inversions(statement: Statement) -> Iterator[Finding]:
+def _check_inverted_elements(statement: Statement) -> Iterator[Finding]:
     for key in ("NotPrincipal", "NotAction"):
         if key in statement.content:
-            yield TrustFinding.INVERTED.format(where=statement.where, key=key)
+            yield TrustFinding.INVERTED_ELEMENT.format(where=statement.where, key=key)
 
 
-def _check_whole(statements: Sequence[Statement], expected: ExpectedTrust) -> Iterator[Finding]:
+def _check_subjects(statements: Sequence[Statement], expected: ExpectedTrust) -> Iterator[Finding]:
     if not any(statement.is_allow and statement.providers for statement in statements):
-        yield TrustFinding.NO_WEB_IDENTITY.format()
+        yield TrustFinding.NO_WEB_IDENTITY_STATEMENT.format()
         return
     if expected.issuer is None:
-        yield TrustFinding.ISSUER_UNKNOWN.format()
+        yield TrustFinding.ISSUER_NOT_COMPARED.format()
     for subject in expected.subjects:
         is_allowed = any(
             expected.matches(provider) and statement.allows(subject, provider)
             for statement in statements
             for provider in statement.providers
         )
-        yield TrustFinding.ALLOWED.format(subject=subject) if is_allowed else _build_refusal(subject)
+        yield TrustFinding.SUBJECT_ALLOWED.format(subject=subject) if is_allowed else _format_not_allowed(subject)
 
 
-def _build_refusal(subject: str) -> Finding:
+def _format_not_allowed(subject: str) -> Finding:
     namespace, _, account = subject.removeprefix(SUBJECT_PREFIX).partition(":")
-    return TrustFinding.NOT_ALLOWED.format(subject=subject, namespace=namespace, account=account)
+    return TrustFinding.SUBJECT_NOT_ALLOWED.format(subject=subject, namespace=namespace, account=account)

@@ -1,4 +1,4 @@
-"""Policies as AWS prints and takes them: one shape or another, parsed into plain values. What they mean is not known.
+"""Parses policies in every form in which AWS prints and accepts them.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -11,19 +11,19 @@ from injector.errors import InjectorError
 
 Policy = dict[str, Any]
 
-DEFAULT_QUOTA, HIGHEST_QUOTA = 2048, 4096
-"""Characters of a trust policy, white space not counted, and what the quota can be raised to.
+DEFAULT_QUOTA, MAXIMUM_QUOTA = 2048, 4096
+"""Characters of a trust policy without white space: the default, and the most that AWS grants on request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
 
 class PolicyError(InjectorError):
-    """What was given is no trust policy, or no issuer, and cannot become one."""
+    """A trust policy, an issuer or a subject is not valid."""
 
 
 def read_statements(policy: Policy) -> list[Policy]:
-    """The statements; IAM takes a single one without a list. Raises PolicyError."""
+    """Read the statements; a single one need not be in a list. Raises PolicyError."""
     statements = policy.get("Statement", [])
     statements = [statements] if isinstance(statements, dict) else statements
     if not isinstance(statements, list) or not all(isinstance(statement, dict) for statement in statements):
@@ -32,12 +32,12 @@ def read_statements(policy: Policy) -> list[Policy]:
 
 
 def read_values(value: Any) -> list[str]:
-    """IAM takes a single string wherever it takes a list of them."""
+    """Read a list of strings, or a single string, which IAM accepts in place of a list."""
     return [str(one) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
 
 
 def parse_policy(text: str) -> tuple[Policy, str | None]:
-    """A trust policy and its role's ARN: the policy alone, URL-encoded too, or all that `aws iam get-role` prints."""
+    """Parse a trust policy, also URL-encoded, or the output of `aws iam get-role`, which has the role's ARN too."""
     document = _parse_json(text)
     role = document.get("Role", document) if isinstance(document, dict) else document
     if isinstance(role, dict) and "AssumeRolePolicyDocument" in role:
@@ -47,13 +47,13 @@ def parse_policy(text: str) -> tuple[Policy, str | None]:
 
 
 def parse_oidc_provider(text: str) -> dict[str, Any] | None:
-    """What `aws iam get-open-id-connect-provider` prints; None where it is something else. Raises PolicyError."""
+    """Parse the output of `aws iam get-open-id-connect-provider`; None for other JSON. Raises PolicyError."""
     document = _parse_json(text)
     return document if isinstance(document, dict) and "ClientIDList" in document else None
 
 
 def count_characters(policy: Policy) -> int:
-    """What counts against the quota: white space does not."""
+    """Count the characters that count against the quota: all but white space."""
     return len(json.dumps(policy, separators=(",", ":"), ensure_ascii=False))
 
 
@@ -62,11 +62,11 @@ def _parse_json(text: str) -> Any:
     try:
         return json.loads(unquote(text) if text.startswith("%7B") else text)
     except ValueError as error:
-        raise PolicyError(f"it is no JSON: {error}") from error
+        raise PolicyError(f"not valid JSON: {error}") from error
 
 
 def _check(policy: Any) -> Policy:
     if not isinstance(policy, dict) or "Statement" not in policy:
-        hint = "give a trust policy, or what `aws iam get-role --role-name NAME` prints"
-        raise PolicyError(f"it is no trust policy, as it has no Statement: {hint}")
+        hint = "use a trust policy, or the output of `aws iam get-role --role-name NAME`"
+        raise PolicyError(f"not a valid trust policy, because it has no Statement: {hint}")
     return policy

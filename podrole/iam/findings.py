@@ -1,168 +1,191 @@
-"""The table of what can be wrong with a trust policy or an OIDC provider: level, sentence, remedy."""
+"""The findings about a trust policy or an OIDC provider: level, sentence, remedy. `podrole.iam.check` produces them."""
 
 from podrole.findings import FindingTemplate, Level
 
 
 class TrustFinding(FindingTemplate):
-    """See `podrole.iam.check` for when each is told. A problem keeps pods out, or lets others in."""
+    """A problem denies the role to pods, or gives it to principals that should not have it."""
 
-    ALLOWED = (Level.OK, "{subject} can assume the role.")
-    NOT_ALLOWED = (
+    # The whole policy
+    SUBJECT_ALLOWED = (Level.OK, "{subject} can assume the role.")
+    SUBJECT_NOT_ALLOWED = (
         Level.PROBLEM,
-        "{subject} cannot assume the role: no statement allows it by web identity.",
+        "{subject} cannot assume the role: no statement allows it to use a web identity.",
         "podrole trust-policy ROLE --namespace {namespace} --service-account {account} --merge FILE",
     )
-    NO_WEB_IDENTITY = (
+    NO_WEB_IDENTITY_STATEMENT = (
         Level.PROBLEM,
-        "No statement lets an OIDC provider's tokens assume the role: a pod can only through another role, if at all.",
+        (
+            "No statement allows tokens of an OIDC provider to assume the role. Pods can get it only through another "
+            "role, if at all."
+        ),
         "podrole trust-policy ROLE --namespace NAME --service-account NAME --merge FILE",
     )
-    OTHER_ISSUER = (
+    ISSUER_NOT_COMPARED = (
+        Level.NOTE,
+        "The provider was not compared with the cluster's issuer.",
+        "Set the issuer with --issuer, or read it from the cluster with --cluster.",
+    )
+    POLICY_EXCEEDS_DEFAULT_QUOTA = (
+        Level.WARNING,
+        "The policy has {length} characters without white space; the default quota is {quota}.",
+        "Request a higher quota ({maximum} at most), or allow whole namespaces with --service-account '*'.",
+    )
+    POLICY_EXCEEDS_MAXIMUM = (
+        Level.PROBLEM,
+        "The policy has {length} characters without white space; IAM accepts {maximum} at most.",
+        "Allow whole namespaces with --service-account '*', or use more than one role.",
+    )
+
+    # A statement: its provider and action
+    PROVIDER_ARN_INVALID = (
+        Level.PROBLEM,
+        "{where} contains {value}, which is not a valid ARN of an OIDC provider.",
+        "Use arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH.",
+    )
+    PROVIDER_ARN_WITH_SCHEME = (
+        Level.PROBLEM,
+        "{where} contains {value}: the ARN of an OIDC provider does not contain https://.",
+        "Use {expected}.",
+    )
+    ISSUER_MISMATCH = (
         Level.PROBLEM,
         "{where} trusts {issuer}, but the cluster's issuer is {expected}.",
-        "Make the provider's ARN and the condition keys say {expected}, if the statement is for this cluster.",
+        "If the statement is for this cluster, use {expected} in the provider's ARN and in the condition keys.",
     )
-    ISSUER_UNKNOWN = (
-        Level.NOTE,
-        "Whether the provider is that of your cluster was not compared.",
-        "Give the issuer with --issuer, or ask the cluster with --cluster.",
-    )
-    SCHEME_IN_ISSUER = (
+    PROVIDER_ACCOUNT_MISMATCH = (
         Level.PROBLEM,
-        "{where} has {value}: IAM names a provider without https://, so this is none.",
-        "Write {expected}.",
+        "{where} trusts a provider of account {account}, but the role is in {expected}. Both must be in one account.",
+        "Create the OIDC provider in account {expected}, and use its ARN.",
     )
-    BAD_PROVIDER = (
+    PROVIDER_PARTITION_MISMATCH = (
         Level.PROBLEM,
-        "{where} names {value}, which is no ARN of an OIDC provider.",
-        "Write arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH.",
-    )
-    OTHER_ACCOUNT = (
-        Level.PROBLEM,
-        "{where} names a provider of account {account}, but the role is in {expected}: a provider is for its account.",
-        "Create the OIDC provider in account {expected}, and name that one.",
-    )
-    OTHER_PARTITION = (
-        Level.PROBLEM,
-        "{where} names a provider of partition {partition}, but the role is in {expected}.",
-        "Write arn:{expected}:iam::...",
+        "{where} trusts a provider in partition {partition}, but the role is in {expected}.",
+        "Use arn:{expected}:iam::...",
     )
     WRONG_ACTION = (
         Level.PROBLEM,
-        "{where} allows {actions} to an OIDC provider, and a token is used with sts:AssumeRoleWithWebIdentity.",
-        'Make it "Action": "sts:AssumeRoleWithWebIdentity".',
+        "{where} allows {actions} to an OIDC provider, but tokens require sts:AssumeRoleWithWebIdentity.",
+        'Set "Action": "sts:AssumeRoleWithWebIdentity".',
     )
-    DEAD_KEY = (
+
+    # A statement: its conditions
+    CONDITION_KEY_NOT_IN_REQUEST = (
         Level.PROBLEM,
-        "{where} has a condition on {key}, which is not in the request, so the statement allows nobody.",
-        "Write {expected}.",
+        "{where} has a condition on {key}, which is not in the request, so the statement never applies.",
+        "Use {expected}.",
     )
+    WEAK_OPERATOR = (
+        Level.PROBLEM,
+        "{where} uses {operator} on {key}: it is also true if the key is missing, or for all but a few values.",
+        "Use StringEquals.",
+    )
+    EXTERNAL_ID_REQUIRED = (
+        Level.PROBLEM,
+        "{where} requires sts:ExternalId, which is not in a web identity request, so the statement never applies.",
+        "Remove that condition, or let another role assume this one (podrole.io/intermediate-role).",
+    )
+    CONDITIONS_NOT_CHECKED = (Level.NOTE, "{where} has other conditions, which were not checked: {keys}.")
     AUDIENCE_MISSING = (
         Level.WARNING,
-        "{where} does not ask for an audience: tokens that were made for somebody else are taken, too.",
+        "{where} has no condition on the audience: tokens for other audiences are accepted, too.",
         'Add "{issuer}:aud": "sts.amazonaws.com" to StringEquals.',
     )
     WRONG_AUDIENCE = (
         Level.PROBLEM,
-        "{where} asks for the audience {value}, and the pods' tokens are for sts.amazonaws.com.",
-        'Write "{issuer}:aud": "sts.amazonaws.com".',
+        "{where} requires the audience {value}, but the pods' tokens are for sts.amazonaws.com.",
+        'Use "{issuer}:aud": "sts.amazonaws.com".',
     )
     SUBJECT_MISSING = (
         Level.PROBLEM,
-        "{where} does not say which ServiceAccounts it is for: every pod of every namespace can assume the role.",
+        "{where} has no condition on the subject: every pod of every namespace can assume the role.",
         'Add "{issuer}:sub": "system:serviceaccount:NAMESPACE:NAME" to StringEquals.',
     )
-    ANY_SUBJECT = (
+    SUBJECT_INVALID = (
         Level.PROBLEM,
-        "{where} allows {value}: ServiceAccounts of any namespace, so whoever may create a pod somewhere has the role.",
+        "{where} requires the subject {value}, which is not a valid subject of a Kubernetes token.",
+        "Use system:serviceaccount:NAMESPACE:NAME.",
+    )
+    SUBJECT_OF_ANY_NAMESPACE = (
+        Level.PROBLEM,
+        (
+            "{where} allows {value}, which matches ServiceAccounts of several namespaces: users who can create pods in "
+            "any of them can get the role."
+        ),
         "Name the namespace.",
     )
-    ANY_ACCOUNT = (Level.NOTE, "{where} allows {value}: every ServiceAccount that this fits, also later ones.")
+    SUBJECT_WILDCARD = (Level.NOTE, "{where} allows {value}: every matching ServiceAccount, including future ones.")
     LITERAL_WILDCARD = (
         Level.PROBLEM,
-        "{where} compares {value} with StringEquals, which takes * and ? as they are: it fits no ServiceAccount.",
+        "{where} compares {value} with StringEquals, which takes * and ? literally: it matches no ServiceAccount.",
         "Name the ServiceAccount, or use StringLike.",
     )
-    BAD_SUBJECT = (
-        Level.PROBLEM,
-        "{where} has the subject {value}, and no token of Kubernetes has such a one.",
-        "Write system:serviceaccount:NAMESPACE:NAME.",
-    )
-    WEAK_OPERATOR = (
-        Level.PROBLEM,
-        "{where} uses {operator} on {key}: it is also true where the key is not there, or for all but a few.",
-        "Use StringEquals.",
-    )
-    EXTERNAL_ID = (
-        Level.PROBLEM,
-        "{where} asks for sts:ExternalId, which a web identity has not, so the statement allows nobody.",
-        "Remove that condition, or let a role assume this one (podrole.io/intermediate-role).",
-    )
-    OTHER_CONDITIONS = (Level.NOTE, "{where} has more conditions, which were not looked at: {keys}.")
-    DENY = (
+
+    # A statement: its effect and other principals
+    DENY_STATEMENT = (
         Level.WARNING,
-        "{where} denies {actions}: whom it fits cannot assume the role, whatever else allows it.",
-        "See that it does not fit your pods.",
+        "{where} denies {actions}: matching principals cannot assume the role, even if another statement allows it.",
+        "Make sure that it does not match your pods.",
     )
-    INVERTED = (Level.WARNING, "{where} uses {key}, which fits all but what it names.", "Name who is meant instead.")
-    ANYBODY = (
+    INVERTED_ELEMENT = (
+        Level.WARNING,
+        "{where} uses {key}, which matches everything except what it lists.",
+        "List the intended principals or actions instead.",
+    )
+    ANY_PRINCIPAL = (
         Level.PROBLEM,
-        "{where} lets anybody assume the role, of any AWS account, without a condition.",
-        "Name who is meant.",
+        "{where} allows every principal of every AWS account to assume the role, without a condition.",
+        "List the intended principals.",
     )
-    OTHER_ROLE = (
+    ROLE_PRINCIPAL = (
         Level.NOTE,
-        "{where} lets the role {value} assume this one. kube2iam and Kiam need that for the nodes' own role.",
-        "If it is the nodes' role: remove it once no pod needs it, as until then every node can take this role.",
+        "{where} allows the role {value} to assume this one. kube2iam and Kiam need that for the nodes' role.",
+        "If it is the nodes' role, remove it once no pod needs it: until then every node can assume this role.",
     )
-    WHOLE_ACCOUNT = (
+    ACCOUNT_PRINCIPAL = (
         Level.NOTE,
-        "{where} lets everybody of account {value} assume the role whom a policy there allows.",
+        "{where} allows every principal of account {value} to assume the role that a policy there permits.",
     )
-    EC2 = (
+    EC2_PRINCIPAL = (
         Level.NOTE,
-        "{where} lets EC2 instances have the role by themselves.",
-        "Remove it if it is no instance's role.",
+        "{where} allows EC2 instances to use the role.",
+        "Remove it unless an instance profile uses the role.",
     )
     DELETED_PRINCIPAL = (
         Level.WARNING,
-        "{where} names {value}, which is what is left of a user or role that was deleted.",
+        "{where} contains {value}, the id of a deleted user or role.",
         "Remove it.",
     )
-    ISSUER_WITHOUT_TLS = (
-        Level.WARNING,
-        "The issuer {issuer} is not an https:// URL, and IAM takes no other.",
-        "Have the API server's --service-account-issuer changed.",
-    )
-    ISSUER_INSIDE = (
-        Level.WARNING,
-        "The issuer {issuer} is only known inside the cluster, and AWS must be able to fetch its keys.",
-        "Publish the discovery documents, and have the API server's --service-account-issuer changed.",
-    )
-    TOO_LONG = (
-        Level.WARNING,
-        "The policy has {length} characters without white space, and the default quota is {quota}.",
-        "Have the quota raised ({highest} at most), or allow a namespace with --service-account '*'.",
-    )
-    FAR_TOO_LONG = (
-        Level.PROBLEM,
-        "The policy has {length} characters without white space, and IAM takes {highest} at most.",
-        "Allow whole namespaces with --service-account '*', or use more than one role.",
-    )
 
-    # Of an OIDC provider, as aws iam get-open-id-connect-provider prints it
-    PROVIDER_AUDIENCE = (
-        Level.PROBLEM,
-        "The OIDC provider's client ids are {value}: tokens for sts.amazonaws.com are refused.",
-        "Add it: aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com ...",
+    # The cluster's issuer and its annotations
+    ISSUER_NOT_HTTPS = (
+        Level.WARNING,
+        "The issuer {issuer} is not an https:// URL, which IAM requires.",
+        "Change the API server's --service-account-issuer.",
     )
-    PROVIDER_AUDIENCE_THERE = (Level.OK, "The OIDC provider takes tokens for sts.amazonaws.com.")
-    PROVIDER_ISSUER = (
+    ISSUER_NOT_PUBLIC = (
+        Level.WARNING,
+        "The issuer {issuer} is reachable only inside the cluster, but AWS must fetch its keys.",
+        "Publish the discovery documents, and change the API server's --service-account-issuer.",
+    )
+    ROLE_ANNOTATION_INVALID = (Level.PROBLEM, "{problem}")
+
+    # An OIDC provider, as aws iam get-open-id-connect-provider prints it
+    PROVIDER_AUDIENCE_MISSING = (
+        Level.PROBLEM,
+        "The OIDC provider's client ids are {value}: tokens for sts.amazonaws.com are rejected.",
+        "aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com ...",
+    )
+    PROVIDER_AUDIENCE_PRESENT = (Level.OK, "The OIDC provider accepts tokens for sts.amazonaws.com.")
+    PROVIDER_ISSUER_MISMATCH = (
         Level.PROBLEM,
         "The OIDC provider is for {issuer}, but the cluster's issuer is {expected}.",
         "aws iam create-open-id-connect-provider --url https://{expected} --client-id-list sts.amazonaws.com",
     )
-    THUMBPRINT = (
+    PROVIDER_THUMBPRINT = (
         Level.NOTE,
-        "The OIDC provider has a thumbprint: it is only looked at where the issuer's certificate is by no public CA.",
+        (
+            "The OIDC provider has a thumbprint. AWS uses it only if the issuer's certificate is not signed by a "
+            "public CA."
+        ),
     )

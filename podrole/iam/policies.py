@@ -1,4 +1,4 @@
-"""Trust policies: built for the pods of a role, and merged into the policy that a role has. Nothing is judged here.
+"""Builds the trust policy of a role for its pods, and merges it into an existing policy.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.html
 """
@@ -19,11 +19,11 @@ NAME = re.compile(r"[a-z0-9*]([a-z0-9.*-]*[a-z0-9*])?", re.ASCII)
 WEB_IDENTITY_ACTION = "sts:AssumeRoleWithWebIdentity"
 ROLE_ACTION = "sts:AssumeRole"
 TAG_ACTION = "sts:TagSession"
-"""Needed beside the others where a session has tags: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html"""
+"""Needed in addition for sessions with tags: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html"""
 
 SUBJECT_PREFIX = "system:serviceaccount:"
 WEB_IDENTITY_SID = "Podrole"
-CHAINED_ROLE_SID = "PodroleAssumeThrough"
+CHAINED_ROLE_SID = "PodroleIntermediateRole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Provider:
     """A cluster's OIDC provider in IAM. It must be in the role's own account."""
 
     issuer: str
-    """As IAM names it: without https://."""
+    """Without https://, as in the provider's ARN."""
 
     account_id: str
     partition: str = "aws"
@@ -44,7 +44,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class ChainedRole:
-    """A role that the pods' web identities assume first, to assume the pod's role from it."""
+    """A role that pods assume by web identity first, and from which they assume their role (role chaining).
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+    """
 
     role_arn: str
     external_id: str | None = None
@@ -53,64 +56,64 @@ class ChainedRole:
 
 @dataclass(frozen=True, slots=True)
 class TrustRequirements:
-    """Who must be able to assume a role."""
+    """The principals that must be able to assume a role."""
 
     role_arn: str
     subjects: frozenset[str] = frozenset()
-    """By web identity: `system:serviceaccount:<namespace>:<name>`, where `*` stands for anything."""
+    """By web identity: `system:serviceaccount:<namespace>:<name>`, where `*` is a wildcard."""
 
     chained_roles: frozenset[ChainedRole] = frozenset()
 
 
 def build_subject(namespace: str, service_account: str) -> str:
-    """The subject of an account's tokens; `*` stands for anything. Raises PolicyError."""
+    """Build the subject of a ServiceAccount's tokens; `*` is a wildcard. Raises PolicyError."""
     for kind, name in (("namespace", namespace), ("ServiceAccount", service_account)):
         if not NAME.fullmatch(name):
-            raise PolicyError(f"{name!r} is no name of a {kind}: it has a-z, 0-9, - and ., or * for anything")
+            raise PolicyError(f"{name!r} is not a valid name of a {kind}: use a-z, 0-9, - and ., or * as a wildcard")
     return f"{SUBJECT_PREFIX}{namespace}:{service_account}"
 
 
 def parse_issuer(url: str) -> str:
-    """The name that IAM gives an issuer: its URL without the scheme; a slash at the end belongs to it."""
+    """Return the issuer's URL without the scheme, as IAM names it; a slash at the end is significant."""
     issuer = re.sub(r"^https?://", "", url.strip())
     if not re.fullmatch(r"[!-~]+", issuer) or issuer.startswith("/") or "?" in issuer:
-        raise PolicyError(f"{url!r} is no issuer: give the URL that your tokens have as iss, https://host/path")
+        raise PolicyError(f"{url!r} is not a valid issuer: use the iss claim of your tokens, https://host/path")
     return issuer
 
 
 def find_provider(role_arn: str, issuer: str) -> Provider:
-    """The provider that a role must trust: that of the issuer in the role's own account."""
+    """Return the provider that a role must trust: that of the issuer in the role's own account."""
     arn = ARN.fullmatch(role_arn)
     if arn is None:
-        raise PolicyError(f"{role_arn!r} is no ARN of a role, such as arn:aws:iam::111122223333:role/name")
+        raise PolicyError(f"{role_arn!r} is not a valid ARN of a role, such as arn:aws:iam::111122223333:role/name")
     return Provider(issuer, arn["account"], arn["partition"])
 
 
 def parse_provider(arn: str) -> Provider | None:
-    """The provider of an ARN; None where it is no provider's."""
+    """Parse a provider's ARN; None for another ARN."""
     match = PROVIDER.fullmatch(arn)
     return Provider(match["issuer"], match["account"], match["partition"]) if match else None
 
 
-def build_trust_policy(needs: TrustRequirements, issuer: str) -> Policy:
-    """The policy of a role that only these may assume."""
-    return {"Version": "2012-10-17", "Statement": _number(build_statements(needs, issuer))}
+def build_trust_policy(requirements: TrustRequirements, issuer: str) -> Policy:
+    """Build a policy that allows only these principals."""
+    return {"Version": "2012-10-17", "Statement": _number(build_statements(requirements, issuer))}
 
 
-def build_statements(needs: TrustRequirements, issuer: str) -> list[Policy]:
-    """One statement for all web identities, and one for each role that is assumed before this one."""
+def build_statements(requirements: TrustRequirements, issuer: str) -> list[Policy]:
+    """Build one statement for all web identities, and one for each chained role."""
     statements = []
-    if needs.subjects:
-        statements.append(_build_web_identity(find_provider(needs.role_arn, issuer), needs.subjects))
+    if requirements.subjects:
+        statements.append(_build_web_identity(find_provider(requirements.role_arn, issuer), requirements.subjects))
     order = sorted(
-        needs.chained_roles,
+        requirements.chained_roles,
         key=lambda chained_role: (chained_role.role_arn, chained_role.external_id or "", chained_role.has_tags),
     )
     return [*statements, *(_build_chained_role(chained_role) for chained_role in order)]
 
 
 def merge(policy: Policy, statements: Iterable[Policy]) -> Policy:
-    """The policy with these statements, all others kept. What is there already is not added a second time."""
+    """Add these statements to a policy and keep all others. Existing statements are not added again."""
     merged = read_statements(policy)
     for statement in statements:
         extended = [_extend(other, statement) for other in merged]
@@ -153,13 +156,13 @@ def _build_chained_role(chained_role: ChainedRole) -> Policy:
 
 
 def _extend(other: Policy, statement: Policy) -> Policy | None:
-    """One statement for the subjects of both, where `other` was built here too and for the same provider."""
+    """Return one statement for the subjects of both, if `other` was built here for the same provider."""
     provider = parse_provider(str(statement["Principal"].get("Federated")))
     if provider is None or not str(other.get("Sid")).startswith(WEB_IDENTITY_SID):
         return None
     subjects = _read_subjects(other, provider)
     if not subjects or _normalize(other) != _normalize(_build_web_identity(provider, subjects)):
-        return None  # another's, or edited by hand: it stays as it is, beside ours
+        return None  # another tool's, or edited by hand: it is kept unchanged
     both = subjects | _read_subjects(statement, provider)
     return {**_build_web_identity(provider, both), "Sid": other["Sid"]}
 
@@ -172,7 +175,7 @@ def _read_subjects(statement: Policy, provider: Provider) -> frozenset[str]:
 
 
 def _normalize(value: Any) -> Any:
-    """Two statements of which this is equal say the same, whatever their Sid and the order of their lists."""
+    """Return a form that is equal for equivalent statements: without Sid, with sorted lists."""
     if isinstance(value, list):
         return _normalize(value[0]) if len(value) == 1 else sorted(value, key=str)
     if isinstance(value, dict):
@@ -181,7 +184,7 @@ def _normalize(value: Any) -> Any:
 
 
 def _number(statements: Iterable[Policy]) -> list[Policy]:
-    """A Sid may stand once in a policy."""
+    """Make podrole's Sids unique, as IAM requires within a policy."""
     numbered: list[Policy] = []
     taken: set[str] = set()
     for statement in statements:

@@ -1,4 +1,4 @@
-"""One statement of a trust policy, read into what is looked at. Nothing is judged here."""
+"""A parsed statement of a trust policy, and what a policy is compared with."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ ANY_ACTION = {"*", "sts:*", "sts:assumerole*"}
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTrust:
-    """What a policy is held against; what is None is not known, and not looked at."""
+    """What a policy is compared with; a None is not compared."""
 
     issuer: str | None = None
     """Without https://."""
@@ -22,10 +22,13 @@ class ExpectedTrust:
     subjects: tuple[str, ...] = ()
 
     def matches(self, provider: Provider) -> bool:
-        """Whether this can be the provider of the cluster, in the role's account."""
+        """Return whether this is the cluster's provider in the role's account, as far as both are set."""
         role = ARN.fullmatch(self.role_arn or "")
-        is_at_home = role is None or (role["account"], role["partition"]) == (provider.account_id, provider.partition)
-        return is_at_home and self.issuer in {None, provider.issuer}
+        is_same_account = role is None or (role["account"], role["partition"]) == (
+            provider.account_id,
+            provider.partition,
+        )
+        return is_same_account and self.issuer in {None, provider.issuer}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +36,22 @@ class Statement:
     """One statement."""
 
     where: str
-    """For messages."""
+    """Its position and Sid, for messages."""
 
     content: Policy
     principals: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Kind (AWS, Federated, Service): who. Under `*`: anybody."""
+    """Values by kind (AWS, Federated, Service). `*` is the kind of `"Principal": "*"`."""
 
     conditions: tuple[Condition, ...] = ()
 
     @property
     def is_allow(self) -> bool:
-        """Whether it allows something."""
+        """Whether its Effect is Allow."""
         return self.content.get("Effect") == "Allow"
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What it allows or denies."""
+        """The actions that it allows or denies."""
         return tuple(read_values(self.content.get("Action")))
 
     @property
@@ -59,32 +62,32 @@ class Statement:
 
     @property
     def has_web_identity_action(self) -> bool:
-        """Whether a token can be used with it. Actions are in any case."""
+        """Whether it covers AssumeRoleWithWebIdentity. Actions are case-insensitive."""
         actions = {action.lower() for action in self.actions}
         return WEB_IDENTITY_ACTION.lower() in actions or bool(actions & ANY_ACTION)
 
     def find_conditions(self, key: str) -> list[Condition]:
-        """The conditions on a key, which is in any case."""
+        """Find the conditions on a key, which is case-insensitive."""
         return [condition for condition in self.conditions if condition.key.lower() == key.lower()]
 
     def allows(self, subject: str, provider: Provider) -> bool:
-        """Whether a pod's token of this provider gets the role by it, as far as can be told."""
-        wanted = {"aud": contract.TOKEN_AUDIENCE, "sub": subject}
+        """Return whether it allows a pod's token of this provider, as far as its conditions can be evaluated."""
+        claims = {"aud": contract.TOKEN_AUDIENCE, "sub": subject}
         conditions = [(one, find_claim(one.key)) for one in self.conditions]
         return (
             self.is_allow
             and self.has_web_identity_action
             and all(
-                claim[0].lower() == provider.issuer.lower() and condition.matches(wanted[claim[1]])
+                claim[0].lower() == provider.issuer.lower() and condition.matches(claims[claim[1]])
                 for condition, claim in conditions
-                if claim and claim[1] in wanted and not condition.is_weak
+                if claim and claim[1] in claims and not condition.is_weak
             )
             and not self.find_conditions("sts:ExternalId")
         )
 
 
 def find_claim(key: str) -> tuple[str, str] | None:
-    """Issuer and claim of a condition key such as `host/path:sub`; None for a key of another kind."""
+    """Return issuer and claim of a condition key such as `host/path:sub`; None for another key."""
     issuer, _, claim = key.rpartition(":")
     return (issuer, claim.lower()) if issuer and ("." in issuer or "/" in issuer or ":" in issuer) else None
 

@@ -1,6 +1,6 @@
-"""Which roles the annotations of a cluster name, and for whom. Roles are found as the webhook finds them.
+"""Which roles are named in annotations, and by which ServiceAccounts they are used. Precedence is as in the webhook.
 
-Namespaces without podrole's label count, too: whoever comes from kube2iam or Kiam needs the policies before the label.
+Namespaces without podrole's label are included: a migration from kube2iam or Kiam needs the policies before the label.
 """
 
 from collections import defaultdict
@@ -22,29 +22,29 @@ UNKNOWN = Metadata({}, {})
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where roles without an account are: what the webhook is configured with."""
+    """The account of roles that are given by name, as configured in the webhook."""
 
     base_role_arn: str | None = None
     region: str | None = None
-    """None: any partition is taken."""
+    """None allows every partition."""
 
     def resolve(self, text: str, where: str) -> str:
-        """The ARN of a role as an annotation has it; raises InvalidRoleError."""
+        """Return the ARN of a role in an annotation. Raises InvalidRoleError."""
         region = self.region or _find_region(text)
         return parse_role(text, where, Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn))
 
 
 @dataclass
 class ClusterObjects:
-    """What of a cluster, or of manifests, tells who uses which role."""
+    """The objects of a cluster, or of manifests, that determine which ServiceAccount uses which role."""
 
     namespaces: dict[str, Metadata] = field(default_factory=dict)
     accounts: dict[tuple[str, str], Metadata] = field(default_factory=dict)
     templates: list[tuple[str, PodTemplate]] = field(default_factory=list)
-    """Each with its namespace."""
+    """Namespace and template."""
 
     def add(self, thing: Object, default_namespace: str = "default") -> None:
-        """Know one object more. Raises ObjectError."""
+        """Add an object. Raises ObjectError."""
         metadata = read_mapping(thing, "metadata")
         name, namespace = str(metadata.get("name")), str(metadata.get("namespace") or default_namespace)
         match thing.get("kind"):
@@ -57,7 +57,7 @@ class ClusterObjects:
 
 
 class RoleReference(NamedTuple):
-    """Somebody who has a role, as an annotation names it."""
+    """An annotation that names a role, and the ServiceAccount that uses it."""
 
     role: str
     where: str
@@ -68,34 +68,36 @@ class RoleReference(NamedTuple):
 
 
 class RoleUsage(NamedTuple):
-    """What was found."""
+    """All roles in use, and the annotations that are not valid."""
 
-    needs: tuple[TrustRequirements, ...]
-    """In the order of their ARNs."""
+    requirements: tuple[TrustRequirements, ...]
+    """Ordered by the role's ARN."""
 
     problems: tuple[str, ...]
-    """Annotations that name no role."""
+    """One sentence for each annotation that does not contain a valid role."""
 
 
-def find_usage(inventory: ClusterObjects, account: Account) -> RoleUsage:
-    """Find what every role needs that is named anywhere."""
+def find_usage(objects: ClusterObjects, account: Account) -> RoleUsage:
+    """Find the trust requirements of every role that an annotation names."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
     problems: dict[str, None] = {}
-    for use in find_role_references(inventory):
-        subject = build_subject(use.namespace, use.service_account)
-        first = inventory.namespaces.get(use.namespace, UNKNOWN).annotations.get(INTERMEDIATE_ROLE)
+    for reference in find_role_references(objects):
+        subject = build_subject(reference.namespace, reference.service_account)
+        intermediate = objects.namespaces.get(reference.namespace, UNKNOWN).annotations.get(INTERMEDIATE_ROLE)
         try:
-            role_arn = account.resolve(use.role, use.where)
-            if first is None:
+            role_arn = account.resolve(reference.role, reference.where)
+            if intermediate is None:
                 subjects[role_arn].add(subject)
                 continue
-            hop_arn = account.resolve(first, f"annotation {INTERMEDIATE_ROLE} of namespace {use.namespace}")
+            intermediate_arn = account.resolve(
+                intermediate, f"annotation {INTERMEDIATE_ROLE} of namespace {reference.namespace}"
+            )
         except InvalidRoleError as error:
             problems[str(error)] = None
             continue
-        subjects[hop_arn].add(subject)
-        chained_roles[role_arn].add(ChainedRole(hop_arn, use.external_id, use.has_tags))
+        subjects[intermediate_arn].add(subject)
+        chained_roles[role_arn].add(ChainedRole(intermediate_arn, reference.external_id, reference.has_tags))
     roles = sorted({*subjects, *chained_roles})
     return RoleUsage(
         tuple(
@@ -106,33 +108,33 @@ def find_usage(inventory: ClusterObjects, account: Account) -> RoleUsage:
     )
 
 
-def find_role_references(inventory: ClusterObjects) -> Iterator[RoleReference]:
-    """Find who has which role: accounts that name one, pods, and namespaces that have a default for pods to come."""
-    for (namespace, name), account in inventory.accounts.items():
+def find_role_references(objects: ClusterObjects) -> Iterator[RoleReference]:
+    """Find all references: in ServiceAccounts, in pods and templates, and default roles of namespaces."""
+    for (namespace, name), account in objects.accounts.items():
         for key in (ROLE, IRSA_ROLE):
             if key in account.annotations:
                 where = f"annotation {key} of ServiceAccount {namespace}/{name}"
                 yield RoleReference(account.annotations[key], where, namespace, name)
                 break
-    of_pods = [use for place in inventory.templates if (use := _find_use(*place, inventory))]
-    yield from of_pods
-    wheres = {use.where for use in of_pods}
-    for name, metadata in inventory.namespaces.items():
+    from_pods = [found for place in objects.templates if (found := _find_reference(*place, objects))]
+    yield from from_pods
+    seen = {reference.where for reference in from_pods}
+    for name, metadata in objects.namespaces.items():
         where = f"annotation {DEFAULT_ROLE} of namespace {name}"
-        if DEFAULT_ROLE in metadata.annotations and where not in wheres:
-            # No pod has it yet. The first one will most likely run as this account.
+        if DEFAULT_ROLE in metadata.annotations and where not in seen:
+            # No pod uses it yet. The first one will most likely use this ServiceAccount.
             yield RoleReference(metadata.annotations[DEFAULT_ROLE], where, name, "default")
 
 
-def _find_use(namespace: str, template: PodTemplate, inventory: ClusterObjects) -> RoleReference | None:
+def _find_reference(namespace: str, template: PodTemplate, objects: ClusterObjects) -> RoleReference | None:
     pod = parse_metadata(template.pod)
     account_name = read_service_account_name(template.pod)
-    account = inventory.accounts.get((namespace, account_name), UNKNOWN)
+    account = objects.accounts.get((namespace, account_name), UNKNOWN)
     sources = (
         (pod, ROLE, f"{template.kind} {namespace}/{template.name}"),
         (account, ROLE, f"ServiceAccount {namespace}/{account_name}"),
         (account, IRSA_ROLE, f"ServiceAccount {namespace}/{account_name}"),
-        (inventory.namespaces.get(namespace, UNKNOWN), DEFAULT_ROLE, f"namespace {namespace}"),
+        (objects.namespaces.get(namespace, UNKNOWN), DEFAULT_ROLE, f"namespace {namespace}"),
     )
     for metadata, key, owner in sources:
         if key in metadata.annotations:
@@ -148,6 +150,6 @@ def _find_use(namespace: str, template: PodTemplate, inventory: ClusterObjects) 
 
 
 def _find_region(role: str) -> str:
-    """Some region in the partition of an ARN. Only the partition counts: a prefix stands for all its regions."""
+    """Return a region, or a prefix of regions, in the partition of an ARN. Only the partition is used."""
     partition = role.split(":")[1] if role.startswith("arn:") and ":" in role[4:] else "aws"
     return next((prefix for prefix, known in PARTITIONS.items() if known == partition), "us-east-1")

@@ -1,4 +1,4 @@
-"""What is wrong with a statement for an OIDC provider: its provider, its action, its conditions."""
+"""Checks a statement for an OIDC provider: its provider, action and conditions."""
 
 from collections.abc import Iterator
 
@@ -14,16 +14,16 @@ SCHEMES = ("https://", "http://")
 WILDCARDS = ("*", "?")
 
 
-def check_web_identity(statement: Statement, expected: ExpectedTrust, *, is_issuer_met: bool) -> Iterator[Finding]:
-    """Look at everything. `is_issuer_met`: a statement is for the cluster's own issuer, so another need not be."""
+def check_web_identity(statement: Statement, expected: ExpectedTrust, *, is_issuer_trusted: bool) -> Iterator[Finding]:
+    """Check everything. `is_issuer_trusted`: some statement trusts the cluster's issuer, so this one need not."""
     for arn in statement.principals.get("Federated", ()):
         if "oidc-provider" not in arn and not arn.startswith(SCHEMES):
-            continue  # SAML, Cognito, Google: not for pods
+            continue  # SAML, Cognito, Google: not used by pods
         provider = next((one for one in statement.providers if one.arn == arn), None)
         if provider is None:
-            yield TrustFinding.BAD_PROVIDER.format(where=statement.where, value=arn)
+            yield TrustFinding.PROVIDER_ARN_INVALID.format(where=statement.where, value=arn)
             continue
-        yield from _check_provider(provider, statement, expected, is_issuer_met=is_issuer_met)
+        yield from _check_provider(provider, statement, expected, is_issuer_trusted=is_issuer_trusted)
         if not statement.has_web_identity_action:
             actions = ", ".join(statement.actions)
             yield TrustFinding.WRONG_ACTION.format(where=statement.where, actions=actions or "no action")
@@ -31,22 +31,26 @@ def check_web_identity(statement: Statement, expected: ExpectedTrust, *, is_issu
 
 
 def _check_provider(
-    provider: Provider, statement: Statement, expected: ExpectedTrust, *, is_issuer_met: bool
+    provider: Provider, statement: Statement, expected: ExpectedTrust, *, is_issuer_trusted: bool
 ) -> Iterator[Finding]:
     where, issuer = statement.where, provider.issuer
     if issuer.startswith(SCHEMES):
-        yield TrustFinding.SCHEME_IN_ISSUER.format(
+        yield TrustFinding.PROVIDER_ARN_WITH_SCHEME.format(
             where=where, value=provider.arn, expected=_strip_scheme(provider.arn)
         )
     elif expected.issuer and issuer != expected.issuer:
-        is_near = issuer.rstrip("/").lower() == expected.issuer.rstrip("/").lower()
-        if is_near or not is_issuer_met:
-            yield TrustFinding.OTHER_ISSUER.format(where=where, issuer=issuer, expected=expected.issuer)
+        is_similar = issuer.rstrip("/").lower() == expected.issuer.rstrip("/").lower()
+        if is_similar or not is_issuer_trusted:
+            yield TrustFinding.ISSUER_MISMATCH.format(where=where, issuer=issuer, expected=expected.issuer)
     role = ARN.fullmatch(expected.role_arn or "")
     if role and role["partition"] != provider.partition:
-        yield TrustFinding.OTHER_PARTITION.format(where=where, partition=provider.partition, expected=role["partition"])
+        yield TrustFinding.PROVIDER_PARTITION_MISMATCH.format(
+            where=where, partition=provider.partition, expected=role["partition"]
+        )
     if role and role["account"] != provider.account_id:
-        yield TrustFinding.OTHER_ACCOUNT.format(where=where, account=provider.account_id, expected=role["account"])
+        yield TrustFinding.PROVIDER_ACCOUNT_MISMATCH.format(
+            where=where, account=provider.account_id, expected=role["account"]
+        )
 
 
 def _strip_scheme(text: str) -> str:
@@ -61,11 +65,13 @@ def _check_conditions(statement: Statement, provider: Provider) -> Iterator[Find
     for condition in statement.conditions:
         claim = find_claim(condition.key)
         if condition.key.lower() == "sts:externalid":
-            yield TrustFinding.EXTERNAL_ID.format(where=where)
+            yield TrustFinding.EXTERNAL_ID_REQUIRED.format(where=where)
         elif claim is None or claim[1] not in {"aud", "sub"}:
             others.append(condition.key)
         elif claim[0].lower() != issuer.lower():
-            yield TrustFinding.DEAD_KEY.format(where=where, key=condition.key, expected=f"{issuer}:{claim[1]}")
+            yield TrustFinding.CONDITION_KEY_NOT_IN_REQUEST.format(
+                where=where, key=condition.key, expected=f"{issuer}:{claim[1]}"
+            )
         elif condition.is_weak:
             yield TrustFinding.WEAK_OPERATOR.format(where=where, operator=condition.operator, key=condition.key)
         elif claim[1] == "aud":
@@ -73,7 +79,7 @@ def _check_conditions(statement: Statement, provider: Provider) -> Iterator[Find
         else:
             yield from _check_subjects(where, condition)
     if others:
-        yield TrustFinding.OTHER_CONDITIONS.format(where=where, keys=", ".join(others))
+        yield TrustFinding.CONDITIONS_NOT_CHECKED.format(where=where, keys=", ".join(others))
     claims = {claim[1] for condition in statement.conditions if (claim := find_claim(condition.key))}
     if "aud" not in claims:
         yield TrustFinding.AUDIENCE_MISSING.format(where=where, issuer=issuer)
@@ -96,6 +102,8 @@ def _check_subjects(where: str, condition: Condition) -> Iterator[Finding]:
         elif has_wildcard:
             namespace = value.removeprefix(SUBJECT_PREFIX).partition(":")[0]
             is_any = not value.startswith(SUBJECT_PREFIX) or any(wildcard in namespace for wildcard in WILDCARDS)
-            yield (TrustFinding.ANY_SUBJECT if is_any else TrustFinding.ANY_ACCOUNT).format(where=where, value=value)
+            yield (TrustFinding.SUBJECT_OF_ANY_NAMESPACE if is_any else TrustFinding.SUBJECT_WILDCARD).format(
+                where=where, value=value
+            )
         elif not value.startswith(SUBJECT_PREFIX) or value.count(":") != SUBJECT_PREFIX.count(":") + 1:
-            yield TrustFinding.BAD_SUBJECT.format(where=where, value=value)
+            yield TrustFinding.SUBJECT_INVALID.format(where=where, value=value)

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import click
 import yaml
 
-from injector.errors import ConfigError, ObjectError
+from injector.errors import ConfigError
 from podrole.yaml.kube_yaml import load
 
 SUFFIXES = {".yaml", ".yml", ".json"}
@@ -71,15 +70,6 @@ def parse_documents(text: str, file: str) -> list[Document]:
             if file.endswith(".json"):
                 raise ConfigError(f"{file}: {error}") from error
     return list(_split_yaml(text, file))
-
-
-@contextmanager
-def error_context(document: Document) -> Iterator[None]:
-    """Turn an ObjectError into a ConfigError that names the file and the document."""
-    try:
-        yield
-    except ObjectError as error:
-        raise ConfigError(f"{document.location}: {error}") from error
 
 
 def join_documents(documents: Sequence[Document], texts: Sequence[str]) -> str:

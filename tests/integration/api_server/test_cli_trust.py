@@ -1,4 +1,4 @@
-"""`podrole trust-policy` against a real API server: its issuer, and every role that its annotations name."""
+"""`podrole trust-policy` against a real API server: its issuer, and the roles that annotations name."""
 
 import json
 import uuid
@@ -29,8 +29,8 @@ def read_issuer(api: ApiServer) -> str:
     return issuer
 
 
-def entries_of(api: ApiServer, *roles: str) -> dict[str, Any]:
-    """What `--all` says of these roles; a cluster that somebody else uses may have more."""
+def read_entries(api: ApiServer, *roles: str) -> dict[str, Any]:
+    """The entries of `--all` for these roles; a shared cluster may have more."""
     result = run(api, "--all", *ACCOUNT, "-o", "json")
     assert result.exit_code in {0, 1}, result.stderr
     return {entry["role"]: entry for entry in json.loads(result.stdout) if entry["role"] in roles}
@@ -38,7 +38,7 @@ def entries_of(api: ApiServer, *roles: str) -> dict[str, Any]:
 
 @pytest.fixture
 def roles() -> list[str]:
-    """Names of roles that nobody else uses."""
+    """Unique names of roles."""
     return [f"podrole-{uuid.uuid4().hex[:8]}-{number}" for number in range(6)]
 
 
@@ -47,11 +47,11 @@ def create_account(api: ApiServer, namespace: str, name: str, key: str, role: st
     api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
 
 
-def test_every_role_that_annotations_name_is_there_with_those_who_use_it(
+def test_every_role_that_annotations_name_is_printed_with_its_users(
     api: ApiServer, namespaces: Namespaces, roles: list[str]
 ) -> None:
     of_pod, of_account, of_irsa, of_namespace, of_template, of_cron = roles
-    # Without the label: as kube2iam's users are, and no webhook of ours looks at these pods.
+    # Without the label, as in a cluster with kube2iam: podrole's webhook is not called for these pods.
     first = namespaces.make(labels={}, annotations={"podrole.io/default-role": of_namespace})
     second = namespaces.make(labels={})
     create_account(api, first, "web", "iam.amazonaws.com/role", of_account)
@@ -69,7 +69,7 @@ def test_every_role_that_annotations_name_is_there_with_those_who_use_it(
             workload["spec"]["jobTemplate"]["spec"]["template"]["spec"]["restartPolicy"] = "Never"
         api.create(workload, second)
 
-    entries = entries_of(api, *(BASE + role for role in roles))
+    entries = read_entries(api, *(BASE + role for role in roles))
 
     assert {role.removeprefix(BASE): entry["subjects"] for role, entry in entries.items()} == {
         of_pod: [f"system:serviceaccount:{second}:default"],
@@ -85,23 +85,21 @@ def test_every_role_that_annotations_name_is_there_with_those_who_use_it(
         assert statement["Principal"] == {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{issuer}"}
 
 
-def test_a_namespace_that_assumes_through_another_role_needs_two_policies(
+def test_intermediate_role_of_a_namespace_needs_two_policies(
     api: ApiServer, namespaces: Namespaces, roles: list[str]
 ) -> None:
-    chained_role, far = roles[:2]
-    namespace = namespaces.make(labels={}, annotations={"podrole.io/intermediate-role": BASE + chained_role})
+    intermediate, far = roles[:2]
+    namespace = namespaces.make(labels={}, annotations={"podrole.io/intermediate-role": BASE + intermediate})
     api.create(build_pod({"iam.amazonaws.com/role": far}), namespace)
 
-    entries = entries_of(api, BASE + chained_role, BASE + far)
+    entries = read_entries(api, BASE + intermediate, BASE + far)
 
-    assert entries[BASE + chained_role]["subjects"] == [f"system:serviceaccount:{namespace}:default"]
-    assert entries[BASE + far]["through"] == [BASE + chained_role]
-    assert entries[BASE + far]["policy"]["Statement"][0]["Principal"] == {"AWS": BASE + chained_role}
+    assert entries[BASE + intermediate]["subjects"] == [f"system:serviceaccount:{namespace}:default"]
+    assert entries[BASE + far]["intermediate_roles"] == [BASE + intermediate]
+    assert entries[BASE + far]["policy"]["Statement"][0]["Principal"] == {"AWS": BASE + intermediate}
 
 
-def test_one_role_is_printed_for_its_users_and_then_passes_the_check(
-    api: ApiServer, namespaces: Namespaces, roles: list[str]
-) -> None:
+def test_policy_printed_for_a_role_passes_the_check(api: ApiServer, namespaces: Namespaces, roles: list[str]) -> None:
     role = roles[0]
     namespace = namespaces.make(labels={})
     create_account(api, namespace, "web", "iam.amazonaws.com/role", role)
@@ -114,7 +112,7 @@ def test_one_role_is_printed_for_its_users_and_then_passes_the_check(
     assert checked.exit_code == 0
 
 
-def test_a_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, roles: list[str]) -> None:
+def test_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, roles: list[str]) -> None:
     subject = ("-n", "team-a", "-s", "web")
     printed = run(api, roles[0], *ACCOUNT, *subject, "--issuer", "https://oidc.example.com")
 
@@ -124,14 +122,14 @@ def test_a_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, ro
     assert "trusts oidc.example.com, but the cluster's issuer is" in checked.stdout
 
 
-def test_a_context_that_is_not_there_is_named(api: ApiServer) -> None:
+def test_unknown_context_is_reported(api: ApiServer) -> None:
     result = run(api, "--all", "--context", "nowhere")
 
     assert result.exit_code == 3
     assert "nowhere" in result.stderr
 
 
-def test_manifests_are_injected_with_what_the_cluster_knows(
+def test_manifests_are_injected_with_metadata_of_the_cluster(
     api: ApiServer, namespaces: Namespaces, roles: list[str]
 ) -> None:
     namespace = namespaces.make(labels={"pod-security.kubernetes.io/enforce": "restricted"})
@@ -150,7 +148,7 @@ def test_manifests_are_injected_with_what_the_cluster_knows(
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"PodTemplate", "ReplicaSet"}))
-def test_the_server_takes_every_kind_as_it_was_printed(api: ApiServer, namespace: str, kind: str) -> None:
+def test_api_server_accepts_every_kind_as_printed(api: ApiServer, namespace: str, kind: str) -> None:
     pod = build_pod()
     pod["metadata"] |= {"namespace": namespace, "labels": {"app": "app"}}
     workload = build_workload(kind, pod)
@@ -168,11 +166,11 @@ def test_the_server_takes_every_kind_as_it_was_printed(api: ApiServer, namespace
     assert [one["name"] for one in find_pod(stored)["spec"]["initContainers"]] == OURS
 
 
-def test_the_injectors_own_settings_are_taken_from_its_deployment(
+def test_settings_are_read_from_the_injector_s_deployment(
     api: ApiServer, namespaces: Namespaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     namespace = namespaces.make()
-    monkeypatch.setattr(installed_config, "find_place", lambda _: installed_config.DeploymentRef(namespace))
+    monkeypatch.setattr(installed_config, "find_deployment", lambda _: installed_config.DeploymentRef(namespace))
     variables = {"PODROLE_SIDECAR_IMAGE": "example/own:9", "PODROLE_REGION": "ap-south-1"}
     container = {**APP, "env": [{"name": name, "value": value} for name, value in variables.items()]}
     template = {"metadata": {"labels": {"app": "injector"}}, "spec": {"containers": [container]}}

@@ -1,8 +1,9 @@
-"""The command before any of its commands."""
+"""The command `podrole` itself: help, errors, exit codes, imports."""
 
 import re
 import subprocess
 import sys
+import tomllib
 
 import click
 import pytest
@@ -14,10 +15,10 @@ from podrole.exit_codes import EXIT_CODES
 from testing.repository import ROOT
 from tests.unit.podrole.conftest import Run
 
-COSTLY = {"cryptography", "flask", "kubernetes", "yaml"}
+SLOW_IMPORTS = {"cryptography", "flask", "kubernetes", "yaml"}
 
 
-def test_unknown_command_is_named_with_usage(run: Run) -> None:
+def test_unknown_command_is_reported_by_name(run: Run) -> None:
     result = run("injcet")
 
     assert result.code == 2
@@ -25,15 +26,17 @@ def test_unknown_command_is_named_with_usage(run: Run) -> None:
     assert "injcet" in result.stderr
 
 
-def test_no_command_shows_the_help(run: Run) -> None:
+def test_missing_command_shows_the_help(run: Run) -> None:
     result = run()
 
     assert result.code == 2
     assert "trust-policy" in result.stderr
 
 
-@pytest.mark.parametrize(("error", "code"), [(ConfigError("broken"), 2), (ClusterError("away"), 3)])
-def test_an_error_is_a_sentence_and_a_code(
+@pytest.mark.parametrize(
+    ("error", "code"), [(ConfigError("broken"), 2), (ClusterError("away"), 3)], ids=["config", "cluster"]
+)
+def test_error_is_a_message_and_an_exit_code(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
     def fail() -> None:
@@ -47,7 +50,7 @@ def test_an_error_is_a_sentence_and_a_code(
     assert (result.code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
 
 
-def test_an_interrupted_command_has_the_code_of_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_command_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -72,14 +75,14 @@ def test_version_is_that_of_the_contract(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_there_and_helps_with_an_example(run: Run, name: str) -> None:
+def test_help_of_every_command_has_an_example(run: Run, name: str) -> None:
     result = run(name, "-h")
 
     assert result.code == 0, result.stderr
     assert f"podrole {name} " in result.stdout
 
 
-def test_the_documentation_has_the_same_exit_codes_and_every_command() -> None:
+def test_documentation_has_the_exit_codes_and_every_command() -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
 
     assert [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()] == re.findall(
@@ -88,7 +91,7 @@ def test_the_documentation_has_the_same_exit_codes_and_every_command() -> None:
     assert all(f"\n## {name}\n" in text for name in COMMANDS)
 
 
-def test_the_policy_in_the_documentation_is_the_one_that_is_printed(run: Run) -> None:
+def test_documentation_has_the_policy_that_is_printed(run: Run) -> None:
     text = (ROOT / "docs" / "cli.md").read_text()
     subject = ("-n", "team-a", "-s", "web", "--issuer", "https://oidc.example.com/cluster")
 
@@ -97,20 +100,27 @@ def test_the_policy_in_the_documentation_is_the_one_that_is_printed(run: Run) ->
     assert f"```json\n{printed}```" in text
 
 
-def modules_after(program: str) -> list[str]:
-    """Which of the packages that cost time are loaded by a program."""
+def list_slow_imports(program: str) -> list[str]:
+    """List the packages of SLOW_IMPORTS that a program imports."""
     argv = [
         sys.executable,
         "-c",
-        f"import sys; {program}; print(*COSTLY & {{*sys.modules}})".replace("COSTLY", repr(COSTLY)),
+        f"import sys; {program}; print(*SLOW_IMPORTS & {{*sys.modules}})".replace("SLOW_IMPORTS", repr(SLOW_IMPORTS)),
     ]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, check=True, text=True)
     return done.stdout.splitlines()[-1].split()
 
 
-def test_help_imports_nothing_that_only_a_command_needs() -> None:
-    assert modules_after("from podrole.__main__ import main; main(['--help'], standalone_mode=False)") == []
+def test_help_imports_no_slow_package() -> None:
+    assert list_slow_imports("from podrole.__main__ import main; main(['--help'], standalone_mode=False)") == []
 
 
-def test_manifests_are_injected_without_the_kubernetes_client() -> None:
-    assert modules_after("import podrole.inject, podrole.uninject") == ["yaml"]
+def test_inject_does_not_import_the_kubernetes_client() -> None:
+    assert list_slow_imports("import podrole.inject, podrole.uninject") == ["yaml"]
+
+
+def test_command_is_installed_as_a_kubectl_plugin_too() -> None:
+    """https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/"""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+    assert scripts["kubectl-podrole"] == scripts["podrole"]

@@ -1,4 +1,4 @@
-"""`podrole trust-policy`, offline: printed, merged and checked on real files."""
+"""`podrole trust-policy` without a cluster: prints, merges and checks policies in real files."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ NODES = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role
 MANIFESTS = """\
 kind: Namespace
 apiVersion: v1
-metadata: {name: far, annotations: {podrole.io/intermediate-role: hop}}
+metadata: {name: far, annotations: {podrole.io/intermediate-role: intermediate}}
 ---
 apiVersion: v1
 kind: Pod
@@ -33,38 +33,56 @@ def get_role(*statements: Any, arn: str = ROLE) -> str:
     return json.dumps({"Role": {"RoleName": "reader", "Arn": arn, "AssumeRolePolicyDocument": document}})
 
 
-def subjects_of(policy: Any) -> Any:
+def read_subjects(policy: Any) -> Any:
     return policy["Statement"][-1]["Condition"]["StringEquals"][f"{ISSUER.removeprefix('https://')}:sub"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ((), "name a ROLE, or give --all, --check or --merge"),
-        ((ROLE, "-n", "team-a", "--issuer", ISSUER), "--namespace and --service-account belong together"),
-        ((ROLE, "-s", "web", "--issuer", ISSUER), "--namespace and --service-account belong together"),
-        ((ROLE, "-n", "Team A", "-s", "web", "--issuer", ISSUER), "'Team A'"),
-        ((ROLE, "-n", "team-a", "-s", "web:x", "--issuer", ISSUER), "'web:x'"),
-        ((ROLE, *ONE[:-1], "https://"), "is no issuer"),
-        (("reader", *ONE), "--account-id"),
-        (("a b", *ONE), "is not a valid role"),
-        (("reader", *ONE, "--account-id", "12"), "the 12 digits of an AWS account"),
-        (("reader", *ONE, "--account-id", "1" * 12, "--base-role-arn", f"{ROLE[:31]}/"), "are both set"),
-        (("arn:aws-cn:iam::111122223333:role/x", *ONE, "--region", "eu-west-1"), "in partition aws-cn"),
-        (("--all", "--merge", "-", "--issuer", ISSUER), "--merge is for one role"),
-        ((ROLE, "--all", "--issuer", ISSUER), "one of"),
-        ((ROLE, "--check", "-", "--merge", "-"), "one of"),
-        ((ROLE, "--check", "nowhere.json"), "nowhere.json"),
+        pytest.param((), "set ROLE, or use --all, or --check or --merge", id="no-arguments"),
+        pytest.param(
+            (ROLE, "-n", "team-a", "--issuer", ISSUER),
+            "--namespace and --service-account must be used together",
+            id="namespace-without-service-account",
+        ),
+        pytest.param(
+            (ROLE, "-s", "web", "--issuer", ISSUER),
+            "--namespace and --service-account must be used together",
+            id="service-account-without-namespace",
+        ),
+        pytest.param((ROLE, "-n", "Team A", "-s", "web", "--issuer", ISSUER), "'Team A'", id="invalid-namespace"),
+        pytest.param((ROLE, "-n", "team-a", "-s", "web:x", "--issuer", ISSUER), "'web:x'", id="invalid-account"),
+        pytest.param((ROLE, *ONE[:-1], "https://"), "is not a valid issuer", id="invalid-issuer"),
+        pytest.param(("reader", *ONE), "--account-id", id="role-name-without-account"),
+        pytest.param(("a b", *ONE), "is not a valid role", id="invalid-role"),
+        pytest.param(
+            ("reader", *ONE, "--account-id", "12"), "the 12 digits of an AWS account", id="invalid-account-id"
+        ),
+        pytest.param(
+            ("reader", *ONE, "--account-id", "1" * 12, "--base-role-arn", f"{ROLE[:31]}/"),
+            "are both set",
+            id="account-id-and-base-role-arn",
+        ),
+        pytest.param(
+            ("arn:aws-cn:iam::111122223333:role/x", *ONE, "--region", "eu-west-1"),
+            "in partition aws-cn",
+            id="role-in-another-partition",
+        ),
+        pytest.param(("--all", "--merge", "-", "--issuer", ISSUER), "--merge is for one role", id="all-and-merge"),
+        pytest.param((ROLE, "--all", "--issuer", ISSUER), "one of", id="role-and-all"),
+        pytest.param((ROLE, "--check", "-", "--merge", "-"), "one of", id="check-and-merge"),
+        pytest.param((ROLE, "--check", "nowhere.json"), "nowhere.json", id="missing-file"),
     ],
 )
-def test_wrong_usage_is_told(run: Run, arguments: tuple[str, ...], problem: str) -> None:
+def test_invalid_usage_is_reported(run: Run, arguments: tuple[str, ...], problem: str) -> None:
     result = run("trust-policy", *arguments, stdin=get_role(NODES))
 
     assert (result.code, result.stdout) == (2, "")
     assert problem in result.stderr
 
 
-def test_without_a_cluster_and_without_an_issuer_the_cluster_is_said_to_be_missing(run: Run) -> None:
+def test_missing_issuer_and_unreachable_cluster_are_reported(run: Run) -> None:
     result = run("trust-policy", ROLE, *ONE[:4])
 
     assert (result.code, result.stdout) == (3, "")
@@ -73,55 +91,66 @@ def test_without_a_cluster_and_without_an_issuer_the_cluster_is_said_to_be_missi
 
 
 @pytest.mark.parametrize("action", ["--merge", "--check"])
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"Statement": 1}'])
-def test_a_file_that_is_no_policy_is_named(run: Run, action: str, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"Statement": 1}'], ids=["empty", "not-json", "list", "no-statements"]
+)
+def test_invalid_policy_file_is_reported_with_its_name(run: Run, action: str, text: str) -> None:
     result = run("trust-policy", ROLE, action, "-", *ONE, stdin=text)
 
     assert (result.code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: -: ")
 
 
-def test_a_policy_of_another_role_is_not_merged(run: Run) -> None:
+def test_policy_of_another_role_is_not_merged(run: Run) -> None:
     result = run("trust-policy", ROLE, "--merge", "-", *ONE, stdin=get_role(NODES, arn=f"{ROLE}-2"))
 
     assert result.code == 2
-    assert f"is of the role {ROLE}-2, and not of {ROLE}" in result.stderr
+    assert f"is the policy of role {ROLE}-2, not of {ROLE}" in result.stderr
 
 
-def test_a_printed_policy_is_a_document_for_the_aws_cli_and_the_next_step_is_told(run: Run) -> None:
+def test_policy_is_printed_with_the_next_steps(run: Run) -> None:
     result = run("trust-policy", ROLE, *ONE)
 
     assert result.code == 0
-    assert subjects_of(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"
+    assert read_subjects(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"
     assert "update-assume-role-policy --role-name reader --policy-document file://trust.json" in result.stderr
-    assert "This replaces the policy that the role has." in result.stderr
+    assert "This replaces the role's existing policy." in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "arn"),
     [
-        (("reader", "--account-id", "111122223333"), "arn:aws:iam::111122223333:oidc-provider/"),
-        (
+        pytest.param(
+            ("reader", "--account-id", "111122223333"), "arn:aws:iam::111122223333:oidc-provider/", id="account-id"
+        ),
+        pytest.param(
             ("x", "--account-id", "111122223333", "--region", "cn-north-1"),
             "arn:aws-cn:iam::111122223333:oidc-provider/",
+            id="account-id-and-region",
         ),
-        (("x", "--base-role-arn", "arn:aws-us-gov:iam::111122223333:role/p/"), "arn:aws-us-gov:iam::111122223333:oidc"),
-        (("arn:aws-cn:iam::111122223333:role/x",), "arn:aws-cn:iam::111122223333:oidc-provider/"),
+        pytest.param(
+            ("x", "--base-role-arn", "arn:aws-us-gov:iam::111122223333:role/p/"),
+            "arn:aws-us-gov:iam::111122223333:oidc",
+            id="base-role-arn",
+        ),
+        pytest.param(
+            ("arn:aws-cn:iam::111122223333:role/x",), "arn:aws-cn:iam::111122223333:oidc-provider/", id="role-arn"
+        ),
     ],
 )
-def test_the_provider_is_where_the_role_is(run: Run, arguments: tuple[str, ...], arn: str) -> None:
+def test_provider_is_in_the_account_of_the_role(run: Run, arguments: tuple[str, ...], arn: str) -> None:
     result = run("trust-policy", *arguments, *ONE)
 
     assert json.loads(result.stdout)["Statement"][0]["Principal"]["Federated"].startswith(arn)
 
 
-def test_a_whole_namespace_is_only_trusted_where_it_was_asked_for(run: Run) -> None:
+def test_wildcard_service_account_allows_the_whole_namespace(run: Run) -> None:
     result = run("trust-policy", ROLE, "-n", "team-a", "-s", "*", "--issuer", ISSUER)
 
     assert "StringLike" in json.loads(result.stdout)["Statement"][0]["Condition"]
 
 
-def test_a_policy_that_is_too_long_is_said_to_be(run: Run) -> None:
+def test_policy_that_exceeds_a_quota_is_reported(run: Run) -> None:
     accounts = [argument for number in range(60) for argument in ("-s", f"worker-{number}")]
 
     long = run("trust-policy", ROLE, "-n", "team-a", *accounts, "--issuer", ISSUER)
@@ -132,23 +161,23 @@ def test_a_policy_that_is_too_long_is_said_to_be(run: Run) -> None:
     assert "problem: The policy has " in longer.stderr
 
 
-def test_an_issuer_that_aws_cannot_reach_is_said(run: Run) -> None:
+def test_issuer_that_aws_cannot_reach_is_reported(run: Run) -> None:
     result = run("trust-policy", ROLE, *ONE[:-1], "https://kubernetes.default.svc.cluster.local")
 
     assert result.code == 0
-    assert "warning: The issuer https://kubernetes.default.svc.cluster.local is only known inside" in result.stderr
+    assert "warning: The issuer https://kubernetes.default.svc.cluster.local is reachable only inside" in result.stderr
 
 
-def test_what_get_role_prints_is_merged_for_the_role_that_it_names(run: Run) -> None:
+def test_output_of_get_role_is_merged_for_its_role(run: Run) -> None:
     result = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES))
 
     merged = json.loads(result.stdout)
     assert merged["Statement"][0] == NODES
-    assert subjects_of(merged) == "system:serviceaccount:team-a:web"
+    assert read_subjects(merged) == "system:serviceaccount:team-a:web"
     assert "This replaces" not in result.stderr
 
 
-def test_merging_again_is_no_change_and_the_way_back_is_still_in_it(run: Run, tmp_path: Path) -> None:
+def test_second_merge_changes_nothing_and_keeps_the_other_statements(run: Run, tmp_path: Path) -> None:
     once = run("trust-policy", "--merge", "-", *ONE, stdin=get_role(NODES)).stdout
     (tmp_path / "trust.json").write_text(once)
 
@@ -158,7 +187,7 @@ def test_merging_again_is_no_change_and_the_way_back_is_still_in_it(run: Run, tm
     assert NODES in json.loads(twice)["Statement"]
 
 
-def test_what_was_printed_passes_the_check(run: Run) -> None:
+def test_printed_policy_passes_the_check(run: Run) -> None:
     printed = run("trust-policy", ROLE, *ONE).stdout
 
     result = run("trust-policy", ROLE, "--check", "-", *ONE, stdin=printed)
@@ -167,7 +196,7 @@ def test_what_was_printed_passes_the_check(run: Run) -> None:
     assert "system:serviceaccount:team-a:web can assume the role." in result.stdout
 
 
-def test_a_policy_that_is_wrong_is_told_with_what_to_do(run: Run) -> None:
+def test_wrong_policy_is_reported_with_the_remedy(run: Run) -> None:
     result = run("trust-policy", "--check", "-", *ONE, stdin=get_role(NODES))
 
     assert result.code == 1
@@ -176,10 +205,10 @@ def test_a_policy_that_is_wrong_is_told_with_what_to_do(run: Run) -> None:
     assert "kube2iam" in result.stdout
 
 
-def test_a_program_gets_the_findings(run: Run) -> None:
+def test_json_output_contains_the_findings(run: Run) -> None:
     result = run("trust-policy", "--check", "-", *ONE, "-o", "json", stdin=get_role(NODES))
 
-    assert [finding["code"] for finding in json.loads(result.stdout)] == ["OtherRole", "NoWebIdentity"]
+    assert [finding["code"] for finding in json.loads(result.stdout)] == ["RolePrincipal", "NoWebIdentityStatement"]
 
 
 def test_every_role_of_manifests_is_printed_with_its_users(run: Run, tmp_path: Path) -> None:
@@ -191,16 +220,19 @@ def test_every_role_of_manifests_is_printed_with_its_users(run: Run, tmp_path: P
 
     assert result.code == 0
     assert "arn:aws:iam::111122223333:role/near\n  used by system:serviceaccount:near:api\n" in result.stdout
-    assert "arn:aws:iam::444455556666:role/far\n  assumed through arn:aws:iam::111122223333:role/hop\n" in result.stdout
-    assert [(e["role"].rpartition("/")[2], e["subjects"], e["through"]) for e in entries] == [
-        ("hop", ["system:serviceaccount:far:web"], []),
+    assert (
+        "arn:aws:iam::444455556666:role/far\n  assumed from arn:aws:iam::111122223333:role/intermediate\n"
+        in result.stdout
+    )
+    assert [(e["role"].rpartition("/")[2], e["subjects"], e["intermediate_roles"]) for e in entries] == [
+        ("intermediate", ["system:serviceaccount:far:web"], []),
         ("near", ["system:serviceaccount:near:api"], []),
-        ("far", [], ["arn:aws:iam::111122223333:role/hop"]),
+        ("far", [], ["arn:aws:iam::111122223333:role/intermediate"]),
     ]
     assert "3 roles" in result.stderr
 
 
-def test_an_annotation_that_names_no_role_is_a_problem_beside_the_others(run: Run, tmp_path: Path) -> None:
+def test_invalid_annotation_is_a_problem_and_others_are_printed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
 
     result = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER)
@@ -210,22 +242,22 @@ def test_an_annotation_that_names_no_role_is_a_problem_beside_the_others(run: Ru
     assert "role/near" in result.stdout
 
 
-def test_one_role_is_printed_for_those_who_use_it(run: Run, tmp_path: Path) -> None:
+def test_one_role_is_printed_for_its_users(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     common = ("-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
 
     near = run("trust-policy", "near", *common)
     far = run("trust-policy", "arn:aws:iam::444455556666:role/far", *common)
-    nobody = run("trust-policy", "nobody", *common)
+    unused = run("trust-policy", "unused", *common)
 
-    assert subjects_of(json.loads(near.stdout)) == "system:serviceaccount:near:api"
-    assert json.loads(far.stdout)["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:role/hop"}
-    assert "Its pods assume arn:aws:iam::111122223333:role/hop first" in far.stderr
-    assert (nobody.code, nobody.stdout) == (2, "")
-    assert "nothing names the role arn:aws:iam::111122223333:role/nobody" in nobody.stderr
+    assert read_subjects(json.loads(near.stdout)) == "system:serviceaccount:near:api"
+    assert json.loads(far.stdout)["Statement"][0]["Principal"] == {"AWS": "arn:aws:iam::111122223333:role/intermediate"}
+    assert "Its pods assume arn:aws:iam::111122223333:role/intermediate first" in far.stderr
+    assert (unused.code, unused.stdout) == (2, "")
+    assert "no annotation names the role arn:aws:iam::111122223333:role/unused" in unused.stderr
 
 
-def test_the_users_that_manifests_name_are_checked(run: Run, tmp_path: Path) -> None:
+def test_users_in_manifests_are_checked(run: Run, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     common = ("-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
 
@@ -235,8 +267,8 @@ def test_the_users_that_manifests_name_are_checked(run: Run, tmp_path: Path) -> 
     assert "system:serviceaccount:near:api can assume the role." in result.stdout
 
 
-def test_the_console_script_prints_a_policy_without_the_kubernetes_client(run_process: Run) -> None:
+def test_policy_is_printed_without_the_kubernetes_client(run_process: Run) -> None:
     result = run_process("trust-policy", ROLE, *ONE)
 
     assert result.code == 0
-    assert subjects_of(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"
+    assert read_subjects(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"

@@ -1,4 +1,4 @@
-"""Trust policies, built and merged."""
+"""Trust policies: parsed, built and merged."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ from podrole.iam.policies import (
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
 ROLE = "arn:aws:iam::111122223333:role/team/reader"
-HOP = "arn:aws:iam::111122223333:role/hop"
+INTERMEDIATE = "arn:aws:iam::111122223333:role/intermediate"
 PROVIDER = f"arn:aws:iam::111122223333:oidc-provider/{ISSUER}"
 WEB = build_subject("team-a", "web")
 API = build_subject("team-a", "api")
@@ -33,51 +33,53 @@ NODES = {
 EC2 = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
-def needs(*subjects: str, chained_roles: tuple[ChainedRole, ...] = ()) -> TrustRequirements:
+def require(*subjects: str, chained_roles: tuple[ChainedRole, ...] = ()) -> TrustRequirements:
     return TrustRequirements(ROLE, frozenset(subjects), frozenset(chained_roles))
 
 
-@pytest.mark.parametrize("url", ["", "https://", "https://a b", "/path", "https://host?x=1", "https://ho\tst"])
-def test_what_is_no_issuer_is_refused(url: str) -> None:
-    with pytest.raises(PolicyError, match="is no issuer"):
+@pytest.mark.parametrize(
+    "url", ["", "https://", "https://a b", "/path", "https://host?x=1", "https://ho\tst"], ids=repr
+)
+def test_invalid_issuer_is_rejected(url: str) -> None:
+    with pytest.raises(PolicyError, match="is not a valid issuer"):
         parse_issuer(url)
 
 
 @pytest.mark.parametrize("arn", ["", "reader", "arn:aws:iam::1:role/reader", "arn:aws:iam::111122223333:user/reader"])
-def test_what_is_no_role_has_no_provider(arn: str) -> None:
-    with pytest.raises(PolicyError, match="is no ARN of a role"):
+def test_invalid_role_arn_is_rejected(arn: str) -> None:
+    with pytest.raises(PolicyError, match="is not a valid ARN of a role"):
         find_provider(arn, ISSUER)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "it is no JSON"),
-        ("{", "it is no JSON"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
         ("[]", "it has no Statement"),
         ("{}", "it has no Statement"),
         ('{"Role": {"Arn": "x"}}', "it has no Statement"),
         ('{"Roles": []}', "it has no Statement"),
-        ('{"AssumeRolePolicyDocument": "%7"}', "it is no JSON"),
+        ('{"AssumeRolePolicyDocument": "%7"}', "not valid JSON"),
         ('{"AssumeRolePolicyDocument": null}', "it has no Statement"),
     ],
 )
-def test_what_is_no_policy_is_refused(text: str, problem: str) -> None:
+def test_invalid_policy_is_rejected(text: str, problem: str) -> None:
     with pytest.raises(PolicyError, match=problem):
         parse_policy(text)
 
 
-def test_a_policy_whose_statements_are_none_cannot_be_merged() -> None:
+def test_policy_with_invalid_statements_cannot_be_merged() -> None:
     with pytest.raises(PolicyError, match="must be a list of objects"):
         merge({"Statement": ["x"]}, [])
 
 
-def test_an_issuer_is_named_without_its_scheme_and_with_its_last_slash() -> None:
+def test_issuer_has_no_scheme_and_keeps_a_slash_at_the_end() -> None:
     assert parse_issuer(f"https://{ISSUER}") == ISSUER
     assert parse_issuer(" https://tenant.example.com/ ") == "tenant.example.com/"
 
 
-def test_the_provider_is_in_the_roles_own_account_and_partition() -> None:
+def test_provider_is_in_the_account_and_partition_of_the_role() -> None:
     provider = find_provider("arn:aws-cn:iam::444455556666:role/x", "oidc.example.com")
 
     assert provider.arn == "arn:aws-cn:iam::444455556666:oidc-provider/oidc.example.com"
@@ -85,8 +87,8 @@ def test_the_provider_is_in_the_roles_own_account_and_partition() -> None:
     assert parse_provider("arn:aws:iam::111122223333:saml-provider/x") is None
 
 
-def test_one_account_is_trusted_by_its_name() -> None:
-    assert build_trust_policy(needs(WEB), ISSUER) == {
+def test_one_service_account_is_a_string_under_string_equals() -> None:
+    assert build_trust_policy(require(WEB), ISSUER) == {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -100,14 +102,14 @@ def test_one_account_is_trusted_by_its_name() -> None:
     }
 
 
-def test_several_accounts_are_a_list_under_equals() -> None:
-    [statement] = build_statements(needs(WEB, API), ISSUER)
+def test_several_service_accounts_are_a_list_under_string_equals() -> None:
+    [statement] = build_statements(require(WEB, API), ISSUER)
 
     assert statement["Condition"]["StringEquals"][f"{ISSUER}:sub"] == [API, WEB]
 
 
-def test_only_a_wildcard_that_was_asked_for_is_compared_as_one() -> None:
-    [statement] = build_statements(needs(WEB, build_subject("team-b", "*")), ISSUER)
+def test_requested_wildcard_uses_string_like() -> None:
+    [statement] = build_statements(require(WEB, build_subject("team-b", "*")), ISSUER)
 
     assert statement["Condition"] == {
         "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"},
@@ -115,90 +117,101 @@ def test_only_a_wildcard_that_was_asked_for_is_compared_as_one() -> None:
     }
 
 
-def test_a_hop_is_trusted_as_a_role_with_what_its_sessions_bring() -> None:
-    chained_roles = (ChainedRole(HOP), ChainedRole(HOP, "id-1"), ChainedRole(HOP, has_tags=True))
+def test_intermediate_role_is_allowed_with_external_id_and_session_tags() -> None:
+    chained_roles = (
+        ChainedRole(INTERMEDIATE),
+        ChainedRole(INTERMEDIATE, "id-1"),
+        ChainedRole(INTERMEDIATE, has_tags=True),
+    )
 
-    policy = build_trust_policy(needs(chained_roles=chained_roles), ISSUER)
+    policy = build_trust_policy(require(chained_roles=chained_roles), ISSUER)
 
     assert [(s["Sid"], s["Principal"], s["Action"], s.get("Condition")) for s in policy["Statement"]] == [
-        ("PodroleAssumeThrough", {"AWS": HOP}, "sts:AssumeRole", None),
-        ("PodroleAssumeThrough2", {"AWS": HOP}, ["sts:AssumeRole", "sts:TagSession"], None),
-        ("PodroleAssumeThrough3", {"AWS": HOP}, "sts:AssumeRole", {"StringEquals": {"sts:ExternalId": "id-1"}}),
+        ("PodroleIntermediateRole", {"AWS": INTERMEDIATE}, "sts:AssumeRole", None),
+        ("PodroleIntermediateRole2", {"AWS": INTERMEDIATE}, ["sts:AssumeRole", "sts:TagSession"], None),
+        (
+            "PodroleIntermediateRole3",
+            {"AWS": INTERMEDIATE},
+            "sts:AssumeRole",
+            {"StringEquals": {"sts:ExternalId": "id-1"}},
+        ),
     ]
 
 
-def test_a_merge_keeps_all_that_is_there() -> None:
-    present = {"Version": "2008-10-17", "Id": "mine", "Statement": [NODES, EC2]}
+def test_merge_keeps_the_existing_policy() -> None:
+    existing = {"Version": "2008-10-17", "Id": "mine", "Statement": [NODES, EC2]}
 
-    merged = merge(present, build_statements(needs(WEB), ISSUER))
+    merged = merge(existing, build_statements(require(WEB), ISSUER))
 
-    assert merged == {**present, "Statement": [NODES, EC2, *build_statements(needs(WEB), ISSUER)]}
+    assert merged == {**existing, "Statement": [NODES, EC2, *build_statements(require(WEB), ISSUER)]}
 
 
-def test_a_single_statement_without_a_list_is_kept_too() -> None:
-    merged = merge({"Statement": NODES}, build_statements(needs(WEB), ISSUER))
+def test_merge_keeps_a_single_statement_without_a_list() -> None:
+    merged = merge({"Statement": NODES}, build_statements(require(WEB), ISSUER))
 
     assert merged["Statement"][0] == NODES
     assert len(merged["Statement"]) == 2
 
 
 def test_merging_twice_changes_nothing() -> None:
-    statements = build_statements(needs(WEB, chained_roles=(ChainedRole(HOP, "x"), ChainedRole(HOP))), ISSUER)
+    statements = build_statements(
+        require(WEB, chained_roles=(ChainedRole(INTERMEDIATE, "x"), ChainedRole(INTERMEDIATE))), ISSUER
+    )
 
     once = merge({"Statement": [NODES]}, statements)
 
     assert merge(once, statements) == once
 
 
-def test_another_account_joins_the_statement_that_is_ours() -> None:
-    once = merge({"Statement": [NODES]}, build_statements(needs(WEB), ISSUER))
+def test_merge_adds_a_service_account_to_the_existing_statement() -> None:
+    once = merge({"Statement": [NODES]}, build_statements(require(WEB), ISSUER))
 
-    twice = merge(once, build_statements(needs(API), ISSUER))
+    twice = merge(once, build_statements(require(API), ISSUER))
 
-    assert twice["Statement"] == [NODES, *build_statements(needs(WEB, API), ISSUER)]
+    assert twice["Statement"] == [NODES, *build_statements(require(WEB, API), ISSUER)]
 
 
-def test_another_cluster_gets_a_statement_of_its_own() -> None:
-    once = merge({"Statement": []}, build_statements(needs(WEB), ISSUER))
+def test_merge_adds_a_statement_for_another_cluster() -> None:
+    once = merge({"Statement": []}, build_statements(require(WEB), ISSUER))
 
-    twice = merge(once, build_statements(needs(WEB), "other.example.com"))
+    twice = merge(once, build_statements(require(WEB), "other.example.com"))
 
     assert [statement["Sid"] for statement in twice["Statement"]] == ["Podrole", "Podrole2"]
-    assert merge(twice, build_statements(needs(WEB), "other.example.com")) == twice
+    assert merge(twice, build_statements(require(WEB), "other.example.com")) == twice
 
 
-def test_a_statement_of_ours_that_somebody_tightened_is_not_touched() -> None:
-    [ours] = build_statements(needs(WEB), ISSUER)
-    tightened = {**ours, "Condition": {**ours["Condition"], "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+def test_merge_does_not_change_an_edited_statement() -> None:
+    [statement] = build_statements(require(WEB), ISSUER)
+    edited = {**statement, "Condition": {**statement["Condition"], "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
 
-    merged = merge({"Statement": [tightened]}, build_statements(needs(API), ISSUER))
+    merged = merge({"Statement": [edited]}, build_statements(require(API), ISSUER))
 
-    assert merged["Statement"][0] == tightened
+    assert merged["Statement"][0] == edited
     assert merged["Statement"][1]["Sid"] == "Podrole2"
 
 
 @pytest.mark.parametrize("sid", ["Irsa", None])
-def test_the_same_statement_of_somebody_else_is_not_repeated(sid: str | None) -> None:
-    [ours] = build_statements(needs(WEB, API), ISSUER)
-    theirs: dict[str, Any] = {**ours, "Action": [ours["Action"]]}
-    theirs.pop("Sid")
-    theirs |= {"Sid": sid} if sid else {}
-    theirs["Condition"]["StringEquals"][f"{ISSUER}:sub"] = [WEB, API]
+def test_merge_does_not_repeat_an_equivalent_statement(sid: str | None) -> None:
+    [statement] = build_statements(require(WEB, API), ISSUER)
+    other: dict[str, Any] = {**statement, "Action": [statement["Action"]]}
+    other.pop("Sid")
+    other |= {"Sid": sid} if sid else {}
+    other["Condition"]["StringEquals"][f"{ISSUER}:sub"] = [WEB, API]
 
-    assert merge({"Statement": [theirs]}, build_statements(needs(WEB, API), ISSUER))["Statement"] == [theirs]
-
-
-def test_a_statement_of_somebody_else_is_never_extended() -> None:
-    [theirs] = build_statements(needs(WEB), ISSUER)
-    theirs["Sid"] = "Irsa"
-
-    merged = merge({"Statement": [theirs]}, build_statements(needs(API), ISSUER))
-
-    assert merged["Statement"] == [theirs, *build_statements(needs(API), ISSUER)]
+    assert merge({"Statement": [other]}, build_statements(require(WEB, API), ISSUER))["Statement"] == [other]
 
 
-def test_a_policy_is_taken_in_every_form_in_which_aws_prints_it() -> None:
-    policy = build_trust_policy(needs(WEB), ISSUER)
+def test_merge_does_not_extend_a_statement_of_another_tool() -> None:
+    [other] = build_statements(require(WEB), ISSUER)
+    other["Sid"] = "Irsa"
+
+    merged = merge({"Statement": [other]}, build_statements(require(API), ISSUER))
+
+    assert merged["Statement"] == [other, *build_statements(require(API), ISSUER)]
+
+
+def test_policy_is_parsed_in_every_form_of_the_aws_cli() -> None:
+    policy = build_trust_policy(require(WEB), ISSUER)
     text = json.dumps(policy)
     role = {"Arn": ROLE, "AssumeRolePolicyDocument": policy}
 
@@ -210,10 +223,10 @@ def test_a_policy_is_taken_in_every_form_in_which_aws_prints_it() -> None:
     assert parse_policy(json.dumps({"Role": {**role, "AssumeRolePolicyDocument": quote(text)}})) == (policy, ROLE)
 
 
-def test_a_provider_is_told_from_a_policy() -> None:
+def test_provider_is_distinguished_from_a_policy() -> None:
     assert parse_oidc_provider('{"ClientIDList": []}') == {"ClientIDList": []}
     assert parse_oidc_provider('{"Statement": []}') is None
 
 
-def test_white_space_does_not_count() -> None:
+def test_white_space_is_not_counted() -> None:
     assert count_characters({"a": [1, 2]}) == len('{"a":[1,2]}')

@@ -1,4 +1,4 @@
-"""Every role that annotations name is found, with those who use it."""
+"""The roles that annotations name, and the ServiceAccounts that use them."""
 
 from typing import Any
 
@@ -29,66 +29,66 @@ def account_with(name: str, annotations: dict[str, str]) -> dict[str, Any]:
 
 
 def find(*things: dict[str, Any], account: Account = ACCOUNT) -> RoleUsage:
-    inventory = ClusterObjects()
+    objects = ClusterObjects()
     for thing in things:
-        inventory.add(thing)
-    return find_usage(inventory, account)
+        objects.add(thing)
+    return find_usage(objects, account)
 
 
 def pod(*arguments: str, **annotations: str) -> dict[str, Any]:
     return build_workload("Pod", build_pod(*arguments, **annotations))
 
 
-def test_an_object_of_another_shape_is_refused() -> None:
+def test_malformed_object_is_rejected() -> None:
     with pytest.raises(ObjectError):
         find({"kind": "Namespace", "metadata": []})
 
 
-def test_a_role_that_is_none_is_a_problem_that_names_its_place_and_hides_no_other() -> None:
+def test_invalid_role_is_a_problem_and_others_are_still_found() -> None:
     usage = find(pod(role="a b"), pod("team-b", role="reader"))
 
-    assert [needs.role_arn for needs in usage.needs] == [f"{BASE}reader"]
+    assert [requirements.role_arn for requirements in usage.requirements] == [f"{BASE}reader"]
     [problem] = usage.problems
     assert problem.startswith('annotation iam.amazonaws.com/role of Pod team-a/app is "a b", which is not a valid role')
 
 
-def test_a_name_without_an_account_is_a_problem() -> None:
+def test_role_name_without_an_account_is_a_problem() -> None:
     usage = find(pod(role="reader"), account=Account())
 
-    assert usage.needs == ()
+    assert usage.requirements == ()
     assert "a name without an account" in usage.problems[0]
 
 
-def test_a_role_of_another_partition_than_the_regions_is_a_problem_and_without_a_region_is_none() -> None:
+def test_role_in_another_partition_is_a_problem_only_with_a_region() -> None:
     thing = pod(role="arn:aws-cn:iam::111122223333:role/reader")
 
     assert "a role in partition aws-cn" in find(thing).problems[0]
-    assert find(thing, account=Account()).needs[0].role_arn == "arn:aws-cn:iam::111122223333:role/reader"
+    assert find(thing, account=Account()).requirements[0].role_arn == "arn:aws-cn:iam::111122223333:role/reader"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_pods_of_every_kind_are_looked_at(kind: str) -> None:
+def test_pod_template_of_every_kind_is_read(kind: str) -> None:
     usage = find(build_workload(kind, build_pod(account="web", role="reader")))
 
     assert usage == RoleUsage((TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "web")])),), ())
 
 
-def test_users_of_one_role_come_together_from_everywhere() -> None:
+def test_all_users_of_a_role_are_collected() -> None:
     usage = find(
         pod(role="reader"),
         pod("team-b", "api", role=f"{BASE}reader"),
         account_with("job", {"eks.amazonaws.com/role-arn": f"{BASE}reader"}),
     )
 
-    [needs] = usage.needs
-    assert needs.subjects == {
+    [requirements] = usage.requirements
+    assert requirements.subjects == {
         build_subject("team-a", "default"),
         build_subject("team-b", "api"),
         build_subject("team-a", "job"),
     }
 
 
-def test_the_nearest_place_that_names_a_role_wins() -> None:
+def test_role_precedence_is_pod_service_account_namespace() -> None:
     usage = find(
         namespace_with(default_role="of-namespace"),
         account_with("web", {"iam.amazonaws.com/role": "of-account", "eks.amazonaws.com/role-arn": f"{BASE}irsa"}),
@@ -98,48 +98,50 @@ def test_the_nearest_place_that_names_a_role_wins() -> None:
     )
 
     web, api = build_subject("team-a", "web"), build_subject("team-a", "api")
-    assert {needs.role_arn.removeprefix(BASE): set(needs.subjects) for needs in usage.needs} == {
+    assert {
+        requirements.role_arn.removeprefix(BASE): set(requirements.subjects) for requirements in usage.requirements
+    } == {
         "of-account": {web},
         "of-namespace": {api},
         "of-pod": {web},
     }
 
 
-def test_a_default_role_that_no_pod_has_yet_is_for_the_default_account() -> None:
+def test_unused_default_role_is_for_the_default_service_account() -> None:
     usage = find(namespace_with(default_role="reader"), account_with("web", {}))
 
-    assert usage.needs == (TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "default")])),)
+    assert usage.requirements == (TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "default")])),)
 
 
-def test_a_role_that_is_assumed_through_another_trusts_that_one_alone() -> None:
+def test_role_with_an_intermediate_role_trusts_only_that() -> None:
     usage = find(
-        namespace_with(intermediate_role=f"{BASE}hop"),
+        namespace_with(intermediate_role=f"{BASE}intermediate"),
         pod("team-a", "web", role="arn:aws:iam::444455556666:role/far", external_id="x"),
     )
 
-    assert usage.needs == (
-        TrustRequirements(f"{BASE}hop", frozenset([build_subject("team-a", "web")])),
+    assert usage.requirements == (
+        TrustRequirements(f"{BASE}intermediate", frozenset([build_subject("team-a", "web")])),
         TrustRequirements(
-            "arn:aws:iam::444455556666:role/far", frozenset(), frozenset([ChainedRole(f"{BASE}hop", "x")])
+            "arn:aws:iam::444455556666:role/far", frozenset(), frozenset([ChainedRole(f"{BASE}intermediate", "x")])
         ),
     )
 
 
-def test_session_tags_need_a_right_of_their_own() -> None:
+def test_session_tags_are_part_of_the_requirements() -> None:
     thing = pod("team-a", "web", role="far")
     thing["metadata"]["annotations"]["podrole.io/session-tags"] = "a=b"
 
-    usage = find(namespace_with(intermediate_role="hop"), thing)
+    usage = find(namespace_with(intermediate_role="intermediate"), thing)
 
-    assert usage.needs[0].chained_roles == {ChainedRole(f"{BASE}hop", None, has_tags=True)}
+    assert usage.requirements[0].chained_roles == {ChainedRole(f"{BASE}intermediate", None, has_tags=True)}
 
 
-def test_a_bad_role_to_go_through_is_a_problem() -> None:
+def test_invalid_intermediate_role_is_a_problem() -> None:
     usage = find(namespace_with(intermediate_role="a b"), pod(role="far"))
 
-    assert usage.needs == ()
+    assert usage.requirements == ()
     assert "annotation podrole.io/intermediate-role of namespace team-a" in usage.problems[0]
 
 
-def test_pods_without_a_role_need_nothing() -> None:
+def test_pods_without_a_role_have_no_requirements() -> None:
     assert find(pod(), namespace_with(), account_with("web", {})) == RoleUsage((), ())
