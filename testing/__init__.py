@@ -1,1 +1,1 @@
-"""Pods, AWS stand-ins and harnesses that demo, tests and bench share. Not installed."""
+"""What demo, tests and benchmarks share: a pod runner, fake AWS services and test harnesses. Not installed."""

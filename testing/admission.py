@@ -1,4 +1,4 @@
-"""The API server's part: asks the webhook about a pod that is being created, and applies the patch that it answers."""
+"""Does what the API server does at a pod's creation: sends a review to the webhook and applies the patch."""
 
 import base64
 import json
@@ -27,18 +27,18 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @dataclass(frozen=True)
 class Admitted:
-    """What became of a pod."""
+    """The result for a pod."""
 
     pod: dict[str, Any]
     patch: Sequence[Mapping[str, Any]]
     warnings: Sequence[str]
     seconds: float
-    """From the request's first byte to the answer's last."""
+    """From the first byte of the request to the last of the response."""
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """A running injector, and how to reach it."""
+    """A running injector."""
 
     address: str
     certificates: CertificateFiles
@@ -46,11 +46,11 @@ class Webhook:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the webhook."""
         return f"https://{self.address}:{PORT}{PATH}"
 
     def admit(self, pod: Mapping[str, Any]) -> Admitted:
-        """Post the pod's review; raise RunnerError if the pod is denied."""
+        """Send the pod's review; raise RunnerError if the pod is denied."""
         argv = [sys.executable, "-I", str(HERE / "post.py"), self.address, str(PORT), f"{PATH}?timeout=5s"]
         review = json.dumps(build_review(pod))
         posted = self.run([*argv, str(self.certificates.ca)], text=review)
@@ -66,7 +66,7 @@ class Webhook:
 
 
 def build_review(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """Wrap a pod as the API server does when it is created."""
+    """Build the AdmissionReview of a pod's creation."""
     review: dict[str, Any] = yaml.safe_load((HERE / "review.yaml").read_text())
     metadata = pod["metadata"]
     review["request"] |= {
@@ -82,7 +82,7 @@ def build_review(pod: Mapping[str, Any]) -> dict[str, Any]:
 def webhook(
     directory: Path, address: str, settings: Mapping[str, str], *, popen: Popen = subprocess.Popen, run: Run
 ) -> Iterator[Webhook]:
-    """Run the injector on an address; `settings` are its PODROLE_* variables."""
+    """Run the injector on this address with these PODROLE_* variables."""
     certificates = write_certificates(directory, [address])
     environ = {
         "PODROLE_WEBHOOK_HOST": address,
@@ -96,7 +96,7 @@ def webhook(
 
 
 def build_program(environ: Mapping[str, str]) -> Program:
-    """The injector as its image starts it, with no more environment than it is given."""
+    """Build the program that runs the injector with only this environment."""
     variables = [f"{key}={value}" for key, value in environ.items()]
     return Program(
         name="injector",

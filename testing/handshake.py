@@ -5,7 +5,7 @@ from contextlib import suppress
 
 
 def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> str | None:
-    """Join a client and a server in memory; return the version that they agreed on."""
+    """Connect a client and a server in memory; return the negotiated TLS version."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client_side = client.wrap_bio(to_client, to_server, server_hostname=name)
     server_side = server.wrap_bio(to_server, to_client, server_side=True)

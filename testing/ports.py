@@ -1,14 +1,14 @@
-"""Ports for servers that a test starts as processes of their own, and so cannot be told to bind port 0 themselves."""
+"""Finds free ports for server processes that cannot bind port 0."""
 
 import random
 import socket
 
-# Below those that Linux gives to outgoing connections (32768 and up): a port found here is still free a moment later.
+# Below the ephemeral ports of Linux (32768 and up), so that outgoing connections do not take the port meanwhile.
 PORTS = range(20000, 30000)
 
 
 def find_free_ports(count: int) -> int:
-    """The first of so many free ports in a row on loopback."""
+    """Find this many consecutive free ports on loopback; return the first."""
     while True:
         first = random.choice(PORTS)
         try:
@@ -21,5 +21,5 @@ def find_free_ports(count: int) -> int:
 
 
 def find_free_port() -> int:
-    """A free port on loopback."""
+    """Find a free port on loopback."""
     return find_free_ports(1)

@@ -1,4 +1,4 @@
-"""Posts standard input to an HTTPS server as the API server posts a review: `post.py HOST PORT PATH CA_FILE`."""
+"""Posts standard input to an HTTPS server as the API server sends reviews: `post.py HOST PORT PATH CA_FILE`."""
 
 import http.client
 import ssl
@@ -14,7 +14,7 @@ HEADERS = {
 host, port, path, ca_file = sys.argv[1:]
 context = ssl.create_default_context(cafile=ca_file)
 connection = http.client.HTTPSConnection(host, int(port), timeout=5, context=context)
-connection.connect()  # the API server keeps its connection: what a pod waits for is the answer
+connection.connect()  # the API server keeps its connections, so the measured time starts after the handshake
 review = sys.stdin.buffer.read()
 asked_at = time.perf_counter()
 connection.request("POST", path, body=review, headers=HEADERS)

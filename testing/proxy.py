@@ -1,4 +1,4 @@
-"""A forward proxy that writes down what it is asked for: tunnels (CONNECT) and absolute URIs."""
+"""A forward proxy that records its requests: tunnels (CONNECT) and absolute URIs."""
 
 import select
 import socket
@@ -16,15 +16,15 @@ LONGEST_SECONDS = 10
 
 @dataclass
 class Proxy:
-    """What a test asks it."""
+    """The proxy's URL and recorded requests."""
 
     url: str
     requests: list[str] = field(default_factory=list)
-    """Method and target of each, in their order."""
+    """Method and target of each request, in order."""
 
 
 class ProxyServer(ThreadingHTTPServer):
-    """Listens on a free port of the loopback address."""
+    """Listens on a free port on loopback."""
 
     daemon_threads = False
 
@@ -40,7 +40,7 @@ class ProxyRequest(BaseHTTPRequestHandler):
     server: ProxyServer
 
     def do_CONNECT(self) -> None:
-        """Carry bytes both ways until one side ends."""
+        """Copy bytes both ways until one side closes."""
         self.server.proxy.requests.append(f"CONNECT {self.path}")
         host, _, port = self.path.rpartition(":")
         with socket.create_connection((host, int(port)), LONGEST_SECONDS) as upstream:
@@ -58,13 +58,13 @@ class ProxyRequest(BaseHTTPRequestHandler):
                     return
 
     def do_POST(self) -> None:
-        """Ask the host of the URI."""
+        """Forward the request to the host of the URI."""
         self.server.proxy.requests.append(f"POST {self.path}")
         target = urlsplit(self.path)
         pass_on(self, target.netloc, target.path or "/")
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent."""
+        """Do not log."""
 
 
 @contextmanager

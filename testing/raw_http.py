@@ -1,4 +1,4 @@
-"""An HTTP client for tests of the wire: it sends the bytes that it is given and counts the segments that come back."""
+"""An HTTP client for protocol tests: sends raw bytes and counts received TCP segments."""
 
 import socket
 import struct
@@ -10,40 +10,40 @@ Headers = Iterable[tuple[str, str]]
 
 METADATA = "169.254.169.254"
 TIMEOUT_SECONDS = 30
-"""An answer that takes longer is a hang. Long, as tests run on busy machines."""
+"""A response that takes longer is a hang. It is long because tests run on busy machines."""
 
 SEGMENTS_IN = 152
-"""Offset of tcpi_data_segs_in in Linux's struct tcp_info: how many segments with data came in, coalesced or not."""
+"""Offset of tcpi_data_segs_in in Linux's struct tcp_info: the number of received segments with data."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer, taken apart."""
+    """A parsed response."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def find(self, name: str) -> str | None:
-        """The value of a header, which must not be there twice."""
+        """The value of a header, or None. Fails if the header occurs twice."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
-        assert len(values) < 2, f"{name} is there {len(values)} times"
+        assert len(values) < 2, f"{name} occurs {len(values)} times"
         return values[0] if values else None
 
 
 class Wire:
-    """One connection."""
+    """An open connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         self._received = b""
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self.socket.sendall(data)
 
     def read_answer(self, method: str = "GET") -> Answer:
-        """Read one answer to a request of this method; raise EOFError if the connection ends before it does."""
+        """Read the response to a request of this method; raise EOFError if the connection ends early."""
         while (taken := take_answer(self._received, method)) is None:
             piece = self.socket.recv(65536)
             if not piece:
@@ -53,7 +53,7 @@ class Wire:
         return answer
 
     def read_rest(self) -> bytes:
-        """Read until the server closes; a reset counts as a close."""
+        """Read until the server closes or resets the connection."""
         try:
             while piece := self.socket.recv(65536):
                 self._received += piece
@@ -62,7 +62,7 @@ class Wire:
         return self._received
 
     def count_segments(self) -> int:
-        """How many segments with data came in until now."""
+        """The number of segments with data received so far."""
         info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         segments: int = struct.unpack_from("I", info, SEGMENTS_IN)[0]
         return segments
@@ -70,13 +70,13 @@ class Wire:
 
 @contextmanager
 def connect(port: int, host: str = "127.0.0.1") -> Iterator[Wire]:
-    """Open a connection, and close it."""
+    """Open a connection and close it at the end of the block."""
     with socket.create_connection((host, port), timeout=TIMEOUT_SECONDS) as connection:
         yield Wire(connection)
 
 
 def ask(port: int, request: bytes, host: str = "127.0.0.1") -> Answer:
-    """Send one request on a connection of its own; the server may keep that open."""
+    """Send a request on a new connection; the server can keep it open."""
     with connect(port, host) as wire:
         wire.send(request)
         return wire.read_answer(request.partition(b" ")[0].decode())
@@ -85,14 +85,14 @@ def ask(port: int, request: bytes, host: str = "127.0.0.1") -> Answer:
 def build_request(
     target: str, method: str = "GET", headers: Headers = (), host: str | None = METADATA, version: str = "1.1"
 ) -> bytes:
-    """A request without a body, whose parts may be as wrong as they like."""
+    """Build a request without a body. Its parts are not validated."""
     named = [*([("Host", host)] if host is not None else []), *headers]
     lines = [f"{method} {target} HTTP/{version}", *(f"{name}: {value}" for name, value in named)]
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
 
 
 def take_answer(received: bytes, method: str) -> tuple[Answer, bytes] | None:
-    """Split off the first answer, if it is whole. Its length must be given, so that old clients see its end."""
+    """Split off the first response if it is complete. It must have a Content-Length, which old clients need."""
     head, end, rest = received.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -102,16 +102,16 @@ def take_answer(received: bytes, method: str) -> tuple[Answer, bytes] | None:
     answer = Answer(status, headers, b"")
     has_body = method != "HEAD" and status >= 200
     length = int(answer.find("Content-Length") or "-1") if has_body else 0
-    assert length >= 0, f"an answer without a Content-Length: {head!r}"
+    assert length >= 0, f"a response without a Content-Length: {head!r}"
     if len(rest) < length:
         return None
     return Answer(status, headers, rest[:length]), rest[length:]
 
 
 def take_answers(received: bytes) -> Iterator[Answer]:
-    """Split all that came into answers, none of them to a HEAD; raise AssertionError for what is left over."""
+    """Split the received bytes into responses (not to HEAD); raise AssertionError if one is incomplete."""
     while received:
         taken = take_answer(received, "GET")
-        assert taken is not None, f"half an answer: {received!r}"
+        assert taken is not None, f"an incomplete response: {received!r}"
         answer, received = taken
         yield answer

@@ -1,4 +1,4 @@
-"""Runs a socketserver in a thread until a block ends; passes an HTTP request on to another server."""
+"""Runs a socketserver in a thread; forwards an HTTP request to another server."""
 
 import socketserver
 import threading
@@ -13,7 +13,7 @@ Server = TypeVar("Server", bound=socketserver.BaseServer)
 
 @contextmanager
 def serving(build: Callable[[], Server]) -> Iterator[Server]:
-    """Serve; at the end no thread and no socket of it is left."""
+    """Serve until the block ends, then close the socket and join the thread."""
     with build() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -25,7 +25,7 @@ def serving(build: Callable[[], Server]) -> Iterator[Server]:
 
 
 def pass_on(request: BaseHTTPRequestHandler, upstream: str, path: str, within_seconds: float = 10) -> None:
-    """Ask a server the same under this path, and answer what it answers."""
+    """Forward a request to another server under this path, and return its response."""
     body = request.rfile.read(int(request.headers["Content-Length"]))
     with closing(HTTPConnection(upstream, timeout=within_seconds)) as connection:
         connection.request(request.command, path, body, dict(request.headers))

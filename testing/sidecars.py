@@ -1,4 +1,4 @@
-"""Runs the real sidecar as a process and talks to it over real sockets; the tests' fixtures build on it."""
+"""Runs the real sidecar as a process and sends requests over real sockets."""
 
 import http.client
 import os
@@ -21,7 +21,7 @@ START_SECONDS = 20
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, in full."""
+    """A complete response."""
 
     status: int
     body: str
@@ -30,7 +30,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A running sidecar in env mode (there are no rules around it), on a port of its own."""
+    """A running sidecar in env mode, without redirect rules, on a free port."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -39,11 +39,11 @@ class Sidecar:
 
     @property
     def log(self) -> str:
-        """All that it wrote so far."""
+        """Its output so far."""
         return (self.directory / "sidecar.log").read_text()
 
     def request(self, path: str, method: str = "GET", **headers: str) -> Reply:
-        """Send one request; underscores in the names of headers become dashes."""
+        """Send a request; underscores in header names become dashes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -54,7 +54,7 @@ class Sidecar:
             connection.close()
 
     def exchange(self, sent: bytes, host: str = "127.0.0.1") -> bytes:
-        """Send raw bytes, and return all that comes until the sidecar closes."""
+        """Send raw bytes; return everything received until the sidecar closes."""
         with socket.create_connection((host, self.port), timeout=5) as connection:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
@@ -64,12 +64,12 @@ class Sidecar:
             return received
 
     def wait_until_started(self) -> int:
-        """Run the hook as the kubelet does; return its exit code."""
+        """Run the postStart hook as the kubelet does; return its exit code."""
         hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
         return subprocess.run(hook, env=dict(self.environ), check=False, timeout=START_SECONDS + 30).returncode
 
     def wait_for_log(self, text: str, seconds: float = 10) -> str:
-        """Look into the log until a text is there; return the log, or fail with it."""
+        """Wait until the log has this text; return the log. Fails with the log."""
         deadline = time.monotonic() + seconds
         while text not in self.log:
             if time.monotonic() > deadline:
@@ -79,7 +79,7 @@ class Sidecar:
 
 
 def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[str, str]:
-    """The environment that the injector gives a sidecar, but for what a test changes."""
+    """The environment that the injector gives a sidecar, with `changes`."""
     return {
         "PATH": os.environ["PATH"],
         contract.ENV_ROLE_ARN: ROLE_ARN,
@@ -96,7 +96,7 @@ def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[st
 
 @contextmanager
 def running_sidecar(environ: Mapping[str, str], directory: Path) -> Iterator[Sidecar]:
-    """Start the sidecar; end it by its pid, also when the test failed."""
+    """Run the sidecar until the block ends, also if the test fails."""
     with (directory / "sidecar.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sidecar"], cwd=ROOT, env=dict(environ), stdout=log, stderr=log

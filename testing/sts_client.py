@@ -1,4 +1,4 @@
-"""Asks an STS or S3 through boto3, once, with nothing of this process's configuration."""
+"""Calls an STS or S3 through boto3, without retries and without this process's configuration."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
 
 
 def build_client(url: str, service: str = "sts", credentials: dict[str, str] | None = None) -> Any:
-    """A client that asks once; without credentials it does not sign."""
+    """Build a client that does not retry. Without credentials it does not sign."""
     config = Config(retries={"total_max_attempts": 1}, read_timeout=0.5 if credentials is None else 5)
     if credentials is None:
         unsigned = config.merge(Config(signature_version=UNSIGNED))
@@ -29,7 +29,7 @@ def build_client(url: str, service: str = "sts", credentials: dict[str, str] | N
 
 
 def assume(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> Any:
-    """The credentials that an STS gives for a token."""
+    """Exchange a token for credentials."""
     client = build_client(url)
     try:
         answer = client.assume_role_with_web_identity(
@@ -41,7 +41,7 @@ def assume(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> Any:
 
 
 def read_refusal(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> tuple[int, str]:
-    """Status and code with which an STS refuses a token."""
+    """The HTTP status and error code with which an STS rejects a token."""
     with pytest.raises(ClientError) as caught:
         assume(url, token, role_arn)
     response = caught.value.response

@@ -1,4 +1,4 @@
-"""Prints, for each ADDRESS:PORT, the role that a metadata service there lists, or why none is to be had."""
+"""Prints, for each ADDRESS:PORT, the role that a metadata service lists there, or the error."""
 
 import http.client
 import sys
@@ -8,7 +8,7 @@ TIMEOUT_SECONDS = 3
 
 
 def ask(endpoint: str) -> str:
-    """Ask as the oldest SDKs do: one GET, no token."""
+    """Send a GET without a token, as the oldest SDKs do."""
     address, _, port = endpoint.rpartition(":")
     connection = http.client.HTTPConnection(address.strip("[]"), int(port), timeout=TIMEOUT_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""An app as anybody writes it: asks STS through boto3, without a line of configuration, who it is."""
+"""A typical app: calls GetCallerIdentity through boto3, without any configuration."""
 
 import boto3
 

@@ -1,11 +1,11 @@
-"""Runs a Kubernetes pod as processes on one machine, without a cluster.
+"""Runs a Kubernetes pod as processes on this machine, without a cluster.
 
     with Node() as node, node.pod(pod, {"app": build_image(Path.cwd(), node.nft)}) as running:
         running.start()
         print(running.logs("app"))
 
-Real are the network namespace, mounts, environment, capabilities, no_new_privs, the order of containers and their
-postStart hooks; `describe_limitations` says what is not. This module is all that others need to import.
+Network namespace, mounts, environment, capabilities, no_new_privs, container order and postStart hooks are as in a
+real pod. `describe_limitations` lists what is not. Import only this package, not its modules.
 """
 
 import contextlib
@@ -44,10 +44,10 @@ __all__ = [
 
 
 class Node(Namespaces):
-    """A machine for pods, in namespaces of its own; everything on it ends with it."""
+    """A node for pods in its own namespaces. Everything on it ends with it."""
 
     nft = "/run/podrole/nft"
-    """Path on the node of an nft with the file capability that the sidecar's image gives it."""
+    """Path on the node of an nft with the file capability that it has in the sidecar's image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Node(Namespaces):
         token: Callable[[str, int], str] = refuse_token,
         config_maps: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Pod:
-        """Place a pod on this node, not yet started; `images` by the names that the pod's containers give.
+        """Create a pod on this node without starting it. `images` maps the containers' image names.
 
         `token` mints a ServiceAccount token for (audience, seconds).
         """
@@ -90,16 +90,16 @@ class Node(Namespaces):
         return add_network(self, f"{self._pods}-{name}", self._pods)
 
     def add_address(self, address: str) -> None:
-        """Give the node one more address, within reach of every pod: 169.254.169.254, for example."""
+        """Add an address to the node that every pod can reach, for example 169.254.169.254."""
         add_address(self, address)
 
     def close(self) -> None:
-        """End everything on the node and remove its files."""
+        """Stop everything on the node and remove its files."""
         super().close()
         self._files.close()
 
     def _install_nft(self) -> None:
-        """On a tmpfs of our own: a temporary directory may be mounted nosuid, which voids file capabilities."""
+        """Use a new tmpfs: the temporary directory can be mounted nosuid, which disables file capabilities."""
         nft = shutil.which("nft", path=SEARCH_PATH)
         self.run(["install", "-D", "-m", "755", str(nft), self.nft])
         self.run(["setcap", "cap_net_admin+ep", self.nft])

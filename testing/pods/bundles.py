@@ -1,4 +1,4 @@
-"""A container of a pod spec -> the configuration that an OCI runtime runs. `build_config` is pure.
+"""Converts a container of a pod spec to an OCI runtime configuration. `build_config` is pure.
 
 https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md
 """
@@ -26,28 +26,28 @@ KERNEL_MOUNTS = (
     },
 )
 READ_ONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-"""What containerd protects in a container that is not privileged."""
+"""Paths that containerd masks or makes read-only in unprivileged containers."""
 
 MOUNT_FLAGS = {os.ST_NOSUID: "nosuid", os.ST_NODEV: "nodev", os.ST_NOEXEC: "noexec"}
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What the containers of a pod share."""
+    """What the containers of a pod have in common."""
 
     pod: Mapping[str, Any]
-    """The pod with its status, as the API server shows it."""
+    """The pod with its status, as the API server returns it."""
     network_namespace: str
     shared_memory: str
     """Path on the node of the pod's /dev/shm."""
     volumes: Mapping[str, str]
     """Volume name -> path on the node."""
     single_user: bool
-    """Whether all uids are one: in a user namespace."""
+    """Whether there is only one uid, as in a user namespace."""
 
 
 def build_config(container: Mapping[str, Any], image: Image, sandbox: Sandbox) -> dict[str, Any]:
-    """The OCI configuration of one container."""
+    """Build the OCI configuration of a container."""
     security = build_security_context(container, sandbox.pod)
     kinds = ("mount", "pid", "ipc", "uts")
     return {
@@ -67,7 +67,7 @@ def build_config(container: Mapping[str, Any], image: Image, sandbox: Sandbox) -
 
 
 def write_bundle(directory: Path, config: Mapping[str, Any], image: Image) -> None:
-    """Write what the runtime takes: the configuration and a root directory with the image's own links and files."""
+    """Write the bundle: the configuration and a root folder with the image's links and files."""
     root = directory / "rootfs"
     (root / "tmp").mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
@@ -96,14 +96,14 @@ def _process(container: Mapping[str, Any], image: Image, sandbox: Sandbox) -> di
         "args": build_arguments(container, (image.entrypoint, image.arguments), environment),
         "env": [f"{name}={value}" for name, value in environment.items()],
         "cwd": container.get("workingDir") or image.working_directory,
-        # No inheritable and no ambient ones, as containerd: a non-root process gets one only through a file capability.
+        # As containerd, no inheritable and ambient ones: a non-root process gets a capability only from a file.
         "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
         "noNewPrivileges": security.get("allowPrivilegeEscalation") is False,
     }
 
 
 def _mounts(container: Mapping[str, Any], image: Image, sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Parents before what lies inside them, whatever the order in the spec: a later mount would hide an earlier one."""
+    """Sort parents before their children: otherwise a later mount would hide an earlier one."""
     binds = [_bind(path, source, read_only=True) for path, source in image.binds.items()]
     binds.append(_bind("/dev/shm", sandbox.shared_memory, read_only=False))
     binds.extend(_volume_bind(container["name"], mount, sandbox) for mount in container.get("volumeMounts") or [])
@@ -126,7 +126,7 @@ def _bind(path: str, source: str, *, read_only: bool) -> dict[str, Any]:
 
 
 def _keep_mount_flags(mount: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Repeat the flags of the file system a bind comes from: a user namespace may not take away what its parent set."""
+    """Copy the mount flags of the source: a user namespace cannot clear flags that its parent set."""
     if mount["type"] != "bind" or not Path(mount["source"]).exists():
         return mount
     flags = os.statvfs(mount["source"]).f_flag

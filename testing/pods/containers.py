@@ -1,4 +1,4 @@
-"""One container, run by runc inside the node's namespaces: start, hook, signals, output, exit code."""
+"""A container that runc runs in the node's namespaces: start, exec, signals, output, exit code."""
 
 import contextlib
 import signal
@@ -13,13 +13,13 @@ from testing.pods.errors import PodError
 from testing.pods.images import Image
 from testing.pods.namespaces import NamespaceProcess, Namespaces
 
-# --rootless=true: no cgroup is fine (the node shows them read-only, so that none is left behind)
+# --rootless=true: run without a cgroup. The node mounts cgroups read-only so that none is left behind.
 RUNC = ("runc", "--rootless=true", "--root", "/run/runc")
 POLL_SECONDS = 0.002
 
 
 class Container:
-    """A container of a pod: each `start` is a new run of it with a fresh root file system."""
+    """A container of a pod. Each `start` is a new run with a new root file system."""
 
     def __init__(self, node: Namespaces, directory: Path, config: Mapping[str, Any], image: Image) -> None:
         self.name = directory.name
@@ -32,27 +32,27 @@ class Container:
 
     @property
     def identifier(self) -> str:
-        """The name that runc knows the current run by."""
+        """The name of the current run in runc."""
         return f"{self._directory.parent.name}-{self.name}-{self.attempt}"
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, 128 + the signal's number after a signal; None while it runs or before it started."""
+        """The exit code, or 128 + signal number. None while it runs and before it starts."""
         return self._process.poll() if self._process else None
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether it has started and not yet ended."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def output(self) -> str:
-        """What the current run wrote so far, stdout and stderr in their order."""
+        """The output of the current run so far, stdout and stderr."""
         log = self._run_directory / "output"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def start(self, timeout_seconds: float = 30) -> None:
-        """Start it anew and return when its process runs or has already ended."""
+        """Start it and return when its process is running or has already ended."""
         self.attempt += 1
         write_bundle(self._run_directory, self._config, self._image)
         pid_file = self._run_directory / "pid"
@@ -68,22 +68,22 @@ class Container:
             raise PodError(f"container {self.name} did not start: {self.output.strip()}")
 
     def exec(self, argv: Sequence[str], timeout_seconds: float = 30) -> subprocess.CompletedProcess[str]:
-        """Run a command in the container, with its user, environment and capabilities, as `kubectl exec` does."""
+        """Run a command in the container as `kubectl exec` does, with its user, environment and capabilities."""
         command = [*RUNC, "exec", self.identifier, *argv]
         return self._node.run(command, check=False, timeout_seconds=timeout_seconds)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the container's first process; nothing happens when it has already ended."""
+        """Send a signal to the container's first process, if it is still running."""
         self._node.run([*RUNC, "kill", self.identifier, str(int(number))], check=False)
 
     def kill(self) -> int:
-        """SIGKILL, as the kernel's out-of-memory killer sends it; the exit code."""
+        """Send SIGKILL, as the OOM killer does; return the exit code."""
         if self.is_running:
             self.signal(signal.SIGKILL)
         return self.wait(timeout_seconds=10)
 
     def terminate(self, grace_seconds: float = 30) -> int:
-        """SIGTERM, and SIGKILL after the grace period, as the kubelet ends a container; the exit code."""
+        """Send SIGTERM, and SIGKILL after the grace period, as the kubelet does; return the exit code."""
         if self.is_running:
             self.signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -91,7 +91,7 @@ class Container:
         return self.kill()
 
     def wait(self, timeout_seconds: float) -> int:
-        """Wait for its end; the exit code."""
+        """Wait until it ends; return the exit code."""
         if self._process is None:
             raise PodError(f"container {self.name} was not started")
         return self._process.wait(timeout=timeout_seconds)

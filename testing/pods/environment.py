@@ -1,6 +1,6 @@
-"""A container's environment and arguments as the kubelet makes them: values, fieldRef and $(VAR).
+"""Builds a container's environment and arguments as the kubelet does: values, fieldRef and $(VAR).
 
-Pure: dicts in, values out. What the runner does not know is refused with the field's name, never left out.
+Pure. Unsupported fields raise PodError with the field's name.
 """
 
 import re
@@ -14,7 +14,7 @@ FIELD_WITH_KEY = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """`$(NAME)` becomes its value; `$$` is a dollar sign; a name that is not defined stays as it is written.
+    """Replace `$(NAME)` by its value and `$$` by a dollar sign; keep references to undefined names.
 
     https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """
@@ -24,7 +24,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 def build_environment(
     container: Mapping[str, Any], image_environment: Mapping[str, str], fields: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The image's variables, then the container's in their order: each may name those before it."""
+    """The image's variables, then the container's in order; each can refer to earlier ones."""
     if container.get("envFrom"):
         raise PodError(f"container {container['name']}: envFrom is not supported here; write the variables as env")
     own: dict[str, str] = {}
@@ -36,9 +36,9 @@ def build_environment(
 def build_arguments(
     container: Mapping[str, Any], defaults: tuple[Iterable[str], Iterable[str]], environment: Mapping[str, str]
 ) -> list[str]:
-    """What the container executes; `defaults` are the image's entrypoint and arguments.
+    """The command line that the container executes; `defaults` are the image's entrypoint and arguments.
 
-    A command in the pod replaces both, arguments alone only the latter.
+    `command` replaces both, `args` only the arguments.
     https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/
     """
     command, arguments = container.get("command"), container.get("args")
@@ -50,7 +50,7 @@ def build_arguments(
 
 
 def build_field(path: str, fields: Mapping[str, Any]) -> str:
-    """The value of a fieldRef; `fields` is the pod with its status. An absent label or annotation is empty.
+    """The value of a fieldRef; `fields` is the pod with its status. Missing labels and annotations are empty.
 
     https://kubernetes.io/docs/concepts/workloads/pods/downward-api/
     """

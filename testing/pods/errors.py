@@ -1,17 +1,17 @@
-"""What can go wrong when pods run as processes; every message ends with what to do."""
+"""Errors of the pod runner. Every message says what to do."""
 
 
 class RunnerError(Exception):
-    """Base of all below."""
+    """Base class."""
 
 
 class UnavailableError(RunnerError):
-    """The machine cannot make namespaces, or a program is missing: the setting or package is named."""
+    """The machine cannot create namespaces or lacks a program. The message names the setting or package."""
 
 
 class CommandError(RunnerError):
-    """A command inside failed: it is named, with what it said."""
+    """A command in the namespaces failed. The message has the command and its output."""
 
 
 class PodError(RunnerError):
-    """A pod asks for what is not supported here, or one of its containers failed: field or container is named."""
+    """A pod uses an unsupported field, or a container failed. The message names the field or container."""

@@ -1,7 +1,4 @@
-"""A container image as data: which of the machine's files a container sees, and the defaults that an image brings.
-
-Nothing is copied or downloaded: directories of this machine are bound read-only.
-"""
+"""A container image as data: folders of this machine, bound read-only, and the image's defaults."""
 
 import os
 import sys
@@ -11,7 +8,7 @@ from pathlib import Path
 
 SYSTEM_DIRECTORIES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 SYSTEM_FILES = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl", "/etc/pki", "/etc/ca-certificates")
-"""What dynamically linked programs and TLS need; a machine has those of its distribution."""
+"""Files that dynamically linked programs and TLS need, as far as the distribution has them."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -24,7 +21,7 @@ ETC_FILES = {
 
 @dataclass(frozen=True)
 class Image:
-    """A root file system and the defaults that a pod spec may leave out."""
+    """A root file system, and defaults for a pod spec."""
 
     binds: Mapping[str, str]
     """Path in the container -> path on the node, bound read-only."""
@@ -40,21 +37,21 @@ class Image:
     working_directory: str = "/"
 
     def with_binds(self, binds: Mapping[str, str | Path]) -> "Image":
-        """The same image with more of the machine's files in it."""
+        """A copy of the image with more folders of this machine."""
         return replace(self, binds={**self.binds, **{path: str(source) for path, source in binds.items()}})
 
 
 def build_system_image() -> Image:
-    """The programs and libraries of this machine, without its configuration, users or data."""
+    """The programs and libraries of this machine, without configuration, users and data."""
     links = {path: str(Path(path).readlink()) for path in SYSTEM_DIRECTORIES if Path(path).is_symlink()}
     present = [path for path in (*SYSTEM_DIRECTORIES, *SYSTEM_FILES) if path not in links and Path(path).exists()]
     return Image(binds={path: path for path in present}, symlinks=links)
 
 
 def build_image(repository: Path, nft: str = "/usr/sbin/nft") -> Image:
-    """The image for podrole's own containers and for Python apps: the system, this Python with its packages, our code.
+    """Build an image for podrole's containers and Python apps: the system, this Python with its packages, podrole.
 
-    `nft` is the node's copy with the file capability that the real image gives it (`Node.nft`).
+    `nft` is the node's copy with the file capability of the real image (`Node.nft`).
     """
     python = {path: os.path.realpath(path) for path in _python_directories()}
     code = {f"/app/{name}": str(repository / name) for name in ("contract", "server", "sidecar")}
@@ -62,7 +59,7 @@ def build_image(repository: Path, nft: str = "/usr/sbin/nft") -> Image:
     system = build_system_image()
     return replace(
         system.with_binds({**python, **code, **rules, "/usr/sbin/nft": nft}),
-        # bytecode cannot be written into read-only binds, and looking for where to write it costs time
+        # bytecode cannot be written to read-only binds, and each attempt costs time
         environment={
             "PATH": f"{sys.prefix}/bin:{SYSTEM_PATH}",
             "PYTHONPATH": "/app",
@@ -73,9 +70,9 @@ def build_image(repository: Path, nft: str = "/usr/sbin/nft") -> Image:
 
 
 def _python_directories() -> list[str]:
-    """Where the running Python lives outside of /usr: a virtual environment and what it was made from.
+    """The folders of the running Python outside of /usr: the virtual environment and its base installation.
 
-    The names as Python knows them and where they really are: an installation reached through a symlink needs both.
+    Both as Python names them and with symbolic links resolved: links need both.
     """
     names = {sys.prefix, sys.base_prefix, sys.base_exec_prefix}
     paths = names | {os.path.realpath(name) for name in names}

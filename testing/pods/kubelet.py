@@ -1,7 +1,4 @@
-"""Runs one pod's containers in the kubelet's order: init containers, native sidecars with their hooks, then the app.
-
-`testing.pods.bundles` makes the containers, `testing.pods.containers` runs them.
-"""
+"""Runs a pod's containers in the kubelet's order: init containers, native sidecars with their hooks, then the app."""
 
 import subprocess
 import time
@@ -37,9 +34,9 @@ class Pod:
     ) -> None:
         self.network = network
         self.manifest = sources.pod
-        """The pod with name, uid and status filled in."""
+        """The pod with its name, uid and status."""
         self.timings: dict[str, float] = {}
-        """Seconds per step: a container's name (for an init container until its end), or `NAME postStart`."""
+        """Seconds per step: container name (init containers: until they end) or `NAME postStart`."""
         self._node = network.node
         self._directory = directory / network.name
         self._sources = sources
@@ -58,9 +55,9 @@ class Pod:
         self.remove()
 
     def start(self, timeout_seconds: float = 60) -> None:
-        """Run what the pod says in the kubelet's order: init containers and native sidecars, then the containers.
+        """Start all containers in the kubelet's order: init containers and native sidecars, then the app.
 
-        An init container must end with 0 before the next; a native sidecar must be started and its postStart hook over.
+        Before the next one starts, an init container must exit with 0 and a sidecar's postStart hook must end.
         `timeout_seconds` bounds each step. https://kubernetes.io/docs/concepts/workloads/pods/init-containers/
         """
         self._write_volumes()
@@ -73,13 +70,13 @@ class Pod:
             self._start(spec["name"], timeout_seconds)
 
     def container(self, name: str) -> Container:
-        """One container by its name."""
+        """The container with this name."""
         if name not in self._containers:
             raise PodError(f"no container {name} in the pod; it has: {', '.join(self._containers)}")
         return self._containers[name]
 
     def logs(self, name: str) -> str:
-        """What the container's current run wrote."""
+        """The output of the container's current run."""
         return self.container(name).output
 
     def exec(self, name: str, argv: Sequence[str], timeout_seconds: float = 30) -> subprocess.CompletedProcess[str]:
@@ -87,12 +84,12 @@ class Pod:
         return self.container(name).exec(argv, timeout_seconds)
 
     def restart(self, name: str, timeout_seconds: float = 60) -> None:
-        """Run a container again, hook included, as the kubelet does after its end; /dev/shm is as it was left."""
+        """Restart a container with its hook, as the kubelet does after it has ended; /dev/shm is kept."""
         self.container(name).kill()
         self._start(name, timeout_seconds)
 
     def write_token(self, volume: str, token: str) -> None:
-        """Replace the token of a projected volume, as the kubelet renews it under a running container."""
+        """Replace the token of a projected volume while containers run, as the kubelet does."""
         volumes = self.manifest["spec"].get("volumes") or []
         projected = [spec["projected"] for spec in volumes if spec["name"] == volume and "projected" in spec]
         sources = [source for projection in projected for source in projection["sources"]]
@@ -102,12 +99,12 @@ class Pod:
         replace_file(self._volumes / volume / paths[0], token)
 
     def stop(self, grace_seconds: float = 30) -> None:
-        """End the containers first and then the native sidecars, in the reverse of their order."""
+        """Stop the app, then the native sidecars in reverse order."""
         for name in reversed(self._started):
             self._containers[name].terminate(grace_seconds)
 
     def remove(self) -> None:
-        """Kill what still runs and remove the pod's network."""
+        """Kill running containers and remove the pod's network."""
         for name in self._started:
             self._containers[name].kill()
         self.network.remove()
@@ -157,7 +154,7 @@ class Pod:
             self.timings[f"{name} postStart"] = time.monotonic() - begin
 
     def _run_hook(self, container: Container, command: Sequence[str], timeout_seconds: float) -> None:
-        """Run a postStart hook, whose failure ends the container.
+        """Run a postStart hook; if it fails, stop the container.
 
         https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
         """
@@ -191,7 +188,7 @@ class Pod:
 
 
 def name_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod with what the API server fills in: a name from generateName, namespace, uid, ServiceAccount."""
+    """Add what the API server fills in: a name from generateName, namespace, uid, ServiceAccount."""
     identifier = str(uuid.uuid4())
     metadata = dict(pod["metadata"])
     metadata.setdefault("name", f"{metadata.get('generateName', 'pod-')}{identifier[-5:]}")
@@ -201,7 +198,7 @@ def name_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_pod(pod: Mapping[str, Any]) -> None:
-    """Refuse what would silently run as something else than the pod says."""
+    """Raise PodError for fields that would silently be ignored."""
     for field in REFUSED_POD_FIELDS:
         if pod["spec"].get(field):
             raise PodError(f"spec.{field} is not supported here: remove it")

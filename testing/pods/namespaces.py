@@ -1,6 +1,6 @@
-"""A machine of its own made of Linux namespaces: processes, mounts and network that end together.
+"""A set of Linux namespaces for processes, mounts and network that ends as a whole.
 
-Nothing of Kubernetes here. Root unshares directly; anybody else becomes root in a user namespace with one uid.
+Root unshares directly. Other users become root in a user namespace with one uid.
 """
 
 import contextlib
@@ -24,23 +24,23 @@ PROGRAMS = {
     "nft": "nftables",
     "setcap": "libcap2-bin",
 }
-"""What the machine must have, with the Debian package that brings it."""
+"""Required programs, with their Debian packages."""
 
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
-"""Debian keeps `/usr/sbin` out of an ordinary user's PATH, although nft and ip work for them in a user namespace."""
+"""Debian's PATH for ordinary users lacks `/usr/sbin`, though nft and ip work for them in a user namespace."""
 
 USER_NAMESPACE_SETTINGS = {
     "kernel.unprivileged_userns_clone": ("0", "1"),
     "user.max_user_namespaces": ("0", "15000"),
     "kernel.apparmor_restrict_unprivileged_userns": ("1", "0"),
 }
-"""The switches (of Debian, all, Ubuntu) by which a kernel forbids user namespaces: forbidding value, value to set."""
+"""Sysctls (of Debian, upstream, Ubuntu) that disable user namespaces: disabling value, value to set."""
 
 CLOSE_SECONDS = 10
 
-# The pid is read before /proc is mounted anew: it is then the one that the outside sees. Where cgroups are read-only
-# runc makes none, so it leaves none behind. `cat` ends, and everything with it, when the other end of its input is
-# closed, also by the death of who holds it. Ignoring SIGCHLD makes the kernel reap orphans, a duty of process 1.
+# The pid is read before /proc is mounted again: it is then the pid outside of the namespace. Where cgroups are
+# read-only, runc creates none, so it leaves none behind. `cat`, and everything with it, ends when the other end of its
+# input is closed, also if that process dies. Ignoring SIGCHLD makes the kernel reap orphans, a duty of process 1.
 FIRST_PROCESS = """
 read -r pid rest < /proc/self/stat
 mount -t proc proc /proc
@@ -55,10 +55,10 @@ exec env --ignore-signal=CHLD cat > /dev/null
 
 
 class NamespaceProcess(subprocess.Popen[bytes]):
-    """A process inside: signals go to it, not to the `nsenter` in front of it, which then passes on its exit status."""
+    """A process in the namespaces. Signals go to it, not to its parent `nsenter`, which returns its exit status."""
 
     def send_signal(self, sig: int) -> None:
-        """Send `sig` to the process inside, if it still runs."""
+        """Send `sig` to the process, if it is still running."""
         if self.poll() is not None:
             return
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
@@ -68,11 +68,11 @@ class NamespaceProcess(subprocess.Popen[bytes]):
 
 
 class Namespaces:
-    """Context manager: new namespaces, and `run` and `popen` for processes inside; all of them die with it."""
+    """A context manager for new namespaces. `run` and `popen` start processes in them, which end with it."""
 
     def __init__(self) -> None:
         self.single_user = os.geteuid() != 0
-        """Whether everything inside is one uid, because an ordinary user may map no more than their own."""
+        """Whether there is only one uid, because ordinary users can map only their own."""
         self._first: subprocess.Popen[str] | None = None
         self._pidfd: int | None = None
         self._enter: list[str] = []
@@ -82,7 +82,7 @@ class Namespaces:
         check_programs()
         user = ["--user", "--map-root-user"] if self.single_user else []
         command = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child"]
-        # A session of its own: Ctrl-C then reaches only us, and we end it in order.
+        # A new session, so that Ctrl-C reaches only this process, which then stops it in order.
         self._first = subprocess.Popen(
             [*command, "sh", "-ec", FIRST_PROCESS],
             stdin=subprocess.PIPE,
@@ -107,7 +107,7 @@ class Namespaces:
     def run(
         self, argv: Sequence[str], *, check: bool = True, text: str = "", timeout_seconds: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command inside to its end, `text` as its input; with `check` a failure raises with what it said."""
+        """Run a command in the namespaces, with `text` as input. With `check`, raise CommandError if it fails."""
         pipe = subprocess.PIPE
         with self.popen(argv, stdin=pipe, stdout=pipe, stderr=pipe) as process:
             try:
@@ -129,7 +129,7 @@ class Namespaces:
         stderr: int | IO[Any] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> NamespaceProcess:
-        """Start a process inside; its signals, exit status and files are those of a process outside."""
+        """Start a process in the namespaces. Signals, exit status and files work as outside."""
         process = NamespaceProcess(
             [*self._enter, *argv],
             stdin=stdin,
@@ -142,7 +142,7 @@ class Namespaces:
         return process
 
     def close(self) -> None:
-        """End everything inside and wait until it is gone: with process 1 the kernel kills its whole namespace."""
+        """Stop everything and wait until it has ended: with process 1, the kernel kills the whole pid namespace."""
         if self._first is None:
             return
         if self._pidfd is None:
@@ -151,7 +151,7 @@ class Namespaces:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             os.close(self._pidfd)
-        # `unshare` ends after process 1, and that one after all others
+        # `unshare` ends after process 1, which ends after all others
         self._first.communicate()
         for process in self._processes:
             process.wait(timeout=CLOSE_SECONDS)
@@ -169,7 +169,7 @@ class Namespaces:
 
 
 def check_programs(programs: Mapping[str, str] | None = None) -> None:
-    """Raise, naming the Debian packages, when a program is missing."""
+    """Raise UnavailableError with the Debian packages if a program is missing."""
     wanted = PROGRAMS if programs is None else programs
     missing = {name: package for name, package in wanted.items() if not shutil.which(name, path=SEARCH_PATH)}
     if missing:
@@ -178,7 +178,7 @@ def check_programs(programs: Mapping[str, str] | None = None) -> None:
 
 
 def explain_refusal(complaint: str, *, single_user: bool, settings: Mapping[str, str] | None = None) -> str:
-    """Why the kernel gave no namespaces, and what to do; `settings` are sysctls by name (default: this kernel's)."""
+    """Explain why the kernel did not create namespaces; `settings` are sysctls (default: this kernel's)."""
     if not single_user:
         return (
             f"cannot make namespaces as root: {complaint}. In a container it takes CAP_SYS_ADMIN (docker: --privileged)"
@@ -191,7 +191,7 @@ def explain_refusal(complaint: str, *, single_user: bool, settings: Mapping[str,
 
 
 def load_settings() -> dict[str, str]:
-    """The values that this kernel has for USER_NAMESPACE_SETTINGS."""
+    """Read USER_NAMESPACE_SETTINGS of this kernel."""
     paths = {name: Path("/proc/sys", *name.split(".")) for name in USER_NAMESPACE_SETTINGS}
     return {name: path.read_text().strip() for name, path in paths.items() if path.exists()}
 

@@ -1,4 +1,4 @@
-"""The node's network: a bridge, and for each pod a network namespace joined to it by a veth pair, v4 and v6."""
+"""The node's network: a bridge, and a network namespace per pod, connected by a veth pair. IPv4 and IPv6."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ BRIDGE_MAC = "02:00:00:00:77:01"
 LINK6 = ip_network("fe80::/64")
 NODE_IPV4 = str(NETWORK4[1])
 NODE_IPV6 = str(NETWORK6[1])
-"""The node on the bridge: its pods' gateway, so an address on the node's loopback is within their reach."""
+"""The node on the bridge. It is the pods' gateway, so they can reach addresses on the node's loopback."""
 
 
 @dataclass(frozen=True)
 class PodNetwork:
-    """A pod's network namespace; usable without containers, for what is about the network alone."""
+    """A pod's network namespace. It can be used without containers."""
 
     node: Namespaces
     name: str
@@ -32,39 +32,39 @@ class PodNetwork:
         return f"/run/netns/{self.name}"
 
     def run(self, argv: Sequence[str], *, check: bool = True, text: str = "") -> CompletedProcess[str]:
-        """Run a command of the node in this network."""
+        """Run a command on the node in this network namespace."""
         return self.node.run(self.command(argv), check=check, text=text)
 
     def popen(self, argv: Sequence[str], *, stdout: int | None = None) -> NamespaceProcess:
-        """Start a process of the node in this network."""
+        """Start a process on the node in this network namespace."""
         return self.node.popen(self.command(argv), stdout=stdout)
 
     def remove(self) -> None:
-        """Take the namespace away; it is gone with its last process."""
+        """Remove the namespace. It disappears with its last process."""
         self.node.run(["ip", "netns", "delete", self.name])
 
     def command(self, argv: Sequence[str]) -> list[str]:
-        """The command line that runs `argv` in this network."""
+        """The command line that runs `argv` in this network namespace."""
         return ["nsenter", f"--net={self.path}", "--", *argv]
 
 
 def has_ipv6() -> bool:
-    """Whether this kernel was booted with IPv6 (`ipv6.disable=1` takes it away from every namespace)."""
+    """Whether this kernel was booted with IPv6 (`ipv6.disable=1` disables it in every namespace)."""
     return Path("/proc/sys/net/ipv6").exists()
 
 
 def add_bridge(node: Namespaces) -> None:
-    """Make the bridge, with the node's own addresses on it.
+    """Create the bridge with the node's addresses.
 
-    A bridge without a hardware address of its own takes the lowest of its ports': a new pod would then change it under
-    the others, whose neighbour tables still hold the old one.
+    It gets a fixed hardware address. Otherwise a bridge uses the lowest one of its ports, which a new pod could change:
+    the neighbour tables of other pods would be stale.
     """
     bridge = f"link add podrole0 address {BRIDGE_MAC} type bridge"
     run_batch(node, [bridge, *build_addresses("podrole0", 1), "link set podrole0 up"])
 
 
 def add_network(node: Namespaces, name: str, number: int) -> PodNetwork:
-    """Make the pod with this number (from 1) a network namespace with addresses, routes and a loopback."""
+    """Create the network namespace of the pod with this number (from 1), with addresses, routes and loopback."""
     network = PodNetwork(node, name, str(NETWORK4[number + 1]), str(NETWORK6[number + 1]))
     pair = f"link add pod{number} type veth peer name eth0 netns {name}"
     run_batch(node, [f"netns add {name}", pair, f"link set pod{number} master podrole0 addrgenmode none up"])
@@ -75,10 +75,10 @@ def add_network(node: Namespaces, name: str, number: int) -> PodNetwork:
 
 
 def build_addresses(device: str, number: int) -> list[str]:
-    """The lines that give a device the addresses with this number.
+    """The `ip` commands that add the addresses with this number to a device.
 
-    All of the IPv6 ones are ours, with nodad: duplicate address detection would keep them unusable for a second or two,
-    the automatic link-local one among them, from which a router asks for its neighbours.
+    All IPv6 addresses are set here, with nodad, also the link-local one that routers use for neighbour discovery:
+    duplicate address detection would make them unusable for a second or two.
     """
     ipv6 = [
         f"link set {device} addrgenmode none",
@@ -89,11 +89,11 @@ def build_addresses(device: str, number: int) -> list[str]:
 
 
 def add_address(node: Namespaces, address: str) -> None:
-    """Give the node one more address, as the metadata service's are on a real one."""
+    """Add an address to the node, as real nodes have the metadata service's."""
     suffix = "/128 dev lo nodad" if isinstance(ip_address(address), IPv6Address) else "/32 dev lo"
     run_batch(node, [f"addr add {address}{suffix}"])
 
 
 def run_batch(node: Namespaces, lines: Sequence[str], *options: str) -> None:
-    """Run lines of `ip` commands in one process."""
+    """Run several `ip` commands in one process."""
     node.run(["ip", *options, "-batch", "-"], text="\n".join(lines) + "\n")

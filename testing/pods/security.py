@@ -1,4 +1,4 @@
-"""securityContext -> the user, groups and capabilities of a process. Pure; the OCI runtime applies the result."""
+"""Converts a securityContext to the user, groups and capabilities of a process. Pure; the OCI runtime applies them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ DEFAULT_CAPABILITIES = (
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 )
-"""What containerd gives a container that neither adds nor drops: `defaultUnixCaps` in its `oci/spec.go`."""
+"""containerd's default capabilities: `defaultUnixCaps` in its `oci/spec.go`."""
 
 ALL_CAPABILITIES = (
     *DEFAULT_CAPABILITIES,
@@ -55,24 +55,24 @@ ALL_CAPABILITIES = (
     "CAP_WAKE_ALARM",
 )
 
-NOT_HONOURED = "Not honoured: seccomp, AppArmor, SELinux, resources, probes, DNS, fsGroup's ownership of files."
-HONOURED_AS_ROOT = (
-    "As root: users, groups, capabilities, no_new_privs and read-only root file systems are real; "
-    "privileged brings no devices."
+NOT_ENFORCED = "Not enforced: seccomp, AppArmor, SELinux, resources, probes, DNS, fsGroup's ownership of files."
+ENFORCED_AS_ROOT = (
+    "Enforced as root: users, groups, capabilities, no_new_privs and read-only root file systems; "
+    "privileged adds no devices."
 )
-HONOURED_SINGLE_USER = (
-    "In a user namespace: capabilities, no_new_privs and read-only root file systems are real; every uid is one "
-    "(who is not root keeps only the capabilities that it adds)."
+ENFORCED_SINGLE_USER = (
+    "Enforced in a user namespace: capabilities, no_new_privs and read-only root file systems; all uids are one "
+    "(non-root processes keep only the capabilities that they add)."
 )
 
 
 def describe_limitations(*, single_user: bool) -> str:
-    """What of a securityContext is real here, for people."""
-    return f"{HONOURED_SINGLE_USER if single_user else HONOURED_AS_ROOT} {NOT_HONOURED}"
+    """Describe which fields of a securityContext are enforced."""
+    return f"{ENFORCED_SINGLE_USER if single_user else ENFORCED_AS_ROOT} {NOT_ENFORCED}"
 
 
 def build_security_context(container: Mapping[str, Any], pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The container's securityContext over the pod's: the container's own fields win, one by one.
+    """Merge the pod's securityContext with the container's, whose fields win.
 
     https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
     """
@@ -82,7 +82,7 @@ def build_security_context(container: Mapping[str, Any], pod: Mapping[str, Any])
 
 
 def build_user(security: Mapping[str, Any], image: Image, *, name: str) -> dict[str, Any]:
-    """The user as OCI's `process.user`: runAsUser and runAsGroup, else the image's; supplemental groups and fsGroup."""
+    """OCI's `process.user`: runAsUser and runAsGroup, or the image's; supplemental groups and fsGroup."""
     uid = security.get("runAsUser", image.user)
     if security.get("runAsNonRoot") and uid == 0:
         raise PodError(f"container {name}: runAsNonRoot is true, but it would run as uid 0: set runAsUser")
@@ -92,7 +92,7 @@ def build_user(security: Mapping[str, Any], image: Image, *, name: str) -> dict[
 
 
 def build_capabilities(security: Mapping[str, Any]) -> list[str]:
-    """The bounding set: containerd's defaults, all of them dropped or added by ALL, then each by its name."""
+    """The bounding set: containerd's defaults, then drop and add, ALL before single names."""
     if security.get("privileged"):
         return sorted(ALL_CAPABILITIES)
     lists = security.get("capabilities") or {}
@@ -107,10 +107,9 @@ def build_capabilities(security: Mapping[str, Any]) -> list[str]:
 
 
 def build_single_user_capabilities(security: Mapping[str, Any], uid: int) -> list[str]:
-    """What a process that poses as `uid` may keep where all are uid 0.
+    """The capabilities of a process that represents `uid` where all processes have uid 0.
 
-    A real non-root process holds none of the bounding set, except where a file capability brings one that was added;
-    uid 0 holds all of it at once.
+    A non-root process has no capability of the bounding set, unless a file capability adds it. uid 0 has all of them.
     """
     kept = build_capabilities(security)
     if uid == 0 or security.get("privileged"):

@@ -1,4 +1,4 @@
-"""A pod's volumes as directories of files on the node. Containers get them as bind mounts."""
+"""A pod's volumes as folders on the node, which are bind-mounted into containers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ from testing.pods.errors import PodError
 
 API_SERVER_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 DEFAULT_EXPIRATION_SECONDS = 3600
-"""What the API server fills in where a serviceAccountToken source names neither."""
+"""The API server's defaults for a serviceAccountToken source."""
 
 
 def refuse_token(audience: str, expiration_seconds: int) -> str:
-    """The token source of a pod whose caller gave none."""
-    raise PodError(f"a token for {audience} ({expiration_seconds} s) is asked for: pass `token`, which mints it")
+    """The token source if the caller gave none."""
+    raise PodError(f"a token for {audience} ({expiration_seconds} s) is requested: pass `token` to create it")
 
 
 @dataclass(frozen=True)
 class VolumeSources:
-    """Where the contents of volumes come from: the API server's part."""
+    """The sources of volume contents, as the API server provides them."""
 
     pod: Mapping[str, Any]
     token: Callable[[str, int], str] = refuse_token
@@ -29,17 +29,17 @@ class VolumeSources:
 
 
 def write_volume(volume: Mapping[str, Any], directory: Path, sources: VolumeSources) -> None:
-    """Make the volume's directory with its files in it."""
+    """Create the volume's folder and files."""
     directory.mkdir(parents=True)
     if "emptyDir" in volume:
-        directory.chmod(0o777)  # as the kubelet leaves it: any uid of the pod may write
+        directory.chmod(0o777)  # as the kubelet does: every uid of the pod can write
         return
     for path, text in build_files(volume, sources):
         replace_file(directory / path, text)
 
 
 def build_files(volume: Mapping[str, Any], sources: VolumeSources) -> Iterator[tuple[str, str]]:
-    """The (relative path, text) of each file of a projected, configMap or downwardAPI volume."""
+    """The relative path and text of each file of a projected, configMap or downwardAPI volume."""
     projected = volume.get("projected")
     for source in projected["sources"] if projected else [volume]:
         kind = next((kind for kind in SOURCES if kind in source), None)
@@ -51,11 +51,11 @@ def build_files(volume: Mapping[str, Any], sources: VolumeSources) -> Iterator[t
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file in one step, as the kubelet renews tokens: a reader sees the old text or the new."""
+    """Replace a file atomically, as the kubelet does with tokens: readers see the old or the new text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"..{path.name}")
     new.write_text(text)
-    # Readable by every uid of the pod: the kubelet's mode where the containers' uids differ.
+    # Readable by every uid of the pod: the kubelet's mode if the containers' uids differ.
     new.chmod(0o644)
     new.replace(path)
 

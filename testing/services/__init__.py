@@ -1,1 +1,1 @@
-"""The services around podrole, for the demo and the tests: real programs where there are any."""
+"""The services around podrole for demo and tests: real programs where they exist, fakes otherwise."""

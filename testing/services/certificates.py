@@ -1,4 +1,4 @@
-"""A certificate authority and one server certificate in a folder, for a TLS server of a demo or a test."""
+"""Creates a CA and a server certificate for TLS servers of demo and tests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class CertificateFiles:
 
 
 def write_certificates(directory: Path, names: Sequence[str]) -> CertificateFiles:
-    """Make an authority and a server certificate (ECDSA P-256) for these host names and addresses.
+    """Create a CA and a server certificate (ECDSA P-256) for these host names and addresses.
 
-    The authority's key is thrown away: it signs this one certificate.
+    The CA's key is discarded.
     """
-    authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    server = authority.issue_cert(*names, not_after=datetime.now(UTC) + VALID)
+    ca = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    server = ca.issue_cert(*names, not_after=datetime.now(UTC) + VALID)
     files = CertificateFiles(directory / "ca.crt", directory / "tls.crt", directory / "tls.key")
-    authority.cert_pem.write_to_path(files.ca)
+    ca.cert_pem.write_to_path(files.ca)
     server.cert_chain_pems[0].write_to_path(files.certificate)
     files.key.touch(mode=0o600)
     server.private_key_pem.write_to_path(files.key)

@@ -1,4 +1,4 @@
-"""An STS that fails as it is told: a small HTTP server for tests, with a script of what it answers to whom comes next.
+"""A fake STS whose responses and failures a test configures: a small HTTP server.
 
 Its wire format is that of https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html.
 """
@@ -20,9 +20,7 @@ REQUEST_ID = "01234567-89ab-cdef-0123-456789abcdef"
 DEFAULT_DURATION_SECONDS = "3600"
 
 Form = dict[str, str]
-"""The parameters of a request, such as Action, RoleArn, RoleSessionName, DurationSeconds, WebIdentityToken.
-
-And of one that is signed these two headers.
+"""The parameters of a request, such as Action, RoleArn and WebIdentityToken, and the headers SIGNATURE if it is signed.
 """
 
 SIGNATURE = ("Authorization", "X-Amz-Security-Token")
@@ -30,17 +28,17 @@ SIGNATURE = ("Authorization", "X-Amz-Security-Token")
 
 @dataclass(frozen=True)
 class Grant:
-    """The answer that an STS gives to whom it trusts."""
+    """A successful response."""
 
     expiration: str | None = None
-    """As on the wire; None: when the duration that was asked for is over."""
+    """As on the wire. None: after the requested duration."""
 
     delay_seconds: float = 0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Any other answer, as it is sent."""
+    """Any other response."""
 
     status: int
     body: str
@@ -48,7 +46,7 @@ class Fault:
 
 
 def build_error(status: int, code: str, message: str) -> Fault:
-    """An error as STS words it."""
+    """Build an error response of STS."""
     kind = "Sender" if status < 500 else "Receiver"
     error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     body = f'<ErrorResponse xmlns="{NAMESPACE}">{error}<RequestId>{REQUEST_ID}</RequestId></ErrorResponse>'
@@ -69,11 +67,11 @@ BROKEN = build_error(500, "InternalFailure", "We encountered an internal error. 
 GARBAGE = Fault(200, "<html><title>Welcome to the hotel's network</title>")
 EMPTY = Fault(200, "")
 HANGING = replace(BROKEN, delay_seconds=600)
-"""Longer than any client waits; the server's end cuts it short."""
+"""Longer than any client waits. Shutdown interrupts it."""
 
 
 class FaultySts:
-    """What a test tells the server and asks it."""
+    """The test's interface to the server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -85,25 +83,25 @@ class FaultySts:
 
     @property
     def requests(self) -> list[Form]:
-        """All requests until now, in the order in which they came."""
+        """All requests so far, in order."""
         with self._changed:
             return list(self._requests)
 
     def will(self, *answers: Grant | Fault, afterwards: Grant | Fault = GRANTED) -> None:
-        """Answer the next requests with these, one each, and all others with `afterwards`."""
+        """Set the responses to the next requests, one each; all later ones get `afterwards`."""
         with self._changed:
             self._script = deque(answers)
             self._afterwards = afterwards
 
     def await_requests(self, count: int, within_seconds: float = 10) -> list[Form]:
-        """Wait until so many requests have come; raise TimeoutError if they do not."""
+        """Wait until this many requests have arrived; raise TimeoutError otherwise."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._requests) >= count, within_seconds):
                 raise TimeoutError(f"{len(self._requests)} of {count} requests came within {within_seconds:g} s")
             return list(self._requests)
 
     def take(self, form: Form) -> tuple[int, str]:
-        """Note a request; return status and body of its answer when it is time for it."""
+        """Record a request; return the status and body of its response after the delay."""
         with self._changed:
             self._requests.append(form)
             number = len(self._requests)
@@ -114,7 +112,7 @@ class FaultySts:
 
 
 def build_grant(form: Form, grant: Grant, number: int) -> str:
-    """Credentials that name the number of their request, so that a test can tell one set from the next."""
+    """Build credentials that contain the number of the request, so that tests can distinguish them."""
     duration = timedelta(seconds=int(form.get("DurationSeconds", DEFAULT_DURATION_SECONDS)))
     expiration = grant.expiration or (datetime.now(UTC) + duration).strftime("%Y-%m-%dT%H:%M:%SZ")
     action, role, session = (escape(form.get(name, "")) for name in ("Action", "RoleArn", "RoleSessionName"))
@@ -128,20 +126,20 @@ def build_grant(form: Form, grant: Grant, number: int) -> str:
 
 
 class StsRequest(BaseHTTPRequestHandler):
-    """Reads one form, sends one answer, and closes: no connection outlives the server."""
+    """Reads a form, sends a response and closes: no connection outlives the server."""
 
     timeout = 5
     server: "StsServer"
 
     def do_POST(self) -> None:
-        """Answer as the script says."""
+        """Send the next configured response."""
         form = self.rfile.read(int(self.headers["Content-Length"])).decode()
         signature = {name: self.headers[name] for name in SIGNATURE if name in self.headers}
         status, body = self.server.script.take(dict(parse_qsl(form)) | signature)
         try:
             self._answer(status, body.encode())
         except OSError:
-            return  # a client that had to wait has gone, as the test meant it to
+            return  # a client that had to wait has disconnected, as the test expects
 
     def _answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -151,11 +149,11 @@ class StsRequest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent: a test asks for the requests."""
+        """Do not log: tests read `requests`."""
 
 
 class StsServer(ThreadingHTTPServer):
-    """Listens on a free port of the loopback address; its end waits for the threads of all requests."""
+    """Listens on a free port on loopback. Closing it waits for the threads of all requests."""
 
     daemon_threads = False
 
@@ -168,7 +166,7 @@ class StsServer(ThreadingHTTPServer):
 
 @contextmanager
 def faulty_sts(tls: ssl.SSLContext | None = None) -> Iterator[FaultySts]:
-    """Run an STS that grants everything until a test says otherwise, with TLS if a server's side of it is given."""
+    """Run an STS that grants every request until the test sets other responses; over TLS if a context is given."""
     with StsServer(tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

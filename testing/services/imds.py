@@ -1,6 +1,6 @@
-"""A node's metadata service, as EC2 has it, for the role of the node: `imds.py CREDENTIALS_FILE ADDRESS:PORT...`.
+"""A fake of EC2's metadata service with the node's role: `imds.py CREDENTIALS_FILE ADDRESS:PORT...`.
 
-The file is what `aws sts assume-role` prints. Needs nothing but the standard library, so that it starts at once.
+The file is the output of `aws sts assume-role`. Standard library only, so that it starts fast.
 """
 
 import argparse
@@ -31,25 +31,25 @@ TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class NodeRole:
-    """The role of the node and its credentials, as the service answers them."""
+    """The node's role, and its credential document."""
 
     name: str
     document: str
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """Read the answer of AssumeRole as JSON; its user's ARN ends in `<role>/<session>`."""
+        """Read the JSON output of AssumeRole."""
         answer = json.loads(file.read_text())
         return cls.of(answer["AssumedRoleUser"]["Arn"].split("/")[-2], answer["Credentials"])
 
     @classmethod
     def of(cls, name: str, credentials: dict[str, str]) -> Self:
-        """A role with the credentials that AssumeRole answered."""
+        """Build a role from the credentials of AssumeRole."""
         return cls(name, build_document(credentials))
 
 
 def build_document(credentials: dict[str, str]) -> str:
-    """One key a line, in this order, as the real service does: scripts read it by lines."""
+    """Write one key per line, in the order of the real service: scripts parse it by lines."""
     expiration = datetime.fromisoformat(credentials["Expiration"]).astimezone(UTC)
     fields = {
         "Code": "Success",
@@ -64,7 +64,7 @@ def build_document(credentials: dict[str, str]) -> str:
 
 
 class MetadataServer(ThreadingHTTPServer):
-    """Listens on one address, of either family."""
+    """Listens on one address, IPv4 or IPv6."""
 
     daemon_threads = True
 
@@ -79,7 +79,7 @@ class MetadataServer(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Where it really listens."""
+        """The address and port that it listens on."""
         host, port = self.server_address[:2]
         return f"[{host!s}]:{port}" if self.address_family == socket.AF_INET6 else f"{host!s}:{port}"
 
@@ -90,12 +90,12 @@ class MetadataRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
     wbufsize = -1
-    """Head and body leave in one segment."""
+    """Buffered, so that head and body are sent in one segment."""
 
     server: MetadataServer
 
     def do_PUT(self) -> None:
-        """Hand out a session token."""
+        """Issue a session token."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         ttl = self.headers.get(TTL_HEADER, "")
         if self.path != TOKEN_PATH or "X-Forwarded-For" in self.headers:
@@ -108,7 +108,7 @@ class MetadataRequest(BaseHTTPRequestHandler):
             self._answer(200, token, {TTL_HEADER: ttl})
 
     def do_GET(self) -> None:
-        """Serve the role's name, its document and a little of the node, with a valid token or with none."""
+        """Serve the role's name, its credentials and some node metadata, with a valid token or without one."""
         role = self.server.role
         token = self.headers.get(TOKEN_HEADER)
         if token is not None and self.server.expiry_by_token.get(token, 0) < time.monotonic():
@@ -130,7 +130,7 @@ class MetadataRequest(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it so
-        """One line a request; the format has the request line and the status, and no header."""
+        """Log one line per request with the request line and the status, without headers."""
         print(self.client_address[0], format % args, flush=True)
 
 
@@ -141,7 +141,7 @@ def parse_endpoint(endpoint: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Serve until ended by a signal."""
+    """Serve until a signal arrives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("credentials_file", type=Path)
     parser.add_argument("endpoint", nargs="+")
@@ -152,7 +152,7 @@ def main() -> None:
         try:
             servers.append(MetadataServer(endpoint, role))
         except (OSError, ValueError) as error:
-            parser.exit(1, f"can not listen on {endpoint}: {error}\n")
+            parser.exit(1, f"cannot listen on {endpoint}: {error}\n")
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     print("serving on", *(server.endpoint for server in servers), flush=True)

@@ -1,6 +1,6 @@
-"""An OIDC issuer as a cluster has one: a key, tokens like the projected ones of a ServiceAccount, two public documents.
+"""An OIDC issuer like a cluster's: it signs ServiceAccount tokens and publishes its discovery document and keys.
 
-Like many real ones it is a folder of static files behind a web server.
+It serves static files, as many real issuers do.
 """
 
 import json
@@ -27,30 +27,30 @@ LIFETIME_SECONDS = 3600
 
 
 def build_key() -> rsa.RSAPrivateKey:
-    """A new RSA key, of the size that kubeadm makes."""
+    """Generate an RSA key of kubeadm's size."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Signs tokens in the name of its URL."""
+    """Signs tokens; its URL is their issuer."""
 
     url: str
     key: rsa.RSAPrivateKey = field(default_factory=build_key, repr=False)
     key_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """The same in every token and in the public documents; a forger can copy it."""
+    """The id of the key in tokens and in the key set. A forger can copy it."""
 
     def token(self, subject: str, audience: str = AUDIENCE, lifetime_seconds: int = LIFETIME_SECONDS) -> str:
-        """Sign a token of `system:serviceaccount:<namespace>:<name>`; it has expired where the lifetime is negative."""
+        """Sign a token of `system:serviceaccount:<namespace>:<name>`. It has expired if the lifetime is negative."""
         claims = build_claims(subject, audience, lifetime_seconds) | {"iss": self.url}
         return jwt.encode(claims, self.key, ALGORITHM, {"kid": self.key_id})
 
     def forger(self) -> "Issuer":
-        """One who gives himself out as this issuer, but does not have its key."""
+        """An issuer with the same URL and key id, but another key."""
         return Issuer(self.url, key_id=self.key_id)
 
     def build_documents(self) -> dict[str, dict[str, Any]]:
-        """The discovery document and the key set, by path.
+        """The discovery document and the key set: path -> content.
 
         https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery
         """
@@ -68,7 +68,7 @@ class Issuer:
 
 
 def build_claims(subject: str, audience: str, lifetime_seconds: int) -> dict[str, Any]:
-    """What the API server writes into a token that is bound to a pod, but for the issuer."""
+    """The claims of a token that is bound to a pod, without the issuer."""
     _, _, namespace, account = subject.split(":")
     now = int(time.time())
     issued_at = now if lifetime_seconds > 0 else now + 2 * lifetime_seconds
@@ -92,7 +92,7 @@ def build_claims(subject: str, audience: str, lifetime_seconds: int) -> dict[str
 def issuer(
     directory: Path, address: str = "127.0.0.1", port: int = 0, popen: Popen = subprocess.Popen
 ) -> Iterator[Issuer]:
-    """Run an issuer that anyone at the address can verify tokens of; port 0: a free one."""
+    """Run an issuer and serve its public documents; port 0: a free port."""
     documents = directory / "issuer"
     documents.mkdir()
     program = Program(

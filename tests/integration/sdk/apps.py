@@ -1,4 +1,4 @@
-"""Runs the SDKs' programs in pods, behind the real rules, and talks to them line by line."""
+"""Runs the SDKs' programs in pods behind the real rules, and exchanges lines with them."""
 
 import json
 import os
@@ -19,8 +19,8 @@ from testing.pods.namespaces import NamespaceProcess
 from tests.integration.sdk.build import CACHE, Program
 from tests.unit.injector.cases import CONFIG, ENABLED, Case
 
-ANSWER_WITHIN_SECONDS = 120
-"""For a call of any program on a busy machine; how long a call may really take is the table's business."""
+CALL_WITHIN_SECONDS = 120
+"""Limit for any call on a busy machine. The table has the real limits."""
 
 APPS = "/sdks"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -30,18 +30,18 @@ MODES = {"imds": contract.MODE_REDIRECT, "ecs": contract.MODE_REDIRECT, "env": c
 """Way to the sidecar -> mode of the pod."""
 
 SETTINGS = {"imds": ("-u", RELATIVE_URI), "ecs": (), "env": ()}
-"""What `env` changes for an app: on the first way it is led as one whose SDK is older than the variable."""
+"""Arguments of `env` for an app. Without the variable, an SDK uses IMDS, as SDKs do that are older than it."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """A program's answer to one line."""
+class CallResult:
+    """A program's response to one line."""
 
     seconds: float
-    """How long the call took."""
+    """Duration of the call."""
 
     at: float
-    """When it was over, on the monotonic clock."""
+    """End of the call, on the monotonic clock."""
 
     arn: str = ""
     user_id: str = ""
@@ -54,7 +54,7 @@ class Said:
 
 
 class App:
-    """A running program: each line that it is sent is one call, and its answer one line of JSON."""
+    """A running program. It makes a call for each line on its input, and prints the result as a line of JSON."""
 
     def __init__(self, process: NamespaceProcess, log: Path) -> None:
         self._process = process
@@ -76,32 +76,32 @@ class App:
             self._process.wait()
 
     def end(self) -> None:
-        """Let it end, by the end of its input."""
+        """Close its input, so that it ends."""
         assert self._process.stdin
         with suppress(BrokenPipeError):
             self._process.stdin.close()
 
     @property
     def version(self) -> str:
-        """Of its SDK, as the program says when it has started."""
+        """The version of its SDK, which the program prints when it starts."""
         self._version = self._version or json.loads(self._read_line())["version"]
         return self._version
 
-    def ask(self, line: str = "") -> Said:
-        """Let it make one call."""
+    def call(self, line: str = "") -> CallResult:
+        """Let the program make a call."""
         assert self.version
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # it has crashed, as the next read finds out
+        with suppress(BrokenPipeError):  # it has crashed: the next read fails
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
         begin = time.monotonic()
-        answer = json.loads(self._read_line())
+        result = json.loads(self._read_line())
         end = time.monotonic()
-        return Said(end - begin, end, **answer)
+        return CallResult(end - begin, end, **result)
 
     def _read_line(self) -> str:
         assert self._process.stdout
-        deadline = time.monotonic() + ANSWER_WITHIN_SECONDS
+        deadline = time.monotonic() + CALL_WITHIN_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._unread:
@@ -114,7 +114,7 @@ class App:
 
 
 def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str, Any]:
-    """A pod with a role and an app that waits, after the webhook's patch."""
+    """Build an injected pod with a role and an app that sleeps."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -135,22 +135,22 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
 
 
 def build_image(demo_node: DemoNode, tools: Iterable[str]) -> Image:
-    """The image of all SDKs' programs: what was built, and where the languages' own programs are installed."""
+    """Build the image of all SDKs' programs: the build results, and the folders where the languages are installed."""
     configurations = {str(path): path for path in Path("/etc").glob("java-*")}
     return demo_node.images["app"].with_binds({APPS: CACHE, **configurations, **find_prefixes(tools)})
 
 
 def find_prefixes(tools: Iterable[str]) -> dict[str, str]:
-    """Where programs are installed, as far as it is outside of /usr; relative ones are in the folder that was built."""
+    """The installation prefixes of programs outside of /usr. Relative paths are in the folder that was built."""
     real = [os.path.realpath(path) for path in tools if path.startswith("/")]
     prefixes = {str(Path(path).parents[1]) for path in real if not path.startswith(("/usr/", "/bin/"))}
     return {prefix: prefix for prefix in sorted(prefixes)}
 
 
 def start_app(node: Node, pod: Pod, program: Program, settings: Sequence[str], log: Path) -> App:
-    """Start an SDK's program in the container of the pod's app; leaving its context ends it."""
+    """Start an SDK's program in the pod's app container. Leaving the context ends it."""
     place = ["--cwd", f"{APPS}/{program.folder.name}", pod.container("app").identifier]
     command = [*RUNC, "exec", *place, "env", *settings, *program.argv]
-    with log.open("wb") as complaints:
-        process = node.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints)
+    with log.open("wb") as errors:
+        process = node.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
     return App(process, log)

@@ -1,6 +1,6 @@
-"""Builds the programs of `programs/` with their languages' own package managers, each once, into a cache folder.
+"""Builds the programs of `programs/` with their languages' package managers, once, into a cache folder.
 
-What a program needs from the machine is found on PATH or, for an old Python, where pyenv keeps its own.
+Compilers and interpreters are found on PATH; old Pythons also in pyenv.
 """
 
 import fcntl
@@ -25,30 +25,30 @@ LOG_TAIL_LINES = 20
 
 
 class ToolMissingError(Exception):
-    """The machine lacks a program that an SDK needs. The message says which one, and what brings it."""
+    """A program that an SDK needs is not installed. The message names it and how to install it."""
 
 
 class BuildError(Exception):
-    """A program could not be built. The message has the end of the build's log."""
+    """A program could not be built. The message has the end of the build log."""
 
 
 def may_skip(sdk: Sdk, error: ToolMissingError | BuildError, *, required: bool) -> bool:
-    """Whether an SDK's tests may be skipped for this: not where all are required, unless the table excuses it."""
+    """Whether a missing tool can skip an SDK's tests: if SDKs are not required, or the table excuses it."""
     return isinstance(error, ToolMissingError) and (not required or sdk.excused is not None)
 
 
 @dataclass(frozen=True)
 class Program:
-    """An SDK's program that was built."""
+    """The built program of an SDK."""
 
     sdk: Sdk
     folder: Path
     argv: Sequence[str]
-    """Runs it, in its folder."""
+    """The command that runs it, in its folder."""
 
 
 def find_tools(sdk: Sdk) -> dict[str, str]:
-    """The programs that an SDK is built and run with, by name; raise ToolMissingError for one that is not there."""
+    """Find the programs that an SDK is built and run with, by name. Raise ToolMissingError if one is missing."""
     tools = {"python": find_python(sdk.pythons)} if sdk.pythons else {"python": sys.executable}
     for tool, remedy in sdk.tools.items():
         path = shutil.which(tool)
@@ -59,10 +59,10 @@ def find_tools(sdk: Sdk) -> dict[str, str]:
 
 
 def find_python(versions: Sequence[str]) -> str:
-    """The first of these versions of Python that this machine has, with pip."""
+    """Find the first of these Python versions that is installed with pip."""
     for version in versions:
         for candidate in _find_candidates(version):
-            # pyenv puts a program of this name on PATH that only says that the version is not the chosen one
+            # pyenv puts a shim on PATH that fails if this version is not the selected one
             if _succeeds([candidate, "-m", "pip", "--version"]):
                 return os.path.realpath(candidate)
     names = " or ".join(versions)
@@ -70,19 +70,19 @@ def find_python(versions: Sequence[str]) -> str:
 
 
 def build(sdk: Sdk, tools: Mapping[str, str], environ: Mapping[str, str], say: Callable[[str], None]) -> Program:
-    """Build an SDK's program unless it is there. Two runs at once build it once."""
+    """Build an SDK's program unless it is cached. Concurrent runs build it once."""
     source = SOURCES / sdk.name
     target = CACHE / f"{sdk.name}-{_digest(source, sdk, tools)}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with _locked(CACHE / f"{sdk.name}.lock"):
         if not target.is_dir():
             if sdk.build:
-                say(f"building the program of {sdk.title}, the first time: {CACHE / sdk.name}.log tells")
-            _build_anew(sdk, tools, environ, target)
+                say(f"building the program of {sdk.title} (log: {CACHE / sdk.name}.log)")
+            _build_into(sdk, tools, environ, target)
     return Program(sdk, target, [word.format_map(tools) for word in sdk.run])
 
 
-def _build_anew(sdk: Sdk, tools: Mapping[str, str], environ: Mapping[str, str], target: Path) -> None:
+def _build_into(sdk: Sdk, tools: Mapping[str, str], environ: Mapping[str, str], target: Path) -> None:
     log = CACHE / f"{sdk.name}.log"
     log.write_text("")
     with tempfile.TemporaryDirectory(prefix=f"{sdk.name}-", dir=CACHE) as directory:
@@ -107,11 +107,11 @@ def _run(argv: Sequence[str], folder: Path, environ: Mapping[str, str], log: Pat
         )
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
-        raise BuildError(f"{' '.join(argv)} ended with {done.returncode}. The end of {log}:\n{tail}")
+        raise BuildError(f"{' '.join(argv)} failed with exit code {done.returncode}. End of {log}:\n{tail}")
 
 
 def _digest(source: Path, sdk: Sdk, tools: Mapping[str, str]) -> str:
-    """Changes with whatever the result depends on."""
+    """A hash of everything that the result depends on."""
     digest = hashlib.sha256(repr((sdk.build, sorted(tools.items()))).encode())
     for file in sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"):
         digest.update(f"\0{file.relative_to(source)}\0".encode() + file.read_bytes())

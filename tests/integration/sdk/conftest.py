@@ -1,4 +1,4 @@
-"""What the apps of these tests find around them."""
+"""The environment of the apps in these tests."""
 
 import os
 import tempfile
@@ -14,7 +14,7 @@ from tests.integration.sdk.sdk_environment import IDENTITY_PORT, Case, SdkEnviro
 from tests.integration.sdk.table import SDKS
 
 ENVIRONMENT = dict(os.environ)
-"""As the run was started: package managers may need a proxy, which the tests' clean environment has not."""
+"""As the run was started: package managers may need a proxy, which the tests' environment does not have."""
 
 REQUIRED = ENVIRONMENT.get("PODROLE_TEST_SDKS") == "required"
 
@@ -23,7 +23,7 @@ Unbuilt = ToolMissingError | BuildError
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home without a configuration."""
+    """An empty home folder."""
     directory = tmp_path / "home"
     directory.mkdir()
     return directory
@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def programs(request: pytest.FixtureRequest) -> dict[str, Program | Unbuilt]:
-    """By SDK, for those that tests of this run are about: its program, or why there is none."""
+    """The programs of the SDKs that selected tests need, by name, or why one could not be built."""
     return {name: build_or_explain(name, request.config) for name, _ in find_cases(request.session)}
 
 
@@ -44,15 +44,15 @@ def build_or_explain(name: str, config: pytest.Config) -> Program | Unbuilt:
 
 
 def find_cases(session: pytest.Session) -> list[Case]:
-    """The SDKs and ways that the tests of this run are about."""
+    """The SDKs and ways that selected tests need."""
     here = [item for item in session.items if item.path == Path(__file__).with_name("test_sdks.py")]
     specs = [item.callspec for item in here if isinstance(item, pytest.Function)]
     return list(dict.fromkeys(cast("Case", spec.params["case"]) for spec in specs))
 
 
 @pytest.fixture(scope="session")
-def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[SdkEnvironment]:
-    """The pods of all SDKs. Where SDKs are required, a machine that cannot run pods is a failure."""
+def sdk_environment(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Iterator[SdkEnvironment]:
+    """Where all SDKs run. If SDKs are required, a machine that cannot run pods is a failure."""
     try:
         demo_node = request.getfixturevalue("demo_node")
     except pytest.skip.Exception as reason:
@@ -63,14 +63,14 @@ def world(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]
     runnable = {case: program for case, program in built.items() if isinstance(program, Program)}
     image = build_image(demo_node, [program.argv[0] for program in runnable.values()])
     with tempfile.TemporaryDirectory(prefix="podrole-sdks-") as directory:
-        world = SdkEnvironment(demo_node, image, runnable, Path(directory))
-        with world.sts("identity", IDENTITY_PORT):
-            yield world
+        environment = SdkEnvironment(demo_node, image, runnable, Path(directory))
+        with environment.sts("identity", IDENTITY_PORT):
+            yield environment
 
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt]) -> Case:
-    """An SDK on one way, if it is there: where SDKs are required it must be, unless the table excuses it."""
+    """An SDK on one way. Skips if its program could not be built, or fails if it is required."""
     chosen: Case = request.param
     program = programs[chosen[0]]
     if isinstance(program, Program):
@@ -81,7 +81,7 @@ def case(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt])
 
 
 def say(config: pytest.Config, line: str) -> None:
-    """Tell whoever waits, past the capture of output."""
+    """Print progress in spite of output capture."""
     capture = config.pluginmanager.getplugin("capturemanager")
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if capture and reporter:

@@ -1,4 +1,4 @@
-"""An app as anybody writes it: writes an object into the bucket of its first argument, and prints it."""
+"""A typical S3 app: writes an object into the bucket in its first argument, reads it and prints it."""
 
 import sys
 

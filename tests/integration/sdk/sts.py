@@ -1,10 +1,10 @@
-"""An STS on the pods' node: grants short sessions or refuses, and tells everybody who they are.
+"""An STS on the pods' node with short sessions. It also implements GetCallerIdentity.
 
     python -m tests.integration.sdk.sts ADDRESS PORT SESSION_SECONDS
 
-With sessions of no seconds it refuses.
+If SESSION_SECONDS is 0 it denies every request.
 
-It keeps nothing: who a key belongs to stands in its session token. No signature is verified, as in moto.
+It is stateless: the session token names its owner. As moto, it verifies no signatures.
 """
 
 import argparse
@@ -27,7 +27,7 @@ EXPIRED_TOKEN = build_error(403, "ExpiredToken", "The security token included in
 
 
 class ShortSts(ThreadingHTTPServer):
-    """Listens on one address until it is killed."""
+    """Listens on one address."""
 
     daemon_threads = True
 
@@ -37,17 +37,17 @@ class ShortSts(ThreadingHTTPServer):
 
 
 class ShortStsRequest(BaseHTTPRequestHandler):
-    """Reads one form, sends one answer, and closes."""
+    """Reads a form, sends a response and closes."""
 
     timeout = 5
     server: ShortSts
 
     def do_POST(self) -> None:
         form: Form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
-        answer = self._choose(form)
-        fault = answer if isinstance(answer, Fault) else Fault(200, answer)
-        body = fault.body.encode()
-        self.send_response(fault.status)
+        response = self._choose(form)
+        raw = response if isinstance(response, Fault) else Fault(200, response)
+        body = raw.body.encode()
+        self.send_response(raw.status)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -60,7 +60,7 @@ class ShortStsRequest(BaseHTTPRequestHandler):
 
 
 def grant(form: Form, expires: datetime) -> str:
-    """A session with a key that no other has, and a token that names its owner."""
+    """Grant a session with a unique key and a token that names its owner."""
     number = secrets.randbelow(10**16)
     body = build_grant(form, Grant(expires.strftime("%Y-%m-%dT%H:%M:%SZ")), number)
     key, arn = (re.search(f"<{name}>(.+)</{name}>", body) for name in ("AccessKeyId", "Arn"))
@@ -71,7 +71,7 @@ def grant(form: Form, expires: datetime) -> str:
 
 
 def identify(authorization: str, token: str) -> str | Fault:
-    """Whose key signed. Where AWS has the role's id, `UserId` has that key: a test sees which one was used."""
+    """Identify the caller. `UserId` has the access key instead of the role id, so that tests see which key was used."""
     credential = re.search(r"Credential=(\w+)/", authorization)
     try:
         key, expires, arn = base64.b64decode(token, validate=True).decode().split(" ")
@@ -90,7 +90,7 @@ def identify(authorization: str, token: str) -> str | Fault:
 
 
 def build_program(name: str, address: tuple[str, int], session_seconds: int) -> Program:
-    """This module as a program."""
+    """Build the program that runs this module."""
     options = [address[0], str(address[1]), str(session_seconds)]
     return Program(
         name=f"sts-{name}",
@@ -101,7 +101,7 @@ def build_program(name: str, address: tuple[str, int], session_seconds: int) -> 
 
 
 def main() -> None:
-    """Serve until ended by a signal."""
+    """Serve until a signal arrives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address")
     parser.add_argument("port", type=int)

@@ -1,4 +1,4 @@
-"""Reads sdks.yaml: which SDKs there are, how their programs are made, and what each does on each way to the sidecar."""
+"""Reads sdks.yaml: the SDKs, how their programs are built, and what each does on each way to the sidecar."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,22 +28,22 @@ class Behaviour:
     """What an SDK does on one way to the sidecar. Errors are regular expressions."""
 
     nothing_valid: str
-    """The error of a call before STS has ever answered."""
+    """The error of a call before STS has responded."""
 
     refused: str
-    """The error of a call after STS refused for good."""
+    """The error of a call after STS denied the request."""
 
     tells_why: bool
-    """Whether the latter repeats what STS said."""
+    """Whether that error repeats the message of STS."""
 
     fails_within_seconds: int
-    """How long either takes on an idle machine."""
+    """How long either error takes on an idle machine."""
 
     outage: str
-    """What becomes of a call when the sidecar has nothing valid any more, but the app: KEEPS, or its error."""
+    """The result of a call when only the app still has valid keys, not the sidecar: KEEPS or an error."""
 
     rotation: str
-    """When a running app uses new keys while its own have less than a minute left: one of ROTATIONS."""
+    """When a running app uses new keys, if its own have less than a minute left: a key of ROTATIONS."""
 
     @property
     def is_at_once(self) -> bool:
@@ -52,7 +52,7 @@ class Behaviour:
 
     @property
     def later_line(self) -> str:
-        """What makes the program believe that the longest wait for new keys is over."""
+        """The line that lets the program skip the longest wait for new keys."""
         return str(LATER_SECONDS) if self.rotation == LATER else ""
 
 
@@ -64,28 +64,28 @@ class Sdk:
     title: str
     run: tuple[str, ...]
     version: str | None = None
-    """What the program must say; None: the one that the project itself has locked."""
+    """The version that the program must report. None: the version locked by the project."""
 
     build: tuple[tuple[str, ...], ...] = ()
-    """Commands that run in a copy of the program's folder; `{tool}` is a program that was found."""
+    """Commands to run in a copy of the program's folder; `{tool}` is replaced by a program's path."""
 
     tools: Mapping[str, str] = field(default_factory=dict)
-    """Programs on PATH, and what brings each."""
+    """Programs that must be on PATH, and how to install each."""
 
     pythons: tuple[str, ...] = ()
-    """Versions of Python that it runs on, the best one first; none: the one of the tests."""
+    """Python versions that it runs on, best first. Empty: the Python of the tests."""
 
     environ: Mapping[str, str] = field(default_factory=dict)
     excused: str | None = None
-    """Why a machine without its tools is no failure even where all SDKs are required."""
+    """Why missing tools are not a failure even if all SDKs are required."""
 
     ways: Mapping[str, Behaviour] = field(default_factory=dict)
     cannot: Mapping[str, str] = field(default_factory=dict)
-    """Ways that it does not know, and why."""
+    """Ways that it does not support, and why."""
 
 
 def parse_sdk(name: str, entry: Mapping[str, Any]) -> Sdk:
-    """One entry of the table."""
+    """Parse an entry of the table."""
     known = {**entry, "run": tuple(entry["run"]), "build": tuple(tuple(command) for command in entry.get("build", ()))}
     known["ways"] = {way: Behaviour(**behaviour) for way, behaviour in entry["ways"].items()}
     known["pythons"] = tuple(entry.get("pythons", ()))
@@ -93,3 +93,8 @@ def parse_sdk(name: str, entry: Mapping[str, Any]) -> Sdk:
 
 
 SDKS = {name: parse_sdk(name, entry) for name, entry in yaml.safe_load(TABLE.read_text()).items()}
+
+
+def find_behaviour(name: str, way: str) -> Behaviour:
+    """The expected behaviour of an SDK on one way."""
+    return SDKS[name].ways[way]

@@ -1,4 +1,4 @@
-"""Unmodified clients in an injected pod, at the addresses that they have built in, through the real rules."""
+"""Unmodified clients in an injected pod use their built-in addresses, through the real rules."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 ECS_VARIABLE = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 IMDS = ("env", "-u", ECS_VARIABLE)
-"""As in an app whose SDK is older than the variable."""
+"""As an SDK does that is older than the variable."""
 
 WAYS = [
     pytest.param(("env",), id="ecs"),
@@ -21,7 +21,9 @@ WAYS = [
     pytest.param(
         (*IMDS, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6"),
         id="imds-ipv6",
-        marks=pytest.mark.skipif(not has_ipv6(), reason="this kernel has no IPv6: boot it without ipv6.disable=1"),
+        marks=pytest.mark.skipif(
+            not has_ipv6(), reason="the kernel was booted without IPv6: remove ipv6.disable=1 from its command line"
+        ),
     ),
 ]
 every_way = pytest.mark.parametrize("way", WAYS)
@@ -29,33 +31,32 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 @pytest.fixture(scope="module")
 def pod(demo_node: DemoNode) -> Iterator[Pod]:
-    """A pod with a role, injected by the running webhook, on a node whose metadata service hands out another role."""
-
+    """A pod injected by the running webhook, on a node whose metadata service serves another role."""
     with demo_node.create_pod(demo_node.webhook.admit(POD).pod) as pod:
         pod.start()
         yield pod
 
 
 def run(pod: Pod, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in the app's container."""
+    """Run a program in the app container."""
     return pod.exec("app", argv, timeout_seconds=60)
 
 
 @every_way
-def test_boto3_is_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
+def test_boto3_has_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
     done = run(pod, *way, *WHO_AM_I)
 
     assert (done.returncode, done.stdout.strip()) == (0, IDENTITY), done.stderr
 
 
 @every_way
-def test_the_aws_cli_is_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
+def test_aws_cli_has_the_role_of_its_pod(pod: Pod, way: tuple[str, ...]) -> None:
     done = run(pod, *way, "aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text")
 
     assert (done.returncode, done.stdout.strip()) == (0, IDENTITY), done.stderr
 
 
-def test_the_app_is_led_the_way_of_ecs_and_to_nothing_else(pod: Pod) -> None:
+def test_app_has_only_the_ecs_variable(pod: Pod) -> None:
     variables = run(pod, "env").stdout
 
     assert re.findall(r"^AWS_(?:CONTAINER|EC2|ROLE|WEB).*$", variables, re.MULTILINE) == [

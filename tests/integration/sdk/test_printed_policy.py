@@ -1,7 +1,7 @@
-"""The trust policy that `podrole trust-policy` prints, given to an STS that verifies tokens and enforces it.
+"""The trust policy that `podrole trust-policy` prints, enforced by an STS that verifies tokens.
 
-Two things are changed for SeaweedFS, which calls the key `oidc:sub` for every issuer, and looks at the audience by
-itself: with it no condition is true of a list of audiences, which every token of Kubernetes has.
+Two things are changed for SeaweedFS: its condition key is `oidc:sub` for every issuer, and it checks the audience
+itself, because its conditions never match a list of audiences, as Kubernetes tokens have.
 """
 
 import json
@@ -65,7 +65,7 @@ def print_all(issuer: Issuer) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def sts(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An STS with one role for each printed policy."""
+    """An STS with a role for each printed policy."""
     directory = tmp_path_factory.mktemp("printed")
     configuration = build_iam(issuer.url, (ONE, TWO, WHOLE, MERGED))
     policies = print_all(issuer)
@@ -92,11 +92,11 @@ def sts(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         (TWO, "team-a:web"),
         (TWO, "team-a:api"),
         (WHOLE, "team-a:web"),
-        (WHOLE, "team-a:whatever"),
+        (WHOLE, "team-a:any"),
     ],
     ids=lambda value: value.name if isinstance(value, Role) else value,
 )
-def test_who_is_named_gets_the_role(sts: str, issuer: Issuer, role: Role, account: str) -> None:
+def test_account_in_the_policy_gets_the_role(sts: str, issuer: Issuer, role: Role, account: str) -> None:
     token = issuer.token(f"system:serviceaccount:{account}")
 
     assert assume(sts, token, role.arn)["SessionToken"]
@@ -115,14 +115,14 @@ def test_who_is_named_gets_the_role(sts: str, issuer: Issuer, role: Role, accoun
     ],
     ids=lambda value: value.name if isinstance(value, Role) else value,
 )
-def test_nobody_else_does(sts: str, issuer: Issuer, role: Role, account: str) -> None:
+def test_account_not_in_the_policy_is_denied(sts: str, issuer: Issuer, role: Role, account: str) -> None:
     token = issuer.token(f"system:serviceaccount:{account}")
 
     assert read_refusal(sts, token, role.arn) == (403, "AccessDenied")
 
 
 @pytest.mark.parametrize("role", [ONE, WHOLE], ids=lambda role: role.name)
-def test_a_token_for_another_audience_gets_no_role(sts: str, issuer: Issuer, role: Role) -> None:
+def test_token_for_another_audience_is_denied(sts: str, issuer: Issuer, role: Role) -> None:
     token = issuer.token(role.subject, audience="vault")
 
     assert read_refusal(sts, token, role.arn)[0] in {400, 403}

@@ -1,12 +1,11 @@
-"""Every SDK, by every way that it knows, in an injected pod: with keys, without, in an outage, and over to new keys.
+"""Every SDK in an injected pod, on every way to the sidecar: with keys, without, in an outage, after a rotation.
 
-sdks.yaml says what each one does. The tests stand in the order of a story: what the first ones begin needs a minute.
+sdks.yaml has the expected behaviour of each SDK.
 """
 
 import re
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib import metadata
 
@@ -14,185 +13,159 @@ import pytest
 
 from testing.demo_node import ACCOUNT, NODE_SESSION, STS_URL
 from testing.pods import Pod
-from tests.integration.sdk.apps import METADATA_ENDPOINT, MODES, App, Said
-from tests.integration.sdk.calls import Told, follow, use_dry, use_recovered, use_renewed
-from tests.integration.sdk.sdk_environment import SHORT_SESSION_SECONDS, Case, Outcomes, SdkEnvironment
-from tests.integration.sdk.table import KEEPS, SDKS, Behaviour
+from tests.integration.sdk.apps import METADATA_ENDPOINT, MODES, CallResult
+from tests.integration.sdk.scenarios import SCENARIOS, SHORT_SESSION_SECONDS, ScenarioResult
+from tests.integration.sdk.sdk_environment import Case, SdkEnvironment
+from tests.integration.sdk.table import KEEPS, SDKS, Behaviour, find_behaviour
 
 CASES = [(sdk.name, way) for sdk in SDKS.values() for way in sdk.ways]
 every_sdk = pytest.mark.parametrize("case", CASES, ids=["-".join(case) for case in CASES], indirect=True)
 
-REFUSAL = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+DENIAL = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
 BUSY_SECONDS = 30
-"""What a call may take longer on a busy machine: all SDKs work at once."""
+"""Extra time for a call on a busy machine: all SDKs work at once."""
 
 EARLY_SECONDS = 20
-"""How long before the end of their keys some SDKs take new ones."""
+"""How long before their keys expire some SDKs fetch new ones."""
 
 NODE = f"arn:aws:sts::{ACCOUNT}:assumed-role/{{role}}/{NODE_SESSION}"
+KEYLESS_PORT = 5006
 
-ROTATION_PORT, DOWN_PORT, REFUSED_PORT, OUTAGE_PORT, KEYLESS_PORT = range(5002, 5007)
-
-
-@pytest.fixture(scope="module")
-def background() -> Iterator[ThreadPoolExecutor]:
-    """Where scenes wait for what comes next."""
-    with ThreadPoolExecutor() as pool:
-        yield pool
+GetResult = Callable[[str], ScenarioResult]
 
 
 @pytest.fixture(scope="module")
-def rotation(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
-    """STS answers, and again and again."""
-    begun = time.monotonic()
-    sts = world.sts("rotation", ROTATION_PORT, SHORT_SESSION_SECONDS)
-    with sts, world.play("rotation", ROTATION_PORT) as scene:
-        first = scene.ask()
-        yield Told(begun, scene, first, background.submit(use_renewed, scene, first))
-
-
-@pytest.fixture(scope="module")
-def outage(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
-    """STS answered once, every program has keys, and STS is gone."""
-    begun = time.monotonic()
+def get_result(request: pytest.FixtureRequest, sdk_environment: SdkEnvironment) -> Iterator[GetResult]:
+    """Run the scenarios that selected tests need, all of them at the same time."""
+    selected = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
+    results: dict[str, Future[ScenarioResult]] = {}
     with ExitStack() as stack:
-        with world.sts("outage", OUTAGE_PORT):
-            pods = stack.enter_context(world.pods("outage", OUTAGE_PORT))
-        scene = stack.enter_context(world.scene(pods))
-        yield Told(begun, scene, scene.ask(), background.submit(use_dry, scene))
+        with ThreadPoolExecutor() as pool:
+            for name in SCENARIOS:
+                if name in selected:
+                    results[name] = pool.submit(SCENARIOS[name](sdk_environment, stack))
+        yield lambda name: results[name].result()
 
 
 @pytest.fixture(scope="module")
-def down(world: SdkEnvironment, background: ThreadPoolExecutor) -> Iterator[Told]:
-    """STS has never answered when the programs are asked first, and answers from then on."""
-    begun = time.monotonic()
-    with world.play("down", DOWN_PORT) as scene:
-        first = scene.ask()
-        with world.sts("down", DOWN_PORT):
-            yield Told(begun, scene, first, background.submit(use_recovered, scene))
+def outage(get_result: GetResult) -> ScenarioResult:
+    """STS stops responding after the first calls."""
+    return get_result("outage")
 
 
 @pytest.fixture(scope="module")
-def refused(world: SdkEnvironment) -> Outcomes[Said]:
-    """STS refused for good."""
-    with world.sts("refusing", REFUSED_PORT, 0), world.play("refused", REFUSED_PORT) as scene:
-        return scene.ask()
+def rotation(get_result: GetResult) -> ScenarioResult:
+    """STS grants short sessions."""
+    return get_result("rotation")
 
 
 @pytest.fixture(scope="module")
-def keyless(world: SdkEnvironment) -> Iterator[Mapping[str, Pod]]:
-    """Pods whose STS refuses."""
-    with world.sts("keyless", KEYLESS_PORT, 0), world.pods("keyless", KEYLESS_PORT) as pods:
+def down(get_result: GetResult) -> ScenarioResult:
+    """STS responds only after the first calls."""
+    return get_result("down")
+
+
+@pytest.fixture(scope="module")
+def refused(get_result: GetResult) -> ScenarioResult:
+    """STS denies every request."""
+    return get_result("refused")
+
+
+@pytest.fixture(scope="module")
+def keyless_pods(sdk_environment: SdkEnvironment) -> Iterator[Mapping[str, Pod]]:
+    """Pods whose STS denies every request."""
+    with sdk_environment.sts("keyless", KEYLESS_PORT, 0), sdk_environment.pods("keyless", KEYLESS_PORT) as pods:
         yield pods
 
 
-@pytest.fixture(scope="module")
-def rotated(rotation: Told) -> Outcomes[Said]:
-    """Programs without new keys make calls until their first ones are over; for those that wait longer, time flies."""
-    renewed = rotation.later.result()
-
-    def use(case: Case, app: App) -> Said:
-        first, said = rotation.first[case].result(), renewed[case].result()
-        if said.access_key != first.access_key:
-            return said
-        return follow(app, first.access_key, SHORT_SESSION_SECONDS, find_behaviour(case).later_line)
-
-    return rotation.scene.each(use)
+def build_identity(scenario: str, case: Case) -> str:
+    """The identity of an app in this scenario."""
+    return f"arn:aws:sts::111122223333:assumed-role/reader/shop.{scenario}-{MODES[case[1]]}"
 
 
-def find_behaviour(case: Case) -> Behaviour:
-    """What the table says."""
-    return SDKS[case[0]].ways[case[1]]
-
-
-def build_identity(scene: str, case: Case) -> str:
-    """Who an app of this scene is."""
-    return f"arn:aws:sts::111122223333:assumed-role/reader/shop.{scene}-{MODES[case[1]]}"
-
-
-def check_failure(said: Said, pattern: str, behaviour: Behaviour) -> None:
-    """It failed with this error, and in time."""
-    assert re.search(pattern, said.error), said
-    assert said.seconds < behaviour.fails_within_seconds + BUSY_SECONDS
+def check_failure(result: CallResult, pattern: str, behaviour: Behaviour) -> None:
+    """Check that a call failed with this error, and in time."""
+    assert re.search(pattern, result.error), result
+    assert result.seconds < behaviour.fails_within_seconds + BUSY_SECONDS
 
 
 @every_sdk
-@pytest.mark.usefixtures("outage")
-def test_with_keys_an_app_is_the_role_of_its_pod(rotation: Told, case: Case) -> None:
-    said = rotation.first[case].result()
+def test_app_has_the_role_of_its_pod(rotation: ScenarioResult, case: Case) -> None:
+    call = rotation.first[case].result()
 
-    assert (said.error, said.arn) == ("", build_identity("rotation", case))
+    assert (call.error, call.arn) == ("", build_identity("rotation", case))
 
 
 @every_sdk
-def test_the_sdk_is_of_the_version_that_the_table_names(rotation: Told, case: Case) -> None:
+def test_sdk_has_the_version_in_the_table(rotation: ScenarioResult, case: Case) -> None:
     name = case[0]
 
-    assert rotation.scene.version(case) == (SDKS[name].version or metadata.version(name))
+    assert rotation.versions[case].result() == (SDKS[name].version or metadata.version(name))
 
 
 @every_sdk
-def test_before_sts_ever_answered_a_call_fails_as_without_keys(down: Told, case: Case) -> None:
-    behaviour = find_behaviour(case)
+def test_call_before_sts_responds_fails_as_without_credentials(down: ScenarioResult, case: Case) -> None:
+    behaviour = find_behaviour(*case)
 
     check_failure(down.first[case].result(), behaviour.nothing_valid, behaviour)
 
 
 @every_sdk
-def test_after_a_refusal_a_call_fails_as_without_keys(refused: Outcomes[Said], case: Case) -> None:
-    behaviour = find_behaviour(case)
+def test_call_after_sts_denied_fails_as_without_credentials(refused: ScenarioResult, case: Case) -> None:
+    behaviour = find_behaviour(*case)
 
-    said = refused[case].result()
+    call = refused.first[case].result()
 
-    check_failure(said, behaviour.refused, behaviour)
-    assert (REFUSAL in said.error) == behaviour.tells_why
-
-
-@every_sdk
-def test_once_sts_answers_a_running_app_has_keys(down: Told, case: Case) -> None:
-    said = down.later.result()[case].result()
-
-    assert (said.error, said.arn) == ("", build_identity("down", case))
+    check_failure(call, behaviour.refused, behaviour)
+    assert (DENIAL in call.error) == behaviour.tells_why
 
 
 @every_sdk
-def test_new_keys_are_used_at_once_or_as_late_as_the_table_says(rotation: Told, case: Case) -> None:
-    first, said = rotation.first[case].result(), rotation.later.result()[case].result()
+def test_running_app_has_keys_once_sts_responds(down: ScenarioResult, case: Case) -> None:
+    call = down.later[case].result()
 
-    if find_behaviour(case).is_at_once:
-        assert (said.error, said.access_key != first.access_key) == ("", True)
-    elif said.at < rotation.begun + SHORT_SESSION_SECONDS - EARLY_SECONDS:
-        assert (said.error, said.access_key) == ("", first.access_key)
+    assert (call.error, call.arn) == ("", build_identity("down", case))
 
 
 @every_sdk
-def test_in_an_outage_a_running_app_keeps_its_keys_or_fails_in_order(outage: Told, case: Case) -> None:
-    behaviour, first, said = find_behaviour(case), outage.first[case].result(), outage.later.result()[case].result()
+def test_running_app_switches_to_new_keys_when_the_table_says(rotation: ScenarioResult, case: Case) -> None:
+    first, later = rotation.first[case].result(), rotation.later[case].result()
+
+    if find_behaviour(*case).is_at_once:
+        assert (later.error, later.access_key != first.access_key) == ("", True)
+    elif later.at < rotation.began + SHORT_SESSION_SECONDS - EARLY_SECONDS:
+        assert (later.error, later.access_key) == ("", first.access_key)
+
+
+@every_sdk
+def test_running_app_in_an_outage_keeps_its_keys_or_fails(outage: ScenarioResult, case: Case) -> None:
+    behaviour, first, later = find_behaviour(*case), outage.first[case].result(), outage.later[case].result()
 
     if behaviour.outage == KEEPS:
-        assert (said.error, said.access_key) == ("", first.access_key)
+        assert (later.error, later.access_key) == ("", first.access_key)
     else:
-        check_failure(said, behaviour.outage, behaviour)
+        check_failure(later, behaviour.outage, behaviour)
 
 
 @every_sdk
-def test_in_the_end_a_running_app_has_new_keys(rotation: Told, rotated: Outcomes[Said], case: Case) -> None:
-    said = rotated[case].result()
+def test_running_app_has_new_keys_when_the_old_ones_expire(rotation: ScenarioResult, case: Case) -> None:
+    call = rotation.last[case].result()
 
-    assert (said.error, said.arn) == ("", build_identity("rotation", case))
-    assert said.access_key != rotation.first[case].result().access_key
+    assert (call.error, call.arn) == ("", build_identity("rotation", case))
+    assert call.access_key != rotation.first[case].result().access_key
 
 
 @pytest.mark.parametrize("case", [("js2", "env"), ("java", "env")], ids=["js2", "java"], indirect=True)
-def test_in_env_mode_an_app_without_the_second_variable_ends_up_with_the_node(
-    world: SdkEnvironment, keyless: Mapping[str, Pod], case: Case
+def test_env_mode_app_without_the_second_variable_gets_the_node_role(
+    sdk_environment: SdkEnvironment, keyless_pods: Mapping[str, Pod], case: Case
 ) -> None:
-    """After the container endpoint it asks the metadata service, where env mode redirects nothing."""
+    """After the container endpoint it calls the metadata service, which env mode does not redirect."""
     settings = ["-u", METADATA_ENDPOINT, f"AWS_ENDPOINT_URL={STS_URL}"]
 
-    with world.start(case, keyless) as app:
-        whole = app.ask()
-    with world.start(case, keyless, settings) as app:
-        half = app.ask()
+    with sdk_environment.start(case, keyless_pods) as app:
+        with_variable = app.call()
+    with sdk_environment.start(case, keyless_pods, settings) as app:
+        without_variable = app.call()
 
-    assert (whole.arn, half.arn) == ("", NODE.format(role=world.demo_node.node_role)), (whole, half)
+    arns = (with_variable.arn, without_variable.arn)
+    assert arns == ("", NODE.format(role=sdk_environment.demo_node.node_role)), (with_variable, without_variable)

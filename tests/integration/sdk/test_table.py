@@ -1,4 +1,4 @@
-"""docs/sdks.md says what the table of SDKs says, row by row."""
+"""docs/sdks.md has the rows of the SDK table."""
 
 import pytest
 
@@ -11,7 +11,7 @@ WAY_NAMES = {"imds": "IMDS", "ecs": "ECS", "env": "env"}
 
 
 def build_rows(sdk: Sdk) -> list[str]:
-    """An SDK's rows of the page's table: ways on which it does the same share one."""
+    """An SDK's rows in the page's table: ways with the same behaviour share a row."""
     rows = []
     for behaviour in dict.fromkeys(sdk.ways.values()):
         names = ", ".join(WAY_NAMES[way] for way, found in sdk.ways.items() if found == behaviour)
@@ -29,17 +29,17 @@ def describe(behaviour: Behaviour) -> str:
 
 
 @pytest.mark.parametrize("sdk", SDKS.values(), ids=list(SDKS))
-def test_the_page_has_the_rows_of_each_sdk(sdk: Sdk) -> None:
+def test_page_has_the_rows_of_each_sdk(sdk: Sdk) -> None:
     assert [row for row in build_rows(sdk) if row not in PAGE.splitlines()] == []
 
 
 @pytest.mark.parametrize("sdk", SDKS.values(), ids=list(SDKS))
-def test_each_sdk_goes_every_way_or_the_table_says_why_not(sdk: Sdk) -> None:
+def test_each_sdk_supports_every_way_or_has_a_reason(sdk: Sdk) -> None:
     assert sdk.ways.keys() | sdk.cannot.keys() == MODES.keys()
     assert not sdk.ways.keys() & sdk.cannot.keys()
 
 
-def test_the_page_explains_each_time_of_new_keys() -> None:
+def test_page_explains_each_rotation_time() -> None:
     used = {behaviour.rotation for sdk in SDKS.values() for behaviour in sdk.ways.values()}
 
     assert used == ROTATIONS.keys()

@@ -96,5 +96,5 @@ def test_an_address_that_the_node_can_not_have_is_named(tmp_path: Path, endpoint
     file = tmp_path / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
 
-    with pytest.raises(ServiceError, match=rf"give each address to an interface(?s:.*)can not listen on {endpoint}: "):
+    with pytest.raises(ServiceError, match=rf"give each address to an interface(?s:.*)cannot listen on {endpoint}: "):
         programs.imds(tmp_path, file, (endpoint,)).__enter__()

@@ -145,8 +145,8 @@ def test_all_containers_share_the_pods_network_and_memory() -> None:
 def test_what_is_honoured_is_said_for_root_and_for_a_user_namespace() -> None:
     as_root, single_user = describe_limitations(single_user=False), describe_limitations(single_user=True)
 
-    assert as_root.startswith("As root: users, groups, capabilities")
-    assert single_user.startswith("In a user namespace: capabilities")
-    assert "every uid is one" in single_user
-    assert "Not honoured: seccomp" in as_root
-    assert "Not honoured: seccomp" in single_user
+    assert as_root.startswith("Enforced as root: users, groups, capabilities")
+    assert single_user.startswith("Enforced in a user namespace: capabilities")
+    assert "all uids are one" in single_user
+    assert "Not enforced: seccomp" in as_root
+    assert "Not enforced: seccomp" in single_user

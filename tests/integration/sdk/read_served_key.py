@@ -1,4 +1,4 @@
-"""Prints the access key that the sidecar hands out at a URL, or nothing while it has none: `served.py URL`."""
+"""`read_served_key.py URL`: prints the access key that the sidecar serves, or nothing while it has none."""
 
 import json
 import sys
