@@ -25,7 +25,7 @@ def sidecar_for(role: Role, token: str, store: Seaweedfs, directory: Path) -> It
     (directory / "token").write_text(token)
     environ = build_environ(directory, store.url, **{contract.ENV_ROLE_ARN: role.arn})
     with running_sidecar(environ, directory) as sidecar:
-        sidecar.wait_for_log('"next"')
+        sidecar.wait_for_log('"next_refresh"')
         yield sidecar
 
 
