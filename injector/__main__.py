@@ -17,6 +17,7 @@ from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.reader import MetadataReader
+from injector.k8s.version import format_version
 from injector.patch.template import load_template
 from injector.webhook.app import MAX_BODY_BYTES, create_app, create_health_app
 from injector.webhook.decision_log import set_up_logging
@@ -150,8 +151,9 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
         kubeconfig.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
     )
     try:
-        LOG.info("Kubernetes %s.%s", *cluster.version() or ("?", "?"))
-    except ClusterError as error:  # it may come later, and is asked again then
+        version = cluster.version()
+        LOG.info("Kubernetes version: %s", format_version(version) if version else "unknown")
+    except ClusterError as error:  # a later read can succeed
         LOG.warning("%s", error)
     cluster.start()
     gates.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)

@@ -20,6 +20,7 @@ from injector.k8s.objects import (
     read_objects,
     read_spec,
 )
+from injector.k8s.version import format_version
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Explanation, Reason
 
@@ -135,7 +136,7 @@ def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
     """
     if context.version is None or context.settings.role_arn is None:
         return
-    version = "{}.{}".format(*context.version)
+    version = format_version(context.version)
     if context.version < NATIVE_SIDECARS:
         yield Reason.KUBERNETES_TOO_OLD.explain(version=version)
     elif context.version < NATIVE_SIDECARS_ON_ALL_KUBELETS and not context.config.native_sidecars_confirmed:
