@@ -1,45 +1,35 @@
-"""Pods as the API's own schema has them, with null and unknown fields at every level, and what matters made likely.
+"""Hypothesis strategies for pods: the fields that an injection reads or changes, others, unknown ones, and nulls."""
 
-Each is made from a seed by a plain random generator, as ten thousand must not take minutes. So a failure shrinks to a
-small size and some seed, not to a minimal pod; the call that hypothesis prints makes the same pod again.
-"""
-
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from random import Random
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
-from kubernetes.client import models
 
 import contract
 from injector.k8s.objects import Metadata
 from injector.patch.app_env import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES, SIDECAR_VARIABLES
 from tests.unit.injector.cases import CONFIG, ENABLED, Case, Pod
 
-DEEPEST = 7
-"""Levels below the pod at which objects still get fields that the injector does not look at."""
+Strategy = st.SearchStrategy[Any]
 
-STRINGS = ("", "x", "a/b", "c~d", "~1", "$(HOME)", "1", "true", "null", "día", "日本\u2028", '\u0000\\"\n', "*", ",")
-KEYS = ("futureField", "a/b", "c~d", "~0/~1", "", "-", "0", "example.com/x~y", "ключ")
-NUMBERS = (0, 1, -1, 8080, 2**53 + 1)
-USER_NAMES = ("app", "web", "istio-proxy", "podrole", "Podrole-x", "")
-RESERVED_NAMES = ("podrole-redirect", "podrole-sidecar", "podrole-token", "podrole-run", "podrole-", "podrole-x")
+STRINGS = st.sampled_from(
+    ["", "x", "a/b", "c~d", "~1", "$(HOME)", "1", "true", "null", "día", "日本\u2028", '\u0000\\"\n', "*", ","]
+)
+UNKNOWN_KEYS = st.sampled_from(["futureField", "a/b", "c~d", "~0/~1", "", "-", "0", "example.com/x~y", "ключ"])
+JSON = st.sampled_from(
+    [None, True, False, 0, -1, 2**53 + 1, 0.5, "", "x", [], {}, [None], [{"a/b": [1]}], {"c~d": None}, {"": {"0": [0]}}]
+)
+USER_NAMES = st.sampled_from(["app", "web", "istio-proxy", "podrole", "Podrole-x", ""])
+RESERVED_NAMES = st.sampled_from(
+    ["podrole-redirect", "podrole-sidecar", "podrole-token", "podrole-run", "podrole-", "podrole-x"]
+)
 
 HOST_LISTS = (
-    "",
-    ",",
-    "a",
-    "a,",
-    " a , b ",
-    "*",
-    "a,*",
-    f"a,{NO_PROXY_HOSTS[0]}",
-    f"a,{NO_PROXY_VALUE}",
-    f"{NO_PROXY_VALUE},a",
+    *("", ",", "a", "a,", " a , b ", "*", "a,*"),
+    *(f"a,{NO_PROXY_HOSTS[0]}", f"a,{NO_PROXY_VALUE}", f"{NO_PROXY_VALUE},a"),
 )
-OUR_VALUES = {
+ADDED_VALUES = {
     **SIDECAR_VARIABLES,
     "AWS_REGION": CONFIG.region,
     "AWS_DEFAULT_REGION": CONFIG.region,
@@ -48,13 +38,13 @@ OUR_VALUES = {
 """In the order in which an injection appends them."""
 
 ENV_VALUES: Mapping[str, Sequence[str]] = {
-    **{name: (value, "another", "") for name, value in OUR_VALUES.items()},
+    **{name: (value, "another", "") for name, value in ADDED_VALUES.items()},
     **dict.fromkeys(PROXIES[:3], ("http://proxy:3128", "")),
     **dict.fromkeys(NO_PROXIES, HOST_LISTS),
     "AWS_ROLE_ARN": ("arn:aws:iam::111122223333:role/irsa",),
     "AWS_CONTAINER_AUTHORIZATION_TOKEN": ("secret",),
-    "HOME": STRINGS,
-    "PATH": STRINGS,
+    "HOME": ("", "/", "$(AWS_REGION)", '\u0000\\"\n'),
+    "PATH": ("/bin",),
 }
 ANNOTATIONS = (
     *[("iam.amazonaws.com/role", role) for role in ("reader", "/team-a/reader", "arn:aws:iam::444455556666:role/x")],
@@ -62,156 +52,173 @@ ANNOTATIONS = (
     ("podrole.io/session-duration", "3600"),
     ("podrole.io/imds-tokens", "required"),
     ("podrole.io/sesion-duration", "1"),
-    *[(key, "{}") for key in KEYS],
+    *[(key, "{}") for key in ("a/b", "c~d", "~0/~1", "", "example.com/x~y")],
 )
-SURROUNDINGS = (
-    (ENABLED, None),
-    (ENABLED._replace(annotations={"podrole.io/default-role": "reader"}), None),
-    (ENABLED, Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"})),
+FORGED_STATUSES = st.sampled_from(
+    [
+        *["", "{}", "null", '{"added": {"containers": null}}'],
+        '{"added": {"containers": {"app": {"env": {"AWS_REGION": "eu-west-1", "HOME": "/"}}}}}',
+        '{"added": {"containers": {"web": {"appended": {"NO_PROXY": ",*", "HOME": "/"}, "env": {"PATH": "/bin"}}}}}',
+    ]
+)
+CONTEXTS = st.sampled_from(
+    [
+        (ENABLED, None),
+        (ENABLED._replace(annotations={"podrole.io/default-role": "reader"}), None),
+        (ENABLED, Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"})),
+    ]
 )
 """Namespace and ServiceAccount."""
 
-LIKELY: Mapping[str, Mapping[str, float]] = {
-    "V1Pod": {"metadata": 0.95, "spec": 1},
-    "V1ObjectMeta": {"annotations": 0.8, "labels": 0.3, "name": 0.7},
-    "V1PodSpec": {"containers": 0.98, "initContainers": 0.5, "volumes": 0.5, "securityContext": 0.3, "hostIPC": 0.1},
-    "V1Container": {"name": 0.97, "env": 0.8, "volumeMounts": 0.4, "resources": 0.3, "securityContext": 0.3},
-    "V1EnvVar": {"name": 0.98, "value": 0.9, "valueFrom": 0.1},
-    "V1Volume": {"name": 0.95},
-    "V1VolumeMount": {"name": 0.95, "mountPath": 0.8},
-    "V1ResourceRequirements": {"limits": 0.7, "requests": 0.5},
-    "V1SecurityContext": {"capabilities": 0.4, "runAsUser": 0.4},
-}
-"""Fields that the injector looks at, and how often they are there. Of all the others an object has two at most."""
+ALWAYS, OFTEN, SOMETIMES, RARELY = 16, 13, 6, 1
+"""How often of 16 times an object has a field."""
 
-KIND = re.compile(r"(?:(List|Dict)\[(?:str, )?)?(\w+)\]?")
+Fields = Mapping[str, tuple[int, Strategy]]
 
 
-class Draw:
-    """The randomness of one pod."""
-
-    def __init__(self, seed: int, size: int) -> None:
-        self.random = Random(seed)
-        self.size = size
-        is_forged = self.chance(0.15)
-        self.names = USER_NAMES + RESERVED_NAMES if is_forged else USER_NAMES
-        self.annotations = (*ANNOTATIONS, ("podrole.io/status", "{}")) if is_forged else ANNOTATIONS
-
-    def chance(self, probability: float) -> bool:
-        return self.random.random() < probability
-
-    def pick(self, values: Sequence[Any]) -> Any:
-        return values[int(self.random.random() * len(values))]
-
-    def up_to(self, most: int) -> range:
-        return range(int(self.random.random() * (most + 1)))
-
-    def json(self, depth: int = 2) -> Any:
-        kind = self.pick(range(7 if depth else 5))
-        if kind == 5:
-            return [self.json(depth - 1) for _ in self.up_to(2)]
-        if kind == 6:
-            return {self.pick(KEYS): self.json(depth - 1) for _ in self.up_to(2)}
-        return (None, self.chance(0.5), self.pick(NUMBERS), 0.5, self.pick(STRINGS))[kind]
+@st.composite
+def build_objects(draw: st.DrawFn, fields: Fields) -> Pod:
+    """An object with some of these fields; one in sixteen that it does not always have is null."""
+    made: Pod = {}
+    for name, (share, strategy) in fields.items():
+        roll = share == ALWAYS or draw(st.integers(0, 15))
+        if roll == 15:
+            made[name] = None
+        elif roll is True or roll >= 15 - share:
+            made[name] = draw(strategy)
+    if draw(st.integers(0, 15)) == 15:
+        made[draw(UNKNOWN_KEYS)] = draw(JSON)
+    return made
 
 
-Maker = Callable[[Draw, int], Any]
-"""Makes a value, so many levels below the pod."""
+def build_lists(elements: Strategy, most: int = 3) -> Strategy:
+    return st.lists(elements, max_size=most)
 
 
-def _make_environment(draw: Draw, depth: int) -> list[Pod]:
-    """Sometimes with the very variables that an injection adds at its end."""
-    env: list[Pod] = build_maker("List[V1EnvVar]")(draw, depth)
-    ours = [{"name": name, "value": value} for name, value in OUR_VALUES.items()] if draw.chance(0.1) else []
-    return env + ours[len(draw.up_to(4)) : len(ours) - len(draw.up_to(2))]
+VARIABLES = st.sampled_from([(name, value) for name, values in ENV_VALUES.items() for value in values]).flatmap(
+    lambda pair: build_objects(
+        {
+            "name": (ALWAYS, st.just(pair[0])),
+            "value": (OFTEN, st.just(pair[1])),
+            "valueFrom": (RARELY, st.sampled_from([{}, {"fieldRef": {"fieldPath": "metadata.name"}}])),
+        }
+    )
+)
 
 
-SCALARS: Mapping[str, Maker] = {
-    "str": lambda draw, _: draw.pick(STRINGS),
-    "int": lambda draw, _: draw.pick(NUMBERS),
-    "bool": lambda draw, _: draw.chance(0.5),
-    "datetime": lambda _draw, _: "2024-02-29T12:00:00Z",
-    "object": lambda draw, _: draw.json(),
-}
-SPECIAL: Mapping[str, Maker] = {
-    "V1ObjectMeta.annotations": lambda draw, _: dict(draw.pick(draw.annotations) for _ in draw.up_to(3)),
-    "V1PodOS.name": lambda draw, _: draw.pick(("linux", "windows")),
-    "V1Container.name": lambda draw, _: draw.pick(draw.names),
-    "V1Volume.name": lambda draw, _: draw.pick(draw.names),
-    "V1VolumeMount.name": lambda draw, _: draw.pick(draw.names),
-    "V1Container.env": _make_environment,
-    "V1EnvVar.name": lambda draw, _: draw.pick(tuple(ENV_VALUES)),
-    "V1SecurityContext.runAsUser": lambda draw, _: contract.SIDECAR_UID if draw.chance(0.05) else 1000,
-    "V1Capabilities.add": lambda draw, _: [draw.pick(("NET_ADMIN", "CAP_SYS_ADMIN", "CHOWN")) for _ in draw.up_to(2)],
-    **dict.fromkeys(
-        ("V1ResourceRequirements.limits", "V1ResourceRequirements.requests"),
-        lambda draw, _: {key: "1" for key in ("cpu", "memory", "example.com/gpu~1") if draw.chance(0.8)},
-    ),
-}
+@st.composite
+def build_environments(draw: st.DrawFn) -> list[Pod]:
+    """Variables; sometimes the last ones are exactly those that an injection appends."""
+    env: list[Pod] = draw(build_lists(VARIABLES, 4))
+    first = draw(st.integers(-2 * len(ADDED_VALUES), len(ADDED_VALUES) - 1))
+    added = [{"name": name, "value": value} for name, value in ADDED_VALUES.items()] if first >= 0 else []
+    return env + added[first:]
 
 
-@cache
-def build_maker(kind: str) -> Maker:
-    """How to make a value of one of the client's types, such as `List[V1Container]`."""
-    parsed = KIND.fullmatch(kind)
-    assert parsed, kind
-    outer, inner = parsed.groups()
-    if outer == "List":
-        return lambda draw, depth: [build_maker(inner)(draw, depth + 1) for _ in draw.up_to(draw.size)]
-    if outer == "Dict":
-        return lambda draw, depth: {draw.pick(KEYS): build_maker(inner)(draw, depth + 1) for _ in draw.up_to(2)}
-    return SCALARS.get(inner) or _build_object_maker(inner)
+RESOURCES = build_objects(
+    dict.fromkeys(
+        ("limits", "requests"), (OFTEN, st.sampled_from([{"cpu": "1", "memory": "1"}, {"example.com/gpu~1": "1"}, {}]))
+    )
+)
+SECURITY_CONTEXTS = build_objects(
+    {
+        "runAsUser": (SOMETIMES, st.sampled_from([1000] * 20 + [contract.SIDECAR_UID])),
+        "capabilities": (SOMETIMES, st.sampled_from([{"add": ["NET_ADMIN"]}, {"add": ["CHOWN"]}, {"drop": ["ALL"]}])),
+        "privileged": (RARELY, st.booleans()),
+    }
+)
 
 
-def _build_object_maker(model: str) -> Maker:
-    schema = getattr(models, model)
-    kinds = {schema.attribute_map[attribute]: kind for attribute, kind in schema.openapi_types.items()}
-    likely = LIKELY.get(model, {})
-    others = [field for field in kinds if field not in likely]
-
-    def make(draw: Draw, depth: int) -> Pod:
-        fields = [field for field, probability in likely.items() if draw.chance(probability)]
-        if depth < DEEPEST:
-            fields += [draw.pick(others) for _ in draw.up_to(2) if others]
-        made: Pod = {draw.pick(KEYS): draw.json()} if draw.chance(0.15) else {}
-        for field in fields:
-            maker = SPECIAL.get(f"{model}.{field}") or build_maker(kinds[field])
-            made[field] = None if field != "spec" and draw.chance(0.05) else maker(draw, depth + 1)
-        if model == "V1EnvVar" and made.get("value") is not None:
-            made["value"] = draw.pick(ENV_VALUES.get(str(made.get("name")), STRINGS))
-        return made
-
-    return make
+def build_containers(names: Strategy) -> Strategy:
+    mounts = build_objects({"name": (ALWAYS, names), "mountPath": (OFTEN, STRINGS), "subPath": (RARELY, STRINGS)})
+    return build_objects(
+        {
+            "name": (OFTEN + 2, names),
+            "image": (SOMETIMES, STRINGS),
+            "env": (OFTEN, build_environments()),
+            "envFrom": (RARELY, st.just([{"configMapRef": {"name": "settings"}}])),
+            "volumeMounts": (SOMETIMES, build_lists(mounts, 2)),
+            "resources": (SOMETIMES, RESOURCES),
+            "securityContext": (SOMETIMES, SECURITY_CONTEXTS),
+            "restartPolicy": (RARELY, st.just("Always")),
+            "command": (RARELY, build_lists(STRINGS)),
+            "lifecycle": (RARELY, JSON),
+        }
+    )
 
 
-def build_random_case(seed: int, size: int) -> Case:
-    """The pod of this seed and its surroundings; no list has more elements than `size`."""
-    draw = Draw(seed, size)
-    return Case(build_maker("V1Pod")(draw, 0), *draw.pick(SURROUNDINGS))
+def build_specs(names: Strategy) -> Strategy:
+    containers = build_lists(build_containers(names))
+    volumes = build_objects(
+        {"name": (ALWAYS, names), "emptyDir": (SOMETIMES, st.just({})), "projected": (RARELY, st.just({"sources": []}))}
+    )
+    return build_objects(
+        {
+            "containers": (OFTEN + 2, containers),
+            "initContainers": (SOMETIMES, containers),
+            "volumes": (SOMETIMES, build_lists(volumes)),
+            "securityContext": (SOMETIMES, SECURITY_CONTEXTS),
+            "serviceAccountName": (SOMETIMES, USER_NAMES),
+            "resources": (RARELY, RESOURCES),
+            "hostIPC": (RARELY, st.booleans()),
+            "hostPID": (RARELY, st.booleans()),
+            "shareProcessNamespace": (RARELY, st.booleans()),
+            "runtimeClassName": (RARELY, st.just("gvisor")),
+            "os": (RARELY, st.just({"name": "linux"})),
+            "affinity": (RARELY, JSON),
+            "tolerations": (RARELY, JSON),
+        }
+    )
 
 
-def build_broken_case(seed: int, size: int) -> Case:
-    """The same with some JSON in one place, whatever type belongs there."""
-    case, draw = build_random_case(seed, size), Draw(seed, size)
-    place: Any = case.pod
+def build_metadata(annotations: Mapping[str, Strategy]) -> Strategy:
+    forged = st.fixed_dictionaries({}, optional=annotations)
+    pairs = st.builds(lambda pairs, more: {**dict(pairs), **more}, build_lists(st.sampled_from(ANNOTATIONS)), forged)
+    return build_objects(
+        {
+            "name": (SOMETIMES, st.just("app")),
+            "generateName": (SOMETIMES, st.just("app-")),
+            "annotations": (OFTEN, pairs),
+            "labels": (SOMETIMES, st.just({"app": "x", "a~b/c": ""})),
+            "ownerReferences": (RARELY, JSON),
+        }
+    )
+
+
+def build_cases(names: Strategy, annotations: Mapping[str, Strategy]) -> st.SearchStrategy[Case]:
+    """Pods, each with a namespace and perhaps a ServiceAccount.
+
+    As in a review that was parsed, no two places share an object.
+    """
+    pods = build_objects({"metadata": (OFTEN + 2, build_metadata(annotations)), "spec": (ALWAYS, build_specs(names))})
+    return st.builds(lambda pod, context: Case(json.loads(json.dumps(pod)), *context), pods, CONTEXTS)
+
+
+CASES = build_cases(USER_NAMES, {})
+"""Pods without reserved names."""
+
+FORGED_CASES = build_cases(USER_NAMES | RESERVED_NAMES, {"podrole.io/status": FORGED_STATUSES})
+"""Pods whose author may have used reserved names and written the status annotation."""
+
+
+@st.composite
+def build_invalid_cases(draw: st.DrawFn) -> Case:
+    """Pods that have any JSON at one place, whatever type belongs there."""
+    case = draw(CASES | FORGED_CASES)
+    parent: Any = case.pod
     while True:
-        key = draw.pick([*place] if isinstance(place, dict) else range(len(place)))
-        if place[key] and isinstance(place[key], dict | list) and draw.chance(0.8):
-            place = place[key]
+        key = draw(st.sampled_from([*parent] if isinstance(parent, dict) else range(len(parent))))
+        if parent[key] and isinstance(parent[key], dict | list) and draw(st.integers(0, 4)):
+            parent = parent[key]
         else:
-            place[key] = draw.json()
+            parent[key] = draw(JSON)
             return case
 
 
-SEEDS, SIZES = st.integers(0, 2**48), st.integers(1, 4)
-CASES = st.builds(build_random_case, SEEDS, SIZES)
-BROKEN_CASES = st.builds(build_broken_case, SEEDS, SIZES)
-
-
 def normalize(value: Any) -> Any:
-    """Two values of which this is equal mean the same: null, missing, and an empty object or list are one.
+    """Make values equal that mean the same: null, a missing field, and an empty object or list.
 
-    So are an empty and a missing value of a variable, https://pkg.go.dev/k8s.io/api/core/v1#EnvVar .
+    So do an empty and a missing value of a variable, https://pkg.go.dev/k8s.io/api/core/v1#EnvVar .
     """
     if isinstance(value, list):
         return [normalize(element) for element in value]
