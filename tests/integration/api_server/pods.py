@@ -1,4 +1,4 @@
-"""Pods to create, and what a created one has in it."""
+"""Builds, creates and compares pods."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def build_pod(annotations: Mapping[str, str] = ROLE, *, name: str = "app", **spec: Any) -> Pod:
-    """A pod with one container, a role, and whatever its spec needs to have."""
+    """Build a pod with one container and a role."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -26,13 +26,13 @@ def build_pod(annotations: Mapping[str, str] = ROLE, *, name: str = "app", **spe
 
 
 def store(api: ApiServer, pod: Pod, namespace: str, *, dry_run: bool = False) -> Pod:
-    """Create a pod; give it as the server stored it, or with dry run would have."""
+    """Create a pod; return it as the API server stored it, or would store it."""
     created = api.create(pod, namespace, dry_run=dry_run).object
     return created if dry_run else api.read("Pod", created["metadata"]["name"], namespace)
 
 
 def renew(pod: Pod, name: str = "again") -> Pod:
-    """A stored pod as somebody would create it once more: without what only a server writes."""
+    """Convert a stored pod to one that can be created again, without fields that only the API server writes."""
     metadata = {key: pod["metadata"][key] for key in ("labels", "annotations") if key in pod["metadata"]}
     return {
         "apiVersion": "v1",
@@ -43,30 +43,30 @@ def renew(pod: Pod, name: str = "again") -> Pod:
 
 
 def names_of(pod: Pod, field: str) -> list[str]:
-    """The containers' names in one field of the spec, in order."""
+    """The names of the containers in a field of the spec, in order."""
     return [container["name"] for container in pod["spec"].get(field) or []]
 
 
 def mounts_of(container: Mapping[str, Any]) -> dict[str, str]:
-    """Mount path to volume."""
+    """Mount path -> volume."""
     return {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts") or []}
 
 
-def find_losses(meant: Pod, stored: Pod) -> Iterator[str]:
-    """What was meant and is not stored. The server may add what nobody wrote, and leave out what says nothing."""
-    # The volume of the API token stands in front of ours.
+def find_losses(expected: Pod, stored: Pod) -> Iterator[str]:
+    """List expected values that were not stored. The API server can add defaults and drop empty values."""
+    # The volume of the API token comes first.
     volumes = [
         volume for volume in stored["spec"].get("volumes", []) if not volume["name"].startswith("kube-api-access-")
     ]
-    yield from _find_losses(meant, {**stored, "spec": {**stored["spec"], "volumes": volumes}}, "")
+    yield from _find_losses(expected, {**stored, "spec": {**stored["spec"], "volumes": volumes}}, "")
 
 
-def _find_losses(meant: Any, stored: Any, path: str) -> Iterator[str]:
-    if isinstance(meant, dict) and isinstance(stored, dict):
-        for key, value in meant.items():
+def _find_losses(expected: Any, stored: Any, path: str) -> Iterator[str]:
+    if isinstance(expected, dict) and isinstance(stored, dict):
+        for key, value in expected.items():
             yield from _find_losses(value, stored.get(key), f"{path}/{key}")
-    elif isinstance(meant, list) and isinstance(stored, list) and len(meant) <= len(stored):
-        for index, value in enumerate(meant):
+    elif isinstance(expected, list) and isinstance(stored, list) and len(expected) <= len(stored):
+        for index, value in enumerate(expected):
             yield from _find_losses(value, stored[index], f"{path}/{index}")
-    elif meant != stored and meant not in (None, [], {}) and (meant or stored):
-        yield f"{path}: {meant!r} was meant, {stored!r} is stored"
+    elif expected != stored and expected not in (None, [], {}) and (expected or stored):
+        yield f"{path}: {expected!r} was expected, {stored!r} is stored"

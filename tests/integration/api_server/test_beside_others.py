@@ -1,4 +1,4 @@
-"""Reinvocation, other webhooks, and pods that were injected before."""
+"""Other webhooks, reinvocation, and pods that are already injected."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ MESH_LABEL = {"example.com/mesh": "enabled"}
 MOST_CONTAINERS = 250
 
 
-@pytest.fixture(params=["aa-mesh", "zz-mesh"], ids=["before-ours", "after-ours"])
+@pytest.fixture(params=["aa-mesh", "zz-mesh"], ids=["before-podrole", "after-podrole"])
 def meshed(
     request: pytest.FixtureRequest,
     api: ApiServer,
@@ -26,14 +26,14 @@ def meshed(
     run_label: dict[str, str],
     tmp_path: Path,
 ) -> Iterator[str]:
-    """A namespace for both webhooks. The API server asks them in the order of their configurations' names."""
+    """A namespace of both webhooks. The API server calls them in the order of their configurations' names."""
     name = f"{request.param}-{uuid.uuid4().hex[:8]}"
     webhook = {"name": "mesh.example.com", "namespaceSelector": {"matchLabels": run_label | MESH_LABEL}}
     with run_mesh(tmp_path) as (url, ca):
         api.create(build_configuration(name, webhook, url, ca))
         try:
             plain = namespaces.make(labels=MESH_LABEL)
-            wait_for("the API server asks the mesh", lambda: "initContainers" in try_pod(api, plain)["spec"])
+            wait_for("the API server calls the mesh", lambda: "initContainers" in try_pod(api, plain)["spec"])
             yield namespaces.make(labels=ENABLED | MESH_LABEL)
         finally:
             api.delete("MutatingWebhookConfiguration", name)
@@ -44,7 +44,7 @@ def try_pod(api: ApiServer, namespace: str) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
-def test_containers_of_a_mesh_have_the_role_too_and_come_after_ours(
+def test_containers_of_a_mesh_get_the_role_and_come_after_the_sidecar(
     api: ApiServer, meshed: str, *, dry_run: bool
 ) -> None:
     stored = store(api, build_pod(), meshed, dry_run=dry_run)
@@ -62,7 +62,7 @@ def count_reviews(injector: Injector, pod: Pod) -> int:
     return sum(line.get("pod") == name and line["outcome"] == "Inject" for line in lines)
 
 
-def test_server_asks_once_as_no_plugin_of_its_own_adds_to_our_containers(
+def test_webhook_is_called_once_if_no_plugin_changes_the_pod(
     api: ApiServer, injector: Injector, namespace: str
 ) -> None:
     stored = store(api, build_pod(name=f"once-{uuid.uuid4().hex[:8]}"), namespace)
@@ -70,9 +70,7 @@ def test_server_asks_once_as_no_plugin_of_its_own_adds_to_our_containers(
     assert count_reviews(injector, stored) == 1
 
 
-def test_asked_again_for_the_same_pod_the_injector_adds_nothing(
-    api: ApiServer, injector: Injector, namespace: str
-) -> None:
+def test_reinvocation_adds_nothing(api: ApiServer, injector: Injector, namespace: str) -> None:
     limits = {"limits": [{"type": "Container", "default": {"cpu": "300m"}}]}
     limit_range = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"}, "spec": limits}
     api.create(limit_range, namespace)
@@ -87,7 +85,7 @@ def test_asked_again_for_the_same_pod_the_injector_adds_nothing(
 
 
 @pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
-def test_creating_a_stored_pod_once_more_changes_nothing(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_creating_an_injected_pod_again_changes_nothing(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     own = [{"name": "migrate", "image": "example/app:1"}]
     first = store(api, build_pod(initContainers=own), namespace)
 
@@ -97,7 +95,7 @@ def test_creating_a_stored_pod_once_more_changes_nothing(api: ApiServer, namespa
     assert second["metadata"]["annotations"] == first["metadata"]["annotations"]
 
 
-def test_forged_container_of_a_stored_pod_is_rebuilt(api: ApiServer, namespace: str) -> None:
+def test_forged_sidecar_in_an_injected_pod_is_replaced(api: ApiServer, namespace: str) -> None:
     first = store(api, build_pod(), namespace)
     forged = renew(first)
     sidecar = find_container(forged, "podrole-sidecar")
@@ -109,7 +107,7 @@ def test_forged_container_of_a_stored_pod_is_rebuilt(api: ApiServer, namespace: 
     assert second["spec"] == first["spec"]
 
 
-def test_pod_of_250_containers_is_injected(api: ApiServer, namespace: str) -> None:
+def test_pod_with_250_containers_is_injected(api: ApiServer, namespace: str) -> None:
     containers = [{"name": f"app-{index}", "image": "example/app:1"} for index in range(MOST_CONTAINERS)]
 
     stored = store(api, build_pod(containers=containers), namespace)

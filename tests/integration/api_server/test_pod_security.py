@@ -1,4 +1,4 @@
-"""PodSecurity: where a namespace forbids the redirect, and that nothing else of ours is ever objected to."""
+"""Pod Security: the redirect needs NET_ADMIN, and nothing else that is injected violates a level."""
 
 import re
 
@@ -25,7 +25,7 @@ both = pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"]
 
 @pytest.mark.parametrize("level", ["baseline", "restricted"])
 @both
-def test_pod_is_admitted_in_env_mode_where_pod_security_forbids_the_redirect(
+def test_pod_is_injected_in_env_mode_if_pod_security_forbids_redirect(
     api: ApiServer, namespaces: Namespaces, level: str, *, dry_run: bool
 ) -> None:
     namespace = namespaces.make(labels=ENABLED | {ENFORCE: level})
@@ -39,7 +39,7 @@ def test_pod_is_admitted_in_env_mode_where_pod_security_forbids_the_redirect(
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in variables
 
 
-def test_env_mode_says_to_the_client_that_it_is_no_wall(api: ApiServer, namespaces: Namespaces) -> None:
+def test_env_mode_warns_the_client_about_the_metadata_service(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels=ENABLED | {ENFORCE: "restricted"})
 
     answer = api.create(build_pod(containers=[RESTRICTED_CONTAINER]), namespace)
@@ -47,9 +47,7 @@ def test_env_mode_says_to_the_client_that_it_is_no_wall(api: ApiServer, namespac
     assert any("169.254.169.254" in warning for warning in answer.warnings)
 
 
-def test_pod_without_a_role_is_admitted_untouched_where_pod_security_forbids_the_redirect(
-    api: ApiServer, namespaces: Namespaces
-) -> None:
+def test_pod_without_role_is_unchanged_if_pod_security_forbids_redirect(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels=ENABLED | {ENFORCE: "baseline"})
 
     answer = api.create(build_pod({}), namespace)
@@ -58,7 +56,7 @@ def test_pod_without_a_role_is_admitted_untouched_where_pod_security_forbids_the
     assert any(warning.startswith("No role is configured for this pod") for warning in answer.warnings)
 
 
-def test_redirect_mode_violates_restricted_by_its_one_capability_alone(api: ApiServer, namespaces: Namespaces) -> None:
+def test_redirect_mode_violates_restricted_only_by_net_admin(api: ApiServer, namespaces: Namespaces) -> None:
     injected = store(api, build_pod(containers=[RESTRICTED_CONTAINER]), namespaces.make())
     restricted = namespaces.make(labels={ENFORCE: "restricted"})
 
@@ -73,7 +71,7 @@ def test_redirect_mode_violates_restricted_by_its_one_capability_alone(api: ApiS
     )
 
 
-def test_namespace_that_only_warns_of_restricted_gets_the_redirect(api: ApiServer, namespaces: Namespaces) -> None:
+def test_pod_in_namespace_that_only_warns_gets_the_redirect(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels=ENABLED | {"pod-security.kubernetes.io/warn": "restricted"})
 
     answer = api.create(build_pod(containers=[RESTRICTED_CONTAINER]), namespace)

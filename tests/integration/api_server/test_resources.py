@@ -1,4 +1,4 @@
-"""LimitRange and ResourceQuota, and the class of service that pods keep."""
+"""LimitRange, ResourceQuota, and the QoS class of injected pods."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def create_limit_range(api: ApiServer, namespace: str, **limits: Any) -> None:
 
 
 def create_quota(api: ApiServer, namespace: str, **hard: str) -> None:
-    """Until its status is written a quota refuses everything."""
+    """Create a quota and wait for its status: until then it rejects everything."""
     spec = {"hard": {key.replace("_", "."): value for key, value in hard.items()}}
     api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"}, "spec": spec}, namespace)
     wait_for("the quota", lambda: api.read("ResourceQuota", "quota", namespace)["status"].get("used"))
@@ -34,7 +34,9 @@ def test_guaranteed_pod_stays_guaranteed(api: ApiServer, namespace: str, *, dry_
 
 
 @both
-def test_pod_that_is_guaranteed_as_a_whole_stays_guaranteed(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_pod_guaranteed_by_pod_level_resources_stays_guaranteed(
+    api: ApiServer, namespace: str, *, dry_run: bool
+) -> None:
     stored = store(api, build_pod(resources=GUARANTEED), namespace, dry_run=dry_run)
 
     assert names_of(stored, "initContainers") == OURS
@@ -42,7 +44,7 @@ def test_pod_that_is_guaranteed_as_a_whole_stays_guaranteed(api: ApiServer, name
     assert stored["status"]["qosClass"] == "Guaranteed"
 
 
-def test_resources_of_a_small_pod_as_a_whole_are_kept(api: ApiServer, namespace: str) -> None:
+def test_pod_level_resources_of_a_small_pod_are_kept(api: ApiServer, namespace: str) -> None:
     small = {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}}
 
     stored = store(api, build_pod(resources=small), namespace)
@@ -64,7 +66,9 @@ def test_pod_that_is_not_guaranteed_becomes_burstable(
 
 
 @both
-def test_limit_range_with_defaults_and_a_maximum_is_met(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_sidecar_complies_with_limit_range_defaults_and_maximum(
+    api: ApiServer, namespace: str, *, dry_run: bool
+) -> None:
     default, default_request = {"cpu": "200m", "memory": "64Mi"}, {"cpu": "100m", "memory": "32Mi"}
     create_limit_range(api, namespace, default=default, defaultRequest=default_request, max=SOME)
 
@@ -73,14 +77,12 @@ def test_limit_range_with_defaults_and_a_maximum_is_met(api: ApiServer, namespac
     assert names_of(stored, "initContainers") == OURS
     sidecar = find_container(stored, "podrole-sidecar")["resources"]
     assert sidecar["requests"] == {"cpu": "20m", "memory": "48Mi"}
-    # The CPU limit, of which our sidecar has none by itself, is the namespace's.
+    # The CPU limit is the namespace's default: the sidecar has none.
     assert sidecar["limits"] == {"cpu": "200m", "memory": "96Mi"}
 
 
 @both
-def test_pod_that_a_limit_range_makes_guaranteed_stays_guaranteed(
-    api: ApiServer, namespace: str, *, dry_run: bool
-) -> None:
+def test_pod_guaranteed_by_a_limit_range_stays_guaranteed(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     create_limit_range(api, namespace, default=SOME)
 
     stored = store(api, build_pod(), namespace, dry_run=dry_run)
@@ -90,7 +92,7 @@ def test_pod_that_a_limit_range_makes_guaranteed_stays_guaranteed(
     assert stored["status"]["qosClass"] == "Guaranteed"
 
 
-def test_guaranteed_pod_meets_a_limit_range_with_a_maximum(api: ApiServer, namespace: str) -> None:
+def test_guaranteed_pod_complies_with_a_limit_range_maximum(api: ApiServer, namespace: str) -> None:
     create_limit_range(api, namespace, max=SOME)
 
     stored = store(api, build_pod(containers=[{**APP, "resources": GUARANTEED}]), namespace)
@@ -98,7 +100,7 @@ def test_guaranteed_pod_meets_a_limit_range_with_a_maximum(api: ApiServer, names
     assert stored["status"]["qosClass"] == "Guaranteed"
 
 
-def test_limit_range_whose_maximum_is_below_the_sidecars_memory_refuses_the_pod(api: ApiServer, namespace: str) -> None:
+def test_limit_range_maximum_below_the_sidecars_memory_rejects_the_pod(api: ApiServer, namespace: str) -> None:
     create_limit_range(api, namespace, max={"memory": "64Mi"})
 
     with pytest.raises(RefusedError, match="maximum memory usage per Container is 64Mi, but limit is 96Mi"):
@@ -106,7 +108,9 @@ def test_limit_range_whose_maximum_is_below_the_sidecars_memory_refuses_the_pod(
 
 
 @both
-def test_quota_on_requests_and_memory_is_met(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_injected_pod_complies_with_a_quota_on_requests_and_memory(
+    api: ApiServer, namespace: str, *, dry_run: bool
+) -> None:
     create_quota(api, namespace, requests_cpu="2", requests_memory="2Gi", limits_memory="2Gi")
     resources = {"requests": SOME, "limits": {"memory": "256Mi"}}
 
@@ -115,7 +119,7 @@ def test_quota_on_requests_and_memory_is_met(api: ApiServer, namespace: str, *, 
     assert names_of(stored, "initContainers") == OURS
 
 
-def test_quota_counts_what_our_sidecar_requests(api: ApiServer, namespace: str) -> None:
+def test_quota_counts_the_sidecars_requests(api: ApiServer, namespace: str) -> None:
     create_quota(api, namespace, requests_cpu="2", requests_memory="2Gi", limits_memory="2Gi")
     resources = {"requests": SOME, "limits": {"memory": "256Mi"}}
 
@@ -125,7 +129,7 @@ def test_quota_counts_what_our_sidecar_requests(api: ApiServer, namespace: str) 
     wait_for("the quota's use", lambda: api.read("ResourceQuota", "quota", namespace)["status"]["used"] == used)
 
 
-def test_quota_on_cpu_limits_refuses_containers_of_ours_as_they_have_none(api: ApiServer, namespace: str) -> None:
+def test_quota_on_cpu_limits_rejects_the_sidecar_without_a_limit(api: ApiServer, namespace: str) -> None:
     create_quota(api, namespace, limits_cpu="2")
     app = {**APP, "resources": {"limits": {"cpu": "500m"}}}
 
@@ -133,7 +137,7 @@ def test_quota_on_cpu_limits_refuses_containers_of_ours_as_they_have_none(api: A
         api.create(build_pod(containers=[app]), namespace)
 
 
-def test_quota_on_cpu_limits_is_met_with_a_default_of_a_limit_range(api: ApiServer, namespace: str) -> None:
+def test_quota_on_cpu_limits_accepts_a_limit_range_default(api: ApiServer, namespace: str) -> None:
     create_limit_range(api, namespace, default={"cpu": "200m"})
     create_quota(api, namespace, limits_cpu="2")
 
@@ -143,7 +147,7 @@ def test_quota_on_cpu_limits_is_met_with_a_default_of_a_limit_range(api: ApiServ
     assert find_container(stored, "podrole-redirect")["resources"]["limits"]["cpu"] == "200m"
 
 
-def test_quota_on_cpu_limits_is_met_by_a_guaranteed_pod(api: ApiServer, namespace: str) -> None:
+def test_quota_on_cpu_limits_accepts_a_guaranteed_pod(api: ApiServer, namespace: str) -> None:
     create_quota(api, namespace, limits_cpu="2", limits_memory="2Gi")
 
     stored = store(api, build_pod(containers=[{**APP, "resources": GUARANTEED}]), namespace)

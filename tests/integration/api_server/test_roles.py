@@ -1,4 +1,4 @@
-"""Where the role comes from, with real namespaces and ServiceAccounts, and what the server then stores."""
+"""Roles of pods, ServiceAccounts and namespaces, and the pods that the API server stores."""
 
 import json
 
@@ -32,7 +32,7 @@ def role_of(pod: dict[str, object]) -> object:
 
 
 @both
-def test_role_on_the_pod_is_stored_in_the_sidecar(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_role_on_the_pod_is_the_sidecars_role(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     stored = store(api, build_pod(), namespace, dry_run=dry_run)
 
     assert role_of(stored) == READER
@@ -45,7 +45,7 @@ def test_role_on_the_pod_is_stored_in_the_sidecar(api: ApiServer, namespace: str
     ids=["ours", "irsa"],
 )
 @both
-def test_role_on_the_service_account_is_that_of_its_pods(
+def test_pod_gets_the_role_of_its_service_account(
     api: ApiServer, namespace: str, key: str, role: str, *, dry_run: bool
 ) -> None:
     create_account(api, namespace, {key: role})
@@ -56,7 +56,7 @@ def test_role_on_the_service_account_is_that_of_its_pods(
 
 
 @both
-def test_role_of_the_namespace_is_that_of_pods_that_name_none(
+def test_pod_without_role_gets_the_role_of_its_namespace(
     api: ApiServer, namespaces: Namespaces, *, dry_run: bool
 ) -> None:
     namespace = namespaces.make(annotations={"podrole.io/default-role": "reader"})
@@ -66,7 +66,7 @@ def test_role_of_the_namespace_is_that_of_pods_that_name_none(
     assert role_of(stored) == READER
 
 
-def test_pod_wins_over_its_account_and_the_account_over_the_namespace(api: ApiServer, namespaces: Namespaces) -> None:
+def test_pod_overrides_account_and_account_overrides_namespace(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(annotations={"podrole.io/default-role": "of-namespace"})
     create_account(api, namespace, {"iam.amazonaws.com/role": "of-account"})
 
@@ -78,7 +78,7 @@ def test_pod_wins_over_its_account_and_the_account_over_the_namespace(api: ApiSe
 
 
 @both
-def test_pod_without_a_role_gets_only_the_rules_that_block(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_pod_without_role_gets_only_the_blocking_rules(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     stored = store(api, build_pod({}), namespace, dry_run=dry_run)
 
     assert names_of(stored, "initContainers") == ["podrole-redirect"]
@@ -86,7 +86,7 @@ def test_pod_without_a_role_gets_only_the_rules_that_block(api: ApiServer, names
 
 
 @both
-def test_our_containers_are_stored_in_front_of_all_others(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_injected_containers_come_before_all_others(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     own = [{"name": "migrate", "image": "example/app:1"}, {**APP, "name": "cache", "restartPolicy": "Always"}]
 
     stored = store(api, build_pod(initContainers=own), namespace, dry_run=dry_run)
@@ -101,7 +101,7 @@ def test_our_containers_are_stored_in_front_of_all_others(api: ApiServer, namesp
 
 
 @both
-def test_api_token_is_mounted_in_the_apps_and_not_in_ours(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
+def test_api_token_is_mounted_only_in_app_containers(api: ApiServer, namespace: str, *, dry_run: bool) -> None:
     stored = store(api, build_pod(), namespace, dry_run=dry_run)
 
     assert mounts_of(find_container(stored, "app"))[TOKEN_DIRECTORY].startswith("kube-api-access-")
@@ -111,7 +111,7 @@ def test_api_token_is_mounted_in_the_apps_and_not_in_ours(api: ApiServer, namesp
 
 
 @both
-def test_pod_in_a_namespace_without_the_label_is_left_untouched(
+def test_pod_in_a_namespace_without_the_label_is_unchanged(
     api: ApiServer, namespaces: Namespaces, *, dry_run: bool
 ) -> None:
     namespace = namespaces.make(labels={})
@@ -138,7 +138,7 @@ def test_dry_run_stores_nothing(api: ApiServer, namespace: str) -> None:
     assert api.list("Pod", namespace) == []
 
 
-def test_token_of_ours_needs_no_automounted_one(api: ApiServer, namespace: str) -> None:
+def test_sidecar_gets_its_token_without_an_automounted_one(api: ApiServer, namespace: str) -> None:
     stored = store(api, build_pod(automountServiceAccountToken=False), namespace)
 
     assert mounts_of(find_container(stored, "app")) == {}

@@ -1,4 +1,4 @@
-"""Every pod of tests/pods, created by dry run and for real: what the server stored is what the injector meant."""
+"""Every pod of tests/pods, created in a dry run and for real: the API server stores what the injector patched."""
 
 import copy
 from typing import Any
@@ -18,14 +18,14 @@ REFUSED_BY_THE_SERVER = {
     "pod-security-restricted": 'violates PodSecurity "restricted:latest"',
     "pod-security-without-role": 'violates PodSecurity "restricted:latest"',
 }
-"""Refused for what their authors wrote, whatever a webhook adds."""
+"""Pods that the API server rejects with or without injection."""
 
 ALLOWED = [name for name in CASES if not isinstance(CASES[name].decide(), Deny) and name not in REFUSED_BY_THE_SERVER]
 DENIED = [name for name in CASES if isinstance(CASES[name].decide(), Deny)]
 
 
 def make_surroundings(api: ApiServer, namespaces: Namespaces, case: Case) -> Case:
-    """The namespace and the account of the case, and the case in that namespace."""
+    """Create the namespace and account of the case; return the case in that namespace."""
     assert case.namespace is not None
     namespace = namespaces.make(case.namespace.labels, case.namespace.annotations)
     pod = copy.deepcopy(case.pod)
@@ -40,7 +40,7 @@ def make_surroundings(api: ApiServer, namespaces: Namespaces, case: Case) -> Cas
 
 
 def create_both(api: ApiServer, pod: dict[str, Any]) -> list[Answer]:
-    """By dry run, then for real and read back."""
+    """Create the pod in a dry run, then for real; yield both results."""
     namespace = pod["metadata"]["namespace"]
     tried, created = (api.create(pod, namespace, dry_run=dry_run) for dry_run in (True, False))
     stored = api.read("Pod", created.object["metadata"]["name"], namespace)
@@ -48,7 +48,7 @@ def create_both(api: ApiServer, pod: dict[str, Any]) -> list[Answer]:
 
 
 def mean(case: Case) -> tuple[dict[str, Any], list[str]]:
-    """The pod and the warnings that there should be."""
+    """The expected pod and warnings."""
     decision = case.decide()
     if isinstance(decision, Inject | Block):
         patch, warnings = case.build_patch()
@@ -58,7 +58,7 @@ def mean(case: Case) -> tuple[dict[str, Any], list[str]]:
 
 
 @pytest.mark.parametrize("name", ALLOWED)
-def test_what_the_server_stored_is_what_was_meant(api: ApiServer, namespaces: Namespaces, name: str) -> None:
+def test_stored_pod_matches_the_injectors_patch(api: ApiServer, namespaces: Namespaces, name: str) -> None:
     case = make_surroundings(api, namespaces, CASES[name])
     meant, warnings = mean(case)
 
@@ -69,7 +69,7 @@ def test_what_the_server_stored_is_what_was_meant(api: ApiServer, namespaces: Na
 
 
 @pytest.mark.parametrize("name", DENIED)
-def test_denial_of_a_pod_gives_all_its_reasons(api: ApiServer, namespaces: Namespaces, name: str) -> None:
+def test_denial_has_all_reasons(api: ApiServer, namespaces: Namespaces, name: str) -> None:
     case = make_surroundings(api, namespaces, CASES[name])
     decision = case.decide()
     assert isinstance(decision, Deny)
@@ -83,7 +83,7 @@ def test_denial_of_a_pod_gives_all_its_reasons(api: ApiServer, namespaces: Names
 
 
 @pytest.mark.parametrize(("name", "sentence"), REFUSED_BY_THE_SERVER.items(), ids=REFUSED_BY_THE_SERVER)
-def test_what_the_server_refuses_is_never_our_containers_fault(
+def test_invalid_pod_is_rejected_without_mentioning_injected_containers(
     api: ApiServer, namespaces: Namespaces, name: str, sentence: str
 ) -> None:
     case = make_surroundings(api, namespaces, CASES[name])
@@ -119,9 +119,7 @@ SPECS = {
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-def test_what_a_pod_asks_for_is_kept_and_does_not_change_ours(
-    api: ApiServer, namespace: str, spec: dict[str, Any]
-) -> None:
+def test_pod_spec_is_kept_and_does_not_change_the_sidecar(api: ApiServer, namespace: str, spec: dict[str, Any]) -> None:
     pod = build_pod(**spec)
 
     stored = store(api, pod, namespace)

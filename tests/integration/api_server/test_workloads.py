@@ -1,4 +1,4 @@
-"""Pods that controllers create: from each kind of workload to the pod that the server stored."""
+"""Pods of each kind of workload are injected."""
 
 import uuid
 from typing import Any
@@ -62,7 +62,7 @@ def test_pod_of_a_daemon_set_is_injected(api: ApiServer, namespace: str) -> None
 def test_pod_of_a_cron_job_is_injected(api: ApiServer, namespace: str) -> None:
     spec = {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": ONCE}}}
     api.create(build_workload("batch/v1", "CronJob", spec), namespace)
-    # To the controller that is a run which was missed, and which it makes up for at once.
+    # The controller sees a missed run and starts it at once.
     api.patch(("CronJob", "work/status"), {"status": {"lastScheduleTime": LONG_AGO}}, namespace)
 
     pod = await_pod(api, namespace)

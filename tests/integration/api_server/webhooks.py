@@ -1,4 +1,4 @@
-"""Webhooks for an API server on this machine: the injector as its image starts it, and another vendor's beside it."""
+"""Webhooks for an API server on this machine: the injector as its image starts it, and another vendor's."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ SYSTEM_NAMESPACES = ["kube-system", "kube-public", "kube-node-lease", "podrole-s
 
 @dataclass
 class Injector:
-    """The injector's process, which can be stopped and started again at the same address."""
+    """The injector's process. It can be restarted at the same address."""
 
     directory: Path
     settings: Mapping[str, str]
@@ -51,13 +51,13 @@ class Injector:
             "PODROLE_TLS_KEY": str(self.certificates.key),
             **self.settings,
         }
-        # At SIGTERM it would wait for the API server's idle connections.
+        # On SIGTERM it would wait for the API server's idle connections.
         program = replace(build_program(environ), end_signal=signal.SIGQUIT)
         self.port = self.stack.enter_context(running(program, self.directory))[1]
         wait_for("the injector has read the cluster", self.is_ready)
 
     def is_ready(self) -> bool:
-        """Whether it answers reviews. Each start has a health port of its own, which its log names."""
+        """Whether /readyz returns 200. Each start has a new health port, which the log contains."""
         *_, port = re.findall(r"Listening at: http://[^\s\"]+:(\d+)", self.log)
         with closing(HTTPConnection(ADDRESS, int(port), timeout=5)) as connection:
             connection.request("GET", "/readyz")
@@ -79,7 +79,7 @@ def run_injector(directory: Path, settings: Mapping[str, str]) -> Iterator[Injec
 
 
 def build_selector(run: Mapping[str, str]) -> dict[str, Any]:
-    """Which namespaces the injector is asked about, and of those only the ones that this test run made."""
+    """The namespaceSelector of the manifests, limited to namespaces of this test run."""
     expressions = [
         {"key": "podrole.io/injection", "operator": "In", "values": ["enabled"]},
         {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": SYSTEM_NAMESPACES},
@@ -88,7 +88,7 @@ def build_selector(run: Mapping[str, str]) -> dict[str, Any]:
 
 
 def build_configuration(name: str, webhook: dict[str, Any], url: str, ca: Path) -> dict[str, Any]:
-    """Have the API server ask a webhook about each pod that is created; `webhook` says what is special about it."""
+    """Build the configuration of a webhook for pod creations; `webhook` overrides its fields."""
     client = {"url": url, "caBundle": base64.b64encode(ca.read_bytes()).decode()}
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
     common = {
@@ -112,7 +112,7 @@ MESH_PROXY = {"name": "mesh-proxy", "image": "example/mesh:1"}
 
 
 class Mesh(BaseHTTPRequestHandler):
-    """Another vendor's webhook: puts an init container in front of all others, and a container behind them."""
+    """Another vendor's webhook: adds an init container before all others, and a container after them."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -127,7 +127,7 @@ class Mesh(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the tests look at the pod."""
+        """Do not log: tests check the pod."""
 
 
 def _build_mesh_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -144,7 +144,7 @@ def _build_mesh_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def run_mesh(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Run the other vendor's webhook until the block ends; give its URL and the file of its authority."""
+    """Run the other vendor's webhook until the block ends; yield its URL and its CA file."""
     certificates = write_certificates(directory, [ADDRESS])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)

@@ -1,4 +1,4 @@
-# The apps of the tests: AWS CLI and boto3, as people have them in their images.
+# The tests' app image: AWS CLI and boto3.
 ARG BASE_IMAGE=docker.io/library/debian:trixie-slim
 FROM ${BASE_IMAGE}
 RUN apt-get update \

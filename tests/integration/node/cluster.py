@@ -1,4 +1,4 @@
-"""A cluster that runs pods: kubectl, what a pod printed, and all that there is to know about one that went wrong."""
+"""A cluster that runs pods: kubectl, logs, and diagnostics for failed tests."""
 
 import json
 import shlex
@@ -18,7 +18,7 @@ from tests.integration.kustomize.manifests import Kubectl, Manifest
 from tests.integration.node.images import APP
 
 POD_WITHIN_SECONDS = 180
-"""A machine that runs other tests too is slow."""
+"""Long, because the machine can be busy."""
 
 AUDIT_TAIL_BYTES = 4_000_000
 ENABLED = {"podrole.io/injection": "enabled"}
@@ -27,59 +27,59 @@ ENDED = ("Succeeded", "Failed")
 
 @dataclass(frozen=True)
 class Node:
-    """A cluster with at least one node, and how images get to it."""
+    """A cluster with at least one node."""
 
     kubectl: Kubectl
     address: str
-    """Of this machine, as pods reach it."""
+    """This machine's address, as pods reach it."""
 
     load: Sequence[str]
-    """The command that gives an image's archive to the nodes; its path is appended."""
+    """The command that loads an image archive into the nodes; the archive's path is appended."""
 
     environ: Mapping[str, str]
     private: PrivateCluster | None = None
-    """Set where the cluster is the run's own."""
+    """Set if the cluster was started for this run."""
 
     def load_image(self, archive: Path) -> None:
-        """Have an image on every node."""
+        """Load an image into every node."""
         subprocess.run([*self.load, str(archive)], env=self.environ, check=True, capture_output=True, timeout=600)
 
     def run_on_node(self, *command: str) -> None:
-        """Run a command beside the kubelet, which must be on this machine."""
+        """Run a command on the node, which must be this machine."""
         if "CONTAINERD_ADDRESS" not in self.environ:
             pytest.skip("the node is not this machine")
         subprocess.run(command, env=self.environ, check=True, capture_output=True, timeout=60)
 
     def read(self, kind: str, name: str = "", namespace: str = "default") -> Manifest:
-        """An object, or the list of all."""
+        """Read an object, or list all of them."""
         answer = self.kubectl.run(f"--namespace={namespace}", "get", kind, *filter(None, [name]), "--output=json")
         found: Manifest = json.loads(answer.output)
         return found
 
     def find(self, kind: str, name: str, namespace: str) -> Manifest | None:
-        """An object, if it is there."""
+        """Read an object, or return None if it does not exist."""
         answer = self.kubectl.try_run(f"--namespace={namespace}", "get", kind, name, "--output=json")
         return json.loads(answer.output) if answer.code == 0 else None
 
     def apply(self, manifest: Manifest, namespace: str) -> str:
-        """Create an object; give the warnings that came with it."""
+        """Apply an object; return the warnings."""
         answer = self.kubectl.run(f"--namespace={namespace}", "apply", "-f", "-", stdin=yaml.safe_dump(manifest))
         return answer.errors
 
-    def refuse(self, manifest: Manifest, namespace: str) -> str:
-        """Try to create an object that is refused; give the API server's sentence."""
+    def create_denied(self, manifest: Manifest, namespace: str) -> str:
+        """Create an object that must be denied; return the API server's message."""
         answer = self.kubectl.try_run(f"--namespace={namespace}", "create", "-f", "-", stdin=yaml.safe_dump(manifest))
         assert answer.code != 0, f"it was created: {answer.output}"
         return answer.errors
 
     def run(self, script: str, namespace: str, **options: Any) -> str:
-        """Run a script in a pod to its end, which must be a good one; give what it printed."""
+        """Run a script in a pod until it succeeds; return its output."""
         pod = build_pod(script, **options)
         self.apply(pod, namespace)
         return self.await_end(pod["metadata"]["name"], namespace)
 
     def await_end(self, name: str, namespace: str) -> str:
-        """What a pod printed until it succeeded."""
+        """Wait until a pod succeeds; return its output."""
 
         def is_over() -> bool:
             return self.read("pod", name, namespace)["status"]["phase"] in ENDED
@@ -91,23 +91,23 @@ class Node:
         return log
 
     def await_ready(self, target: str, namespace: str, condition: str = "condition=Ready") -> None:
-        """Wait for a pod, or another object, to be so."""
+        """Wait for a condition of a pod or another object."""
         self.kubectl.run(
             f"--namespace={namespace}", "wait", target, f"--for={condition}", f"--timeout={POD_WITHIN_SECONDS // 2}s"
         )
 
     def log(self, name: str, namespace: str, container: str = "app") -> str:
-        """What a container printed."""
+        """Return a container's output."""
         return self.kubectl.try_run(f"--namespace={namespace}", "logs", name, f"--container={container}").output
 
     def execute(self, name: str, namespace: str, *command: str, container: str = "app") -> str:
-        """What a command in a running container printed."""
+        """Run a command in a running container; return its output."""
         where = [f"--namespace={namespace}", "exec", name, f"--container={container}"]
         answer = self.kubectl.try_run(*where, "--", *command)
         return answer.output + answer.errors
 
-    def tell(self, namespace: str) -> str:
-        """All about the pods of a namespace: states, events, logs, and the patches that they were given."""
+    def describe(self, namespace: str) -> str:
+        """Describe the pods of a namespace: status, events, logs and patches."""
         parts = []
         for pod in self.read("pods", "", namespace)["items"]:
             name = pod["metadata"]["name"]
@@ -124,7 +124,7 @@ class Node:
         return "\n".join(parts)
 
     def list_patches(self, namespace: str) -> list[str]:
-        """From the audit log, where this machine has it."""
+        """List the latest patches in the audit log, if this machine has it."""
         if self.private is None:
             return []
         file = self.private.data / "data" / "log" / "audit.log"
@@ -144,7 +144,7 @@ def build_pod(
     metadata: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Manifest:
-    """A pod whose one container runs a shell script and is not started again."""
+    """Build a pod whose container runs a shell script once."""
     annotations = {} if role is None else {"iam.amazonaws.com/role": role}
     more = dict(metadata or {})
     return {
@@ -162,12 +162,12 @@ def build_pod(
 
 
 def build_container(script: str, name: str = "app", **fields: Any) -> Manifest:
-    """A container of the tests' app image that runs a shell script."""
+    """Build a container of the tests' app image that runs a shell script."""
     return {"name": name, "image": APP, "command": ["/bin/sh", "-c", script], **fields}
 
 
 def build_workload(kind: str, pod: Manifest, **fields: Any) -> Manifest:
-    """A Deployment, StatefulSet, DaemonSet or Job of such pods."""
+    """Build a Deployment, StatefulSet, DaemonSet or Job of a pod."""
     metadata = {**pod["metadata"], "labels": {"app": pod["metadata"]["name"]}}
     del metadata["name"]
     spec = dict(pod["spec"])
@@ -183,12 +183,12 @@ def build_workload(kind: str, pod: Manifest, **fields: Any) -> Manifest:
 
 
 def python(program: str) -> str:
-    """A shell line that runs a Python program."""
+    """Build the shell command that runs a Python program."""
     return f"python3 -c {shlex.quote(program)}"
 
 
 def measure(action: Callable[[], object]) -> float:
-    """Seconds that something took."""
+    """Measure the seconds that an action takes."""
     begin = time.monotonic()
     action()
     return time.monotonic() - begin

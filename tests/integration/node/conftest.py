@@ -1,4 +1,4 @@
-"""podrole as a user installs it, on a cluster that runs pods, beside an STS that verifies the cluster's tokens."""
+"""podrole as a user installs it, on a cluster that runs pods, with an STS that verifies the cluster's tokens."""
 
 import base64
 import json
@@ -43,19 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Leave all there is to know about the pods of a test that failed in its report."""
+    """Add a description of the pods to the report of a failed test."""
     report = yield
     arguments = getattr(item, "funcargs", {})
     if report.failed and "node" in arguments:
         namespaces = [NAMESPACE, *(arguments[name] for name in ("team", "team_a", "plain") if name in arguments)]
-        told = map(arguments["node"].tell, namespaces)
-        report.sections.append(("the cluster", "\n".join(told)))
+        descriptions = map(arguments["node"].describe, namespaces)
+        report.sections.append(("the cluster", "\n".join(descriptions)))
     return report
 
 
 @pytest.fixture(scope="session")
 def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """The cluster of KUBECONFIG, or one of the run's own."""
+    """The cluster of KUBECONFIG, or one that is started for this run."""
     home = tmp_path_factory.mktemp("home")
     given = {name: ENVIRONMENT.get(name, "") for name in ("KUBECONFIG", "PODROLE_TEST_ADDRESS", "PODROLE_TEST_LOAD")}
     if ENVIRONMENT.get("PODROLE_TEST_CLUSTER") != "required":
@@ -67,10 +67,10 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     if not (SCRIPTS.is_dir() and shutil.which("go") and os.geteuid() == 0):
         pytest.fail(HOW_TO_HAVE_ONE)
     if BRIDGE.exists():
-        pytest.fail("another cluster runs pods on this machine, and there can be only one: end it (down.sh)")
+        pytest.fail("another cluster runs pods on this machine, and there can be only one: stop it (down.sh)")
     data = tmp_path_factory.mktemp("node")
     print_line(
-        pytestconfig, f"starting a cluster with a node; to build it, the first time, takes minutes: {data}/up.log tells"
+        pytestconfig, f"starting a cluster with a node; the first time, building it takes minutes (log: {data}/up.log)"
     )
     with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, "node") as cluster:
         program = shutil.which("kubectl") or str(cluster.programs / "bin" / "kubectl")
@@ -82,7 +82,7 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Our images and the app's, on the nodes. PODROLE_TEST_ARCHIVES: a folder of archives that were built before."""
+    """podrole's images and the app's, on the nodes. PODROLE_TEST_ARCHIVES: a folder with archives built before."""
     given = ENVIRONMENT.get("PODROLE_TEST_ARCHIVES")
     if given:
         archives = sorted(Path(given).glob("*.tar"))
@@ -98,10 +98,10 @@ def store(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stor
     """An STS and S3 that verify the tokens of this cluster's issuer."""
     directory = tmp_path_factory.mktemp("store")
     issuer = json.loads(node.kubectl.run("get", "--raw", "/.well-known/openid-configuration").output)["issuer"]
-    authority = directory / "authority.pem"
+    ca_file = directory / "ca.pem"
     config = node.kubectl.run("config", "view", "--raw", "--flatten", "--output=jsonpath={.clusters[0].cluster}").output
-    authority.write_bytes(_decode(json.loads(config)["certificate-authority-data"]))
-    with run_store(directory, node.address, issuer, authority) as running:
+    ca_file.write_bytes(_decode(json.loads(config)["certificate-authority-data"]))
+    with run_store(directory, node.address, issuer, ca_file) as running:
         yield running
 
 
@@ -111,7 +111,7 @@ def _decode(text: str) -> bytes:
 
 @pytest.fixture(scope="session")
 def overlay(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The overlay for this store, with its two files filled in."""
+    """The overlay for this store, with its settings and images."""
     copy = tmp_path_factory.mktemp("install") / "kustomize"
     shutil.copytree(KUSTOMIZE, copy)
     overlay = copy / "overlays" / "outside-aws"
@@ -128,7 +128,7 @@ def overlay(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 - they are on the nodes
+def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 - loads them into the nodes
     """podrole, installed by `kubectl apply -k`."""
     node.kubectl.run("apply", "-k", str(overlay))
     await_rollout(node)
@@ -137,7 +137,7 @@ def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 
 
 @pytest.fixture
 def reapply(installed: Node, overlay: Path) -> Callable[[], None]:
-    """Installs once more, as an upgrade would."""
+    """Applies the overlay again, as an upgrade does."""
 
     def run() -> None:
         installed.kubectl.run("apply", "-k", str(overlay))
@@ -147,7 +147,7 @@ def reapply(installed: Node, overlay: Path) -> Callable[[], None]:
 
 
 def fill_in(file: Path, **values: str) -> None:
-    """Set keys of an overlay's file, and keep its other lines."""
+    """Set keys in a file of the overlay; keep its other lines."""
     lines = file.read_text().splitlines()
     kept = [f"{key}={values.pop(key)}" if (key := line.partition("=")[0]) in values else line for line in lines]
     assert not values, f"{file.name} has no {values}"
@@ -155,7 +155,7 @@ def fill_in(file: Path, **values: str) -> None:
 
 
 def await_rollout(node: Node) -> None:
-    """Until all replicas are the newest, and ready, and the old ones are gone: they answer to their last second."""
+    """Wait until all replicas are updated and ready, and the old ones, which serve until they end, are gone."""
     node.kubectl.run(f"--namespace={NAMESPACE}", "rollout", "status", "deployment/podrole-injector", "--timeout=110s")
     wait_for("the end of the old replicas", lambda: len(list_replicas(node)) == REPLICAS, 90)
 
@@ -170,9 +170,9 @@ def list_replicas(node: Node) -> list[Manifest]:
 
 @pytest.fixture(scope="session")
 def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: ARG001 - after it
-    """A stand-in for the node's metadata service, at its real address, with the role of the node."""
+    """A fake of the node's metadata service with the node's role, at the real address."""
     if not BRIDGE.exists():
-        pytest.skip("the node's metadata service can only be stood in for where the node is this machine")
+        pytest.skip("the node's metadata service can be faked only if the node is this machine")
     directory = tmp_path_factory.mktemp("imds")
     credentials = {
         "AccessKeyId": "NODEKEY",
@@ -193,7 +193,7 @@ def metadata(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 @pytest.fixture(autouse=True)
 def begin_early(request: pytest.FixtureRequest) -> None:
-    """Make the pod that has to get old as soon as podrole is installed, if the test that it is for is in this run."""
+    """Create the pod of `aging` as soon as podrole is installed, if a selected test needs it."""
     is_wanted = any("aging" in getattr(item, "fixturenames", ()) for item in request.session.items)
     if is_wanted and request.node.path.name != WALKTHROUGH:
         request.getfixturevalue("aging")
@@ -201,14 +201,14 @@ def begin_early(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def aging(installed: Node) -> Iterator[tuple[str, str]]:
-    """The namespace of a pod `app` whose token lives as short as an API server allows, and its first token.
+    """The namespace of a pod `app` with the shortest token lifetime that an API server allows, and its first token.
 
-    The pod is as the webhook injects it, but for that life: without the label the namespace leaves it so.
+    The pod is as injected, except for that lifetime. Its namespace has no label, so it is not injected again.
     """
     labelled = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", dict(ENABLED))
     options = [f"--namespace={labelled}", "create", "--dry-run=server", "--output=json", "-f", "-"]
     injected = installed.kubectl.run(*options, stdin=json.dumps(build_pod("sleep 3600", role="anybody")))
-    forget(installed, labelled)
+    delete_namespace(installed, labelled)
     pod = json.loads(injected.output)
     pod["metadata"] = {"name": "app", "annotations": pod["metadata"]["annotations"]}
     [source] = next(volume for volume in pod["spec"]["volumes"] if volume["name"] == TOKEN_VOLUME)["projected"][
@@ -219,11 +219,11 @@ def aging(installed: Node) -> Iterator[tuple[str, str]]:
     installed.apply(pod, name)
     installed.await_ready("pod/app", name)
     yield name, installed.execute("app", name, "python3", "-c", READ_TOKEN, container=SIDECAR_CONTAINER)
-    forget(installed, name)
+    delete_namespace(installed, name)
 
 
 def make_namespace(node: Node, name: str, labels: dict[str, str]) -> str:
-    """A namespace, in which pods can be created at once."""
+    """Create a namespace; return when pods can be created in it."""
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     node.apply(manifest, "default")
     node.await_ready("serviceaccount/default", name, "create")
@@ -232,23 +232,23 @@ def make_namespace(node: Node, name: str, labels: dict[str, str]) -> str:
 
 @pytest.fixture
 def team(installed: Node) -> Iterator[str]:
-    """A labelled namespace of the test's own; its ServiceAccounts may have the role `anybody`."""
+    """A new labelled namespace, whose ServiceAccounts can assume the role `anybody`."""
     name = make_namespace(installed, f"test-{uuid.uuid4().hex[:8]}", dict(ENABLED))
     yield name
-    forget(installed, name)
+    delete_namespace(installed, name)
 
 
 @pytest.fixture
 def plain(installed: Node) -> Iterator[str]:
-    """A namespace without the label."""
+    """A new namespace without the label."""
     name = make_namespace(installed, f"plain-{uuid.uuid4().hex[:8]}", {})
     yield name
-    forget(installed, name)
+    delete_namespace(installed, name)
 
 
 @pytest.fixture
 def team_a(installed: Node) -> Iterator[str]:
-    """The namespace of team A, whose account `web` may have that role."""
+    """The namespace of team A, whose account `web` can assume the role `team-a`."""
     yield from _make_team(installed, TEAM_A.name)
 
 
@@ -257,10 +257,10 @@ def _make_team(node: Node, name: str) -> Iterator[str]:
     for account in ("web", "other"):
         node.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}, name)
     yield name
-    forget(node, name)
+    delete_namespace(node, name)
     node.kubectl.run("wait", f"namespace/{name}", "--for=delete", "--timeout=110s")
 
 
-def forget(node: Node, namespace: str) -> None:
-    """Delete a namespace and what is in it."""
+def delete_namespace(node: Node, namespace: str) -> None:
+    """Delete a namespace and everything in it."""
     node.kubectl.run("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")

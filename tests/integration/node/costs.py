@@ -1,6 +1,6 @@
-"""`make bench-cluster`: what an injected pod waits for and takes up on a real kubelet, as tables.
+"""`make bench-cluster`: start time and memory of an injected pod on a real node, as tables.
 
-Not a test, and not found as one; it needs the same cluster. The machine does everything at once: cluster, STS, pods.
+Not collected as a test, but it uses the same cluster. The machine runs everything: cluster, STS, pods.
 """
 
 import json
@@ -25,7 +25,7 @@ SCRIPT = "date +%s.%N; sleep 3600"
 STS_SECONDS = 0.1
 MEBI = 1024 * 1024
 SETTLE_SECONDS = 30
-"""The kubelet's numbers are up to 15 s old."""
+"""The kubelet's metrics are up to 15 s old."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def api(installed: Node) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="module")
 def far_sts(installed: Node, store: Store, overlay: Path) -> Iterator[None]:
-    """Every answer of STS takes as long as across a continent."""
+    """Delay every response of STS, as if it were on another continent."""
 
     def install_with(endpoint: str) -> None:
         fill_in(overlay / "settings.env", PODROLE_STS_ENDPOINT=endpoint)
@@ -50,7 +50,7 @@ def far_sts(installed: Node, store: Store, overlay: Path) -> Iterator[None]:
 
 
 def time_starts(node: Node, api: ApiServer, namespace: str, count: int, **spec: Any) -> list[float]:
-    """Seconds from the request to create a pod to the first thing that its app did."""
+    """Measure the seconds from the creation request to the app's first command."""
     begun = {}
     for number in range(count):
         name = f"app-{number}"
@@ -66,7 +66,7 @@ def time_starts(node: Node, api: ApiServer, namespace: str, count: int, **spec: 
 
 
 def read_containers(node: Node, namespace: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The kubelet's numbers of each container in a namespace."""
+    """Read the kubelet's metrics of each container in a namespace."""
     name = node.read("nodes")["items"][0]["metadata"]["name"]
     summary = json.loads(node.kubectl.run("get", "--raw", f"/api/v1/nodes/{name}/proxy/stats/summary").output)
     for pod in summary["pods"]:
@@ -110,7 +110,7 @@ def test_memory(installed: Node, team: str) -> None:
     for name in ("podrole-sidecar", "injector"):
         sets = [each["memory"]["workingSetBytes"] / MEBI for which, each in found if which == name]
         residents = [each["memory"].get("rssBytes", 0) / MEBI for which, each in found if which == name]
-        assert sets, f"the kubelet has no numbers of {name}"
+        assert sets, f"the kubelet has no metrics of {name}"
         rows[f"{name}, working set"] = f"{statistics.median(sets):.1f}"
         rows[f"{name}, rss"] = f"{statistics.median(residents):.1f}"
 

@@ -1,4 +1,4 @@
-"""An STS that is far away: what it answers comes later than it would."""
+"""A proxy that delays the responses of STS."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from testing.serving import pass_on, serving
 
 
 class DelayingServer(ThreadingHTTPServer):
-    """Passes on to one server, on a free port of an address."""
+    """Forwards to one server; listens on a free port."""
 
     def __init__(self, address: str, upstream: str, seconds: float) -> None:
         super().__init__((address, 0), DelayedRequest)
@@ -22,22 +22,22 @@ class DelayingServer(ThreadingHTTPServer):
 
 
 class DelayedRequest(BaseHTTPRequestHandler):
-    """One request."""
+    """Forwards one request."""
 
     timeout = 10
     server: DelayingServer
 
     def do_POST(self) -> None:
-        """Wait, then ask."""
+        """Wait, then forward."""
         time.sleep(self.server.seconds)
         pass_on(self, self.server.upstream, self.path)
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent."""
+        """Do not log."""
 
 
 @contextmanager
 def delaying(address: str, upstream: str, seconds: float) -> Iterator[str]:
-    """The URL of one, until the block ends."""
+    """Run the proxy until the block ends; yield its URL."""
     with serving(partial(DelayingServer, address, upstream, seconds)) as server:
         yield server.url

@@ -1,4 +1,4 @@
-"""Builds what the tests run: podrole's own images as a release has them, and one with the AWS CLI and boto3."""
+"""Builds podrole's images, and an app image with the AWS CLI and boto3."""
 
 import os
 import shutil
@@ -20,11 +20,11 @@ BUILD_WITHIN_SECONDS = 30 * 60
 
 
 class ImageError(Exception):
-    """An image was not built; the message has the end of what the tool said."""
+    """An image could not be built. The message has the end of the tool's output."""
 
 
 def build_images(out: Path, environ: Mapping[str, str]) -> list[Path]:
-    """Build all three; give their archives. BASE_IMAGE names the base; without it one is made from Debian's mirror."""
+    """Build all three; return their archives. Without BASE_IMAGE, build a base image from Debian's mirror."""
     environ = {**environ, "IMAGE_PREFIX": "localhost", "BASE_IMAGE": environ.get("BASE_IMAGE") or _find_base(environ)}
     _run([sys.executable, "-m", "images.build", f"--out={out}"], environ)
     app = out / "podrole-test-app.tar"
@@ -48,12 +48,12 @@ def build_images(out: Path, environ: Mapping[str, str]) -> list[Path]:
 
 
 def _find_base(environ: Mapping[str, str]) -> str:
-    if not _is_there(LOCAL_BASE, environ):
+    if not _image_exists(LOCAL_BASE, environ):
         _run(["sh", str(ROOT / "images" / "base.sh"), LOCAL_BASE], environ)
     return LOCAL_BASE
 
 
-def _is_there(name: str, environ: Mapping[str, str]) -> bool:
+def _image_exists(name: str, environ: Mapping[str, str]) -> bool:
     if shutil.which("buildah") is None:
         return False
     command = ["buildah", "inspect", "--type=image", name]
@@ -61,7 +61,7 @@ def _is_there(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _copy_distribution(name: str, target: Path, copied: set[str]) -> None:
-    """Copy an installed package, and what it needs: pip has checked all of them by their hashes."""
+    """Copy an installed package and its dependencies, whose hashes pip has verified."""
     found = distribution(name)
     if found.name in copied:
         return
@@ -72,11 +72,11 @@ def _copy_distribution(name: str, target: Path, copied: set[str]) -> None:
             place = target / file
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, place)
-    for needed in _list_needed(found):
+    for needed in _list_dependencies(found):
         _copy_distribution(needed, target, copied)
 
 
-def _list_needed(found: Distribution) -> Iterator[str]:
+def _list_dependencies(found: Distribution) -> Iterator[str]:
     for line in found.requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -96,4 +96,4 @@ def _run(command: list[str], environ: Mapping[str, str]) -> None:
         check=False,
     )
     if done.returncode:
-        raise ImageError(f"{' '.join(command[:3])} ended with {done.returncode}:\n" + done.stdout[-4000:])
+        raise ImageError(f"{' '.join(command[:3])} failed with exit code {done.returncode}:\n" + done.stdout[-4000:])

@@ -1,6 +1,6 @@
-"""SeaweedFS beside the cluster: an STS and S3 on an address that pods reach, which verify this cluster's own tokens.
+"""SeaweedFS as an STS and S3 that pods reach and that verify the cluster's tokens.
 
-It can be ended and begun again on the same ports, which is what an outage of STS looks like.
+It can be restarted on the same ports, to test an outage of STS.
 """
 
 import json
@@ -21,7 +21,7 @@ ROLES = (TEAM_A, TEAM_B, ANYBODY)
 
 @dataclass
 class Store:
-    """One SeaweedFS."""
+    """A running SeaweedFS."""
 
     url: str
     program: Program
@@ -32,12 +32,12 @@ class Store:
         self.stack.enter_context(running(self.program, self.directory, within_seconds=120))
 
     def stop(self) -> None:
-        """End it: nobody answers on its port."""
+        """Stop it, so that its port refuses connections."""
         self.stack.close()
 
     @contextmanager
     def outage(self) -> Iterator[None]:
-        """Be away until the block ends."""
+        """Stop it until the block ends."""
         self.stop()
         try:
             yield
@@ -45,10 +45,10 @@ class Store:
             self.start()
 
 
-def build_iam(issuer: str, authority: Path, trust: Mapping[str, Any]) -> dict[str, Any]:
-    """Its configuration; `trust` has trust policies of roles, by name, that take the place of ours."""
+def build_iam(issuer: str, ca_file: Path, trust: Mapping[str, Any]) -> dict[str, Any]:
+    """Build its configuration; `trust` maps role names to trust policies that override the default."""
     iam = seaweedfs.build_iam(issuer, ROLES)
-    iam["providers"][0]["config"]["tlsCaCert"] = str(authority)
+    iam["providers"][0]["config"]["tlsCaCert"] = str(ca_file)
     for role in iam["roles"]:
         if role["roleName"] == ANYBODY.name:
             role["trustPolicy"]["Statement"][0]["Condition"] = {"StringLike": {"oidc:sub": ANYBODY.subject}}
@@ -58,12 +58,12 @@ def build_iam(issuer: str, authority: Path, trust: Mapping[str, Any]) -> dict[st
 
 @contextmanager
 def run_store(
-    directory: Path, address: str, issuer: str, authority: Path, trust: Mapping[str, Any] | None = None
+    directory: Path, address: str, issuer: str, ca_file: Path, trust: Mapping[str, Any] | None = None
 ) -> Iterator[Store]:
-    """Run one until the block ends."""
+    """Run SeaweedFS until the block ends."""
     data, file = directory / "seaweedfs", directory / "iam.json"
     data.mkdir()
-    file.write_text(json.dumps(build_iam(issuer, authority, trust or {})))
+    file.write_text(json.dumps(build_iam(issuer, ca_file, trust or {})))
     buckets: Sequence[str] = [role.bucket for role in ROLES]
     with seaweedfs.claim_ports() as ports:
         program = seaweedfs.build_program(data, file, buckets, ports)

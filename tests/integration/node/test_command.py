@@ -1,4 +1,4 @@
-"""The command line and the documented ways in and out, against the installation on a real cluster."""
+"""The podrole command, and the documented removal, on a real cluster."""
 
 import json
 from pathlib import Path
@@ -12,40 +12,40 @@ from tests.integration.node.store import TEAM_A, Store
 from tests.integration.node.test_roles import run_podrole
 
 
-def test_preflight_proves_the_installation_with_a_pod_in_a_dry_run(installed: Node, team: str) -> None:
-    said = run_podrole(installed, "preflight", "--namespace", team)
+def test_preflight_with_a_dry_run_finds_no_problems(installed: Node, team: str) -> None:
+    output = run_podrole(installed, "preflight", "--namespace", team)
 
-    print(said)
-    assert "0 problems" in said
-    assert said.endswith("\n0")
+    print(output)
+    assert "0 problems" in output
+    assert output.endswith("\n0")
 
 
-def test_check_finds_nothing_wrong_with_a_pod_that_has_its_role(installed: Node, team: str) -> None:
+def test_check_reports_no_problem_for_a_pod_with_its_role(installed: Node, team: str) -> None:
     installed.apply(build_pod("sleep 600", role="anybody"), team)
     installed.await_ready("pod/app", team)
 
-    said = run_podrole(installed, "check", f"{team}/app")
+    output = run_podrole(installed, "check", f"{team}/app")
 
-    print(said)
-    assert "The sidecar serves credentials of arn:aws:iam::111122223333:role/anybody" in said
-    assert said.endswith("\n0")
+    print(output)
+    assert "The sidecar serves credentials of arn:aws:iam::111122223333:role/anybody" in output
+    assert output.endswith("\n0")
 
 
-def test_check_tells_why_a_pod_was_not_injected(installed: Node, plain: str) -> None:
+def test_check_reports_why_a_pod_was_not_injected(installed: Node, plain: str) -> None:
     installed.apply(build_pod("sleep 600", role="anybody"), plain)
     installed.await_ready("pod/app", plain)
 
-    said = run_podrole(installed, "check", f"{plain}/app")
+    output = run_podrole(installed, "check", f"{plain}/app")
 
-    print(said)
-    assert "podrole.io/injection" in said
+    print(output)
+    assert "podrole.io/injection" in output
 
 
-def test_printed_trust_policy_is_the_one_that_works(installed: Node, team_a: str, store: Store) -> None:
-    """With what SeaweedFS calls differently: its key of the subject, and the audience, which it checks by itself."""
-    asked = ["trust-policy", TEAM_A.arn, "-n", team_a, "-s", "other"]
-    said = CliRunner().invoke(podrole, asked, env={"KUBECONFIG": installed.kubectl.kubeconfig}).stdout
-    policy = json.loads(said)
+def test_printed_trust_policy_grants_the_role(installed: Node, team_a: str, store: Store) -> None:
+    """Adapted for SeaweedFS, which has another key for the subject and checks the audience itself."""
+    arguments = ["trust-policy", TEAM_A.arn, "-n", team_a, "-s", "other"]
+    output = CliRunner().invoke(podrole, arguments, env={"KUBECONFIG": installed.kubectl.kubeconfig}).stdout
+    policy = json.loads(output)
     condition = policy["Statement"][0]["Condition"]["StringEquals"]
     key = next(key for key in condition if key.endswith(":sub"))
     policy["Statement"][0]["Condition"]["StringEquals"] = {"oidc:sub": condition[key]}
@@ -61,12 +61,12 @@ def test_printed_trust_policy_is_the_one_that_works(installed: Node, team_a: str
         with store.outage():
             file.write_text(before)
 
-    print(said, log)
+    print(output, log)
     assert condition[key] == f"system:serviceaccount:{team_a}:other"
     assert log.endswith("listed\n")
 
 
-def test_removal_as_documented_leaves_nothing_and_blocks_nobody(installed: Node, team: str, overlay: Path) -> None:
+def test_documented_removal_leaves_nothing_and_blocks_no_pod(installed: Node, team: str, overlay: Path) -> None:
     installed.apply(build_pod("sleep 600", role="anybody", name="old"), team)
     installed.await_ready("pod/old", team)
     kubectl = installed.kubectl

@@ -1,4 +1,4 @@
-"""The injector while its replicas, its certificates and the API server come and go."""
+"""The injector while its replicas, certificates and the API server fail or change."""
 
 import base64
 import json
@@ -21,8 +21,8 @@ WEBHOOK = ["mutatingwebhookconfiguration", "podrole-injector"]
 SECRET = "podrole-injector-certs"
 
 
-class Loop:
-    """Creates pods, in dry runs, one after the other, and notes what was refused."""
+class PodCreationLoop:
+    """Creates pods in dry runs, one after another, and records failures."""
 
     def __init__(self, node: Node, namespace: str) -> None:
         self.created = 0
@@ -42,7 +42,7 @@ class Loop:
                 self.failures.append(answer.errors)
 
     @contextmanager
-    def running(self) -> Iterator["Loop"]:
+    def running(self) -> Iterator["PodCreationLoop"]:
         self._thread.start()
         try:
             wait_for("the first pods", lambda: self.created > 2, 60)
@@ -55,36 +55,36 @@ class Loop:
 
 
 @pytest.fixture
-def loop(installed: Node, team: str) -> Loop:
-    return Loop(installed, team)
+def loop(installed: Node, team: str) -> PodCreationLoop:
+    return PodCreationLoop(installed, team)
 
 
 def rollout(node: Node, *arguments: str) -> None:
     node.kubectl.run(f"--namespace={NAMESPACE}", "rollout", *arguments, "deployment/podrole-injector")
 
 
-def test_rolling_restart_under_load_loses_no_pod(installed: Node, loop: Loop) -> None:
+def test_rolling_restart_under_load_loses_no_pod(installed: Node, loop: PodCreationLoop) -> None:
     with loop.running():
         rollout(installed, "restart")
         await_rollout(installed)
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed")
     assert loop.failures == []
 
 
-def test_replica_that_is_deleted_under_load_loses_no_pod(installed: Node, loop: Loop) -> None:
+def test_deleting_a_replica_under_load_loses_no_pod(installed: Node, loop: PodCreationLoop) -> None:
     name = list_replicas(installed)[0]["metadata"]["name"]
 
     with loop.running():
         installed.kubectl.run(f"--namespace={NAMESPACE}", "delete", "pod", name)
         await_rollout(installed)
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed")
     assert loop.failures == []
 
 
-def test_replica_that_is_killed_under_load_costs_at_most_a_moment(installed: Node, loop: Loop) -> None:
-    """Until the endpoints know, an API server may still dial it: nobody can help that one."""
+def test_killing_a_replica_under_load_fails_only_requests_in_flight(installed: Node, loop: PodCreationLoop) -> None:
+    """Until its endpoint is removed, the API server can still connect to it. podrole cannot prevent that failure."""
     pod = list_replicas(installed)[0]
     container = pod["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
 
@@ -92,19 +92,17 @@ def test_replica_that_is_killed_under_load_costs_at_most_a_moment(installed: Nod
         installed.run_on_node("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", container)
         await_rollout(installed)
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused: {loop.failures[:1]}")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed: {loop.failures[:1]}")
     assert all("failed calling webhook" in failure for failure in loop.failures)
     assert len(loop.failures) <= max(3, loop.created // 5)
 
 
-def test_without_replicas_pods_are_refused_clearly_and_the_system_goes_on(
-    installed: Node, team: str, plain: str
-) -> None:
+def test_without_replicas_only_labelled_namespaces_reject_pods(installed: Node, team: str, plain: str) -> None:
     pod = build_pod("true", role="anybody")
     installed.kubectl.run(f"--namespace={NAMESPACE}", "scale", "deployment/podrole-injector", "--replicas=0")
     try:
         wait_for("the replicas' end", lambda: not list_replicas(installed), 90)
-        said = installed.refuse(pod, team)
+        message = installed.create_denied(pod, team)
         for namespace in ("kube-system", plain):
             command = [f"--namespace={namespace}", "create", "--dry-run=server", "-f", "-"]
             installed.kubectl.run(*command, stdin=yaml.safe_dump(pod))
@@ -113,8 +111,8 @@ def test_without_replicas_pods_are_refused_clearly_and_the_system_goes_on(
     begin = time.monotonic()
     wait_for("the first pod", lambda: _try_create(installed, team), 120)
 
-    print(said, f"pods are created again {time.monotonic() - begin:.1f} s after the replicas were asked for")
-    assert 'failed calling webhook "pods.podrole.io"' in said
+    print(message, f"pods are created again {time.monotonic() - begin:.1f} s after scaling up")
+    assert 'failed calling webhook "pods.podrole.io"' in message
     await_rollout(installed)
 
 
@@ -134,20 +132,20 @@ def test_ca_bundle_is_repaired_within_seconds(installed: Node, value: str) -> No
     before = read_bundle(installed)
     operation = {"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": value or None}
 
-    def break_it() -> None:
+    def damage() -> None:
         patch = json.dumps([operation if value else {"op": "remove", "path": operation["path"]}])
         installed.kubectl.run("patch", *WEBHOOK, "--type=json", "--patch", patch)
 
     if value:
-        operation["value"] = _build_foreign_authority()
-    break_it()
+        operation["value"] = _build_other_ca()
+    damage()
     begin = time.monotonic()
     wait_for("the repair", lambda: read_bundle(installed) == before, 30)
 
     print(f"repaired within {time.monotonic() - begin:.1f} s")
 
 
-def _build_foreign_authority() -> str:
+def _build_other_ca() -> str:
     with tempfile.TemporaryDirectory() as directory:
         return base64.b64encode(write_certificates(Path(directory), ["127.0.0.1"]).ca.read_bytes()).decode()
 
@@ -158,7 +156,7 @@ def rotate(node: Node, what: str) -> None:
 
 
 def await_rotation(node: Node, before: dict[str, str], keys: set[str], within_seconds: float) -> None:
-    """With `ca` the annotation goes when there is a new authority; a leaf of it comes when it was shown long enough."""
+    """Wait until these keys have changed. A new CA is published for some time before it signs a serving certificate."""
 
     def is_done() -> bool:
         data = node.read("secret", SECRET, NAMESPACE)["data"]
@@ -167,9 +165,11 @@ def await_rotation(node: Node, before: dict[str, str], keys: set[str], within_se
     wait_for("the rotation", is_done, within_seconds)
 
 
-@pytest.mark.parametrize(("what", "key", "within_seconds"), [("leaf", "tls.crt", 60), ("ca", "ca.crt", 600)])
+@pytest.mark.parametrize(
+    ("what", "key", "within_seconds"), [("leaf", "tls.crt", 60), ("ca", "ca.crt", 600)], ids=["leaf", "ca"]
+)
 def test_rotation_under_load_loses_no_pod(
-    installed: Node, loop: Loop, what: str, key: str, within_seconds: float
+    installed: Node, loop: PodCreationLoop, what: str, key: str, within_seconds: float
 ) -> None:
     before = installed.read("secret", SECRET, NAMESPACE)["data"]
 
@@ -177,7 +177,7 @@ def test_rotation_under_load_loses_no_pod(
         rotate(installed, what)
         await_rotation(installed, before, {key, "tls.crt"}, within_seconds)
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed")
     assert loop.failures == []
     annotations = installed.read("secret", SECRET, NAMESPACE)["metadata"].get("annotations") or {}
     assert "podrole.io/rotate" not in annotations
@@ -186,10 +186,10 @@ def test_rotation_under_load_loses_no_pod(
 @pytest.mark.parametrize(
     "damage",
     [{"tls.key": "bm90IGEga2V5"}, {"ca.key": "bm90IGEga2V5", "ca.crt": "bm8="}, None],
-    ids=["leaf-key", "authority", "everything"],
+    ids=["serving-key", "ca", "everything"],
 )
-def test_damaged_secret_is_made_anew_and_no_pod_is_lost(
-    installed: Node, loop: Loop, damage: dict[str, str] | None
+def test_damaged_secret_is_replaced_and_no_pod_is_lost(
+    installed: Node, loop: PodCreationLoop, damage: dict[str, str] | None
 ) -> None:
     before = installed.read("secret", SECRET, NAMESPACE)["data"]
 
@@ -198,7 +198,7 @@ def test_damaged_secret_is_made_anew_and_no_pod_is_lost(
         installed.kubectl.run(f"--namespace={NAMESPACE}", "patch", "secret", SECRET, "--type=merge", "--patch", patch)
         wait_for("the repair", lambda: _is_whole(installed, before, damage), 60)
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed")
     assert loop.failures == []
 
 
@@ -207,15 +207,15 @@ def _is_whole(node: Node, before: dict[str, str], damage: dict[str, str] | None)
     return data.keys() >= before.keys() and not (damage and damage.items() <= data.items())
 
 
-def test_applying_the_manifests_again_under_load_loses_no_pod(loop: Loop, reapply: Callable[[], None]) -> None:
+def test_reapplying_the_manifests_under_load_loses_no_pod(loop: PodCreationLoop, reapply: Callable[[], None]) -> None:
     with loop.running():
         reapply()
 
-    print(f"{loop.created} pods created, {len(loop.failures)} refused")
+    print(f"{loop.created} pods created, {len(loop.failures)} failed")
     assert loop.failures == []
 
 
-def test_api_server_that_is_restarted_finds_the_webhook_in_order(installed: Node, team: str) -> None:
+def test_webhook_works_after_an_api_server_restart(installed: Node, team: str) -> None:
     cluster = installed.private
     if cluster is None:
         pytest.skip("the API server of KUBECONFIG is not restarted")

@@ -1,4 +1,4 @@
-"""What an app notices when STS, the sidecar or the node's services fail."""
+"""Apps while STS or the sidecar fails."""
 
 import json
 import time
@@ -16,30 +16,30 @@ CREDENTIALS = (
 
 
 def read_status(node: Node, namespace: str) -> Manifest:
-    """What the sidecar says of itself; nothing while it does not run."""
-    said = node.execute("app", namespace, "python3", "-m", "sidecar.status", "--output=json", container=SIDECAR)
+    """Read the sidecar's status; empty while it is not running."""
+    output = node.execute("app", namespace, "python3", "-m", "sidecar.status", "--output=json", container=SIDECAR)
     try:
-        status: Manifest = json.loads(said.partition("\n")[0])  # kubectl adds how it ended
+        status: Manifest = json.loads(output.partition("\n")[0])  # kubectl appends the exit code
     except ValueError:
         return {}
     return status
 
 
 def read_restarts(node: Node, namespace: str) -> int:
-    """How often the sidecar's container was started again."""
+    """Read the restart count of the sidecar's container."""
     statuses = node.read("pod", "app", namespace)["status"]["initContainerStatuses"]
     return next(int(each["restartCount"]) for each in statuses if each["name"] == SIDECAR)
 
 
 def kill_sidecar(node: Node, namespace: str) -> None:
-    """SIGKILL, from the node: nothing in a container can kill its process 1."""
+    """Send SIGKILL from the node: no process in a container can kill its process 1."""
     pod = node.read("pod", "app", namespace)
     status = next(each for each in pod["status"]["initContainerStatuses"] if each["name"] == SIDECAR)
     container = status["containerID"].rpartition("/")[2]
     node.run_on_node("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", container)
 
 
-def test_sidecar_killed_while_sts_is_away_keeps_the_credentials(installed: Node, team: str, store: Store) -> None:
+def test_sidecar_killed_in_an_sts_outage_keeps_its_credentials(installed: Node, team: str, store: Store) -> None:
     installed.apply(build_pod("sleep 3600", role="anybody"), team)
     installed.await_ready("pod/app", team)
     before = installed.execute("app", team, "python3", "-c", CREDENTIALS)
@@ -56,7 +56,7 @@ def test_sidecar_killed_while_sts_is_away_keeps_the_credentials(installed: Node,
     assert after["state"] == "serving"
 
 
-def test_pod_that_starts_while_sts_is_away_starts_and_recovers(installed: Node, team: str, store: Store) -> None:
+def test_pod_started_in_an_sts_outage_recovers(installed: Node, team: str, store: Store) -> None:
     with store.outage():
         installed.apply(build_pod("sleep 3600", role="anybody"), team)
         installed.await_ready("pod/app", team)
@@ -68,7 +68,7 @@ def test_pod_that_starts_while_sts_is_away_starts_and_recovers(installed: Node, 
     assert during["state"] == "waiting"
 
 
-def test_sidecar_ends_with_its_pod_at_once(installed: Node, team: str) -> None:
+def test_sidecar_ends_immediately_with_its_pod(installed: Node, team: str) -> None:
     installed.apply(build_pod("trap 'exit 0' TERM; sleep 3600 & wait", role="anybody"), team)
     installed.await_ready("pod/app", team)
     begin = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 
 from testing.repository import ROOT
 from tests.integration.node.cluster import Node
-from tests.integration.node.conftest import forget
+from tests.integration.node.conftest import delete_namespace
 from tests.integration.node.images import APP, LOCAL_BASE
 from tests.integration.node.store import TEAM_A, Store
 
@@ -27,9 +27,9 @@ def read_commands() -> str:
 
 @pytest.mark.usefixtures("images")
 def test_walkthrough_ends_with_a_pod_that_lists_its_bucket(node: Node, store: Store, tmp_path: Path) -> None:
-    """Run the page's commands in an empty cluster: this test comes first.
+    """Run the page's commands in an empty cluster: this test runs first.
 
-    No image registry can be reached here, so the tests' app image replaces the AWS CLI image that the page names.
+    The tests' app image replaces the AWS CLI image of the page, so that no image registry is needed.
     """
     commands = read_commands()
     [image] = re.findall(r"^ *image: (\S+)", commands, re.MULTILINE)
@@ -54,7 +54,7 @@ def test_walkthrough_ends_with_a_pod_that_lists_its_bucket(node: Node, store: St
             timeout=WITHIN_SECONDS,
         )
     finally:
-        forget(node, TEAM_A.name)
+        delete_namespace(node, TEAM_A.name)
         node.kubectl.run("wait", f"namespace/{TEAM_A.name}", "--for=delete", "--timeout=110s")
 
     print(done.stdout)

@@ -1,4 +1,4 @@
-"""A pod has its own role, by every way that its SDK may take, and no other one."""
+"""A pod gets its own role, and no other role, in every way that SDKs use."""
 
 import json
 
@@ -35,12 +35,12 @@ for address, port in (("169.254.169.254", 80), ("169.254.169.254", 8080), ("169.
 
 
 def run_podrole(node: Node, *arguments: str) -> str:
-    """Run the command line against the cluster; what it printed, and its exit code as the last line."""
+    """Run the podrole command; return its output, with the exit code as the last line."""
     result = CliRunner().invoke(podrole, arguments, env={"KUBECONFIG": node.kubectl.kubeconfig})
     return f"{result.output}\n{result.exit_code}"
 
 
-def test_deployment_has_its_own_bucket_and_not_the_neighbour_s(installed: Node, team_a: str) -> None:
+def test_deployment_can_use_only_its_own_bucket(installed: Node, team_a: str) -> None:
     script = f"{STORE_AND_READ.format(bucket='team-a')}; {NEIGHBOUR}; echo done; sleep 600"
     pod = build_pod(script, name="web", role="team-a", account="web")
     installed.apply(build_workload("Deployment", pod), team_a)
@@ -74,7 +74,7 @@ def test_aws_cli_gets_the_role(installed: Node, team: str, way: str) -> None:
     assert ("container-role" if not way else "iam-role") in log
 
 
-def test_pod_of_another_account_is_refused_by_sts_and_everybody_says_so(installed: Node, team_a: str) -> None:
+def test_sts_denial_is_reported_by_sdk_sidecar_and_check(installed: Node, team_a: str) -> None:
     pod = build_pod("aws s3 ls s3://team-a; sleep 600", role="team-a", account="other")
     installed.apply(pod, team_a)
     installed.await_ready("pod/app", team_a)
@@ -103,7 +103,7 @@ def test_pod_without_a_role_reaches_nothing(installed: Node, team: str, metadata
     assert "Unable to locate credentials" in log
 
 
-def test_pod_with_a_role_reaches_its_sidecar_alone(installed: Node, team: str, metadata: str) -> None:
+def test_pod_with_a_role_reaches_only_its_sidecar(installed: Node, team: str, metadata: str) -> None:
     log = installed.run(python(REACH), team, role="anybody")
 
     print(metadata, log)
@@ -111,7 +111,7 @@ def test_pod_with_a_role_reaches_its_sidecar_alone(installed: Node, team: str, m
     assert log.splitlines()[1] == "169.254.169.254 8080 unreachable"
 
 
-def test_pod_of_a_namespace_without_the_label_is_untouched(installed: Node, plain: str, metadata: str) -> None:
+def test_pod_in_unlabelled_namespace_keeps_the_node_role(installed: Node, plain: str, metadata: str) -> None:
     log = installed.run(python(REACH), plain, role="anybody")
 
     print(metadata, log)
@@ -121,7 +121,7 @@ def test_pod_of_a_namespace_without_the_label_is_untouched(installed: Node, plai
     assert log.splitlines()[0] == "169.254.169.254 80 node-role"
 
 
-def test_init_containers_have_credentials_and_the_app_comes_after_them(installed: Node, team: str) -> None:
+def test_init_containers_have_credentials_before_the_app_starts(installed: Node, team: str) -> None:
     first = build_container(STORE_AND_READ.format(bucket="anybody"), name="first")
     own = build_container("sleep 600", name="own-sidecar", restartPolicy="Always")
     pod = build_pod("aws s3 cp s3://anybody/greeting -", role="anybody", initContainers=[own, first])
@@ -147,7 +147,7 @@ def test_workload_gets_the_role(installed: Node, team: str, kind: str) -> None:
     assert log.endswith("done\n")
 
 
-def test_job_and_cron_job_by_its_schedule_complete(installed: Node, team: str) -> None:
+def test_job_and_scheduled_cron_job_complete(installed: Node, team: str) -> None:
     job = build_workload("Job", build_pod("aws s3 ls s3://anybody", role="anybody"), backoffLimit=0)
     cron_job = {
         "apiVersion": "batch/v1",
@@ -170,8 +170,8 @@ def _find_scheduled(node: Node, namespace: str) -> str | None:
     return next((name for name in names if name.startswith("cron-")), None)
 
 
-def test_debugger_and_exec_are_in_the_pod_of_the_role(installed: Node, team: str, store: Store) -> None:
-    """A debugger gets no variables: it finds the role at the metadata address, and the store by what it is told."""
+def test_debugger_and_exec_get_the_role_of_the_pod(installed: Node, team: str, store: Store) -> None:
+    """A debugger gets no variables: it uses the metadata address, and the endpoint is set explicitly."""
     installed.apply(build_pod("sleep 600", role="anybody"), team)
     installed.await_ready("pod/app", team)
     command = ["/bin/sh", "-c", "aws s3 ls s3://anybody && echo seen"]
@@ -193,7 +193,7 @@ def _find_seen(node: Node, namespace: str) -> str | None:
     return log if "seen" in log else None
 
 
-def test_status_annotation_says_what_was_done(installed: Node, team: str) -> None:
+def test_status_annotation_has_mode_and_role(installed: Node, team: str) -> None:
     installed.apply(build_pod("sleep 600", role="anybody"), team)
 
     status = json.loads(installed.read("pod", "app", team)["metadata"]["annotations"]["podrole.io/status"])

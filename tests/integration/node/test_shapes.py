@@ -1,4 +1,4 @@
-"""Pods of many shapes, on a real kubelet."""
+"""Pods with unusual specs on a real kubelet."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ RESTRICTED = {
 
 
 def label(node: Node, namespace: str, **labels: str) -> None:
-    """Add PodSecurity levels to a namespace."""
+    """Add Pod Security levels to a namespace."""
     node.kubectl.run(
         "label", "namespace", namespace, *(f"pod-security.kubernetes.io/{k}={v}" for k, v in labels.items())
     )
@@ -39,7 +39,7 @@ def test_guaranteed_pod_stays_guaranteed(installed: Node, team: str) -> None:
     assert log.endswith("listed\n")
 
 
-def test_limit_range_and_quota_let_the_pod_in(installed: Node, team: str) -> None:
+def test_pod_complies_with_limit_range_and_quota(installed: Node, team: str) -> None:
     limits = {"default": {"cpu": "1", "memory": "256Mi"}, "defaultRequest": {"cpu": "50m", "memory": "64Mi"}}
     limit_range = {"limits": [{"type": "Container", "max": {"memory": "1Gi"}, **limits}]}
     quota = {"hard": {"requests.cpu": "2", "requests.memory": "2Gi", "limits.cpu": "8", "limits.memory": "4Gi"}}
@@ -54,7 +54,7 @@ def test_limit_range_and_quota_let_the_pod_in(installed: Node, team: str) -> Non
 
 
 @pytest.mark.parametrize("level", ["baseline", "restricted"])
-def test_pod_security_gives_env_mode_which_works(installed: Node, team: str, level: str) -> None:
+def test_env_mode_works_if_pod_security_forbids_redirect(installed: Node, team: str, level: str) -> None:
     label(installed, team, enforce=level)
     pod = build_pod(LIST, role="anybody", containers=[build_container(LIST, securityContext=RESTRICTED)])
 
@@ -79,7 +79,7 @@ def test_pod_security_gives_env_mode_which_works(installed: Node, team: str, lev
     ],
     ids=",".join,
 )
-def test_pod_s_security_context_does_not_disturb_the_sidecar(
+def test_sidecar_works_with_the_pods_security_context(
     installed: Node, team: str, security: Mapping[str, object]
 ) -> None:
     log = installed.run(LIST, team, role="anybody", securityContext=dict(security))
@@ -89,11 +89,11 @@ def test_pod_s_security_context_does_not_disturb_the_sidecar(
 
 
 @pytest.mark.parametrize("field", ["runAsUser", "runAsGroup"])
-def test_container_with_the_sidecar_s_id_is_denied(installed: Node, team: str, field: str) -> None:
-    said = installed.refuse(build_pod(LIST, role="anybody", securityContext={field: 16925}), team)
+def test_container_with_the_sidecars_id_is_denied(installed: Node, team: str, field: str) -> None:
+    message = installed.create_denied(build_pod(LIST, role="anybody", securityContext={field: 16925}), team)
 
-    print(said)
-    assert f"{field} is 16925, the sidecar's user and group" in said
+    print(message)
+    assert f"{field} is 16925, the sidecar's user and group" in message
 
 
 def test_app_with_a_read_only_root_works(installed: Node, team: str) -> None:
@@ -105,7 +105,7 @@ def test_app_with_a_read_only_root_works(installed: Node, team: str) -> None:
     assert log.endswith("listed\n")
 
 
-def test_no_container_of_the_app_sees_the_token_and_ours_no_api_token(installed: Node, team: str) -> None:
+def test_web_identity_and_api_tokens_are_in_separate_containers(installed: Node, team: str) -> None:
     installed.apply(build_pod("sleep 600", role="anybody"), team)
     installed.await_ready("pod/app", team)
     show = "import base64, json; print(open('/var/run/secrets/kubernetes.io/serviceaccount/token').read())"
@@ -126,7 +126,7 @@ def _read_audience(token: str) -> list[str]:
     return audience
 
 
-def test_pods_with_host_ipc_do_not_get_each_other_s_role(installed: Node, team: str, team_a: str) -> None:
+def test_pods_with_host_ipc_keep_their_own_roles(installed: Node, team: str, team_a: str) -> None:
     mine = build_pod(f"{LIST}; ls /dev/shm; sleep 600", role="anybody", hostIPC=True)
     theirs = build_pod("aws s3 ls s3://team-a && echo listed; sleep 600", role="team-a", account="web", hostIPC=True)
     installed.apply(mine, team)
@@ -146,16 +146,17 @@ def test_pods_with_host_ipc_do_not_get_each_other_s_role(installed: Node, team: 
 
 
 def test_host_network_with_a_role_is_denied(installed: Node, team: str) -> None:
-    said = installed.refuse(build_pod(LIST, role="anybody", hostNetwork=True), team)
+    message = installed.create_denied(build_pod(LIST, role="anybody", hostNetwork=True), team)
 
-    print(said)
+    print(message)
     assert (
-        "The pod sets a role, but it uses the node's network (spec.hostNetwork), which podrole cannot redirect." in said
+        "The pod sets a role, but it uses the node's network (spec.hostNetwork), which podrole cannot redirect."
+        in message
     )
-    assert "Remove spec.hostNetwork or the annotation iam.amazonaws.com/role." in said
+    assert "Remove spec.hostNetwork or the annotation iam.amazonaws.com/role." in message
 
 
-def test_dry_run_shows_the_injection_and_leaves_nothing(installed: Node, team: str) -> None:
+def test_dry_run_shows_the_injection_and_stores_nothing(installed: Node, team: str) -> None:
     answer = installed.kubectl.run(
         f"--namespace={team}",
         "create",
@@ -172,7 +173,7 @@ def test_dry_run_shows_the_injection_and_leaves_nothing(installed: Node, team: s
     assert installed.find("pod", "app", team) is None
 
 
-def test_twenty_pods_at_once_all_get_the_role(installed: Node, team: str) -> None:
+def test_twenty_concurrent_pods_get_the_role(installed: Node, team: str) -> None:
     small = {"requests": {"cpu": "1m", "memory": "16Mi"}}
     pod = build_pod("", role="anybody", containers=[build_container(python(ROLE), resources=small)])
     installed.apply(build_workload("Job", pod, parallelism=20, completions=20, backoffLimit=0), team)

@@ -1,7 +1,7 @@
-"""A refresh uses the token that the kubelet has put in the place of an expired one.
+"""A refresh uses the token that the kubelet renewed.
 
-The shortest life that an API server gives a token is ten minutes, and a kubelet renews it after eight: the pod is made
-at the beginning of the run, and gets old beside the other tests.
+The shortest token lifetime is ten minutes, and the kubelet renews tokens after eight. The pod is created at the start,
+so that its token expires while other tests run.
 """
 
 import base64
@@ -13,28 +13,26 @@ from tests.integration.node.cluster import Node
 from tests.integration.node.conftest import READ_TOKEN
 from tests.integration.node.test_outages import CREDENTIALS, SIDECAR, kill_sidecar, read_restarts, read_status
 
-FORGET = (
+DELETE_STATE = (
     "import os, pathlib, sidecar.credentials.state_file; "
     "pathlib.Path(os.environ['PODROLE_RUN_DIRECTORY'], sidecar.credentials.state_file.FILE_NAME).unlink()"
 )
-"""So that the next process asks STS, as it does when credentials end."""
+"""Deletes the saved state, so that the next process calls STS."""
 
 
 def read_expiry(token: str) -> int:
-    """When a token expires, in seconds since 1970."""
+    """Read the expiry of a token, in seconds since 1970."""
     body = token.split(".")[1]
     expiry: int = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"]
     return expiry
 
 
-def test_refresh_after_the_token_s_end_uses_the_one_that_the_kubelet_renewed(
-    installed: Node, aging: tuple[str, str]
-) -> None:
+def test_refresh_after_token_expiry_uses_the_renewed_token(installed: Node, aging: tuple[str, str]) -> None:
     namespace, first = aging
     wait_for("the first token's end", lambda: time.time() > read_expiry(first), 660)
     before = installed.execute("app", namespace, "python3", "-c", CREDENTIALS)
 
-    installed.execute("app", namespace, "python3", "-c", FORGET, container=SIDECAR)
+    installed.execute("app", namespace, "python3", "-c", DELETE_STATE, container=SIDECAR)
     kill_sidecar(installed, namespace)
     wait_for("the restart", lambda: read_restarts(installed, namespace) == 1, 60)
     wait_for("credentials", lambda: read_status(installed, namespace).get("state") == "serving", 60)

@@ -1,4 +1,4 @@
-"""The node's metadata service answers as EC2's does."""
+"""The fake metadata service responds as EC2's does."""
 
 import json
 import urllib.error
@@ -19,7 +19,7 @@ TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, str]:
-    """Status and body of an answer, whatever the status."""
+    """Send a request; return the status and body of the response."""
     request = urllib.request.Request(url, method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
@@ -31,7 +31,7 @@ def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a node's metadata service that also listens on a port of IPv6."""
+    """The URL of a metadata service that also listens on IPv6."""
     directory = tmp_path_factory.mktemp("node")
     file = directory / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
@@ -40,7 +40,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def build_node_credentials() -> dict[str, Any]:
-    """As `aws sts assume-role` prints them."""
+    """Build the output of `aws sts assume-role`."""
     keys = {"AccessKeyId": "ASIANODE", "SecretAccessKey": "s3cr3t", "SessionToken": "t0k3n"}
     return {
         "Credentials": keys | {"Expiration": "2040-01-02T05:04:05.678901+02:00"},
@@ -48,21 +48,21 @@ def build_node_credentials() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("ttl", ["", "0", "21601", "an hour"])
-def test_the_node_refuses_a_token_for_a_bad_lifetime(node: str, ttl: str) -> None:
+@pytest.mark.parametrize("ttl", ["", "0", "21601", "an hour"], ids=["empty", "zero", "too-long", "text"])
+def test_token_request_with_invalid_ttl_is_rejected(node: str, ttl: str) -> None:
     assert ask(f"{node}{TOKEN_PATH}", "PUT", **{TTL: ttl})[0] == 400
 
 
-def test_the_node_refuses_a_token_to_a_proxy(node: str) -> None:
+def test_token_request_from_a_proxy_is_rejected(node: str) -> None:
     assert ask(f"{node}{TOKEN_PATH}", "PUT", **{TTL: "60", "X-Forwarded-For": "10.0.0.1"})[0] == 403
 
 
-def test_the_node_refuses_a_wrong_token_and_knows_no_other_path(node: str) -> None:
+def test_wrong_token_and_unknown_path_are_rejected(node: str) -> None:
     assert ask(f"{node}{ROLES}", **{TOKEN: "wrong"}) == (401, "")
     assert ask(f"{node}/latest/user-data") == (404, "")
 
 
-def test_the_node_serves_its_role_with_a_token_and_without(node: str) -> None:
+def test_role_is_served_with_and_without_a_token(node: str) -> None:
     _, token = ask(f"{node}{TOKEN_PATH}", "PUT", **{TTL: "60"})
 
     assert ask(f"{node}{ROLES}", **{TOKEN: token}) == ask(f"{node}{ROLES}") == (200, "node")
@@ -77,7 +77,7 @@ def test_the_node_serves_its_role_with_a_token_and_without(node: str) -> None:
     }
 
 
-def test_the_node_serves_on_every_address_and_logs_a_line_for_each_request(tmp_path: Path) -> None:
+def test_every_address_is_served_and_each_request_is_logged(tmp_path: Path) -> None:
     file = tmp_path / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
 
@@ -92,7 +92,7 @@ def test_the_node_serves_on_every_address_and_logs_a_line_for_each_request(tmp_p
 
 
 @pytest.mark.parametrize("endpoint", ["192.0.2.1:80", "127.0.0.1", "localhost:0", "127.0.0.1:http"])
-def test_an_address_that_the_node_can_not_have_is_named(tmp_path: Path, endpoint: str) -> None:
+def test_unusable_address_is_named_in_the_error(tmp_path: Path, endpoint: str) -> None:
     file = tmp_path / "node.json"
     file.write_text(json.dumps(build_node_credentials()))
 

@@ -1,4 +1,4 @@
-"""The issuer's tokens verify, and SeaweedFS takes the right one and refuses every wrong one."""
+"""Tokens of the issuer verify; SeaweedFS accepts the right token and rejects wrong ones."""
 
 import json
 import urllib.request
@@ -12,7 +12,7 @@ from testing.services.seaweedfs import Seaweedfs, claim_ports
 from testing.sts_client import assume, build_client, read_refusal
 
 
-def test_a_token_of_the_issuer_verifies_with_its_published_keys(issuer: Issuer) -> None:
+def test_token_verifies_with_the_published_keys(issuer: Issuer) -> None:
     token = issuer.token("system:serviceaccount:team-a:writer")
     with urllib.request.urlopen(f"{issuer.url}/.well-known/openid-configuration") as response:
         discovery = json.load(response)
@@ -26,7 +26,7 @@ def test_a_token_of_the_issuer_verifies_with_its_published_keys(issuer: Issuer) 
     assert claims["kubernetes.io"]["serviceaccount"]["name"] == "writer"
 
 
-def test_a_forged_token_does_not_verify(issuer: Issuer) -> None:
+def test_forged_token_does_not_verify(issuer: Issuer) -> None:
     token = issuer.forger().token("system:serviceaccount:team-a:writer")
 
     key = jwt.PyJWKClient(f"{issuer.url}/openid/v1/jwks").get_signing_key_from_jwt(token)
@@ -35,7 +35,7 @@ def test_a_forged_token_does_not_verify(issuer: Issuer) -> None:
         jwt.decode(token, key, ["RS256"], audience="sts.amazonaws.com")
 
 
-def test_seaweedfs_refuses_every_wrong_token(seaweedfs: Seaweedfs, issuer: Issuer) -> None:
+def test_seaweedfs_rejects_every_wrong_token(seaweedfs: Seaweedfs, issuer: Issuer) -> None:
     writer, reader = seaweedfs.roles["writer"], seaweedfs.roles["reader"]
 
     refusals = {
@@ -43,8 +43,8 @@ def test_seaweedfs_refuses_every_wrong_token(seaweedfs: Seaweedfs, issuer: Issue
         "signature": read_refusal(seaweedfs.url, issuer.forger().token(writer.subject), writer.arn),
         "expired": read_refusal(seaweedfs.url, issuer.token(writer.subject, lifetime_seconds=-60), writer.arn),
         "subject": read_refusal(seaweedfs.url, issuer.token("system:serviceaccount:team-a:other"), writer.arn),
-        "another's role": read_refusal(seaweedfs.url, issuer.token(writer.subject), reader.arn),
-        "no such role": read_refusal(seaweedfs.url, issuer.token(writer.subject), f"{writer.arn}-2"),
+        "role-of-another": read_refusal(seaweedfs.url, issuer.token(writer.subject), reader.arn),
+        "unknown-role": read_refusal(seaweedfs.url, issuer.token(writer.subject), f"{writer.arn}-2"),
         "issuer": read_refusal(seaweedfs.url, Issuer("https://other.example").token(writer.subject), writer.arn),
     }
 
@@ -53,13 +53,13 @@ def test_seaweedfs_refuses_every_wrong_token(seaweedfs: Seaweedfs, issuer: Issue
         "signature": (400, "InvalidParameterValue"),
         "expired": (400, "ExpiredTokenException"),
         "subject": (403, "AccessDenied"),
-        "another's role": (403, "AccessDenied"),
-        "no such role": (403, "AccessDenied"),
+        "role-of-another": (403, "AccessDenied"),
+        "unknown-role": (403, "AccessDenied"),
         "issuer": (403, "AccessDenied"),
     }
 
 
-def test_seaweedfs_gives_a_token_its_role_and_the_role_its_bucket_alone(seaweedfs: Seaweedfs, issuer: Issuer) -> None:
+def test_seaweedfs_grants_a_token_its_role_and_only_its_bucket(seaweedfs: Seaweedfs, issuer: Issuer) -> None:
     writer, reader = seaweedfs.roles["writer"], seaweedfs.roles["reader"]
     credentials = assume(seaweedfs.url, issuer.token(writer.subject), writer.arn)
     s3 = build_client(seaweedfs.url, "s3", credentials)
@@ -72,6 +72,6 @@ def test_seaweedfs_gives_a_token_its_role_and_the_role_its_bucket_alone(seaweedf
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
-def test_two_runs_at_a_time_get_ports_of_their_own() -> None:
+def test_concurrent_runs_get_different_ports() -> None:
     with claim_ports() as first, claim_ports() as second:
         assert not set(first.values()) & set(second.values())

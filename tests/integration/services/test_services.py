@@ -1,4 +1,4 @@
-"""A service comes up or says why not, and ends; moto's STS knows the identities behind the keys that it gives."""
+"""Programs start or report why not, and are stopped; moto's STS identifies the keys that it issued."""
 
 import os
 import signal
@@ -18,14 +18,14 @@ def build_script(code: str) -> Program:
     return Program("script", (sys.executable, "-c", code), ready=r"listening on (\d+)", remedy="free the port")
 
 
-def test_a_program_that_ends_early_is_an_error_with_its_last_words_and_what_to_do(tmp_path: Path) -> None:
+def test_program_that_ends_early_raises_its_log_and_remedy(tmp_path: Path) -> None:
     program = build_script("import sys; print('no such device'); sys.exit(3)")
 
     with pytest.raises(ServiceError, match=r"script ended with code 3: free the port(?s:.*)no such device"):
         running(program, tmp_path).__enter__()
 
 
-def test_a_program_that_never_serves_is_an_error_and_is_ended(tmp_path: Path) -> None:
+def test_program_that_is_never_ready_is_stopped(tmp_path: Path) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
     def popen(*args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
@@ -38,7 +38,7 @@ def test_a_program_that_never_serves_is_an_error_and_is_ended(tmp_path: Path) ->
     assert started[0].returncode == -signal.SIGTERM
 
 
-def test_a_program_is_ended_when_the_test_fails(tmp_path: Path) -> None:
+def test_program_is_stopped_if_the_test_fails(tmp_path: Path) -> None:
     program = build_script("import os, time; print(f'listening on {os.getpid()}', flush=True); time.sleep(60)")
 
     pids: list[int] = []
@@ -55,14 +55,14 @@ def test_a_program_is_ended_when_the_test_fails(tmp_path: Path) -> None:
         os.kill(pids[0], 0)
 
 
-def test_a_taken_port_is_named_in_the_error_of_the_sts(sts: str, tmp_path: Path) -> None:
+def test_port_in_use_is_named_in_the_error(sts: str, tmp_path: Path) -> None:
     port = int(sts.rpartition(":")[2])
 
     with pytest.raises(ServiceError, match=rf"sts ended with code 1: (?s:.*)Port {port} is in use"):
         programs.sts(tmp_path, port=port).__enter__()
 
 
-def test_moto_knows_the_keys_that_it_gave_for_a_token(sts: str) -> None:
+def test_moto_identifies_the_keys_it_issued(sts: str) -> None:
     credentials = assume(sts)
 
     identity = build_client(sts, credentials=credentials).get_caller_identity()
@@ -71,7 +71,7 @@ def test_moto_knows_the_keys_that_it_gave_for_a_token(sts: str) -> None:
     assert identity["Account"] == "111122223333"
 
 
-def test_moto_assumes_a_role_from_a_role(sts: str) -> None:
+def test_moto_supports_role_chaining(sts: str) -> None:
     client = build_client(sts, credentials=assume(sts))
     other = client.assume_role(RoleArn="arn:aws:iam::444455556666:role/other", RoleSessionName="second")["Credentials"]
 

@@ -1,4 +1,4 @@
-"""The certificates of the demo and the tests are good enough for a strict client."""
+"""Strict TLS clients accept the certificates of demo and tests."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from testing.handshake import shake_hands
 from testing.services.certificates import write_certificates
 
 
-def test_a_strict_client_trusts_the_certificate_for_its_names_only(tmp_path: Path) -> None:
+def test_strict_client_trusts_the_certificate_only_for_its_names(tmp_path: Path) -> None:
     files = write_certificates(tmp_path, ["localhost", "127.0.0.1", "::1"])
     client = ssl.create_default_context(cafile=files.ca)
     client.verify_flags |= ssl.VERIFY_X509_STRICT

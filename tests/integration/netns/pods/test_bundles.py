@@ -142,7 +142,7 @@ def test_all_containers_share_the_pods_network_and_memory() -> None:
     assert find_mounts(config, "/dev/shm")[0]["source"] == "/run/pods/web-0/shm"
 
 
-def test_what_is_honoured_is_said_for_root_and_for_a_user_namespace() -> None:
+def test_limitations_are_described_for_root_and_user_namespace() -> None:
     as_root, single_user = describe_limitations(single_user=False), describe_limitations(single_user=True)
 
     assert as_root.startswith("Enforced as root: users, groups, capabilities")
