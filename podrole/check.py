@@ -16,7 +16,7 @@ from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.pod import diagnose_pod
 from podrole.diagnosis.selectors import format_selector
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
-from podrole.options import cluster_options
+from podrole.options import cluster_options, report_output_option
 from podrole.progress import progress_message
 from podrole.queries import fetch_installation, fetch_pod_state
 
@@ -66,13 +66,13 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("target", metavar="NAMESPACE/POD")
 @click.option("-n", "--namespace", metavar="NAME", help="The namespace of the target, in place of NAMESPACE/.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@report_output_option
 @cluster_options
 def check(target: str, namespace: str | None, output: str, kubeconfig: str | None, context: str | None) -> None:
     """Explain whether and how a running pod was injected.
 
     Reports whether the pod was injected, and if not, which selector or rule prevented it; what the webhook would do
-    now; and the state of the injected containers. An owner stands for all its pods: deployment/NAME,
+    now; and the state of the injected containers. To check all pods of an owner, use deployment/NAME,
     statefulset/NAME, daemonset/NAME, replicaset/NAME, job/NAME.
     """
     parsed = parse_target(target, namespace)

@@ -82,14 +82,14 @@ def _name_option(variable: str) -> str:
 
 
 def output_option(command: F) -> F:
-    """`-o`: the manifests themselves, or a record for each pod template."""
+    """`-o` of commands that print manifests."""
     return click.option(
         "-o",
         "--output",
         type=click.Choice(["yaml", "json"]),
         default="yaml",
         show_default=True,
-        help="yaml: the manifests, each in its own format. json: what became of each pod template.",
+        help="yaml: the manifests, each in its own format. json: a report on each pod template.",
     )(command)
 
 
@@ -101,8 +101,20 @@ def check_setting(_: click.Context, param: click.Parameter, value: str | None) -
     return value or None
 
 
+def report_output_option(command: F) -> F:
+    """`-o` of commands that report findings."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="text, or json for programs.",
+    )(command)
+
+
 def account_options(command: F) -> F:
-    """Where roles without an account are, see load_account."""
+    """The account of roles that are given by name; see load_account."""
     for variable in ("PODROLE_REGION", "PODROLE_BASE_ROLE_ARN", "PODROLE_ACCOUNT_ID"):
         command = click.option(
             _name_option(variable),
@@ -117,27 +129,29 @@ def account_options(command: F) -> F:
 
 
 def load_account(options: Mapping[str, Any]) -> Account:
-    """Where roles that are given by name are."""
+    """Build the account of roles that are given by name."""
     region, account, base = (options[f"PODROLE_{name}"] for name in ("REGION", "ACCOUNT_ID", "BASE_ROLE_ARN"))
     if account and base:
-        raise click.UsageError("--account-id and --base-role-arn are both set: the ARN has the account in it")
+        raise click.UsageError("--account-id and --base-role-arn are both set: the ARN already contains the account")
     if account:
         base = f"arn:{partition_of(region or '')}:iam::{account}:role/"
     return Account(base, region)
 
 
 def optional_manifest_options(command: F) -> F:
-    """`-f` and `--recursive` in place of the live cluster."""
-    return _build_manifest_options(command, is_required=False, text="Manifests to look into, not the live cluster.")
+    """`-f` and `--recursive`, to read manifests instead of the live cluster."""
+    return _build_manifest_options(command, is_required=False, text="Read these manifests instead of the live cluster.")
 
 
 def manifest_options(command: F) -> F:
     """`-f` and `--recursive`, as kubectl has them."""
-    return _build_manifest_options(command, is_required=True, text="A file, a folder, or - for stdin. May be repeated.")
+    return _build_manifest_options(
+        command, is_required=True, text="A file, a directory, or - for stdin; can be repeated."
+    )
 
 
 def _build_manifest_options(command: F, *, is_required: bool, text: str) -> F:
-    command = click.option("-R", "--recursive", is_flag=True, help="Look into the folders of folders, too.")(command)
+    command = click.option("-R", "--recursive", is_flag=True, help="Read directories recursively.")(command)
     return click.option(
         "-f",
         "--filename",

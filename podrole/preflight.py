@@ -13,7 +13,7 @@ from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
 from podrole.diagnosis.cluster_state import ClusterState
 from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
-from podrole.options import cluster_options
+from podrole.options import cluster_options, report_output_option
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
 
 EXAMPLES = """\b
@@ -47,7 +47,7 @@ Examples:
         f"{MAX_DRY_RUNS} labelled namespaces.  [default: dry-run]"
     ),
 )
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@report_output_option
 @cluster_options
 def preflight(
     namespaces: tuple[str, ...], *, dry_run: bool, output: str, kubeconfig: str | None, context: str | None

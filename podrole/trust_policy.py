@@ -24,7 +24,13 @@ from podrole.iam.policies import (
 )
 from podrole.iam.statements import ExpectedTrust
 from podrole.iam.usage import Account
-from podrole.options import account_options, cluster_options, load_account, optional_manifest_options
+from podrole.options import (
+    account_options,
+    cluster_options,
+    load_account,
+    optional_manifest_options,
+    report_output_option,
+)
 from podrole.role_sources import RoleUsageLoader
 from podrole.trust_output import build_entry, format_entry, print_findings, print_next_steps
 from podrole.yaml.documents import read_text
@@ -77,7 +83,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @optional_manifest_options
 @account_options
 @cluster_options
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@report_output_option
 def trust_policy(role: str | None, **options: Any) -> None:
     """Print the IAM trust policy that allows pods to assume ROLE with their own tokens.
 

@@ -1,1 +1,1 @@
-"""From objects that were read to findings about a pod or a cluster. Pure: nothing here talks to a cluster."""
+"""Findings about a pod or a cluster, from the state that was read. Pure; may import `injector` except its clients."""

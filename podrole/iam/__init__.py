@@ -1,1 +1,1 @@
-"""What IAM must allow so that pods get their roles: trust policies. Pure; nothing here talks to AWS or to a cluster."""
+"""Trust policies of IAM roles: built, merged and checked. Pure; may import `injector` except its clients."""

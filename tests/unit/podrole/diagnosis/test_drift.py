@@ -91,33 +91,29 @@ def drop_environment(pod: Pod) -> None:
     find_container(pod, "app")["env"] = []
 
 
-@pytest.mark.parametrize(
-    ("damage", "clause"),
-    [
-        (
-            change_image,
-            "container podrole-sidecar: image is evil/sidecar:1 and would be example/podrole-sidecar:1",
-        ),
-        (change_command, 'container podrole-redirect: command is ["true"] and would be ["nft", '),
-        (change_region, "container podrole-sidecar: PODROLE_REGION is us-east-1 and would be eu-west-1"),
-        (drop_user, "container podrole-sidecar: securityContext is {"),
-        (drop_sidecar, "container podrole-sidecar is missing"),
-        (add_podrole_container, "container podrole-extra is unexpected"),
-        (put_in_front, "mesh-init in spec.initContainers runs before the redirect rules are loaded"),
-        (swap, "podrole's containers are in the order podrole-sidecar, podrole-redirect"),
-        (drop_volume, "volume podrole-token is missing"),
-        (change_volume, "volume podrole-token is different"),
-        (mount_token, "container app mounts podrole's volume podrole-token"),
-        (
-            drop_environment,
-            "container app: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION would be set",
-        ),
-    ],
-    ids=lambda value: value.__name__ if callable(value) else "",
-)
-def test_each_change_is_reported_once_by_its_name(damage: Callable[[Pod], None], clause: str) -> None:
+CHANGES: dict[Callable[[Pod], None], str] = {
+    change_image: "container podrole-sidecar: image is evil/sidecar:1 and would be example/podrole-sidecar:1",
+    change_command: 'container podrole-redirect: command is ["true"] and would be ["nft", ',
+    change_region: "container podrole-sidecar: PODROLE_REGION is us-east-1 and would be eu-west-1",
+    drop_user: "container podrole-sidecar: securityContext is {",
+    drop_sidecar: "container podrole-sidecar is missing",
+    add_podrole_container: "container podrole-extra is unexpected",
+    put_in_front: "mesh-init in spec.initContainers runs before the redirect rules are loaded",
+    swap: "podrole's containers are in the order podrole-sidecar, podrole-redirect",
+    drop_volume: "volume podrole-token is missing",
+    change_volume: "volume podrole-token is different",
+    mount_token: "container app mounts podrole's volume podrole-token",
+    drop_environment: (
+        "container app: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION would be set"
+    ),
+}
+"""A change of an injected pod, and the start of the clause that reports it."""
+
+
+@pytest.mark.parametrize(("change", "clause"), CHANGES.items(), ids=[change.__name__ for change in CHANGES])
+def test_each_change_is_reported_once_by_its_name(change: Callable[[Pod], None], clause: str) -> None:
     pod = build_running_pod()
-    damage(pod)
+    change(pod)
 
     clauses = list_differences(pod, build_case())
 

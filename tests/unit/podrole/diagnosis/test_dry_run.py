@@ -14,6 +14,7 @@ from podrole.diagnosis.dry_run import (
     limit_namespaces,
 )
 from podrole.findings import Finding
+from testing.repository import ROOT
 from tests.unit.injector.cases import CONFIG, ENVIRON
 from tests.unit.podrole.diagnosis.states import (
     NOW,
@@ -136,6 +137,10 @@ def test_every_labelled_namespace_up_to_the_limit_gets_a_dry_run() -> None:
 
     assert limit_namespaces(build_cluster_state(namespaces=namespaces[:2])) == names[:2]
     assert limit_namespaces(build_cluster_state(namespaces=namespaces)) == names[:MAX_DRY_RUNS]
+
+
+def test_documentation_states_the_limit_of_dry_runs() -> None:
+    assert f"the first {MAX_DRY_RUNS} labelled namespaces" in (ROOT / "docs" / "cli.md").read_text()
 
 
 def test_every_requested_namespace_gets_a_dry_run() -> None:

@@ -1,4 +1,4 @@
-"""The webhook's configuration, read out of its Deployment and ConfigMaps."""
+"""The webhook's configuration, read from its Deployment and ConfigMaps."""
 
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,16 @@ def mount_template(path: str, mount: dict[str, Any]) -> dict[str, Any]:
     return deployment
 
 
-@pytest.mark.parametrize("deployment", [{}, {"spec": None}, build_container(), build_container(env=None, envFrom=None)])
-def test_deployment_without_settings_has_none(deployment: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        pytest.param({}, id="empty"),
+        pytest.param({"spec": None}, id="null-spec"),
+        pytest.param(build_container(), id="no-env"),
+        pytest.param(build_container(env=None, envFrom=None), id="null-env"),
+    ],
+)
+def test_deployment_without_settings_has_an_empty_environment(deployment: dict[str, Any]) -> None:
     settings = read_deployed_env(deployment, [])
 
     assert settings.environ == {}
@@ -45,7 +53,7 @@ def test_deployment_without_settings_has_none(deployment: dict[str, Any]) -> Non
         build_effective_config(settings, {})
 
 
-def test_variables_win_over_config_maps_as_in_the_container() -> None:
+def test_variables_override_config_maps_as_in_the_container() -> None:
     deployment = build_container(
         envFrom=[{"configMapRef": {"name": "podrole-injector-7f"}}],
         env=[
@@ -69,7 +77,7 @@ def test_variables_win_over_config_maps_as_in_the_container() -> None:
     assert settings.gaps == ()
 
 
-def test_what_is_in_secrets_or_absent_config_maps_is_a_gap_and_not_guessed() -> None:
+def test_settings_in_secrets_or_missing_config_maps_are_gaps() -> None:
     deployment = build_container(
         envFrom=[{"secretRef": {"name": "s"}}, {"configMapRef": {"name": "absent"}}],
         env=[
@@ -87,7 +95,7 @@ def test_what_is_in_secrets_or_absent_config_maps_is_a_gap_and_not_guessed() -> 
     assert settings.gaps == ("Secret s", "ConfigMap absent", "PODROLE_REGION")
 
 
-def test_container_of_a_mesh_beside_the_injector_is_not_taken_for_it() -> None:
+def test_settings_are_read_from_the_injector_s_container() -> None:
     deployment = build_deployment(ENVIRON)
     containers = deployment["spec"]["template"]["spec"]["containers"]
     containers.insert(0, {"name": "istio-proxy", "env": [{"name": "PROXY", "value": "1"}]})
@@ -96,9 +104,13 @@ def test_container_of_a_mesh_beside_the_injector_is_not_taken_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "mount", [{"mountPath": "/etc/podrole"}, {"mountPath": "/etc/podrole/t.yaml", "subPath": "t.yaml"}]
+    "mount",
+    [
+        pytest.param({"mountPath": "/etc/podrole"}, id="directory"),
+        pytest.param({"mountPath": "/etc/podrole/t.yaml", "subPath": "t.yaml"}, id="file"),
+    ],
 )
-def test_edited_template_is_read_from_the_config_map_that_is_mounted(mount: dict[str, Any]) -> None:
+def test_edited_template_is_read_from_the_mounted_config_map(mount: dict[str, Any]) -> None:
     edited = yaml.safe_load(SHIPPED.read_text())
     edited["sidecar"]["resources"]["limits"]["memory"] = "128Mi"
     deployment = mount_template("/etc/podrole/t.yaml", mount)
@@ -110,8 +122,8 @@ def test_edited_template_is_read_from_the_config_map_that_is_mounted(mount: dict
     assert not effective_config.is_template_shipped
 
 
-@pytest.mark.parametrize("text", ["[", "{}"])
-def test_edited_template_that_the_webhook_would_refuse_is_refused_here(text: str) -> None:
+@pytest.mark.parametrize("text", ["[", "{}"], ids=["not-yaml", "no-containers"])
+def test_invalid_edited_template_is_rejected(text: str) -> None:
     deployment = mount_template("/etc/podrole/t.yaml", {"mountPath": "/etc/podrole"})
     settings = read_deployed_env(deployment, [build_config_map("podrole-template", **{"t.yaml": text})])
 
@@ -119,7 +131,7 @@ def test_edited_template_that_the_webhook_would_refuse_is_refused_here(text: str
         build_effective_config(settings, {})
 
 
-def test_edited_template_that_is_out_of_reach_is_said_to_be_replaced_by_the_shipped_one() -> None:
+def test_unreadable_edited_template_is_replaced_by_the_default() -> None:
     effective_config = build_effective_config(
         read_deployed_env(mount_template("/other/t.yaml", {"mountPath": "/etc/podrole"}), []), {}
     )
@@ -127,7 +139,7 @@ def test_edited_template_that_is_out_of_reach_is_said_to_be_replaced_by_the_ship
     assert effective_config.is_template_shipped
 
 
-def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
+def test_secret_of_the_serving_certificate_is_found() -> None:
     mounts = [{"name": "tls", "mountPath": "/etc/podrole/tls", "readOnly": True}]
     own = build_container(env=[{"name": "PODROLE_CERTIFICATE_SECRET", "value": "mine"}], volumeMounts=mounts)
     files = build_container(
@@ -140,7 +152,7 @@ def test_served_certificate_is_found_where_the_webhook_has_it_from() -> None:
     assert read_deployed_env(files, []).certificate == ("podrole-injector-tls", "cert.pem")
 
 
-def test_caller_s_variables_win_and_others_do_not_count() -> None:
+def test_variables_of_the_caller_override_the_deployment() -> None:
     settings = read_deployed_env(build_deployment(ENVIRON), [])
 
     effective_config = build_effective_config(settings, {"PODROLE_MODE": "env", "HOME": "/root"})
@@ -148,7 +160,7 @@ def test_caller_s_variables_win_and_others_do_not_count() -> None:
     assert effective_config.config.mode == "env"
 
 
-def test_place_is_where_the_registered_webhook_points_to() -> None:
+def test_deployment_is_found_by_the_service_of_the_webhook() -> None:
     webhook = build_webhook(clientConfig={"service": {"namespace": "iam", "name": "roles"}})
 
     assert find_deployment([build_configuration(webhook)]) == DeploymentRef("iam", "roles")
@@ -156,7 +168,7 @@ def test_place_is_where_the_registered_webhook_points_to() -> None:
     assert find_deployment([]) == DeploymentRef("podrole-system", "podrole-injector")
 
 
-def test_authorities_of_sts_are_read_from_the_config_map_that_is_mounted(tmp_path: Path) -> None:
+def test_sts_ca_is_read_from_the_mounted_config_map(tmp_path: Path) -> None:
     pem = write_certificates(tmp_path, ["sts.example"]).ca.read_text()
     deployment = mount_template("/etc/podrole/t.yaml", {"mountPath": "/etc/podrole"})
     deployment["spec"]["template"]["spec"]["containers"][0]["env"] += [
@@ -172,7 +184,7 @@ def test_authorities_of_sts_are_read_from_the_config_map_that_is_mounted(tmp_pat
     assert found.split() == pem.split()
 
 
-def test_authorities_of_sts_that_are_out_of_reach_are_a_gap() -> None:
+def test_unreadable_sts_ca_is_a_gap() -> None:
     env = [{"name": name, "value": value} for name, value in {**ENVIRON, "PODROLE_STS_CA": "/secret/ca.pem"}.items()]
 
     settings = read_deployed_env(build_container(env=env), [])
