@@ -1,4 +1,4 @@
-"""The composition root of the webhook: `python -m injector`. A wrong setting ends it with code 2."""
+"""The composition root of the webhook: `python -m injector`. Exits with code 2 if a setting is invalid."""
 
 import logging
 import math
@@ -31,11 +31,11 @@ LOG = logging.getLogger("podrole")
 
 BACKLOG = 1024
 LINGER_SECONDS = 3
-"""How long the API server may use its connections after SIGTERM. It would not repeat a review that was cut off."""
+"""How long connections stay open after SIGTERM: the API server does not retry a review that is cut off."""
 
 SETTINGS = {
-    "threads": 4,  # only for what is not in the cache yet: each waits for one read of the API server
-    "keepalive": 75,  # seconds; the API server keeps its connections, and a TLS handshake costs more than an answer
+    "threads": 4,  # for reviews that the cache cannot answer: each waits for a read of the API server
+    "keepalive": 75,  # seconds; the API server reuses connections, and a TLS handshake costs more than a review
     "graceful_timeout": 10,  # seconds
     "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
     "loglevel": "warning",
@@ -66,18 +66,18 @@ def main() -> None:
 
 
 def build_services(config: Config) -> dict[socket.socket, Service]:
-    """Everything that this process does, behind its two listeners; raise ConfigError or ClusterError."""
+    """Build both services, by listener; raise ConfigError or ClusterError."""
     metrics, gates = Metrics(), ReadinessGates()
     listeners = bind(config, config.health_port), bind(config, config.webhook_port)
     admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
     tls = load_tls(config, metrics, gates)
-    health = Service(create_health_app(gates.find, metrics.render), body_bytes=0)
-    webhook = Service(create_app(admission, gates.find), MAX_BODY_BYTES, tls.context)
+    health = Service(create_health_app(gates.pending, metrics.render), body_bytes=0)
+    webhook = Service(create_app(admission, gates.pending), MAX_BODY_BYTES, tls.context)
     return dict(zip(listeners, (health, webhook), strict=True))
 
 
 def bind(config: Config, port: int) -> socket.socket:
-    """Listen on the configured address, or on all of both families; raise ConfigError where that is not possible."""
+    """Listen on the configured address, or on all IPv4 and IPv6 addresses; raise ConfigError if that fails."""
     host = config.webhook_host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104 - called from outside
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -87,14 +87,14 @@ def bind(config: Config, port: int) -> socket.socket:
 
 
 def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
-    """The certificates: read from files, or taken care of here; raise ConfigError where the files cannot be used."""
+    """Load certificates from files, or manage them here; raise ConfigError if the files cannot be loaded."""
     if config.tls_cert and config.tls_key:
         try:
             tls: Tls = FileTls(config.tls_cert, config.tls_key)
         except CertificateError as error:
             raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
     else:
-        tls = start_renewal(config, metrics, gates)
+        tls = start_cert_manager(config, metrics, gates)
     metrics.gauge(
         "podrole_certificate_expiration_timestamp_seconds",
         "When the serving certificate expires, in seconds since the epoch; NaN without a certificate.",
@@ -103,14 +103,14 @@ def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     metrics.counter(
         "podrole_certificate_load_failures",
         "Serving certificates that could not be loaded.",
-        lambda: tls.failures,
+        lambda: tls.load_failures,
     )
     return tls
 
 
-def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
-    """Take care of the certificates from now on. Until there is one, TLS clients are closed and this is not ready."""
-    from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - half a second, which files do not need
+def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
+    """Start to manage the certificates. Until there is one, TLS connections are closed and the replica is unready."""
+    from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - takes half a second, not needed for files
 
     api, tls = kubeconfig.load_configuration(), MemoryTls()
     stores = Stores(
@@ -121,8 +121,8 @@ def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tl
         stores, tls, RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
     )
     manager.start()
-    gates.add("there is no certificate to serve yet: the log says why", lambda: tls.certificate_not_after > 0)
-    gates.add("no webhook shows the authority of this replica's certificate yet", lambda: manager.is_ready)
+    gates.add("waiting for a serving certificate: the log has the cause", lambda: tls.certificate_not_after > 0)
+    gates.add("waiting for the CA of the serving certificate to be in every caBundle", lambda: manager.is_ready)
     metrics.gauge(
         "podrole_ca_bundle_in_sync",
         "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
@@ -142,10 +142,10 @@ def start_renewal(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tl
 
 
 def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> MetadataReader:
-    """The cluster that this configuration names."""
+    """Connect to the cluster, or read manifests instead if they are configured."""
     if config.manifests is not None:
         return ManifestReader(config.manifests)
-    from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - half a second and 13 MiB, which manifests do not need
+    from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
     cluster = watch_cache.CachedReader(
         kubeconfig.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
@@ -156,7 +156,7 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
     except ClusterError as error:  # a later read can succeed
         LOG.warning("%s", error)
     cluster.start()
-    gates.add("namespaces and ServiceAccounts are not all read yet", lambda: cluster.is_synced)
+    gates.add("waiting for the first list of namespaces and ServiceAccounts", lambda: cluster.is_synced)
     metrics.gauge_by_kind(
         "podrole_watch_last_event_timestamp_seconds",
         "When the last event or bookmark arrived, in seconds since the epoch; NaN before the first one.",
@@ -166,7 +166,7 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)  # nothing is served yet, so nothing is lost
+    sys.exit(0)  # nothing is served yet
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The certificate that the webhook serves: CA, rotation, TLS. Reads and writes the cluster through `injector.k8s`."""
+"""The webhook's serving certificate: CA, rotation, TLS. May import `injector.k8s`, which accesses the cluster."""

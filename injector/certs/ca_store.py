@@ -1,6 +1,6 @@
-"""What the Secret holds and what the webhook configuration shows: parsed from Kubernetes' JSON, and built for it.
+"""Parse and build the two objects that store the certificates, as JSON documents: the Secret and the caBundle.
 
-No decision here (`injector.certs.rotation`), and no request (`injector.k8s.reader`).
+The decisions are in `injector.certs.rotation`, the requests in `injector.k8s`.
 """
 
 from base64 import b64decode, b64encode
@@ -16,34 +16,34 @@ Document = dict[str, Any]
 
 ROTATE_ANNOTATION = "podrole.io/rotate"
 SINCE_ANNOTATION = "podrole.io/ca-bundle-since"
-"""On the configuration, written in one patch with the bundle: when it became what it is."""
+"""On the webhook configuration, set in the same patch as the caBundle: when that was."""
 
 REQUESTS = ("ca", "leaf", "drop")
-"""What a person may ask for by the annotation on the Secret: a new authority, a new leaf, no old authority."""
+"""Values of the annotation on the Secret: a new CA, a new serving certificate, the removal of old CAs."""
 
 CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY = SECRET_KEYS = ("ca.crt", "ca.key", "tls.crt", "tls.key")
 
 
 @dataclass(frozen=True, slots=True)
 class SecretState:
-    """What the Secret holds. A part that is missing or damaged is None, and `problems` says why."""
+    """The parsed Secret. A missing or damaged part is None, and `problems` has the cause."""
 
     cas: tuple[Certificate, ...] = ()
-    """The bundle, newest first. Only the first one signs: the key of the others is thrown away."""
+    """All CAs, newest first. Only the first one signs: the keys of the others were deleted."""
 
     ca: KeyPair | None = None
-    """The first one and its key."""
+    """The first CA and its key."""
 
     pair: KeyPair | None = None
-    """The leaf that replicas are to serve."""
+    """The serving certificate and its key."""
 
     request: str = ""
-    """One of REQUESTS, or nothing."""
+    """One of REQUESTS, or empty."""
 
     problems: tuple[str, ...] = field(default=(), compare=False)
 
     def find_issuer(self, pair: KeyPair | None) -> Certificate | None:
-        """The authority of the bundle that issued this certificate."""
+        """The CA of this Secret that issued the certificate, or None."""
         if pair is None:
             return None
         return next((ca for ca in self.cas if pair.certificate.is_signed_by(ca)), None)
@@ -51,46 +51,44 @@ class SecretState:
 
 @dataclass(frozen=True, slots=True)
 class CaBundleState:
-    """What the webhook configuration shows to API servers."""
+    """The parsed caBundles of the webhook configuration."""
 
     bundles: tuple[tuple[Certificate, ...], ...]
-    """One for each of its webhooks."""
+    """One for each webhook."""
 
     since: float | None = None
-    """Seconds since the epoch. None: nobody says, as where the caBundle came by another hand."""
+    """Seconds since the epoch; None if the annotation is missing, as when another client set the caBundle."""
 
     def contains_exactly(self, cas: tuple[Certificate, ...]) -> bool:
-        """Whether each webhook has exactly these."""
+        """Whether every webhook has exactly these CAs."""
         return all(bundle == cas for bundle in self.bundles)
 
     def trusts(self, ca: Certificate) -> bool:
-        """Whether a leaf of this authority is accepted for each webhook."""
+        """Whether every webhook accepts certificates of this CA."""
         return all(ca in bundle for bundle in self.bundles)
 
 
 def parse_secret(document: Document | None) -> SecretState:
-    """Read what is usable of the Secret. None and an empty Secret hold nothing, which is no problem."""
+    """Parse what is usable. A missing or an empty Secret is valid, and gives an empty state."""
     data = {key: value for key in SECRET_KEYS if (value := _read_text(document, key))}
-    reading, request = _Parser(), _read_request(document)
+    parser, request = _Parser(), _read_request(document)
     if request not in ("", *REQUESTS):
-        reading.problems.append(
-            f"annotation {ROTATE_ANNOTATION} is {request!r}: it must be one of {', '.join(REQUESTS)}"
-        )
+        parser.problems.append(f"annotation {ROTATE_ANNOTATION} is {request!r}: must be one of {', '.join(REQUESTS)}")
     if not data:
-        return SecretState(request=request, problems=tuple(reading.problems))
-    cas = reading.attempt(parse_certificates, data, CA_CERTIFICATE) or ()
-    ca = reading.attempt(parse_key_pair, data, CA_CERTIFICATE, CA_KEY)
-    pair = reading.attempt(parse_key_pair, data, CERTIFICATE, KEY)
+        return SecretState(request=request, problems=tuple(parser.problems))
+    cas = parser.attempt(parse_certificates, data, CA_CERTIFICATE) or ()
+    ca = parser.attempt(parse_key_pair, data, CA_CERTIFICATE, CA_KEY)
+    pair = parser.attempt(parse_key_pair, data, CERTIFICATE, KEY)
     secret = SecretState(cas, ca, pair, request)
     if pair and cas and secret.find_issuer(pair) is None:
-        reading.problems.append(f"{CERTIFICATE}: it was not issued by an authority of {CA_CERTIFICATE}")
-    return replace(secret, problems=tuple(dict.fromkeys(reading.problems)))
+        parser.problems.append(f"{CERTIFICATE}: not issued by a CA in {CA_CERTIFICATE}")
+    return replace(secret, problems=tuple(dict.fromkeys(parser.problems)))
 
 
 def build_secret(document: Document | None, secret: SecretState) -> Document:
-    """The Secret with this in it; all else that somebody wrote there stays. Needs a `secret` without gaps."""
+    """The Secret with this state; unrelated keys and annotations stay. The state must be complete."""
     if secret.ca is None or secret.pair is None:
-        raise CertificateError("a Secret without an authority or without a leaf is never written")
+        raise CertificateError("cannot write a Secret without a CA or without a serving certificate")
     texts = {
         CA_CERTIFICATE: build_bundle(secret.cas),
         CA_KEY: secret.ca.key_pem,
@@ -106,7 +104,7 @@ def build_secret(document: Document | None, secret: SecretState) -> Document:
 
 
 def parse_webhook_configuration(document: Document | None) -> CaBundleState | None:
-    """Read the caBundle of every webhook; None where there is no configuration, or none with a webhook in it."""
+    """Parse the caBundle of every webhook; None without a configuration or without webhooks."""
     if document is None or not document.get("webhooks"):
         return None
     bundles = tuple(_read_bundle(webhook["clientConfig"].get("caBundle") or "") for webhook in document["webhooks"])
@@ -114,7 +112,7 @@ def parse_webhook_configuration(document: Document | None) -> CaBundleState | No
 
 
 def build_ca_bundle_patch(document: Document, cas: Sequence[Certificate], now: float) -> Document:
-    """The strategic merge patch that puts the bundle into every webhook, if nobody changed the configuration since."""
+    """The strategic merge patch that sets every caBundle; it fails if the configuration was changed meanwhile."""
     bundle = b64encode(build_bundle(cas).encode()).decode()
     since = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {
@@ -129,19 +127,19 @@ def build_ca_bundle_patch(document: Document, cas: Sequence[Certificate], now: f
 
 
 def build_bundle(cas: Sequence[Certificate]) -> str:
-    """Certificates as one text."""
+    """Concatenate certificates as PEM."""
     return "".join(ca.pem for ca in cas)
 
 
 class _Parser:
-    """Reads part by part, and keeps what is wrong with those that cannot be read."""
+    """Parses part by part, and collects the problems of parts that cannot be parsed."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
 
     def attempt(self, parse: Any, data: dict[str, str], *keys: str) -> Any:
         if missing := [key for key in keys if key not in data]:
-            self.problems += [f"{key}: it is missing or not text" for key in missing]
+            self.problems += [f"{key}: missing or not text" for key in missing]
             return None
         try:
             return parse(*(data[key] for key in keys))

@@ -1,4 +1,4 @@
-"""Keeps the self-managed certificates: looks at the cluster, takes the next step, serves the leaf. Decides nothing."""
+"""The reconcile loop of the self-managed certificates: reads both objects, takes the next step, serves the result."""
 
 import logging
 import time
@@ -22,74 +22,71 @@ from injector.errors import CertificateError, ClusterError, ConflictError
 
 LOG = logging.getLogger("podrole.certificates")
 
-MIN_PASS_SECONDS = 1
-"""Between two passes at least, also where somebody else changes the configuration back each time."""
+MIN_INTERVAL_SECONDS = 1
+"""Between two reconciliations, even if another client reverts the configuration each time."""
 
 MAX_STEPS = 16
-"""In one pass; more than any rotation has, with as many lost races. The next pass goes on."""
+"""In one reconciliation: more than any rotation has, including as many conflicts. The next one continues."""
 
-QUIET_SECONDS = 2
+FIRST_PROGRESS_SECONDS = 2
 PROGRESS_SECONDS = 30
-"""When a start that still has no certificate says so, and how often again."""
+"""When a start without a certificate first logs that it waits, and how often it repeats that."""
 
 
 class SecretStore(Protocol):
-    """The Secret; see `injector.k8s.secret`."""
+    """Access to the Secret: `injector.k8s.secret`."""
 
     @property
     def description(self) -> str:
-        """Kind and name."""
+        """Kind, namespace and name, for messages."""
 
     def read(self) -> Document | None:
-        """The Secret, or None if there is none."""
+        """Return the Secret, or None if it does not exist."""
 
     def write(self, document: Document) -> None:
-        """Write it; ConflictError where it has changed since it was read."""
+        """Create or replace the Secret; raise ConflictError if it was changed since it was read."""
 
 
 class ConfigurationStore(Protocol):
-    """The webhook configuration; see `injector.k8s.webhook_configuration`."""
+    """Access to the webhook configuration: `injector.k8s.webhook_configuration`."""
 
     @property
     def description(self) -> str:
-        """Kind and name."""
+        """Kind and name, for messages."""
 
     def read(self) -> Document | None:
-        """The configuration, or None if there is none."""
+        """Return the configuration, or None if it does not exist."""
 
     def patch(self, change: Document) -> None:
-        """Apply a strategic merge patch; ConflictError where it has changed since it was read."""
+        """Apply a strategic merge patch; raise ConflictError if the object was changed since it was read."""
 
     def wait_for_change(self, resource_version: str, seconds: int) -> bool:
-        """Wait for a change after this version, for so many seconds at most; return whether there was one."""
+        """Wait for a newer version than this, for at most so many seconds; return whether there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Both objects, over connections of their own."""
+    """Both objects, each with its own connection."""
 
     secret: SecretStore
     configuration: ConfigurationStore
 
 
 class CertManager:
-    """One replica's part in the care for the certificates."""
+    """One replica's reconcile loop."""
 
     ca_bundle_in_sync = False
-    """Whether every webhook showed the bundle of the Secret when it was last looked at."""
+    """Whether the caBundle of every webhook was the bundle of the Secret at the last reconciliation."""
 
     is_ready = False
-    """Whether API servers have once been told of the authority of our leaf. A later loss is repaired, and no reason
-    to take every replica out at once."""
+    """Whether every caBundle has contained the CA of our serving certificate. Stays True: a later loss is repaired,
+    and must not make all replicas unready at once."""
 
     rotations = 0
-    """How many times this replica wrote the Secret."""
-
-    publications = 0
-    """How many times it wrote the caBundle."""
+    """How many times this replica updated the Secret."""
 
     reconcile_errors = 0
-    """How many passes did not come to their end."""
+    """How many reconciliations failed."""
 
     def __init__(
         self, stores: Stores, tls: MemoryTls, policy: RotationPolicy, clock: Callable[[], float] = time.time
@@ -98,42 +95,43 @@ class CertManager:
         self._tls = tls
         self._policy = policy
         self._clock = clock
-        self._served: ServingCert | None = None
         self._logged_problems: list[str] = []
+        self.serving_cert: ServingCert | None = None
 
     def start(self) -> Thread:
-        """Take care from now on, in a thread that ends with the process. It waits for nothing."""
+        """Start the loop in a daemon thread, and return at once."""
         thread = Thread(target=self._run, name="certificates", daemon=True)
         thread.start()
         return thread
 
     def wait_for_certificate(self) -> None:
-        """Return when there is a leaf to serve; while there is none, say why and try again."""
+        """Reconcile until there is a certificate to serve; log why there is none."""
         started = time.monotonic()
-        due = started + QUIET_SECONDS
-        while self._served is None:
-            self._attempt()
-            if self._served is None:
+        due = started + FIRST_PROGRESS_SECONDS
+        while self.serving_cert is None:
+            self._try_reconcile()
+            if self.serving_cert is None:
                 if time.monotonic() >= due:
                     due = time.monotonic() + PROGRESS_SECONDS
-                    LOG.info("no certificate yet after %.0f s: trying each second", time.monotonic() - started)
-                time.sleep(MIN_PASS_SECONDS)
+                    LOG.info("no serving certificate after %.0f s: retrying", time.monotonic() - started)
+                time.sleep(MIN_INTERVAL_SECONDS)
 
     def reconcile(self) -> str | None:
-        """One pass: take every step that can be taken now; give the version of the configuration that was seen last."""
+        """Take every step that is due; return the resourceVersion of the configuration that was read last."""
         problems: list[str] = []
         version = None
         for _ in range(MAX_STEPS):
-            # In this order: whoever then publishes an outdated bundle, having slept in between, fails, as the newer
-            # one that it would replace has changed the configuration since.
+            # In this order: a replica that is paused after these reads cannot overwrite a newer caBundle with an
+            # outdated one, because the newer one changed the configuration, and the patch fails.
             configuration = self._stores.configuration.read()
             secret = self._stores.secret.read()
             version = configuration["metadata"]["resourceVersion"] if configuration else None
             state = self._observe(configuration, secret)
             problems += [f"{self._stores.secret.description}: {problem}" for problem in state.secret.problems]
             if state.ca_bundle is None:
-                problems.append(f"{self._stores.configuration.description} is not there, or has no webhooks: apply it")
-            state = self._serve(state, problems)
+                name = self._stores.configuration.description
+                problems.append(f"{name} does not exist or has no webhooks: apply the manifests")
+            state = self._switch_certificate(state, problems)
             step = next_step(state, self._policy)
             if step is None:
                 break
@@ -143,26 +141,25 @@ class CertManager:
 
     def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:
         ca_bundle = parse_webhook_configuration(configuration)
-        state = ObservedState(parse_secret(secret), ca_bundle, self._served, self._clock())
+        state = ObservedState(parse_secret(secret), ca_bundle, self.serving_cert, self._clock())
         cas = state.secret.cas
         self.ca_bundle_in_sync = bool(cas) and ca_bundle is not None and ca_bundle.contains_exactly(cas)
         return state
 
-    def _serve(self, state: ObservedState, problems: list[str]) -> ObservedState:
+    def _switch_certificate(self, state: ObservedState, problems: list[str]) -> ObservedState:
         chosen = choose_serving_cert(state, self._policy)
-        if chosen is not None and chosen != self._served:
+        if chosen is not None and chosen != self.serving_cert:
             try:
                 self._tls.install(chosen.pair)
             except CertificateError as error:
-                problems.append(f"the new leaf is not served yet: {error}")
+                problems.append(f"the new serving certificate is not in use yet: {error}")
             else:
-                self._served = chosen
-                LOG.info(
-                    "a leaf is served that ends %s", datetime.fromtimestamp(chosen.pair.certificate.not_after, UTC)
-                )
-        if self._served and state.ca_bundle and state.ca_bundle.trusts(self._served.issuer):
+                self.serving_cert = chosen
+                expiry = datetime.fromtimestamp(chosen.pair.certificate.not_after, UTC)
+                LOG.info("serving certificate valid until %s", expiry)
+        if self.serving_cert and state.ca_bundle and state.ca_bundle.trusts(self.serving_cert.issuer):
             self.is_ready = True
-        return replace(state, served=self._served)
+        return replace(state, serving_cert=self.serving_cert)
 
     def _apply(
         self, step: UpdateSecret | PatchCaBundle, configuration: Document | None, secret: Document | None
@@ -171,11 +168,10 @@ class CertManager:
             if isinstance(step, UpdateSecret):
                 self._stores.secret.write(build_secret(secret, step.secret))
                 self.rotations += 1
-                LOG.info("%s: wrote %s", self._stores.secret.description, step.what)
+                LOG.info("%s updated: %s", self._stores.secret.description, step.description)
             elif configuration is not None:
                 self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self._clock()))
-                self.publications += 1
-                LOG.info("%s: set caBundle (%d authorities)", self._stores.configuration.description, len(step.cas))
+                LOG.info("%s: caBundle set (%d CAs)", self._stores.configuration.description, len(step.cas))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)
 
@@ -183,36 +179,36 @@ class CertManager:
         self.wait_for_certificate()
         while True:
             started = time.monotonic()
-            version = self._attempt()
+            version = self._try_reconcile()
             self._wait_for_change(version)
-            time.sleep(max(0.0, started + MIN_PASS_SECONDS - time.monotonic()))
+            time.sleep(max(0.0, started + MIN_INTERVAL_SECONDS - time.monotonic()))
 
-    def _attempt(self) -> str | None:
+    def _try_reconcile(self) -> str | None:
         try:
             return self.reconcile()
         except ClusterError as error:
             self._log_problems([str(error)])
         except Exception:
-            LOG.exception("a pass over the certificates failed; what is served stays, and the next pass tries again")
+            LOG.exception("reconciling the certificates failed: keeping the current certificate, retrying")
         self.reconcile_errors += 1
         return None
 
     def _wait_for_change(self, version: str | None) -> None:
         if version is not None:
             try:
-                self._stores.configuration.wait_for_change(version, self._policy.period_seconds)
+                self._stores.configuration.wait_for_change(version, self._policy.poll_seconds)
             except ClusterError as error:
-                LOG.debug("%s", error)  # the next pass meets the same trouble, and says so
+                LOG.debug("%s", error)  # the next reconciliation fails in the same way, and logs it
             else:
                 return
-        time.sleep(self._policy.period_seconds)
+        time.sleep(self._policy.poll_seconds)
 
     def _log_problems(self, problems: list[str]) -> None:
-        """Say each thing once for as long as it lasts, and when all of them are over."""
+        """Log each problem once while it lasts, and when all are resolved."""
         problems = list(dict.fromkeys(problems))
         for problem in problems:
             if problem not in self._logged_problems:
                 LOG.error("%s", problem)
         if self._logged_problems and not problems:
-            LOG.info("the certificates are well again")
+            LOG.info("certificate problems resolved")
         self._logged_problems = problems

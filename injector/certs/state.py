@@ -1,4 +1,4 @@
-"""What a replica knows about certificates at one moment, what it holds to, and what it may do next."""
+"""The input and output of the rotation: what a replica observes, its policy, and the steps that it can take."""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +8,7 @@ from injector.certs.x509 import Certificate, KeyPair, Lifetimes
 
 @dataclass(frozen=True, slots=True)
 class ServingCert:
-    """The leaf that this replica serves, and who issued it."""
+    """The certificate that this replica serves, with its key and its CA."""
 
     pair: KeyPair
     issuer: Certificate
@@ -20,35 +20,38 @@ class ServingCert:
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
-    """All that a replica knows at one moment."""
+    """Everything that a replica knows at one moment."""
 
     secret: SecretState
     ca_bundle: CaBundleState | None
-    served: ServingCert | None
+    serving_cert: ServingCert | None
+    """None before the first one."""
+
     now: float
     """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """Which names a leaf must have, how long things live, and how often to look."""
+    """The DNS names of the serving certificate, the lifetimes, and the polling interval."""
 
     names: frozenset[str]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    period_seconds: int = 10
-    """How often the Secret is read. A change of the webhook configuration is noticed at once."""
+    poll_seconds: int = 10
+    """How often the Secret is read. The webhook configuration is watched."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateSecret:
-    """Put this into the Secret."""
+    """Write this state to the Secret."""
 
     secret: SecretState
-    what: str
+    description: str
+    """What changes and why, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatchCaBundle:
-    """Put this bundle into the caBundle of every webhook."""
+    """Set the caBundle of every webhook to these CAs."""
 
     cas: tuple[Certificate, ...]

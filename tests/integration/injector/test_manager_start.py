@@ -69,19 +69,19 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
     with running(tmp_path, api.port) as injector:
         wait_until("it answers", lambda: injector.get("/healthz")[0])
 
-        alive, (status, obstacles) = injector.get("/healthz"), injector.get("/readyz")
+        alive, (status, pending) = injector.get("/healthz"), injector.get("/readyz")
         before = len(injector.log)
         for _ in range(CONNECTIONS):
             with pytest.raises(OSError, match=r"(?i)reset|eof|closed"):
                 injector.shake_hands()
-        said = injector.log[before:]
+        logged = injector.log[before:]
         metrics = injector.get("/metrics")[1]
 
         assert alive == (200, "ok\n")
         assert status == 503
-        assert "there is no certificate to serve yet" in obstacles
-        assert "namespaces and ServiceAccounts are not all read yet" in obstacles
-        assert said.count("certificate to serve") + said.count("Traceback") == 0
+        assert "waiting for a serving certificate" in pending
+        assert "waiting for the first list of namespaces and ServiceAccounts" in pending
+        assert logged.count("no certificate is loaded") + logged.count("Traceback") == 0
         assert "podrole_certificate_expiration_timestamp_seconds NaN" in metrics
 
         api.start()

@@ -30,7 +30,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
         assert isinstance(server, Server)
-        names = ("is_ready", "ca_bundle_in_sync", "rotations", "publications", "reconcile_errors")
+        names = ("is_ready", "ca_bundle_in_sync", "rotations", "reconcile_errors")
         status = {name: getattr(server.manager, name) for name in names}
         self._send(status | {"certificate_not_after": server.tls.certificate_not_after})
 

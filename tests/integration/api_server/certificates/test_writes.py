@@ -20,7 +20,7 @@ def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, t
         replica = site.start_replica()
         command = f"kubectl create secret generic {SECRET} --namespace {site.name}"
         wait_for("the sentence", lambda: command in replica.log, REPAIR_SECONDS)
-        wait_for("progress", lambda: "no certificate yet after" in replica.log, REPAIR_SECONDS)
+        wait_for("progress", lambda: "no serving certificate after" in replica.log, REPAIR_SECONDS)
 
         site.send("POST", f"api/v1/namespaces/{site.name}/secrets", {"metadata": {"name": SECRET}})
 

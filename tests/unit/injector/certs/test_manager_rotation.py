@@ -17,7 +17,7 @@ from injector.certs.x509 import DAY_SECONDS, KeyPair
 from injector.errors import CertificateError, ClusterError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
-from tests.unit.injector.certs.rotation_simulation import Stored, build_empty_configuration
+from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
 
 POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
 START = 1_795_000_000.0
@@ -27,13 +27,13 @@ START = 1_795_000_000.0
 class Flaky:
     """A store that fails as often as a test says, before it works."""
 
-    stored: Stored
+    stored: StoredObject
     failures: int = 0
     error: Exception = field(default_factory=lambda: ClusterError("the API server does not answer"))
 
     @property
     def description(self) -> str:
-        return self.stored.what
+        return self.stored.description
 
     def read(self) -> Document | None:
         if self.failures:
@@ -58,17 +58,17 @@ class FullTls(MemoryTls):
 
     def install(self, pair: KeyPair) -> None:
         if self.is_full:
-            raise CertificateError("no room to load them: No space left on device")
+            raise CertificateError("they cannot be loaded into memory: No space left on device")
         super().install(pair)
 
 
 class Replica:
     """A renewal over an API server in memory, and all its parts at hand."""
 
-    def __init__(self, secret: Stored | None = None, configuration: Stored | None = None) -> None:
+    def __init__(self, secret: StoredObject | None = None, configuration: StoredObject | None = None) -> None:
         self.now = START
-        self.secret = Flaky(secret or Stored("Secret podrole-system/podrole-injector-certs"))
-        self.configuration = Flaky(configuration or Stored("MutatingWebhookConfiguration podrole-injector"))
+        self.secret = Flaky(secret or StoredObject("Secret podrole-system/podrole-injector-certs"))
+        self.configuration = Flaky(configuration or StoredObject("MutatingWebhookConfiguration podrole-injector"))
         self.tls = FullTls()
         self.manager = CertManager(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
 
@@ -86,8 +86,8 @@ def replica() -> Replica:
 
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MIN_PASS_SECONDS", 0.001)
-    monkeypatch.setattr(module, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(module, "MIN_INTERVAL_SECONDS", 0.001)
+    monkeypatch.setattr(module, "FIRST_PROGRESS_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("impatience")
@@ -103,7 +103,7 @@ def test_a_start_while_the_api_server_is_away_waits_and_says_so(
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
     assert replica.manager.reconcile_errors == 5
     assert caplog.messages.count("the API server does not answer") == 1
-    assert any(message.startswith("no certificate yet after") for message in caplog.messages)
+    assert any(message.startswith("no serving certificate after") for message in caplog.messages)
 
 
 @pytest.mark.usefixtures("impatience")
@@ -116,7 +116,7 @@ def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pyte
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
     assert replica.manager.reconcile_errors == 1
-    assert any("what is served stays" in message for message in caplog.messages)
+    assert any("keeping the current certificate" in message for message in caplog.messages)
 
 
 def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_ready(
@@ -127,7 +127,7 @@ def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_r
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
     assert (replica.manager.is_ready, replica.manager.ca_bundle_in_sync) == (False, False)
-    said = "MutatingWebhookConfiguration podrole-injector is not there, or has no webhooks: apply it"
+    said = "MutatingWebhookConfiguration podrole-injector does not exist or has no webhooks: apply the manifests"
     assert caplog.messages.count(said) == 1
 
 
@@ -173,7 +173,7 @@ def test_without_room_the_old_leaf_is_served_until_there_is_some(
 
     assert kept is before
     assert replica.tls.context() is not before
-    said = "the new leaf is not served yet: no room to load them: No space left on device"
+    said = "the new serving certificate is not in use yet: they cannot be loaded into memory: No space left on device"
     assert caplog.messages.count(said) == 1
 
 
@@ -187,12 +187,12 @@ def test_a_complaint_is_repeated_when_it_comes_back(replica: Replica, caplog: py
             replica.reconcile()
             replica.reconcile()
 
-    assert sum("is not there" in message for message in caplog.messages) == 2
-    assert caplog.messages.count("the certificates are well again") == 1
+    assert sum("does not exist" in message for message in caplog.messages) == 2
+    assert caplog.messages.count("certificate problems resolved") == 1
 
 
 def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None:
-    secret, configuration = Stored("Secret"), Stored("MutatingWebhookConfiguration")
+    secret, configuration = StoredObject("Secret"), StoredObject("MutatingWebhookConfiguration")
     configuration.force(build_empty_configuration())
     replicas = [Replica(secret, configuration) for _ in range(8)]
     barrier = Barrier(len(replicas))

@@ -360,15 +360,15 @@ def change(key: str, value: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        (change("ca.crt", "rubbish"), "ca.crt: there is no certificate in PEM"),
+        (change("ca.crt", "rubbish"), "ca.crt: it contains no PEM certificate"),
         (change("ca.key", OLD.key_pem), "ca.crt and ca.key: the key belongs to another certificate"),
-        (change("tls.crt", NEW_LEAF.certificate.pem[:200]), "tls.crt and tls.key: there is no certificate in PEM"),
-        (change("tls.key", ""), "tls.key: it is missing or not text"),
+        (change("tls.crt", NEW_LEAF.certificate.pem[:200]), "tls.crt and tls.key: it contains no PEM certificate"),
+        (change("tls.key", ""), "tls.key: missing or not text"),
         (change("tls.key", OLD_LEAF.key_pem), "tls.crt and tls.key: the key belongs to another certificate"),
-        ({**SECRET, "data": {**SECRET["data"], "tls.key": "%"}}, "tls.key: it is missing or not text"),
+        ({**SECRET, "data": {**SECRET["data"], "tls.key": "%"}}, "tls.key: missing or not text"),
         (
             {**SECRET, "metadata": {"annotations": {"podrole.io/rotate": "yes"}}},
-            "annotation podrole.io/rotate is 'yes': it must be one of ca, leaf, drop",
+            "annotation podrole.io/rotate is 'yes': must be one of ca, leaf, drop",
         ),
     ],
 )

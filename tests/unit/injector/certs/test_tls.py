@@ -20,11 +20,11 @@ from injector.certs.x509 import KeyPair, Lifetimes, issue_ca, issue_serving_cert
 from injector.errors import CertificateError
 
 LIFETIMES = Lifetimes()
-AUTHORITY = issue_ca(time.time(), LIFETIMES)
+CA = issue_ca(time.time(), LIFETIMES)
 
 
 def issue() -> KeyPair:
-    return issue_serving_cert(AUTHORITY, {"localhost"}, time.time(), LIFETIMES)
+    return issue_serving_cert(CA, {"localhost"}, time.time(), LIFETIMES)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def serve(tls: Tls) -> Iterator[int]:
 
 @contextmanager
 def connect(port: int) -> Iterator[ssl.SSLSocket]:
-    client = ssl.create_default_context(cadata=AUTHORITY.certificate.pem)
+    client = ssl.create_default_context(cadata=CA.certificate.pem)
     with (
         socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
         client.wrap_socket(plain, server_hostname="localhost") as secured,
@@ -120,7 +120,7 @@ def test_an_open_connection_lives_on_and_the_next_handshake_gets_the_new_certifi
 
 
 def test_before_the_first_certificate_there_is_a_sentence() -> None:
-    with pytest.raises(CertificateError, match="there is no certificate yet"):
+    with pytest.raises(CertificateError, match="no certificate is loaded yet"):
         MemoryTls().context()
 
 
@@ -140,7 +140,7 @@ def test_tls_below_1_2_is_not_offered() -> None:
 def test_http_1_1_is_agreed_on_with_a_client_that_asks() -> None:
     tls = MemoryTls()
     tls.install(issue())
-    client = ssl.create_default_context(cadata=AUTHORITY.certificate.pem)
+    client = ssl.create_default_context(cadata=CA.certificate.pem)
     client.set_alpn_protocols(["h2", "http/1.1"])  # what an API server offers
 
     with (
@@ -223,14 +223,14 @@ def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_is_complained_about_on
     assert len(caplog.messages) == 1
     assert said in caplog.messages[0]
     assert all(str(file) in caplog.messages[0] for file in files)
-    assert "still served" in caplog.messages[0]
-    assert tls.failures == 3
+    assert "stays in use" in caplog.messages[0]
+    assert tls.load_failures == 3
 
 
 def test_files_that_cannot_be_used_at_the_start_are_refused_in_a_sentence(files: tuple[Path, Path]) -> None:
     files[1].write_text(issue().key_pem)
 
-    with pytest.raises(CertificateError, match=r"tls.crt and .*tls.key cannot be used: the key belongs to another"):
+    with pytest.raises(CertificateError, match=r"tls.crt and .*tls.key cannot be loaded: the key belongs to another"):
         FileTls(*files)
 
 
@@ -261,7 +261,8 @@ try:
     memory.install(issue())
 except CertificateError as error:
     print(error)
-print((memory.context(), files.context(), memory.certificate_not_after) == before, memory.failures, files.failures)
+after = memory.context(), files.context(), memory.certificate_not_after
+print(after == before, memory.load_failures, files.load_failures)
 resource.setrlimit(limit, kept)
 time.sleep(1.1)
 memory.install(issue())
@@ -281,9 +282,9 @@ def test_without_room_for_another_pair_the_old_one_is_served_until_there_is(
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stdout.splitlines()[1:] == ["True 1 1", "False False"], done.stderr
-    assert "no room to load them" in done.stdout
+    assert "they cannot be loaded into memory" in done.stdout
     assert said in done.stdout
-    assert "is still served" in done.stderr
+    assert "stays in use" in done.stderr
 
 
 def test_nothing_is_left_behind_by_a_hundred_renewals() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from injector.errors import ConflictError
 from tests.unit.injector.cases import ENVIRON
-from tests.unit.injector.certs.rotation_simulation import Stored, build_empty_configuration
+from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
 from tests.unit.injector.k8s.fake_list_watch_server import NAMESPACES, ListWatchServer, RequestHandler
 
 SECRETS = f"{NAMESPACES}/podrole-system/secrets"
@@ -53,8 +53,8 @@ class WritableApiServer(ListWatchServer):
     """Lists, watches, and stores two objects that can be written."""
 
     handler: type[RequestHandler] = WritableRequestHandler
-    stored: dict[str, Stored] = field(
-        default_factory=lambda: {SECRET: Stored("the Secret"), CONFIGURATION: Stored("the configuration")}
+    stored: dict[str, StoredObject] = field(
+        default_factory=lambda: {SECRET: StoredObject("the Secret"), CONFIGURATION: StoredObject("the configuration")}
     )
     writes: list[WriteRequest] = field(default_factory=list)
 
@@ -66,10 +66,10 @@ class WritableApiServer(ListWatchServer):
         """Write as the API server does; return the HTTP status, and the stored object or a Status."""
         if request.method == "POST":
             path = f"{request.path}/{request.document['metadata']['name']}"
-            stored = self.stored.setdefault(path, Stored(path))
+            stored = self.stored.setdefault(path, StoredObject(path))
         else:
             path = request.path
-            stored = self.stored.get(path, Stored(path))
+            stored = self.stored.get(path, StoredObject(path))
         if stored.document is None and request.method != "POST":
             return _build_failure(404, "not found")
         try:

@@ -1,0 +1,292 @@
+"""A cluster in memory whose replicas stop at each request, and the invariants that must hold at every moment.
+
+Each replica runs the real reconcile loop in a thread. A test continues it request by request, so it can put any event
+between two requests: another replica's requests, a crash, a pause, a change by another client.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Semaphore, Thread
+
+from injector.certs.ca_store import SINCE_ANNOTATION, Document, parse_secret, parse_webhook_configuration
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy
+from injector.certs.tls import MemoryTls
+from injector.certs.x509 import Certificate, KeyPair
+from injector.errors import ClusterError
+from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
+
+REQUEST_SECONDS = 1
+
+
+class CrashError(BaseException):
+    """The process ends at this line."""
+
+
+class SteppedCall:
+    """A call in a thread that stops at each `pause`."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._resumed, self._paused = Semaphore(0), Semaphore(0)
+        self._injected: BaseException | None = None
+        self._raised: BaseException | None = None
+        self.is_over = False
+        Thread(target=self._run, daemon=True).start()
+
+    def resume(self, error: BaseException | None = None) -> None:
+        """Continue to the next pause or to the end, with this error raised first; raise what the call raises."""
+        self._injected = error
+        self._resumed.release()
+        self._paused.acquire()
+        if self._raised:
+            raise self._raised
+
+    def pause(self) -> None:
+        """Called in the thread: stop until it is resumed."""
+        self._paused.release()
+        self._wait()
+
+    def _wait(self) -> None:
+        self._resumed.acquire()
+        if self._injected:
+            raise self._injected
+
+    def _run(self) -> None:
+        try:
+            self._wait()
+            self._call()
+        except BaseException as error:  # noqa: BLE001 - raised again by `resume`
+            self._raised = error
+        self.is_over = True
+        self._paused.release()
+
+
+@dataclass
+class Cluster:
+    """Both objects, the clock, the replicas, and what API servers have accepted since when."""
+
+    policy: RotationPolicy
+    now: float
+    secret: StoredObject = field(default_factory=lambda: StoredObject("Secret"))
+    configuration: StoredObject = field(default_factory=lambda: StoredObject("MutatingWebhookConfiguration"))
+    replicas: list["Replica"] = field(default_factory=list)
+    accepted_since: dict[Certificate, float] = field(default_factory=dict)
+    """CAs in the caBundle of every webhook, and since when without interruption."""
+
+    ca_keys: set[str] = field(default_factory=set)
+    """Every CA key that a replica has written to the Secret."""
+
+    is_drop_requested: bool = False
+    """Whether a user has requested the removal of old CAs. API servers then reject a replica that reads too rarely."""
+
+    def __post_init__(self) -> None:
+        self.configuration.force(build_empty_configuration())
+
+    def start_replica(self) -> None:
+        self.replicas.append(Replica(self))
+
+    def restart(self, replica: "Replica") -> None:
+        """Replace the process, which loses its memory."""
+        self.replicas[self.replicas.index(replica)] = Replica(self)
+
+    def replace_configuration(self, document: Document) -> None:
+        """A write by another client. Each replica has one complete pass to recover."""
+        self.configuration.force(document)
+        self.update_accepted()
+        for replica in self.replicas:
+            replica.mark_recovering()
+
+    def update_accepted(self) -> None:
+        """Call after each change of the configuration."""
+        document = self.configuration.document
+        ca_bundle = parse_webhook_configuration(document)
+        bundles = ca_bundle.bundles if ca_bundle else ((),)
+        accepted = set.intersection(*(set(bundle) for bundle in bundles))
+        since = self.now if ca_bundle is None or ca_bundle.since is None else ca_bundle.since
+        self.accepted_since = {ca: self.accepted_since.get(ca, since) for ca in accepted}
+
+    def check_accepted(self) -> None:
+        """Every replica serves a certificate that API servers accept."""
+        for replica in self.replicas:
+            current = replica.manager.serving_cert
+            if current is None or not current.is_valid(self.now) or not replica.manager.is_ready:
+                continue
+            if replica.is_recovering or replica.is_left_behind():
+                continue
+            assert current.issuer in self.accepted_since, "a CA was removed while its certificate is in use"
+
+    def check_at_rest(self) -> None:
+        """All replicas serve the Secret's valid certificate, and the caBundle is exactly the Secret's CAs."""
+        secret = parse_secret(self.secret.document)
+        ca_bundle = parse_webhook_configuration(self.configuration.document)
+        assert secret.pair
+        assert secret.find_issuer(secret.pair) == secret.cas[0], "the certificate of an old CA is in use"
+        assert ca_bundle
+        assert ca_bundle.contains_exactly(secret.cas), "caBundle and Secret differ"
+        for replica in self.replicas:
+            current = replica.manager.serving_cert
+            assert current
+            assert current.pair == secret.pair, "a replica does not serve the Secret's certificate"
+            assert current.is_valid(self.now)
+
+
+class Replica:
+    """One process, whose memory is lost when it crashes."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.manager = CertManager(
+            Stores(SecretAccess(self, cluster.secret), ConfigurationAccess(self, cluster.configuration)),
+            CheckedTls(self),
+            cluster.policy,
+            lambda: cluster.now,
+        )
+        self.is_recovering = False
+        """Whether its certificate was not accepted because of an event outside of podrole: one pass must repair it."""
+
+        self.looked_at = self.configuration_read_at = cluster.now
+        self._pass: SteppedCall | None = None
+        self._recovers_in_this_pass = False
+
+    def mark_recovering(self) -> None:
+        self.is_recovering = True
+        self._recovers_in_this_pass = False
+
+    def is_left_behind(self) -> bool:
+        """Whether old CAs were dropped by request, and this replica could not read the objects in time."""
+        seconds = self.cluster.policy.lifetimes.propagation_seconds
+        return self.cluster.is_drop_requested and self.cluster.now - self.looked_at >= seconds
+
+    def step(self, error: BaseException | None = None) -> bool:
+        """Continue to the next request; return whether the pass is still running. Starts a pass if none is running."""
+        if self._pass is None:
+            self._recovers_in_this_pass = True
+            self._pass = SteppedCall(self.manager.reconcile)
+        running = self._pass
+        try:
+            running.resume(error)
+        except ClusterError:
+            return False
+        except CrashError:
+            self.cluster.restart(self)
+            return False
+        finally:
+            self._pass = None if running.is_over else running
+        if running.is_over:
+            self._check_end_of_pass()
+        return not running.is_over
+
+    def run_pass(self) -> None:
+        """Finish the running pass, or run a whole one."""
+        while self.step():
+            self.cluster.check_accepted()
+
+    def pause(self) -> None:
+        """Called in the thread of the pass, around each request."""
+        assert self._pass
+        self._pass.pause()
+
+    def check_switch(self, pair: KeyPair) -> None:
+        """A good certificate is replaced by another CA's only if that CA has been published for long enough."""
+        cluster, before = self.cluster, self.manager.serving_cert
+        if before is None or not before.is_valid(cluster.now) or before.issuer not in cluster.accepted_since:
+            self.is_recovering = True
+            return
+        if pair.certificate.is_signed_by(before.issuer) or self.is_recovering:
+            return
+        since = [since for ca, since in cluster.accepted_since.items() if pair.certificate.is_signed_by(ca)]
+        assert since, "a certificate is served before its CA is published"
+        assert cluster.now - since[0] >= cluster.policy.lifetimes.propagation_seconds, "served too early"
+
+    def _check_end_of_pass(self) -> None:
+        current = self.manager.serving_cert
+        assert current
+        assert current.is_valid(self.cluster.now), "an expired certificate is served after a complete pass"
+        if self._recovers_in_this_pass:
+            self.is_recovering = False
+
+
+class CheckedTls(MemoryTls):
+    """Checks each switch, and loads nothing into OpenSSL, which would take most of the time."""
+
+    def __init__(self, replica: Replica) -> None:
+        super().__init__()
+        self._replica = replica
+
+    def install(self, pair: KeyPair) -> None:
+        self._replica.check_switch(pair)
+
+
+@dataclass
+class Access:
+    """One replica's access to one object. It pauses before each request, and after each write."""
+
+    replica: Replica
+    stored: StoredObject
+
+    @property
+    def description(self) -> str:
+        return self.stored.description
+
+    def wait_for_change(self, _resource_version: str, _seconds: int) -> bool:
+        return True
+
+    def _read(self) -> Document | None:
+        self.replica.pause()
+        self.replica.cluster.now += REQUEST_SECONDS
+        return self.stored.read()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.replica.pause()
+        self.replica.cluster.now += REQUEST_SECONDS
+        yield
+        self.replica.cluster.check_accepted()
+        self.replica.pause()
+
+
+class SecretAccess(Access):
+    """The Secret."""
+
+    def read(self) -> Document | None:
+        document = self._read()
+        self.replica.looked_at = self.replica.configuration_read_at
+        return document
+
+    def write(self, document: Document) -> None:
+        with self._writing():
+            self.stored.write(document)
+            check_secret(document, self.replica.cluster.ca_keys)
+
+
+class ConfigurationAccess(Access):
+    """The webhook configuration."""
+
+    def read(self) -> Document | None:
+        document = self._read()
+        self.replica.configuration_read_at = self.replica.cluster.now
+        return document
+
+    def patch(self, change: Document) -> None:
+        read_at, cluster = self.replica.configuration_read_at, self.replica.cluster
+        since = datetime.fromisoformat(change["metadata"]["annotations"][SINCE_ANNOTATION]).timestamp()
+        assert read_at <= since <= cluster.now, "the annotation is not the time of the patch"
+        with self._writing():
+            self.stored.patch(change)
+            cluster.update_accepted()
+
+
+def check_secret(document: Document, ca_keys: set[str]) -> None:
+    """A replica writes only complete Secrets, with the key of the newest CA and no key of an old one."""
+    secret = parse_secret(document)
+    assert secret.ca
+    assert secret.find_issuer(secret.pair), "the serving certificate is not of a CA in the Secret"
+    assert secret.ca.certificate == secret.cas[0]
+    assert list(secret.cas) == sorted(secret.cas, key=lambda ca: ca.issued, reverse=True), "not newest first"
+    ca_keys.add(secret.ca.key_pem)
+    stored = "".join(base64.b64decode(value).decode() for value in document["data"].values())
+    assert not [key for key in ca_keys - {secret.ca.key_pem} if key in stored], "the key of an old CA is kept"

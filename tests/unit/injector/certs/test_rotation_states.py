@@ -1,0 +1,177 @@
+"""Rotation as a state machine: replicas, crashes, pauses, API errors and other clients' changes in any order."""
+
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from injector.certs.ca_store import REQUESTS, ROTATE_ANNOTATION, SECRET_KEYS, Document
+from injector.certs.state import RotationPolicy
+from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca
+from injector.errors import ClusterError
+from tests.unit.injector.certs.rotation_model import Cluster, CrashError, Replica
+from tests.unit.injector.certs.stored_object import build_empty_configuration
+
+START = 1_800_000_000.0
+POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
+FOREIGN_CA = issue_ca(START, Lifetimes(ca_seconds=40 * 365 * DAY_SECONDS)).certificate.pem
+YEARS = 8
+
+PAUSES = [1, 10, 120, 301, 3600, *(days * DAY_SECONDS for days in (1, 30, 61, 91, 7 * 365))]
+REPLICAS = st.integers(0, 2)
+"""Which replica, modulo how many there are."""
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Thousands of passes would log every step."""
+    with silenced():
+        yield
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    logger = logging.getLogger("podrole.certificates")
+    logger.disabled = True
+    yield
+    logger.disabled = False
+
+
+class RotationMachine(RuleBasedStateMachine):
+    """Up to three replicas. The invariants are in `rotation_model`, which also checks them after each request."""
+
+    cluster: Cluster
+    backup: Document | None = None
+
+    @initialize(replicas=st.integers(1, 3))
+    def start(self, replicas: int) -> None:
+        self.cluster = Cluster(POLICY, START)
+        for _ in range(replicas):
+            self.cluster.start_replica()
+        for replica in self.cluster.replicas:
+            replica.run_pass()
+
+    def find(self, index: int) -> Replica:
+        return self.cluster.replicas[index % len(self.cluster.replicas)]
+
+    @rule(index=REPLICAS)
+    def run_pass(self, index: int) -> None:
+        self.find(index).run_pass()
+
+    @rule(index=REPLICAS, requests=st.integers(1, 6))
+    def run_part_of_pass(self, index: int, requests: int) -> None:
+        replica = self.find(index)
+        for _ in range(requests):
+            if not replica.step():
+                break
+
+    @rule(index=REPLICAS)
+    def request_fails(self, index: int) -> None:
+        self.find(index).step(ClusterError("the API server does not answer"))
+
+    @rule(index=REPLICAS)
+    def replica_restarts(self, index: int) -> None:
+        self.find(index).step(CrashError())
+
+    @rule(seconds=st.sampled_from(PAUSES))
+    def time_passes(self, seconds: float) -> None:
+        """Also while a replica is between two requests: to that replica it is a pause of its process."""
+        self.cluster.now += seconds
+
+    @rule(seconds=st.sampled_from(PAUSES))
+    def time_passes_and_all_replicas_run(self, seconds: float) -> None:
+        self.cluster.now += seconds
+        for replica in list(self.cluster.replicas):
+            replica.run_pass()
+
+    @rule(request=st.sampled_from([*REQUESTS, "invalid"]))
+    def user_requests_rotation(self, request: str) -> None:
+        self.cluster.is_drop_requested |= request == "drop"
+        self.edit_secret(lambda secret: secret["metadata"].update(annotations={ROTATE_ANNOTATION: request}))
+
+    @rule(key=st.sampled_from(SECRET_KEYS))
+    def secret_is_damaged(self, key: str) -> None:
+        self.edit_secret(lambda secret: secret.setdefault("data", {}).update({key: secret["data"].get(key, "")[:100]}))
+
+    @rule()
+    def secret_is_emptied(self) -> None:
+        self.edit_secret(lambda secret: secret.pop("data", None))
+
+    @rule()
+    def secret_is_deleted(self) -> None:
+        self.cluster.secret.force(None)
+
+    @rule()
+    def backup_is_made(self) -> None:
+        self.backup = self.cluster.secret.read()
+
+    @precondition(lambda self: self.backup is not None)
+    @rule()
+    def backup_is_restored(self) -> None:
+        self.cluster.secret.force(self.backup)
+
+    @rule()
+    def configuration_is_applied_again(self) -> None:
+        """By `kubectl replace`, with a manifest that contains no caBundle."""
+        self.cluster.replace_configuration(build_empty_configuration())
+
+    @rule()
+    def one_ca_bundle_is_overwritten(self) -> None:
+        document = build_empty_configuration()
+        document["webhooks"][1]["clientConfig"]["caBundle"] = b64encode(FOREIGN_CA.encode()).decode()
+        self.cluster.replace_configuration(document)
+
+    @invariant()
+    def api_servers_accept_every_replica(self) -> None:
+        self.cluster.check_accepted()
+
+    def edit_secret(self, change: Callable[[Document], None]) -> None:
+        if (document := self.cluster.secret.read()) is not None:
+            change(document)
+            self.cluster.secret.force(document)
+
+    def teardown(self) -> None:
+        """Without further events, half an hour of passes brings everything to rest."""
+        for _ in range(6):
+            self.cluster.now += POLICY.lifetimes.propagation_seconds
+            for replica in list(self.cluster.replicas):
+                replica.run_pass()
+        self.cluster.check_at_rest()
+
+
+def test_every_order_of_events_keeps_every_replica_accepted_and_ends_at_rest() -> None:
+    run_state_machine_as_test(
+        RotationMachine,
+        settings=settings(
+            deadline=None, max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_years_pass_without_a_gap_and_old_cas_do_not_accumulate(replicas: int) -> None:
+    cluster = Cluster(POLICY, START)
+    for _ in range(replicas):
+        cluster.start_replica()
+
+    for _ in range(YEARS * 365 // 10):
+        for seconds in (10 * DAY_SECONDS, 301):
+            cluster.now += seconds
+            for replica in cluster.replicas:
+                replica.run_pass()
+
+    cluster.check_at_rest()
+    assert len(cluster.accepted_since) == 1
+    assert YEARS * 365 / 70 < sum(replica.manager.rotations for replica in cluster.replicas) < YEARS * 365 / 60 + 10
