@@ -1,1 +1,1 @@
-"""The HTTP side: app, AdmissionReview, readiness, metrics, decision log. May import every other package."""
+"""HTTP endpoints: webhook, health, readiness, metrics, decision log. May import every other package of `injector`."""

@@ -1,4 +1,4 @@
-"""AdmissionReview v1: its wire types, reading one, answering one. What the answer should be is not decided here.
+"""AdmissionReview v1: wire types, parser, and builders of responses.
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#request
 """
@@ -29,7 +29,7 @@ class Status(TypedDict):
 
 
 class AdmissionResponse(TypedDict):
-    """The answer to one request."""
+    """The response to one request."""
 
     uid: str
     allowed: bool
@@ -41,7 +41,7 @@ class AdmissionResponse(TypedDict):
 
 
 class AdmissionReview(TypedDict):
-    """The envelope of the answer."""
+    """The envelope of the response."""
 
     apiVersion: str
     kind: str
@@ -50,33 +50,33 @@ class AdmissionReview(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The request of a review, as far as it matters here."""
+    """The parsed request of a review."""
 
     uid: str
     is_pod_creation: bool
     namespace: str
     pod: Object
-    """Empty unless it is the creation of a pod."""
+    """Empty unless `is_pod_creation`."""
 
 
 def parse_review(body: bytes) -> Review:
-    """Read a posted review; raise ReviewError with a sentence about the first thing that no API server would send."""
+    """Parse the body of a request; raise ReviewError with the first problem."""
     try:
         review = orjson.loads(body)
     except ValueError as error:
         raise ReviewError(f"the body is not JSON: {error}") from error
     if not isinstance(review, dict):
-        raise ReviewError(f"the body is a JSON {type(review).__name__}: post an object, an AdmissionReview")
+        raise ReviewError(f"the body is a JSON {type(review).__name__}, not an AdmissionReview object")
     for key, expected in (("kind", KIND), ("apiVersion", API_VERSION)):
         if review.get(key) != expected:
             given = truncate(orjson.dumps(review.get(key)).decode(errors="replace"), SHOWN_LENGTH)
-            raise ReviewError(f"{key} is {given}: only {expected} is understood")
+            raise ReviewError(f"{key} is {given}: only {expected} is supported")
     request = review.get("request")
     if not isinstance(request, dict):
         raise ReviewError("the review has no request")
     uid = request.get("uid")
     if not isinstance(uid, str) or not uid:
-        raise ReviewError("the review's request has no uid, so it cannot be answered")
+        raise ReviewError("the request of the review has no uid")
     return _parse_request(uid, request)
 
 
@@ -88,7 +88,7 @@ def _parse_request(uid: str, request: dict[str, Any]) -> Review:
     if not isinstance(namespace, str) or not namespace:
         raise ReviewError(f"request {uid} creates a pod without a namespace")
     if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
-        raise ReviewError(f"request {uid} creates a pod, but its object is no pod with a spec")
+        raise ReviewError(f"request {uid} creates a pod, but its object is not a pod with a spec")
     return Review(uid, is_pod_creation=True, namespace=namespace, pod=pod)
 
 
@@ -98,7 +98,7 @@ def build_allowed(
     warnings: Sequence[str] = (),
     audit: dict[str, str] | None = None,
 ) -> AdmissionReview:
-    """The answer that lets the object in, patched if there is anything to patch."""
+    """The response that allows the object, with a patch if there are operations."""
     response: AdmissionResponse = {"uid": uid, "allowed": True}
     if operations:
         response["patchType"] = "JSONPatch"
@@ -111,7 +111,7 @@ def build_allowed(
 
 
 def build_denied(uid: str, message: str, audit: dict[str, str]) -> AdmissionReview:
-    """The answer that keeps the object out."""
+    """The response that denies the object."""
     status: Status = {"code": 403, "reason": "Forbidden", "message": message}
     response: AdmissionResponse = {"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit}
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}

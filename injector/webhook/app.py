@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: the only module that knows flask. What an answer says is decided elsewhere."""
+"""The WSGI apps: the webhook, and health, readiness and metrics. The only module that imports Flask."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -21,23 +21,23 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 """The API server takes objects of 3 MiB at most, and a review may hold two."""
 
 FindPending = Callable[[], Sequence[str]]
-"""Says what this replica still waits for before it can answer, a sentence each."""
+"""Returns the closed readiness gates, one description each."""
 
 PLAIN = "text/plain; charset=utf-8"
 
 
 class ClosingBody(list[bytes]):
-    """An answer's body, and what the server calls once it is sent: `close` is WSGI's name for that."""
+    """A response body with a callback that runs after it is sent: WSGI servers call `close`."""
 
-    def __init__(self, plan: Iterable[bytes], close: Callable[[], None]) -> None:
-        super().__init__(plan)
+    def __init__(self, chunks: Iterable[bytes], close: Callable[[], None]) -> None:
+        super().__init__(chunks)
         self.close = close
 
 
 def create_app(admission: Admission, find_pending: FindPending = list) -> "WSGIApplication":
-    """Wire the webhook to what answers reviews. Nothing is answered while there are obstacles: see the health app.
+    """Build the webhook's app, which answers 503 while readiness gates are closed.
 
-    Plain WSGI, as there is one route: Flask's way to it takes as long as the decision, and a pod's creation waits.
+    Plain WSGI, because there is one route: Flask's routing takes as long as the decision, and a pod waits for it.
     """
 
     def webhook(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -45,17 +45,17 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> "WSGIA
             return _text_response(start_response, "404 Not Found", f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
         if environ["REQUEST_METHOD"] != "POST":
             return _text_response(start_response, "405 Method Not Allowed", "POST an AdmissionReview\n", Allow="POST")
-        if gates := find_pending():
-            return _text_response(start_response, "503 Service Unavailable", f"not ready: {'; '.join(gates)}\n")
+        if pending := find_pending():
+            return _text_response(start_response, "503 Service Unavailable", f"not ready: {'; '.join(pending)}\n")
         try:
             review = parse_review(environ["wsgi.input"].read())
             if not environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
                 raise WouldBlock
-            answer, record = admission.answer(review)
+            answer, entry = admission.answer(review)
         except ReviewError as error:
             return _text_response(start_response, "400 Bad Request", f"{error}\n")
         body = _send(start_response, "200 OK", "application/json", orjson.dumps(answer))
-        return ClosingBody(body, partial(admission.log_and_count, record))
+        return ClosingBody(body, partial(admission.log_and_count, entry))
 
     return webhook
 
@@ -70,7 +70,7 @@ def _send(start_response: "StartResponse", status: str, content_type: str, body:
 
 
 def create_health_app(find_pending: FindPending, render_metrics: Callable[[], bytes]) -> Flask:
-    """Wire what the kubelet and Prometheus ask, on a listener of its own and without TLS."""
+    """Build the app for kubelet and Prometheus, which runs on its own port, without TLS."""
     app = Flask("podrole-health", static_folder=None)
 
     @app.get("/healthz")
@@ -79,8 +79,8 @@ def create_health_app(find_pending: FindPending, render_metrics: Callable[[], by
 
     @app.get("/readyz")
     def ready() -> Response:
-        gates = find_pending()
-        return Response("".join(f"{line}\n" for line in gates or ["ok"]), 503 if gates else 200, None, PLAIN)
+        pending = find_pending()
+        return Response("".join(f"{line}\n" for line in pending or ["ok"]), 503 if pending else 200, None, PLAIN)
 
     @app.get("/metrics")
     def show_metrics() -> Response:

@@ -1,4 +1,4 @@
-"""Review in, review out: looks up what a decision needs, decides, plans, patches. An error never lets a pod in."""
+"""Answers reviews: looks up namespace and ServiceAccount, decides, builds the patch. Any error denies the pod."""
 
 import logging
 import time
@@ -24,37 +24,37 @@ LOG = logging.getLogger("podrole.admission")
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """No decision was possible, so the pod is denied: allowed, it would start with the node's role."""
+    """No decision was possible. The pod is denied, because it would start with the node's role."""
 
     explanations: tuple[Explanation, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Answers reviews."""
+    """The admission handler."""
 
     config: Config
     cluster: MetadataReader
     template: Template
-    count: Callable[[DecisionLogEntry], None] = lambda _record: None
-    """Told of each answer."""
+    count: Callable[[DecisionLogEntry], None] = lambda _entry: None
+    """Called for each answered review."""
 
     def is_nonblocking(self, review: Review) -> bool:
-        """Whether the answer needs nothing that would have to be waited for."""
+        """Whether the review can be answered from the cache, without a request to the API server."""
         if not review.is_pod_creation:
             return True
         return self.cluster.is_cached(review.namespace, read_service_account_name(review.pod))
 
     def answer(self, review: Review) -> tuple[AdmissionReview, DecisionLogEntry]:
-        """Answer one review. Pass the log entry to `log_and_count` once the response is sent: no pod waits for it."""
+        """Answer one review. Pass the entry to `log_and_count` after sending the response: no pod waits for it."""
         began = time.perf_counter()
         decision, answer = self._answer(review)
         return answer, _build_log_entry(review, decision, time.perf_counter() - began)
 
-    def log_and_count(self, record: DecisionLogEntry) -> None:
+    def log_and_count(self, entry: DecisionLogEntry) -> None:
         """Log and count one answer."""
-        log(record)
-        self.count(record)
+        log(entry)
+        self.count(entry)
 
     def _answer(self, review: Review) -> tuple[Decision | Fail, AdmissionReview]:
         try:

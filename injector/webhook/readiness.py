@@ -1,20 +1,20 @@
-"""What a replica still waits for before it answers. Nothing here knows what that is."""
+"""The conditions that a replica waits for before it answers reviews."""
 
 from collections.abc import Callable
 
 
 class ReadinessGates:
-    """What this replica still waits for. What was reached once stays reached: a later loss is repaired meanwhile."""
+    """Conditions of readiness. A gate that was open once stays open: a replica repairs a later loss while it serves."""
 
     def __init__(self) -> None:
-        self._left: dict[str, Callable[[], bool]] = {}
+        self._closed: dict[str, Callable[[], bool]] = {}
 
-    def add(self, sentence: str, can_close: Callable[[], bool]) -> None:
-        """Wait until it is over; the sentence says what it is."""
-        self._left[sentence] = can_close
+    def add(self, description: str, is_open: Callable[[], bool]) -> None:
+        """Wait until `is_open` returns True; the description is what /readyz and the 503 response report until then."""
+        self._closed[description] = is_open
 
-    def find(self) -> list[str]:
-        """The sentences of those that are left. Called for each review: nothing is left, normally."""
-        if self._left:
-            self._left = {sentence: can_close for sentence, can_close in self._left.items() if not can_close()}
-        return list(self._left)
+    def pending(self) -> list[str]:
+        """The descriptions of the closed gates. Called for each review, so it is fast when none is left."""
+        if self._closed:
+            self._closed = {text: is_open for text, is_open in self._closed.items() if not is_open()}
+        return list(self._closed)

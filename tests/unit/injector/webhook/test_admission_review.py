@@ -11,46 +11,50 @@ from tests.unit.injector.cases import load_review
 RECORDED = load_review("pod-create-replicaset")
 
 
-def changed(**request: Any) -> bytes:
-    return json.dumps({**RECORDED, "request": {**RECORDED["request"], **request}}).encode()
+def change_review(**fields: Any) -> bytes:
+    return json.dumps({**RECORDED, **fields}).encode()
+
+
+def change_request(**fields: Any) -> bytes:
+    return change_review(request={**RECORDED["request"], **fields})
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
-        (b"", "not JSON"),
-        (b"pod", "not JSON"),
-        (b"\xff\xfe", "not JSON"),
-        (b"[" * 200_000, "not JSON"),
-        (b"null", "NoneType"),
-        (b"[]", "JSON list"),
-        (b'"review"', "JSON str"),
-        (b"{}", "kind is null"),
-        (json.dumps({**RECORDED, "kind": "Pod"}).encode(), 'kind is "Pod": only AdmissionReview'),
-        (json.dumps({**RECORDED, "apiVersion": "admission.k8s.io/v1beta1"}).encode(), "v1beta1"),
-        (json.dumps({**RECORDED, "apiVersion": ["x"] * 1000}).encode(), "apiVersion is"),
-        (json.dumps({**RECORDED, "request": None}).encode(), "no request"),
-        (json.dumps({**RECORDED, "request": []}).encode(), "no request"),
-        (changed(uid=None), "no uid"),
-        (changed(uid=""), "no uid"),
-        (changed(uid=7), "no uid"),
-        (changed(namespace=None), "without a namespace"),
-        (changed(object=None), "no pod"),
-        (changed(object=[]), "no pod"),
-        (changed(object={"metadata": {}}), "no pod"),
-        (changed(object={"spec": "x"}), "no pod"),
+        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"pod", "not JSON", id="text"),
+        pytest.param(b"\xff\xfe", "not JSON", id="bytes"),
+        pytest.param(b"[" * 200_000, "not JSON", id="nested-too-deeply"),
+        pytest.param(b"null", "NoneType", id="null"),
+        pytest.param(b"[]", "JSON list", id="list"),
+        pytest.param(b'"review"', "JSON str", id="string"),
+        pytest.param(b"{}", "kind is null", id="no-kind"),
+        pytest.param(change_review(kind="Pod"), 'kind is "Pod": only AdmissionReview', id="other-kind"),
+        pytest.param(change_review(apiVersion="admission.k8s.io/v1beta1"), "v1beta1", id="v1beta1"),
+        pytest.param(change_review(apiVersion=["x"] * 1000), "apiVersion is", id="long-api-version"),
+        pytest.param(change_review(request=None), "no request", id="null-request"),
+        pytest.param(change_review(request=[]), "no request", id="list-as-request"),
+        pytest.param(change_request(uid=None), "no uid", id="null-uid"),
+        pytest.param(change_request(uid=""), "no uid", id="empty-uid"),
+        pytest.param(change_request(uid=7), "no uid", id="number-as-uid"),
+        pytest.param(change_request(namespace=None), "without a namespace", id="null-namespace"),
+        pytest.param(change_request(object=None), "not a pod", id="null-object"),
+        pytest.param(change_request(object=[]), "not a pod", id="list-as-object"),
+        pytest.param(change_request(object={"metadata": {}}), "not a pod", id="object-without-spec"),
+        pytest.param(change_request(object={"spec": "x"}), "not a pod", id="string-as-spec"),
     ],
 )
-def test_what_no_api_server_sends_is_refused_with_a_sentence(body: bytes, said: str) -> None:
+def test_invalid_review_is_rejected_with_a_message(body: bytes, message: str) -> None:
     with pytest.raises(ReviewError) as caught:
         parse_review(body)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("name", ["pod-create-replicaset", "pod-create-generate-name"])
-def test_a_recorded_review_is_the_creation_of_a_pod(name: str) -> None:
+def test_recorded_review_of_a_pod_creation_is_parsed(name: str) -> None:
     recorded = load_review(name)
 
     review = parse_review(json.dumps(recorded).encode())
@@ -62,22 +66,22 @@ def test_a_recorded_review_is_the_creation_of_a_pod(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "fields",
     [
-        {"operation": "UPDATE"},
-        {"operation": "DELETE", "object": None},
-        {"subResource": "ephemeralcontainers"},
-        {"resource": {"group": "apps", "version": "v1", "resource": "deployments"}},
+        pytest.param({"operation": "UPDATE"}, id="update"),
+        pytest.param({"operation": "DELETE", "object": None}, id="delete"),
+        pytest.param({"subResource": "ephemeralcontainers"}, id="ephemeral-container"),
+        pytest.param({"resource": {"group": "apps", "version": "v1", "resource": "deployments"}}, id="deployment"),
     ],
 )
-def test_anything_else_is_none(request_: dict[str, Any]) -> None:
-    review = parse_review(changed(**request_))
+def test_other_request_is_not_a_pod_creation(fields: dict[str, Any]) -> None:
+    review = parse_review(change_request(**fields))
 
     assert not review.is_pod_creation
     assert review.uid == RECORDED["request"]["uid"]
 
 
-def test_an_answer_has_the_patch_in_the_envelope_that_kubernetes_reads() -> None:
+def test_allowed_response_contains_base64_patch_and_warnings() -> None:
     operations = [{"op": "add", "path": "/spec/x", "value": "é"}]
 
     answer = build_allowed("u", operations, ["careful"], {"reason": "X"})
@@ -91,11 +95,11 @@ def test_an_answer_has_the_patch_in_the_envelope_that_kubernetes_reads() -> None
     assert response["warnings"] == ["careful"]
 
 
-def test_an_empty_patch_is_left_out() -> None:
+def test_allowed_response_without_operations_has_no_patch() -> None:
     assert build_allowed("u", [])["response"] == {"uid": "u", "allowed": True}
 
 
-def test_a_denial_says_why() -> None:
+def test_denied_response_has_code_reason_and_message() -> None:
     response = build_denied("u", "because", {"reason": "X"})["response"]
 
     assert response["allowed"] is False

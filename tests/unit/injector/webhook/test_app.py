@@ -26,24 +26,26 @@ def webhook() -> Client:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
-        (b"", "not JSON"),
-        (b"null", "NoneType"),
-        (b"[]", "list"),
-        (b"{}", "kind"),
-        (b'{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {}}', "uid"),
+        pytest.param(b"", "not JSON", id="empty"),
+        pytest.param(b"null", "NoneType", id="null"),
+        pytest.param(b"[]", "list", id="list"),
+        pytest.param(b"{}", "kind", id="no-kind"),
+        pytest.param(
+            b'{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {}}', "uid", id="no-uid"
+        ),
     ],
 )
-def test_what_is_no_review_gets_400_and_a_sentence(webhook: Client, body: bytes, said: str) -> None:
+def test_invalid_review_gets_400_with_a_message(webhook: Client, body: bytes, message: str) -> None:
     response = webhook.post("/mutate", data=body, content_type="application/json")
 
     assert response.status_code == 400
     assert response.mimetype == "text/plain"
-    assert said in response.text
+    assert message in response.text
 
 
-def test_a_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
+def test_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
     metadata = {"name": "app", "annotations": {"example.com/big": "x" * 1024 * 1024}}
 
     response = webhook.post("/mutate?timeout=5s", json=build_review(metadata=metadata))
@@ -54,14 +56,14 @@ def test_a_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/mutate/", "/healthz", "/metrics"])
-def test_there_is_one_path_alone(webhook: Client, path: str) -> None:
+def test_other_path_gets_404(webhook: Client, path: str) -> None:
     response = webhook.post(path, json=build_review())
 
     assert response.status_code == 404
     assert response.text == "POST an AdmissionReview to /mutate\n"
 
 
-def test_a_review_is_answered_with_a_patch(webhook: Client) -> None:
+def test_review_is_answered_with_a_patch(webhook: Client) -> None:
     response = webhook.post("/mutate?timeout=5s", json=build_review())
 
     assert response.status_code == 200
@@ -71,7 +73,7 @@ def test_a_review_is_answered_with_a_patch(webhook: Client) -> None:
     assert {operation["path"] for operation in operations} >= {"/spec/initContainers", "/spec/volumes/-"}
 
 
-def test_a_missing_namespace_is_denied(webhook: Client) -> None:
+def test_pod_in_unknown_namespace_is_denied(webhook: Client) -> None:
     response = webhook.post("/mutate", json=build_review(namespace="team-b"))
 
     assert response.json is not None
@@ -79,35 +81,35 @@ def test_a_missing_namespace_is_denied(webhook: Client) -> None:
     assert response.json["response"]["auditAnnotations"] == {"reason": "NamespaceNotFound"}
 
 
-def test_only_post_mutates(webhook: Client) -> None:
+def test_get_is_rejected(webhook: Client) -> None:
     assert webhook.get("/mutate").status_code == 405
     assert webhook.post("/").status_code == 404
 
 
-def test_nothing_is_answered_while_something_is_waited_for() -> None:
+def test_review_gets_503_while_a_gate_is_closed() -> None:
     admission = Admission(CONFIG, ManifestReader(), load_template(CONFIG))
-    client = Client(create_app(admission, lambda: ["namespaces are not read yet"]))
+    client = Client(create_app(admission, lambda: ["waiting for namespaces"]))
 
     response = client.post("/mutate", json=build_review())
 
     assert response.status_code == 503
-    assert response.text == "not ready: namespaces are not read yet\n"
+    assert response.text == "not ready: waiting for namespaces\n"
 
 
-def test_health_is_about_the_process_and_readiness_about_what_it_waits_for() -> None:
-    gates: list[str] = ["namespaces are not read yet"]
-    client = create_health_app(lambda: gates, lambda: b"").test_client()
+def test_healthz_is_ok_while_readyz_reports_closed_gates() -> None:
+    pending: list[str] = ["waiting for namespaces"]
+    client = create_health_app(lambda: pending, lambda: b"").test_client()
 
     waiting = client.get("/readyz")
     alive = client.get("/healthz")
-    gates.clear()
+    pending.clear()
     ready = client.get("/readyz")
 
-    assert (waiting.status_code, waiting.text) == (503, "namespaces are not read yet\n")
+    assert (waiting.status_code, waiting.text) == (503, "waiting for namespaces\n")
     assert (alive.status_code, ready.status_code, ready.text) == (200, 200, "ok\n")
 
 
-def test_metrics_are_in_prometheus_s_format() -> None:
+def test_metrics_have_prometheus_content_type() -> None:
     client = create_health_app(list, lambda: b"podrole_admission_requests_total 1.0\n").test_client()
 
     response = client.get("/metrics")

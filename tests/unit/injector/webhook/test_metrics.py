@@ -5,7 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from injector.webhook.metrics import Metrics
-from tests.unit.injector.webhook.test_decision_log import RECORD
+from tests.unit.injector.webhook.test_decision_log import ENTRY
 
 
 def read(metrics: Metrics) -> dict[str, float]:
@@ -30,7 +30,7 @@ def read(metrics: Metrics) -> dict[str, float]:
 def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> None:
     metrics = Metrics()
 
-    metrics.count(replace(RECORD, outcome=outcome))
+    metrics.count(replace(ENTRY, outcome=outcome))
 
     samples = read(metrics)
     assert samples[counted] == 1
@@ -41,7 +41,7 @@ def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> 
 
 def test_labels_contain_no_name_of_a_pod_namespace_or_request() -> None:
     metrics = Metrics()
-    metrics.count(RECORD)
+    metrics.count(ENTRY)
 
     text = metrics.render().decode()
 

@@ -1,22 +1,22 @@
 from injector.webhook.readiness import ReadinessGates
 
 
-def test_what_is_waited_for_is_named_until_it_is_over() -> None:
-    gates, can_close = ReadinessGates(), [False]
-    gates.add("the cache is empty", lambda: can_close[0])
+def test_gate_is_pending_until_it_opens() -> None:
+    gates, is_open = ReadinessGates(), [False]
+    gates.add("the cache is empty", lambda: is_open[0])
 
-    before = gates.find()
-    can_close[0] = True
+    before = gates.pending()
+    is_open[0] = True
 
     assert before == ["the cache is empty"]
-    assert gates.find() == []
+    assert gates.pending() == []
 
 
-def test_what_was_reached_once_stays_reached() -> None:
-    gates, can_close = ReadinessGates(), [True]
-    gates.add("the cache is empty", lambda: can_close[0])
-    gates.find()
+def test_gate_that_was_open_once_stays_open() -> None:
+    gates, is_open = ReadinessGates(), [True]
+    gates.add("the cache is empty", lambda: is_open[0])
+    gates.pending()
 
-    can_close[0] = False
+    is_open[0] = False
 
-    assert gates.find() == []
+    assert gates.pending() == []
