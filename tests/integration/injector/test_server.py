@@ -228,7 +228,7 @@ def test_it_ends_at_sigterm(tmp_path: Path) -> None:
             {"PODROLE_REGION": "", "PODROLE_REDIRECT_BACKEND": "ebpf"},
             ["PODROLE_REGION is not set", "PODROLE_REDIRECT_BACKEND is 'ebpf'"],
         ),
-        ({"PODROLE_TLS_KEY": "/nowhere/tls.key"}, ["/nowhere/tls.key cannot be used"]),
+        ({"PODROLE_TLS_KEY": "/nowhere/tls.key"}, ["/nowhere/tls.key cannot be loaded"]),
         ({"PODROLE_TLS_CERT": __file__}, [f"{__file__} and"]),
         ({"PODROLE_TEMPLATE": "/nowhere/template.yaml"}, ["/nowhere/template.yaml"]),
         ({"PODROLE_MANIFESTS": "/nowhere"}, ["no manifests at /nowhere"]),

@@ -155,7 +155,11 @@ def test_every_order_of_events_keeps_every_replica_accepted_and_ends_at_rest() -
     run_state_machine_as_test(
         RotationMachine,
         settings=settings(
-            deadline=None, max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+            deadline=None,
+            max_examples=150,
+            stateful_step_count=40,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
         ),
     )
 
