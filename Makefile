@@ -9,7 +9,7 @@ PARALLEL := -n logical --dist loadfile
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint test-unit test-local test-images test-sdk test-api test-cluster bench bench-cluster \
+.PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster \
 	images format lock clean
 
 help: ## list the targets
@@ -20,14 +20,16 @@ demo: $(VENV)/demo.done ## run three pods on this machine and print each one's A
 
 check: lint test-unit ## lint and unit tests: the inner loop, about two minutes
 
-# Groups that share a cluster or build programs run one after another, each in one process.
-test: check test-local test-images test-sdk test-api ## everything that needs no kubelet
+test: check test-local test-shared ## everything that needs no kubelet
 
 test-unit: $(VENV)/dev.done ## tests/unit, on all CPUs
 	$(PYTEST) $(PARALLEL) tests/unit
 
 test-local: $(VENV)/dev.done ## integration tests with processes and network namespaces, on all CPUs
 	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns services sidecar injector)
+
+test-shared: $(VENV)/dev.done ## test-images, test-sdk and test-api, each group in one process
+	$(PYTEST) -n 2 --dist loadgroup $(addprefix tests/integration/,images sdk api_server kustomize)
 
 test-images: $(VENV)/dev.done ## tests of the built images (`make images` first)
 	$(PYTEST) tests/integration/images

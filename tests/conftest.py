@@ -17,6 +17,18 @@ from testing.services import seaweedfs as store
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
 
+INTEGRATION = Path(__file__).with_name("integration")
+GROUPS = {"api_server": "cluster", "kustomize": "cluster", "sdk": "sdk", "images": "images"}
+"""Folder of integration tests -> the process that runs all of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With pytest-xdist's `--dist loadgroup`, run the tests of a group in one process."""
+    for item in items:
+        if item.path.is_relative_to(INTEGRATION):
+            folder = item.path.relative_to(INTEGRATION).parts[0]
+            item.add_marker(pytest.mark.xdist_group(GROUPS.get(folder, folder)))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:

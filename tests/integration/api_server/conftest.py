@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes.config import ConfigException
 
+from testing.progress import print_progress
 from testing.repository import ROOT
 from tests.integration.api_server.api import ApiServer, RefusedError, connect, load_configuration, wait_for
 from tests.integration.api_server.namespaces import Namespaces
@@ -30,7 +31,7 @@ HOW_TO_HAVE_ONE = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Come last: a cluster stays up until the end of the run, and no other test shall share the machine with it."""
+    """Run these tests last: the cluster stays up until the end of the run and would slow down other tests."""
     items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
 
 
@@ -57,7 +58,7 @@ def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
 def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator[PrivateCluster]:
     """Run a private cluster until the block ends; skip or fail where that is impossible."""
     if SCRIPTS.is_dir() and shutil.which("go"):
-        print_line(pytestconfig, f"starting an API server; its first build takes minutes: {data}/up.log")
+        print_progress(pytestconfig, f"starting an API server; its first build takes minutes: {data}/up.log")
         with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, level) as cluster:
             yield cluster
     elif ENVIRONMENT.get("PODROLE_TEST_CLUSTER") == "required":
@@ -74,15 +75,6 @@ def is_on_this_machine(kubeconfig: str) -> bool:
             probe.bind((socket.gethostbyname(host), 0))
         return True
     return False
-
-
-def print_line(pytestconfig: pytest.Config, line: str) -> None:
-    """Print a line at once, although pytest captures output."""
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    if capture and reporter:
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(f"\n{line}")
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from contract import SIDECAR_CONTAINER, TOKEN_VOLUME
+from testing.progress import print_progress
 from testing.services.programs import imds
 from tests.integration.api_server.api import wait_for
-from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS, print_line
+from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS
 from tests.integration.api_server.private import find_programs, private_cluster
 from tests.integration.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
 from tests.integration.node.cluster import ENABLED, Node, build_pod
@@ -69,7 +70,7 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
     if BRIDGE.exists():
         pytest.fail("another cluster runs pods on this machine, and there can be only one: stop it (down.sh)")
     data = tmp_path_factory.mktemp("node")
-    print_line(
+    print_progress(
         pytestconfig, f"starting a cluster with a node; the first time, building it takes minutes (log: {data}/up.log)"
     )
     with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, "node") as cluster:
@@ -87,7 +88,7 @@ def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.Tem
     if given:
         archives = sorted(Path(given).glob("*.tar"))
     else:
-        print_line(pytestconfig, "building the images")
+        print_progress(pytestconfig, "building the images")
         archives = build_images(tmp_path_factory.mktemp("images"), ENVIRONMENT)
     for archive in archives:
         node.load_image(archive)

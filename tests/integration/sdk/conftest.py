@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from testing.progress import print_progress
 from tests.integration.sdk.apps import build_image
 from tests.integration.sdk.build import BuildError, Program, ToolMissingError, build, find_tools, may_skip
 from tests.integration.sdk.sdk_environment import IDENTITY_PORT, Case, SdkEnvironment
@@ -38,7 +39,7 @@ def programs(request: pytest.FixtureRequest) -> dict[str, Program | Unbuilt]:
 def build_or_explain(name: str, config: pytest.Config) -> Program | Unbuilt:
     sdk = SDKS[name]
     try:
-        return build(sdk, find_tools(sdk), ENVIRONMENT, lambda line: say(config, line))
+        return build(sdk, find_tools(sdk), ENVIRONMENT, lambda line: print_progress(config, line))
     except (ToolMissingError, BuildError) as error:
         return error
 
@@ -78,12 +79,3 @@ def case(request: pytest.FixtureRequest, programs: dict[str, Program | Unbuilt])
     if may_skip(SDKS[chosen[0]], program, required=REQUIRED):
         pytest.skip(str(program))
     pytest.fail(str(program))
-
-
-def say(config: pytest.Config, line: str) -> None:
-    """Print progress in spite of output capture."""
-    capture = config.pluginmanager.getplugin("capturemanager")
-    reporter = config.pluginmanager.getplugin("terminalreporter")
-    if capture and reporter:
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(f"\n{line}")
