@@ -8,7 +8,7 @@ EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
 EXIT_CODES = {
-    0: "completed without findings that need attention",
+    0: "completed without problems",
     EXIT_FINDINGS: "completed with findings: a pod was denied, or a policy, a pod or a cluster has a problem",
     EXIT_USAGE: "invalid usage, configuration or input; nothing was done",
     EXIT_UNREACHABLE: "the cluster is unreachable, or something could not be read",

@@ -10,8 +10,8 @@ from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Reason
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_state import ClusterState, DryRunResult
+from podrole.diagnosis.dry_run_findings import DryRun
 from podrole.diagnosis.injection import is_injected
-from podrole.diagnosis.webhook_findings import DryRun
 from podrole.diagnosis.webhooks import OUR_WEBHOOK, find_podrole_webhooks
 from podrole.findings import Finding
 

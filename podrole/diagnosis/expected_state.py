@@ -89,9 +89,8 @@ def _report_warnings(warnings: tuple[Explanation, ...], reported: Reason | None)
     for warning in warnings:
         if warning.reason is not reported:
             is_serious = warning.reason in SERIOUS_WARNINGS
-            yield (ExpectedState.INJECTION_WARNING if is_serious else ExpectedState.INJECTION_NOTE).format(
-                text=warning.text
-            )
+            template = ExpectedState.INJECTION_WARNING if is_serious else ExpectedState.INJECTION_NOTE
+            yield template.format(text=warning.text)
 
 
 def _compare(decision: Decision, running: RunningPod) -> Iterator[Finding]:

@@ -168,9 +168,7 @@ def _check_webhook(creation: PodCreation, webhook: Webhook, recreate: str) -> It
         name, expression = condition.get("name"), condition.get("expression")
         if MIRROR_ANNOTATION in str(expression):
             continue  # podrole's own condition, which is false only for mirror pods
-        yield Injection.MATCH_CONDITION.format(
-            **where, name=condition.get("name"), expression=condition.get("expression")
-        )
+        yield Injection.MATCH_CONDITION.format(**where, name=name, expression=expression)
     created, since = _read_created(creation.pod), _read_created(webhook.configuration)
     if created and since and created < since:
         yield Injection.CREATED_BEFORE_WEBHOOK.format(**where, created=created, since=since)

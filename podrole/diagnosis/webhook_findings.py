@@ -120,62 +120,6 @@ class Registration(FindingTemplate):
     ENDPOINTS_READY = (Level.OK, "{count} pods of Service {service} are ready.")
 
 
-class DryRun(FindingTemplate):
-    """The API server's answers to the creation of a pod in a dry run, which stores nothing."""
-
-    DRY_RUN_INJECTED = (Level.OK, "The webhook injected a pod in a dry run: namespaces {namespaces}.")
-    DRY_RUN_ROLE_NOT_ALLOWED = (
-        Level.OK,
-        (
-            "The webhook answered a dry run. It denied the test role, which the namespace's list of allowed roles does "
-            "not contain: namespaces {namespaces}."
-        ),
-    )
-    DRY_RUN_NOT_INJECTED = (
-        Level.PROBLEM,
-        "A pod in a dry run in namespace {namespace} was not injected: pods there get the node's role.",
-        "Compare the namespaceSelector with the namespace's labels, and check failurePolicy.",
-    )
-    DRY_RUN_DENIED = (Level.PROBLEM, "The webhook denied a pod in a dry run in namespace {namespace}: {message}")
-    WEBHOOK_UNREACHABLE = (
-        Level.PROBLEM,
-        "The API server could not call the webhook (dry run in namespace {namespace}): {message}",
-        (
-            "x509: the caBundle does not match the certificate. Connection refused or timeout: no pod is ready, or the "
-            "control plane cannot reach port 9443 on the nodes."
-        ),
-    )
-    RESOURCE_QUOTA = (
-        Level.PROBLEM,
-        "A ResourceQuota rejected a pod in a dry run in namespace {namespace}: {message}",
-        (
-            "must specify: add a LimitRange with defaults for these resources to the namespace, or set them in the "
-            "webhook's template (PODROLE_TEMPLATE). exceeded quota: raise the quota."
-        ),
-    )
-    LIMIT_RANGE = (
-        Level.PROBLEM,
-        "A LimitRange rejected a pod in a dry run in namespace {namespace}: {message}",
-        "Change the LimitRange, or the resources in the webhook's template (PODROLE_TEMPLATE).",
-    )
-    DRY_RUN_REJECTED = (
-        Level.PROBLEM,
-        "The API server rejected a pod in a dry run in namespace {namespace}: {message}",
-        "If the message names a podrole container, injected pods are rejected in this namespace.",
-    )
-    DRY_RUN_FORBIDDEN = (Level.UNKNOWN, "The dry run of a pod in namespace {namespace} was not possible: {message}")
-    DRY_RUN_OMITTED = (
-        Level.NOTE,
-        "No dry run was made in these labelled namespaces: {namespaces}.",
-        "podrole preflight --namespace NAME",
-    )
-    DRY_RUN_SKIPPED = (Level.NOTE, "The dry run of a pod was skipped (--no-dry-run).")
-    DRY_RUN_NOT_APPLICABLE = (
-        Level.NOTE,
-        "No dry run of a pod was made, because podrole is not registered or no namespace is labelled.",
-    )
-
-
 class Configuration(FindingTemplate):
     """The webhook's configuration."""
 

@@ -7,8 +7,9 @@ import pytest
 from podrole.diagnosis.cluster import CHECKS, diagnose_cluster
 from podrole.diagnosis.cluster_findings import Kubernetes, Namespaces, OtherInjectors
 from podrole.diagnosis.cluster_state import ClusterState, Installation
+from podrole.diagnosis.dry_run_findings import DryRun
 from podrole.diagnosis.pod_findings import ExpectedState, Injection, Sidecar
-from podrole.diagnosis.webhook_findings import Configuration, DryRun, Registration
+from podrole.diagnosis.webhook_findings import Configuration, Registration
 from podrole.findings import Finding, FindingTemplate
 from tests.unit.podrole.diagnosis.states import NOW, build_cluster_state, list_concerns, list_findings
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from podrole.findings import Finding, Level
-from podrole.iam.check import check_document, check_issuer, check_policy
+from podrole.iam.check import check_document, check_policy
 from podrole.iam.documents import PolicyError
 from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import TrustRequirements, build_subject, build_trust_policy
@@ -281,47 +281,3 @@ def test_role_arn_is_read_from_the_output_of_get_role() -> None:
     text = json.dumps({"Role": {"Arn": "arn:aws:iam::444455556666:role/x", "AssumeRolePolicyDocument": CORRECT}})
 
     assert {finding.code for finding in check_document(text, ExpectedTrust(ISSUER))} == {"ProviderAccountMismatch"}
-
-
-@pytest.mark.parametrize(
-    ("document", "codes"),
-    [
-        pytest.param({"Url": ISSUER, "ClientIDList": ["sts.amazonaws.com"]}, {"ProviderAudiencePresent"}, id="correct"),
-        pytest.param({"Url": ISSUER, "ClientIDList": []}, {"ProviderAudienceMissing"}, id="no-audience"),
-        pytest.param(
-            {"Url": ISSUER, "ClientIDList": ["vault"], "ThumbprintList": ["a"]},
-            {"ProviderAudienceMissing", "ProviderThumbprint"},
-            id="other-audience-and-thumbprint",
-        ),
-        pytest.param(
-            {"Url": f"{ISSUER}/", "ClientIDList": ["sts.amazonaws.com"]},
-            {"ProviderAudiencePresent", "ProviderIssuerMismatch"},
-            id="slash-after-the-issuer",
-        ),
-    ],
-)
-def test_oidc_provider_is_checked(document: Any, codes: set[str]) -> None:
-    assert {finding.code for finding in check_document(json.dumps(document), EXPECTED)} == codes
-
-
-def test_provider_is_not_compared_without_an_issuer() -> None:
-    text = json.dumps({"Url": ISSUER, "ClientIDList": ["sts.amazonaws.com"]})
-
-    assert {finding.code for finding in check_document(text, ExpectedTrust())} == {
-        "ProviderAudiencePresent",
-        "IssuerNotCompared",
-    }
-
-
-@pytest.mark.parametrize(
-    ("url", "codes"),
-    [
-        pytest.param(f"https://{ISSUER}", set(), id="public"),
-        pytest.param("https://kubernetes.default.svc.cluster.local", {"IssuerNotPublic"}, id="cluster-domain"),
-        pytest.param("https://kubernetes.default.svc", {"IssuerNotPublic"}, id="service"),
-        pytest.param("https://kubernetes/default", {"IssuerNotPublic"}, id="no-domain"),
-        pytest.param("http://oidc.example.com", {"IssuerNotHttps"}, id="http"),
-    ],
-)
-def test_issuer_that_aws_cannot_reach_is_a_warning(url: str, codes: set[str]) -> None:
-    assert {finding.code for finding in check_issuer(url)} == codes
