@@ -1,15 +1,15 @@
-"""What the API server adds to what we wrote, as data: a container of ours that has gained only this is still ours."""
+"""The defaults that the API server adds: a container of podrole's with only these additions is unchanged."""
 
 from typing import Any
 
 IGNORED = object()
-"""Whatever it is, it is not compared."""
+"""This field is not compared."""
 
 MISSING = object()
 
 CONTAINER_DEFAULTS = {
-    # LimitRanger fills in and other webhooks tune resources, AlwaysPullImages sets the policy: none of that weakens
-    # us, and taking it back would have the pod rejected by the plugin that set it.
+    # LimitRanger and other webhooks set resources, AlwaysPullImages sets the pull policy. Neither weakens podrole, and
+    # the plugin that set a value would reject a pod without it.
     "resources": IGNORED,
     "resizePolicy": IGNORED,
     "imagePullPolicy": IGNORED,
@@ -23,7 +23,7 @@ VOLUME_DEFAULTS = {"projected": {"defaultMode": 420, "sources": {"serviceAccount
 
 
 def equals_ignoring_defaults(ours: Any, present: Any, defaults: Any) -> bool:
-    """Whether `present` is what we wrote, give or take the defaults; those of a list are its elements'."""
+    """Whether `present` equals `ours` except for defaults. The defaults of a list apply to each of its elements."""
     if isinstance(ours, dict) and isinstance(present, dict):
         known = defaults if isinstance(defaults, dict) else {}
         return all(_equals_field(ours, present, key, known.get(key, MISSING)) for key in ours.keys() | present.keys())
@@ -38,5 +38,5 @@ def _equals_field(ours: dict[str, Any], present: dict[str, Any], key: str, defau
         return True
     if key in ours and key in present:
         return equals_ignoring_defaults(ours[key], present[key], default)
-    # An empty or false field vanishes on its way through the API server, and a null one is none.
+    # The API server drops empty and false fields, and treats null as missing.
     return present[key] in (default, None) if key in present else not ours[key]

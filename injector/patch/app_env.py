@@ -1,7 +1,8 @@
-"""What an app container's environment needs so that AWS clients find the pod's role. What a user set is never replaced.
+"""What an app container's environment needs so that AWS clients find the pod's role. A user's value is never replaced.
 
-What `envFrom` brings in cannot be seen without reading ConfigMaps and Secrets, for which the injector has no right. As
-the kubelet lets `env` win over it, a region or an endpoint of ours could replace the user's: none is added beside it.
+The injector cannot see the variables of `envFrom`, because it has no permission to read ConfigMaps and Secrets. `env`
+takes precedence over `envFrom`, so a region or endpoint that podrole adds could replace the user's. A container that
+uses `envFrom` therefore gets neither.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,14 @@ RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 SIDECAR_URL = f"http://127.0.0.1:{contract.SIDECAR_PORT}"
-"""The address and not a name: every SDK's list of hosts that plain HTTP may go to has it."""
+"""An address, not a name: all SDKs allow plain HTTP to it."""
 
 SIDECAR_VARIABLES = {
     RELATIVE_URI: contract.CREDENTIALS_PATH,
     FULL_URI: SIDECAR_URL + contract.CREDENTIALS_PATH,
     METADATA_ENDPOINT: f"{SIDECAR_URL}/",
 }
-"""Variables that lead to the sidecar. A container that has one with another value keeps it."""
+"""Variables that lead to the sidecar. A container that has another value for one keeps it."""
 
 URIS = (RELATIVE_URI, FULL_URI)
 URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
@@ -32,8 +33,8 @@ ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 AWS_PREFIX = "AWS_"
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
-SHADOWING_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
-"""Static keys and IRSA: SDKs look at these before they ask for container credentials, Pod Identity's are those.
+OVERRIDING_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
+"""Static keys and IRSA: SDKs use these before container credentials (of which EKS Pod Identity is one kind).
 
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
@@ -41,7 +42,7 @@ https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 NO_PROXIES = ("NO_PROXY", "no_proxy")
 NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
-"""One by one: botocore knows no ranges."""
+"""Single addresses: botocore does not support ranges."""
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 
@@ -51,19 +52,19 @@ ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGIONS, ENDPOINT_URL, *NO_PROXIES}
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentChange:
-    """What to do to one container's `env`."""
+    """The changes to one container's `env`."""
 
     additions: tuple[Object, ...] = ()
     replacements: Mapping[int, str] | None = None
-    """Index in the list as it is: the value instead. Only lists of hosts are ever extended so."""
+    """New values by index in the present list. Only values of NO_PROXY and no_proxy are changed."""
 
     warnings: tuple[Explanation, ...] = ()
 
 
 def plan_environment(container: Object, mode: str, config: Config) -> EnvironmentChange:
-    """Compare a container's environment with what it needs in this mode."""
+    """Find what a container's environment lacks in this mode."""
     variables = read_objects(container, "env")
-    # Of two variables with one name the later one counts.
+    # Of two variables with the same name, the kubelet uses the later one.
     present = {str(variable.get("name")): variable for variable in variables}
     for_sdks = {name: variable for name, variable in present.items() if name.startswith(AWS_PREFIX)}
     missing = _find_missing(container, for_sdks, _choose_sidecar_variables(mode, config), config)
@@ -78,7 +79,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
         if (name := str(variable.get("name"))) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
-        _build_variables(missing), replacements, (*warnings, *_find_unknown_hosts(container, present))
+        _build_variables(missing), replacements, (*warnings, *_warn_unknown_hosts(container, present))
     )
 
 
@@ -87,17 +88,17 @@ def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
 
 
 def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
-    """Which of our variables lead to the sidecar. Never both URIs: Go prefers the one, the other SDKs the other."""
+    """Return the variables for this mode. Never both URIs: Go prefers the full one, other SDKs the relative one."""
     if mode == contract.MODE_ENV:
         return FULL_URI, METADATA_ENDPOINT
     return (FULL_URI,) if config.ipv6_only else (RELATIVE_URI,)
 
 
 def _find_missing(
-    container: Object, present: Mapping[str, Object], ours: tuple[str, ...], config: Config
+    container: Object, present: Mapping[str, Object], wanted: tuple[str, ...], config: Config
 ) -> dict[str, str]:
     has_uri = any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
-    missing = {name: SIDECAR_VARIABLES[name] for name in ours if not (has_uri if name in URIS else name in present)}
+    missing = {name: SIDECAR_VARIABLES[name] for name in wanted if not (has_uri if name in URIS else name in present)}
     if container.get("envFrom"):
         return missing
     if present.keys().isdisjoint(REGIONS):
@@ -108,26 +109,26 @@ def _find_missing(
 
 
 def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
-    """The values that must change. A missing variable is made from its twin, as programs read either."""
+    """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two."""
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
-    from_elsewhere = [name for name in literals if _has_value_from(present[name])]
+    with_value_from = [name for name in literals if _has_value_from(present[name])]
     values = {}
     for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
-        if name in from_elsewhere or (name not in literals and twin in from_elsewhere):
+        if name in with_value_from or (name not in literals and twin in with_value_from):
             continue
-        wanted = _extend(literals[name]) if name in literals else _make_from_twin(literals.get(twin, ""))
+        wanted = _extend(literals[name]) if name in literals else _copy_from_twin(literals.get(twin, ""))
         if literals.get(name) != wanted:
             values[name] = wanted
     return values
 
 
 def _extend(hosts: str) -> str:
-    """Append, to an empty list too, and leave the user's text as it is."""
+    """Append podrole's hosts, to an empty list too, and keep the user's text unchanged."""
     return hosts if _exempts_all(hosts) else f"{hosts},{NO_PROXY_VALUE}"
 
 
-def _make_from_twin(hosts: str) -> str:
-    """In another order than `_extend`, so that a list which was there is never taken for one that was made."""
+def _copy_from_twin(hosts: str) -> str:
+    """Copy the hosts of the other variable, after podrole's."""
     return hosts if _exempts_all(hosts) else ",".join(filter(None, (NO_PROXY_VALUE, hosts)))
 
 
@@ -145,7 +146,7 @@ def _is_set(variable: Object) -> bool:
 
 
 def _has_value_from(variable: Object) -> bool:
-    """Even if it is empty: the API server drops what is null in it, which must not change what is read."""
+    """Whether it has `valueFrom`, even an empty one: the API server removes null fields in it."""
     return variable.get("valueFrom") is not None
 
 
@@ -155,11 +156,11 @@ def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator
         yield Reason.REGION_NOT_SET.explain(container=container_name)
     for name, variable in present.items():
         is_ours = name in SIDECAR_VARIABLES and variable.get("value") == SIDECAR_VARIABLES[name]
-        if not is_ours and (name in SHADOWING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
+        if not is_ours and (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
 
 
-def _find_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+def _warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
     values = {"container": str(container.get("name")), "addresses": NO_PROXY_VALUE}
     for name in NO_PROXIES:
         if name in present and _has_value_from(present[name]):

@@ -91,7 +91,7 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
 
 
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
-    """Format the annotation's value. Where the records make it too long, it says that there are none."""
+    """Format the annotation's value. If the records make it too long, they are replaced by null."""
     containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
     text = _format_json({**status, "added": {**added, "containers": containers}})
     if containers and not _fits(text, pod):

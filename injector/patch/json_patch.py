@@ -1,6 +1,6 @@
-"""From pieces and the pod as it is to the JSON Patch between them: explicit, minimal, empty where nothing changes.
+"""The JSON Patch that changes a pod according to an injection plan: minimal, and empty if nothing changes.
 
-Nobody writes a path by hand elsewhere. An array that has elements is never replaced.
+All JSON Pointers are built here. An array that has elements is never replaced.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Operation = dict[str, Any]
 
 
 class PatchBuilder:
-    """Builds operations one after the other; each sees the pod as the ones before it left it.
+    """Collects operations in the order in which they are applied; each one applies to the result of those before it.
 
     https://www.rfc-editor.org/rfc/rfc6902
     """
@@ -30,20 +30,20 @@ class PatchBuilder:
         self._operations.append({"op": "add", "path": build_pointer(path), "value": value})
 
     def replace(self, path: JsonPath, value: Any) -> None:
-        """Set a value that is there."""
+        """Replace an existing value."""
         self._operations.append({"op": "replace", "path": build_pointer(path), "value": value})
 
     def remove(self, path: JsonPath) -> None:
-        """Take away a member of an object."""
+        """Remove a member of an object."""
         self._operations.append({"op": "remove", "path": build_pointer(path)})
 
     def remove_all(self, path: JsonPath, indexes: Sequence[int]) -> None:
-        """Remove elements of a list, from its end on so that the other indexes stay right."""
+        """Remove elements of a list, from its end so that the remaining indexes stay valid."""
         self._operations += [{"op": "remove", "path": build_pointer((*path, index))} for index in sorted(indexes)[::-1]]
 
-    def insert(self, path: JsonPath, is_there: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
-        """Insert into the list at `path`, which is made where it is missing, null or empty (`is_there` is false)."""
-        if elements and not is_there:
+    def insert(self, path: JsonPath, present: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
+        """Insert into the list at `path`. If it is missing, null or empty (`present` is falsy), create it."""
+        if elements and not present:
             self.add(path, list(elements))
             return
         pointer = build_pointer(path)
@@ -54,22 +54,22 @@ class PatchBuilder:
 
     @property
     def built(self) -> list[Operation]:
-        """All operations until now."""
+        """The operations."""
         return self._operations
 
 
 def build_pointer(path: JsonPath) -> str:
-    """A JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
+    """Build a JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
     return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
 
 
 def build_patch(pod: Object, plan: InjectionPlan) -> JsonPatch:
-    """The operations as a patch that can be applied. It parses every pointer, which an API server does by itself."""
+    """Build a patch that can be applied in this process. For an API server `build_operations` is enough, and faster."""
     return JsonPatch(build_operations(pod, plan))
 
 
 def build_operations(pod: Object, plan: InjectionPlan) -> list[Operation]:
-    """Build what turns this pod into one that has the pieces, and nothing else of ours."""
+    """Build the operations after which the pod has what the plan says, and nothing else with a reserved name."""
     operations = PatchBuilder()
     for field in CONTAINER_FIELDS:
         _patch_containers(operations, pod, field, plan)
@@ -103,7 +103,7 @@ def _patch_app_container(
     mounts = [index for index, mount in enumerate(read_objects(container, "volumeMounts")) if is_reserved(mount)]
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
-        operations.add((*path, "env", index, "value"), value)  # a list of hosts may be there without a value
+        operations.add((*path, "env", index, "value"), value)  # "add", as the variable can lack a value
     operations.insert((*path, "env"), container.get("env"), change.additions)
 
 

@@ -38,19 +38,19 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     """Plan the injection of a pod with this decision."""
     environment: dict[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        asks_node = decision.passes_metadata or config.credential_source == contract.SOURCE_NODE
-        init_containers, volumes = _build_injection(decision, pod, template, asks_node=asks_node)
+        uses_node = decision.passes_metadata or config.credential_source == contract.SOURCE_NODE
+        init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         containers = find_app_containers(pod)
         environment = {ref: plan_environment(container, decision.mode, config) for ref, container in containers}
     else:
         init_containers, volumes = (template.block,), (template.token,)
-    shadowing = [warning for change in environment.values() for warning in change.warnings]
+    env_warnings = [warning for change in environment.values() for warning in change.warnings]
     return InjectionPlan(
         init_containers=tuple(_preserve_qos_class(init_containers, pod, template)),
         volumes=volumes,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), environment)},
-        warnings=(*decision.warnings, *shadowing, *_warn_reserved_names(pod)),
+        warnings=(*decision.warnings, *env_warnings, *_warn_reserved_names(pod)),
     )
 
 
@@ -60,10 +60,10 @@ def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Tem
     Where spec.resources is set (Kubernetes 1.34) containers share it; requests of podrole's containers could exceed it.
     https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
     """
-    has_own = bool(read_spec(pod).get("resources"))
+    has_pod_resources = bool(read_spec(pod).get("resources"))
     guaranteed = is_guaranteed(pod)
     for container in containers:
-        if has_own:
+        if has_pod_resources:
             yield {key: value for key, value in container.items() if key != "resources"}
         elif guaranteed:
             is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
@@ -78,7 +78,7 @@ def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Tem
 def is_guaranteed(pod: Object) -> bool:
     """Whether every container of the pod has requests equal to limits, for CPU and memory.
 
-    Compared as strings: the API server writes all quantities in one form.
+    They are compared as strings, because the API server writes all quantities in one form.
     https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
     """
     containers = read_app_containers(pod)
@@ -90,12 +90,12 @@ def _is_guaranteed(resources: Object) -> bool:
     return all(limits.get(key) and requests.get(key, limits[key]) == limits[key] for key in ("cpu", "memory"))
 
 
-def _build_injection(
-    decision: Inject, pod: Object, template: Template, *, asks_node: bool
+def _build_pieces(
+    decision: Inject, pod: Object, template: Template, *, uses_node_metadata: bool
 ) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
     has_host_ipc = bool(read_spec(pod).get("hostIPC"))
     values = {
-        # Kubernetes expands $(NAME) in a value; a path of a role may contain one, and must come out as it was checked.
+        # Kubernetes expands $(NAME) in a value. A role's path can contain one, and must stay as it was checked.
         "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
         "$MODE": decision.mode,
         "$SESSION_NAME": decision.session_name,
@@ -110,7 +110,7 @@ def _build_injection(
     sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
     if has_host_ipc:
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
-    redirect = template.redirect_node if asks_node else template.redirect
+    redirect = template.redirect_node if uses_node_metadata else template.redirect
     init_containers = (redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 

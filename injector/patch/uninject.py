@@ -34,7 +34,8 @@ def build_uninject_patch(pod: Object) -> JsonPatch:
 def plan_uninjection(pod: Object) -> Uninjection:
     """Plan the removal of everything with a reserved name, and of the variables that the pod's record lists.
 
-    Reserved names go whoever wrote them, as an injection removes them too. Lists and objects that become empty go.
+    An injection removes reserved names too, so it does not matter who wrote them. Lists and objects that become empty
+    are removed.
     """
     operations = PatchBuilder()
     spec, records = read_spec(pod), read_records(pod)

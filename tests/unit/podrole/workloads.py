@@ -1,4 +1,4 @@
-"""Objects of every kind that has pods, around a given pod."""
+"""Objects of every kind that has a pod template, built around a given pod."""
 
 import copy
 from typing import Any
@@ -16,11 +16,11 @@ KINDS = {
     "Job": "batch/v1",
     "CronJob": "batch/v1",
 }
-"""Kind: its version."""
+"""API versions by kind."""
 
 
 def build_workload(kind: str, pod: Manifest) -> Manifest:
-    """An object of this kind whose pods are like this one. The pod's namespace becomes the object's."""
+    """Build an object of this kind from a pod. The pod's namespace becomes the object's."""
     pod = copy.deepcopy(pod)
     metadata = {"name": "app", "namespace": pod["metadata"].get("namespace", "default")}
     if kind == "Pod":
@@ -36,7 +36,7 @@ def build_workload(kind: str, pod: Manifest) -> Manifest:
 
 
 def find_pod(workload: Manifest) -> Manifest:
-    """The pod, or its template, of such an object."""
+    """Return the object's pod or pod template."""
     match workload["kind"]:
         case "Pod":
             return workload

@@ -7,7 +7,7 @@ ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 
 
-def test_app_and_init_containers_find_the_role() -> None:
+def test_app_and_init_containers_get_uri_and_regions() -> None:
     pod = load_case("init-containers").inject()
 
     for name in ("app", "helper", "log-shipper"):
@@ -20,13 +20,13 @@ def test_app_and_init_containers_find_the_role() -> None:
     assert RELATIVE_URI in environment_of(find_container(pod, "migrate"))
 
 
-def test_ours_find_nothing_that_is_for_apps() -> None:
+def test_sidecar_does_not_get_the_variables_of_app_containers() -> None:
     pod = load_case("init-containers").inject()
 
     assert RELATIVE_URI not in environment_of(find_container(pod, "podrole-sidecar"))
 
 
-def test_static_keys_are_kept_and_warned_about() -> None:
+def test_static_keys_are_kept_with_a_warning() -> None:
     case = load_case("own-environment")
     before = environment_of(find_container(case.pod, "static-keys"))
 
@@ -37,7 +37,7 @@ def test_static_keys_are_kept_and_warned_about() -> None:
     assert any('"static-keys" sets AWS_ACCESS_KEY_ID' in warning for warning in warnings)
 
 
-def test_irsa_and_pod_identity_are_kept_and_warned_about() -> None:
+def test_irsa_and_pod_identity_variables_are_kept_with_warnings() -> None:
     case = load_case("own-environment")
 
     pod = case.inject()
@@ -51,13 +51,13 @@ def test_irsa_and_pod_identity_are_kept_and_warned_about() -> None:
     assert RELATIVE_URI not in environment_of(find_container(pod, "pod-identity"))
 
 
-def test_an_emptied_variable_shadows_nothing() -> None:
+def test_empty_variable_causes_no_warning() -> None:
     _, warnings = load_case("own-environment").build_patch()
 
     assert not any("emptied" in warning for warning in warnings)
 
 
-def test_a_relative_uri_of_the_users_is_never_replaced() -> None:
+def test_users_relative_uri_is_kept_with_a_warning() -> None:
     container = {"name": "app", "env": [{"name": RELATIVE_URI, "value": "/v2/credentials/elsewhere"}]}
     case = build_case(containers=[container])
 
@@ -68,7 +68,7 @@ def test_a_relative_uri_of_the_users_is_never_replaced() -> None:
     assert any(RELATIVE_URI in warning for warning in warnings)
 
 
-def test_our_own_uri_is_recognised_without_a_warning() -> None:
+def test_uri_with_the_value_that_podrole_sets_causes_no_warning() -> None:
     container = {"name": "app", "env": [{"name": RELATIVE_URI, "value": contract.CREDENTIALS_PATH}]}
 
     _, warnings = build_case(containers=[container]).build_patch()
@@ -76,7 +76,7 @@ def test_our_own_uri_is_recognised_without_a_warning() -> None:
     assert not warnings
 
 
-def test_the_endpoint_is_set_where_the_operator_has_one_and_the_user_none() -> None:
+def test_operators_endpoint_url_is_set_unless_the_user_has_one() -> None:
     config = replace(CONFIG, aws_endpoint_url="https://store.example")
 
     pod = load_case("own-environment").inject(config)
@@ -85,7 +85,7 @@ def test_the_endpoint_is_set_where_the_operator_has_one_and_the_user_none() -> N
     assert environment_of(find_container(pod, "irsa"))["AWS_ENDPOINT_URL"] == "https://s3.example"
 
 
-def test_a_proxy_is_kept_out_of_the_way_to_the_metadata_addresses() -> None:
+def test_no_proxy_gets_the_metadata_addresses_if_a_proxy_is_set() -> None:
     pod = load_case("proxies").inject()
 
     found = {name: environment_of(find_container(pod, name)) for name in ("no-list", "one-list", "two-lists")}
@@ -96,13 +96,13 @@ def test_a_proxy_is_kept_out_of_the_way_to_the_metadata_addresses() -> None:
     assert found["two-lists"]["no_proxy"] == f"lower.example,{ADDRESSES}"
 
 
-def test_a_list_that_already_exempts_every_host_stays() -> None:
+def test_no_proxy_with_wildcard_is_unchanged() -> None:
     pod = load_case("proxies").inject()
 
     assert environment_of(find_container(pod, "all-hosts"))["NO_PROXY"] == "*"
 
 
-def test_a_list_from_elsewhere_is_left_alone_with_a_warning() -> None:
+def test_no_proxy_from_a_config_map_is_unchanged_with_a_warning() -> None:
     case = load_case("proxies")
 
     after = environment_of(find_container(case.inject(), "list-from-elsewhere"))
@@ -113,13 +113,13 @@ def test_a_list_from_elsewhere_is_left_alone_with_a_warning() -> None:
     assert any('"list-from-elsewhere"' in warning and "169.254.170.2" in warning for warning in warnings)
 
 
-def test_without_a_proxy_nothing_is_exempted() -> None:
+def test_no_proxy_is_unchanged_without_a_proxy() -> None:
     pod = load_case("proxies").inject()
 
     assert environment_of(find_container(pod, "no-proxy-at-all"))["NO_PROXY"] == ".cluster.local"
 
 
-def test_of_two_variables_with_one_name_the_later_one_is_extended() -> None:
+def test_later_of_two_no_proxy_variables_is_extended() -> None:
     env = [{"name": "HTTP_PROXY", "value": "p"}, *({"name": "NO_PROXY", "value": value} for value in ("a", "b"))]
     case = build_case(containers=[{"name": "app", "env": env}])
 
@@ -128,7 +128,7 @@ def test_of_two_variables_with_one_name_the_later_one_is_extended() -> None:
     assert values == ["a", f"b,{ADDRESSES}"]
 
 
-def test_a_region_from_elsewhere_is_never_overridden_and_the_doubt_is_said() -> None:
+def test_container_with_env_from_gets_no_region_and_a_warning() -> None:
     container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}}]}
     case = build_case(containers=[container])
     config = replace(CONFIG, aws_endpoint_url="https://store.example")
@@ -140,7 +140,7 @@ def test_a_region_from_elsewhere_is_never_overridden_and_the_doubt_is_said() -> 
     assert any('"app" uses envFrom' in warning for warning in warnings)
 
 
-def test_beside_a_region_of_its_own_a_container_may_take_the_rest_from_elsewhere() -> None:
+def test_container_with_env_from_and_a_region_causes_no_warning() -> None:
     own = {"name": "AWS_REGION", "value": "eu-north-1"}
     container = {"name": "app", "env": [own], "envFrom": [{"secretRef": {"name": "settings"}}]}
 

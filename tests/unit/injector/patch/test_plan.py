@@ -20,7 +20,7 @@ def memory(container: dict[str, Any], kind: str) -> int:
     return int(container["resources"][kind]["memory"].removesuffix("Mi"))
 
 
-def test_host_ipc_keeps_the_run_directory_out_of_the_nodes_shared_memory() -> None:
+def test_pod_with_host_ipc_gets_its_own_volume_as_run_directory() -> None:
     pod = load_case("host-ipc").inject()
 
     sidecar = find_container(pod, "podrole-sidecar")
@@ -33,14 +33,14 @@ def test_host_ipc_keeps_the_run_directory_out_of_the_nodes_shared_memory() -> No
     assert contract.RUN_VOLUME not in json.dumps(others)
 
 
-def test_ours_come_first_before_the_pods_own_init_containers_and_sidecars() -> None:
+def test_podroles_containers_come_before_other_init_containers() -> None:
     pod = load_case("init-containers").inject()
 
     assert names(pod, "initContainers") == ["podrole-redirect", "podrole-sidecar", "log-shipper", "migrate"]
     assert names(pod, "containers") == ["app", "helper"]
 
 
-def test_the_redirect_container_is_what_the_design_says() -> None:
+def test_redirect_container_has_one_capability_and_no_variables() -> None:
     redirect = find_container(load_case("role-on-the-pod").inject(), "podrole-redirect")
 
     assert redirect["image"] == CONFIG.sidecar_image
@@ -59,7 +59,7 @@ def test_the_redirect_container_is_what_the_design_says() -> None:
     assert redirect["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
-def test_the_sidecar_container_is_what_the_design_says() -> None:
+def test_sidecar_container_is_unprivileged_and_has_its_variables() -> None:
     sidecar = find_container(load_case("role-on-the-pod").inject(), "podrole-sidecar")
 
     assert sidecar["command"] == ["python3", "-m", "sidecar"]
@@ -82,7 +82,7 @@ def test_the_sidecar_container_is_what_the_design_says() -> None:
     }
 
 
-def test_variables_are_defined_before_they_are_expanded() -> None:
+def test_sidecar_variables_are_defined_before_they_are_expanded() -> None:
     env = find_container(load_case("host-ipc").inject(), "podrole-sidecar")["env"]
 
     defined: set[str] = set()
@@ -91,7 +91,7 @@ def test_variables_are_defined_before_they_are_expanded() -> None:
         defined.add(variable["name"])
 
 
-def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
+def test_settings_of_user_and_operator_are_in_the_sidecars_variables() -> None:
     config = replace(CONFIG, sts_endpoint="https://sts.example", sidecar_metrics=True)
 
     sidecar = environment_of(find_container(load_case("session-settings").inject(config), "podrole-sidecar"))
@@ -103,7 +103,7 @@ def test_what_the_user_and_the_operator_set_reaches_the_sidecar() -> None:
     assert sidecar[contract.ENV_METRICS] == "true"
 
 
-def test_a_dollar_in_a_roles_path_is_no_variable_to_kubernetes() -> None:
+def test_dollar_sign_in_a_role_path_is_escaped() -> None:
     case = build_case()
     case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "$(PODROLE_REGION)/reader"
 
@@ -112,7 +112,7 @@ def test_a_dollar_in_a_roles_path_is_no_variable_to_kubernetes() -> None:
     assert value == "arn:aws:iam::111122223333:role/$$(PODROLE_REGION)/reader"
 
 
-def test_the_token_is_in_our_containers_at_the_api_tokens_place_and_nowhere_else() -> None:
+def test_token_is_mounted_only_in_podroles_containers() -> None:
     pod = load_case("init-containers").inject()
 
     mount = {"name": contract.TOKEN_VOLUME, "mountPath": contract.TOKEN_DIRECTORY, "readOnly": True}
@@ -126,7 +126,7 @@ def test_the_token_is_in_our_containers_at_the_api_tokens_place_and_nowhere_else
     ]
 
 
-def test_a_blocked_pod_gets_the_closing_rules_and_no_sidecar() -> None:
+def test_blocked_pod_gets_block_rules_and_no_sidecar() -> None:
     pod = load_case("no-role").inject()
 
     redirect = find_container(pod, "podrole-redirect")
@@ -137,8 +137,14 @@ def test_a_blocked_pod_gets_the_closing_rules_and_no_sidecar() -> None:
     assert "env" not in find_container(pod, "migrate")
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("role-on-the-pod", ["--listen", "16925"]), ("no-role", ["--block"])])
-def test_iptables_run_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        pytest.param("role-on-the-pod", ["--listen", "16925"], id="redirect"),
+        pytest.param("no-role", ["--block"], id="block"),
+    ],
+)
+def test_iptables_redirect_runs_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
     redirect = find_container(load_case(name).inject(replace(CONFIG, redirect_backend="iptables")), "podrole-redirect")
 
     assert redirect["command"] == ["python3", "-m", "sidecar.redirect", *arguments]
@@ -153,7 +159,7 @@ def test_iptables_run_as_root_with_two_capabilities(name: str, arguments: list[s
     }
 
 
-def test_a_guaranteed_pod_stays_guaranteed() -> None:
+def test_guaranteed_pod_stays_guaranteed() -> None:
     pod = load_case("guaranteed").inject()
 
     for name in ("podrole-redirect", "podrole-sidecar"):
@@ -164,7 +170,7 @@ def test_a_guaranteed_pod_stays_guaranteed() -> None:
 
 
 @pytest.mark.parametrize("name", ["guaranteed", "role-on-the-pod"])
-def test_the_redirect_asks_for_no_more_than_the_sidecar(name: str) -> None:
+def test_redirect_requests_no_more_than_the_sidecar(name: str) -> None:
     pod = load_case(name).inject()
 
     redirect, sidecar = find_container(pod, "podrole-redirect"), find_container(pod, "podrole-sidecar")
@@ -173,7 +179,7 @@ def test_the_redirect_asks_for_no_more_than_the_sidecar(name: str) -> None:
         assert memory(redirect, kind) <= memory(sidecar, kind)
 
 
-def test_one_container_without_limits_makes_the_pod_burstable() -> None:
+def test_sidecar_of_a_burstable_pod_has_no_cpu_limit() -> None:
     pod = load_case("burstable-init-container").inject()
 
     assert "cpu" not in find_container(pod, "podrole-sidecar")["resources"]["limits"]
@@ -200,13 +206,13 @@ def test_status_has_version_mode_role_and_reason() -> None:
     assert " " not in injected
 
 
-def test_names_that_only_podrole_may_use_are_removed_with_a_warning() -> None:
+def test_reserved_names_are_removed_with_a_warning() -> None:
     _, warnings = load_case("forged").build_patch()
 
     assert any('"podrole-extra" was removed' in warning for warning in warnings)
 
 
-def test_the_operators_image_is_used_in_both_containers() -> None:
+def test_both_containers_use_the_operators_image() -> None:
     config = Config.from_environ({**ENVIRON, "PODROLE_SIDECAR_IMAGE": "mirror.example/podrole@sha256:ab"})
 
     pod = load_case("role-on-the-pod").inject(config)

@@ -97,17 +97,21 @@ def test_directory_is_read_in_order_and_without_subdirectories(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "contents"),
     [
-        ("", []),
-        ("# nothing\n", []),
-        ("---\n---\n# nothing\n---\n", []),
-        ("a: 1", [{"a": 1}]),
-        ("# head\na: 1\n---\n# between\n---\nb: |\n  --- no\n...\n", [{"a": 1}, {"b": "--- no\n"}]),
-        ("%YAML 1.1\n---\na: 1\n", [{"a": 1}]),
-        ("--- {a: 1}\n--- # two\nb: 2\n", [{"a": 1}, {"b": 2}]),
-        ("a: 1\r\n---\r\nb: 2\r\n", [{"a": 1}, {"b": 2}]),
-        ('{"a": 1}\n{"b": 2}\n', [{"a": 1}, {"b": 2}]),
-        ("{a: 1, b: [c]}", [{"a": 1, "b": ["c"]}]),
-        ("---x: 1\n", [{"---x": 1}]),
+        pytest.param("", [], id="empty"),
+        pytest.param("# nothing\n", [], id="only-comment"),
+        pytest.param("---\n---\n# nothing\n---\n", [], id="only-separators"),
+        pytest.param("a: 1", [{"a": 1}], id="no-final-newline"),
+        pytest.param(
+            "# head\na: 1\n---\n# between\n---\nb: |\n  --- no\n...\n",
+            [{"a": 1}, {"b": "--- no\n"}],
+            id="comments-and-block-scalar",
+        ),
+        pytest.param("%YAML 1.1\n---\na: 1\n", [{"a": 1}], id="directive"),
+        pytest.param("--- {a: 1}\n--- # two\nb: 2\n", [{"a": 1}, {"b": 2}], id="content-after-separator"),
+        pytest.param("a: 1\r\n---\r\nb: 2\r\n", [{"a": 1}, {"b": 2}], id="crlf"),
+        pytest.param('{"a": 1}\n{"b": 2}\n', [{"a": 1}, {"b": 2}], id="json-lines"),
+        pytest.param("{a: 1, b: [c]}", [{"a": 1, "b": ["c"]}], id="flow-mapping"),
+        pytest.param("---x: 1\n", [{"---x": 1}], id="key-that-begins-with-dashes"),
     ],
 )
 def test_split_and_joined_text_is_unchanged(text: str, contents: list[object]) -> None:
@@ -137,12 +141,12 @@ def test_byte_order_mark_is_not_part_of_a_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "joined"),
     [
-        (["a: 1", "b: 2"], "a: 1\n---\nb: 2"),
-        (["a: 1\n---\nb: 2\n", "---\nc: 3\n"], "a: 1\n---\nb: 2\n---\nc: 3\n"),
-        (["# one\na: 1\n", "# two\nb: 2\n"], "# one\na: 1\n---\n# two\nb: 2\n"),
-        (['{"a": 1}', '{"b": 2}\n'], '{"a": 1}\n{"b": 2}\n'),
-        (['{"a": 1}\n{"b": 2}', "c: 3"], '---\n{"a": 1}\n---\n{"b": 2}\n---\nc: 3'),
-        (["a: 1", '{"b": 2}'], 'a: 1\n---\n{"b": 2}'),
+        pytest.param(["a: 1", "b: 2"], "a: 1\n---\nb: 2", id="two-files"),
+        pytest.param(["a: 1\n---\nb: 2\n", "---\nc: 3\n"], "a: 1\n---\nb: 2\n---\nc: 3\n", id="separator-at-the-start"),
+        pytest.param(["# one\na: 1\n", "# two\nb: 2\n"], "# one\na: 1\n---\n# two\nb: 2\n", id="comments"),
+        pytest.param(['{"a": 1}', '{"b": 2}\n'], '{"a": 1}\n{"b": 2}\n', id="only-json"),
+        pytest.param(['{"a": 1}\n{"b": 2}', "c: 3"], '---\n{"a": 1}\n---\n{"b": 2}\n---\nc: 3', id="json-before-yaml"),
+        pytest.param(["a: 1", '{"b": 2}'], 'a: 1\n---\n{"b": 2}', id="yaml-before-json"),
     ],
 )
 def test_several_files_are_joined_into_one_stream_with_equal_content(texts: list[str], joined: str) -> None:

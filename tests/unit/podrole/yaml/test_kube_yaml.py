@@ -14,16 +14,16 @@ BOMB = "\n".join(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1\nb: 2\na: 3", "the key a appears twice"),
-        ("a: {b: 1, b: 2}", "the key b appears twice"),
-        ("&a [*a]", "an alias contains itself"),
+        pytest.param("a: 1\nb: 2\na: 3", "the key a appears twice", id="duplicate-key"),
+        pytest.param("a: {b: 1, b: 2}", "the key b appears twice", id="duplicate-key-in-braces"),
+        pytest.param("&a [*a]", "an alias contains itself", id="recursive-alias"),
         pytest.param(BOMB, "expand to more than any Kubernetes object can hold", id="alias-bomb"),
-        ("a: !!python/object/apply:os.system [id]", "could not determine a constructor"),
-        ("a: !Sub x", "could not determine a constructor"),
-        ("a: *nowhere", "undefined alias"),
+        pytest.param("a: !!python/object/apply:os.system [id]", "could not determine a constructor", id="python-tag"),
+        pytest.param("a: !Sub x", "could not determine a constructor", id="custom-tag"),
+        pytest.param("a: *nowhere", "undefined alias", id="undefined-alias"),
         pytest.param("[" * 20_000, "nest", id="nested-too-deeply"),
-        ("a: b\n\tc: d", "tab"),
-        ("--- a\n--- b", "expected a single document"),
+        pytest.param("a: b\n\tc: d", "tab", id="tab"),
+        pytest.param("--- a\n--- b", "expected a single document", id="two-documents"),
     ],
 )
 def test_invalid_yaml_is_refused(text: str, problem: str) -> None:

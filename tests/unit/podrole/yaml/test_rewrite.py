@@ -161,12 +161,12 @@ def test_new_lists_are_indented_as_in_the_rest_of_the_file() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "# head\nspec: {containers: [{name: app}]} # c\n",
-        "# head\nx: &x {name: app}\nspec:\n  containers: [*x]\n",
-        "# head\nx: &x\n  containers:\n  - name: app\nspec: *x\n",
-        "# head\nx: &x {containers: [{name: app}]}\nspec:\n  <<: *x\n",
-        "# head\n? spec\n: containers:\n  - name: app\n",
-        "# head\n--- {spec: {containers: [{name: app}]}}\n",
+        pytest.param("# head\nspec: {containers: [{name: app}]} # c\n", id="flow-mapping"),
+        pytest.param("# head\nx: &x {name: app}\nspec:\n  containers: [*x]\n", id="alias-in-a-list"),
+        pytest.param("# head\nx: &x\n  containers:\n  - name: app\nspec: *x\n", id="alias-as-value"),
+        pytest.param("# head\nx: &x {containers: [{name: app}]}\nspec:\n  <<: *x\n", id="merge-key"),
+        pytest.param("# head\n? spec\n: containers:\n  - name: app\n", id="explicit-key"),
+        pytest.param("# head\n--- {spec: {containers: [{name: app}]}}\n", id="content-after-separator"),
     ],
 )
 def test_text_that_cannot_be_edited_in_place_is_reformatted_below_its_head(text: str) -> None:
@@ -182,7 +182,14 @@ def test_text_that_cannot_be_edited_in_place_is_reformatted_below_its_head(text:
     assert "*x" not in edited
 
 
-@pytest.mark.parametrize("text", ["value: |\n  a\n  b\nz: 1\n", "value: >-\n  a\n\nz: 1\n", "value: a\n  b\nz: 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("value: |\n  a\n  b\nz: 1\n", id="literal"),
+        pytest.param("value: >-\n  a\n\nz: 1\n", id="folded"),
+        pytest.param("value: a\n  b\nz: 1\n", id="plain"),
+    ],
+)
 def test_multi_line_value_is_replaced(text: str) -> None:
     edited = edit(text, lambda d: d.update(value="new"))
 
@@ -193,7 +200,7 @@ def test_list_that_becomes_empty_is_written_as_empty_list() -> None:
     assert "env: []" in edit("spec:\n  env:\n  - a\n", lambda d: d["spec"].update(env=[]))
 
 
-@pytest.mark.parametrize("indent", [None, 2, 4, "\t"])
+@pytest.mark.parametrize("indent", [None, 2, 4, "\t"], ids=["one-line", "2", "4", "tab"])
 def test_json_keeps_its_indentation(indent: Any) -> None:
     content = {"kind": "Pod", "é": ["<", 1, 1.5, None, True, 12345678901234567890], "spec": {}}
     text = json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
