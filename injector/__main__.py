@@ -71,7 +71,7 @@ def build_services(config: Config) -> dict[socket.socket, Service]:
     listeners = bind(config, config.health_port), bind(config, config.webhook_port)
     admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
     tls = load_tls(config, metrics, gates)
-    health = Service(create_health_app(gates.pending, metrics.render), body_bytes=0)
+    health = Service(create_health_app(gates.pending, metrics.render), max_body_bytes=0)
     webhook = Service(create_app(admission, gates.pending), MAX_BODY_BYTES, tls.context)
     return dict(zip(listeners, (health, webhook), strict=True))
 

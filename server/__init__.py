@@ -1,6 +1,6 @@
-"""The gunicorn worker of both processes: no client can keep another one waiting.
+"""The HTTP server of both processes, a gunicorn worker: a slow client cannot block other clients.
 
-gunicorn's own workers give a thread to a connection, so a client that opens some and sends nothing takes all of them.
-Here one loop collects what clients send, without ever waiting for any of them, and an app sees only requests that have
-arrived whole. Its answer leaves in one piece. Nothing here knows what is served.
+gunicorn's own workers use one thread per connection, so a client that opens connections and sends nothing blocks all
+threads. Here one event loop reads from all clients with non-blocking sockets and passes only complete requests to the
+app; a response is sent in one piece.
 """

@@ -1,4 +1,4 @@
-"""One client's socket, never waited for: what came in, what still has to go out, and until when it may take."""
+"""One client's non-blocking socket, with its receive and send buffers and its deadline."""
 
 import math
 import socket
@@ -14,129 +14,129 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 REQUEST_SECONDS = 5.0
-"""How long a client may take to send one whole request, a TLS handshake included."""
+"""Deadline for one complete request, including the TLS handshake."""
 
 SEND_SECONDS = 5.0
-"""How long a client may take to read its answer."""
+"""Deadline for the client to read a response."""
 
 LINGERING_CLOSE_SECONDS = 1.0
-"""How long a client that was refused unread may go on sending, so that it sees the refusal and not a reset."""
+"""How long to keep reading after an early error response, so that the client sees it instead of a reset."""
 
 READ_BYTES = 64 * 1024
 
-_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True)
 class Service:
-    """What is behind a listener."""
+    """The app behind a listener."""
 
     app: "WSGIApplication"
-    body_bytes: int
-    """The longest body of a request. Each connection may hold one in memory."""
+    max_body_bytes: int
+    """Each connection may buffer one body of this size."""
 
     tls: Callable[[], ssl.SSLContext] | None = None
-    """Asked for each connection, so that a renewed certificate is used from the next handshake on."""
+    """Called for each connection, so that a renewed certificate is used from the next handshake on."""
 
 
 @dataclass(eq=False)
 class Connection:
-    """A client."""
+    """A client's connection."""
 
     socket: socket.socket
     client: tuple[str, int]
     server: tuple[str, int]
     service: Service
     deadline: float = field(default_factory=lambda: time.monotonic() + REQUEST_SECONDS)
-    """When it is closed, by the monotonic clock."""
+    """The connection is closed at this time (monotonic clock)."""
 
-    inbox: RequestBuffer = field(init=False)
-    outbox: bytes = b""
+    received: RequestBuffer = field(init=False)
+    unsent: bytes = b""
     is_busy: bool = False
-    """A thread answers its request: the loop leaves it alone."""
+    """A thread handles its request: the loop ignores the connection."""
 
     is_closing: bool = False
-    """No more requests: it is closed once all is sent."""
+    """No further requests are read: it is closed when everything is sent."""
 
-    has_ended: bool = False
-    """The client sends no more."""
+    is_eof: bool = False
+    """The client has closed its sending side."""
 
-    _is_shaking_hands: bool = False
+    _is_handshaking: bool = False
 
     def __post_init__(self) -> None:
-        self.inbox = RequestBuffer(self.service.body_bytes)
+        self.received = RequestBuffer(self.service.max_body_bytes)
         self.socket.settimeout(0)
-        # An answer leaves in one piece. Held back until what TLS sent before is acknowledged, the first one of each
-        # connection would be 40 ms late.
+        # With Nagle's algorithm the first response of each TLS connection would wait 40 ms, until the client
+        # acknowledges the end of the handshake.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.service.tls:
             self.socket = self.service.tls().wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-            self._is_shaking_hands = True
+            self._is_handshaking = True
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is between two requests, or before the first."""
-        return not (self.is_busy or self.is_closing or self.outbox or len(self.inbox))
+        """Whether it is between two requests or before the first."""
+        return not (self.is_busy or self.is_closing or self.unsent or len(self.received))
 
     def receive(self) -> None:
-        """Take in what is there; raise OSError if the connection is of no use any more."""
+        """Read what has arrived; raise OSError if the connection is broken."""
         if self.is_closing:
-            self._receive()  # and forget it: closing with something unread would cut off the answer under way
+            self._receive()  # discarded: closing with unread data would reset the connection and lose the response
             return
-        was_empty = not len(self.inbox)
-        if piece := self._receive():
-            self.inbox.add(piece)
-        if was_empty and piece:
+        was_empty = not len(self.received)
+        if data := self._receive():
+            self.received.add(data)
+        if was_empty and data:
             self.deadline = time.monotonic() + REQUEST_SECONDS
 
     def send(self, data: bytes = b"") -> None:
-        """Send as much as the client takes, and keep the rest; raise OSError if the connection is of no use."""
-        self.outbox += data
+        """Send as much as possible and buffer the rest; raise OSError if the connection is broken."""
+        self.unsent += data
         try:
-            while self.outbox:
-                self.outbox = self.outbox[self.socket.send(self.outbox) :]
-        except _NOT_NOW:
+            while self.unsent:
+                self.unsent = self.unsent[self.socket.send(self.unsent) :]
+        except _WOULD_BLOCK:
             return
 
-    def start_answer(self) -> None:
-        """A thread has it now, for as long as it takes."""
+    def start_response(self) -> None:
+        """Mark it as handled by a thread, without a deadline."""
         self.is_busy = True
         self.deadline = math.inf
 
-    def end_answer(self, keepalive_seconds: float, *, keeps_alive: bool) -> None:
-        """The answer is on its way: from here on the client is waited for in another way."""
+    def end_response(self, keepalive_seconds: float, *, keeps_alive: bool) -> None:
+        """Set the deadline for what comes after a response: sending it, closing, or the next request."""
         self.is_busy = False
         self.is_closing = not keeps_alive
-        if self.outbox:
+        if self.unsent:
             wait = SEND_SECONDS
         elif self.is_closing:
             wait = LINGERING_CLOSE_SECONDS
         else:
-            wait = REQUEST_SECONDS if len(self.inbox) else keepalive_seconds
+            wait = REQUEST_SECONDS if len(self.received) else keepalive_seconds
         self.deadline = time.monotonic() + wait
 
     def can_close(self) -> bool:
-        """Whether it may be closed now that all is sent. A client that still sends is told that nobody reads it."""
-        if self.has_ended or not len(self.inbox):
+        """Whether it can be closed. If the client has sent more data, close only our sending side and keep reading."""
+        if self.is_eof or not len(self.received):
             return True
         self.socket.shutdown(socket.SHUT_WR)
         return False
 
     def close(self) -> None:
-        """Close without a word."""
+        """Close the socket."""
         self.socket.close()
 
     def _receive(self) -> bytes:
         try:
-            if self._is_shaking_hands:
+            if self._is_handshaking:
                 self.socket.do_handshake()  # type: ignore[attr-defined] # an SSLSocket by then
-                self._is_shaking_hands = False
-            pieces = [self.socket.recv(READ_BYTES)]
-            # What TLS has decrypted is in its own buffer, where a selector does not see it.
+                self._is_handshaking = False
+            chunks = [self.socket.recv(READ_BYTES)]
+            # Decrypted data may be in TLS's own buffer, which a selector does not see.
             while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
-                pieces.append(self.socket.recv(READ_BYTES))
-        except _NOT_NOW:
+                chunks.append(self.socket.recv(READ_BYTES))
+        except _WOULD_BLOCK:
             return b""
-        data = b"".join(pieces)
-        self.has_ended = not data
+        data = b"".join(chunks)
+        self.is_eof = not data
         return data

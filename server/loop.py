@@ -1,6 +1,6 @@
-"""The loop: accepts, collects, hands whole requests to the app, sends. It waits for all clients and for none.
+"""The event loop: accepts connections, reads requests, calls the app, sends responses.
 
-Built on parts of gunicorn that are not its public interface, so another version of it ends the start with a sentence.
+It uses internals of gunicorn, so it refuses to start with another version.
 """
 
 import gc
@@ -23,116 +23,116 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from server.connection import Connection, Service
-from server.request_buffer import TooLong
-from server.wsgi import RequestOptions, Response, WouldBlock, answer, build_refusal
+from server.request_buffer import TooLargeError
+from server.wsgi import RequestOptions, Response, WouldBlock, build_error_response, handle_request
 
-GUNICORN = "27.0."
-"""The version whose parts this was written and tested with."""
+GUNICORN_VERSION = "27.0."
+"""The version that this module was tested with."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 POLL_SECONDS = 1
-"""How often deadlines are looked at."""
+"""How often deadlines are checked."""
 
-FINISH_SECONDS = 0.05
-"""How often they are after SIGTERM."""
+SHUTDOWN_POLL_SECONDS = 0.05
+"""The same after SIGTERM."""
 
-ACCEPTED_AT_ONCE = 64
-"""So that a flood of new clients does not keep the accepted ones waiting."""
+MAX_ACCEPTS = 64
+"""Connections accepted at once, so that a flood of new clients does not block the accepted ones."""
 
 RESERVED_FILES = 64
-"""File descriptors that are not for clients: listeners, children, what the app reads."""
+"""File descriptors for other uses than clients: listeners, child processes, the app's files."""
 
 
 class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
-    """A gunicorn worker that serves in the process it is made in.
+    """A gunicorn worker that runs in the main process.
 
-    There is no arbiter: in a pod the kubelet starts again what has ended, and one process less is 7 MiB less.
+    It has no arbiter: in a pod the kubelet restarts the container, and one process less saves 7 MiB.
     """
 
     def __init__(
         self, services: Mapping[socket.socket, Service], settings: Mapping[str, object], linger_seconds: float = 0
     ) -> None:
-        """Make it out of what is behind each listener and gunicorn's settings.
+        """Configure it with a service for each listener and with gunicorn's settings.
 
         https://docs.gunicorn.org/en/stable/settings.html
         """
-        if not gunicorn.__version__.startswith(GUNICORN):
-            sys.exit(f"podrole: gunicorn is {gunicorn.__version__}, but server/ is made for {GUNICORN}x: see its tests")
+        if not gunicorn.__version__.startswith(GUNICORN_VERSION):
+            sys.exit(f"podrole: gunicorn {gunicorn.__version__} is not supported, server/ needs {GUNICORN_VERSION}x")
         config = Config()
         for name, value in settings.items():
             config.set(name, value)
         super().__init__(1, os.getppid(), list(services), None, config.timeout, config, Logger(config))
         self._services = services
         self._linger_seconds = linger_seconds
-        """How long kept-alive clients may still use their connections after SIGTERM."""
+        """How long clients can still use kept-alive connections after SIGTERM."""
 
         self._max_connections = min(
             config.worker_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES
         )
         self._selector = selectors.DefaultSelector()
         self._connections: dict[Connection, None] = {}
-        """All clients, the oldest first."""
+        """All clients, oldest first."""
 
-        self._unfinished: deque[Connection] = deque()
-        """Those that have sent more than the one request that was answered in this turn."""
+        self._ready: deque[Connection] = deque()
+        """Connections to continue in the next turn without a new event."""
 
-        self._answered: queue.SimpleQueue[tuple[Connection, Response]] = queue.SimpleQueue()
-        self._next_look = 0.0
-        self._threads = ThreadPoolExecutor(config.threads, "answer")  # starts none before there is work
+        self._finished: queue.SimpleQueue[tuple[Connection, Response]] = queue.SimpleQueue()
+        self._next_check = 0.0
+        self._threads = ThreadPoolExecutor(config.threads, "request")  # starts threads on demand
 
     def load_wsgi(self) -> None:
-        """Nothing to load: each listener came with its app."""
+        """Do nothing: each listener already has its app."""
 
     def run(self) -> None:
-        """Serve until SIGTERM, then answer what has begun."""
+        """Serve until SIGTERM, then finish the requests that have begun."""
         self._selector.register(self.PIPE[0], selectors.EVENT_READ, self._wake)
         for listener, service in self._services.items():
             listener.settimeout(0)
             self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, service))
-        gc.freeze()  # what was imported lives as long as the process: searching it for rubbish takes milliseconds
+        gc.freeze()  # imported modules are never freed: collecting them takes milliseconds
         while self.alive:
-            self._turn(POLL_SECONDS)
-        self._finish()
+            self._run_once(POLL_SECONDS)
+        self._shut_down()
 
-    def _turn(self, longest_seconds: float) -> None:
-        for key, events in self._selector.select(0 if self._unfinished else longest_seconds):
+    def _run_once(self, timeout_seconds: float) -> None:
+        for key, events in self._selector.select(0 if self._ready else timeout_seconds):
             if isinstance(key.data, Connection):
                 self._on_event(key.data, events)
             else:
                 key.data()
-        for _ in range(len(self._unfinished)):
-            self._advance(self._unfinished.popleft())
+        for _ in range(len(self._ready)):
+            self._advance(self._ready.popleft())
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + POLL_SECONDS
+        if now >= self._next_check:
+            self._next_check = now + POLL_SECONDS
             self._drop([connection for connection in self._connections if now >= connection.deadline])
 
     def _accept(self, listener: socket.socket, service: Service) -> None:
-        for _ in range(ACCEPTED_AT_ONCE):
+        for _ in range(MAX_ACCEPTS):
             if len(self._connections) >= self._max_connections and not self._drop_oldest():
                 return
             try:
                 accepted, client = listener.accept()
-            except OSError:  # none is left, or this one is gone again
+            except OSError:  # no connection is waiting, or this one was closed
                 return
             try:
                 connection = Connection(accepted, client[:2], listener.getsockname()[:2], service)
             except Exception:
-                # It is gone, or there is no certificate for it: then each client that comes would be a line.
-                self.log.debug("A connection could not be served", exc_info=True)
+                # The client is gone, or no certificate is loaded yet. At debug level: clients could flood the log.
+                self.log.debug("Cannot serve a connection", exc_info=True)
                 accepted.close()
                 continue
             self._connections[connection] = None
             self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-            self._on_event(connection, selectors.EVENT_READ)  # most have sent their request by now
+            self._on_event(connection, selectors.EVENT_READ)  # most clients have sent their request by now
 
     def _on_event(self, connection: Connection, events: int) -> None:
-        if connection not in self._connections:  # dropped earlier in this turn
+        if connection not in self._connections:  # closed earlier in this turn
             return
         try:
             if events & selectors.EVENT_WRITE:
                 connection.send()
-                if not connection.outbox:
+                if not connection.unsent:
                     self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
             else:
                 connection.receive()
@@ -142,11 +142,11 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
-        """Do the next thing that this client's state asks for."""
+        """Do the next step for a connection, depending on its state."""
         if connection not in self._connections:
             return
         try:
-            if connection.outbox:
+            if connection.unsent:
                 self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
             elif not connection.is_closing:
                 self._next_request(connection)
@@ -157,69 +157,70 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
 
     def _next_request(self, connection: Connection) -> None:
         try:
-            request = connection.inbox.take_request()
-        except TooLong as error:
-            self._reply(connection, build_refusal(error.status))
+            request = connection.received.take_request()
+        except TooLargeError as error:
+            self._reply(connection, build_error_response(error.status))
             return
         if request:
-            self._serve(connection, request)
-        elif connection.has_ended:
+            self._handle(connection, request)
+        elif connection.is_eof:
             self._drop([connection])
-        elif connection.inbox.expects_continue():
+        elif connection.received.expects_continue():
             connection.send(CONTINUE)
 
-    def _serve(self, connection: Connection, request: bytes) -> None:
+    def _handle(self, connection: Connection, request: bytes) -> None:
         try:
-            answered = self._answer(connection, request, may_block=False)
+            response = self._call_app(connection, request, may_block=False)
         except WouldBlock:
-            connection.start_answer()
+            connection.start_response()
             self._selector.unregister(connection.socket)
-            self._threads.submit(self._answer_in_thread, connection, request)
+            self._threads.submit(self._handle_in_thread, connection, request)
         else:
-            self._reply(connection, answered)
+            self._reply(connection, response)
 
-    def _answer(self, connection: Connection, request: bytes, *, may_block: bool) -> Response:
-        return answer(request, connection, self.cfg, self.log, RequestOptions(may_block, closes=not self.alive))
+    def _call_app(self, connection: Connection, request: bytes, *, may_block: bool) -> Response:
+        options = RequestOptions(may_block, is_last=not self.alive)
+        return handle_request(request, connection, self.cfg, self.log, options)
 
-    def _answer_in_thread(self, connection: Connection, request: bytes) -> None:
+    def _handle_in_thread(self, connection: Connection, request: bytes) -> None:
         try:
-            answered = self._answer(connection, request, may_block=True)
+            response = self._call_app(connection, request, may_block=True)
         except WouldBlock:
-            answered = build_refusal(500)
-        with suppress(OSError):  # the loop will meet it as well
-            self._send(connection, answered)
-        self._answered.put((connection, answered))
-        with suppress(BlockingIOError):  # a full pipe wakes the loop, too
+            response = build_error_response(500)
+        with suppress(OSError):  # the loop will see the same error
+            self._send(connection, response)
+        self._finished.put((connection, response))
+        with suppress(BlockingIOError):  # a full pipe wakes the loop too
             os.write(self.PIPE[1], b".")
 
     def _wake(self) -> None:
         os.read(self.PIPE[0], 4096)
         with suppress(queue.Empty):
             while True:
-                connection, answered = self._answered.get_nowait()
+                connection, response = self._finished.get_nowait()
                 self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-                self._end_answer(connection, answered)
+                self._end_response(connection, response)
 
-    def _reply(self, connection: Connection, answered: Response) -> None:
-        self._send(connection, answered)
-        self._end_answer(connection, answered)
+    def _reply(self, connection: Connection, response: Response) -> None:
+        self._send(connection, response)
+        self._end_response(connection, response)
 
-    def _send(self, connection: Connection, answered: Response) -> None:
+    def _send(self, connection: Connection, response: Response) -> None:
         try:
-            connection.send(answered.data)
+            connection.send(response.data)
         finally:
             try:
-                answered.close()
+                response.close()
             except Exception:
-                self.log.exception("The app failed, after its answer")
+                self.log.exception("The app failed after its response")
 
-    def _end_answer(self, connection: Connection, answered: Response) -> None:
-        connection.end_answer(self.cfg.keepalive, keeps_alive=answered.keeps_alive)
-        if connection.outbox or connection.is_closing or len(connection.inbox) or connection.has_ended:
-            self._unfinished.append(connection)
+    def _end_response(self, connection: Connection, response: Response) -> None:
+        connection.end_response(self.cfg.keepalive, keeps_alive=response.keeps_alive)
+        if connection.unsent or connection.is_closing or len(connection.received) or connection.is_eof:
+            self._ready.append(connection)
 
     def _drop_oldest(self) -> bool:
-        """Make room: who has waited longest is the least likely to be a client that needs an answer."""
+        """Close the connection that has waited longest: it is the least likely to send a request."""
         oldest = next((connection for connection in self._connections if not connection.is_busy), None)
         if oldest:
             self._drop([oldest])
@@ -231,7 +232,7 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
             self._selector.unregister(connection.socket)
             connection.close()
 
-    def _finish(self) -> None:
+    def _shut_down(self) -> None:
         for listener in self._services:
             self._selector.unregister(listener)
             listener.close()
@@ -240,5 +241,5 @@ class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
         while self._connections and time.monotonic() < deadline:
             if time.monotonic() >= linger:
                 self._drop([connection for connection in self._connections if connection.is_idle])
-            self._turn(FINISH_SECONDS)
+            self._run_once(SHUTDOWN_POLL_SECONDS)
         self._threads.shutdown(wait=False, cancel_futures=True)

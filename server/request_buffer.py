@@ -1,13 +1,13 @@
-"""Where one HTTP/1 request ends in what a client has sent so far: pure, and no judge of what is in it.
+"""Finds the end of one HTTP/1 request in what a client has sent so far.
 
-gunicorn's parser judges. Where this module is in doubt it hands over what it has, and the parser refuses that.
+gunicorn's parser validates the request. For invalid input this module passes on what it has, and the parser rejects it.
 https://www.rfc-editor.org/rfc/rfc9112#section-6
 """
 
 import re
 
-HEAD_BYTES = 16 * 1024
-"""The longest head; no AWS SDK and no API server sends a quarter of it."""
+MAX_HEAD_BYTES = 16 * 1024
+"""AWS SDKs and API servers send less than a quarter of it."""
 
 _END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
@@ -17,8 +17,8 @@ _CHUNK = re.compile(rb"([0-9a-f]{1,8})(?:[; \t][^\r\n]*)?\r\n", re.IGNORECASE)
 _TRAILERS = re.compile(rb"(?:[^\r\n]+\r\n)*\r\n")
 
 
-class TooLong(Exception):  # noqa: N818 - named for what is wrong with the request
-    """More than any real request needs; `status` is what HTTP calls it."""
+class TooLargeError(Exception):
+    """The head or the body is too large; `status` is the HTTP status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -26,11 +26,11 @@ class TooLong(Exception):  # noqa: N818 - named for what is wrong with the reque
 
 
 class RequestBuffer:
-    """What one client has sent and nobody has answered yet."""
+    """Data of one client that is not yet part of a handled request."""
 
-    def __init__(self, body_bytes: int) -> None:
+    def __init__(self, max_body_bytes: int) -> None:
         self._data = bytearray()
-        self._body_bytes = body_bytes
+        self._max_body_bytes = max_body_bytes
         self._searched = 0
         self._head: bytes | None = None
 
@@ -38,11 +38,11 @@ class RequestBuffer:
         return len(self._data)
 
     def add(self, data: bytes) -> None:
-        """Put in what was received."""
+        """Append received data."""
         self._data += data
 
     def take_request(self) -> bytes | None:
-        """Take out the first request if it is whole; raise TooLong if it never will be."""
+        """Remove and return the first request if it is complete; raise TooLargeError if it is too large."""
         end = self._find_end()
         if end is None:
             return None
@@ -52,7 +52,7 @@ class RequestBuffer:
         return request
 
     def expects_continue(self) -> bool:
-        """Whether the client holds its body back until it is told to go on. Forgotten once asked."""
+        """Whether the client waits for 100 Continue. True only once per request."""
         if self._head is None or not _CONTINUE.search(self._head):
             return False
         self._head = _CONTINUE.sub(b"\r\n", self._head)
@@ -67,15 +67,15 @@ class RequestBuffer:
         else:
             length = _LENGTH.search(head)
             end = self._body_start + int(length[1]) if length else self._body_start
-        if (end or len(self._data)) - self._body_start > self._body_bytes:
-            raise TooLong(413)
+        if (end or len(self._data)) - self._body_start > self._max_body_bytes:
+            raise TooLargeError(413)
         return end if end is not None and end <= len(self._data) else None
 
     def _find_head(self) -> bool:
         end = self._data.find(_END_OF_HEAD, self._searched)
         self._searched = max(0, len(self._data) - len(_END_OF_HEAD) + 1)
-        if (len(self._data) if end < 0 else end) > HEAD_BYTES:
-            raise TooLong(431)
+        if (len(self._data) if end < 0 else end) > MAX_HEAD_BYTES:
+            raise TooLargeError(431)
         if end < 0:
             return False
         self._body_start = end + len(_END_OF_HEAD)
@@ -84,7 +84,7 @@ class RequestBuffer:
 
 
 def find_end_of_chunks(data: bytes | bytearray, start: int) -> int | None:
-    """Where a chunked body that begins at `start` ends; None while it goes on; the end of all where it is malformed."""
+    """Return where a chunked body ends; None if it is incomplete; the end of the data if it is malformed."""
     while start < len(data):
         chunk = _CHUNK.match(data, start)
         if chunk is None:

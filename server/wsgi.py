@@ -1,4 +1,4 @@
-"""One whole request in, one whole answer out: gunicorn's parser and WSGI, without a socket in between."""
+"""Runs the WSGI app for one complete request, with gunicorn's parser and without a socket."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -17,7 +17,7 @@ STATUSES = {
     errors.ExpectationFailed: 417,
     errors.UnsupportedTransferCoding: 501,
 }
-"""What the parser raises, and the status that says it. Everything else that it raises is a 400."""
+"""The parser's errors and their HTTP status. All others are a 400."""
 
 REASONS = {
     400: "Bad Request",
@@ -30,103 +30,105 @@ REASONS = {
 }
 
 
-MAY_BLOCK = "podrole.may_wait"
-"""In the WSGI environment: whether this request is answered in a thread, so that the app may wait for something."""
+MAY_BLOCK = "podrole.may_block"
+"""WSGI environ key: whether the app runs in a thread and may block."""
 
 
-class WouldBlock(Exception):  # noqa: N818 - named for what the app asks for
-    """Raised by an app that would have to wait: it is asked once more, in a thread.
+class WouldBlock(Exception):  # noqa: N818 - a signal, not an error
+    """Raised by an app that would block: the server calls it again, in a thread.
 
-    Most requests are answered from memory, and handing one to a thread costs more than to answer it.
+    Most responses come from memory, where a thread would cost more than the response itself.
     """
 
 
 class Response(NamedTuple):
-    """An answer's bytes, and whether the client may send another request behind it."""
+    """A response's bytes, and whether the connection stays open."""
 
     data: bytes
     keeps_alive: bool
     close: Callable[[], object] = lambda: None
-    """To be called once it was sent, or could not be.
+    """Must be called after the response was sent, or sending failed.
 
     https://peps.python.org/pep-3333/#specification-details
     """
 
 
 class ResponseBuffer:
-    """Takes a socket's place while an answer is made: gunicorn writes head and body apart, and they must not leave so.
+    """Stands in for a socket: gunicorn writes head and body separately, and they must leave in one segment.
 
-    With the head alone in a segment a client waits for the body until its own delayed acknowledgement, 40 ms.
+    With the head in its own segment a client would wait for the body until its delayed acknowledgement, 40 ms.
     """
 
     def __init__(self) -> None:
         self.data = b""
 
     def sendall(self, data: bytes) -> None:
-        """Keep it."""
+        """Append the data."""
         self.data += data
 
     def send(self, data: bytes) -> int:
-        """Keep it."""
+        """Append the data."""
         self.data += data
         return len(data)
 
 
 class RequestOptions(NamedTuple):
-    """Under which a request is answered."""
+    """How a request is handled."""
 
     may_block: bool
-    closes: bool
-    """Whether it is the connection's last answer."""
+    is_last: bool
+    """Whether the connection closes after this response."""
 
 
-def answer(request: bytes, connection: Connection, config: Config, log: Logger, how: RequestOptions) -> Response:
-    """Let the app answer; raise MustWait if it does.
+def handle_request(
+    request: bytes, connection: Connection, config: Config, log: Logger, options: RequestOptions
+) -> Response:
+    """Call the app; raise WouldBlock if it does.
 
-    A request that is none, and an app that fails, are answered with their status alone.
+    An invalid request or an error of the app is a response with a status and no body.
     """
     try:
         message = next(get_parser(config, iter([request]), connection.client))
     except errors.NoMoreData:
-        return build_refusal(400)
+        return build_error_response(400)
     except (errors.ParseException, StopIteration) as error:
-        return build_refusal(STATUSES.get(type(error), 400))
+        return build_error_response(STATUSES.get(type(error), 400))
     try:
-        return _call(message, connection, config, how)
+        return _call(message, connection, config, options)
     except WouldBlock:
         raise
     except errors.ParseException:  # in a chunked body, which is parsed as it is read
-        return build_refusal(400)
+        return build_error_response(400)
     except Exception:
         log.exception("The app failed")
-        return build_refusal(500)
+        return build_error_response(500)
 
 
-def build_refusal(status: int) -> Response:
-    """An answer without a body, behind which the connection ends: where the next request would begin is not known."""
+def build_error_response(status: int) -> Response:
+    """Build a response without a body that closes the connection: where the next request begins is unknown."""
     head = (
         f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {http_date()}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
     return Response(head.encode("ascii"), keeps_alive=False)
 
 
-def _call(message: Any, connection: Connection, config: Config, how: RequestOptions) -> Response:
-    outbox = ResponseBuffer()
-    response, environ = wsgi.create(message, outbox, connection.client, connection.server, config)
-    outbox.data = b""  # a 100 Continue: the body has come, with or without one
-    environ["wsgi.input"] = BytesIO(message.body.read())  # read at once: it is all there, and a chunked one judged
+def _call(message: Any, connection: Connection, config: Config, options: RequestOptions) -> Response:
+    buffer = ResponseBuffer()
+    response, environ = wsgi.create(message, buffer, connection.client, connection.server, config)
+    buffer.data = b""  # drop a 100 Continue: the body has already arrived
+    environ["wsgi.input"] = BytesIO(message.body.read())  # complete; reading it validates a chunked body
     environ["wsgi.multithread"] = True
-    environ[MAY_BLOCK] = how.may_block
+    environ[MAY_BLOCK] = options.may_block
     environ["wsgi.url_scheme"] = "https" if connection.service.tls else "http"
-    if how.closes:
+    if options.is_last:
         response.force_close()
-    pieces = connection.service.app(environ, response.start_response)
-    close = getattr(pieces, "close", lambda: None)
+    chunks = connection.service.app(environ, response.start_response)
+    close = getattr(chunks, "close", lambda: None)
     try:
-        for piece in pieces:
-            response.write(piece)
+        for chunk in chunks:
+            response.write(chunk)
         response.close()
     except BaseException:
         close()
         raise
-    return Response(outbox.data, keeps_alive=not response.should_close(), close=close)
+    return Response(buffer.data, keeps_alive=not response.should_close(), close=close)

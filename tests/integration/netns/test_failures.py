@@ -45,7 +45,7 @@ def fail(node: Node, image: Image) -> Fail:
     return fail
 
 
-def test_without_net_admin_the_runtime_cannot_even_start_nft(fail: Fail) -> None:
+def test_nft_without_net_admin_does_not_start(fail: Fail) -> None:
     log = fail(NFT)
 
     assert "exec /usr/sbin/nft: operation not permitted" in log
@@ -60,7 +60,7 @@ def many_users(node: Node) -> None:
 
 
 @pytest.mark.usefixtures("many_users")
-def test_nft_without_its_file_capability_is_not_permitted(fail: Fail) -> None:
+def test_nft_without_file_capability_fails(fail: Fail) -> None:
     log = fail(NFT, "NET_ADMIN", changed=build_image(ROOT))
 
     assert "cache initialization failed: Operation not permitted" in log
@@ -68,7 +68,7 @@ def test_nft_without_its_file_capability_is_not_permitted(fail: Fail) -> None:
 
 
 @pytest.mark.usefixtures("many_users")
-def test_a_shell_in_front_of_nft_loses_the_capability(fail: Fail) -> None:
+def test_nft_run_by_a_shell_fails(fail: Fail) -> None:
     log = fail(("sh", "-c", " ".join(NFT)), "NET_ADMIN")
 
     assert "cache initialization failed: Operation not permitted" in log
@@ -82,9 +82,7 @@ def test_a_shell_in_front_of_nft_loses_the_capability(fail: Fail) -> None:
         (("nft", "-f", "/etc/podrole/redirect-node.nft"), "File not found: redirect.nft"),
     ],
 )
-def test_a_command_that_is_not_the_templates_names_what_it_lacks(
-    fail: Fail, command: tuple[str, ...], message: str
-) -> None:
+def test_incomplete_nft_command_error_names_the_cause(fail: Fail, command: tuple[str, ...], message: str) -> None:
     log = fail(command, "NET_ADMIN")
 
     assert message in log
@@ -100,7 +98,7 @@ def test_a_command_that_is_not_the_templates_names_what_it_lacks(
         (contract.REDIRECT_UID, ("NET_ADMIN", "NET_RAW"), "NET_ADMIN and NET_RAW"),
     ],
 )
-def test_the_iptables_entrypoint_names_the_missing_capability(
+def test_iptables_entrypoint_reports_the_missing_capability(
     node: Node, fail: Fail, uid: int, add: tuple[str, ...], named: str
 ) -> None:
     if uid and node.single_user:
@@ -112,7 +110,7 @@ def test_the_iptables_entrypoint_names_the_missing_capability(
     assert "capabilities.add must have NET_ADMIN and NET_RAW" in log
 
 
-def test_nft_without_nf_tables_in_the_kernel_says_so(network: PodNetwork, plain: PodNetwork) -> None:
+def test_nft_reports_a_kernel_without_nf_tables(network: PodNetwork, plain: PodNetwork) -> None:
     backend = build_nftables()
 
     result = network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]], check=False)
@@ -123,7 +121,7 @@ def test_nft_without_nf_tables_in_the_kernel_says_so(network: PodNetwork, plain:
     assert backend.load(plain).returncode == 0
 
 
-def test_iptables_nft_without_nf_tables_names_program_file_table_and_remedy(
+def test_iptables_nft_without_nf_tables_reports_program_file_and_table(
     network: PodNetwork, plain: PodNetwork, tmp_path: Path
 ) -> None:
     backend = build_iptables(tmp_path, "nft")
@@ -137,9 +135,7 @@ def test_iptables_nft_without_nf_tables_names_program_file_table_and_remedy(
     assert backend.load(plain).returncode == 0
 
 
-def test_iptables_legacy_works_on_a_kernel_without_nf_tables(
-    node: Node, network: PodNetwork, tmp_path: Path, ask: Ask
-) -> None:
+def test_iptables_legacy_works_without_nf_tables(node: Node, network: PodNetwork, tmp_path: Path, ask: Ask) -> None:
     backend = build_backend("iptables-legacy", tmp_path, node)
 
     network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]])
@@ -147,7 +143,7 @@ def test_iptables_legacy_works_on_a_kernel_without_nf_tables(
     assert ask(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
 
 
-def test_iptables_legacy_without_its_table_names_program_file_table_and_remedy(
+def test_iptables_legacy_without_its_table_reports_program_file_and_table(
     node: Node, network: PodNetwork, plain: PodNetwork, tmp_path: Path
 ) -> None:
     backend = build_backend("iptables-legacy", tmp_path, node)
@@ -164,7 +160,7 @@ def test_iptables_legacy_without_its_table_names_program_file_table_and_remedy(
 class TestIptablesPrograms:
     """The entrypoint's own errors."""
 
-    def test_iptables_beside_its_restore_is_missed_by_name(self, network: PodNetwork, tmp_path: Path) -> None:
+    def test_missing_iptables_program_is_named(self, network: PodNetwork, tmp_path: Path) -> None:
         backend = build_iptables(tmp_path, "nft")
         (tmp_path / "iptables").unlink()
 
@@ -174,7 +170,7 @@ class TestIptablesPrograms:
         assert "cannot run iptables: " in result.stderr
         assert "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
 
-    def test_kernel_that_refuses_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
+    def test_kernel_error_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
         network.run(["nft", "add table ip nat"])
         network.run(["nft", "add chain ip nat OUTPUT { type filter hook output priority 0; }"])
 
@@ -192,7 +188,7 @@ class TestIptablesPrograms:
             (("--block", "--sidecar-uid", "16925"), "--sidecar-uid requires --listen PORT"),
         ],
     )
-    def test_arguments_must_name_one_mode(
+    def test_arguments_must_select_exactly_one_mode(
         self, network: PodNetwork, tmp_path: Path, arguments: tuple[str, ...], named: str
     ) -> None:
         entrypoint = build_iptables(tmp_path, "nft").commands["block"][:-1]

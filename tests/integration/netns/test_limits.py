@@ -41,7 +41,7 @@ def send_frame(pod: Pod, way: str) -> str:
 
 @pytest.mark.parametrize("pod", [{}], indirect=True, ids=["as-runtimes-run-it"])
 @pytest.mark.parametrize("way", ["packet", "xdp"])
-def test_root_with_net_raw_reaches_the_node_below_the_rules(pod: Pod, way: str, ask: Ask) -> None:
+def test_root_with_net_raw_bypasses_the_rules_with_raw_frames(pod: Pod, way: str, ask: Ask) -> None:
     """The limit: runtimes give root NET_RAW unless it is dropped."""
     ordinary = ask(pod.network, "udp/169.254.169.254/80")
 
@@ -60,7 +60,7 @@ def test_root_with_net_raw_reaches_the_node_below_the_rules(pod: Pod, way: str, 
     ids=["drop-net-raw", "drop-all", "not-root"],
 )
 @pytest.mark.parametrize("way", ["packet", "xdp"])
-def test_without_net_raw_no_frame_can_be_made(pod: Pod, way: str) -> None:
+def test_raw_frames_need_net_raw(pod: Pod, way: str) -> None:
     answer = send_frame(pod, way)
 
     if answer == "EAFNOSUPPORT":
@@ -68,7 +68,7 @@ def test_without_net_raw_no_frame_can_be_made(pod: Pod, way: str) -> None:
     assert answer == "EPERM"
 
 
-def test_a_handmade_ip_header_does_not_pass_the_rules(backend: Backend, network: PodNetwork, plain: PodNetwork) -> None:
+def test_raw_ip_packet_does_not_bypass_the_rules(backend: Backend, network: PodNetwork, plain: PodNetwork) -> None:
     def send(pod: PodNetwork) -> str:
         return pod.run([sys.executable, str(HERE / "frame.py"), "header", pod.ipv4, EC2[0], BRIDGE_MAC]).stdout
 
@@ -79,7 +79,7 @@ def test_a_handmade_ip_header_does_not_pass_the_rules(backend: Backend, network:
 
 
 @pytest.mark.parametrize("kind", ["redirect", "block"])
-def test_a_socket_bound_to_the_device_does_not_reach_the_node(
+def test_socket_bound_to_device_does_not_reach_the_node(
     backend: Backend, network: PodNetwork, plain: PodNetwork, ask: Ask, kind: str
 ) -> None:
     """Its redirected packets leave for loopback's address by eth0, where nobody answers."""
@@ -92,7 +92,7 @@ def test_a_socket_bound_to_the_device_does_not_reach_the_node(
     assert ask(plain, *questions) == ["node"] * 2
 
 
-def test_other_pods_do_not_reach_the_sidecar(
+def test_other_pods_cannot_reach_the_sidecar(
     backend: Backend, network: PodNetwork, plain: PodNetwork, ask: Ask
 ) -> None:
     """Loopback of a pod is nobody else's: the redirect needs no route_localnet, which would open it."""
@@ -108,7 +108,7 @@ def test_other_pods_do_not_reach_the_sidecar(
     assert ask(network, "tcp/169.254.169.254/80") == ["sidecar"]
 
 
-def test_open_connections_to_the_sidecar_outlive_a_second_loading(backend: Backend, network: PodNetwork) -> None:
+def test_open_connections_to_the_sidecar_survive_reloading(backend: Backend, network: PodNetwork) -> None:
     backend.load(network)
 
     with keep_connections_open(network, [f"{address}/80" for address in EC2]) as rounds:
@@ -120,7 +120,7 @@ def test_open_connections_to_the_sidecar_outlive_a_second_loading(backend: Backe
 
 
 @pytest.mark.parametrize("kind", ["redirect", "block"])
-def test_open_connections_to_the_nodes_service_are_cut(backend: Backend, network: PodNetwork, kind: str) -> None:
+def test_open_connections_to_the_node_are_reset(backend: Backend, network: PodNetwork, kind: str) -> None:
     with keep_connections_open(network, [f"{address}/80" for address in EC2]) as rounds:
         assert next(rounds)[1] == ["node"] * 2
         backend.load(network, kind)
@@ -129,7 +129,7 @@ def test_open_connections_to_the_nodes_service_are_cut(backend: Backend, network
     assert ended == ["ECONNRESET"] * 2
 
 
-def test_no_user_of_the_pod_can_take_the_rules_away(network: PodNetwork) -> None:
+def test_rules_cannot_be_deleted_without_net_admin(network: PodNetwork) -> None:
     """Not without NET_ADMIN: root with what a runtime gives by default is refused."""
     build_nftables().load(network)
 

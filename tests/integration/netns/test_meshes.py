@@ -57,7 +57,7 @@ def meshed(network: PodNetwork) -> Iterator[PodNetwork]:
 
 
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours-first", "mesh-first"])
-def test_a_mesh_keeps_its_rules_and_never_leads_to_the_node(
+def test_mesh_keeps_its_rules_and_does_not_reach_the_node(
     backend: Backend, mesh: Callable[[PodNetwork], Backend], meshed: PodNetwork, ask: Ask, *, ours_first: bool
 ) -> None:
     if ours_first:
@@ -79,7 +79,7 @@ def test_a_mesh_keeps_its_rules_and_never_leads_to_the_node(
         assert set(answers[:5]) == {"sidecar"}
 
 
-def test_the_meshs_own_proxy_does_not_reach_the_node_either(
+def test_mesh_proxy_does_not_reach_the_node(
     backend: Backend, mesh: Callable[[PodNetwork], Backend], meshed: PodNetwork, ask: Ask
 ) -> None:
     """It passes on what an app sent to port 8080, from a user whom its own rules let through."""
@@ -94,7 +94,7 @@ def test_the_meshs_own_proxy_does_not_reach_the_node_either(
     assert ask(meshed, *HTTP, *OTHER, uid=MESH_UID) == ["sidecar"] * 5 + ["ECONNREFUSED"] * 5
 
 
-def test_with_source_node_a_mesh_does_not_catch_the_sidecar(
+def test_mesh_does_not_capture_the_sidecar_with_source_node(
     mesh: Callable[[PodNetwork], Backend], meshed: PodNetwork, ask: Ask
 ) -> None:
     if meshed.node.single_user:

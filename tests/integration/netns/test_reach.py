@@ -19,14 +19,12 @@ def arena(node: Node) -> Iterator[RuleTestBed]:
         yield opened
 
 
-def test_without_rules_everything_reaches_the_node(arena: RuleTestBed, ask: Ask) -> None:
+def test_without_rules_all_requests_reach_the_node(arena: RuleTestBed, ask: Ask) -> None:
     assert probe(arena.networks, "plain", ask) == {}
 
 
 @pytest.mark.parametrize("kind", ["redirect", "block", "node"])
-def test_rules_lead_each_question_where_the_table_says(
-    backend: Backend, arena: RuleTestBed, ask: Ask, kind: str
-) -> None:
+def test_rules_match_the_table_of_checks(backend: Backend, arena: RuleTestBed, ask: Ask, kind: str) -> None:
     if kind == "node" and arena.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
     before = probe(arena.networks, "plain", ask)
@@ -37,7 +35,7 @@ def test_rules_lead_each_question_where_the_table_says(
     assert found == {}
 
 
-def test_documentation_shows_the_table_of_checks() -> None:
+def test_docs_contain_the_table_of_checks() -> None:
     rows = [
         f"| {check.asker} | {check.name} | {' | '.join(check.answers[kind] for kind in check.answers)} |"
         for check in CHECKS

@@ -12,7 +12,7 @@ ADDRESSES = contract.METADATA_ADDRESSES
 NO_IPV6 = ("net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 
 
-def test_port_80_is_refused_at_once_while_no_sidecar_listens(backend: Backend, plain: PodNetwork, ask: Ask) -> None:
+def test_port_80_is_refused_while_no_sidecar_listens(backend: Backend, plain: PodNetwork, ask: Ask) -> None:
     backend.load(plain)
 
     answers = ask(plain, *ask_all("tcp", ADDRESSES, 80))
@@ -20,9 +20,7 @@ def test_port_80_is_refused_at_once_while_no_sidecar_listens(backend: Backend, p
     assert answers == ["ECONNREFUSED"] * 5
 
 
-def test_rules_of_the_other_backend_change_nothing_that_is_reached(
-    backend: Backend, network: PodNetwork, tmp_path: Path, ask: Ask
-) -> None:
+def test_rules_of_both_backends_work_together(backend: Backend, network: PodNetwork, tmp_path: Path, ask: Ask) -> None:
     """A node's operator changes PODROLE_REDIRECT_BACKEND; a pod whose sandbox lives on gets both."""
     other = tmp_path / "other"
     other.mkdir()
@@ -33,7 +31,7 @@ def test_rules_of_the_other_backend_change_nothing_that_is_reached(
     assert ask(network, *ask_all("tcp", ADDRESSES, 80, 443)) == ["sidecar", "ECONNREFUSED"] * 5
 
 
-def test_pod_without_ipv6_gets_its_rules(backend: Backend, network: PodNetwork, ask: Ask) -> None:
+def test_rules_load_in_pod_without_ipv6(backend: Backend, network: PodNetwork, ask: Ask) -> None:
     network.run(["sysctl", "-qw", *NO_IPV6])
 
     backend.load(network)
@@ -42,7 +40,7 @@ def test_pod_without_ipv6_gets_its_rules(backend: Backend, network: PodNetwork, 
     assert ask(network, *ask_all("tcp", IPV6, 80, 8080)) == ["EADDRNOTAVAIL"] * 4
 
 
-def test_pod_without_ipv4_but_on_loopback_gets_its_rules(
+def test_rules_load_in_pod_with_ipv4_on_loopback_only(
     backend: Backend, network: PodNetwork, plain: PodNetwork, ask: Ask
 ) -> None:
     for pod in (network, plain):
@@ -55,7 +53,7 @@ def test_pod_without_ipv4_but_on_loopback_gets_its_rules(
     assert ask(plain, *ask_all("tcp", IPV6, 80)) == ["node"] * 2
 
 
-def test_ipv4_that_comes_after_the_rules_is_redirected_too(backend: Backend, network: PodNetwork, ask: Ask) -> None:
+def test_ipv4_added_after_the_rules_is_redirected(backend: Backend, network: PodNetwork, ask: Ask) -> None:
     """A second network that is attached later, for example."""
     network.run(["ip", "-4", "addr", "flush", "dev", "eth0"])
     backend.load(network)
@@ -66,7 +64,7 @@ def test_ipv4_that_comes_after_the_rules_is_redirected_too(backend: Backend, net
     assert ask(network, *ask_all("tcp", IPV4, 80, 8080)) == ["sidecar", "ECONNREFUSED"] * 3
 
 
-def test_ports_users_and_addresses_in_the_files_are_those_of_the_contract() -> None:
+def test_rule_files_use_the_contracts_addresses_and_variables() -> None:
     for file in REDIRECT.glob("*.*"):
         if file.suffix not in {".nft", ".rules"}:
             continue
@@ -78,7 +76,7 @@ def test_ports_users_and_addresses_in_the_files_are_those_of_the_contract() -> N
         assert str(contract.SIDECAR_PORT) not in text, "port and user are variables"
 
 
-def test_block_nft_is_redirect_nft_without_the_redirect() -> None:
+def test_block_nft_equals_redirect_nft_without_the_redirect() -> None:
     def rules(name: str) -> list[str]:
         return [
             line.strip() for line in (REDIRECT / name).read_text().splitlines() if line.strip()[:1] not in {"", "#"}
@@ -92,7 +90,7 @@ def test_block_nft_is_redirect_nft_without_the_redirect() -> None:
 
 
 class TestIptablesEntrypoint:
-    def test_missing_ip6tables_is_an_error_while_the_pod_has_ipv6(self, network: PodNetwork, tmp_path: Path) -> None:
+    def test_missing_ip6tables_is_an_error_with_ipv6(self, network: PodNetwork, tmp_path: Path) -> None:
         backend = build_iptables(tmp_path, "nft", families=("iptables",))
 
         result = backend.load(network, check=False)
@@ -101,9 +99,7 @@ class TestIptablesEntrypoint:
         assert "cannot run ip6tables-restore" in result.stderr
         assert "Use an image that has iptables" in result.stderr
 
-    def test_missing_ip6tables_is_told_and_harmless_where_ipv6_is_off(
-        self, network: PodNetwork, tmp_path: Path, ask: Ask
-    ) -> None:
+    def test_missing_ip6tables_is_only_logged_without_ipv6(self, network: PodNetwork, tmp_path: Path, ask: Ask) -> None:
         network.run(["sysctl", "-qw", *NO_IPV6, "net.ipv6.conf.lo.disable_ipv6=1"])
         backend = build_iptables(tmp_path, "nft", families=("iptables",))
 
@@ -112,9 +108,7 @@ class TestIptablesEntrypoint:
         assert "no IPv6 in this pod, so this is harmless: cannot run ip6tables-restore" in result.stderr
         assert ask(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
 
-    def test_one_interface_with_ipv6_makes_a_missing_ip6tables_an_error(
-        self, network: PodNetwork, tmp_path: Path
-    ) -> None:
+    def test_missing_ip6tables_is_an_error_if_one_interface_has_ipv6(self, network: PodNetwork, tmp_path: Path) -> None:
         network.run(["sysctl", "-qw", *NO_IPV6, "net.ipv6.conf.eth0.disable_ipv6=0"])
         backend = build_iptables(tmp_path, "nft", families=("iptables",))
 

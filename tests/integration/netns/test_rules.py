@@ -27,7 +27,7 @@ def arena(node: Node) -> Iterator[RuleTestBed]:
 
 
 @pytest.mark.parametrize("file", sorted({rule.file for rule in RULES}))
-def test_documentation_explains_every_rule_of_a_file_in_its_order(file: str) -> None:
+def test_docs_list_every_rule_of_a_file_in_order(file: str) -> None:
     assert [rule for rule in CHECKS if rule.file == file] == [rule for rule in RULES if rule.file == file]
 
 
@@ -40,7 +40,7 @@ def judge(arena: RuleTestBed, file: str, repository: Path, ask: Ask) -> Findings
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.file}: {rule.chain} {rule.text}")
-def test_without_a_rule_its_check_fails(rule: Rule, arena: RuleTestBed, tmp_path: Path, ask: Ask) -> None:
+def test_check_fails_without_its_rule(rule: Rule, arena: RuleTestBed, tmp_path: Path, ask: Ask) -> None:
     if rule.kind == "node" and arena.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
 
@@ -51,7 +51,7 @@ def test_without_a_rule_its_check_fails(rule: Rule, arena: RuleTestBed, tmp_path
 
 @pytest.mark.parametrize("address", contract.METADATA_ADDRESSES)
 @pytest.mark.parametrize("file", LISTS)
-def test_without_an_address_its_port_80_leads_elsewhere(
+def test_address_is_not_redirected_if_missing_from_a_list(
     file: str, address: str, arena: RuleTestBed, tmp_path: Path, ask: Ask
 ) -> None:
     found = judge(arena, file, copy_without_address(file, address, tmp_path), ask)

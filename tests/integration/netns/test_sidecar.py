@@ -41,9 +41,7 @@ def who_am_i(pod: Pod) -> str:
     return pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip()
 
 
-def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(
-    demo_node: DemoNode, patched: dict[str, Any]
-) -> None:
+def test_sidecar_without_rules_exits_and_the_app_never_starts(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with placed(demo_node, without_redirect(patched)) as pod:
         with pytest.raises(PodError, match="the redirect is not in effect"):
             pod.start()
@@ -56,9 +54,7 @@ def test_without_the_rules_the_sidecar_ends_and_the_app_never_starts(
         assert pod.container("app").exit_code is None
 
 
-def test_a_single_missing_rule_is_named_and_no_other(
-    demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path
-) -> None:
+def test_only_the_missing_address_is_reported(demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     (tmp_path / "redirect.nft").write_text(rules.replace(", 169.254.170.23 }", " }"))
 
@@ -72,9 +68,7 @@ def test_a_single_missing_rule_is_named_and_no_other(
         assert "  fd00:ec2::23: " not in log
 
 
-def test_rules_without_ipv6_are_not_enough_where_there_is_ipv6(
-    demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path
-) -> None:
+def test_rules_without_ipv6_fail_in_pod_with_ipv6(demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     lines = [line for line in rules.splitlines() if "dnat ip6" not in line]
     (tmp_path / "redirect.nft").write_text("\n".join(lines))
@@ -86,7 +80,7 @@ def test_rules_without_ipv6_are_not_enough_where_there_is_ipv6(
         assert "fd00:ec2::254: Connection refused" in pod.logs("podrole-sidecar")
 
 
-def test_a_pod_without_ipv6_starts_and_has_its_role(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with placed(demo_node, patched) as pod:
         pod.network.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.lo.disable_ipv6=1"])
 
@@ -95,7 +89,7 @@ def test_a_pod_without_ipv6_starts_and_has_its_role(demo_node: DemoNode, patched
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_redirect_by_iptables_serves_the_role_as_well(demo_node: DemoNode) -> None:
+def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend="iptables")
     patched = Case(POD, ENABLED, None).inject(config)
 
@@ -106,7 +100,7 @@ def test_a_redirect_by_iptables_serves_the_role_as_well(demo_node: DemoNode) -> 
         assert who_am_i(pod) == IDENTITY
 
 
-def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(demo_node: DemoNode) -> None:
+def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNode) -> None:
     """The warning of env mode says so: it is no wall."""
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
     patched = Case(POD, ENABLED, None).inject(config)
@@ -120,7 +114,7 @@ def test_in_env_mode_the_app_has_its_role_and_the_nodes_is_still_there(demo_node
         assert reached.strip() == f"169.254.169.254:80\t{demo_node.node_role}"
 
 
-def test_a_killed_sidecar_comes_back_to_the_same_rules(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_restarted_sidecar_works_with_the_existing_rules(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with placed(demo_node, patched) as pod:
         pod.start()
         pod.restart("podrole-sidecar")
@@ -128,7 +122,7 @@ def test_a_killed_sidecar_comes_back_to_the_same_rules(demo_node: DemoNode, patc
         assert who_am_i(pod) == IDENTITY
 
 
-def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_sidecar_as_process_1_exits_on_sigterm(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     """It is process 1 of its container, for which the kernel has no default action on SIGTERM."""
     with placed(demo_node, patched) as pod:
         pod.start()
@@ -136,7 +130,7 @@ def test_a_sidecar_that_is_asked_to_end_is_gone_at_once(demo_node: DemoNode, pat
         assert pod.container("podrole-sidecar").terminate(grace_seconds=2) == 0
 
 
-def test_the_sidecars_directory_is_closed_to_the_app(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_app_cannot_read_the_run_directory(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     if demo_node.node.single_user:
         pytest.skip("every uid is one in a user namespace: run as root")
     changed = copy.deepcopy(patched)

@@ -18,9 +18,7 @@ def patched(demo_node: DemoNode) -> dict[str, Any]:
     return demo_node.webhook.admit(POD).pod
 
 
-def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(
-    demo_node: DemoNode, patched: dict[str, Any]
-) -> None:
+def test_self_check_uses_ipv6_without_an_ipv4_route(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.network.run(["ip", "-4", "route", "delete", "default"])
 
@@ -30,9 +28,7 @@ def test_where_there_is_no_route_by_ipv4_the_rules_are_proven_by_ipv6(
         assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
 
 
-def test_without_any_route_no_client_could_reach_it_and_it_says_so(
-    demo_node: DemoNode, patched: dict[str, Any]
-) -> None:
+def test_pod_without_any_route_fails_with_an_error(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with demo_node.create_pod(patched, demo_node.images) as pod:
         for family in ("-4", "-6"):
             pod.network.run(["ip", family, "route", "delete", "default"])
@@ -41,7 +37,7 @@ def test_without_any_route_no_client_could_reach_it_and_it_says_so(
             pod.start()
 
 
-def test_its_status_is_told_in_its_container_and_names_the_mode(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_status_command_works_in_the_container(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.start()
 
@@ -67,9 +63,7 @@ def test_its_status_is_told_in_its_container_and_names_the_mode(demo_node: DemoN
     ]
 
 
-def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(
-    demo_node: DemoNode, patched: dict[str, Any]
-) -> None:
+def test_restarted_container_restores_its_credentials(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.start()
         before = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
@@ -85,7 +79,7 @@ def test_after_a_restart_of_its_container_it_goes_on_with_what_it_had(
 
 
 @pytest.mark.parametrize("change", [{}, {"hostIPC": True}])
-def test_two_pods_never_share_what_they_keep(demo_node: DemoNode, change: dict[str, Any]) -> None:
+def test_pods_do_not_share_their_run_directory(demo_node: DemoNode, change: dict[str, Any]) -> None:
     """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
     pod = {**POD, "spec": {**POD["spec"], **change}}
     spec = demo_node.webhook.admit(pod).pod["spec"]

@@ -76,7 +76,7 @@ def read_status(pod: Pod) -> Any:
     return json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 
 
-def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(demo_node: DemoNode, of_node: Pod) -> None:
+def test_only_the_sidecar_reaches_the_nodes_metadata(demo_node: DemoNode, of_node: Pod) -> None:
     with demo_node.create_pod(copy.deepcopy(POD)) as plain:
         plain.start()
         by_plain = plain.exec("app", REACH).stdout.splitlines()
@@ -90,18 +90,18 @@ def test_the_sidecar_reaches_the_nodes_metadata_and_the_app_does_not(demo_node: 
     assert [line.partition("\t")[2] for line in by_app] == ["reader", "reader", "connection refused"]
 
 
-def test_the_app_has_the_pods_role_and_not_the_nodes(of_node: Pod) -> None:
+def test_app_gets_the_pods_role_with_source_node(of_node: Pod) -> None:
     assert of_node.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
     assert read_status(of_node)["source"] == "node"
     assert '"started"' in of_node.logs(contract.SIDECAR_CONTAINER)
 
 
-def test_a_chain_ends_at_the_pods_role(chained: Pod) -> None:
+def test_role_chain_ends_with_the_pods_role(chained: Pod) -> None:
     assert chained.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
     assert read_status(chained)["intermediate_role"] == "arn:aws:iam::111122223333:role/hub"
 
 
-def test_the_app_has_what_it_may_of_the_node_and_its_own_role(demo_node: DemoNode, passing: Pod) -> None:
+def test_pass_through_serves_allowed_paths_and_the_pods_role(demo_node: DemoNode, passing: Pod) -> None:
     paths = ["meta-data/instance-id", "meta-data/placement/availability-zone", "user-data", "meta-data/iam/info"]
 
     answers = passing.exec("app", ["python3", "-c", ASK, *paths]).stdout.split()
@@ -118,7 +118,7 @@ def in_env_mode(demo_node: DemoNode) -> Iterator[Pod]:
     yield from start(demo_node, replace(NODE, mode="env"), ALLOWING)
 
 
-def test_in_env_mode_the_node_is_asked_without_any_rules(in_env_mode: Pod) -> None:
+def test_source_node_works_in_env_mode_without_rules(in_env_mode: Pod) -> None:
     names = [container["name"] for container in in_env_mode.manifest["spec"]["initContainers"]]
 
     assert names == [contract.SIDECAR_CONTAINER]

@@ -54,7 +54,7 @@ def read_signer(request: Form) -> str | None:
     return signed.partition("/")[0] or None
 
 
-def test_a_hop_that_is_refused_is_named_with_who_asked(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_failed_first_hop_is_named(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(answers.DENIED)
 
     outcome = fetch(environ | CHAINED)
@@ -67,9 +67,7 @@ def test_a_hop_that_is_refused_is_named_with_who_asked(environ: dict[str, str], 
     assert len(faulty_sts.requests) == 1
 
 
-def test_the_role_that_a_hop_may_not_assume_is_named_with_the_remedy(
-    environ: dict[str, str], faulty_sts: FaultySts
-) -> None:
+def test_failed_second_hop_is_named_with_its_own_hint(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(answers.GRANTED, REFUSED_ROLE)
 
     outcome = fetch(environ | CHAINED)
@@ -82,9 +80,7 @@ def test_the_role_that_a_hop_may_not_assume_is_named_with_the_remedy(
     assert len(faulty_sts.requests) == 2
 
 
-def test_a_passing_fault_of_the_second_hop_begins_the_chain_anew(
-    environ: dict[str, str], faulty_sts: FaultySts
-) -> None:
+def test_transient_error_of_second_hop_restarts_the_chain(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(answers.GRANTED, answers.THROTTLED)
 
     outcome = process.wait_for_result(process.spawn(environ | CHAINED, attempts=2))
@@ -94,9 +90,7 @@ def test_a_passing_fault_of_the_second_hop_begins_the_chain_anew(
     assert actions == ["AssumeRoleWithWebIdentity", "AssumeRole"] * 2
 
 
-def test_the_pods_role_is_assumed_from_the_one_that_the_web_identity_assumes(
-    environ: dict[str, str], faulty_sts: FaultySts
-) -> None:
+def test_pods_role_is_assumed_from_the_intermediate_role(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     outcome = fetch(environ | CHAINED | {"PODROLE_SESSION_DURATION": "3600"})
 
     first, second = faulty_sts.requests
@@ -111,7 +105,7 @@ def test_the_pods_role_is_assumed_from_the_one_that_the_web_identity_assumes(
     assert second["X-Amz-Security-Token"] == "token-1"
 
 
-def test_external_id_and_tags_go_with_the_pods_role_alone(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_external_id_and_tags_are_sent_for_the_pods_role_only(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     fetch(environ | CHAINED)
 
     first, second = faulty_sts.requests
@@ -121,7 +115,7 @@ def test_external_id_and_tags_go_with_the_pods_role_alone(environ: dict[str, str
     assert not [name for name in first if name.startswith(("Tags", "ExternalId"))]
 
 
-def test_a_chain_by_the_real_protocol_gives_the_pods_role(sts: str, tmp_path: Path) -> None:
+def test_role_chain_works_with_moto(sts: str, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
 
     outcome = fetch(build_environ(tmp_path, sts, **CHAINED))
@@ -130,7 +124,7 @@ def test_a_chain_by_the_real_protocol_gives_the_pods_role(sts: str, tmp_path: Pa
     assert outcome.role_arn == ROLE_ARN
 
 
-def test_without_credentials_of_the_node_its_service_is_named_and_sts_not_asked(
+def test_missing_node_credentials_are_reported_without_calling_sts(
     environ: dict[str, str], faulty_sts: FaultySts
 ) -> None:
     asked = {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1"}
@@ -145,7 +139,7 @@ def test_without_credentials_of_the_node_its_service_is_named_and_sts_not_asked(
     assert faulty_sts.requests == []
 
 
-def test_the_nodes_role_assumes_the_pods(environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer) -> None:
+def test_nodes_role_assumes_the_pods_role(environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer) -> None:
     outcome = fetch(environ | as_node(node))
 
     [request] = faulty_sts.requests
@@ -156,9 +150,7 @@ def test_the_nodes_role_assumes_the_pods(environ: dict[str, str], faulty_sts: Fa
     assert read_signer(request) == "ASIANODE"
 
 
-def test_the_node_may_begin_a_chain_as_well(
-    environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer
-) -> None:
+def test_nodes_role_can_start_a_chain(environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer) -> None:
     faulty_sts.will(answers.DENIED)
 
     outcome = fetch(environ | CHAINED | as_node(node))
@@ -172,7 +164,7 @@ def as_node(node: MetadataServer) -> dict[str, str]:
     return {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": f"http://{node.endpoint}"}
 
 
-def test_nobodys_settings_files_or_proxies_change_what_is_asked(
+def test_aws_settings_files_and_proxies_do_not_affect_requests(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     (tmp_path / ".aws").mkdir()
@@ -218,9 +210,7 @@ def misleading(home: Path) -> dict[str, str]:
     }
 
 
-def test_the_child_has_no_variable_that_is_not_in_the_list(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_child_has_only_the_allowed_variables(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
     running = process.spawn(environ | misleading(tmp_path))
     faulty_sts.await_requests(1)

@@ -15,7 +15,7 @@ METADATA_DOCUMENT = build_request("/latest/meta-data/iam/security-credentials/re
 @pytest.mark.parametrize(
     "path", ["/v2/credentials", "/v2/credentials/", "/v1/credentials", "//v2/credentials", "/v2//credentials/?id=1"]
 )
-def test_the_same_credentials_come_as_json_with_role_and_account(sidecar: Sidecar, path: str, host: str) -> None:
+def test_container_document_matches_metadata_document(sidecar: Sidecar, path: str, host: str) -> None:
     answer = ask(sidecar.port, build_request(path, host=host, headers=[("Accept", "application/json")]))
 
     document = json.loads(answer.body)
@@ -28,13 +28,13 @@ def test_the_same_credentials_come_as_json_with_role_and_account(sidecar: Sideca
 
 
 @pytest.mark.parametrize("authorization", [None, "", "anything", "Bearer x.y.z"])
-def test_any_authorization_will_do_as_the_pod_has_one_role(sidecar: Sidecar, authorization: str | None) -> None:
+def test_any_authorization_header_is_accepted(sidecar: Sidecar, authorization: str | None) -> None:
     headers = [("Authorization", authorization)] if authorization is not None else []
 
     assert ask(sidecar.port, build_request("/v2/credentials", headers=headers)).status == 200
 
 
-def test_no_request_chooses_its_role(sidecar: Sidecar) -> None:
+def test_query_parameters_cannot_select_a_role(sidecar: Sidecar) -> None:
     paths = ["/v2/credentials?role=admin", "/v2/credentials?RoleArn=arn:aws:iam::111122223333:role/admin"]
 
     arns = {json.loads(ask(sidecar.port, build_request(path)).body)["RoleArn"] for path in paths}
@@ -45,7 +45,7 @@ def test_no_request_chooses_its_role(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "path", ["/v2/credentials/other", "/v2", "/v3/credentials", "/v2/credentialsx", "/v2/metadata"]
 )
-def test_no_other_path_is_a_container_endpoint(sidecar: Sidecar, path: str) -> None:
+def test_similar_paths_are_not_found(sidecar: Sidecar, path: str) -> None:
     answer = ask(sidecar.port, build_request(path))
 
     assert (answer.status, answer.body) == (404, b"")

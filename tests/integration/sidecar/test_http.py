@@ -38,7 +38,7 @@ EVERY_ANSWER = pytest.mark.parametrize("request_name", ALL)
         ("/latest/meta-data/placement/region", {"GET", "HEAD"}),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(sidecar: Sidecar, path: str, allowed: set[str]) -> None:
+def test_wrong_method_gets_405_with_allow_header(sidecar: Sidecar, path: str, allowed: set[str]) -> None:
     for method in {"GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"} - allowed:
         answer = ask(sidecar.port, build_request(path, method, [(TTL, "60")]))
 
@@ -47,7 +47,7 @@ def test_a_wrong_method_is_told_the_right_ones(sidecar: Sidecar, path: str, allo
 
 
 @pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/latest/meta-data/placement/region"])
-def test_a_head_request_has_the_headers_of_a_get_and_no_body(sidecar: Sidecar, path: str) -> None:
+def test_head_response_has_headers_of_get_and_no_body(sidecar: Sidecar, path: str) -> None:
     got = ask(sidecar.port, build_request(path))
     with connect(sidecar.port) as wire:
         wire.send(build_request(path, "HEAD", [("Connection", "close")]))
@@ -58,7 +58,7 @@ def test_a_head_request_has_the_headers_of_a_get_and_no_body(sidecar: Sidecar, p
 
 
 @EVERY_ANSWER
-def test_head_and_body_leave_in_one_segment(sidecar: Sidecar, request_name: str) -> None:
+def test_response_is_sent_in_one_segment(sidecar: Sidecar, request_name: str) -> None:
     """The kernel counts what comes in: a reader that is slow would see two segments as one."""
     with connect(sidecar.port) as wire:
         for number in range(1, 6):
@@ -69,7 +69,7 @@ def test_head_and_body_leave_in_one_segment(sidecar: Sidecar, request_name: str)
 
 
 @EVERY_ANSWER
-def test_every_answer_has_its_length_and_may_not_be_kept(sidecar: Sidecar, request_name: str) -> None:
+def test_every_response_has_content_length_and_no_store(sidecar: Sidecar, request_name: str) -> None:
     with connect(sidecar.port) as wire:
         wire.send(ALL[request_name].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         [answer] = take_answers(wire.read_rest())
@@ -83,7 +83,7 @@ def test_every_answer_has_its_length_and_may_not_be_kept(sidecar: Sidecar, reque
 
 
 @pytest.mark.parametrize("path", [f"{ROLES}/", f"//{ROLES}"])
-def test_a_shell_script_without_a_host_is_answered_and_hung_up_on(sidecar: Sidecar, path: str) -> None:
+def test_http_1_0_request_without_host_is_answered_and_closed(sidecar: Sidecar, path: str) -> None:
     with connect(sidecar.port) as wire:
         wire.send(build_request(path, version="1.0", host=None))
         [answer] = take_answers(wire.read_rest())
@@ -91,7 +91,7 @@ def test_a_shell_script_without_a_host_is_answered_and_hung_up_on(sidecar: Sidec
     assert (answer.status, answer.body) == (200, b"reader")
 
 
-def test_an_old_client_that_asks_for_it_keeps_its_connection(sidecar: Sidecar) -> None:
+def test_http_1_0_keep_alive_is_honored(sidecar: Sidecar) -> None:
     with connect(sidecar.port) as wire:
         for _ in range(3):
             wire.send(build_request(ROLES, version="1.0", headers=[("Connection", "keep-alive")]))
@@ -108,7 +108,7 @@ def test_an_old_client_that_asks_for_it_keeps_its_connection(sidecar: Sidecar) -
         [("Content-Type", "application/x-www-form-urlencoded")],
     ],
 )
-def test_a_token_is_asked_for_with_and_without_a_length(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
+def test_token_request_works_with_and_without_content_length(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
     with connect(sidecar.port) as wire:
         wire.send(build_request("/latest/api/token", "PUT", [(TTL, "60"), *headers]) + LIST)
 
@@ -117,7 +117,7 @@ def test_a_token_is_asked_for_with_and_without_a_length(sidecar: Sidecar, header
 
 
 @pytest.mark.parametrize("body", [b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n", b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n"])
-def test_curls_upload_form_of_a_put_gets_its_token(sidecar: Sidecar, body: bytes) -> None:
+def test_chunked_token_request_of_curl_gets_a_token(sidecar: Sidecar, body: bytes) -> None:
     headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
     with connect(sidecar.port) as wire:
         wire.send(build_request("/latest/api/token", "PUT", headers))
@@ -129,7 +129,7 @@ def test_curls_upload_form_of_a_put_gets_its_token(sidecar: Sidecar, body: bytes
     assert following.body == b"reader", "the rest of the body was read as a request"
 
 
-def test_a_client_that_does_not_wait_to_be_told_gets_its_token(sidecar: Sidecar) -> None:
+def test_expect_continue_without_waiting_gets_a_token(sidecar: Sidecar) -> None:
     headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
     with connect(sidecar.port) as wire:
         wire.send(build_request("/latest/api/token", "PUT", headers) + b"0\r\n\r\n" + LIST)
@@ -141,7 +141,7 @@ def test_a_client_that_does_not_wait_to_be_told_gets_its_token(sidecar: Sidecar)
         assert wire.read_answer().body == b"reader"
 
 
-def test_a_body_is_drained_and_not_read_as_a_request(sidecar: Sidecar) -> None:
+def test_request_body_is_not_read_as_a_request(sidecar: Sidecar) -> None:
     body = build_request(f"{ROLES}/reader")
     with connect(sidecar.port) as wire:
         wire.send(build_request("/nothing", "POST", [("Content-Length", str(len(body)))]) + body + LIST)
@@ -153,7 +153,7 @@ def test_a_body_is_drained_and_not_read_as_a_request(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "host", ["169.254.170.2", "169.254.169.254:80", "[fd00:ec2::254]", "127.0.0.1:16925", "LOCALHOST"]
 )
-def test_a_client_that_believes_in_a_proxy_is_served(sidecar: Sidecar, host: str) -> None:
+def test_absolute_uri_of_proxy_client_is_accepted(sidecar: Sidecar, host: str) -> None:
     assert ask(sidecar.port, build_request(f"http://{host}{ROLES}", host=host)).body == b"reader"
 
 
@@ -167,7 +167,7 @@ def test_a_client_that_believes_in_a_proxy_is_served(sidecar: Sidecar, host: str
         ("", METADATA),
     ],
 )
-def test_a_stranger_in_the_uri_or_beside_it_is_forbidden(sidecar: Sidecar, named: str, header: str | None) -> None:
+def test_foreign_host_in_uri_or_header_is_rejected(sidecar: Sidecar, named: str, header: str | None) -> None:
     answer = ask(sidecar.port, build_request(f"http://{named}{ROLES}", host=header))
 
     assert answer.status in {400, 403}
@@ -182,12 +182,12 @@ def test_a_stranger_in_the_uri_or_beside_it_is_forbidden(sidecar: Sidecar, named
         *("[fd00:ec2::254]", "[fd00:ec2::23]", "[::1]", "[FD00:EC2::254]"),
     ],
 )
-def test_every_name_of_the_service_is_a_host(sidecar: Sidecar, host: str, port: str) -> None:
+def test_every_service_address_is_a_valid_host(sidecar: Sidecar, host: str, port: str) -> None:
     assert ask(sidecar.port, build_request(ROLES, host=host + port)).body == b"reader"
 
 
 @pytest.mark.parametrize("host", ["fd00:ec2::254", "fd00:ec2::23", "::1"])
-def test_awscrt_writes_ipv6_without_brackets(sidecar: Sidecar, host: str) -> None:
+def test_ipv6_host_without_brackets_is_accepted(sidecar: Sidecar, host: str) -> None:
     assert ask(sidecar.port, build_request(ROLES, host=host)).body == b"reader"
 
 
@@ -208,9 +208,7 @@ def test_awscrt_writes_ipv6_without_brackets(sidecar: Sidecar, host: str) -> Non
     ],
 )
 @pytest.mark.parametrize("path", [f"{ROLES}/reader", "/v2/credentials"])
-def test_a_page_that_gives_its_own_name_the_services_address_gets_nothing(
-    sidecar: Sidecar, path: str, host: str
-) -> None:
+def test_dns_rebinding_host_is_rejected(sidecar: Sidecar, path: str, host: str) -> None:
     answer = ask(sidecar.port, build_request(path, host=host))
 
     assert answer.status in {400, 403}
@@ -218,7 +216,7 @@ def test_a_page_that_gives_its_own_name_the_services_address_gets_nothing(
 
 
 @pytest.mark.parametrize("second", ["evil.example.com", METADATA])
-def test_two_hosts_are_none(sidecar: Sidecar, second: str) -> None:
+def test_duplicate_host_header_is_rejected(sidecar: Sidecar, second: str) -> None:
     answer = ask(sidecar.port, build_request("/v2/credentials", headers=[("Host", second)]))
 
     assert answer.status in {400, 403}
@@ -241,19 +239,19 @@ def test_two_hosts_are_none(sidecar: Sidecar, second: str) -> None:
     ],
 )
 @pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/nothing"])
-def test_what_a_browser_or_a_proxy_sends_is_forbidden(sidecar: Sidecar, path: str, header: tuple[str, str]) -> None:
+def test_browser_and_proxy_headers_are_rejected(sidecar: Sidecar, path: str, header: tuple[str, str]) -> None:
     answer = ask(sidecar.port, build_request(path, headers=[header]))
 
     assert (answer.status, answer.body) == (403, b"")
 
 
-def test_the_fetch_of_node_is_no_browser(sidecar: Sidecar) -> None:
+def test_fetch_of_node_js_is_accepted(sidecar: Sidecar) -> None:
     headers = [("accept", "*/*"), ("accept-language", "*"), ("sec-fetch-mode", "cors"), ("user-agent", "node")]
 
     assert ask(sidecar.port, build_request(ROLES, headers=headers)).body == b"reader"
 
 
-def test_a_preflight_is_no_permission(sidecar: Sidecar) -> None:
+def test_cors_preflight_is_rejected(sidecar: Sidecar) -> None:
     headers = [("Origin", "http://evil.example.com"), ("Access-Control-Request-Method", "PUT")]
 
     answer = ask(sidecar.port, build_request("/latest/api/token", "OPTIONS", headers))
@@ -265,7 +263,7 @@ def test_a_preflight_is_no_permission(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "name", ["X_Forwarded_For", "SCRIPT_NAME", "PATH_INFO", "X_aws_ec2_metadata_token", "HTTP_HOST"]
 )
-def test_a_header_with_underscores_means_nothing(sidecar: Sidecar, name: str) -> None:
+def test_header_with_underscores_is_ignored(sidecar: Sidecar, name: str) -> None:
     """WSGI cannot tell them from dashes, and some are variables of its own."""
     answer = ask(sidecar.port, build_request(ROLES, headers=[(name, "/v2/credentials")]))
 
@@ -273,7 +271,7 @@ def test_a_header_with_underscores_means_nothing(sidecar: Sidecar, name: str) ->
     assert answer.body in {b"reader", b""}
 
 
-def test_a_large_head_is_read(sidecar: Sidecar) -> None:
+def test_large_head_is_accepted(sidecar: Sidecar) -> None:
     """SDKs send long User-Agents, and proxies' cookies are longer."""
     headers = [("Cookie", "c" * 7000), ("User-Agent", "u" * 7000)]
 
@@ -288,20 +286,20 @@ def test_a_large_head_is_read(sidecar: Sidecar) -> None:
         [(f"X-{number}", "") for number in range(200)],
     ],
 )
-def test_a_head_that_is_too_large_is_told_so(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
+def test_oversized_head_gets_431(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
     answer = ask(sidecar.port, build_request(ROLES, headers=headers))
 
     assert (answer.status, answer.body) == (431, b"")
 
 
-def test_a_path_that_is_too_long_is_told_so(sidecar: Sidecar) -> None:
+def test_oversized_path_gets_414(sidecar: Sidecar) -> None:
     answer = ask(sidecar.port, build_request("/" + "a" * 10_000))
 
     assert answer.status in {400, 414}
     assert answer.body == b""
 
 
-def test_requests_that_come_at_once_are_answered_in_their_order(sidecar: Sidecar) -> None:
+def test_pipelined_requests_of_a_client_are_answered_in_order(sidecar: Sidecar) -> None:
     put = ALL["token"]
     with connect(sidecar.port) as wire:
         wire.send(LIST + put + ALL["not-found"] + LIST + build_request(ROLES, headers=[("Connection", "close")]))
@@ -311,7 +309,7 @@ def test_requests_that_come_at_once_are_answered_in_their_order(sidecar: Sidecar
     assert answers[0].body == answers[3].body == answers[4].body == b"reader"
 
 
-def test_a_request_that_comes_byte_by_byte_is_read(sidecar: Sidecar) -> None:
+def test_request_sent_byte_by_byte_is_answered(sidecar: Sidecar) -> None:
     with connect(sidecar.port) as wire:
         wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in LIST:
@@ -333,7 +331,7 @@ def test_a_request_that_comes_byte_by_byte_is_read(sidecar: Sidecar) -> None:
         *(LIST[:20], b""),
     ],
 )
-def test_what_is_no_request_gets_no_secret_and_an_end(sidecar: Sidecar, sent: bytes) -> None:
+def test_invalid_http_gets_an_error_and_no_credentials(sidecar: Sidecar, sent: bytes) -> None:
     with connect(sidecar.port) as wire:
         wire.send(sent)
         wire.socket.shutdown(socket.SHUT_WR)
@@ -343,7 +341,7 @@ def test_what_is_no_request_gets_no_secret_and_an_end(sidecar: Sidecar, sent: by
     assert b"AccessKeyId" not in received
 
 
-def test_five_hundred_clients_at_once_are_all_answered(sidecar: Sidecar) -> None:
+def test_500_concurrent_clients_are_answered(sidecar: Sidecar) -> None:
     connections = [socket.create_connection(("127.0.0.1", sidecar.port), TIMEOUT_SECONDS) for _ in range(500)]
     started = time.monotonic()
     try:
@@ -359,14 +357,14 @@ def test_five_hundred_clients_at_once_are_all_answered(sidecar: Sidecar) -> None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_both_loopback_addresses_are_listened_on(sidecar: Sidecar, host: str) -> None:
+def test_server_listens_on_both_loopback_addresses(sidecar: Sidecar, host: str) -> None:
     if ":" in host and not socket.has_dualstack_ipv6():
         pytest.skip("this kernel has no IPv6")
 
     assert ask(sidecar.port, LIST, host).body == b"reader"
 
 
-def test_no_address_that_another_pod_could_reach_is_listened_on(sidecar: Sidecar) -> None:
+def test_server_listens_on_loopback_only(sidecar: Sidecar) -> None:
     """As the kernel has it: both files have a local address and port in the second column, and 0A for LISTEN."""
     tables = [Path(f"/proc/{sidecar.process.pid}/net/{table}") for table in ("tcp", "tcp6")]
     rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
@@ -377,7 +375,7 @@ def test_no_address_that_another_pod_could_reach_is_listened_on(sidecar: Sidecar
     assert listening
 
 
-def test_a_clients_address_is_not_judged(sidecar: Sidecar) -> None:
+def test_any_client_address_is_accepted(sidecar: Sidecar) -> None:
     """Behind the redirect it is the pod's own, and not loopback."""
     with socket.create_connection(("127.0.0.1", sidecar.port), 5, ("127.8.9.10", 0)) as connection:
         connection.sendall(LIST)

@@ -31,7 +31,7 @@ def get(sidecar: Sidecar, path: str, token: str | None = None, method: str = "GE
 @pytest.mark.parametrize(
     "ttl", ["0", "21601", "-1", "+5", "1.5", "six", "", "60, 60", "0x10", "٣", "99999999999999999999"]
 )
-def test_a_token_for_a_bad_lifetime_is_a_bad_request(sidecar: Sidecar, ttl: str) -> None:
+def test_token_request_with_invalid_ttl_gets_400(sidecar: Sidecar, ttl: str) -> None:
     request = build_request(TOKEN_PATH, "PUT").replace(b"\r\n\r\n", f"\r\n{TTL}: {ttl}\r\n\r\n".encode())
 
     answer = ask(sidecar.port, request)
@@ -39,23 +39,23 @@ def test_a_token_for_a_bad_lifetime_is_a_bad_request(sidecar: Sidecar, ttl: str)
     assert (answer.status, answer.body) == (400, b"")
 
 
-def test_a_token_without_a_lifetime_is_a_bad_request(sidecar: Sidecar) -> None:
+def test_token_request_without_ttl_gets_400(sidecar: Sidecar) -> None:
     assert ask(sidecar.port, build_request(TOKEN_PATH, "PUT")).status == 400
 
 
-def test_a_token_for_two_lifetimes_is_a_bad_request(sidecar: Sidecar) -> None:
+def test_token_request_with_two_ttls_gets_400(sidecar: Sidecar) -> None:
     assert ask(sidecar.port, build_request(TOKEN_PATH, "PUT", [(TTL, "60"), (TTL, "60")])).status == 400
 
 
 @pytest.mark.parametrize("path", ["/2021-03-23/api/token", "/1.0/api/token", "//2009-04-04/api/token/"])
-def test_a_token_is_not_made_under_a_dated_version(sidecar: Sidecar, path: str) -> None:
+def test_token_request_under_dated_version_is_rejected(sidecar: Sidecar, path: str) -> None:
     answer = put_token(sidecar, path=path)
 
     assert (answer.status, answer.body) == (403, b"")
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "x-forwarded-for", "Forwarded", "Via"])
-def test_a_token_that_a_proxy_asks_for_is_forbidden(sidecar: Sidecar, header: str) -> None:
+def test_token_request_with_proxy_header_is_rejected(sidecar: Sidecar, header: str) -> None:
     answer = ask(sidecar.port, build_request(TOKEN_PATH, "PUT", [(TTL, "60"), (header, "10.1.2.3")]))
 
     assert (answer.status, answer.body) == (403, b"")
@@ -63,7 +63,7 @@ def test_a_token_that_a_proxy_asks_for_is_forbidden(sidecar: Sidecar, header: st
 
 @pytest.mark.parametrize("path", [TOKEN_PATH, f"{TOKEN_PATH}/", "//latest/api//token"])
 @pytest.mark.parametrize("ttl", ["1", "60", "300", "600", "900", "21600"])
-def test_the_token_is_one_plain_header_value_with_its_lifetime(sidecar: Sidecar, ttl: str, path: str) -> None:
+def test_token_response_has_token_and_ttl_header(sidecar: Sidecar, ttl: str, path: str) -> None:
     answer = put_token(sidecar, ttl, path)
 
     assert answer.status == 200
@@ -73,7 +73,7 @@ def test_the_token_is_one_plain_header_value_with_its_lifetime(sidecar: Sidecar,
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
-def test_headers_may_be_spelt_in_any_case(sidecar: Sidecar, spell: type[str]) -> None:
+def test_token_headers_are_case_insensitive(sidecar: Sidecar, spell: type[str]) -> None:
     token = ask(sidecar.port, build_request(TOKEN_PATH, "PUT", [(spell(TTL), "60")])).body.decode()
 
     assert ask(sidecar.port, build_request(ROLES, headers=[(spell(TOKEN), token)])).body == b"reader"
@@ -83,13 +83,13 @@ def test_headers_may_be_spelt_in_any_case(sidecar: Sidecar, spell: type[str]) ->
     "path", [ROLES, f"{ROLES}/reader", f"{METADATA}/placement/region", IDENTITY, "/latest/user-data"]
 )
 @pytest.mark.parametrize("token", ["x", "A" * 56, "AAAAAAAAAAAAAAAAAAAA=", "é", "'; DROP TABLE tokens"])
-def test_a_wrong_token_is_unauthorized_though_none_is_needed(sidecar: Sidecar, token: str, path: str) -> None:
+def test_invalid_token_gets_401_even_if_none_is_required(sidecar: Sidecar, token: str, path: str) -> None:
     answer = get(sidecar, path, token)
 
     assert (answer.status, answer.body) == (401, b"")
 
 
-def test_an_expired_token_is_unauthorized(sidecar: Sidecar) -> None:
+def test_expired_token_gets_401(sidecar: Sidecar) -> None:
     token = put_token(sidecar, "1").body.decode()
     deadline = time.monotonic() + 10
 
@@ -100,7 +100,7 @@ def test_an_expired_token_is_unauthorized(sidecar: Sidecar) -> None:
     assert (answer.status, answer.body) == (401, b"")
 
 
-def test_two_tokens_are_unauthorized_though_both_are_valid(sidecar: Sidecar) -> None:
+def test_two_token_headers_get_401(sidecar: Sidecar) -> None:
     token = put_token(sidecar).body.decode()
 
     answer = ask(sidecar.port, build_request(ROLES, headers=[(TOKEN, token), (TOKEN, token)]))
@@ -108,7 +108,7 @@ def test_two_tokens_are_unauthorized_though_both_are_valid(sidecar: Sidecar) -> 
     assert (answer.status, answer.body) == (401, b"")
 
 
-def test_a_token_with_any_character_changed_is_unauthorized(sidecar: Sidecar) -> None:
+def test_token_with_any_changed_character_gets_401(sidecar: Sidecar) -> None:
     """But for the last one, which holds four bits that base64 ignores."""
     token = put_token(sidecar).body.decode()
     places = range(len(token.rstrip("=")) - 1)
@@ -120,7 +120,7 @@ def test_a_token_with_any_character_changed_is_unauthorized(sidecar: Sidecar) ->
     assert statuses == {401}
 
 
-def test_any_number_of_tokens_is_valid_at_once(sidecar: Sidecar) -> None:
+def test_hundreds_of_tokens_are_valid_at_once(sidecar: Sidecar) -> None:
     """A server that remembers 256 of them breaks the clients that hold the others."""
     tokens = {put_token(sidecar, str(ttl)).body.decode() for ttl in range(1000, 1300)}
 
@@ -130,7 +130,7 @@ def test_any_number_of_tokens_is_valid_at_once(sidecar: Sidecar) -> None:
     assert set(statuses) == {200}
 
 
-def test_a_token_outlives_a_restart_of_the_container(sts: str, tmp_path: Path) -> None:
+def test_token_survives_a_restart(sts: str, tmp_path: Path) -> None:
     """Rust's SDK never drops a token, not even when it is refused."""
     write_token(tmp_path)
     environ = build_environ(tmp_path, sts)
@@ -151,7 +151,7 @@ def test_a_token_outlives_a_restart_of_the_container(sts: str, tmp_path: Path) -
     [ROLES, f"{ROLES}/{ODD_ROLE}", f"{ROLES}/other", f"{METADATA}/placement/region", IDENTITY, METADATA, "/latest"],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_without_a_token_nothing_is_told_where_the_first_version_is_off(
+def test_metadata_without_token_gets_401_if_tokens_are_required(
     strict_sidecar: Sidecar, method: str, path: str
 ) -> None:
     answer = get(strict_sidecar, path, method=method)
@@ -159,30 +159,30 @@ def test_without_a_token_nothing_is_told_where_the_first_version_is_off(
     assert (answer.status, answer.body) == (401, b"")
 
 
-def test_with_a_token_all_is_served_where_the_first_version_is_off(strict_sidecar: Sidecar) -> None:
+def test_metadata_with_token_works_if_tokens_are_required(strict_sidecar: Sidecar) -> None:
     token = put_token(strict_sidecar).body.decode()
 
     assert get(strict_sidecar, ROLES, token).body.decode() == ODD_ROLE
     assert get(strict_sidecar, f"{ROLES}/{ODD_ROLE}", token).status == 200
 
 
-def test_container_clients_need_no_token_where_the_first_version_is_off(strict_sidecar: Sidecar) -> None:
+def test_container_endpoint_needs_no_token_if_tokens_are_required(strict_sidecar: Sidecar) -> None:
     assert get(strict_sidecar, "/v2/credentials").status == 200
 
 
-def test_a_token_of_one_sidecar_is_none_of_another(sidecar: Sidecar, strict_sidecar: Sidecar) -> None:
+def test_token_of_another_sidecar_gets_401(sidecar: Sidecar, strict_sidecar: Sidecar) -> None:
     token = put_token(sidecar).body.decode()
 
     assert get(strict_sidecar, ROLES, token).status == 401
 
 
-def test_clients_that_know_the_first_version_only_are_served(sidecar: Sidecar) -> None:
+def test_imdsv1_clients_are_served_by_default(sidecar: Sidecar) -> None:
     assert get(sidecar, f"{ROLES}/").body == b"reader"
     assert get(sidecar, f"{ROLES}/reader").status == 200
 
 
 @pytest.mark.parametrize("path", [ROLES, f"{ROLES}/"])
-def test_the_role_list_is_the_name_and_not_a_byte_more(sidecar: Sidecar, path: str) -> None:
+def test_role_list_is_the_name_without_newline(sidecar: Sidecar, path: str) -> None:
     answer = get(sidecar, path)
 
     assert (answer.status, answer.body) == (200, b"reader")
@@ -190,7 +190,7 @@ def test_the_role_list_is_the_name_and_not_a_byte_more(sidecar: Sidecar, path: s
 
 
 @pytest.mark.parametrize("path", [f"{ROLES}/reader", f"{ROLES}/reader/"])
-def test_the_roles_document_is_laid_out_as_ec2_does_it(sidecar: Sidecar, path: str) -> None:
+def test_role_document_has_ec2s_layout(sidecar: Sidecar, path: str) -> None:
     """Scripts of ten years cut it up by line: a key, a colon between blanks and a value to a line, in this order."""
     answer = get(sidecar, path)
 
@@ -202,7 +202,7 @@ def test_the_roles_document_is_laid_out_as_ec2_does_it(sidecar: Sidecar, path: s
     assert (document["Code"], document["Type"]) == ("Success", "AWS-HMAC")
 
 
-def test_times_are_whole_seconds_with_a_literal_z(sidecar: Sidecar) -> None:
+def test_timestamps_have_whole_seconds_and_a_literal_z(sidecar: Sidecar) -> None:
     """boto 2 and JavaScript read no fraction and no offset."""
     document = json.loads(get(sidecar, f"{ROLES}/reader").body)
     container = json.loads(get(sidecar, "/v2/credentials").body)
@@ -222,7 +222,7 @@ def test_times_are_whole_seconds_with_a_literal_z(sidecar: Sidecar) -> None:
         *(f"{ROLES}-extended/reader", "/role-arn/arn:aws:iam::111122223333:role/admin", f"{ROLES}reader"),
     ],
 )
-def test_no_other_role_is_found(sidecar: Sidecar, path: str) -> None:
+def test_other_roles_are_not_found(sidecar: Sidecar, path: str) -> None:
     answer = get(sidecar, path)
 
     assert (answer.status, answer.body) == (404, b"")
@@ -231,7 +231,7 @@ def test_no_other_role_is_found(sidecar: Sidecar, path: str) -> None:
 @pytest.mark.parametrize(
     "name", [ODD_ROLE, "a%2Bb%3Dc%2Cd.e%40f_g-h", "a%2bb%3dc%2cd%2Ee%40f%5Fg%2Dh", "%61+b=c,d.e@f_g-h"]
 )
-def test_a_roles_name_may_come_encoded(strict_sidecar: Sidecar, name: str) -> None:
+def test_percent_encoded_role_name_is_accepted(strict_sidecar: Sidecar, name: str) -> None:
     token = put_token(strict_sidecar).body.decode()
 
     answer = get(strict_sidecar, f"{ROLES}/{name}", token)
@@ -240,7 +240,7 @@ def test_a_roles_name_may_come_encoded(strict_sidecar: Sidecar, name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["a%252Bb=c,d.e@f_g-h", "a b=c,d.e@f_g-h", "a%20b=c,d.e@f_g-h"])
-def test_a_name_is_decoded_once_and_a_plus_is_no_blank(strict_sidecar: Sidecar, name: str) -> None:
+def test_role_name_is_decoded_once_and_plus_is_not_a_space(strict_sidecar: Sidecar, name: str) -> None:
     token = put_token(strict_sidecar).body.decode()
 
     assert get(strict_sidecar, f"{ROLES}/{name}", token).status in {400, 404}
@@ -257,7 +257,7 @@ def test_a_name_is_decoded_once_and_a_plus_is_no_blank(strict_sidecar: Sidecar, 
         *(f"/{ROLES}////", f"{ROLES}?", f"{ROLES}/?x=/../y"),
     ],
 )
-def test_runs_of_slashes_and_dated_versions_mean_the_path_itself(sidecar: Sidecar, path: str) -> None:
+def test_duplicate_slashes_and_dated_versions_are_normalized(sidecar: Sidecar, path: str) -> None:
     answer = get(sidecar, path)
 
     assert (answer.status, answer.body) == (200, b"reader")
@@ -265,11 +265,11 @@ def test_runs_of_slashes_and_dated_versions_mean_the_path_itself(sidecar: Sideca
 
 
 @pytest.mark.parametrize("version", ["2.0", "2009-4-4", "latest2", "09-04-04", "2009-04-04x", "v2", "Latest"])
-def test_what_only_looks_like_a_version_is_not_found(sidecar: Sidecar, version: str) -> None:
+def test_invalid_version_is_not_found(sidecar: Sidecar, version: str) -> None:
     assert get(sidecar, ROLES.replace("latest", version)).status == 404
 
 
-def test_the_places_agree_with_each_other(strict_sidecar: Sidecar) -> None:
+def test_region_and_zone_are_consistent_across_paths(strict_sidecar: Sidecar) -> None:
     """Clients that find no region in their environment take it from any one of these, some by cutting up the zone."""
     token = put_token(strict_sidecar).body.decode()
 
@@ -287,7 +287,7 @@ def test_the_places_agree_with_each_other(strict_sidecar: Sidecar) -> None:
     assert identity["accountId"] == "111122223333"
 
 
-def test_what_is_not_configured_is_left_out_and_not_made_up(sidecar: Sidecar) -> None:
+def test_unknown_values_are_omitted(sidecar: Sidecar) -> None:
     identity = json.loads(get(sidecar, IDENTITY).body)
 
     assert identity == {"accountId": "111122223333", "region": "eu-west-1", "version": "2017-09-30"}
@@ -295,7 +295,7 @@ def test_what_is_not_configured_is_left_out_and_not_made_up(sidecar: Sidecar) ->
         assert get(sidecar, f"{METADATA}/{path}").status == 404
 
 
-def test_the_identity_document_is_laid_out_as_ec2_does_it(sidecar: Sidecar) -> None:
+def test_identity_document_has_ec2s_layout(sidecar: Sidecar) -> None:
     answer = get(sidecar, IDENTITY)
 
     lines = b'{\n  "accountId" : "111122223333",\n  "region" : "eu-west-1",\n  "version" : "2017-09-30"\n}'
@@ -311,7 +311,7 @@ def test_the_identity_document_is_laid_out_as_ec2_does_it(sidecar: Sidecar) -> N
         *("/latest/dynamic/instance-identity/pkcs7", f"{METADATA}/tags/instance/Name", "/favicon.ico", "/metrics"),
     ],
 )
-def test_nothing_else_is_found_and_nothing_is_passed_on(sidecar: Sidecar, path: str) -> None:
+def test_other_metadata_paths_are_not_found(sidecar: Sidecar, path: str) -> None:
     answer = get(sidecar, path)
 
     assert (answer.status, answer.body) == (404, b"")
@@ -326,7 +326,7 @@ def test_nothing_else_is_found_and_nothing_is_passed_on(sidecar: Sidecar, path: 
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_path_that_two_readers_could_read_differently_is_not_found(sidecar: Sidecar, path: str, method: str) -> None:
+def test_ambiguous_path_is_not_found(sidecar: Sidecar, path: str, method: str) -> None:
     answer = get(sidecar, path, method=method)
 
     assert answer.status in {400, 404}

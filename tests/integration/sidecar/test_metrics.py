@@ -23,7 +23,7 @@ def port() -> int:
     return serve_metrics(create_metrics_app(create_counters(), lambda: 0.0), 0)
 
 
-def test_a_sidecar_without_the_setting_has_no_second_listener(faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_sidecar_without_metrics_has_no_second_listener(faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     port = find_free_port()
     environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS_PORT=str(port))
@@ -34,7 +34,7 @@ def test_a_sidecar_without_the_setting_has_no_second_listener(faulty_sts: Faulty
             fetch(port, "/healthz")
 
 
-def test_a_running_sidecar_shows_what_happened_to_it(faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_running_sidecar_exports_its_metrics(faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     port = find_free_port()
     faulty_sts.will(faulty.BROKEN)
@@ -56,9 +56,7 @@ def test_a_running_sidecar_shows_what_happened_to_it(faulty_sts: FaultySts, tmp_
     assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
 
 
-def test_a_sidecar_whose_metrics_port_is_taken_says_so_and_ends(
-    port: int, faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_sidecar_with_used_metrics_port_exits(port: int, faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
     with running_sidecar(environ, tmp_path) as sidecar:

@@ -8,7 +8,7 @@ from testing.sidecars import build_environ, running_sidecar
 from tests.unit.sidecar.endpoints.test_node_metadata import ID, NodeService
 
 
-def test_the_running_sidecar_passes_on_what_it_may_and_serves_others_meanwhile(tmp_path: Path) -> None:
+def test_running_sidecar_passes_on_allowed_paths_only(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     with serving(NodeService) as service:
         changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": service.url}

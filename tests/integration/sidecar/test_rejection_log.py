@@ -9,7 +9,7 @@ ROLES = "/latest/meta-data/iam/security-credentials"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 
 
-def test_a_flood_of_rejected_and_broken_requests_does_not_flood_the_log(sidecar: Sidecar) -> None:
+def test_flood_of_rejected_requests_does_not_flood_the_log(sidecar: Sidecar) -> None:
     before = len(sidecar.log)
 
     for _ in range(300):
@@ -24,7 +24,7 @@ def test_a_flood_of_rejected_and_broken_requests_does_not_flood_the_log(sidecar:
     assert "flood" not in written
 
 
-def test_a_rejection_is_told_with_its_reason(empty_sidecar: Sidecar) -> None:
+def test_rejection_is_logged_with_its_reason(empty_sidecar: Sidecar) -> None:
     ask(empty_sidecar.port, build_request(ROLES, host="evil.example.com"))
 
     [line] = [
@@ -34,7 +34,7 @@ def test_a_rejection_is_told_with_its_reason(empty_sidecar: Sidecar) -> None:
     assert (event["event"], event["status"], event["reason"], event["count"]) == ("request-rejected", 403, "host", 1)
 
 
-def test_nothing_of_a_request_or_an_answer_is_logged(sidecar: Sidecar) -> None:
+def test_log_contains_no_request_or_response_data(sidecar: Sidecar) -> None:
     token = ask(sidecar.port, build_request("/latest/api/token", "PUT", [(TTL, "60")])).body.decode()
     document = json.loads(ask(sidecar.port, build_request(f"{ROLES}/reader")).body)
     marked = [("X-aws-ec2-metadata-token", "marked"), ("Authorization", "marked"), ("User-Agent", "marked")]

@@ -35,7 +35,7 @@ def read_role(sidecar: Sidecar, token: str) -> int:
     return sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token).status
 
 
-def test_killed_while_sts_is_down_it_serves_at_once_and_old_tokens_work(
+def test_restart_while_sts_is_down_serves_saved_credentials_and_tokens(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
@@ -54,7 +54,7 @@ def test_killed_while_sts_is_down_it_serves_at_once_and_old_tokens_work(
         assert '"restored"' in sidecar.log
 
 
-def test_a_restart_does_not_ask_sts_before_it_is_due(
+def test_restart_does_not_call_sts_before_the_refresh_is_due(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     for _ in range(3):
@@ -66,7 +66,7 @@ def test_a_restart_does_not_ask_sts_before_it_is_due(
     assert len(faulty_sts.requests) == 1
 
 
-def test_tokens_outlive_a_restart_before_the_first_credentials(
+def test_tokens_survive_a_restart_before_the_first_credentials(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(answers.DENIED)
@@ -81,9 +81,7 @@ def test_tokens_outlive_a_restart_before_the_first_credentials(
         assert read_role(sidecar, token) == 200
 
 
-def test_the_started_file_of_a_killed_one_is_removed_at_boot(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_old_started_file_is_deleted_at_start(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     started = Path(environ["PODROLE_RUN_DIRECTORY"]) / "started"
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
@@ -97,7 +95,7 @@ def test_the_started_file_of_a_killed_one_is_removed_at_boot(
         assert not started.exists()
 
 
-def test_another_role_begins_anew(environ: dict[str, str], tmp_path: Path) -> None:
+def test_saved_state_of_another_role_is_ignored(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         token = take_token(sidecar)
@@ -114,7 +112,7 @@ def test_another_role_begins_anew(environ: dict[str, str], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100_000])
-def test_a_spoilt_file_is_passed_over_and_replaced(environ: dict[str, str], tmp_path: Path, content: bytes) -> None:
+def test_damaged_state_file_is_ignored_and_replaced(environ: dict[str, str], tmp_path: Path, content: bytes) -> None:
     directory = Path(environ["PODROLE_RUN_DIRECTORY"])
     directory.mkdir(mode=0o700)
     (directory / "state.json").touch(mode=0o600)
@@ -128,7 +126,7 @@ def test_a_spoilt_file_is_passed_over_and_replaced(environ: dict[str, str], tmp_
         assert b"ASIA0000000000000001" in (directory / "state.json").read_bytes()
 
 
-def test_a_killed_fetch_costs_one_attempt(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_killed_child_costs_one_attempt(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     faulty_sts.will(answers.HANGING)
 
     with running_sidecar(environ, tmp_path) as sidecar:
@@ -143,9 +141,7 @@ def test_a_killed_fetch_costs_one_attempt(environ: dict[str, str], faulty_sts: F
         assert sidecar.request("/v2/credentials").status == 200
 
 
-def test_a_fetch_does_not_outlive_a_killed_sidecar(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_child_exits_when_the_sidecar_is_killed(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
 
     with running_sidecar(environ, tmp_path) as sidecar:

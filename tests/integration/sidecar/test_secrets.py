@@ -97,7 +97,7 @@ class Life:
         return self.written + self.log + b"".join(file.read_bytes() for file in files)
 
 
-def test_nothing_that_a_sidecar_writes_in_its_life_holds_a_secret(
+def test_no_output_of_a_sidecar_contains_a_secret(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     life = Life(environ, tmp_path)

@@ -35,9 +35,7 @@ def tenth_of_a_core() -> Iterator[Path]:
     group.rmdir()
 
 
-def test_a_start_at_a_tenth_of_a_core_is_waited_for(
-    tenth_of_a_core: Path, faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_start_with_a_tenth_of_a_cpu_succeeds(tenth_of_a_core: Path, faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     environ = build_environ(tmp_path, faulty_sts.url)
 

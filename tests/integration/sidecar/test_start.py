@@ -28,7 +28,7 @@ def run_to_its_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=20)
 
 
-def test_a_wrong_environment_ends_the_start_with_one_message(environ: dict[str, str]) -> None:
+def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str, str]) -> None:
     ended = run_to_its_end(environ | {"PODROLE_ROLE_ARN": "reader", "PODROLE_REGION": ""})
 
     assert ended.returncode == 2
@@ -43,7 +43,7 @@ def test_a_wrong_environment_ends_the_start_with_one_message(environ: dict[str, 
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_taken_port_ends_the_start_and_is_named(environ: dict[str, str], address: str) -> None:
+def test_used_port_fails_the_start(environ: dict[str, str], address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as taken:
         port = taken.getsockname()[1]
@@ -54,7 +54,7 @@ def test_a_taken_port_ends_the_start_and_is_named(environ: dict[str, str], addre
     assert f"cannot listen on {address} port {port}: another process of the pod already listens on it" in ended.stderr
 
 
-def test_a_run_directory_that_others_can_open_ends_the_start(environ: dict[str, str]) -> None:
+def test_run_directory_with_wrong_mode_fails_the_start(environ: dict[str, str]) -> None:
     Path(environ["PODROLE_RUN_DIRECTORY"]).mkdir(mode=0o755)
 
     ended = run_to_its_end(environ)
@@ -63,14 +63,14 @@ def test_a_run_directory_that_others_can_open_ends_the_start(environ: dict[str, 
     assert "must be a directory of user" in ended.stderr
 
 
-def test_a_run_directory_that_is_a_link_ends_the_start(environ: dict[str, str], tmp_path: Path) -> None:
+def test_run_directory_that_is_a_symlink_fails_the_start(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     Path(environ["PODROLE_RUN_DIRECTORY"]).symlink_to(tmp_path / "elsewhere")
 
     assert run_to_its_end(environ).returncode == 1
 
 
-def test_a_run_directory_without_a_place_ends_the_start(environ: dict[str, str]) -> None:
+def test_run_directory_without_parent_fails_the_start(environ: dict[str, str]) -> None:
     ended = run_to_its_end(environ | {"PODROLE_RUN_DIRECTORY": "/nowhere/at/all"})
 
     assert ended.returncode == 1
@@ -78,7 +78,7 @@ def test_a_run_directory_without_a_place_ends_the_start(environ: dict[str, str])
     assert "/nowhere/at/all" in ended.stderr
 
 
-def test_a_start_without_the_redirect_fails_and_names_the_missing_rules(environ: dict[str, str]) -> None:
+def test_start_without_the_redirect_fails(environ: dict[str, str]) -> None:
     ended = run_to_its_end(environ | {"PODROLE_MODE": "redirect"})
 
     assert ended.returncode == 3
@@ -86,7 +86,7 @@ def test_a_start_without_the_redirect_fails_and_names_the_missing_rules(environ:
     assert not (Path(environ["PODROLE_RUN_DIRECTORY"]) / "started").exists()
 
 
-def test_a_stale_started_file_does_not_let_the_hook_pass(environ: dict[str, str], tmp_path: Path) -> None:
+def test_hook_ignores_a_stale_started_file(environ: dict[str, str], tmp_path: Path) -> None:
     run_directory = Path(environ["PODROLE_RUN_DIRECTORY"])
     run_directory.mkdir(mode=0o700)
     (run_directory / "started").write_text(f"{os.getpid()} 1")
@@ -99,13 +99,13 @@ def test_a_stale_started_file_does_not_let_the_hook_pass(environ: dict[str, str]
         assert '"started"' in sidecar.log
 
 
-def test_the_hook_returns_once_credentials_are_served(environ: dict[str, str], tmp_path: Path) -> None:
+def test_hook_returns_when_credentials_are_served(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0
         assert sidecar.request("/v2/credentials").status == 200
 
 
-def test_a_refusal_of_sts_starts_the_sidecar_and_is_passed_on(
+def test_sidecar_starts_with_a_permanent_error_and_serves_it(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(afterwards=answers.DENIED)
@@ -123,9 +123,7 @@ def test_a_refusal_of_sts_starts_the_sidecar_and_is_passed_on(
         assert '"code": "AccessDenied"' in sidecar.log
 
 
-def test_an_sts_that_hangs_holds_the_start_for_ten_seconds_and_not_longer(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
-) -> None:
+def test_hanging_sts_delays_the_start_by_10_s(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
     began = time.monotonic()
 
@@ -136,7 +134,7 @@ def test_an_sts_that_hangs_holds_the_start_for_ten_seconds_and_not_longer(
         assert sidecar.request("/v2/credentials").status == 503
 
 
-def test_nothing_secret_is_logged(environ: dict[str, str], tmp_path: Path) -> None:
+def test_log_contains_no_secret(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         sidecar.request("/v2/credentials")
@@ -148,7 +146,7 @@ def test_nothing_secret_is_logged(environ: dict[str, str], tmp_path: Path) -> No
         assert secret not in log
 
 
-def test_sigterm_ends_a_started_sidecar_within_a_second(environ: dict[str, str], tmp_path: Path) -> None:
+def test_sigterm_ends_the_sidecar_within_a_second(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         sidecar.request("/v2/credentials")
@@ -160,7 +158,7 @@ def test_sigterm_ends_a_started_sidecar_within_a_second(environ: dict[str, str],
         assert sidecar.process.wait(4 if is_overloaded else 1) == 0
 
 
-def test_sigterm_lets_a_request_in_flight_be_answered(environ: dict[str, str], tmp_path: Path) -> None:
+def test_request_in_progress_at_sigterm_is_answered(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as client:
@@ -177,7 +175,7 @@ def test_sigterm_lets_a_request_in_flight_be_answered(environ: dict[str, str], t
         assert sidecar.process.wait(10) == 0
 
 
-def test_sigterm_waits_no_longer_than_the_grace_for_a_client_that_never_ends(
+def test_incomplete_request_at_sigterm_is_dropped_after_the_grace_period(
     environ: dict[str, str], tmp_path: Path
 ) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
@@ -204,7 +202,7 @@ def wait_until_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("value", ["x" * 5000, "\u00e9\U0001f600" * 2000, "two\nlines" * 500])
-def test_the_reasons_for_a_failed_start_fit_in_the_termination_message(environ: dict[str, str], value: str) -> None:
+def test_config_errors_fit_into_the_termination_message(environ: dict[str, str], value: str) -> None:
     """The kubelet shows the last 2048 bytes or 80 lines: the first of the reasons must be among them."""
     wrong = {name: value for name in environ if name.startswith("PODROLE_")}
 
@@ -217,7 +215,7 @@ def test_the_reasons_for_a_failed_start_fit_in_the_termination_message(environ: 
     assert sum(line.startswith("  PODROLE_") for line in shown) == len(ended.stderr.splitlines()) - 1 > 5
 
 
-def test_sigterm_before_the_start_ends_it_and_is_no_success(
+def test_sigterm_before_the_start_exits_with_143(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(afterwards=answers.HANGING)

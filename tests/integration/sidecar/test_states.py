@@ -60,7 +60,7 @@ FIXTURES = {"valid": "sidecar", "nothing": "empty_sidecar", "refused": "refused_
 
 
 @pytest.mark.parametrize(("paths", "state"), CELLS)
-def test_each_path_answers_each_state_as_the_table_says(paths: str, state: str, request: pytest.FixtureRequest) -> None:
+def test_path_and_state_have_the_tables_response(paths: str, state: str, request: pytest.FixtureRequest) -> None:
     sidecar: Sidecar = request.getfixturevalue(FIXTURES[state])
     status, body = TABLE[paths][state]
 
@@ -71,7 +71,7 @@ def test_each_path_answers_each_state_as_the_table_says(paths: str, state: str, 
         assert answer.body == body if body is not None else len(answer.body) > 0
 
 
-def test_a_container_client_is_told_why_there_is_nothing_in_both_spellings(empty_sidecar: Sidecar) -> None:
+def test_transient_error_is_returned_with_both_key_spellings(empty_sidecar: Sidecar) -> None:
     answer = ask(empty_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
 
     document = json.loads(answer.body)
@@ -80,7 +80,7 @@ def test_a_container_client_is_told_why_there_is_nothing_in_both_spellings(empty
     assert document["Message"] == document["message"] != ""
 
 
-def test_a_refusal_reaches_container_clients_with_stss_code_and_sentence(refused_sidecar: Sidecar) -> None:
+def test_permanent_error_is_returned_with_code_and_message_of_sts(refused_sidecar: Sidecar) -> None:
     answer = ask(refused_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
 
     document = json.loads(answer.body)
@@ -88,7 +88,7 @@ def test_a_refusal_reaches_container_clients_with_stss_code_and_sentence(refused
     assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in document["Message"]
 
 
-def test_what_expires_in_an_outage_is_no_longer_handed_out(faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_credentials_that_expire_in_an_outage_are_no_longer_served(faulty_sts: FaultySts, tmp_path: Path) -> None:
     """A document that lives for less than a minute more is none: an SDK would fail with it at its next call."""
     (tmp_path / "token").write_text("to.ke.n")
     ends_at = int(time.time()) + 65
@@ -106,7 +106,7 @@ def test_what_expires_in_an_outage_is_no_longer_handed_out(faulty_sts: FaultySts
     assert answers[2].status == 503
 
 
-def test_a_hanging_sts_keeps_no_client_waiting(faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_hanging_sts_does_not_block_clients(faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     faulty_sts.will(afterwards=faulty.HANGING)
     with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:

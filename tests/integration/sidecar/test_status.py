@@ -26,7 +26,7 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
     return build_environ(tmp_path, faulty_sts.url)
 
 
-def test_without_a_sidecar_it_says_so_and_fails(environ: dict[str, str]) -> None:
+def test_status_command_without_a_sidecar_fails(environ: dict[str, str]) -> None:
     port = find_free_port()
 
     asked = run_status(environ | {"PODROLE_PORT": str(port)}, "--output", "json")
@@ -36,7 +36,7 @@ def test_without_a_sidecar_it_says_so_and_fails(environ: dict[str, str]) -> None
     assert asked.stderr.startswith(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: ")
 
 
-def test_another_server_in_its_place_is_no_sidecar(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_status_command_rejects_another_server(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     port = faulty_sts.url.rpartition(":")[2]
 
     asked = run_status(environ | {"PODROLE_PORT": port})
@@ -45,7 +45,7 @@ def test_another_server_in_its_place_is_no_sidecar(environ: dict[str, str], faul
     assert "the server on this port is not a podrole sidecar" in asked.stderr
 
 
-def test_a_serving_sidecar_is_a_success(environ: dict[str, str], tmp_path: Path) -> None:
+def test_status_command_of_a_serving_sidecar_succeeds(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
@@ -58,7 +58,7 @@ def test_a_serving_sidecar_is_a_success(environ: dict[str, str], tmp_path: Path)
     assert 3500 < status["seconds_left"] <= 3600
 
 
-def test_a_refused_sidecar_is_a_failure_with_a_remedy(
+def test_status_command_of_a_refused_sidecar_fails_with_a_hint(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(afterwards=answers.DENIED)
@@ -72,7 +72,7 @@ def test_a_refused_sidecar_is_a_failure_with_a_remedy(
     assert "podrole trust-policy" in asked.stdout
 
 
-def test_the_answer_needs_no_token_and_is_not_for_browsers(environ: dict[str, str], tmp_path: Path) -> None:
+def test_status_path_needs_no_token_and_rejects_browsers(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ | {"PODROLE_IMDS_TOKENS": "required"}, tmp_path) as sidecar:
         sidecar.wait_until_started()
 

@@ -32,7 +32,7 @@ def fetch(environ: dict[str, str], deadline_seconds: float = 30) -> Credentials 
     return process.wait_for_result(process.spawn(environ), deadline_seconds)
 
 
-def test_a_missing_token_file_is_named_and_sts_not_asked(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_missing_token_file_is_reported_without_calling_sts(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     Path(environ["PODROLE_TOKEN_FILE"]).unlink()
 
     outcome = fetch(environ)
@@ -45,7 +45,7 @@ def test_a_missing_token_file_is_named_and_sts_not_asked(environ: dict[str, str]
 
 
 @pytest.mark.parametrize("content", ["", "\n"])
-def test_an_empty_token_file_is_named_and_sts_not_asked(
+def test_empty_token_file_is_reported_without_calling_sts(
     environ: dict[str, str], faulty_sts: FaultySts, content: str
 ) -> None:
     Path(environ["PODROLE_TOKEN_FILE"]).write_text(content)
@@ -56,7 +56,7 @@ def test_an_empty_token_file_is_named_and_sts_not_asked(
     assert faulty_sts.requests == []
 
 
-def test_a_token_of_bytes_that_are_no_text_is_a_failure(environ: dict[str, str]) -> None:
+def test_binary_token_file_is_a_failure(environ: dict[str, str]) -> None:
     Path(environ["PODROLE_TOKEN_FILE"]).write_bytes(b"\xff\xfe")
 
     outcome = fetch(environ)
@@ -69,7 +69,9 @@ def test_a_token_of_bytes_that_are_no_text_is_a_failure(environ: dict[str, str])
     "refusal",
     [answers.DENIED, answers.DURATION_TOO_LONG],
 )
-def test_a_refusal_is_final_and_asked_for_once(environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault) -> None:
+def test_permanent_error_is_returned_after_one_call(
+    environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault
+) -> None:
     faulty_sts.will(afterwards=refusal)
 
     outcome = fetch(environ)
@@ -93,7 +95,7 @@ def test_a_refusal_is_final_and_asked_for_once(environ: dict[str, str], faulty_s
         answers.EMPTY,
     ],
 )
-def test_a_passing_fault_is_asked_again_at_once(environ: dict[str, str], faulty_sts: FaultySts, fault: Fault) -> None:
+def test_transient_error_is_retried_at_once(environ: dict[str, str], faulty_sts: FaultySts, fault: Fault) -> None:
     faulty_sts.will(fault, fault)
 
     outcome = fetch(environ)
@@ -102,7 +104,7 @@ def test_a_passing_fault_is_asked_again_at_once(environ: dict[str, str], faulty_
     assert len(faulty_sts.requests) == 3
 
 
-def test_an_attempt_that_is_to_ask_once_does(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_attempts_argument_limits_the_calls(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.THROTTLED)
 
     outcome = process.wait_for_result(process.spawn(environ, attempts=1))
@@ -111,7 +113,7 @@ def test_an_attempt_that_is_to_ask_once_does(environ: dict[str, str], faulty_sts
     assert len(faulty_sts.requests) == 1
 
 
-def test_a_token_that_sts_calls_invalid_is_read_anew_once(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_token_file_is_read_again_after_invalid_identity_token(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(Fault(400, answers.TOKEN_INVALID.body, delay_seconds=0.5))
     running = process.spawn(environ)
     faulty_sts.await_requests(1)
@@ -123,7 +125,9 @@ def test_a_token_that_sts_calls_invalid_is_read_anew_once(environ: dict[str, str
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
 
 
-def test_a_lasting_fault_is_given_up_for_this_time(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_persistent_transient_error_is_returned_after_three_calls(
+    environ: dict[str, str], faulty_sts: FaultySts
+) -> None:
     faulty_sts.will(afterwards=answers.THROTTLED)
 
     outcome = fetch(environ)
@@ -132,7 +136,7 @@ def test_a_lasting_fault_is_given_up_for_this_time(environ: dict[str, str], faul
     assert len(faulty_sts.requests) == 3
 
 
-def test_an_sts_that_is_not_there_is_a_passing_fault(environ: dict[str, str]) -> None:
+def test_unreachable_sts_is_a_transient_failure(environ: dict[str, str]) -> None:
     outcome = fetch(environ | {"PODROLE_STS_ENDPOINT": "http://127.0.0.1:1"})
 
     assert isinstance(outcome, Failure)
@@ -140,7 +144,7 @@ def test_an_sts_that_is_not_there_is_a_passing_fault(environ: dict[str, str]) ->
     assert not outcome.is_permanent
 
 
-def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_hanging_child_is_killed_at_its_deadline(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
     running = process.spawn(environ)
     faulty_sts.await_requests(1)
@@ -156,7 +160,7 @@ def test_a_hanging_fetch_is_killed_at_its_deadline(environ: dict[str, str], faul
         os.kill(running.pid, 0)
 
 
-def test_the_token_that_lies_in_the_file_now_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_current_token_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     fetch(environ)
     Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one\n")
 
@@ -165,7 +169,7 @@ def test_the_token_that_lies_in_the_file_now_is_sent(environ: dict[str, str], fa
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
 
 
-def test_a_token_that_expired_is_read_anew_for_the_next_attempt(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_token_file_is_read_again_after_expired_token(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(Fault(400, answers.TOKEN_EXPIRED.body, delay_seconds=0.5))
     running = process.spawn(environ)
     faulty_sts.await_requests(1)
@@ -177,7 +181,7 @@ def test_a_token_that_expired_is_read_anew_for_the_next_attempt(environ: dict[st
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
 
 
-def test_sts_is_asked_for_the_role_in_the_name_of_the_pod(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_request_has_role_session_name_and_duration(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     fetch(environ | {"PODROLE_SESSION_DURATION": "7200"})
 
     [request] = faulty_sts.requests
@@ -187,7 +191,7 @@ def test_sts_is_asked_for_the_role_in_the_name_of_the_pod(environ: dict[str, str
     assert request["DurationSeconds"] == "7200"
 
 
-def test_nobodys_aws_variables_reach_the_fetch(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_aws_variables_do_not_reach_the_child(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:1\n")
     misleading = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
 
@@ -197,7 +201,7 @@ def test_nobodys_aws_variables_reach_the_fetch(environ: dict[str, str], faulty_s
     assert len(faulty_sts.requests) == 1
 
 
-def test_an_expiry_with_a_fraction_is_rounded_down(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_fractional_expiration_is_rounded_down(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(Grant(expiration="2030-01-01T00:00:00.999Z"))
 
     outcome = fetch(environ)
@@ -206,7 +210,7 @@ def test_an_expiry_with_a_fraction_is_rounded_down(environ: dict[str, str], faul
     assert '"2030-01-01T00:00:00Z"' in outcome.to_container_document()
 
 
-def test_a_fetch_ends_when_the_sidecar_is_killed(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
     parent = subprocess.Popen(
         [
@@ -229,7 +233,7 @@ def test_a_fetch_ends_when_the_sidecar_is_killed(environ: dict[str, str], faulty
     assert not is_running(fetching)
 
 
-def test_a_fetch_that_was_killed_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+def test_killed_child_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
     running = process.spawn(environ)
     faulty_sts.await_requests(1)
@@ -239,7 +243,7 @@ def test_a_fetch_that_was_killed_is_a_failure(environ: dict[str, str], faulty_st
     assert process.wait_for_result(running) == NO_OUTCOME
 
 
-def test_a_fetch_that_cannot_be_started_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_that_cannot_start_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python3")
 
     outcome = process.StsProcess(environ)(attempts=3)
@@ -249,7 +253,7 @@ def test_a_fetch_that_cannot_be_started_is_a_failure(environ: dict[str, str], mo
     )
 
 
-def test_with_more_than_a_thousand_clients_a_fetch_is_still_waited_for(environ: dict[str, str]) -> None:
+def test_wait_works_with_more_than_1024_open_files(environ: dict[str, str]) -> None:
     """select() would refuse a descriptor above 1023."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2048:

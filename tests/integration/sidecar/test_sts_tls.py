@@ -47,7 +47,7 @@ def fetch(environ: dict[str, str]) -> Credentials | Failure:
     return process.wait_for_result(process.spawn(environ, attempts=1))
 
 
-def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[str, str], tls_sts: FaultySts) -> None:
+def test_private_ca_is_not_trusted_by_default(environ: dict[str, str], tls_sts: FaultySts) -> None:
     del environ["PODROLE_STS_CA_PEM"]
 
     outcome = fetch(environ)
@@ -58,7 +58,7 @@ def test_an_sts_of_a_private_authority_is_not_trusted_by_itself(environ: dict[st
     assert tls_sts.requests == []
 
 
-def test_another_authority_is_not_trusted(environ: dict[str, str], tls_sts: FaultySts, tmp_path: Path) -> None:
+def test_certificate_of_another_ca_is_rejected(environ: dict[str, str], tls_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = write_certificates(tmp_path / "other", ["127.0.0.1"])
 
@@ -69,7 +69,7 @@ def test_another_authority_is_not_trusted(environ: dict[str, str], tls_sts: Faul
     assert tls_sts.requests == []
 
 
-def test_what_only_looks_like_a_certificate_is_a_failure_and_no_crash(environ: dict[str, str]) -> None:
+def test_invalid_ca_pem_is_a_failure(environ: dict[str, str]) -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
     outcome = fetch(environ | {"PODROLE_STS_CA_PEM": broken})
@@ -78,16 +78,14 @@ def test_what_only_looks_like_a_certificate_is_a_failure_and_no_crash(environ: d
     assert outcome.code in {"SSLError", "HTTPClientError"}
 
 
-def test_the_authority_that_the_operator_names_is_trusted_at_every_hop(
-    environ: dict[str, str], tls_sts: FaultySts
-) -> None:
+def test_configured_ca_is_trusted_for_every_hop(environ: dict[str, str], tls_sts: FaultySts) -> None:
     outcome = fetch(environ | {"PODROLE_INTERMEDIATE_ROLE": HOP})
 
     assert isinstance(outcome, Credentials)
     assert len(tls_sts.requests) == 2
 
 
-def test_the_authority_is_the_only_one_that_is_trusted(
+def test_only_the_configured_ca_is_trusted(
     environ: dict[str, str], tls_sts: FaultySts, certificates: CertificateFiles, tmp_path: Path
 ) -> None:
     """What the process is told to trust by variables has no part in it, neither beside it nor instead of it."""
@@ -101,7 +99,7 @@ def test_the_authority_is_the_only_one_that_is_trusted(
     assert tls_sts.requests == []
 
 
-def test_a_proxy_that_is_not_there_is_named(environ: dict[str, str], tls_sts: FaultySts) -> None:
+def test_unreachable_proxy_is_reported(environ: dict[str, str], tls_sts: FaultySts) -> None:
     outcome = fetch(environ | {"PODROLE_STS_PROXY": "http://127.0.0.1:1"})
 
     assert isinstance(outcome, Failure)
@@ -111,9 +109,7 @@ def test_a_proxy_that_is_not_there_is_named(environ: dict[str, str], tls_sts: Fa
     assert tls_sts.requests == []
 
 
-def test_sts_is_asked_through_the_proxy_with_tls_to_sts_itself(
-    environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
-) -> None:
+def test_proxy_tunnels_tls_to_sts(environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy) -> None:
     outcome = fetch(environ | {"PODROLE_STS_PROXY": proxy.url, "PODROLE_INTERMEDIATE_ROLE": HOP})
 
     assert isinstance(outcome, Credentials)
@@ -121,7 +117,7 @@ def test_sts_is_asked_through_the_proxy_with_tls_to_sts_itself(
     assert len(tls_sts.requests) == 2
 
 
-def test_the_nodes_metadata_service_is_never_asked_through_the_proxy(
+def test_proxy_is_not_used_for_the_nodes_metadata_service(
     environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
 ) -> None:
     asked = {
@@ -140,7 +136,7 @@ def test_the_nodes_metadata_service_is_never_asked_through_the_proxy(
     assert tls_sts.requests == []
 
 
-def test_without_a_setting_no_proxy_is_used(environ: dict[str, str], proxy: Proxy) -> None:
+def test_proxy_variables_are_ignored_without_the_setting(environ: dict[str, str], proxy: Proxy) -> None:
     variables = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
     outcome = fetch(environ | dict.fromkeys(variables, proxy.url))

@@ -114,7 +114,7 @@ def ask(served: Served) -> bytes:
         (b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", 500),
     ],
 )
-def test_what_cannot_be_answered_gets_its_status_and_the_connection_s_end(
+def test_invalid_request_gets_an_error_status_and_the_connection_closes(
     served: Served, request_: bytes, status: int
 ) -> None:
     with served.connect() as connection:
@@ -127,7 +127,7 @@ def test_what_cannot_be_answered_gets_its_status_and_the_connection_s_end(
     assert body == b""
 
 
-def test_an_app_s_failure_is_logged_and_not_told(served: Served) -> None:
+def test_exception_of_the_app_is_logged_but_not_sent(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n")
         answer = read_all(connection)
@@ -136,7 +136,7 @@ def test_an_app_s_failure_is_logged_and_not_told(served: Served) -> None:
     assert "RuntimeError: the app's own" in served.log.read_text()
 
 
-def test_a_refused_client_that_goes_on_sending_sees_the_refusal(served: Served) -> None:
+def test_rejected_client_that_keeps_sending_receives_the_response(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
         answer = read_all(connection)
@@ -144,7 +144,7 @@ def test_a_refused_client_that_goes_on_sending_sees_the_refusal(served: Served) 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_head_and_body_leave_in_one_segment(served: Served) -> None:
+def test_response_is_sent_in_one_segment(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
         segment = connection.recv(65536)
@@ -153,7 +153,7 @@ def test_head_and_body_leave_in_one_segment(served: Served) -> None:
     assert segment.endswith(b"\r\n\r\nhello")
 
 
-def test_the_first_answer_of_a_tls_connection_is_not_held_back(served: Served) -> None:
+def test_first_tls_response_is_not_delayed(served: Served) -> None:
     """A delayed acknowledgement takes 40 ms; of five connections the quickest tells."""
     durations = []
     for _ in range(5):
@@ -166,7 +166,7 @@ def test_the_first_answer_of_a_tls_connection_is_not_held_back(served: Served) -
     assert min(durations) < 0.03
 
 
-def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> None:
+def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     requests = [b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(9)]
     with served.connect() as connection:
         connection.sendall(b"".join(requests) + LAST)
@@ -177,7 +177,7 @@ def test_requests_sent_at_once_are_answered_in_their_order(served: Served) -> No
     assert answer.count(b"HTTP/1.1 200 OK") == 10
 
 
-def test_a_client_that_said_its_last_word_is_still_answered(served: Served) -> None:
+def test_half_closed_client_is_answered(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(GET + GET)
         connection.shutdown(socket.SHUT_WR)
@@ -186,7 +186,7 @@ def test_a_client_that_said_its_last_word_is_still_answered(served: Served) -> N
     assert answer.count(b"HTTP/1.1 200 OK") == 2
 
 
-def test_an_answer_larger_than_every_buffer_arrives_whole_while_others_are_served(served: Served) -> None:
+def test_large_response_arrives_complete_without_blocking_others(served: Served) -> None:
     with served.connect() as slow:
         slow.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         beside = ask(served)
@@ -196,7 +196,7 @@ def test_an_answer_larger_than_every_buffer_arrives_whole_while_others_are_serve
     assert len(answer.partition(b"\r\n\r\n")[2]) == LARGE
 
 
-def test_more_clients_than_there_is_room_for_push_out_the_oldest(served: Served) -> None:
+def test_oldest_connection_is_closed_at_the_limit(served: Served) -> None:
     with ExitStack() as stack:
         idle = [stack.enter_context(served.connect()) for _ in range(SETTINGS["worker_connections"] + 20)]  # type: ignore[operator]
 
@@ -211,7 +211,7 @@ def test_more_clients_than_there_is_room_for_push_out_the_oldest(served: Served)
     assert youngest.startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_client_that_does_not_finish_its_request_is_closed_and_its_file_freed(served: Served) -> None:
+def test_incomplete_request_times_out(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(GET[:-2])
         began = time.monotonic()
@@ -222,7 +222,7 @@ def test_a_client_that_does_not_finish_its_request_is_closed_and_its_file_freed(
     assert 3 < waited < 9
 
 
-def test_a_drip_does_not_buy_time(served: Served) -> None:
+def test_bytes_sent_one_by_one_do_not_extend_the_timeout(served: Served) -> None:
     began = time.monotonic()
     with served.connect() as connection:
         connection.settimeout(0.2)
@@ -237,7 +237,7 @@ def test_a_drip_does_not_buy_time(served: Served) -> None:
     assert time.monotonic() - began < 8
 
 
-def test_files_are_freed_after_a_crowd(served: Served) -> None:
+def test_file_descriptors_are_freed_after_many_clients(served: Served) -> None:
     before = psutil.Process(served.process.pid).num_fds()
     for _ in range(3):
         with ExitStack() as stack:
@@ -251,7 +251,7 @@ def test_files_are_freed_after_a_crowd(served: Served) -> None:
     assert psutil.Process(served.process.pid).num_fds() <= before + 2
 
 
-def test_clients_that_do_not_shake_hands_keep_nobody_waiting(served: Served) -> None:
+def test_unfinished_tls_handshakes_do_not_block_other_clients(served: Served) -> None:
     with ExitStack() as stack:
         for number in range(50):
             silent = stack.enter_context(
@@ -268,14 +268,14 @@ def test_clients_that_do_not_shake_hands_keep_nobody_waiting(served: Served) -> 
     assert time.monotonic() - began < 3
 
 
-def test_what_is_no_tls_is_closed(served: Served) -> None:
+def test_plain_http_on_the_tls_port_is_closed(served: Served) -> None:
     with socket.create_connection(("127.0.0.1", served.waiting_port), timeout=10) as connection:
         connection.sendall(GET)
         with suppress(ConnectionResetError):
             assert b"HTTP" not in read_all(connection)
 
 
-def test_answers_that_wait_are_made_side_by_side_on_kept_connections(served: Served) -> None:
+def test_blocking_requests_run_in_parallel(served: Served) -> None:
     with ExitStack() as stack:
         connections = [stack.enter_context(served.connect_tls()) for _ in range(2)]
         began = time.monotonic()
@@ -288,7 +288,7 @@ def test_answers_that_wait_are_made_side_by_side_on_kept_connections(served: Ser
     assert 1 <= time.monotonic() - began < 1.9
 
 
-def test_a_body_in_many_tls_records_arrives_whole(served: Served) -> None:
+def test_body_in_many_tls_records_arrives_complete(served: Served) -> None:
     body = b"x" * 1000
     with served.connect_tls() as connection:
         connection.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n")
@@ -299,7 +299,7 @@ def test_a_body_in_many_tls_records_arrives_whole(served: Served) -> None:
     assert answer.endswith(body)
 
 
-def test_at_sigterm_it_ends_although_clients_keep_their_connections(mortal: Served) -> None:
+def test_sigterm_ends_the_server_despite_open_connections(mortal: Served) -> None:
     with mortal.connect() as idle, mortal.connect() as used:
         used.sendall(GET)
         used.recv(65536)
@@ -313,7 +313,7 @@ def test_at_sigterm_it_ends_although_clients_keep_their_connections(mortal: Serv
     assert waited < 4
 
 
-def test_at_sigterm_a_request_under_way_is_answered_and_a_kept_connection_is_used_for_one_more(mortal: Served) -> None:
+def test_after_sigterm_requests_in_progress_and_on_kept_connections_are_answered(mortal: Served) -> None:
     with mortal.connect_tls() as busy, mortal.connect() as kept:
         kept.sendall(GET)
         kept.recv(65536)
@@ -329,7 +329,7 @@ def test_at_sigterm_a_request_under_way_is_answered_and_a_kept_connection_is_use
         assert mortal.process.wait(10) == 0
 
 
-def test_an_http_1_0_client_is_answered_and_closed(served: Served) -> None:
+def test_http_1_0_client_is_answered_and_closed(served: Served) -> None:
     with served.connect() as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         answer = read_all(connection)
@@ -337,7 +337,7 @@ def test_an_http_1_0_client_is_answered_and_closed(served: Served) -> None:
     assert answer.startswith(b"HTTP/1.0 200 OK")
 
 
-def test_a_client_library_uses_one_connection_for_many_requests(served: Served) -> None:
+def test_connection_is_kept_alive_for_a_client_library(served: Served) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=10)) as connection:
         sockets = set()
         for _ in range(5):
@@ -348,7 +348,7 @@ def test_a_client_library_uses_one_connection_for_many_requests(served: Served) 
     assert len(sockets) == 1
 
 
-def test_an_app_that_waits_keeps_no_other_client_waiting(served: Served) -> None:
+def test_blocking_request_does_not_block_other_clients(served: Served) -> None:
     with served.connect() as waiting:
         waiting.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         began = time.monotonic()

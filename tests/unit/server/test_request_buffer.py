@@ -1,6 +1,6 @@
 import pytest
 
-from server.request_buffer import HEAD_BYTES, RequestBuffer, TooLong, find_end_of_chunks
+from server.request_buffer import MAX_HEAD_BYTES, RequestBuffer, TooLargeError, find_end_of_chunks
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PUT = b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -17,7 +17,7 @@ def drip(request: bytes, inbox: RequestBuffer) -> list[bytes | None]:
 
 
 @pytest.mark.parametrize("request_", [GET, PUT, CHUNKED, TRAILED], ids=["get", "put", "chunked", "trailers"])
-def test_a_request_is_taken_with_its_last_byte_and_not_before(request_: bytes) -> None:
+def test_request_is_complete_only_with_its_last_byte(request_: bytes) -> None:
     *before, last = drip(request_, RequestBuffer(1024))
 
     assert not any(before)
@@ -25,7 +25,7 @@ def test_a_request_is_taken_with_its_last_byte_and_not_before(request_: bytes) -
 
 
 @pytest.mark.parametrize("first", [GET, PUT, CHUNKED, TRAILED])
-def test_what_follows_a_request_waits_for_its_turn(first: bytes) -> None:
+def test_following_requests_stay_in_the_buffer(first: bytes) -> None:
     inbox = RequestBuffer(1024)
     inbox.add(first + PUT + GET[:5])
 
@@ -35,7 +35,7 @@ def test_what_follows_a_request_waits_for_its_turn(first: bytes) -> None:
     assert len(inbox) == 5
 
 
-def test_a_body_is_found_whatever_the_case_of_its_header() -> None:
+def test_content_length_header_is_case_insensitive() -> None:
     inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content-Length: ", b"cOnTeNt-lEnGtH:\t "))
 
@@ -46,8 +46,8 @@ def test_a_body_is_found_whatever_the_case_of_its_header() -> None:
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        (b"G" * (HEAD_BYTES + 1), 431),
-        (b"GET / HTTP/1.1\r\nX: " + b"x" * HEAD_BYTES + b"\r\n\r\n", 431),
+        (b"G" * (MAX_HEAD_BYTES + 1), 431),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 431),
         (PUT.replace(b"5\r\n", b"1025\r\n"), 413),
         (PUT.replace(b"5\r\n", b"99999999999999999\r\n"), 413),
         (CHUNKED.replace(b"5;a=b", b"400") + b"x" * 1024, 413),
@@ -55,25 +55,25 @@ def test_a_body_is_found_whatever_the_case_of_its_header() -> None:
     ],
     ids=["line", "head", "body", "absurd-body", "chunk", "trailers"],
 )
-def test_what_no_real_client_sends_is_not_waited_for(sent: bytes, status: int) -> None:
+def test_oversized_request_is_rejected_before_it_is_complete(sent: bytes, status: int) -> None:
     inbox = RequestBuffer(1024)
     inbox.add(sent)
 
-    with pytest.raises(TooLong) as raised:
+    with pytest.raises(TooLargeError) as raised:
         inbox.take_request()
 
     assert raised.value.status == status
 
 
-def test_a_head_of_the_longest_length_is_taken() -> None:
-    head = b"GET / HTTP/1.1\r\nX: " + b"x" * (HEAD_BYTES - 19)
+def test_head_of_maximum_size_is_accepted() -> None:
+    head = b"GET / HTTP/1.1\r\nX: " + b"x" * (MAX_HEAD_BYTES - 19)
     inbox = RequestBuffer(0)
     inbox.add(head + b"\r\n\r\n")
 
     assert inbox.take_request() == head + b"\r\n\r\n"
 
 
-def test_a_client_that_waits_for_continue_is_told_so_once() -> None:
+def test_expect_continue_is_reported_once() -> None:
     inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent")[:-5])
 
@@ -84,7 +84,7 @@ def test_a_client_that_waits_for_continue_is_told_so_once() -> None:
     assert inbox.take_request() is not None
 
 
-def test_the_next_request_is_not_told_what_the_last_one_expected() -> None:
+def test_expect_continue_does_not_carry_over_to_the_next_request() -> None:
     inbox = RequestBuffer(1024)
     inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent") + PUT[:-1])
 
@@ -95,10 +95,10 @@ def test_the_next_request_is_not_told_what_the_last_one_expected() -> None:
 
 
 @pytest.mark.parametrize("body", [b"zz\r\n", b"\r\n", b"-1\r\nx", b"123456789\r\n"])
-def test_a_malformed_chunk_is_handed_to_the_parser_at_once(body: bytes) -> None:
+def test_malformed_chunk_ends_the_request(body: bytes) -> None:
     assert find_end_of_chunks(body, 0) == len(body)
 
 
 @pytest.mark.parametrize("body", [b"", b"5", b"5\r\nhel", b"0\r\n", b"0\r\n\r", b"0\r\nA: b\r\n"])
-def test_an_unfinished_chunk_is_waited_for(body: bytes) -> None:
+def test_incomplete_chunk_has_no_end(body: bytes) -> None:
     assert find_end_of_chunks(body, 0) is None

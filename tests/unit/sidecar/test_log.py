@@ -8,7 +8,7 @@ from sidecar.errors import StartError
 from sidecar.log import emit, log_fatal, truncate_termination_message
 
 
-def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     emit("failed", message='a "quoted"\nline', failures=2, answered=True)
 
     [line] = capsys.readouterr().err.splitlines()
@@ -17,14 +17,14 @@ def test_an_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
     assert told == {"event": "failed", "message": 'a "quoted"\nline', "failures": 2, "answered": True}
 
 
-def test_a_complaint_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_fatal_error_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     log_fatal(StartError("cannot listen on 127.0.0.1 port 16925"))
 
     assert capsys.readouterr().err == "podrole-sidecar: cannot listen on 127.0.0.1 port 16925\n"
 
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\udc80"])
-def test_a_long_complaint_keeps_its_begin(letter: str) -> None:
+def test_long_termination_message_keeps_its_beginning(letter: str) -> None:
     fitted = truncate_termination_message("podrole-sidecar: " + letter * 3000)
 
     assert fitted.startswith("podrole-sidecar: ")

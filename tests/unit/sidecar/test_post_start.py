@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize("content", ["", "1", "1 ", "x y", "999999999 5"])
-def test_a_started_file_of_no_running_process_is_not_believed(tmp_path: Path, content: str) -> None:
+def test_started_file_without_running_process_is_ignored(tmp_path: Path, content: str) -> None:
     from sidecar.post_start import is_started  # noqa: PLC0415 - it changes sys.path, as a hook may
 
     (tmp_path / "started").write_text(content)

@@ -15,7 +15,7 @@ DENIED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWe
 UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
 
 
-def test_with_credentials_it_says_for_how_long() -> None:
+def test_serving_status_has_lifetime_and_times() -> None:
     assert build_status(CONFIG, state_with(CREDENTIALS, 0), NOW + 100.5) == {
         "role": ROLE_ARN,
         "source": "web-identity",
@@ -31,7 +31,7 @@ def test_with_credentials_it_says_for_how_long() -> None:
     }
 
 
-def test_before_the_first_answer_it_waits() -> None:
+def test_initial_status_is_waiting() -> None:
     status = build_status(CONFIG, State(refresh_at=NOW), NOW)
 
     assert status["state"] == "waiting"
@@ -39,7 +39,7 @@ def test_before_the_first_answer_it_waits() -> None:
     assert status["next_refresh"] == "2023-11-14T22:13:20Z"
 
 
-def test_a_refusal_comes_with_its_remedy() -> None:
+def test_permanent_error_has_a_hint() -> None:
     status = build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW)
 
     assert status["state"] == "refused"
@@ -55,7 +55,7 @@ def test_a_refusal_comes_with_its_remedy() -> None:
     }
 
 
-def test_in_an_outage_it_serves_what_it_has_and_tells_of_the_failures() -> None:
+def test_status_in_an_outage_is_serving_with_failures() -> None:
     state = next_state(state_with(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
 
     status = build_status(CONFIG, state, NOW + 1800)
@@ -64,7 +64,7 @@ def test_in_an_outage_it_serves_what_it_has_and_tells_of_the_failures() -> None:
     assert status["last_failure"]["code"] == "EndpointConnectionError"
 
 
-def test_after_the_end_of_the_credentials_it_waits_with_nothing_left() -> None:
+def test_status_after_expiry_is_waiting_with_0_seconds_left() -> None:
     state = next_state(state_with(CREDENTIALS, 0), UNREACHABLE, NOW + 1800, 0)
 
     status = build_status(CONFIG, state, NOW + 9000)
@@ -73,7 +73,7 @@ def test_after_the_end_of_the_credentials_it_waits_with_nothing_left() -> None:
     assert status["expires"] == "2023-11-14T23:13:20Z"
 
 
-def test_nothing_secret_is_in_it() -> None:
+def test_status_contains_no_secret() -> None:
     text = json.dumps(build_status(CONFIG, state_with(CREDENTIALS, 0), NOW))
 
     assert "very+secret" not in text
@@ -81,7 +81,7 @@ def test_nothing_secret_is_in_it() -> None:
     assert "ASIAEXAMPLE" not in text
 
 
-def test_a_person_reads_the_reason_and_what_to_do() -> None:
+def test_text_status_has_error_and_hint() -> None:
     written = format_status(build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW))
 
     assert written.splitlines() == [

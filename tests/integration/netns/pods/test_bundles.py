@@ -27,22 +27,22 @@ def find_mounts(config: dict[str, Any], destination: str) -> list[dict[str, Any]
     return [mount for mount in config["mounts"] if mount["destination"] == destination]
 
 
-def test_mount_of_an_unknown_volume_is_refused() -> None:
+def test_mount_of_unknown_volume_is_rejected() -> None:
     with pytest.raises(PodError, match="container app: volumeMounts names absent"):
         build({"volumeMounts": [{"name": "absent", "mountPath": "/data"}]})
 
 
-def test_subpathexpr_is_refused() -> None:
+def test_sub_path_expr_is_rejected() -> None:
     with pytest.raises(PodError, match="container app: volumeMounts data: subPathExpr"):
         build({"volumeMounts": [{"name": "data", "mountPath": "/data", "subPathExpr": "$(POD)"}]})
 
 
-def test_root_is_refused_where_runasnonroot_is_true() -> None:
+def test_run_as_non_root_rejects_uid_0() -> None:
     with pytest.raises(PodError, match="container app: runAsNonRoot is true, but it would run as uid 0"):
         build({"securityContext": {"runAsNonRoot": True}})
 
 
-def test_container_without_securitycontext_is_what_containerd_makes_of_it() -> None:
+def test_container_without_security_context_gets_containerd_defaults() -> None:
     config = build({})
 
     assert config["process"]["user"] == {"uid": 0, "gid": 0, "additionalGids": []}
@@ -54,7 +54,7 @@ def test_container_without_securitycontext_is_what_containerd_makes_of_it() -> N
     assert config["process"]["cwd"] == "/app"
 
 
-def test_redirects_securitycontext_is_kept_to_the_letter() -> None:
+def test_security_context_of_redirect_container_is_applied() -> None:
     config = build({"securityContext": REDIRECT})
 
     assert config["process"]["user"] == {"uid": 16926, "gid": 16926, "additionalGids": []}
@@ -83,7 +83,7 @@ def test_capabilities_are_dropped_and_added(capabilities: dict[str, list[str]], 
     assert set(config["process"]["capabilities"]["bounding"]) == expected
 
 
-def test_privileged_and_add_all_give_every_capability() -> None:
+def test_privileged_and_add_all_grant_every_capability() -> None:
     privileged = build({"securityContext": {"privileged": True}})
     everything = build({"securityContext": {"capabilities": {"add": ["ALL"]}}})
 
@@ -92,7 +92,7 @@ def test_privileged_and_add_all_give_every_capability() -> None:
     assert privileged["linux"]["readonlyPaths"] == []
 
 
-def test_containers_own_fields_win_over_the_pods() -> None:
+def test_security_context_of_container_overrides_the_pods() -> None:
     pod = {"runAsUser": 1000, "runAsGroup": 1000, "runAsNonRoot": True, "fsGroup": 2000, "supplementalGroups": [3000]}
 
     config = build({"securityContext": {"runAsUser": 16925, "runAsGroup": None}}, securityContext=pod)
@@ -100,7 +100,7 @@ def test_containers_own_fields_win_over_the_pods() -> None:
     assert config["process"]["user"] == {"uid": 16925, "gid": 1000, "additionalGids": [3000, 2000]}
 
 
-def test_in_a_user_namespace_a_non_root_container_keeps_only_what_it_adds() -> None:
+def test_non_root_container_in_user_namespace_keeps_only_added_capabilities() -> None:
     redirect = build({"securityContext": REDIRECT}, single_user=True)
     app = build({"securityContext": {"runAsUser": 1000}}, single_user=True)
     root = build({}, single_user=True)
@@ -111,7 +111,7 @@ def test_in_a_user_namespace_a_non_root_container_keeps_only_what_it_adds() -> N
     assert set(root["process"]["capabilities"]["bounding"]) == set(DEFAULT_CAPABILITIES)
 
 
-def test_volumes_are_bound_where_the_container_mounts_them() -> None:
+def test_volumes_are_mounted_at_mount_path_with_sub_path() -> None:
     mounts = [
         {"name": "data", "mountPath": "/data", "readOnly": True},
         {"name": "data", "mountPath": "/part", "subPath": "a/b"},
@@ -125,7 +125,7 @@ def test_volumes_are_bound_where_the_container_mounts_them() -> None:
     assert "rw" in find_mounts(config, "/part")[0]["options"]
 
 
-def test_parents_are_mounted_before_what_lies_inside_them() -> None:
+def test_parent_directories_are_mounted_before_their_children() -> None:
     mounts = [{"name": "data", "mountPath": "/usr/share/deep/data"}, {"name": "data", "mountPath": "/data"}]
 
     destinations = [mount["destination"] for mount in build({"volumeMounts": mounts})["mounts"]]
@@ -135,7 +135,7 @@ def test_parents_are_mounted_before_what_lies_inside_them() -> None:
     assert destinations.index("/dev") < destinations.index("/dev/shm")
 
 
-def test_all_containers_share_the_pods_network_and_memory() -> None:
+def test_containers_share_network_and_shared_memory_of_the_pod() -> None:
     config = build({})
 
     assert {"type": "network", "path": "/run/netns/web-0"} in config["linux"]["namespaces"]

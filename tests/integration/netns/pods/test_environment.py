@@ -17,26 +17,26 @@ POD = {
 
 
 @pytest.mark.parametrize("source", ["secretKeyRef", "configMapKeyRef", "resourceFieldRef"])
-def test_other_sources_than_fieldref_are_refused_by_name(source: str) -> None:
+def test_env_sources_other_than_field_ref_are_rejected(source: str) -> None:
     container = {"name": "app", "env": [{"name": "KEY", "valueFrom": {source: {}}}]}
 
     with pytest.raises(PodError, match=f"container app: env KEY: valueFrom {source} is not supported"):
         build_environment(container, {}, POD)
 
 
-def test_unknown_field_is_refused_with_the_supported_ones() -> None:
+def test_unknown_field_path_is_rejected_with_the_supported_ones() -> None:
     container = {"name": "app", "env": [{"name": "IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}]}
 
     with pytest.raises(PodError, match=r"container app: env IPS: fieldPath 'status.podIPs' .* status.podIP, "):
         build_environment(container, {}, POD)
 
 
-def test_envfrom_is_refused() -> None:
+def test_env_from_is_rejected() -> None:
     with pytest.raises(PodError, match="container app: envFrom"):
         build_environment({"name": "app", "envFrom": [{"configMapRef": {"name": "c"}}]}, {}, POD)
 
 
-def test_container_without_any_command_is_refused() -> None:
+def test_container_without_command_is_rejected() -> None:
     with pytest.raises(PodError, match="container app: no command"):
         build_arguments({"name": "app"}, ((), ()), {})
 
@@ -56,7 +56,7 @@ def test_container_without_any_command_is_refused() -> None:
         ("status.hostIP", "10.77.0.1"),
     ],
 )
-def test_fields_of_the_pod(path: str, value: str) -> None:
+def test_field_ref_reads_the_pods_field(path: str, value: str) -> None:
     assert build_field(path, POD) == value
 
 
@@ -74,11 +74,11 @@ def test_fields_of_the_pod(path: str, value: str) -> None:
         ("$$", "$"),
     ],
 )
-def test_references_are_expanded_as_kubernetes_does(text: str, expanded: str) -> None:
+def test_variable_references_are_expanded_as_in_kubernetes(text: str, expanded: str) -> None:
     assert expand(text, {"NAME": "web", "PORT": "80"}) == expanded
 
 
-def test_variable_may_name_those_before_it_only() -> None:
+def test_variable_can_reference_only_earlier_variables() -> None:
     variables = [
         {"name": "EARLY", "value": "$(LATE)"},
         {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -100,7 +100,7 @@ def test_variable_may_name_those_before_it_only() -> None:
         ({"command": ["other"], "args": ["$(NAME)"]}, ["other", "web"]),
     ],
 )
-def test_command_and_args_replace_the_images(container: dict[str, list[str]], arguments: list[str]) -> None:
+def test_command_and_args_override_the_image_defaults(container: dict[str, list[str]], arguments: list[str]) -> None:
     defaults = (("serve",), ("--port", "80"))
 
     assert build_arguments({"name": "app", **container}, defaults, {"NAME": "web"}) == arguments

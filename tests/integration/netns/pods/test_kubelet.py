@@ -98,25 +98,25 @@ def finish(pod: Pod, name: str = "app") -> str:
 
 class TestRefusals:
     @pytest.mark.parametrize("field", ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"])
-    def test_pod_that_shares_the_nodes_namespaces(self, run: Run, field: str) -> None:
+    def test_pod_with_host_namespaces_is_rejected(self, run: Run, field: str) -> None:
         with pytest.raises(PodError, match=f"spec.{field} is not supported here"):
             run(shell("app", "true"), **{field: True})
 
-    def test_other_hooks_than_poststart_exec(self, run: Run) -> None:
+    def test_hooks_other_than_post_start_exec_are_rejected(self, run: Run) -> None:
         with pytest.raises(PodError, match=r"container app: lifecycle.postStart: only postStart with exec"):
             run(shell("app", "true", lifecycle={"postStart": {"httpGet": {"port": 80}}}))
 
-    def test_unknown_image_is_named_with_those_there_are(self, run: Run) -> None:
+    def test_unknown_image_error_lists_known_images(self, run: Run) -> None:
         with pytest.raises(PodError, match="container app: no image absent; there are: podrole"):
             run({"name": "app", "image": "absent"})
 
-    def test_unknown_container_is_named_with_those_there_are(self, run: Run) -> None:
+    def test_unknown_container_error_lists_known_containers(self, run: Run) -> None:
         pod = run(shell("app", "true"))
 
         with pytest.raises(PodError, match="no container sidecar in the pod; it has: app"):
             pod.logs("sidecar")
 
-    def test_command_that_does_not_exist(self, run: Run) -> None:
+    def test_missing_command_fails_the_start(self, run: Run) -> None:
         pod = run({"name": "app", "image": "podrole", "command": ["no-such-program"]})
 
         with pytest.raises(PodError, match=r"(?s)container app did not start: .*no-such-program.*not found"):
@@ -124,7 +124,7 @@ class TestRefusals:
 
 
 class TestOrder:
-    def test_init_containers_and_sidecars_start_one_after_the_other(self, run: Run) -> None:
+    def test_init_containers_and_sidecars_start_in_order(self, run: Run) -> None:
         volumes = [{"name": "log", "emptyDir": {}}]
         mounts = [{"name": "log", "mountPath": "/log"}]
         note = "echo {} >> /log/order"
@@ -152,7 +152,7 @@ class TestOrder:
         assert pod.timings["first"] > 0.2
         assert pod.timings["sidecar postStart"] > 0.2
 
-    def test_failing_init_container_stops_the_pod_and_tells_its_output(self, run: Run) -> None:
+    def test_failed_init_container_stops_the_pod_and_reports_its_output(self, run: Run) -> None:
         pod = run(shell("app", "true"), init=(shell("check", "echo no rules >&2; exit 3"),))
 
         with pytest.raises(PodError, match="init container check ended with 3:\nno rules"):
@@ -161,7 +161,7 @@ class TestOrder:
         assert pod.container("app").exit_code is None
         assert pod.logs("app") == ""
 
-    def test_init_container_that_does_not_end_is_killed(self, run: Run) -> None:
+    def test_hanging_init_container_is_killed(self, run: Run) -> None:
         pod = run(shell("app", "true"), init=(shell("wait", "echo waiting; exec sleep 300"),))
 
         with pytest.raises(PodError, match=r"init container wait did not end within 1.5 s and wrote:\nwaiting"):
@@ -169,7 +169,7 @@ class TestOrder:
 
         assert pod.container("wait").exit_code == 128 + signal.SIGKILL
 
-    def test_failing_hook_ends_the_sidecar_and_the_app_never_starts(self, run: Run) -> None:
+    def test_failed_post_start_hook_kills_the_sidecar_and_the_app_never_starts(self, run: Run) -> None:
         late = "until test -f /tmp/up; do sleep 0.01; done; echo late; exit 1"
         sidecar = shell(
             "sidecar", "echo up; touch /tmp/up; exec sleep 300", restartPolicy="Always", lifecycle=hook(late)
@@ -182,7 +182,7 @@ class TestOrder:
         assert pod.container("sidecar").exit_code == 128 + signal.SIGKILL
         assert pod.container("app").exit_code is None
 
-    def test_hook_that_hangs_ends_the_sidecar(self, run: Run) -> None:
+    def test_hanging_post_start_hook_kills_the_sidecar(self, run: Run) -> None:
         sidecar = shell("sidecar", "exec sleep 300", restartPolicy="Always", lifecycle=hook("exec sleep 300"))
         pod = run(shell("app", "true"), init=(sidecar,))
 
@@ -191,7 +191,7 @@ class TestOrder:
 
         assert not pod.container("sidecar").is_running
 
-    def test_sidecar_that_dies_during_its_hook_is_told_with_its_output(self, run: Run) -> None:
+    def test_sidecar_that_exits_during_its_hook_is_reported_with_its_output(self, run: Run) -> None:
         sidecar = shell(
             "sidecar", "sleep 0.2; echo bad configuration; exit 2", restartPolicy="Always", lifecycle=hook("sleep 300")
         )
@@ -204,7 +204,7 @@ class TestOrder:
 
 
 class TestSecurity:
-    def test_container_without_securitycontext_has_containerds_capabilities(self, run: Run) -> None:
+    def test_container_without_security_context_has_containerd_capabilities(self, run: Run) -> None:
         pod = run(shell("app", "grep -E '^(Cap(Prm|Eff|Bnd|Amb|Inh)|NoNewPrivs)' /proc/self/status"))
 
         lines = dict(line.split(":\t") for line in finish(pod).splitlines())
@@ -213,13 +213,13 @@ class TestSecurity:
         assert lines["CapAmb"] == lines["CapInh"] == "0" * 16
         assert lines["NoNewPrivs"] == "0"
 
-    def test_dropped_capabilities_are_gone(self, run: Run) -> None:
+    def test_dropped_capabilities_are_missing(self, run: Run) -> None:
         security = {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}, "allowPrivilegeEscalation": False}
         pod = run(shell("app", "grep -E '^(CapEff|NoNewPrivs)' /proc/self/status", securityContext=security))
 
         assert finish(pod).split() == ["CapEff:", f"{1 << 12:016x}", "NoNewPrivs:", "1"]
 
-    def test_read_only_root_is_read_only_but_for_the_pods_memory(self, run: Run) -> None:
+    def test_read_only_root_file_system_leaves_shared_memory_writable(self, run: Run) -> None:
         script = "for d in / /tmp /etc /usr /dev/shm; do touch $d/x 2>/dev/null && echo $d; done; true"
         security = {"readOnlyRootFilesystem": True}
         pod = run(shell("app", script, securityContext=security), shell("other", script))
@@ -230,7 +230,7 @@ class TestSecurity:
         assert pod.container("other").wait(timeout_seconds=10) == 0
         assert pod.logs("other").split() == ["/", "/tmp", "/etc", "/dev/shm"]
 
-    def test_uids_are_real_as_root_and_one_in_a_user_namespace(self, run: Run, node: Node) -> None:
+    def test_uids_are_real_as_root_and_always_0_in_a_user_namespace(self, run: Run, node: Node) -> None:
         security = {"runAsUser": 16925, "runAsGroup": 16926, "supplementalGroups": [3000]}
         pod = run(shell("app", "id -u; id -g; id -G", securityContext=security))
 
@@ -238,7 +238,7 @@ class TestSecurity:
 
         assert output == (["0", "0", "0"] if node.single_user else ["16925", "16926", "16926 3000"])
 
-    def test_hidden_directories_of_the_node_are_not_in_the_container(self, run: Run) -> None:
+    def test_private_node_directories_are_not_in_the_container(self, run: Run) -> None:
         pod = run(shell("app", "ls -A / /etc"))
 
         names = finish(pod).split()
@@ -249,7 +249,7 @@ class TestSecurity:
 
 
 class TestPod:
-    def test_environment_and_arguments_are_the_specs(self, run: Run) -> None:
+    def test_environment_and_arguments_come_from_the_spec(self, run: Run) -> None:
         variables = [
             {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
@@ -262,7 +262,7 @@ class TestPod:
 
         assert output == f"web-0@{pod.network.ipv4} web-0 $(POD) /tmp \n"
 
-    def test_nothing_of_the_callers_environment_gets_in(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_environment_of_the_caller_is_not_inherited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-caller")
 
         output = finish(run(shell("app", "env")))
@@ -270,7 +270,7 @@ class TestPod:
         names = {line.partition("=")[0] for line in output.splitlines()}
         assert names == {"HOME", "PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PWD"}
 
-    def test_python_is_the_one_that_runs_the_tests_with_its_packages(self, run: Run) -> None:
+    def test_container_runs_the_same_python_as_the_tests(self, run: Run) -> None:
         script = "import sys, boto3, contract, sidecar; print(sys.prefix, contract.__file__)"
         security = {"runAsUser": 16925, "readOnlyRootFilesystem": True}
         command = ["python3", "-c", script]
@@ -279,7 +279,7 @@ class TestPod:
 
         assert output.split() == [sys.prefix, "/app/contract/__init__.py"]
 
-    def test_token_is_mounted_read_only_and_replaced_while_running(self, run: Run) -> None:
+    def test_token_is_mounted_read_only_and_can_be_renewed(self, run: Run) -> None:
         token = {"audience": contract.TOKEN_AUDIENCE, "expirationSeconds": 900, "path": "token"}
         mount = {"name": contract.TOKEN_VOLUME, "mountPath": contract.TOKEN_DIRECTORY, "readOnly": True}
         pod = run(
@@ -296,20 +296,20 @@ class TestPod:
         assert pod.exec("app", ["cat", contract.TOKEN_FILE]).stdout == "renewed"
         assert "Read-only file system" in pod.exec("app", ["touch", f"{contract.TOKEN_DIRECTORY}/x"]).stderr
 
-    def test_volume_without_a_token_cannot_be_renewed(self, run: Run) -> None:
+    def test_writing_a_token_to_another_volume_fails(self, run: Run) -> None:
         pod = run(shell("app", "true"), volumes=[{"name": "data", "emptyDir": {}}])
 
         with pytest.raises(PodError, match="no volume data with a serviceAccountToken"):
             pod.write_token("data", "token")
 
-    def test_memory_is_shared_by_the_containers_of_a_pod_alone(self, run: Run) -> None:
+    def test_shared_memory_is_shared_within_one_pod_only(self, run: Run) -> None:
         first = run(shell("app", "cat /dev/shm/note"), init=(shell("writer", "echo hello > /dev/shm/note"),))
         second = run(shell("app", "ls -A /dev/shm"))
 
         assert finish(first) == "hello\n"
         assert finish(second) == ""
 
-    def test_restarted_sidecar_finds_memory_but_not_its_files(self, run: Run) -> None:
+    def test_restarted_sidecar_keeps_shared_memory_but_no_files(self, run: Run) -> None:
         script = "cat /dev/shm/note /tmp/note 2>/dev/null; echo again | tee /dev/shm/note > /tmp/note; exec sleep 300"
         sidecar = shell(
             "sidecar", script, restartPolicy="Always", lifecycle=hook("until test -f /tmp/note; do :; done")
@@ -328,7 +328,7 @@ class TestPod:
         pod.container("sidecar").kill()
         assert pod.logs("sidecar") == "again\n"
 
-    def test_terminate_asks_first_and_kills_after_the_grace_period(self, run: Run) -> None:
+    def test_terminate_sends_sigterm_then_sigkill_after_the_grace_period(self, run: Run) -> None:
         polite = shell("polite", f"trap 'exit 0' TERM; {HOLD}", lifecycle=hook_until_up())
         deaf = shell("deaf", f"trap '' TERM; {HOLD}", lifecycle=hook_until_up())
         pod = run(polite, deaf)
@@ -340,7 +340,7 @@ class TestPod:
         assert asked == 0
         assert killed == 128 + signal.SIGKILL
 
-    def test_stop_ends_the_app_before_its_sidecar(self, run: Run) -> None:
+    def test_stop_terminates_the_app_before_the_sidecar(self, run: Run) -> None:
         last = f"trap 'date +%s%N; exit 0' TERM; {HOLD}"
         pod = run(
             shell("app", last, lifecycle=hook_until_up()),
@@ -352,7 +352,7 @@ class TestPod:
 
         assert int(pod.logs("app")) < int(pod.logs("sidecar"))
 
-    def test_generatename_namespace_and_uid_are_filled_in(self, node: Node, image: Image) -> None:
+    def test_generate_name_namespace_and_uid_are_filled_in(self, node: Node, image: Image) -> None:
         manifest = {"metadata": {"generateName": "web-"}, "spec": {"containers": [shell("app", "hostname")]}}
 
         with node.pod(manifest, {"podrole": image}) as pod:
@@ -362,7 +362,7 @@ class TestPod:
         assert pod.manifest["metadata"]["namespace"] == "default"
         assert len(pod.manifest["metadata"]["uid"]) == 36
 
-    def test_removed_pod_leaves_nothing_running(self, node: Node, image: Image) -> None:
+    def test_removed_pod_leaves_no_processes(self, node: Node, image: Image) -> None:
         manifest = {"metadata": {"name": "web-0"}, "spec": {"containers": [shell("app", "exec sleep 300")]}}
 
         with node.pod(manifest, {"podrole": image}) as pod:
@@ -373,7 +373,7 @@ class TestPod:
         assert not pod.container("app").is_running
         assert pod.network.name not in node.run(["ip", "netns", "list"]).stdout
 
-    def test_no_control_group_is_left_behind(self, run: Run) -> None:
+    def test_container_creates_no_cgroup(self, run: Run) -> None:
         pod = run(shell("app", "exec sleep 300"))
         pod.start()
 
@@ -385,9 +385,7 @@ class TestPod:
 
 class TestInjectedPod:
     @pytest.mark.parametrize("redirect", [REDIRECT, IPTABLES], ids=["nftables", "iptables"])
-    def test_app_and_its_init_containers_meet_the_sidecar_and_a_plain_pod_the_node(
-        self, run: Run, redirect: dict[str, Any]
-    ) -> None:
+    def test_injected_pod_reaches_the_sidecar_and_plain_pod_the_node(self, run: Run, redirect: dict[str, Any]) -> None:
         early = {"name": "early", "image": "podrole", "command": ASK}
         app = {"name": "app", "image": "podrole", "command": ASK, "securityContext": {"runAsUser": 1000}}
         injected = run(app, init=(redirect, LISTENER, early))
@@ -404,7 +402,7 @@ class TestInjectedPod:
         [(REDIRECT, "operation not permitted"), (IPTABLES, "iptables needs NET_ADMIN, which this container lacks")],
         ids=["nftables", "iptables"],
     )
-    def test_without_net_admin_the_pod_does_not_start(self, run: Run, redirect: dict[str, Any], complaint: str) -> None:
+    def test_pod_without_net_admin_does_not_start(self, run: Run, redirect: dict[str, Any], complaint: str) -> None:
         capabilities = {"drop": ["ALL"], "add": ["NET_RAW"]}
         weak = {**redirect, "securityContext": {**redirect["securityContext"], "capabilities": capabilities}}
         pod = run(shell("app", "true"), init=(weak,))
@@ -414,7 +412,7 @@ class TestInjectedPod:
 
         assert pod.container("app").exit_code is None
 
-    def test_legacy_iptables_locks_without_a_writable_root(self, node: Node, image: Image, tmp_path: Path) -> None:
+    def test_legacy_iptables_locks_with_a_read_only_root(self, node: Node, image: Image, tmp_path: Path) -> None:
         build_iptables(tmp_path, "legacy")
         environment = [{"name": "PATH", "value": "/legacy"}]
         init = {**IPTABLES, "env": environment, "command": [sys.executable, *IPTABLES["command"][1:]]}
@@ -427,7 +425,7 @@ class TestInjectedPod:
 
         assert "--to-destination 127.0.0.1:16925" in output
 
-    def test_iptables_without_net_raw_says_what_to_add(self, run: Run) -> None:
+    def test_iptables_without_net_raw_reports_the_missing_capability(self, run: Run) -> None:
         security = {**IPTABLES["securityContext"], "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}
         pod = run(shell("app", "true"), init=({**IPTABLES, "securityContext": security},))
 

@@ -53,20 +53,20 @@ def wait_gone(namespace: str, seconds: float = 10) -> list[int]:
         ({"kernel.unprivileged_userns_clone": "1"}, "Run as root"),
     ],
 )
-def test_refusal_of_user_namespaces_names_the_setting(settings: dict[str, str], remedy: str) -> None:
+def test_denied_user_namespace_error_names_the_setting(settings: dict[str, str], remedy: str) -> None:
     message = explain_refusal("unshare failed: Operation not permitted", single_user=True, settings=settings)
 
     assert "unshare failed: Operation not permitted" in message
     assert remedy in message
 
 
-def test_refusal_as_root_names_the_capability() -> None:
+def test_denied_namespace_error_as_root_names_the_capability() -> None:
     message = explain_refusal("unshare failed: Operation not permitted", single_user=False)
 
     assert "CAP_SYS_ADMIN" in message
 
 
-def test_missing_programs_are_named_with_their_packages() -> None:
+def test_missing_programs_error_names_their_packages() -> None:
     programs = {"sh": "dash", "no-such-runc": "runc", "no-such-ip": "iproute2"}
 
     with pytest.raises(UnavailableError) as raised:
@@ -77,18 +77,18 @@ def test_missing_programs_are_named_with_their_packages() -> None:
     )
 
 
-def test_failing_command_is_told_with_what_it_said(node: Node) -> None:
+def test_failed_command_error_has_its_output(node: Node) -> None:
     with pytest.raises(CommandError, match=r"ip link show absent ended with 1: .*absent"):
         node.run(["ip", "link", "show", "absent"])
 
 
-def test_command_gets_its_input_and_gives_its_output(node: Node) -> None:
+def test_command_reads_input_and_returns_output(node: Node) -> None:
     result = node.run(["tr", "a-z", "A-Z"], text="quiet")
 
     assert result.stdout == "QUIET"
 
 
-def test_command_that_takes_too_long_is_killed(node: Node) -> None:
+def test_command_is_killed_at_its_timeout(node: Node) -> None:
     namespace = node.run(["readlink", "/proc/self/ns/pid"]).stdout.strip()
 
     with pytest.raises(subprocess.TimeoutExpired):
@@ -99,7 +99,7 @@ def test_command_that_takes_too_long_is_killed(node: Node) -> None:
     assert b"sleep\0300\0" not in commands
 
 
-def test_signal_reaches_the_process_inside_and_its_exit_status_comes_back(node: Node) -> None:
+def test_signal_is_forwarded_and_exit_status_returned(node: Node) -> None:
     command = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"
     process = node.popen(["sh", "-c", command], stdout=subprocess.PIPE)
     assert process.stdout
@@ -111,14 +111,14 @@ def test_signal_reaches_the_process_inside_and_its_exit_status_comes_back(node: 
     assert process.wait(timeout=10) == 7
 
 
-def test_network_is_the_nodes_own(node: Node) -> None:
+def test_node_has_its_own_network_namespace(node: Node) -> None:
     inside = node.run(["readlink", "/proc/self/ns/net"]).stdout.strip()
 
     assert inside != str(Path("/proc/self/ns/net").readlink())
     assert "podrole0" not in subprocess.run(["ip", "link"], capture_output=True, text=True, check=True).stdout
 
 
-def test_everything_is_gone_after_the_end() -> None:
+def test_all_processes_end_after_exit() -> None:
     with Namespaces() as machine:
         namespace = machine.run(["readlink", "/proc/self/ns/pid"]).stdout.strip()
         machine.popen(["sleep", "300"])
@@ -129,7 +129,7 @@ def test_everything_is_gone_after_the_end() -> None:
     assert find_processes(namespace) == []
 
 
-def test_everything_is_gone_after_an_exception() -> None:
+def test_all_processes_end_after_an_exception() -> None:
     namespace = ""
 
     def fail(machine: Namespaces) -> None:
@@ -146,7 +146,7 @@ def test_everything_is_gone_after_an_exception() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_everything_is_gone_after_the_death_of_its_owner(number: signal.Signals, tmp_path: Path) -> None:
+def test_all_processes_end_when_the_owner_is_killed(number: signal.Signals, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", OWNER]
     pipe = subprocess.PIPE

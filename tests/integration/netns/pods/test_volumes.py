@@ -20,12 +20,12 @@ def write(volume: dict[str, Any], directory: Path, **sources: Any) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["hostPath", "secret", "persistentVolumeClaim"])
-def test_other_volumes_are_refused_by_name(tmp_path: Path, kind: str) -> None:
+def test_unsupported_volume_types_are_rejected(tmp_path: Path, kind: str) -> None:
     with pytest.raises(PodError, match=f"volume v: {kind} is not supported here; supported: emptyDir"):
         write({kind: {}}, tmp_path)
 
 
-def test_token_without_somebody_who_mints_it_is_refused(tmp_path: Path) -> None:
+def test_token_volume_without_token_function_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(PodError, match=r"a token for sts.amazonaws.com .* pass `token`"):
         write(
             {"projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "sts.amazonaws.com"}}]}},
@@ -33,7 +33,7 @@ def test_token_without_somebody_who_mints_it_is_refused(tmp_path: Path) -> None:
         )
 
 
-def test_absent_config_map_is_refused_unless_it_is_optional(tmp_path: Path) -> None:
+def test_missing_config_map_is_rejected_unless_optional(tmp_path: Path) -> None:
     with pytest.raises(PodError, match="ConfigMap ca does not exist"):
         write({"configMap": {"name": "ca"}}, tmp_path / "first")
 
@@ -42,14 +42,14 @@ def test_absent_config_map_is_refused_unless_it_is_optional(tmp_path: Path) -> N
     assert list(directory.iterdir()) == []
 
 
-def test_absent_key_of_a_config_map_is_refused(tmp_path: Path) -> None:
+def test_missing_config_map_key_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(PodError, match=r"ConfigMap ca has no key b; it has: a"):
         write(
             {"configMap": {"name": "ca", "items": [{"key": "b", "path": "b"}]}}, tmp_path, config_maps={"ca": {"a": ""}}
         )
 
 
-def test_projected_volume_holds_token_config_map_and_fields(tmp_path: Path) -> None:
+def test_projected_volume_contains_token_config_map_and_fields(tmp_path: Path) -> None:
     sources = [
         {"serviceAccountToken": {"path": "token", "audience": "sts.amazonaws.com", "expirationSeconds": 900}},
         {"serviceAccountToken": {"path": "api/token"}},
@@ -66,14 +66,14 @@ def test_projected_volume_holds_token_config_map_and_fields(tmp_path: Path) -> N
     assert stat.S_IMODE((directory / "token").stat().st_mode) == 0o644
 
 
-def test_emptydir_is_empty_and_anybodys(tmp_path: Path) -> None:
+def test_empty_dir_is_empty_and_world_writable(tmp_path: Path) -> None:
     directory = write({"emptyDir": {}}, tmp_path)
 
     assert list(directory.iterdir()) == []
     assert stat.S_IMODE(directory.stat().st_mode) == 0o777
 
 
-def test_file_is_replaced_and_not_rewritten(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     replace_file(tmp_path / "token", "old")
     with (tmp_path / "token").open() as reader:
         replace_file(tmp_path / "token", "new")

@@ -18,7 +18,7 @@ CREDENTIALS = Credentials(
 )
 
 
-def test_the_metadata_document_has_the_layout_of_the_real_service() -> None:
+def test_metadata_document_has_ec2s_layout() -> None:
     assert CREDENTIALS.to_metadata_document() == (
         "{\n"
         '  "Code" : "Success",\n'
@@ -32,7 +32,7 @@ def test_the_metadata_document_has_the_layout_of_the_real_service() -> None:
     )
 
 
-def test_the_container_document_names_the_role_and_its_account() -> None:
+def test_container_document_has_role_and_account() -> None:
     assert json.loads(CREDENTIALS.to_container_document()) == {
         "RoleArn": "arn:aws:iam::111122223333:role/team/reader",
         "AccessKeyId": "ASIAEXAMPLE",
@@ -43,7 +43,7 @@ def test_the_container_document_names_the_role_and_its_account() -> None:
     }
 
 
-def test_a_printed_value_shows_no_secret() -> None:
+def test_repr_and_str_contain_no_secret() -> None:
     printed = f"{CREDENTIALS!r} {CREDENTIALS}"
 
     assert "ASIAEXAMPLE" in printed
@@ -51,12 +51,12 @@ def test_a_printed_value_shows_no_secret() -> None:
     assert "session/token" not in printed
 
 
-def test_credentials_are_served_until_a_minute_before_their_end() -> None:
+def test_credentials_are_servable_until_a_minute_before_expiry() -> None:
     assert CREDENTIALS.is_servable(now=1_700_003_539)
     assert not CREDENTIALS.is_servable(now=1_700_003_540)
 
 
-def test_what_was_written_down_is_read_again() -> None:
+def test_serialized_credentials_are_parsed_unchanged() -> None:
     assert Credentials.parse(json.loads(json.dumps(asdict(CREDENTIALS)))) == CREDENTIALS
 
 
@@ -75,7 +75,7 @@ def test_what_was_written_down_is_read_again() -> None:
         {"another": "field"},
     ],
 )
-def test_an_odd_field_is_named_and_no_value_quoted(change: dict[str, Any]) -> None:
+def test_invalid_field_error_names_the_field_and_quotes_no_value(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))) as caught:
         Credentials.parse(asdict(CREDENTIALS) | change)
 
@@ -83,7 +83,7 @@ def test_an_odd_field_is_named_and_no_value_quoted(change: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize("field", sorted(asdict(CREDENTIALS)))
-def test_a_missing_field_is_named(field: str) -> None:
+def test_missing_field_error_names_the_field(field: str) -> None:
     document = asdict(CREDENTIALS)
     del document[field]
 
@@ -92,7 +92,7 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
-def test_a_clock_that_is_wrong_by_hours_changes_neither_their_life_nor_what_clients_read(ahead: int) -> None:
+def test_wrong_local_clock_changes_neither_lifetime_nor_documents(ahead: int) -> None:
     wrong = replace(CREDENTIALS, obtained_at=1_700_000_000 + ahead, clock_ahead_seconds=ahead)
 
     assert wrong.is_servable(now=1_700_003_539 + ahead)
@@ -100,7 +100,7 @@ def test_a_clock_that_is_wrong_by_hours_changes_neither_their_life_nor_what_clie
     assert '"2023-11-14T23:13:20Z"' in wrong.to_container_document()
 
 
-def test_they_live_as_long_after_the_clock_was_set() -> None:
+def test_shift_clock_keeps_the_remaining_lifetime() -> None:
     followed = CREDENTIALS.shift_clock(-7200.4)
 
     assert followed.is_servable(now=1_700_003_539 - 7200)

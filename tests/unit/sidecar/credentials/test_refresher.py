@@ -48,7 +48,7 @@ def run_through(
     return CredentialRefresher(lambda _attempts: left.pop(0), state, clocks=time.clocks), left
 
 
-def test_sts_is_asked_at_once_and_then_not_before_it_is_due(time: Time) -> None:
+def test_first_refresh_is_immediate_and_the_next_when_due(time: Time) -> None:
     refresher, left = run_through([make_credentials("A"), make_credentials("B")], time)
 
     refresher.refresh_if_due()
@@ -59,7 +59,7 @@ def test_sts_is_asked_at_once_and_then_not_before_it_is_due(time: Time) -> None:
     assert refresher.state.credentials == make_credentials("A")
 
 
-def test_a_refresh_replaces_the_whole_document(time: Time) -> None:
+def test_refresh_replaces_the_state(time: Time) -> None:
     refresher, _ = run_through([make_credentials("A"), make_credentials("B")], time)
     refresher.refresh_if_due()
     before = refresher.state
@@ -74,7 +74,7 @@ def test_a_refresh_replaces_the_whole_document(time: Time) -> None:
 @pytest.mark.parametrize(
     ("outcome", "is_answer"), [(make_credentials("A"), True), (REFUSED, True), (UNREACHABLE, False)]
 )
-def test_the_start_waits_for_an_answer_and_not_for_a_failure(
+def test_first_result_is_set_by_credentials_or_permanent_error(
     time: Time, outcome: Credentials | Failure, *, is_answer: bool
 ) -> None:
     refresher, _ = run_through([outcome], time)
@@ -84,7 +84,7 @@ def test_the_start_waits_for_an_answer_and_not_for_a_failure(
     assert refresher.first_result.is_set() == is_answer
 
 
-def test_with_credentials_of_an_earlier_process_the_start_waits_for_nothing(time: Time) -> None:
+def test_first_result_is_set_by_saved_credentials(time: Time) -> None:
     refresher, left = run_through([UNREACHABLE], time, state_with(make_credentials("A"), 0))
 
     refresher.refresh_if_due()
@@ -93,7 +93,7 @@ def test_with_credentials_of_an_earlier_process_the_start_waits_for_nothing(time
     assert left == [UNREACHABLE]
 
 
-def test_after_a_failure_sts_is_asked_once_and_not_thrice(time: Time) -> None:
+def test_attempts_drop_to_one_after_a_failure(time: Time) -> None:
     asked = []
 
     def fetch(attempts: int) -> Failure:
@@ -108,7 +108,7 @@ def test_after_a_failure_sts_is_asked_once_and_not_thrice(time: Time) -> None:
     assert asked == [3, 1]
 
 
-def test_who_observes_is_told_of_each_attempt_and_what_follows(time: Time) -> None:
+def test_observer_is_called_with_outcome_and_new_state(time: Time) -> None:
     told = []
     outcomes: list[Credentials | Failure] = [UNREACHABLE, make_credentials("A")]
     refresher = CredentialRefresher(
@@ -124,7 +124,7 @@ def test_who_observes_is_told_of_each_attempt_and_what_follows(time: Time) -> No
     assert told == [(UNREACHABLE, 1), (make_credentials("A"), 0)]
 
 
-def test_a_clock_set_forward_is_noticed_within_half_a_minute_and_costs_one_call(time: Time) -> None:
+def test_clock_set_forward_is_noticed_within_30_s_and_costs_one_call(time: Time) -> None:
     ahead = replace(make_credentials("B"), obtained_at=int(NOW) + 7 * 24 * HOUR, clock_ahead_seconds=7 * 24 * HOUR)
     refresher, left = run_through([make_credentials("A"), ahead, UNREACHABLE], time)
     refresher.refresh_if_due()
@@ -139,7 +139,7 @@ def test_a_clock_set_forward_is_noticed_within_half_a_minute_and_costs_one_call(
     assert refresher.state.servable(time.clocks.realtime()) == ahead
 
 
-def test_a_clock_set_back_neither_delays_the_refresh_nor_keeps_dead_keys(time: Time) -> None:
+def test_clock_set_back_delays_no_refresh_and_extends_no_credentials(time: Time) -> None:
     refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
     due = time.passed + (refresher.state.refresh_at - time.clocks.realtime())
@@ -155,7 +155,7 @@ def test_a_clock_set_back_neither_delays_the_refresh_nor_keeps_dead_keys(time: T
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_a_clock_set_back_just_before_the_end_serves_no_dead_document_until_it_is_noticed(time: Time) -> None:
+def test_clock_set_back_before_expiry_serves_no_expired_credentials(time: Time) -> None:
     refresher, _ = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
     time.passed += HOUR - EXPIRY_MARGIN_SECONDS - 1
@@ -172,7 +172,7 @@ def test_a_clock_set_back_just_before_the_end_serves_no_dead_document_until_it_i
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planned(time: Time) -> None:
+def test_clock_set_during_a_fetch_is_noticed_before_scheduling(time: Time) -> None:
     def fetch(_attempts: int) -> Failure:
         time.set_by -= 5 * HOUR
         return UNREACHABLE
@@ -184,7 +184,7 @@ def test_a_clock_set_during_a_fetch_is_noticed_before_the_next_attempt_is_planne
     assert 1 <= refresher.state.refresh_at - time.clocks.realtime() <= 2
 
 
-def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Time) -> None:
+def test_suspended_node_serves_no_expired_credentials_and_refreshes_once(time: Time) -> None:
     """The steady clock counts a sleep, as the wall's does."""
     refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
@@ -198,7 +198,7 @@ def test_a_node_that_slept_for_hours_serves_nothing_dead_and_asks_once(time: Tim
     assert len(left) == 1
 
 
-def test_a_clock_that_is_turned_back_slowly_is_followed_all_the_same(time: Time) -> None:
+def test_slowly_slewed_clock_is_followed(time: Time) -> None:
     """chrony may take a twelfth of each second."""
     refresher, left = run_through([make_credentials("A"), *[UNREACHABLE] * 100], time)
     refresher.refresh_if_due()
@@ -213,7 +213,7 @@ def test_a_clock_that_is_turned_back_slowly_is_followed_all_the_same(time: Time)
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_a_clock_that_is_corrected_by_a_little_moves_nothing(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+def test_small_clock_corrections_change_nothing(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
     refresher, _ = run_through([make_credentials("A")], time)
     refresher.refresh_if_due()
     before = refresher.state
@@ -227,7 +227,7 @@ def test_a_clock_that_is_corrected_by_a_little_moves_nothing(time: Time, capsys:
     assert "clock-jumped" not in capsys.readouterr().err
 
 
-def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clock_jump_is_logged(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
     refresher, _ = run_through([make_credentials("A")], time)
     refresher.refresh_if_due()
     capsys.readouterr()
@@ -239,9 +239,7 @@ def test_a_clock_that_was_set_is_told_of(time: Time, capsys: pytest.CaptureFixtu
     assert (told["event"], told["seconds"]) == ("clock-jumped", -7200)
 
 
-def test_a_failure_is_logged_with_the_reason_and_without_a_secret(
-    time: Time, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failure_is_logged_with_its_code_and_no_secret(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
     refresher, _ = run_through([make_credentials("ASIAEXAMPLE"), REFUSED], time)
     refresher.refresh_if_due()
     time.sleep_until(refresher.state.refresh_at)

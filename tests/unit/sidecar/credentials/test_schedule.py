@@ -26,37 +26,37 @@ def make_credentials(obtained_at: int = NOW, lifetime: int = HOUR) -> Credential
     )
 
 
-def test_before_the_first_answer_there_is_nothing_to_tell() -> None:
+def test_initial_state_serves_nothing() -> None:
     assert State(refresh_at=NOW).servable(NOW) is None
 
 
 @pytest.mark.parametrize(("jitter", "wait"), [(0.0, 1800), (1.0, 1620)])
-def test_a_refresh_comes_at_half_of_the_life_or_a_little_earlier(jitter: float, wait: int) -> None:
+def test_refresh_is_due_at_half_of_the_lifetime_minus_jitter(jitter: float, wait: int) -> None:
     state = next_state(State(refresh_at=NOW), make_credentials(), NOW, jitter)
 
     assert state.refresh_at == NOW + wait
 
 
 @pytest.mark.parametrize("lifetime", [1800, 2400, 3600, 43200])
-def test_a_refresh_begins_a_minute_before_less_than_a_quarter_of_an_hour_would_be_handed_out(lifetime: int) -> None:
+def test_refresh_is_due_a_minute_before_15_minutes_are_left(lifetime: int) -> None:
     state = next_state(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 0)
 
     assert NOW + lifetime - state.refresh_at >= 15 * 60 + 60
 
 
-def test_the_shortest_session_that_sts_gives_is_renewed_at_its_half() -> None:
+def test_shortest_session_is_refreshed_at_half_of_its_lifetime() -> None:
     assert next_state(State(refresh_at=NOW), make_credentials(lifetime=900), NOW, 0).refresh_at == NOW + 450
 
 
 @pytest.mark.parametrize("lifetime", [-7200, 0, 1, 60])
-def test_credentials_that_are_born_dead_do_not_make_a_loop(lifetime: int) -> None:
+def test_already_expired_credentials_do_not_cause_a_refresh_loop(lifetime: int) -> None:
     state = next_state(State(refresh_at=NOW), make_credentials(lifetime=lifetime), NOW, 1)
 
     assert state.refresh_at == NOW + 60
     assert state.servable(NOW) is None
 
 
-def test_credentials_outlive_a_failed_refresh() -> None:
+def test_credentials_survive_a_transient_error() -> None:
     fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
     state = next_state(fresh, UNREACHABLE, NOW + 1800, 0)
@@ -65,7 +65,7 @@ def test_credentials_outlive_a_failed_refresh() -> None:
     assert state.servable(NOW + 3539) == make_credentials()
 
 
-def test_credentials_outlive_a_refusal() -> None:
+def test_credentials_survive_a_permanent_error() -> None:
     fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
     state = next_state(fresh, REFUSED, NOW + 1800, 0)
@@ -73,7 +73,7 @@ def test_credentials_outlive_a_refusal() -> None:
     assert state.servable(NOW + 1801) == make_credentials()
 
 
-def test_expired_credentials_are_told_to_nobody() -> None:
+def test_expired_credentials_are_not_served() -> None:
     fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
     state = next_state(fresh, UNREACHABLE, NOW + 1800, 0)
@@ -82,7 +82,7 @@ def test_expired_credentials_are_told_to_nobody() -> None:
     assert state.servable(NOW + 36000) is None
 
 
-def test_after_their_end_the_refusal_is_told() -> None:
+def test_permanent_error_is_served_after_credentials_expire() -> None:
     fresh = next_state(State(refresh_at=NOW), make_credentials(), NOW, 0)
 
     state = next_state(fresh, REFUSED, NOW + 1800, 0)
@@ -90,11 +90,11 @@ def test_after_their_end_the_refusal_is_told() -> None:
     assert state.servable(NOW + 3600) == REFUSED
 
 
-def test_a_passing_failure_is_not_told_as_a_refusal() -> None:
+def test_transient_error_is_not_served() -> None:
     assert next_state(State(refresh_at=NOW), UNREACHABLE, NOW, 0).servable(NOW) is None
 
 
-def test_passing_failures_are_retried_ever_later_up_to_a_minute() -> None:
+def test_transient_errors_are_retried_with_exponential_backoff() -> None:
     state = State(refresh_at=NOW)
     waits = []
 
@@ -107,7 +107,7 @@ def test_passing_failures_are_retried_ever_later_up_to_a_minute() -> None:
 
 
 @pytest.mark.parametrize("failure", [UNREACHABLE, REFUSED])
-def test_a_fleet_spreads_its_retries_over_half_a_minute(failure: Failure) -> None:
+def test_retries_are_spread_over_half_a_minute(failure: Failure) -> None:
     state = State(refresh_at=NOW, failures=20)
 
     earliest, latest = (next_state(state, failure, NOW, jitter).refresh_at for jitter in (0, 1))
@@ -115,11 +115,11 @@ def test_a_fleet_spreads_its_retries_over_half_a_minute(failure: Failure) -> Non
     assert (earliest, latest) == (NOW + 30, NOW + 60)
 
 
-def test_a_refusal_is_asked_about_slowly_from_the_first_time_on() -> None:
+def test_first_permanent_error_is_retried_after_30_s() -> None:
     assert next_state(State(refresh_at=NOW), REFUSED, NOW, 0).refresh_at == NOW + 30
 
 
-def test_after_a_failure_each_refresh_asks_once_and_after_a_success_thrice_again() -> None:
+def test_attempts_per_refresh_depend_on_the_last_outcome() -> None:
     failing = next_state(State(refresh_at=NOW), UNREACHABLE, NOW, 0)
 
     assert State(refresh_at=NOW).attempts == ATTEMPTS
@@ -127,7 +127,7 @@ def test_after_a_failure_each_refresh_asks_once_and_after_a_success_thrice_again
     assert next_state(failing, make_credentials(), NOW, 0).attempts == ATTEMPTS
 
 
-def test_a_success_forgets_the_failures_before_it() -> None:
+def test_success_resets_the_failures() -> None:
     failing = next_state(State(refresh_at=NOW), REFUSED, NOW, 0)
 
     state = next_state(failing, make_credentials(NOW + 60), NOW + 60, 0)
@@ -137,35 +137,35 @@ def test_a_success_forgets_the_failures_before_it() -> None:
     assert state.servable(NOW + 61) == make_credentials(NOW + 60)
 
 
-class TestBegin:
-    def test_without_credentials_sts_is_asked_at_once(self) -> None:
+class TestInitialState:
+    def test_without_saved_credentials_refresh_is_due_at_once(self) -> None:
         assert initial_state(None, NOW, 0) == State(refresh_at=NOW)
 
-    def test_living_credentials_are_told_at_once_and_sts_is_left_alone(self) -> None:
+    def test_valid_saved_credentials_are_served_and_not_refreshed(self) -> None:
         state = initial_state(make_credentials(), NOW + 600, 0)
 
         assert state.servable(NOW + 600) == make_credentials()
         assert state.refresh_at == NOW + 1800
 
-    def test_credentials_past_their_half_are_told_and_renewed_at_once(self) -> None:
+    def test_saved_credentials_past_half_of_their_lifetime_are_served_and_due(self) -> None:
         state = initial_state(make_credentials(), NOW + 3000, 0)
 
         assert state.servable(NOW + 3000) == make_credentials()
         assert state.refresh_at < NOW + 3000
 
-    def test_dead_credentials_are_forgotten(self) -> None:
+    def test_expired_saved_credentials_are_dropped(self) -> None:
         assert initial_state(make_credentials(), NOW + 3540, 0) == State(refresh_at=NOW + 3540)
 
 
-class TestClock:
-    def test_set_back_nothing_lives_longer_and_nothing_waits_longer(self) -> None:
+class TestShiftClock:
+    def test_set_back_moves_refresh_and_expiry(self) -> None:
         state = shift_clock(state_with(make_credentials(), 0), -2 * HOUR)
 
         assert state.refresh_at == NOW - 2 * HOUR + 1800
         assert state.servable(NOW - 2 * HOUR + 3539) is not None
         assert state.servable(NOW - 2 * HOUR + 3540) is None
 
-    def test_set_back_in_an_outage_the_next_attempt_is_no_later(self) -> None:
+    def test_set_back_moves_retry_in_an_outage(self) -> None:
         failing = next_state(state_with(make_credentials(), 0), UNREACHABLE, NOW + 1800, 1)
 
         state = shift_clock(failing, -2 * HOUR)
@@ -173,10 +173,10 @@ class TestClock:
         assert state.refresh_at == NOW + 1800 - 2 * HOUR + 2
         assert state.failed_at == NOW + 1800 - 2 * HOUR
 
-    def test_set_back_before_the_first_answer_it_is_still_due(self) -> None:
+    def test_set_back_keeps_first_refresh_due(self) -> None:
         assert shift_clock(State(refresh_at=NOW), -2 * HOUR) == State(refresh_at=NOW - 2 * HOUR)
 
-    def test_set_forward_past_their_end_they_are_told_to_nobody_and_sts_is_asked_once(self) -> None:
+    def test_set_forward_past_expiry_serves_nothing_and_refreshes_once(self) -> None:
         state = shift_clock(state_with(make_credentials(), 0), 2 * HOUR)
         now = NOW + 10 + 2 * HOUR
 
@@ -197,7 +197,7 @@ OUTCOMES = st.one_of(
 @given(
     st.lists(st.tuples(OUTCOMES, st.floats(0, 1), st.floats(0, 7200), st.floats(-7200, 7200)), min_size=1, max_size=30)
 )
-def test_whatever_happens_no_dead_document_is_told_and_sts_is_neither_hammered_nor_forgotten(
+def test_random_outcomes_and_clocks_never_serve_expired_credentials_or_skip_refreshes(
     happenings: list[tuple[Failure | tuple[str, int], float, float, float]],
 ) -> None:
     """Each is an outcome, a jitter, a pause of the machine, and a step of its clock. `true` is STS's clock."""

@@ -41,28 +41,26 @@ def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ign
     return str(told["reason"])
 
 
-def test_what_was_kept_is_found_again(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
+def test_saved_state_is_loaded(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     state_file.save(KEPT)
 
     assert state_file.load() == KEPT
     assert capsys.readouterr().err == ""
 
 
-def test_the_first_process_of_a_pod_finds_nothing_and_says_nothing(
-    state_file: StateFile, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_file_loads_nothing_and_logs_nothing(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     assert state_file.load() is None
     assert capsys.readouterr().err == ""
 
 
-def test_a_new_key_is_kept_before_there_are_credentials(state_file: StateFile) -> None:
+def test_new_token_key_is_saved_at_once(state_file: StateFile) -> None:
     begun = state_file.load_or_create()
 
     assert len(begun.token_key) == 32
     assert state_file.load_or_create() == begun
 
 
-def test_the_file_is_for_its_user_alone(state_file: StateFile) -> None:
+def test_file_mode_is_0600_with_any_umask(state_file: StateFile) -> None:
     before = os.umask(0)
     try:
         state_file.save(KEPT)
@@ -73,7 +71,7 @@ def test_the_file_is_for_its_user_alone(state_file: StateFile) -> None:
     assert [file.name for file in state_file.path.parent.iterdir()] == ["state.json"]
 
 
-def test_what_is_printed_shows_no_secret() -> None:
+def test_repr_of_saved_state_contains_no_secret() -> None:
     printed = repr(KEPT)
 
     assert "secret" not in printed
@@ -91,7 +89,7 @@ def test_what_is_printed_shows_no_secret() -> None:
         {"sts_endpoint": "https://sts.example.com"},
     ],
 )
-def test_another_pod_role_or_configuration_gets_nothing(
+def test_state_of_another_pod_role_or_configuration_is_ignored(
     state_file: StateFile, config: Config, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file.save(KEPT)
@@ -111,16 +109,14 @@ def write(state_file: StateFile, content: bytes) -> None:
     "content",
     [b"", b"\0" * 300, b"\xff\xfe", b"null", b"[]", b"7", b"{}", b"[" * 60_000, b'{"identity": {}, "token_key": "00"}'],
 )
-def test_a_file_that_no_sidecar_wrote_is_passed_over(
-    state_file: StateFile, content: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_content_is_ignored(state_file: StateFile, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     write(state_file, content)
 
     assert state_file.load() is None
     assert read_reason(capsys)
 
 
-def test_a_file_that_was_cut_anywhere_is_passed_over(state_file: StateFile) -> None:
+def test_file_truncated_at_any_byte_is_ignored(state_file: StateFile) -> None:
     state_file.save(KEPT)
     whole = state_file.path.read_bytes()
 
@@ -143,7 +139,7 @@ def test_a_file_that_was_cut_anywhere_is_passed_over(state_file: StateFile) -> N
         {"credentials": "ASIA"},
     ],
 )
-def test_one_odd_value_spoils_the_file(
+def test_file_with_one_invalid_value_is_ignored(
     state_file: StateFile, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file.save(KEPT)
@@ -153,7 +149,7 @@ def test_one_odd_value_spoils_the_file(
     assert read_reason(capsys) == "it is not a valid state file"
 
 
-def test_credentials_of_another_role_are_not_served(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
+def test_credentials_of_another_role_are_ignored(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     state_file.save(SavedState(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
 
     assert state_file.load() is None
@@ -161,7 +157,7 @@ def test_credentials_of_another_role_are_not_served(state_file: StateFile, capsy
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o700, 0o4600])
-def test_a_file_that_others_could_open_is_passed_over(
+def test_file_with_another_mode_is_ignored(
     state_file: StateFile, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file.save(KEPT)
@@ -171,7 +167,7 @@ def test_a_file_that_others_could_open_is_passed_over(
     assert read_reason(capsys) == f"its mode is {mode:04o}, not 0600"
 
 
-def test_a_file_of_another_user_is_passed_over(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_of_another_user_is_ignored(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     state_file.save(KEPT)
@@ -205,7 +201,7 @@ def make_long(state_file: StateFile, _elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [make_link, make_second_name, make_pipe, make_directory, make_long])
-def test_what_is_no_plain_file_of_a_fair_size_is_passed_over(
+def test_special_or_oversized_file_is_ignored(
     state_file: StateFile,
     spoil: Callable[[StateFile, Path], None],
     tmp_path_factory: pytest.TempPathFactory,
@@ -219,7 +215,7 @@ def test_what_is_no_plain_file_of_a_fair_size_is_passed_over(
 
 
 @pytest.mark.parametrize("spoil", [make_link, make_pipe, make_long])
-def test_a_spoilt_file_is_replaced_and_nothing_written_through_it(
+def test_special_file_is_replaced_and_not_written_through(
     state_file: StateFile, spoil: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
@@ -232,7 +228,7 @@ def test_a_spoilt_file_is_replaced_and_nothing_written_through_it(
     assert not elsewhere.exists() or b"ASIA" not in elsewhere.read_bytes()
 
 
-def test_what_a_killed_process_left_half_written_is_no_hindrance(state_file: StateFile) -> None:
+def test_unfinished_file_of_a_killed_process_is_replaced(state_file: StateFile) -> None:
     state_file.save(KEPT)
     state_file.path.with_suffix(".new").write_bytes(b'{"identity"')
 
@@ -241,7 +237,7 @@ def test_what_a_killed_process_left_half_written_is_no_hindrance(state_file: Sta
     assert state_file.load() == SavedState(KEY)
 
 
-def test_a_link_planted_for_the_next_file_is_not_followed(
+def test_symlink_at_the_temporary_path_is_not_followed(
     state_file: StateFile, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     target = tmp_path_factory.mktemp("elsewhere") / "target"
@@ -267,7 +263,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_on_a_full_disk_the_sidecar_goes_on_with_what_was_kept_before(
+def test_full_disk_is_logged_and_leaves_no_partial_file(
     config: Config, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file = replace(
@@ -283,7 +279,7 @@ def test_on_a_full_disk_the_sidecar_goes_on_with_what_was_kept_before(
     assert state_file.load() is None
 
 
-def test_a_directory_that_is_gone_is_told_of_and_harmless(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_directory_is_logged(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     state_file = StateFile.for_config(replace(config, run_directory="/nowhere/at/all"))
 
     state_file.save(KEPT)
@@ -291,7 +287,7 @@ def test_a_directory_that_is_gone_is_told_of_and_harmless(config: Config, capsys
     assert read_reason(capsys, "state-file-write-failed") == "No such file or directory"
 
 
-def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(state_file: StateFile) -> None:
+def test_clock_set_back_between_processes_does_not_extend_credentials(state_file: StateFile) -> None:
     state_file.save(KEPT)
 
     found = replace(state_file, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
@@ -303,7 +299,7 @@ def test_a_clock_set_back_while_no_sidecar_ran_gives_no_key_a_longer_life(state_
 
 
 @pytest.mark.parametrize(("wall", "boottime"), [(NOW + 7200, 5000.0), (NOW + 7200, 12_200.0), (NOW + 7200, 1.0)])
-def test_a_clock_set_forward_meanwhile_or_a_sleep_ends_them(
+def test_credentials_expired_between_processes_are_not_servable(
     state_file: StateFile, wall: float, boottime: float
 ) -> None:
     state_file.save(KEPT)

@@ -12,21 +12,21 @@ NOW = 1_700_000_000.5
 
 
 @pytest.mark.parametrize("header", [None, "", "0", "-1", "21601", "1.5", "60s", "٦٠", "9" * 5000, " 60", "+60"])
-def test_a_lifetime_that_ec2_would_refuse_is_refused(header: str | None) -> None:
+def test_invalid_ttl_is_rejected(header: str | None) -> None:
     assert imds_tokens.parse_ttl(header) is None
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("1", 1), ("300", 300), ("21600", 21600), ("00060", 60)])
-def test_a_lifetime_from_one_second_to_six_hours_is_taken(header: str, seconds: int) -> None:
+def test_ttl_from_1_s_to_6_h_is_accepted(header: str, seconds: int) -> None:
     assert imds_tokens.parse_ttl(header) == seconds
 
 
 @pytest.mark.parametrize("forged", ["", "x", "=", "äöü", "A" * 56, "\x00" * 56, "AAAA" * 10_000])
-def test_what_we_did_not_make_is_no_token(forged: str) -> None:
+def test_forged_token_is_invalid(forged: str) -> None:
     assert not imds_tokens.is_valid(KEY, forged, NOW)
 
 
-def test_a_token_is_valid_until_its_time_is_over() -> None:
+def test_token_is_valid_until_it_expires() -> None:
     token = imds_tokens.build_token(KEY, 60, NOW)
 
     assert imds_tokens.is_valid(KEY, token, NOW)
@@ -34,25 +34,25 @@ def test_a_token_is_valid_until_its_time_is_over() -> None:
     assert not imds_tokens.is_valid(KEY, token, NOW + 60)
 
 
-def test_a_clock_set_forward_ends_a_token_early() -> None:
+def test_clock_set_forward_expires_token_early() -> None:
     token = imds_tokens.build_token(KEY, 21600, NOW)
 
     assert not imds_tokens.is_valid(KEY, token, NOW + 21600)
 
 
-def test_a_clock_set_back_by_hours_keeps_tokens_valid() -> None:
+def test_clock_set_back_keeps_token_valid() -> None:
     token = imds_tokens.build_token(KEY, 21600, NOW)
 
     assert imds_tokens.is_valid(KEY, token, NOW - 5 * 3600)
 
 
-def test_a_token_made_while_the_clock_stood_years_ahead_is_worth_nothing_afterwards() -> None:
+def test_token_built_years_ahead_is_invalid() -> None:
     token = imds_tokens.build_token(KEY, 60, NOW + 12 * 365 * 86400)
 
     assert not imds_tokens.is_valid(KEY, token, NOW)
 
 
-def test_a_token_with_a_later_expiry_is_not_valid() -> None:
+def test_token_with_changed_expiry_is_invalid() -> None:
     token = imds_tokens.build_token(KEY, 60, NOW)
     longer = imds_tokens.build_token(KEY, 3600, NOW)
 
@@ -68,11 +68,11 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     assert compared == [(32, 32)]
 
 
-def test_another_key_makes_other_tokens() -> None:
+def test_token_of_another_key_is_invalid() -> None:
     assert not imds_tokens.is_valid(b"o" * KEY_BYTES, imds_tokens.build_token(KEY, 60, NOW), NOW)
 
 
-def test_a_token_is_one_line_that_fits_in_a_header() -> None:
+def test_token_is_a_valid_header_value() -> None:
     token = imds_tokens.build_token(KEY, 21600, NOW)
 
     assert token.isascii()

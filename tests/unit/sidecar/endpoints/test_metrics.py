@@ -58,7 +58,7 @@ def port() -> int:
     return serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
 
 
-def test_a_port_that_is_taken_ends_the_start_with_the_name_of_the_setting(port: int) -> None:
+def test_used_port_error_names_the_setting(port: int) -> None:
     with pytest.raises(StartError, match=f"PODROLE_METRICS_PORT: cannot listen on port {port} of the pod"):
         serve_metrics(create_metrics_app(create_counters(), lambda: 0.0), port)
 
@@ -66,13 +66,13 @@ def test_a_port_that_is_taken_ends_the_start_with_the_name_of_the_setting(port: 
 @pytest.mark.parametrize(
     "path", ["/v2/credentials", "/v1/credentials", ROLES, f"{ROLES}/reader", "/latest/api/token", "/"]
 )
-def test_no_path_of_the_credentials_is_there(port: int, path: str) -> None:
+def test_credential_paths_are_not_found(port: int, path: str) -> None:
     status, body = fetch(port, path)
 
     assert (status, body) == (404, "use GET /metrics or GET /healthz\n")
 
 
-def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: AppState) -> None:
+def test_metrics_contain_no_credentials_or_names(served: AppState) -> None:
     client = create_app(served).test_client()
     for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
         client.get(path, headers=LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
@@ -85,7 +85,7 @@ def test_nothing_of_the_role_its_keys_or_the_pod_is_shown(served: AppState) -> N
         assert word not in text
 
 
-def test_requests_are_counted_by_family_and_status(served: AppState) -> None:
+def test_requests_are_counted_by_route_and_status(served: AppState) -> None:
     client = create_app(served).test_client()
     for path in ("/v2/credentials", "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
         client.get(path, headers=LOCAL)
@@ -107,7 +107,7 @@ def test_requests_are_counted_by_family_and_status(served: AppState) -> None:
     }
 
 
-def test_rejected_requests_are_counted_by_their_reason(served: AppState) -> None:
+def test_rejected_requests_are_counted_by_reason(served: AppState) -> None:
     client = create_app(served).test_client()
     for headers in ({"Host": "evil"}, {"Host": "evil2"}, LOCAL | {"Via": "x"}, LOCAL | {"Origin": "null"}):
         client.get("/v2/credentials", headers=headers)
@@ -123,7 +123,7 @@ def test_rejected_requests_are_counted_by_their_reason(served: AppState) -> None
     }
 
 
-def test_refreshes_are_counted_by_how_they_ended() -> None:
+def test_refreshes_are_counted_by_outcome_and_code() -> None:
     counters = create_counters()
     refused = Failure("AccessDenied", "no", is_permanent=True)
     for outcome in (CREDENTIALS, refused, refused, Failure("Throttling", "slower", is_permanent=False)):
@@ -163,14 +163,14 @@ def test_health_depends_on_valid_credentials(expires_at: float, answer: tuple[in
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "[::1]"])
-def test_it_is_on_all_addresses_of_both_families(port: int, host: str) -> None:
+def test_metrics_listen_on_all_addresses(port: int, host: str) -> None:
     if ":" in host and not socket.has_dualstack_ipv6():
         pytest.skip("this kernel has no IPv6")
 
     assert fetch(port, "/healthz", host)[0] == 200
 
 
-def test_while_there_are_slots_clients_that_send_nothing_keep_nobody_waiting() -> None:
+def test_idle_clients_below_the_limit_do_not_block_others() -> None:
     port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
     with connect(port) as first, connect(port) as second, connect(port) as third:
         for wire in (first, second, third):
@@ -179,7 +179,7 @@ def test_while_there_are_slots_clients_that_send_nothing_keep_nobody_waiting() -
         assert fetch(port, "/healthz")[0] == 200
 
 
-def test_more_clients_than_there_are_slots_are_hung_up_on() -> None:
+def test_clients_above_the_limit_are_disconnected() -> None:
     port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
     holders = [connect(port) for _ in range(MAX_CLIENTS)]
     try:
@@ -195,7 +195,7 @@ def test_more_clients_than_there_are_slots_are_hung_up_on() -> None:
 @pytest.mark.parametrize(
     "sent", [b"x" * 100_000, b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, b"\0\xff\r\n\r\n"]
 )
-def test_what_is_no_request_gets_an_end(port: int, sent: bytes) -> None:
+def test_invalid_http_to_the_metrics_port_is_closed(port: int, sent: bytes) -> None:
     with connect(port) as wire:
         send_as_far_as_it_goes(wire, sent)
 
@@ -209,7 +209,7 @@ def send_as_far_as_it_goes(wire: Wire, sent: bytes) -> None:
         return
 
 
-def test_nothing_of_it_is_loaded_where_it_is_off() -> None:
+def test_prometheus_client_is_not_imported_without_metrics() -> None:
     program = (
         "import sys, sidecar.__main__, sidecar.server; "
         "print(sorted({'prometheus_client', 'wsgiref'} & set(sys.modules)))"

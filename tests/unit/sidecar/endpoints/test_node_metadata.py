@@ -176,16 +176,16 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("path", FORBIDDEN)
-def test_what_is_not_in_the_list_is_not_asked_for(node: NodeMetadata, service: NodeService, path: str) -> None:
+def test_path_outside_of_the_list_is_not_requested(node: NodeMetadata, service: NodeService, path: str) -> None:
     assert node.get(path, may_block=True) is None
     assert service.script.requests == []
 
 
-def test_the_list_is_what_it_is() -> None:
+def test_list_of_allowed_paths() -> None:
     assert PATHS == ALLOWED
 
 
-def test_a_token_that_never_comes_ends_soon_and_is_told_of_once(
+def test_silent_node_times_out_and_is_logged_once(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where the hop limit is 1: the connection is made, the answer is lost."""
@@ -217,7 +217,7 @@ class SilentRequest(BaseHTTPRequestHandler):
             pass
 
 
-def test_a_node_that_failed_is_asked_again_after_a_while(
+def test_failed_node_is_retried_after_the_backoff(
     node: NodeMetadata, service: NodeService, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service.script.token_status = 403
@@ -244,7 +244,7 @@ def test_a_node_that_failed_is_asked_again_after_a_while(
         ({"body": b"x" * 1000, "drip": True, "has_length": False}, f"GET {ID}: timed out"),
     ],
 )
-def test_an_answer_that_cannot_be_passed_on_is_none(
+def test_unusable_response_of_the_node_is_an_error(
     service: NodeService, answers: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(node_metadata, "DEADLINE_SECONDS", 0.5)
@@ -261,7 +261,7 @@ def test_an_answer_that_cannot_be_passed_on_is_none(
 @pytest.mark.parametrize(
     "sent", [b"", b"HTTP/9 x\r\n\r\n", b"\x00" * 100, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxx"]
 )
-def test_what_is_no_answer_is_an_error_that_quotes_nothing(sent: bytes) -> None:
+def test_invalid_http_response_error_quotes_nothing(sent: bytes) -> None:
     class Odd(BaseHTTPRequestHandler):
         def handle(self) -> None:
             self.connection.recv(65536)
@@ -274,7 +274,7 @@ def test_what_is_no_answer_is_an_error_that_quotes_nothing(sent: bytes) -> None:
     assert "x" not in str(caught.value).removeprefix("PUT /latest/api/token: ")
 
 
-def test_the_node_is_asked_with_a_token_of_our_own_and_nothing_of_the_clients(service: NodeService) -> None:
+def test_node_request_has_its_own_token_and_nothing_from_the_client(service: NodeService) -> None:
     client = build_client(build_config(service.url))
     headers = {
         "Host": "169.254.169.254",
@@ -296,7 +296,7 @@ def test_the_node_is_asked_with_a_token_of_our_own_and_nothing_of_the_clients(se
     assert "client" not in str(service.script.requests)
 
 
-def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, service: NodeService, clock: Clock) -> None:
+def test_response_is_cached_with_its_content_type(node: NodeMetadata, service: NodeService, clock: Clock) -> None:
     service.script.content_type = "application/json; charset=utf-8"
     path = "/latest/dynamic/instance-identity/document"
     node.get(path, may_block=True)
@@ -311,7 +311,7 @@ def test_an_answer_is_asked_for_once_and_keeps_its_type(node: NodeMetadata, serv
     assert len(service.script.requests) == 2
 
 
-def test_what_the_node_does_not_have_is_kept_as_well(node: NodeMetadata, service: NodeService) -> None:
+def test_not_found_is_cached(node: NodeMetadata, service: NodeService) -> None:
     service.script.status = 404
 
     answers = [node.get(ID, may_block=may_block) for may_block in (True, False)]
@@ -320,7 +320,7 @@ def test_what_the_node_does_not_have_is_kept_as_well(node: NodeMetadata, service
     assert len(service.script.requests) == 2
 
 
-def test_an_odd_content_type_is_plain_text(service: NodeService) -> None:
+def test_invalid_content_type_becomes_plain_text(service: NodeService) -> None:
     service.script.content_type = "text/html\xff"
 
     answer = node_metadata.fetch(service.url, ID)
@@ -329,14 +329,14 @@ def test_an_odd_content_type_is_plain_text(service: NodeService) -> None:
     assert answer.headers["Content-Type"] == "text/plain"
 
 
-def test_the_loop_never_waits_for_the_node(node: NodeMetadata, service: NodeService) -> None:
+def test_uncached_path_raises_would_block_in_the_loop(node: NodeMetadata, service: NodeService) -> None:
     with pytest.raises(WouldBlock):
         node.get(ID, may_block=False)
 
     assert service.script.requests == []
 
 
-def test_the_app_hands_the_question_on_to_a_thread(service: NodeService) -> None:
+def test_app_raises_would_block_for_an_uncached_path(service: NodeService) -> None:
     client = build_client(build_config(service.url))
 
     with pytest.raises(WouldBlock):
@@ -345,7 +345,7 @@ def test_the_app_hands_the_question_on_to_a_thread(service: NodeService) -> None
     assert service.script.requests == []
 
 
-def test_without_a_token_the_sidecar_wants_one_first(service: NodeService) -> None:
+def test_pass_through_requires_a_token_if_configured(service: NodeService) -> None:
     client = build_client(build_config(service.url, requires_imds_token=True))
 
     assert client.get(ID, headers={"Host": "169.254.169.254"}).status_code == 401
@@ -353,14 +353,14 @@ def test_without_a_token_the_sidecar_wants_one_first(service: NodeService) -> No
 
 
 @pytest.mark.parametrize("path", sorted(ALLOWED - {node_metadata.IDENTITY, "/latest/meta-data/placement/region"}))
-def test_where_it_is_off_nothing_of_the_node_is_known(service: NodeService, path: str) -> None:
+def test_without_pass_through_node_paths_are_not_found(service: NodeService, path: str) -> None:
     client = build_client(build_config(service.url, metadata_passthrough=False))
 
     assert client.get(path, headers={"Host": "169.254.169.254"}).status_code == 404
     assert service.script.requests == []
 
 
-def test_what_the_configuration_knows_is_not_asked_for(service: NodeService) -> None:
+def test_configured_values_are_not_requested_from_the_node(service: NodeService) -> None:
     client = build_client(build_config(service.url, zone="eu-west-1c", instance_id="i-0123456789abcdef0"))
     names = ("placement/availability-zone", "instance-id", "placement/region")
 
@@ -370,7 +370,7 @@ def test_what_the_configuration_knows_is_not_asked_for(service: NodeService) -> 
     assert service.script.requests == []
 
 
-def test_the_identity_document_is_the_nodes_and_else_the_configurations(service: NodeService) -> None:
+def test_identity_document_falls_back_to_the_configuration(service: NodeService) -> None:
     service.script.body = b'{"instanceId": "i-0123456789abcdef0"}'
     paths = {url: build_client(build_config(url)) for url in (service.url, "http://127.0.0.1:1")}
 
@@ -463,7 +463,7 @@ def fuzzed() -> Iterator[tuple[NodeService, Any]]:
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(target=TARGETS, method=st.sampled_from(["GET", "HEAD", "PUT", "POST"]))
-def test_no_target_makes_the_node_see_a_path_outside_of_the_list(
+def test_random_targets_never_reach_the_node_outside_of_the_list(
     fuzzed: tuple[NodeService, Any], target: str, method: str
 ) -> None:
     service, app = fuzzed
@@ -477,7 +477,7 @@ def test_no_target_makes_the_node_see_a_path_outside_of_the_list(
     assert status in {200, 400, 401, 403, 404, 405, 503}
 
 
-def test_the_fuzzed_app_does_pass_on_what_is_in_the_list(fuzzed: tuple[NodeService, Any]) -> None:
+def test_fuzzed_app_passes_on_allowed_paths(fuzzed: tuple[NodeService, Any]) -> None:
     _, app = fuzzed
 
     assert send_request(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")

@@ -6,13 +6,13 @@ ROLES = "/latest/meta-data/iam/security-credentials"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 
 
-def test_the_first_of_each_reason_is_told() -> None:
+def test_first_rejection_of_each_reason_is_logged() -> None:
     rejections = RejectionLog()
 
     assert [rejections.count(reason, 0) for reason in ("host", "host", "browser")] == [1, None, 1]
 
 
-def test_after_a_minute_one_line_counts_what_was_not_told() -> None:
+def test_next_minutes_line_counts_unlogged_rejections() -> None:
     rejections = RejectionLog()
     for second in range(60):
         rejections.count("host", second)
@@ -22,7 +22,7 @@ def test_after_a_minute_one_line_counts_what_was_not_told() -> None:
     assert rejections.count("host", 120) == 2
 
 
-def test_a_clock_that_was_set_back_silences_nothing() -> None:
+def test_clock_set_back_starts_a_new_minute() -> None:
     rejections = RejectionLog()
     rejections.count("host", 1_000_000)
 

@@ -20,30 +20,30 @@ from sidecar.endpoints.request_filter import Rejection, filter_request
         "@",
     ],
 )
-def test_a_host_that_is_no_metadata_address_is_refused(host: str) -> None:
+def test_foreign_host_is_rejected(host: str) -> None:
     verdict = filter_request("GET", "/latest/meta-data", {"HTTP_HOST": host})
 
     assert verdict == Rejection(403, "host")
 
 
 @pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"])
-def test_what_a_proxy_passed_on_is_refused(header: str) -> None:
+def test_proxy_headers_are_rejected(header: str) -> None:
     assert filter_request("GET", "/v2/credentials", {header: "10.1.2.3"}) == Rejection(403, "forwarded")
 
 
 @pytest.mark.parametrize("header", ["HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE"])
-def test_what_a_browser_sends_for_a_page_is_refused(header: str) -> None:
+def test_browser_headers_are_rejected(header: str) -> None:
     assert filter_request("GET", "/v2/credentials", {header: "http://evil.example.com"}) == Rejection(403, "browser")
 
 
 @pytest.mark.parametrize(
     ("named", "header"), [("evil.example.com", "169.254.170.2"), ("169.254.170.2", "evil.example.com")]
 )
-def test_neither_an_absolute_uri_nor_the_header_beside_it_may_name_a_stranger(named: str, header: str) -> None:
+def test_foreign_host_in_absolute_uri_or_header_is_rejected(named: str, header: str) -> None:
     assert filter_request("GET", f"http://{named}/v2/credentials", {"HTTP_HOST": header}) == Rejection(403, "host")
 
 
-def test_the_fetch_of_node_is_no_browser() -> None:
+def test_fetch_of_node_js_is_accepted() -> None:
     assert filter_request("GET", "/v2/credentials", {"HTTP_SEC_FETCH_MODE": "cors"}) == "/v2/credentials"
 
 
@@ -70,11 +70,11 @@ def test_the_fetch_of_node_is_no_browser() -> None:
         "",
     ],
 )
-def test_a_path_that_two_readers_could_read_differently_is_refused(path: str) -> None:
+def test_ambiguous_path_is_rejected(path: str) -> None:
     assert filter_request("GET", path, {}) == Rejection(404, "path")
 
 
-def test_a_token_is_not_made_under_a_dated_version() -> None:
+def test_token_request_under_dated_version_is_rejected() -> None:
     assert filter_request("PUT", "/2021-03-23/api/token", {}) == Rejection(403, "version")
 
 
@@ -96,11 +96,11 @@ def test_a_token_is_not_made_under_a_dated_version() -> None:
         "LOCALHOST:16925",
     ],
 )
-def test_every_spelling_of_a_metadata_address_is_a_host(host: str) -> None:
+def test_every_spelling_of_a_service_address_is_accepted(host: str) -> None:
     assert filter_request("GET", "/v2/credentials", {"HTTP_HOST": host}) == "/v2/credentials"
 
 
-def test_a_request_without_a_host_is_looked_at() -> None:
+def test_request_without_host_is_accepted() -> None:
     assert filter_request("GET", "/v2/credentials", {}) == "/v2/credentials"
 
 
@@ -121,5 +121,5 @@ def test_a_request_without_a_host_is_looked_at() -> None:
         ("//", "/"),
     ],
 )
-def test_the_many_spellings_of_a_path_mean_one(path: str, meaning: str) -> None:
+def test_path_is_normalized(path: str, meaning: str) -> None:
     assert filter_request("GET", path, {}) == meaning

@@ -23,7 +23,7 @@ REJECTED = [
 
 
 @pytest.mark.parametrize("route", build_routes(SERVED), ids=lambda route: route.name)
-def test_every_path_and_its_family_are_documented(route: Route) -> None:
+def test_every_path_and_route_name_is_documented(route: Route) -> None:
     assert f"`{route.name}`" in TEXT
     for path in route.paths:
         assert path.removesuffix("/<name>") in TEXT
@@ -31,7 +31,7 @@ def test_every_path_and_its_family_are_documented(route: Route) -> None:
 
 
 @pytest.mark.parametrize("request_line", REJECTED, ids=lambda line: line[1])
-def test_every_reason_of_a_rejection_is_documented(request_line: tuple[str, str, dict[str, str]]) -> None:
+def test_every_rejection_reason_is_documented(request_line: tuple[str, str, dict[str, str]]) -> None:
     rejection = request_filter.filter_request(*request_line)
 
     assert isinstance(rejection, request_filter.Rejection)

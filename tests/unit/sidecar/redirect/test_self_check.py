@@ -8,7 +8,7 @@ from sidecar.log import truncate_termination_message
 from sidecar.redirect.self_check import check_results
 
 
-def test_what_stops_a_start_for_want_of_rules_fits_in_the_termination_message() -> None:
+def test_longest_redirect_error_fits_into_the_termination_message() -> None:
     """As long as it can be: all addresses astray, each with the longest of the findings."""
     findings = dict.fromkeys(contract.METADATA_ADDRESSES, "another server responds (RemoteDisconnected)")
 

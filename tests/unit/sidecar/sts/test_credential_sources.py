@@ -46,7 +46,7 @@ def refuse(environ: dict[str, str]) -> str:
         ({"PODROLE_NODE_METADATA_ENDPOINT": "https://169.254.169.254"}, "PODROLE_NODE_METADATA_ENDPOINT is"),
     ],
 )
-def test_a_source_that_cannot_be_is_refused_at_start(changes: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_invalid_source_settings_are_config_errors(changes: dict[str, str], said: str, tmp_path: Path) -> None:
     assert said in refuse(build_environ(tmp_path, "https://sts.example", **changes))
 
 
@@ -67,7 +67,7 @@ HOSTS = {
 
 
 @pytest.mark.parametrize(("region", "use_fips"), HOSTS)
-def test_sts_is_asked_in_the_region_by_the_name_of_its_partition(region: str, use_fips: str, tmp_path: Path) -> None:
+def test_endpoint_is_the_regional_host_of_the_partition(region: str, use_fips: str, tmp_path: Path) -> None:
     changes = {"PODROLE_REGION": region, "PODROLE_USE_FIPS": use_fips}
     config = Config.from_environ(build_environ(tmp_path, "", **changes))
 
@@ -76,13 +76,13 @@ def test_sts_is_asked_in_the_region_by_the_name_of_its_partition(region: str, us
     assert client.meta.endpoint_url == f"https://{HOSTS[region, use_fips]}"
 
 
-def test_an_endpoint_of_the_operators_is_asked_instead(tmp_path: Path) -> None:
+def test_configured_endpoint_is_used(tmp_path: Path) -> None:
     config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), sts_endpoint="https://vpce-1.example:8443")
 
     assert Sts(config).build_client(Token("to.ke.n")).meta.endpoint_url == "https://vpce-1.example:8443"
 
 
-def test_without_a_chain_nothing_is_asked_but_the_role(tmp_path: Path) -> None:
+def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
     [hop] = build_chain(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)))
 
     assert hop.position == ""
@@ -98,7 +98,7 @@ def test_without_a_chain_nothing_is_asked_but_the_role(tmp_path: Path) -> None:
         {"intermediate_role": HOP, "session_tags": (("a", "b"),)},
     ],
 )
-def test_credentials_that_came_another_way_are_not_taken_up(changes: dict[str, str], tmp_path: Path) -> None:
+def test_state_saved_with_another_source_is_ignored(changes: dict[str, str], tmp_path: Path) -> None:
     config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), pod_uid="0c7c5f4e-1")
     StateFile.for_config(config).load_or_create()
 
@@ -114,9 +114,7 @@ def test_credentials_that_came_another_way_are_not_taken_up(changes: dict[str, s
         ({"credential_source": "node"}, "source        node (unsafe), mode redirect"),
     ],
 )
-def test_the_status_names_the_source_and_calls_the_nodes_unsafe(
-    changes: dict[str, str], shown: str, tmp_path: Path
-) -> None:
+def test_status_shows_the_source(changes: dict[str, str], shown: str, tmp_path: Path) -> None:
     config = replace(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)), **changes)  # type: ignore[arg-type] # as above
 
     status = build_status(config, State(refresh_at=0), now=0)

@@ -70,7 +70,7 @@ def build_cases(table: dict[str, int]) -> list[object]:
 
 
 @pytest.mark.parametrize(("code", "status"), build_cases(PASSES))
-def test_what_may_pass_is_asked_again_at_once_and_then_ever_later(
+def test_transient_error_is_retried_at_once_then_with_backoff(
     faulty_sts: FaultySts, config: Config, code: str, status: int
 ) -> None:
     faulty_sts.will(afterwards=build_error(status, code, MESSAGE))
@@ -85,7 +85,7 @@ def test_what_may_pass_is_asked_again_at_once_and_then_ever_later(
 
 
 @pytest.mark.parametrize(("code", "status"), build_cases(LASTS))
-def test_a_refusal_for_good_is_asked_about_once_then_slowly_and_told(
+def test_permanent_error_is_not_retried_at_once_and_is_served(
     faulty_sts: FaultySts, config: Config, code: str, status: int
 ) -> None:
     faulty_sts.will(afterwards=build_error(status, code, MESSAGE))
@@ -99,9 +99,7 @@ def test_a_refusal_for_good_is_asked_about_once_then_slowly_and_told(
     assert state.servable(NOW) == outcome
 
 
-def test_a_token_called_invalid_is_read_anew_once_and_then_refused_for_good(
-    faulty_sts: FaultySts, config: Config
-) -> None:
+def test_invalid_identity_token_is_retried_once_then_permanent(faulty_sts: FaultySts, config: Config) -> None:
     faulty_sts.will(afterwards=build_error(400, "InvalidIdentityToken", MESSAGE))
 
     outcome = fetch(config, ATTEMPTS)
@@ -111,7 +109,7 @@ def test_a_token_called_invalid_is_read_anew_once_and_then_refused_for_good(
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://[::1]:1"])
-def test_an_sts_that_cannot_be_reached_is_asked_again(faulty_sts: FaultySts, config: Config, endpoint: str) -> None:
+def test_unreachable_sts_is_a_transient_error(faulty_sts: FaultySts, config: Config, endpoint: str) -> None:
     environ = build_environ(Path(config.token_file).parent, endpoint)
 
     outcome = fetch(Config.from_environ(environ), ATTEMPTS)
@@ -123,9 +121,7 @@ def test_an_sts_that_cannot_be_reached_is_asked_again(faulty_sts: FaultySts, con
 
 
 @pytest.mark.parametrize("status", [403, 407, 500, 502, 503, 504])
-def test_a_page_of_a_proxy_instead_of_an_error_of_sts_is_asked_again(
-    faulty_sts: FaultySts, config: Config, status: int
-) -> None:
+def test_html_error_of_a_proxy_is_retried(faulty_sts: FaultySts, config: Config, status: int) -> None:
     faulty_sts.will(Fault(status, "<html>upstream is away</html>"))
 
     assert not isinstance(fetch(config, ATTEMPTS), Failure)
@@ -133,7 +129,7 @@ def test_a_page_of_a_proxy_instead_of_an_error_of_sts_is_asked_again(
 
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
-def test_with_a_clock_wrong_by_hours_from_the_start_credentials_live_as_long_as_sts_means(
+def test_credentials_have_the_right_lifetime_with_a_wrong_clock(
     faulty_sts: FaultySts, config: Config, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Here it is STS's clock that the test sets."""
@@ -150,7 +146,7 @@ def test_with_a_clock_wrong_by_hours_from_the_start_credentials_live_as_long_as_
 
 
 @pytest.mark.parametrize("code", [*PASSES, *LASTS, "InvalidIdentityToken"])
-def test_a_failed_refresh_takes_nothing_from_a_client_that_has_valid_keys(code: str) -> None:
+def test_failed_refresh_keeps_valid_credentials(code: str) -> None:
     kept = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", int(NOW), int(NOW) + 3600)
 
     state = next_state(State(NOW, kept), Failure(code, MESSAGE, is_permanent=code not in PASSES), NOW + 1800, 0)
@@ -159,13 +155,13 @@ def test_a_failed_refresh_takes_nothing_from_a_client_that_has_valid_keys(code: 
 
 
 @pytest.mark.parametrize("code", [*LASTS, "InvalidIdentityToken", "ExpiredTokenException", "IDPCommunicationError"])
-def test_each_refusal_comes_with_what_a_person_can_do(code: str) -> None:
+def test_each_error_code_has_a_hint(code: str) -> None:
     remedy = find_hint(Failure(code, MESSAGE, is_permanent=True))
 
     assert remedy == HINTS.get(code, PERMANENT)
     assert remedy.endswith(".")
 
 
-def test_an_unknown_code_has_a_remedy_by_its_kind() -> None:
+def test_unknown_code_has_a_general_hint() -> None:
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=True)) == PERMANENT
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=False)) == TRANSIENT

@@ -9,7 +9,7 @@ from sidecar.sts.errors import measure_clock
 
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
-def test_a_clock_that_is_wrong_by_hours_is_measured_by_the_date_of_the_answer(ahead: int) -> None:
+def test_clock_difference_is_measured_by_the_date_header(ahead: int) -> None:
     now = 1_700_000_000.4
     date = format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)
 
@@ -18,5 +18,5 @@ def test_a_clock_that_is_wrong_by_hours_is_measured_by_the_date_of_the_answer(ah
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Tue, 99 Nov 2026 25:00:00 GMT"])
-def test_without_a_date_the_clock_is_taken_as_right(date: str | None) -> None:
+def test_missing_or_invalid_date_means_no_difference(date: str | None) -> None:
     assert measure_clock(date, 1_700_000_000) == 0

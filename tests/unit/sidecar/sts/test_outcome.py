@@ -42,7 +42,7 @@ def test_line_is_one_line() -> None:
         b"\xff",
     ],
 )
-def test_a_child_that_says_anything_else_has_failed(written: bytes) -> None:
+def test_any_other_line_is_a_failure(written: bytes) -> None:
     outcome = parse_outcome(written)
 
     assert isinstance(outcome, Failure)
