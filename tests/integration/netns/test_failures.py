@@ -77,9 +77,15 @@ def test_nft_run_by_a_shell_fails(fail: Fail) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (("nft", "-f", contract.REDIRECT_RULES), "unknown identifier 'listen'"),
-        (("nft", "-f", "/etc/podrole/absent.nft"), 'Could not open file "/etc/podrole/absent.nft"'),
-        (("nft", "-f", "/etc/podrole/redirect-node.nft"), "File not found: redirect.nft"),
+        pytest.param(("nft", "-f", contract.REDIRECT_RULES), "unknown identifier 'listen'", id="port-not-defined"),
+        pytest.param(
+            ("nft", "-f", "/etc/podrole/absent.nft"), 'Could not open file "/etc/podrole/absent.nft"', id="file-missing"
+        ),
+        pytest.param(
+            ("nft", "-f", "/etc/podrole/redirect-node.nft"),
+            "File not found: redirect.nft",
+            id="include-directory-missing",
+        ),
     ],
 )
 def test_incomplete_nft_command_error_names_the_cause(fail: Fail, command: tuple[str, ...], message: str) -> None:
@@ -92,10 +98,10 @@ def test_incomplete_nft_command_error_names_the_cause(fail: Fail, command: tuple
 @pytest.mark.parametrize(
     ("uid", "add", "named"),
     [
-        (0, ("NET_ADMIN",), "NET_RAW"),
-        (0, ("NET_RAW",), "NET_ADMIN"),
-        (0, (), "NET_ADMIN and NET_RAW"),
-        (contract.REDIRECT_UID, ("NET_ADMIN", "NET_RAW"), "NET_ADMIN and NET_RAW"),
+        pytest.param(0, ("NET_ADMIN",), "NET_RAW", id="no-net-raw"),
+        pytest.param(0, ("NET_RAW",), "NET_ADMIN", id="no-net-admin"),
+        pytest.param(0, (), "NET_ADMIN and NET_RAW", id="no-capabilities"),
+        pytest.param(contract.REDIRECT_UID, ("NET_ADMIN", "NET_RAW"), "NET_ADMIN and NET_RAW", id="not-root"),
     ],
 )
 def test_iptables_entrypoint_reports_the_missing_capability(
@@ -182,10 +188,12 @@ class TestIptablesPrograms:
     @pytest.mark.parametrize(
         ("arguments", "named"),
         [
-            ((), "--listen PORT"),
-            (("--listen", "16925", "--block"), "--listen PORT"),
-            (("--listen", "many"), "--listen PORT"),
-            (("--block", "--sidecar-uid", "16925"), "--sidecar-uid requires --listen PORT"),
+            pytest.param((), "--listen PORT", id="none"),
+            pytest.param(("--listen", "16925", "--block"), "--listen PORT", id="both"),
+            pytest.param(("--listen", "many"), "--listen PORT", id="port-not-a-number"),
+            pytest.param(
+                ("--block", "--sidecar-uid", "16925"), "--sidecar-uid requires --listen PORT", id="uid-without-listen"
+            ),
         ],
     )
     def test_arguments_must_select_exactly_one_mode(

@@ -78,7 +78,7 @@ def test_restarted_container_restores_its_credentials(demo_node: DemoNode, patch
         assert '"refreshed"' not in log
 
 
-@pytest.mark.parametrize("change", [{}, {"hostIPC": True}])
+@pytest.mark.parametrize("change", [pytest.param({}, id="default"), pytest.param({"hostIPC": True}, id="host-ipc")])
 def test_pods_do_not_share_their_run_directory(demo_node: DemoNode, change: dict[str, Any]) -> None:
     """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
     pod = {**POD, "spec": {**POD["spec"], **change}}

@@ -31,11 +31,11 @@ EVERY_ANSWER = pytest.mark.parametrize("request_name", ALL)
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/latest/api/token", {"PUT"}),
-        (f"{ROLES}/", {"GET", "HEAD"}),
-        (f"{ROLES}/reader", {"GET", "HEAD"}),
-        ("/v2/credentials", {"GET", "HEAD"}),
-        ("/latest/meta-data/placement/region", {"GET", "HEAD"}),
+        pytest.param("/latest/api/token", {"PUT"}, id="token"),
+        pytest.param(f"{ROLES}/", {"GET", "HEAD"}, id="role-list"),
+        pytest.param(f"{ROLES}/reader", {"GET", "HEAD"}, id="role-document"),
+        pytest.param("/v2/credentials", {"GET", "HEAD"}, id="container"),
+        pytest.param("/latest/meta-data/placement/region", {"GET", "HEAD"}, id="region"),
     ],
 )
 def test_wrong_method_gets_405_with_allow_header(sidecar: Sidecar, path: str, allowed: set[str]) -> None:
@@ -102,10 +102,12 @@ def test_http_1_0_keep_alive_is_honored(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        [],
-        [("Content-Length", "0")],
-        [("Content-Length", "0"), ("Content-Type", "application/x-www-form-urlencoded")],
-        [("Content-Type", "application/x-www-form-urlencoded")],
+        pytest.param([], id="no-length"),
+        pytest.param([("Content-Length", "0")], id="length-0"),
+        pytest.param(
+            [("Content-Length", "0"), ("Content-Type", "application/x-www-form-urlencoded")], id="length-0-form"
+        ),
+        pytest.param([("Content-Type", "application/x-www-form-urlencoded")], id="form-without-length"),
     ],
 )
 def test_token_request_works_with_and_without_content_length(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
@@ -116,7 +118,14 @@ def test_token_request_works_with_and_without_content_length(sidecar: Sidecar, h
         assert wire.read_answer().body == b"reader"
 
 
-@pytest.mark.parametrize("body", [b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n", b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"0\r\n\r\n", id="empty-body"),
+        pytest.param(b"3\r\nabc\r\n0\r\n\r\n", id="one-chunk"),
+        pytest.param(b"3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n", id="extension-and-trailer"),
+    ],
+)
 def test_chunked_token_request_of_curl_gets_a_token(sidecar: Sidecar, body: bytes) -> None:
     headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
     with connect(sidecar.port) as wire:
@@ -160,11 +169,11 @@ def test_absolute_uri_of_proxy_client_is_accepted(sidecar: Sidecar, host: str) -
 @pytest.mark.parametrize(
     ("named", "header"),
     [
-        ("evil.example.com", METADATA),
-        (METADATA, "evil.example.com"),
-        ("evil.example.com", None),
-        (f"x@{METADATA}", METADATA),
-        ("", METADATA),
+        pytest.param("evil.example.com", METADATA, id="foreign-uri"),
+        pytest.param(METADATA, "evil.example.com", id="foreign-header"),
+        pytest.param("evil.example.com", None, id="foreign-uri-without-header"),
+        pytest.param(f"x@{METADATA}", METADATA, id="userinfo-in-uri"),
+        pytest.param("", METADATA, id="empty-uri-host"),
     ],
 )
 def test_foreign_host_in_uri_or_header_is_rejected(sidecar: Sidecar, named: str, header: str | None) -> None:
@@ -215,7 +224,9 @@ def test_dns_rebinding_host_is_rejected(sidecar: Sidecar, path: str, host: str) 
     assert answer.body == b""
 
 
-@pytest.mark.parametrize("second", ["evil.example.com", METADATA])
+@pytest.mark.parametrize(
+    "second", [pytest.param("evil.example.com", id="foreign-second-host"), pytest.param(METADATA, id="same-host-twice")]
+)
 def test_duplicate_host_header_is_rejected(sidecar: Sidecar, second: str) -> None:
     answer = ask(sidecar.port, build_request("/v2/credentials", headers=[("Host", second)]))
 
@@ -281,9 +292,9 @@ def test_large_head_is_accepted(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        [("Cookie", "c" * 20_000)],
-        [(f"X-{number}", "x" * 500) for number in range(40)],
-        [(f"X-{number}", "") for number in range(200)],
+        pytest.param([("Cookie", "c" * 20_000)], id="one-long-header"),
+        pytest.param([(f"X-{number}", "x" * 500) for number in range(40)], id="many-long-headers"),
+        pytest.param([(f"X-{number}", "") for number in range(200)], id="too-many-headers"),
     ],
 )
 def test_oversized_head_gets_431(sidecar: Sidecar, headers: list[tuple[str, str]]) -> None:
@@ -321,14 +332,25 @@ def test_request_sent_byte_by_byte_is_answered(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        *(b"\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"),
-        *(b"GET /v2/credentials\r\n\r\n", b"get /v2/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-        *(b"GET /v2/credentials HTTP/1.1\nHost: localhost\n\n", b"GET \x00 HTTP/1.1\r\n\r\n", b"\xff" * 100),
-        *(LIST.replace(b"\r\n\r\n", b"\r\n folded: yes\r\n\r\n"), LIST.replace(b"Host:", b"Host :")),
-        *(LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: -1\r\n\r\n"),),
-        *(LIST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: gzip\r\n\r\n"),),
-        *(LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx"),),
-        *(LIST[:20], b""),
+        pytest.param(b"\r\n\r\n", id="no-request-line"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="tls-handshake"),
+        pytest.param(b"GET\r\n\r\n", id="method-only"),
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="unknown-version"),
+        pytest.param(b"GET /v2/credentials\r\n\r\n", id="no-version"),
+        pytest.param(b"get /v2/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n", id="lower-case-method"),
+        pytest.param(b"GET /v2/credentials HTTP/1.1\nHost: localhost\n\n", id="bare-line-feeds"),
+        pytest.param(b"GET \x00 HTTP/1.1\r\n\r\n", id="nul-in-target"),
+        pytest.param(b"\xff" * 100, id="binary"),
+        pytest.param(LIST.replace(b"\r\n\r\n", b"\r\n folded: yes\r\n\r\n"), id="folded-header"),
+        pytest.param(LIST.replace(b"Host:", b"Host :"), id="space-before-colon"),
+        pytest.param(LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: -1\r\n\r\n"), id="negative-length"),
+        pytest.param(LIST.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: gzip\r\n\r\n"), id="unknown-transfer-coding"),
+        pytest.param(
+            LIST.replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx"),
+            id="length-and-chunked",
+        ),
+        pytest.param(LIST[:20], id="incomplete-head"),
+        pytest.param(b"", id="nothing"),
     ],
 )
 def test_invalid_http_gets_an_error_and_no_credentials(sidecar: Sidecar, sent: bytes) -> None:

@@ -72,7 +72,10 @@ def test_token_response_has_token_and_ttl_header(sidecar: Sidecar, ttl: str, pat
     assert re.fullmatch(rb"[\x21-\x7e]{1,128}", answer.body)
 
 
-@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize(
+    "spell",
+    [pytest.param(str.lower, id="lower"), pytest.param(str.upper, id="upper"), pytest.param(str.title, id="title")],
+)
 def test_token_headers_are_case_insensitive(sidecar: Sidecar, spell: type[str]) -> None:
     token = ask(sidecar.port, build_request(TOKEN_PATH, "PUT", [(spell(TTL), "60")])).body.decode()
 

@@ -111,7 +111,10 @@ def test_saved_state_of_another_role_is_ignored(environ: dict[str, str], tmp_pat
         assert sidecar.log.count('"state-file-ignored"') == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(b"", id="empty"), pytest.param(b"{", id="truncated"), pytest.param(b"\0" * 100_000, id="too-large")],
+)
 def test_damaged_state_file_is_ignored_and_replaced(environ: dict[str, str], tmp_path: Path, content: bytes) -> None:
     directory = Path(environ["PODROLE_RUN_DIRECTORY"])
     directory.mkdir(mode=0o700)

@@ -67,7 +67,7 @@ def test_binary_token_file_is_a_failure(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "refusal",
-    [answers.DENIED, answers.DURATION_TOO_LONG],
+    [pytest.param(answers.DENIED, id="access-denied"), pytest.param(answers.DURATION_TOO_LONG, id="duration-too-long")],
 )
 def test_permanent_error_is_returned_after_one_call(
     environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault
@@ -86,13 +86,13 @@ def test_permanent_error_is_returned_after_one_call(
 @pytest.mark.parametrize(
     "fault",
     [
-        answers.THROTTLED,
-        answers.TOO_MANY_REQUESTS,
-        answers.BROKEN,
-        answers.TOKEN_EXPIRED,
-        answers.ISSUER_UNREACHABLE,
-        answers.GARBAGE,
-        answers.EMPTY,
+        pytest.param(answers.THROTTLED, id="throttled"),
+        pytest.param(answers.TOO_MANY_REQUESTS, id="too-many-requests"),
+        pytest.param(answers.BROKEN, id="internal-error"),
+        pytest.param(answers.TOKEN_EXPIRED, id="token-expired"),
+        pytest.param(answers.ISSUER_UNREACHABLE, id="issuer-unreachable"),
+        pytest.param(answers.GARBAGE, id="not-xml"),
+        pytest.param(answers.EMPTY, id="empty-response"),
     ],
 )
 def test_transient_error_is_retried_at_once(environ: dict[str, str], faulty_sts: FaultySts, fault: Fault) -> None:

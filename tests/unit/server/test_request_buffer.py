@@ -24,7 +24,15 @@ def test_request_is_complete_only_with_its_last_byte(request_: bytes) -> None:
     assert last == request_
 
 
-@pytest.mark.parametrize("first", [GET, PUT, CHUNKED, TRAILED])
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(GET, id="get"),
+        pytest.param(PUT, id="put"),
+        pytest.param(CHUNKED, id="chunked"),
+        pytest.param(TRAILED, id="trailers"),
+    ],
+)
 def test_following_requests_stay_in_the_buffer(first: bytes) -> None:
     inbox = RequestBuffer(1024)
     inbox.add(first + PUT + GET[:5])
@@ -94,11 +102,29 @@ def test_expect_continue_does_not_carry_over_to_the_next_request() -> None:
     assert not inbox.expects_continue()
 
 
-@pytest.mark.parametrize("body", [b"zz\r\n", b"\r\n", b"-1\r\nx", b"123456789\r\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"zz\r\n", id="not-hexadecimal"),
+        pytest.param(b"\r\n", id="no-size"),
+        pytest.param(b"-1\r\nx", id="negative-size"),
+        pytest.param(b"123456789\r\n", id="size-too-long"),
+    ],
+)
 def test_malformed_chunk_ends_the_request(body: bytes) -> None:
     assert find_end_of_chunks(body, 0) == len(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"5", b"5\r\nhel", b"0\r\n", b"0\r\n\r", b"0\r\nA: b\r\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="no-data"),
+        pytest.param(b"5", id="size-only"),
+        pytest.param(b"5\r\nhel", id="part-of-the-chunk"),
+        pytest.param(b"0\r\n", id="no-trailers"),
+        pytest.param(b"0\r\n\r", id="part-of-the-end"),
+        pytest.param(b"0\r\nA: b\r\n", id="trailer-without-end"),
+    ],
+)
 def test_incomplete_chunk_has_no_end(body: bytes) -> None:
     assert find_end_of_chunks(body, 0) is None

@@ -70,11 +70,13 @@ def test_security_context_of_redirect_container_is_applied() -> None:
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
-        ({"drop": ["ALL"]}, set()),
-        ({"drop": ["NET_RAW"]}, {*DEFAULT_CAPABILITIES} - {"CAP_NET_RAW"}),
-        ({"add": ["NET_ADMIN"]}, {*DEFAULT_CAPABILITIES, "CAP_NET_ADMIN"}),
-        ({"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}, {"CAP_NET_ADMIN", "CAP_NET_RAW"}),
-        ({"add": None, "drop": None}, {*DEFAULT_CAPABILITIES}),
+        pytest.param({"drop": ["ALL"]}, set(), id="drop-all"),
+        pytest.param({"drop": ["NET_RAW"]}, {*DEFAULT_CAPABILITIES} - {"CAP_NET_RAW"}, id="drop-one"),
+        pytest.param({"add": ["NET_ADMIN"]}, {*DEFAULT_CAPABILITIES, "CAP_NET_ADMIN"}, id="add-one"),
+        pytest.param(
+            {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]}, {"CAP_NET_ADMIN", "CAP_NET_RAW"}, id="drop-all-add-two"
+        ),
+        pytest.param({"add": None, "drop": None}, {*DEFAULT_CAPABILITIES}, id="null-lists"),
     ],
 )
 def test_capabilities_are_dropped_and_added(capabilities: dict[str, list[str]], expected: set[str]) -> None:

@@ -94,10 +94,10 @@ def test_variable_can_reference_only_earlier_variables() -> None:
 @pytest.mark.parametrize(
     ("container", "arguments"),
     [
-        ({}, ["serve", "--port", "80"]),
-        ({"args": ["--port", "81"]}, ["serve", "--port", "81"]),
-        ({"command": ["other"]}, ["other"]),
-        ({"command": ["other"], "args": ["$(NAME)"]}, ["other", "web"]),
+        pytest.param({}, ["serve", "--port", "80"], id="image-defaults"),
+        pytest.param({"args": ["--port", "81"]}, ["serve", "--port", "81"], id="args"),
+        pytest.param({"command": ["other"]}, ["other"], id="command"),
+        pytest.param({"command": ["other"], "args": ["$(NAME)"]}, ["other", "web"], id="command-and-args"),
     ],
 )
 def test_command_and_args_override_the_image_defaults(container: dict[str, list[str]], arguments: list[str]) -> None:

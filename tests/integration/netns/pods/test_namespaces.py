@@ -44,13 +44,20 @@ def wait_gone(namespace: str, seconds: float = 10) -> list[int]:
 @pytest.mark.parametrize(
     ("settings", "remedy"),
     [
-        ({"kernel.unprivileged_userns_clone": "0"}, "sysctl -w kernel.unprivileged_userns_clone=1"),
-        ({"user.max_user_namespaces": "0"}, "sysctl -w user.max_user_namespaces=15000"),
-        (
+        pytest.param(
+            {"kernel.unprivileged_userns_clone": "0"},
+            "sysctl -w kernel.unprivileged_userns_clone=1",
+            id="debian-sysctl",
+        ),
+        pytest.param(
+            {"user.max_user_namespaces": "0"}, "sysctl -w user.max_user_namespaces=15000", id="namespace-limit"
+        ),
+        pytest.param(
             {"kernel.apparmor_restrict_unprivileged_userns": "1", "user.max_user_namespaces": "96364"},
             "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+            id="apparmor",
         ),
-        ({"kernel.unprivileged_userns_clone": "1"}, "Run as root"),
+        pytest.param({"kernel.unprivileged_userns_clone": "1"}, "Run as root", id="unknown-cause"),
     ],
 )
 def test_denied_user_namespace_error_names_the_setting(settings: dict[str, str], remedy: str) -> None:
@@ -145,7 +152,14 @@ def test_all_processes_end_after_an_exception() -> None:
     assert find_processes(namespace) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="sigint"),
+        pytest.param(signal.SIGTERM, id="sigterm"),
+        pytest.param(signal.SIGKILL, id="sigkill"),
+    ],
+)
 def test_all_processes_end_when_the_owner_is_killed(number: signal.Signals, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", OWNER]

@@ -63,16 +63,16 @@ def test_serialized_credentials_are_parsed_unchanged() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"secret_access_key": None},
-        {"secret_access_key": ""},
-        {"session_token": 7},
-        {"expires_at": "2030-01-01T00:00:00Z"},
-        {"expires_at": 1.5},
-        {"expires_at": True},
-        {"expires_at": 10**30},
-        {"obtained_at": -(10**30)},
-        {"clock_ahead_seconds": None},
-        {"another": "field"},
+        pytest.param({"secret_access_key": None}, id="null"),
+        pytest.param({"secret_access_key": ""}, id="empty"),
+        pytest.param({"session_token": 7}, id="number-for-text"),
+        pytest.param({"expires_at": "2030-01-01T00:00:00Z"}, id="text-for-number"),
+        pytest.param({"expires_at": 1.5}, id="float"),
+        pytest.param({"expires_at": True}, id="boolean"),
+        pytest.param({"expires_at": 10**30}, id="far-future"),
+        pytest.param({"obtained_at": -(10**30)}, id="far-past"),
+        pytest.param({"clock_ahead_seconds": None}, id="null-number"),
+        pytest.param({"another": "field"}, id="unknown-field"),
     ],
 )
 def test_invalid_field_error_names_the_field_and_quotes_no_value(change: dict[str, Any]) -> None:

@@ -72,7 +72,12 @@ def test_refresh_replaces_the_state(time: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "is_answer"), [(make_credentials("A"), True), (REFUSED, True), (UNREACHABLE, False)]
+    ("outcome", "is_answer"),
+    [
+        pytest.param(make_credentials("A"), True, id="credentials"),
+        pytest.param(REFUSED, True, id="permanent-error"),
+        pytest.param(UNREACHABLE, False, id="transient-error"),
+    ],
 )
 def test_first_result_is_set_by_credentials_or_permanent_error(
     time: Time, outcome: Credentials | Failure, *, is_answer: bool

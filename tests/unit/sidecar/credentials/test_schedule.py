@@ -106,7 +106,9 @@ def test_transient_errors_are_retried_with_exponential_backoff() -> None:
     assert set(waits[5:]) == {60}
 
 
-@pytest.mark.parametrize("failure", [UNREACHABLE, REFUSED])
+@pytest.mark.parametrize(
+    "failure", [pytest.param(UNREACHABLE, id="transient-error"), pytest.param(REFUSED, id="permanent-error")]
+)
 def test_retries_are_spread_over_half_a_minute(failure: Failure) -> None:
     state = State(refresh_at=NOW, failures=20)
 

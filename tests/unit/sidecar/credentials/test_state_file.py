@@ -81,12 +81,12 @@ def test_repr_of_saved_state_contains_no_secret() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"pod_uid": "another"},
-        {"role_arn": "arn:aws:iam::111122223333:role/writer"},
-        {"session_name": "shop.db"},
-        {"session_duration_seconds": 7200},
-        {"region": "eu-west-2"},
-        {"sts_endpoint": "https://sts.example.com"},
+        pytest.param({"pod_uid": "another"}, id="pod"),
+        pytest.param({"role_arn": "arn:aws:iam::111122223333:role/writer"}, id="role"),
+        pytest.param({"session_name": "shop.db"}, id="session-name"),
+        pytest.param({"session_duration_seconds": 7200}, id="duration"),
+        pytest.param({"region": "eu-west-2"}, id="region"),
+        pytest.param({"sts_endpoint": "https://sts.example.com"}, id="endpoint"),
     ],
 )
 def test_state_of_another_pod_role_or_configuration_is_ignored(
@@ -107,7 +107,17 @@ def write(state_file: StateFile, content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0" * 300, b"\xff\xfe", b"null", b"[]", b"7", b"{}", b"[" * 60_000, b'{"identity": {}, "token_key": "00"}'],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0" * 300, id="zeros"),
+        pytest.param(b"\xff\xfe", id="not-utf-8"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"7", id="number"),
+        pytest.param(b"{}", id="empty-object"),
+        pytest.param(b"[" * 60_000, id="deeply-nested"),
+        pytest.param(b'{"identity": {}, "token_key": "00"}', id="another-format"),
+    ],
 )
 def test_invalid_content_is_ignored(state_file: StateFile, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     write(state_file, content)
@@ -128,15 +138,15 @@ def test_file_truncated_at_any_byte_is_ignored(state_file: StateFile) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"token_key": None},
-        {"token_key": "00" * 31},
-        {"token_key": "zz" * 32},
-        {"clock_offset": None},
-        {"clock_offset": "now"},
-        {"clock_offset": float("inf")},
-        {"credentials": []},
-        {"credentials": {}},
-        {"credentials": "ASIA"},
+        pytest.param({"token_key": None}, id="key-null"),
+        pytest.param({"token_key": "00" * 31}, id="key-too-short"),
+        pytest.param({"token_key": "zz" * 32}, id="key-not-hexadecimal"),
+        pytest.param({"clock_offset": None}, id="offset-null"),
+        pytest.param({"clock_offset": "now"}, id="offset-text"),
+        pytest.param({"clock_offset": float("inf")}, id="offset-infinite"),
+        pytest.param({"credentials": []}, id="credentials-list"),
+        pytest.param({"credentials": {}}, id="credentials-empty"),
+        pytest.param({"credentials": "ASIA"}, id="credentials-text"),
     ],
 )
 def test_file_with_one_invalid_value_is_ignored(
@@ -200,7 +210,16 @@ def make_long(state_file: StateFile, _elsewhere: Path) -> None:
     state_file.path.write_bytes(state_file.path.read_bytes() + b" " * MAX_BYTES)
 
 
-@pytest.mark.parametrize("spoil", [make_link, make_second_name, make_pipe, make_directory, make_long])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(make_link, id="symlink"),
+        pytest.param(make_second_name, id="hard-link"),
+        pytest.param(make_pipe, id="pipe"),
+        pytest.param(make_directory, id="directory"),
+        pytest.param(make_long, id="too-large"),
+    ],
+)
 def test_special_or_oversized_file_is_ignored(
     state_file: StateFile,
     spoil: Callable[[StateFile, Path], None],
@@ -214,7 +233,14 @@ def test_special_or_oversized_file_is_ignored(
     assert read_reason(capsys)
 
 
-@pytest.mark.parametrize("spoil", [make_link, make_pipe, make_long])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(make_link, id="symlink"),
+        pytest.param(make_pipe, id="pipe"),
+        pytest.param(make_long, id="too-large"),
+    ],
+)
 def test_special_file_is_replaced_and_not_written_through(
     state_file: StateFile, spoil: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -298,7 +324,14 @@ def test_clock_set_back_between_processes_does_not_extend_credentials(state_file
     assert not found.credentials.is_servable(NOW - 7200 + 3540)
 
 
-@pytest.mark.parametrize(("wall", "boottime"), [(NOW + 7200, 5000.0), (NOW + 7200, 12_200.0), (NOW + 7200, 1.0)])
+@pytest.mark.parametrize(
+    ("wall", "boottime"),
+    [
+        pytest.param(NOW + 7200, 5000.0, id="clock-set-forward"),
+        pytest.param(NOW + 7200, 12_200.0, id="suspended"),
+        pytest.param(NOW + 7200, 1.0, id="rebooted"),
+    ],
+)
 def test_credentials_expired_between_processes_are_not_servable(
     state_file: StateFile, wall: float, boottime: float
 ) -> None:

@@ -193,7 +193,12 @@ def test_clients_above_the_limit_are_disconnected() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"x" * 100_000, b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, b"\0\xff\r\n\r\n"]
+    "sent",
+    [
+        pytest.param(b"x" * 100_000, id="no-line-end"),
+        pytest.param(b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, id="head-too-large"),
+        pytest.param(b"\0\xff\r\n\r\n", id="binary"),
+    ],
 )
 def test_invalid_http_to_the_metrics_port_is_closed(port: int, sent: bytes) -> None:
     with connect(port) as wire:

@@ -236,12 +236,18 @@ def test_failed_node_is_retried_after_the_backoff(
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"status": 302, "location": "/latest/user-data"}, f"GET {ID}: status 302"),
-        ({"status": 401}, f"GET {ID}: status 401"),
-        ({"status": 500}, f"GET {ID}: status 500"),
-        ({"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: the response is larger than 65536 bytes"),
-        ({"body": b"x" * 1000, "drip": True}, f"GET {ID}: timed out"),
-        ({"body": b"x" * 1000, "drip": True, "has_length": False}, f"GET {ID}: timed out"),
+        pytest.param({"status": 302, "location": "/latest/user-data"}, f"GET {ID}: status 302", id="redirect"),
+        pytest.param({"status": 401}, f"GET {ID}: status 401", id="unauthorized"),
+        pytest.param({"status": 500}, f"GET {ID}: status 500", id="server-error"),
+        pytest.param(
+            {"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: the response is larger than 65536 bytes", id="too-large"
+        ),
+        pytest.param({"body": b"x" * 1000, "drip": True}, f"GET {ID}: timed out", id="too-slow"),
+        pytest.param(
+            {"body": b"x" * 1000, "drip": True, "has_length": False},
+            f"GET {ID}: timed out",
+            id="too-slow-without-length",
+        ),
     ],
 )
 def test_unusable_response_of_the_node_is_an_error(
@@ -259,7 +265,13 @@ def test_unusable_response_of_the_node_is_an_error(
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"HTTP/9 x\r\n\r\n", b"\x00" * 100, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxx"]
+    "sent",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"HTTP/9 x\r\n\r\n", id="unknown-version"),
+        pytest.param(b"\x00" * 100, id="binary"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxx", id="truncated-body"),
+    ],
 )
 def test_invalid_http_response_error_quotes_nothing(sent: bytes) -> None:
     class Odd(BaseHTTPRequestHandler):

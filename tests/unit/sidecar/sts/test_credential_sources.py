@@ -31,19 +31,49 @@ def refuse(environ: dict[str, str]) -> str:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"PODROLE_INTERMEDIATE_ROLE": "hub"}, "PODROLE_INTERMEDIATE_ROLE is 'hub': it must be the ARN of an IAM role"),
-        ({"PODROLE_INTERMEDIATE_ROLE": HOP, "PODROLE_SESSION_DURATION": "3601"}, "has 3600 at most"),
-        ({"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"}, "has 3600 at most"),
-        ({"PODROLE_CREDENTIAL_SOURCE": "Node"}, "PODROLE_CREDENTIAL_SOURCE is 'Node'"),
-        ({"PODROLE_EXTERNAL_ID": "42"}, "PODROLE_EXTERNAL_ID is set: a web identity has no such thing"),
-        ({"PODROLE_SESSION_TAGS": "a=b"}, "PODROLE_SESSION_TAGS is set: a web identity has no such thing"),
-        (CHAINED | {"PODROLE_EXTERNAL_ID": "4"}, "PODROLE_EXTERNAL_ID is '4'"),
-        (CHAINED | {"PODROLE_SESSION_TAGS": "a"}, "PODROLE_SESSION_TAGS is 'a'"),
-        (CHAINED | {"PODROLE_SESSION_TAGS": "a=b,"}, "PODROLE_SESSION_TAGS is 'a=b,'"),
-        ({"PODROLE_USE_FIPS": "true"}, "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set"),
-        ({"PODROLE_STS_CA_PEM": "/etc/ca.pem"}, "PODROLE_STS_CA_PEM is '/etc/ca.pem'"),
-        ({"PODROLE_STS_PROXY": "http://user:pass@proxy:3128"}, "PODROLE_STS_PROXY is"),
-        ({"PODROLE_NODE_METADATA_ENDPOINT": "https://169.254.169.254"}, "PODROLE_NODE_METADATA_ENDPOINT is"),
+        pytest.param(
+            {"PODROLE_INTERMEDIATE_ROLE": "hub"},
+            "PODROLE_INTERMEDIATE_ROLE is 'hub': it must be the ARN of an IAM role",
+            id="intermediate-role-not-an-arn",
+        ),
+        pytest.param(
+            {"PODROLE_INTERMEDIATE_ROLE": HOP, "PODROLE_SESSION_DURATION": "3601"},
+            "has 3600 at most",
+            id="chained-session-too-long",
+        ),
+        pytest.param(
+            {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"},
+            "has 3600 at most",
+            id="node-session-too-long",
+        ),
+        pytest.param({"PODROLE_CREDENTIAL_SOURCE": "Node"}, "PODROLE_CREDENTIAL_SOURCE is 'Node'", id="unknown-source"),
+        pytest.param(
+            {"PODROLE_EXTERNAL_ID": "42"},
+            "PODROLE_EXTERNAL_ID is set: a web identity has no such thing",
+            id="external-id-without-chain",
+        ),
+        pytest.param(
+            {"PODROLE_SESSION_TAGS": "a=b"},
+            "PODROLE_SESSION_TAGS is set: a web identity has no such thing",
+            id="tags-without-chain",
+        ),
+        pytest.param(CHAINED | {"PODROLE_EXTERNAL_ID": "4"}, "PODROLE_EXTERNAL_ID is '4'", id="external-id-too-short"),
+        pytest.param(CHAINED | {"PODROLE_SESSION_TAGS": "a"}, "PODROLE_SESSION_TAGS is 'a'", id="tag-without-value"),
+        pytest.param(CHAINED | {"PODROLE_SESSION_TAGS": "a=b,"}, "PODROLE_SESSION_TAGS is 'a=b,'", id="trailing-comma"),
+        pytest.param(
+            {"PODROLE_USE_FIPS": "true"},
+            "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set",
+            id="fips-with-endpoint",
+        ),
+        pytest.param({"PODROLE_STS_CA_PEM": "/etc/ca.pem"}, "PODROLE_STS_CA_PEM is '/etc/ca.pem'", id="ca-is-a-path"),
+        pytest.param(
+            {"PODROLE_STS_PROXY": "http://user:pass@proxy:3128"}, "PODROLE_STS_PROXY is", id="proxy-with-password"
+        ),
+        pytest.param(
+            {"PODROLE_NODE_METADATA_ENDPOINT": "https://169.254.169.254"},
+            "PODROLE_NODE_METADATA_ENDPOINT is",
+            id="node-endpoint-with-https",
+        ),
     ],
 )
 def test_invalid_source_settings_are_config_errors(changes: dict[str, str], said: str, tmp_path: Path) -> None:
@@ -92,10 +122,10 @@ def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"credential_source": "node"},
-        {"intermediate_role": HOP},
-        {"intermediate_role": HOP, "external_id": "42"},
-        {"intermediate_role": HOP, "session_tags": (("a", "b"),)},
+        pytest.param({"credential_source": "node"}, id="source-node"),
+        pytest.param({"intermediate_role": HOP}, id="intermediate-role"),
+        pytest.param({"intermediate_role": HOP, "external_id": "42"}, id="external-id"),
+        pytest.param({"intermediate_role": HOP, "session_tags": (("a", "b"),)}, id="session-tags"),
     ],
 )
 def test_state_saved_with_another_source_is_ignored(changes: dict[str, str], tmp_path: Path) -> None:
@@ -109,9 +139,13 @@ def test_state_saved_with_another_source_is_ignored(changes: dict[str, str], tmp
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
-        ({}, "source        web-identity, mode redirect"),
-        ({"intermediate_role": HOP}, f"source        web-identity through {HOP}, mode redirect"),
-        ({"credential_source": "node"}, "source        node (unsafe), mode redirect"),
+        pytest.param({}, "source        web-identity, mode redirect", id="web-identity"),
+        pytest.param(
+            {"intermediate_role": HOP},
+            f"source        web-identity through {HOP}, mode redirect",
+            id="intermediate-role",
+        ),
+        pytest.param({"credential_source": "node"}, "source        node (unsafe), mode redirect", id="node"),
     ],
 )
 def test_status_shows_the_source(changes: dict[str, str], shown: str, tmp_path: Path) -> None:

@@ -30,16 +30,19 @@ def test_line_is_one_line() -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        b"",
-        b"Traceback (most recent call last):",
-        b"null",
-        b"[]",
-        b'"code"',
-        b"{}",
-        b'{"code": "X"}',
-        b'{"access_key_id": "A"}',
-        b'{"access_key_id": "A", "secret_access_key": "B", "session_token": "C", "expires_at": 1, "more": 2}',
-        b"\xff",
+        pytest.param(b"", id="empty"),
+        pytest.param(b"Traceback (most recent call last):", id="traceback"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b'"code"', id="text"),
+        pytest.param(b"{}", id="empty-object"),
+        pytest.param(b'{"code": "X"}', id="incomplete-failure"),
+        pytest.param(b'{"access_key_id": "A"}', id="incomplete-credentials"),
+        pytest.param(
+            b'{"access_key_id": "A", "secret_access_key": "B", "session_token": "C", "expires_at": 1, "more": 2}',
+            id="unknown-field",
+        ),
+        pytest.param(b"\xff", id="not-utf-8"),
     ],
 )
 def test_any_other_line_is_a_failure(written: bytes) -> None:
