@@ -1,4 +1,4 @@
-"""Sidecars that all tests may ask: with credentials, with a strict configuration, refused by STS, left alone by STS."""
+"""Running sidecars for all tests: with credentials, with required tokens, without credentials, refused by STS."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from testing.services import faulty_sts as faulty
 from testing.sidecars import Sidecar, build_environ, running_sidecar
 
 ODD_ROLE = "a+b=c,d.e@f_g-h"
-"""All that IAM allows in the name of a role."""
+"""All special characters that IAM allows in a role name."""
 
 
 def write_token(directory: Path, token: str = "to.ke.n") -> None:
@@ -27,7 +27,7 @@ def sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side
 
 @pytest.fixture(scope="session")
 def strict_sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    """A sidecar that answers no metadata without a token, and knows its zone and node."""
+    """A sidecar that requires tokens and knows its zone and instance id."""
     directory = tmp_path_factory.mktemp("strict-sidecar")
     write_token(directory)
     changes = {
@@ -43,7 +43,7 @@ def strict_sidecar(sts: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def empty_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    """A sidecar whose STS refuses every connection."""
+    """A sidecar whose STS is not reachable."""
     directory = tmp_path_factory.mktemp("empty-sidecar")
     write_token(directory)
     with running_sidecar(build_environ(directory, "http://127.0.0.1:1"), directory) as running:
@@ -53,7 +53,7 @@ def empty_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]
 
 @pytest.fixture(scope="session")
 def refused_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
-    """A sidecar whose STS says no, and will for as long as nobody changes the trust policy."""
+    """A sidecar whose STS returns AccessDenied."""
     directory = tmp_path_factory.mktemp("refused-sidecar")
     write_token(directory)
     with faulty.faulty_sts() as sts:

@@ -1,7 +1,7 @@
-"""Thirty days of a fleet of pods against an STS with outages and throttling, driven by the real refresh schedule.
+"""Simulates a fleet for 30 days, with the real refresh schedule and an STS with outages and throttling.
 
-Nothing sleeps; only the time that a child process takes is modelled. Pods share nothing but the count of their calls,
-so each is simulated to its end before the next. This prints the figures:
+Nothing sleeps; a child process is modelled by its duration. Pods share only the count of their calls, so they are
+simulated one after the other. This prints the results:
 
     .venv/bin/python -m tests.integration.sidecar.simulation
 """
@@ -17,12 +17,12 @@ from sidecar.credentials.schedule import Failure, State, next_state
 
 DAY_SECONDS = 86400
 SESSION_SECONDS = 3600
-ANSWER_SECONDS = 0.3
-AGAIN_SECONDS = 0.7
-"""Between two attempts of one child, about as tenacity spaces them."""
+RESPONSE_SECONDS = 0.3
+RETRY_SECONDS = 0.7
+"""Between two attempts of one child, about as long as tenacity waits."""
 
-STARTS_SECONDS = 60
-"""A rollout: all pods start within it."""
+ROLLOUT_SECONDS = 60
+"""All pods of a rollout start within this time."""
 
 ROLE_ARN = "arn:aws:iam::111122223333:role/reader"
 UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
@@ -30,17 +30,17 @@ THROTTLED = Failure("Throttling", "Rate exceeded", is_permanent=False)
 
 
 class Outage(NamedTuple):
-    """A time in which STS refuses a share of all calls."""
+    """A time in which STS fails a share of all calls."""
 
-    begins: float
+    starts_at: float
     seconds: float
     failure: Failure = UNREACHABLE
     share: float = 1.0
 
     @property
-    def ends(self) -> float:
-        """The first moment at which all is well again."""
-        return self.begins + self.seconds
+    def ends_at(self) -> float:
+        """When STS works again."""
+        return self.starts_at + self.seconds
 
 
 OUTAGES = (
@@ -57,118 +57,118 @@ LONG_AGO, NEVER = Outage(-math.inf, 0), Outage(math.inf, 0)
 
 @dataclass
 class Results:
-    """What came of it."""
+    """The results of a simulation."""
 
     pods: int
     days: int
     calls: "array[int]"
-    """Calls of STS in each second, by the whole fleet."""
+    """STS calls of the whole fleet in each second."""
 
-    most_calls_on_a_quiet_day: int = 0
-    """By one pod, on a day without trouble."""
+    max_daily_calls: int = 0
+    """By one pod, on a day without an outage."""
 
-    dead_served: int = 0
-    """Documents that a client would have been given after their end."""
+    expired_served: int = 0
+    """Expired credentials that clients would have got."""
 
-    least_life_served: float = SESSION_SECONDS
-    """Seconds of life left in the oldest document that was handed out while STS worked."""
+    min_served_lifetime: float = SESSION_SECONDS
+    """Shortest remaining lifetime, in seconds, of credentials that clients got while STS worked."""
 
     recoveries: dict[Outage, float] = field(default_factory=dict)
-    """Seconds from the end of a trouble until the last of the pods that it had struck had new credentials."""
+    """Seconds from the end of an outage until the last affected pod had new credentials."""
 
-    def find_peak(self, trouble: Outage) -> float:
-        """The largest share of the fleet that called in one second, in the two hours after a trouble."""
-        end = int(trouble.ends)
+    def peak_share(self, outage: Outage) -> float:
+        """Return the highest share of the fleet that called in one second, in the two hours after an outage."""
+        end = int(outage.ends_at)
         return max(self.calls[end : end + 2 * 3600]) / self.pods
 
 
-def simulate(pods: int = 1000, days: int = 30, troubles: tuple[Outage, ...] = OUTAGES, seed: int = 1) -> Results:
-    """Follow every pod, each with a chance of its own."""
-    figures = Results(pods, days, array("H", bytes(2 * days * DAY_SECONDS)))
+def simulate(pods: int = 1000, days: int = 30, outages: tuple[Outage, ...] = OUTAGES, seed: int = 1) -> Results:
+    """Simulate every pod, each with its own random numbers."""
+    results = Results(pods, days, array("H", bytes(2 * days * DAY_SECONDS)))
     for pod in range(pods):
-        Pod(figures, troubles, random.Random(f"{seed} {pod}")).run()
-    return figures
+        Pod(results, outages, random.Random(f"{seed} {pod}")).run()
+    return results
 
 
 class Pod:
-    """One sidecar, from its start to the end of the simulation."""
+    """One sidecar during the whole simulation."""
 
-    def __init__(self, figures: Results, troubles: tuple[Outage, ...], chance: random.Random) -> None:
-        self._figures = figures
-        self._to_come = [NEVER, *troubles[::-1]]
-        self._past, self._next = LONG_AGO, self._to_come.pop()
-        self._troubled_days = {int(moment // DAY_SECONDS) for one in troubles for moment in (one.begins, one.ends)}
-        self._chance = chance
-        self._calls = [0] * figures.days
+    def __init__(self, results: Results, outages: tuple[Outage, ...], generator: random.Random) -> None:
+        self._results = results
+        self._upcoming = [NEVER, *outages[::-1]]
+        self._last_outage, self._next_outage = LONG_AGO, self._upcoming.pop()
+        self._outage_days = {int(moment // DAY_SECONDS) for one in outages for moment in (one.starts_at, one.ends_at)}
+        self._random = generator
+        self._calls = [0] * results.days
 
     def run(self) -> None:
-        """Go from one attempt to the next."""
-        end = self._figures.days * DAY_SECONDS
-        now = self._chance.random() * STARTS_SECONDS
+        """Run one attempt after the other."""
+        end = self._results.days * DAY_SECONDS
+        now = self._random.random() * ROLLOUT_SECONDS
         state = State(refresh_at=now)
         while now < end:
             outcome, now = self._fetch(now, state.attempts)
-            before, state = state, next_state(state, outcome, now, self._chance.random())
-            self._look(before, outcome, now)
+            before, state = state, next_state(state, outcome, now, self._random.random())
+            self._record(before, outcome, now)
             now = max(now, state.refresh_at)
-        quiet = (calls for day, calls in enumerate(self._calls) if day not in self._troubled_days)
-        self._figures.most_calls_on_a_quiet_day = max(self._figures.most_calls_on_a_quiet_day, *quiet)
+        quiet = (calls for day, calls in enumerate(self._calls) if day not in self._outage_days)
+        self._results.max_daily_calls = max(self._results.max_daily_calls, *quiet)
 
     def _fetch(self, now: float, attempts: int) -> tuple[Credentials | Failure, float]:
-        """What one child brings, and when it is back."""
-        refusal = self._ask(now)
-        while refusal and attempts > 1:
+        """Return the outcome of one child, and when it ends."""
+        failure = self._call(now)
+        while failure and attempts > 1:
             attempts -= 1
-            now += AGAIN_SECONDS
-            refusal = self._ask(now)
-        if refusal:
-            return refusal, now + ANSWER_SECONDS
+            now += RETRY_SECONDS
+            failure = self._call(now)
+        if failure:
+            return failure, now + RESPONSE_SECONDS
         second = int(now)
-        return Credentials(ROLE_ARN, "A", "s", "t", second, second + SESSION_SECONDS), now + ANSWER_SECONDS
+        return Credentials(ROLE_ARN, "A", "s", "t", second, second + SESSION_SECONDS), now + RESPONSE_SECONDS
 
-    def _ask(self, now: float) -> Failure | None:
+    def _call(self, now: float) -> Failure | None:
         second = int(now)
         day = second // DAY_SECONDS
-        if day < self._figures.days:
-            self._figures.calls[second] += 1
+        if day < self._results.days:
+            self._results.calls[second] += 1
             self._calls[day] += 1
-        while now >= self._next.ends:
-            self._past, self._next = self._next, self._to_come.pop()
-        if now >= self._next.begins and self._chance.random() < self._next.share:
-            return self._next.failure
+        while now >= self._next_outage.ends_at:
+            self._last_outage, self._next_outage = self._next_outage, self._upcoming.pop()
+        if now >= self._next_outage.starts_at and self._random.random() < self._next_outage.share:
+            return self._next_outage.failure
         return None
 
-    def _look(self, before: State, outcome: Credentials | Failure, now: float) -> None:
-        """See what clients were given until now, and whether this is a recovery."""
-        kept = before.credentials
-        if kept and now >= kept.expires_at and before.servable(kept.expires_at) is kept:
-            self._figures.dead_served += 1
+    def _record(self, before: State, outcome: Credentials | Failure, now: float) -> None:
+        """Record what clients got until now, and whether this is a recovery."""
+        credentials = before.credentials
+        if credentials and now >= credentials.expires_at and before.servable(credentials.expires_at) is credentials:
+            self._results.expired_served += 1
         if isinstance(outcome, Failure):
             return
-        if before.failed_at and before.failed_at < self._past.ends + ANSWER_SECONDS:
-            took = max(now - self._past.ends, self._figures.recoveries.get(self._past, 0.0))
-            self._figures.recoveries[self._past] = took
-        if kept and not before.failures:
-            self._figures.least_life_served = min(self._figures.least_life_served, kept.expires_at - now)
+        if before.failed_at and before.failed_at < self._last_outage.ends_at + RESPONSE_SECONDS:
+            took = max(now - self._last_outage.ends_at, self._results.recoveries.get(self._last_outage, 0.0))
+            self._results.recoveries[self._last_outage] = took
+        if credentials and not before.failures:
+            self._results.min_served_lifetime = min(self._results.min_served_lifetime, credentials.expires_at - now)
 
 
-def format_table(figures: Results, troubles: tuple[Outage, ...] = OUTAGES) -> str:
-    """The figures, as docs/sidecar.md has them."""
+def format_table(results: Results, outages: tuple[Outage, ...] = OUTAGES) -> str:
+    """Format the results for docs/sidecar.md."""
     lines = [
-        f"{figures.pods} pods, {figures.days} days, {sum(figures.calls)} calls of STS",
-        f"most calls by one pod on a day without trouble: {figures.most_calls_on_a_quiet_day}",
-        f"least life of a document handed out while STS worked: {figures.least_life_served:.0f} s",
-        f"expired documents handed out: {figures.dead_served}",
+        f"{results.pods} pods, {results.days} days, {sum(results.calls)} STS calls",
+        f"most STS calls by one pod on a day without an outage: {results.max_daily_calls}",
+        f"shortest remaining lifetime that clients got while STS worked: {results.min_served_lifetime:.0f} s",
+        f"expired credentials that clients got: {results.expired_served}",
         "",
-        "| trouble | lasts | peak after it, share of the fleet in one second | last pod recovered after |",
+        "| outage | lasts | highest share of the fleet in one second after it | last pod recovered after |",
         "|---|---|---|---|",
     ]
-    for trouble in troubles:
-        name = f"{trouble.failure.code}, {trouble.share:.0%} of calls"
-        lasts, peak = f"{trouble.seconds / 60:.0f} min", f"{figures.find_peak(trouble):.1%}"
-        lines.append(f"| {name} | {lasts} | {peak} | {figures.recoveries.get(trouble, 0):.0f} s |")
+    for outage in outages:
+        name = f"{outage.failure.code}, {outage.share:.0%} of calls"
+        lasts, peak = f"{outage.seconds / 60:.0f} min", f"{results.peak_share(outage):.1%}"
+        lines.append(f"| {name} | {lasts} | {peak} | {results.recoveries.get(outage, 0):.0f} s |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(format_table(simulate()))  # noqa: T201 - the figures are what it is for
+    print(format_table(simulate()))  # noqa: T201 - the output

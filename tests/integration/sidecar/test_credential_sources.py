@@ -1,4 +1,4 @@
-"""Who asks for the pod's role: the chain of roles, the node's role; and that nobody's AWS settings play a part."""
+"""Credential sources with a child process: the role chain, the node's role; AWS settings have no effect."""
 
 import os
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def fetch(environ: dict[str, str]) -> Credentials | Failure:
 
 
 def read_signer(request: Form) -> str | None:
-    """The id of the key that a request is signed with."""
+    """Return the id of the key that signed the request."""
     _, _, signed = request.get("Authorization", "").partition("Credential=")
     return signed.partition("/")[0] or None
 
@@ -127,9 +127,9 @@ def test_role_chain_works_with_moto(sts: str, tmp_path: Path) -> None:
 def test_missing_node_credentials_are_reported_without_calling_sts(
     environ: dict[str, str], faulty_sts: FaultySts
 ) -> None:
-    asked = {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1"}
+    changes = {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1"}
 
-    outcome = fetch(environ | asked)
+    outcome = fetch(environ | changes)
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "NodeCredentialsMissing"
@@ -189,10 +189,10 @@ def misleading(home: Path) -> dict[str, str]:
         **proxies,
         **{name.lower(): value for name, value in proxies.items()},
         "HOME": str(home),
-        "AWS_ACCESS_KEY_ID": "AKIASTRANGER",
+        "AWS_ACCESS_KEY_ID": "AKIAOTHER",
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_SESSION_TOKEN": "x",
-        "AWS_PROFILE": "stranger",
+        "AWS_PROFILE": "other",
         "AWS_REGION": "cn-north-1",
         "AWS_DEFAULT_REGION": "cn-north-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -206,7 +206,7 @@ def misleading(home: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:1",
         "REQUESTS_CA_BUNDLE": "/nowhere",
         "SSL_CERT_FILE": "/nowhere",
-        "PODROLE_STRANGER": "x",
+        "PODROLE_UNKNOWN": "x",
     }
 
 

@@ -1,4 +1,4 @@
-"""The container endpoint's contract, over real sockets: the ECS way, and that of EKS Pod Identity."""
+"""The container credentials endpoint of ECS and EKS Pod Identity, over real sockets."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""HTTP itself, as clients of twenty years speak it: who may ask, in which form, and how an answer comes back."""
+"""HTTP: which requests of real clients are accepted, and the form of the responses."""
 
 import re
 import socket
@@ -25,7 +25,7 @@ ALL = {
     "rejected": build_request(ROLES, host="evil.example.com"),
     "unauthorized": build_request(ROLES, headers=[("X-aws-ec2-metadata-token", "x")]),
 }
-EVERY_ANSWER = pytest.mark.parametrize("request_name", ALL)
+EVERY_RESPONSE = pytest.mark.parametrize("request_name", ALL)
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_head_response_has_headers_of_get_and_no_body(sidecar: Sidecar, path: st
     assert f"Content-Length: {len(got.body)}".encode() in head
 
 
-@EVERY_ANSWER
+@EVERY_RESPONSE
 def test_response_is_sent_in_one_segment(sidecar: Sidecar, request_name: str) -> None:
-    """The kernel counts what comes in: a reader that is slow would see two segments as one."""
+    """The kernel counts the segments: a slow reader would see two as one."""
     with connect(sidecar.port) as wire:
         for number in range(1, 6):
             wire.send(ALL[request_name])
@@ -68,7 +68,7 @@ def test_response_is_sent_in_one_segment(sidecar: Sidecar, request_name: str) ->
             assert wire.count_segments() == number
 
 
-@EVERY_ANSWER
+@EVERY_RESPONSE
 def test_every_response_has_content_length_and_no_store(sidecar: Sidecar, request_name: str) -> None:
     with connect(sidecar.port) as wire:
         wire.send(ALL[request_name].replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
@@ -130,11 +130,11 @@ def test_chunked_token_request_of_curl_gets_a_token(sidecar: Sidecar, body: byte
     headers = [(TTL, "60"), ("Transfer-Encoding", "chunked"), ("Expect", "100-continue")]
     with connect(sidecar.port) as wire:
         wire.send(build_request("/latest/api/token", "PUT", headers))
-        told = wire.read_answer()
+        interim = wire.read_answer()
         wire.send(body + LIST)
         token, following = wire.read_answer(), wire.read_answer()
 
-    assert (told.status, token.status) == (100, 200)
+    assert (interim.status, token.status) == (100, 200)
     assert following.body == b"reader", "the rest of the body was read as a request"
 
 
@@ -167,7 +167,7 @@ def test_absolute_uri_of_proxy_client_is_accepted(sidecar: Sidecar, host: str) -
 
 
 @pytest.mark.parametrize(
-    ("named", "header"),
+    ("uri_host", "header"),
     [
         pytest.param("evil.example.com", METADATA, id="foreign-uri"),
         pytest.param(METADATA, "evil.example.com", id="foreign-header"),
@@ -176,8 +176,8 @@ def test_absolute_uri_of_proxy_client_is_accepted(sidecar: Sidecar, host: str) -
         pytest.param("", METADATA, id="empty-uri-host"),
     ],
 )
-def test_foreign_host_in_uri_or_header_is_rejected(sidecar: Sidecar, named: str, header: str | None) -> None:
-    answer = ask(sidecar.port, build_request(f"http://{named}{ROLES}", host=header))
+def test_foreign_host_in_uri_or_header_is_rejected(sidecar: Sidecar, uri_host: str, header: str | None) -> None:
+    answer = ask(sidecar.port, build_request(f"http://{uri_host}{ROLES}", host=header))
 
     assert answer.status in {400, 403}
     assert answer.body == b""
@@ -275,7 +275,7 @@ def test_cors_preflight_is_rejected(sidecar: Sidecar) -> None:
     "name", ["X_Forwarded_For", "SCRIPT_NAME", "PATH_INFO", "X_aws_ec2_metadata_token", "HTTP_HOST"]
 )
 def test_header_with_underscores_is_ignored(sidecar: Sidecar, name: str) -> None:
-    """WSGI cannot tell them from dashes, and some are variables of its own."""
+    """WSGI cannot distinguish underscores from dashes, and some such names are WSGI variables."""
     answer = ask(sidecar.port, build_request(ROLES, headers=[(name, "/v2/credentials")]))
 
     assert answer.status in {200, 400}
@@ -283,7 +283,7 @@ def test_header_with_underscores_is_ignored(sidecar: Sidecar, name: str) -> None
 
 
 def test_large_head_is_accepted(sidecar: Sidecar) -> None:
-    """SDKs send long User-Agents, and proxies' cookies are longer."""
+    """SDKs send long User-Agent headers, and cookies can be longer."""
     headers = [("Cookie", "c" * 7000), ("User-Agent", "u" * 7000)]
 
     assert ask(sidecar.port, build_request(ROLES, headers=headers)).body == b"reader"
@@ -387,7 +387,7 @@ def test_server_listens_on_both_loopback_addresses(sidecar: Sidecar, host: str) 
 
 
 def test_server_listens_on_loopback_only(sidecar: Sidecar) -> None:
-    """As the kernel has it: both files have a local address and port in the second column, and 0A for LISTEN."""
+    """/proc/PID/net/tcp and tcp6: the local address and port are in the second column; the state 0A is LISTEN."""
     tables = [Path(f"/proc/{sidecar.process.pid}/net/{table}") for table in ("tcp", "tcp6")]
     rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
 
@@ -398,7 +398,7 @@ def test_server_listens_on_loopback_only(sidecar: Sidecar) -> None:
 
 
 def test_any_client_address_is_accepted(sidecar: Sidecar) -> None:
-    """Behind the redirect it is the pod's own, and not loopback."""
+    """With the redirect it is the pod's address, not loopback."""
     with socket.create_connection(("127.0.0.1", sidecar.port), 5, ("127.8.9.10", 0)) as connection:
         connection.sendall(LIST)
 

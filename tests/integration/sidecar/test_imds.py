@@ -1,4 +1,4 @@
-"""The metadata service's contract, over real sockets: tokens, the role, and what else a pod may know."""
+"""The instance metadata service, over real sockets: tokens, credentials, region, zone and identity."""
 
 import json
 import re
@@ -97,7 +97,7 @@ def test_expired_token_gets_401(sidecar: Sidecar) -> None:
     deadline = time.monotonic() + 10
 
     while (answer := get(sidecar, ROLES, token)).status == 200:
-        assert time.monotonic() < deadline, "a token outlives its second"
+        assert time.monotonic() < deadline, "the token is still valid after its TTL"
         time.sleep(0.05)
 
     assert (answer.status, answer.body) == (401, b"")
@@ -112,7 +112,7 @@ def test_two_token_headers_get_401(sidecar: Sidecar) -> None:
 
 
 def test_token_with_any_changed_character_gets_401(sidecar: Sidecar) -> None:
-    """But for the last one, which holds four bits that base64 ignores."""
+    """Except the last character: base64 ignores four of its bits."""
     token = put_token(sidecar).body.decode()
     places = range(len(token.rstrip("=")) - 1)
 
@@ -124,7 +124,7 @@ def test_token_with_any_changed_character_gets_401(sidecar: Sidecar) -> None:
 
 
 def test_hundreds_of_tokens_are_valid_at_once(sidecar: Sidecar) -> None:
-    """A server that remembers 256 of them breaks the clients that hold the others."""
+    """A server that stores only 256 tokens breaks clients that hold others."""
     tokens = {put_token(sidecar, str(ttl)).body.decode() for ttl in range(1000, 1300)}
 
     statuses = [get(sidecar, ROLES, token).status for token in tokens]
@@ -134,7 +134,7 @@ def test_hundreds_of_tokens_are_valid_at_once(sidecar: Sidecar) -> None:
 
 
 def test_token_survives_a_restart(sts: str, tmp_path: Path) -> None:
-    """Rust's SDK never drops a token, not even when it is refused."""
+    """The Rust SDK never drops a token, not even after a 401."""
     write_token(tmp_path)
     environ = build_environ(tmp_path, sts)
     with running_sidecar(environ, tmp_path) as sidecar:
@@ -194,7 +194,7 @@ def test_role_list_is_the_name_without_newline(sidecar: Sidecar, path: str) -> N
 
 @pytest.mark.parametrize("path", [f"{ROLES}/reader", f"{ROLES}/reader/"])
 def test_role_document_has_ec2s_layout(sidecar: Sidecar, path: str) -> None:
-    """Scripts of ten years cut it up by line: a key, a colon between blanks and a value to a line, in this order."""
+    """Scripts cut the document by line: one key and value per line, spaces around the colon, in this order."""
     answer = get(sidecar, path)
 
     keys = ["Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
@@ -206,7 +206,7 @@ def test_role_document_has_ec2s_layout(sidecar: Sidecar, path: str) -> None:
 
 
 def test_timestamps_have_whole_seconds_and_a_literal_z(sidecar: Sidecar) -> None:
-    """boto 2 and JavaScript read no fraction and no offset."""
+    """boto 2 and the JavaScript SDK parse no fractions and no offsets."""
     document = json.loads(get(sidecar, f"{ROLES}/reader").body)
     container = json.loads(get(sidecar, "/v2/credentials").body)
 
@@ -273,7 +273,7 @@ def test_invalid_version_is_not_found(sidecar: Sidecar, version: str) -> None:
 
 
 def test_region_and_zone_are_consistent_across_paths(strict_sidecar: Sidecar) -> None:
-    """Clients that find no region in their environment take it from any one of these, some by cutting up the zone."""
+    """Clients without a configured region read it from any of these paths, some from the zone."""
     token = put_token(strict_sidecar).body.decode()
 
     region = get(strict_sidecar, f"{METADATA}/placement/region", token).body.decode()

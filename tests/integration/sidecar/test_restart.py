@@ -1,4 +1,4 @@
-"""Killed and started again, as the kubelet does it: what is still there, while STS is away or not."""
+"""A sidecar that is killed and restarted, as by the kubelet, with and without STS."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_restart_while_sts_is_down_serves_saved_credentials_and_tokens(
     with running_sidecar(environ, tmp_path) as sidecar:
         began = time.monotonic()
         assert sidecar.wait_until_started() == 0
-        # With nothing to serve a start waits for ten seconds.
+        # Without credentials a start would wait for ten seconds.
         assert time.monotonic() - began < 9
         assert sidecar.request("/v2/credentials").body == before
         assert read_role(sidecar, token) == 200
@@ -134,9 +134,9 @@ def test_killed_child_costs_one_attempt(environ: dict[str, str], faulty_sts: Fau
 
     with running_sidecar(environ, tmp_path) as sidecar:
         faulty_sts.await_requests(1)
-        [fetching] = find_children(sidecar)
+        [child] = find_children(sidecar)
 
-        os.kill(fetching, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
 
         assert sidecar.wait_until_started() == 0
         sidecar.wait_for_log('"refreshed"', 20)
@@ -149,24 +149,24 @@ def test_child_exits_when_the_sidecar_is_killed(environ: dict[str, str], faulty_
 
     with running_sidecar(environ, tmp_path) as sidecar:
         faulty_sts.await_requests(1)
-        [fetching] = find_children(sidecar)
+        [child] = find_children(sidecar)
 
         kill(sidecar)
 
         deadline = time.monotonic() + 10
-        while is_running(fetching) and time.monotonic() < deadline:
+        while is_running(child) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert not is_running(fetching)
+        assert not is_running(child)
 
 
 def find_children(sidecar: Sidecar) -> list[int]:
-    """Of all its threads."""
+    """Return the child processes of all threads."""
     tasks = Path(f"/proc/{sidecar.process.pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
 
 
 def is_running(pid: int) -> bool:
-    """A zombie has ended; whose parent is gone waits for another to notice."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A whole life of a sidecar, and then a search of all that it wrote for every secret of that life."""
+"""Runs sidecars through all their states, then searches everything they wrote for secrets."""
 
 import base64
 import json
@@ -24,8 +24,8 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
     return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1")
 
 
-def use(sidecar: Sidecar) -> set[str]:
-    """Ask for all that there is, rightly and wrongly; return the secrets that came back."""
+def send_requests(sidecar: Sidecar) -> set[str]:
+    """Send valid and invalid requests to all paths; return the secrets in the responses."""
     token = sidecar.request("/latest/api/token", "PUT", **{TTL: "60"}).body
     documents = [
         sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token),
@@ -44,8 +44,8 @@ def use(sidecar: Sidecar) -> set[str]:
     return found
 
 
-def ask_status(environ: dict[str, str]) -> bytes:
-    asked = [
+def run_status(environ: dict[str, str]) -> bytes:
+    results = [
         subprocess.run(
             [sys.executable, "-m", "sidecar.status", *arguments],
             cwd=ROOT,
@@ -55,11 +55,11 @@ def ask_status(environ: dict[str, str]) -> bytes:
         )
         for arguments in ([], ["--output", "json"])
     ]
-    return b"".join(one.stdout + one.stderr for one in asked)
+    return b"".join(result.stdout + result.stderr for result in results)
 
 
-class Life:
-    """Sidecars of one pod, one after the other, and what is collected of them."""
+class SidecarRuns:
+    """Consecutive sidecars of one pod, their secrets and their output."""
 
     def __init__(self, environ: dict[str, str], directory: Path) -> None:
         self.secrets = set(TOKENS)
@@ -69,18 +69,18 @@ class Life:
         self._run_directory = Path(environ["PODROLE_RUN_DIRECTORY"])
 
     def run(self, ends_by: signal.Signals) -> None:
-        """From a start to an end."""
+        """Run one sidecar from start to end."""
         with running_sidecar(self._environ, self._directory) as sidecar:
             assert sidecar.wait_until_started() == 0
-            self.secrets |= use(sidecar)
-            self.written += ask_status(self._environ)
+            self.secrets |= send_requests(sidecar)
+            self.written += run_status(self._environ)
             key = json.loads((self._run_directory / "state.json").read_bytes())["token_key"]
             self.secrets |= {key, base64.b64encode(bytes.fromhex(key)).decode()}
             sidecar.process.send_signal(ends_by)
             sidecar.process.wait(10)
 
     def fail_to_start(self) -> None:
-        """With a message for the kubelet."""
+        """Run a sidecar with an invalid environment."""
         command = [sys.executable, "-m", "sidecar"]
         environ = self._environ | {"PODROLE_REGION": "nowhere"}
         ended = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True)
@@ -88,11 +88,11 @@ class Life:
 
     @property
     def log(self) -> bytes:
-        """What all of them wrote to standard output and standard error."""
+        """Everything they wrote to standard output and standard error."""
         return (self._directory / "sidecar.log").read_bytes()
 
     def read_all(self) -> bytes:
-        """All that was written anywhere but into the file that is there for the secrets."""
+        """Everything that was written, except the state file."""
         files = [file for file in self._run_directory.iterdir() if file.name != "state.json"]
         return self.written + self.log + b"".join(file.read_bytes() for file in files)
 
@@ -100,27 +100,27 @@ class Life:
 def test_no_output_of_a_sidecar_contains_a_secret(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
-    life = Life(environ, tmp_path)
+    runs = SidecarRuns(environ, tmp_path)
     token_file, state_file = Path(environ["PODROLE_TOKEN_FILE"]), Path(environ["PODROLE_RUN_DIRECTORY"]) / "state.json"
 
     token_file.write_text(TOKENS[0])
     faulty_sts.will(answers.BROKEN, answers.GARBAGE, answers.GRANTED, afterwards=answers.DENIED)
-    life.run(signal.SIGKILL)
-    life.run(signal.SIGTERM)  # with what the first one left
+    runs.run(signal.SIGKILL)
+    runs.run(signal.SIGTERM)  # with the saved state
     state_file.write_bytes(b'{"token_key": "half')
-    life.run(signal.SIGTERM)  # with nothing, and refused
+    runs.run(signal.SIGTERM)  # without a saved state, and STS returns AccessDenied
     token_file.write_text(TOKENS[1])
     faulty_sts.will()
-    life.run(signal.SIGTERM)
-    life.fail_to_start()
+    runs.run(signal.SIGTERM)
+    runs.fail_to_start()
 
-    # Of pods two, of keys two in two forms, of credentials two sets of two, of clients up to four tokens (those of one
-    # second are the same), of the app one.
-    assert len(life.secrets) > 2 + 4 + 4 + 1
-    written = life.read_all()
-    for secret in life.secrets:
+    # Two web identity tokens, two keys in two forms, two sets of two credentials, up to four IMDS tokens (those of one
+    # second are equal), one of the app.
+    assert len(runs.secrets) > 2 + 4 + 4 + 1
+    written = runs.read_all()
+    for secret in runs.secrets:
         assert secret.encode() not in written
         assert secret[:20].encode() not in written
     for event in ("started", "refreshed", "refresh-failed", "restored", "state-file-ignored"):
-        assert f'"event": "{event}"'.encode() in life.log
-    assert all(json.loads(line)["event"] for line in life.log.splitlines())
+        assert f'"event": "{event}"'.encode() in runs.log
+    assert all(json.loads(line)["event"] for line in runs.log.splitlines())

@@ -1,4 +1,4 @@
-"""What a container of the same pod can do to the sidecar by its mere connections: nothing that another one feels."""
+"""Connections of a hostile container in the pod must not affect other clients of the sidecar."""
 
 import time
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from testing.services.faulty_sts import faulty_sts
 from testing.sidecars import Sidecar, build_environ, running_sidecar
 
 GOOD_REQUESTS = 30
-QUICK_REQUESTS = 5000
-LONGEST_SECONDS = 1.0
-LONGEST_SETTLING_SECONDS = 30
+SHORT_CONNECTIONS = 5000
+MAX_RESPONSE_SECONDS = 1.0
+MAX_SETTLING_SECONDS = 30
 MIB = 1024 * 1024
 MEMORY_GROWTH_MIB = 24
-"""512 connections with a head and a body under way, at most 17 KiB each, and what Python keeps of it."""
+"""512 connections with an incomplete head and body, at most 17 KiB each, and Python's overhead."""
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,12 @@ def time_good_requests(sidecar: Sidecar, count: int) -> list[float]:
         began = time.monotonic()
         assert sidecar.request("/v2/credentials").status == 200
         durations.append(time.monotonic() - began)
-        time.sleep(0.03)  # spread over the attack's seconds, in which it opens and closes
+        time.sleep(0.03)  # spread over the attack's phases
     return durations
 
 
 def wait_for_files(process: psutil.Process, most: int) -> int:
-    deadline = time.monotonic() + LONGEST_SETTLING_SECONDS
+    deadline = time.monotonic() + MAX_SETTLING_SECONDS
     while process.num_fds() > most and time.monotonic() < deadline:
         time.sleep(0.1)
     return process.num_fds()
@@ -54,11 +54,11 @@ def test_requests_are_answered_within_a_second_during_an_attack(sidecar: Sidecar
 
     with attacking(name, connections, sidecar.port):
         durations = time_good_requests(sidecar, GOOD_REQUESTS)
-        files_meanwhile, memory_meanwhile = process.num_fds(), process.memory_info().rss
+        files_during, memory_during = process.num_fds(), process.memory_info().rss
 
-    assert max(durations) < LONGEST_SECONDS
-    assert files_meanwhile <= files + 520
-    assert memory_meanwhile <= memory + MEMORY_GROWTH_MIB * MIB
+    assert max(durations) < MAX_RESPONSE_SECONDS
+    assert files_during <= files + 520
+    assert memory_during <= memory + MEMORY_GROWTH_MIB * MIB
     assert wait_for_files(process, files + 5) <= files + 5
     assert "Traceback" not in Path(sidecar.directory / "sidecar.log").read_text()
 
@@ -67,8 +67,8 @@ def test_5000_short_connections_leak_no_file_descriptors(sidecar: Sidecar) -> No
     process = psutil.Process(sidecar.process.pid)
     files = process.num_fds()
 
-    for _ in range(QUICK_REQUESTS):
+    for _ in range(SHORT_CONNECTIONS):
         sidecar.exchange(b"GET /v2/credentials HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n")
 
     assert wait_for_files(process, files + 5) <= files + 5
-    assert max(time_good_requests(sidecar, 5)) < LONGEST_SECONDS
+    assert max(time_good_requests(sidecar, 5)) < MAX_RESPONSE_SECONDS

@@ -1,4 +1,4 @@
-"""A start on a tenth of a core, as under `limits.cpu: 100m`: slow, but within the hook's patience."""
+"""A start with a tenth of a CPU, as with `limits.cpu: 100m`, within the hook's timeout."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ PERIOD_MICROSECONDS = 100_000
 
 
 @pytest.fixture
-def tenth_of_a_core() -> Iterator[Path]:
-    """A group of processes; who writes its pid into `cgroup.procs` joins."""
+def tenth_of_a_cpu() -> Iterator[Path]:
+    """A cgroup; a pid that is written to `cgroup.procs` joins it."""
     group = CPU / f"podrole-test-{os.getpid()}"
     try:
         group.mkdir()
@@ -35,20 +35,20 @@ def tenth_of_a_core() -> Iterator[Path]:
     group.rmdir()
 
 
-def test_start_with_a_tenth_of_a_cpu_succeeds(tenth_of_a_core: Path, faulty_sts: FaultySts, tmp_path: Path) -> None:
+def test_start_with_a_tenth_of_a_cpu_succeeds(tenth_of_a_cpu: Path, faulty_sts: FaultySts, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("to.ke.n")
     environ = build_environ(tmp_path, faulty_sts.url)
 
     with running_sidecar(environ, tmp_path) as sidecar:
-        (tenth_of_a_core / "cgroup.procs").write_text(str(sidecar.process.pid))
+        (tenth_of_a_cpu / "cgroup.procs").write_text(str(sidecar.process.pid))
         hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
         assert subprocess.run(hook, env=environ, check=False, timeout=60).returncode == 0
 
         assert sidecar.request("/v2/credentials").status == 200
-        assert was_throttled(tenth_of_a_core)
+        assert was_throttled(tenth_of_a_cpu)
 
 
 def was_throttled(group: Path) -> bool:
-    """Or the start was no slow one."""
+    """Whether the limit had an effect."""
     counts = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
     return int(counts["nr_throttled"]) > 0

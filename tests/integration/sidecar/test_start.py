@@ -1,4 +1,4 @@
-"""From exec to started, and to the end: what stops a start, what it says then, and what a signal does."""
+"""Start and stop of the sidecar: errors, the started file, signals."""
 
 import json
 import os
@@ -23,16 +23,16 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
     return build_environ(tmp_path, faulty_sts.url)
 
 
-def run_to_its_end(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_until_exit(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sidecar"]
     return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=20)
 
 
 def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str, str]) -> None:
-    ended = run_to_its_end(environ | {"PODROLE_ROLE_ARN": "reader", "PODROLE_REGION": ""})
+    result = run_until_exit(environ | {"PODROLE_ROLE_ARN": "reader", "PODROLE_REGION": ""})
 
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines() == [
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
         "podrole-sidecar: the environment is wrong:",
         (
             "  PODROLE_ROLE_ARN is 'reader': it must be the ARN of an IAM role, "
@@ -48,41 +48,41 @@ def test_used_port_fails_the_start(environ: dict[str, str], address: str) -> Non
     with socket.create_server((address, 0), family=family) as taken:
         port = taken.getsockname()[1]
 
-        ended = run_to_its_end(environ | {"PODROLE_PORT": str(port)})
+        result = run_until_exit(environ | {"PODROLE_PORT": str(port)})
 
-    assert ended.returncode == 1
-    assert f"cannot listen on {address} port {port}: another process of the pod already listens on it" in ended.stderr
+    assert result.returncode == 1
+    assert f"cannot listen on {address} port {port}: another process of the pod already listens on it" in result.stderr
 
 
 def test_run_directory_with_wrong_mode_fails_the_start(environ: dict[str, str]) -> None:
     Path(environ["PODROLE_RUN_DIRECTORY"]).mkdir(mode=0o755)
 
-    ended = run_to_its_end(environ)
+    result = run_until_exit(environ)
 
-    assert ended.returncode == 1
-    assert "must be a directory of user" in ended.stderr
+    assert result.returncode == 1
+    assert "must be a directory of user" in result.stderr
 
 
 def test_run_directory_that_is_a_symlink_fails_the_start(environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     Path(environ["PODROLE_RUN_DIRECTORY"]).symlink_to(tmp_path / "elsewhere")
 
-    assert run_to_its_end(environ).returncode == 1
+    assert run_until_exit(environ).returncode == 1
 
 
 def test_run_directory_without_parent_fails_the_start(environ: dict[str, str]) -> None:
-    ended = run_to_its_end(environ | {"PODROLE_RUN_DIRECTORY": "/nowhere/at/all"})
+    result = run_until_exit(environ | {"PODROLE_RUN_DIRECTORY": "/nowhere/at/all"})
 
-    assert ended.returncode == 1
-    assert "PODROLE_RUN_DIRECTORY cannot be used: " in ended.stderr
-    assert "/nowhere/at/all" in ended.stderr
+    assert result.returncode == 1
+    assert "PODROLE_RUN_DIRECTORY cannot be used: " in result.stderr
+    assert "/nowhere/at/all" in result.stderr
 
 
 def test_start_without_the_redirect_fails(environ: dict[str, str]) -> None:
-    ended = run_to_its_end(environ | {"PODROLE_MODE": "redirect"})
+    result = run_until_exit(environ | {"PODROLE_MODE": "redirect"})
 
-    assert ended.returncode == 3
-    assert "podrole-sidecar: the pod has no route" in ended.stderr or "169.254.170.2" in ended.stderr
+    assert result.returncode == 3
+    assert "podrole-sidecar: the pod has no route" in result.stderr or "169.254.170.2" in result.stderr
     assert not (Path(environ["PODROLE_RUN_DIRECTORY"]) / "started").exists()
 
 
@@ -151,7 +151,7 @@ def test_sigterm_ends_the_sidecar_within_a_second(environ: dict[str, str], tmp_p
         sidecar.wait_until_started()
         sidecar.request("/v2/credentials")
 
-        # Where more wants to run than can, less than the grace must do: it has waited for nobody.
+        # On an overloaded machine it gets more time, but less than the grace period.
         is_overloaded = os.getloadavg()[0] > 2 * len(os.sched_getaffinity(0))
         sidecar.process.send_signal(signal.SIGTERM)
 
@@ -163,7 +163,7 @@ def test_request_in_progress_at_sigterm_is_answered(environ: dict[str, str], tmp
         sidecar.wait_until_started()
         with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as client:
             client.sendall(b"GET /v2/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\n")
-            sidecar.request("/v2/credentials")  # behind it: what was sent before has been read
+            sidecar.request("/v2/credentials")  # the server has read the partial request by then
 
             sidecar.process.send_signal(signal.SIGTERM)
             wait_until_refused(sidecar.port)
@@ -186,12 +186,12 @@ def test_incomplete_request_at_sigterm_is_dropped_after_the_grace_period(
 
             sidecar.process.send_signal(signal.SIGTERM)
 
-            # A kubelet gives 30 seconds, of which the app may have used most.
+            # The kubelet's grace period is 30 s, and the app may have used most of it.
             assert sidecar.process.wait(15) == 0
 
 
 def wait_until_refused(port: int) -> None:
-    """Until the listener is closed: from then on the process is ending."""
+    """Wait until the listener is closed: the process is shutting down."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -203,16 +203,16 @@ def wait_until_refused(port: int) -> None:
 
 @pytest.mark.parametrize("value", ["x" * 5000, "\u00e9\U0001f600" * 2000, "two\nlines" * 500])
 def test_config_errors_fit_into_the_termination_message(environ: dict[str, str], value: str) -> None:
-    """The kubelet shows the last 2048 bytes or 80 lines: the first of the reasons must be among them."""
+    """The kubelet shows the last 2048 bytes or 80 lines: they must include the first error."""
     wrong = {name: value for name in environ if name.startswith("PODROLE_")}
 
-    ended = run_to_its_end(environ | wrong)
+    result = run_until_exit(environ | wrong)
 
-    shown = ended.stderr.encode()[-2048:].decode(errors="replace").splitlines()[-80:]
-    assert ended.returncode == 2
+    shown = result.stderr.encode()[-2048:].decode(errors="replace").splitlines()[-80:]
+    assert result.returncode == 2
     assert shown[0] == "podrole-sidecar: the environment is wrong:"
     assert shown[1].startswith("  PODROLE_ROLE_ARN is '")
-    assert sum(line.startswith("  PODROLE_") for line in shown) == len(ended.stderr.splitlines()) - 1 > 5
+    assert sum(line.startswith("  PODROLE_") for line in shown) == len(result.stderr.splitlines()) - 1 > 5
 
 
 def test_sigterm_before_the_start_exits_with_143(

@@ -1,4 +1,4 @@
-"""What is answered in which state: the table of paths and states, one cell a test, over real sockets."""
+"""The response of each path in each state of the credentials, as in docs/wire.md, over real sockets."""
 
 import json
 import time
@@ -24,11 +24,11 @@ REQUESTS = {
         build_request("/v2/credentials"),
         build_request("/v1/credentials/", headers=[("Authorization", "x")]),
     ],
-    "known-place": [
+    "known-value": [
         build_request("/latest/meta-data/placement/region"),
         build_request("/latest/dynamic/instance-identity/document"),
     ],
-    "unknown-place": [
+    "unknown-value": [
         build_request("/latest/meta-data/placement/availability-zone/"),
         build_request("/latest/meta-data/instance-id"),
         build_request("/latest/meta-data/iam/info"),
@@ -41,22 +41,22 @@ REQUESTS = {
     ],
 }
 EMPTY = b""
-SOMETHING = None
-"""A body that other tests look into."""
+ANY_BODY = None
+"""A body that other tests check."""
 
 TABLE: dict[str, dict[str, tuple[int, bytes | None]]] = {
-    "token": {"valid": (200, SOMETHING), "nothing": (200, SOMETHING), "refused": (200, SOMETHING)},
-    "role-list": {"valid": (200, b"reader"), "nothing": (503, EMPTY), "refused": (503, EMPTY)},
-    "document": {"valid": (200, SOMETHING), "nothing": (401, EMPTY), "refused": (401, EMPTY)},
-    "other-document": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
-    "container": {"valid": (200, SOMETHING), "nothing": (503, SOMETHING), "refused": (403, SOMETHING)},
-    "known-place": {"valid": (200, SOMETHING), "nothing": (200, SOMETHING), "refused": (200, SOMETHING)},
-    "unknown-place": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
-    "anything-else": {"valid": (404, EMPTY), "nothing": (404, EMPTY), "refused": (404, EMPTY)},
-    "wrong-method": {"valid": (405, EMPTY), "nothing": (405, EMPTY), "refused": (405, EMPTY)},
+    "token": {"valid": (200, ANY_BODY), "waiting": (200, ANY_BODY), "refused": (200, ANY_BODY)},
+    "role-list": {"valid": (200, b"reader"), "waiting": (503, EMPTY), "refused": (503, EMPTY)},
+    "document": {"valid": (200, ANY_BODY), "waiting": (401, EMPTY), "refused": (401, EMPTY)},
+    "other-document": {"valid": (404, EMPTY), "waiting": (404, EMPTY), "refused": (404, EMPTY)},
+    "container": {"valid": (200, ANY_BODY), "waiting": (503, ANY_BODY), "refused": (403, ANY_BODY)},
+    "known-value": {"valid": (200, ANY_BODY), "waiting": (200, ANY_BODY), "refused": (200, ANY_BODY)},
+    "unknown-value": {"valid": (404, EMPTY), "waiting": (404, EMPTY), "refused": (404, EMPTY)},
+    "anything-else": {"valid": (404, EMPTY), "waiting": (404, EMPTY), "refused": (404, EMPTY)},
+    "wrong-method": {"valid": (405, EMPTY), "waiting": (405, EMPTY), "refused": (405, EMPTY)},
 }
 CELLS = [pytest.param(paths, state, id=f"{paths}-{state}") for paths, states in TABLE.items() for state in states]
-FIXTURES = {"valid": "sidecar", "nothing": "empty_sidecar", "refused": "refused_sidecar"}
+FIXTURES = {"valid": "sidecar", "waiting": "empty_sidecar", "refused": "refused_sidecar"}
 
 
 @pytest.mark.parametrize(("paths", "state"), CELLS)
@@ -89,7 +89,7 @@ def test_permanent_error_is_returned_with_code_and_message_of_sts(refused_sideca
 
 
 def test_credentials_that_expire_in_an_outage_are_no_longer_served(faulty_sts: FaultySts, tmp_path: Path) -> None:
-    """A document that lives for less than a minute more is none: an SDK would fail with it at its next call."""
+    """Credentials are withdrawn a minute before they expire: an SDK would fail with them at its next call."""
     (tmp_path / "token").write_text("to.ke.n")
     ends_at = int(time.time()) + 65
     expiration = datetime.fromtimestamp(ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -97,10 +97,10 @@ def test_credentials_that_expire_in_an_outage_are_no_longer_served(faulty_sts: F
     with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:
         sidecar.wait_for_log('"refreshed"', 60)
 
-        asked_at, answers = time.time(), ask_all(sidecar)
+        requested_at, answers = time.time(), request_all(sidecar)
         while answers[0].status == 200:
-            assert asked_at < ends_at - 60, "credentials that are about to expire are handed out"
-            asked_at, answers = time.time(), ask_all(sidecar)
+            assert requested_at < ends_at - 60, "credentials are served that are about to expire"
+            requested_at, answers = time.time(), request_all(sidecar)
 
     assert [(answer.status, answer.body) for answer in answers[:2]] == [(503, b""), (401, b"")]
     assert answers[2].status == 503
@@ -112,12 +112,12 @@ def test_hanging_sts_does_not_block_clients(faulty_sts: FaultySts, tmp_path: Pat
     with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:
         faulty_sts.await_requests(1, 30)
 
-        answers = ask_all(sidecar)
+        answers = request_all(sidecar)
 
         assert [answer.status for answer in answers] == [503, 401, 503]
         assert '"refresh-failed"' not in sidecar.log
 
 
-def ask_all(sidecar: Sidecar) -> list[Answer]:
-    """The list, the document and the container's credentials."""
+def request_all(sidecar: Sidecar) -> list[Answer]:
+    """Request the role list, the role document and the container credentials."""
     return [ask(sidecar.port, build_request(path)) for path in (ROLES, f"{ROLES}/reader", "/v2/credentials")]

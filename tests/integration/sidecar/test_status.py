@@ -29,31 +29,31 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
 def test_status_command_without_a_sidecar_fails(environ: dict[str, str]) -> None:
     port = find_free_port()
 
-    asked = run_status(environ | {"PODROLE_PORT": str(port)}, "--output", "json")
+    result = run_status(environ | {"PODROLE_PORT": str(port)}, "--output", "json")
 
-    assert asked.returncode == 1
-    assert asked.stdout == ""
-    assert asked.stderr.startswith(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: ")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: ")
 
 
 def test_status_command_rejects_another_server(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     port = faulty_sts.url.rpartition(":")[2]
 
-    asked = run_status(environ | {"PODROLE_PORT": port})
+    result = run_status(environ | {"PODROLE_PORT": port})
 
-    assert asked.returncode == 1
-    assert "the server on this port is not a podrole sidecar" in asked.stderr
+    assert result.returncode == 1
+    assert "the server on this port is not a podrole sidecar" in result.stderr
 
 
 def test_status_command_of_a_serving_sidecar_succeeds(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
-        asked, as_json = run_status(environ), run_status(environ, "--output", "json")
+        result, as_json = run_status(environ), run_status(environ, "--output", "json")
 
     status: dict[str, Any] = json.loads(as_json.stdout)
-    assert (asked.returncode, as_json.returncode) == (0, 0)
-    assert "state         serving" in asked.stdout
+    assert (result.returncode, as_json.returncode) == (0, 0)
+    assert "state         serving" in result.stdout
     assert (status["role"], status["mode"], status["state"]) == (ROLE_ARN, "env", "serving")
     assert 3500 < status["seconds_left"] <= 3600
 
@@ -65,11 +65,11 @@ def test_status_command_of_a_refused_sidecar_fails_with_a_hint(
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
-        asked = run_status(environ)
+        result = run_status(environ)
 
-    assert asked.returncode == 1
-    assert "AccessDenied: Not authorized" in asked.stdout
-    assert "podrole trust-policy" in asked.stdout
+    assert result.returncode == 1
+    assert "AccessDenied: Not authorized" in result.stdout
+    assert "podrole trust-policy" in result.stdout
 
 
 def test_status_path_needs_no_token_and_rejects_browsers(environ: dict[str, str], tmp_path: Path) -> None:

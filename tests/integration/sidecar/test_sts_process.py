@@ -1,4 +1,4 @@
-"""The fetch in a process of its own: what it asks STS, and what every bad answer of STS becomes."""
+"""The STS child process: its requests, and the outcome for each response of STS."""
 
 import os
 import resource
@@ -66,20 +66,20 @@ def test_binary_token_file_is_a_failure(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "fault",
     [pytest.param(answers.DENIED, id="access-denied"), pytest.param(answers.DURATION_TOO_LONG, id="duration-too-long")],
 )
 def test_permanent_error_is_returned_after_one_call(
-    environ: dict[str, str], faulty_sts: FaultySts, refusal: Fault
+    environ: dict[str, str], faulty_sts: FaultySts, fault: Fault
 ) -> None:
-    faulty_sts.will(afterwards=refusal)
+    faulty_sts.will(afterwards=fault)
 
     outcome = fetch(environ)
 
     assert isinstance(outcome, Failure)
     assert outcome.is_permanent
-    assert f"<Code>{outcome.code}</Code>" in refusal.body
-    assert outcome.message in refusal.body
+    assert f"<Code>{outcome.code}</Code>" in fault.body
+    assert outcome.message in fault.body
     assert len(faulty_sts.requests) == 1
 
 
@@ -115,11 +115,11 @@ def test_attempts_argument_limits_the_calls(environ: dict[str, str], faulty_sts:
 
 def test_token_file_is_read_again_after_invalid_identity_token(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(Fault(400, answers.TOKEN_INVALID.body, delay_seconds=0.5))
-    running = process.spawn(environ)
+    child = process.spawn(environ)
     faulty_sts.await_requests(1)
     Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
 
-    outcome = process.wait_for_result(running)
+    outcome = process.wait_for_result(child)
 
     assert isinstance(outcome, Credentials)
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
@@ -146,18 +146,18 @@ def test_unreachable_sts_is_a_transient_failure(environ: dict[str, str]) -> None
 
 def test_hanging_child_is_killed_at_its_deadline(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
-    running = process.spawn(environ)
+    child = process.spawn(environ)
     faulty_sts.await_requests(1)
-    asked_at = time.monotonic()
+    started_at = time.monotonic()
 
-    outcome = process.wait_for_result(running, deadline_seconds=0.2)
+    outcome = process.wait_for_result(child, deadline_seconds=0.2)
 
     assert outcome == Failure(
         "Timeout", "STS did not respond within 0.2 s; the attempt was aborted.", is_permanent=False
     )
-    assert time.monotonic() - asked_at < 2
+    assert time.monotonic() - started_at < 2
     with pytest.raises(ProcessLookupError):
-        os.kill(running.pid, 0)
+        os.kill(child.pid, 0)
 
 
 def test_current_token_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
@@ -171,11 +171,11 @@ def test_current_token_is_sent(environ: dict[str, str], faulty_sts: FaultySts) -
 
 def test_token_file_is_read_again_after_expired_token(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(Fault(400, answers.TOKEN_EXPIRED.body, delay_seconds=0.5))
-    running = process.spawn(environ)
+    child = process.spawn(environ)
     faulty_sts.await_requests(1)
     Path(environ["PODROLE_TOKEN_FILE"]).write_text("ne.xt.one")
 
-    outcome = process.wait_for_result(running)
+    outcome = process.wait_for_result(child)
 
     assert isinstance(outcome, Credentials)
     assert [request["WebIdentityToken"] for request in faulty_sts.requests] == ["to.ke.n", "ne.xt.one"]
@@ -223,24 +223,24 @@ def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_s
     )
     with parent:
         faulty_sts.await_requests(1)
-        [fetching] = find_children(parent.pid)
+        [child] = find_children(parent.pid)
 
         parent.kill()
 
     deadline = time.monotonic() + 10
-    while is_running(fetching) and time.monotonic() < deadline:
+    while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not is_running(fetching)
+    assert not is_running(child)
 
 
 def test_killed_child_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
-    running = process.spawn(environ)
+    child = process.spawn(environ)
     faulty_sts.await_requests(1)
 
-    os.kill(running.pid, signal.SIGKILL)
+    os.kill(child.pid, signal.SIGKILL)
 
-    assert process.wait_for_result(running) == NO_OUTCOME
+    assert process.wait_for_result(child) == NO_OUTCOME
 
 
 def test_child_that_cannot_start_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_child_that_cannot_start_is_a_failure(environ: dict[str, str], monkeypat
 
 
 def test_wait_works_with_more_than_1024_open_files(environ: dict[str, str]) -> None:
-    """select() would refuse a descriptor above 1023."""
+    """select() supports no descriptor above 1023."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2048:
         pytest.skip("the limit of open files is too low")
@@ -275,7 +275,7 @@ def find_children(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """A zombie whose parent is gone is none of ours any more."""
+    """Whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

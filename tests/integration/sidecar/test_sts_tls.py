@@ -1,4 +1,4 @@
-"""STS behind TLS and behind a proxy: whom the child trusts, and which way it goes."""
+"""STS with TLS and with a proxy: which CA the child trusts and which proxy it uses."""
 
 import ssl
 from collections.abc import Iterator
@@ -88,12 +88,12 @@ def test_configured_ca_is_trusted_for_every_hop(environ: dict[str, str], tls_sts
 def test_only_the_configured_ca_is_trusted(
     environ: dict[str, str], tls_sts: FaultySts, certificates: CertificateFiles, tmp_path: Path
 ) -> None:
-    """What the process is told to trust by variables has no part in it, neither beside it nor instead of it."""
+    """CA bundle variables of the process have no effect."""
     (tmp_path / "other").mkdir()
     other = write_certificates(tmp_path / "other", ["127.0.0.1"])
-    trusting = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificates.ca))
+    variables = dict.fromkeys(("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(certificates.ca))
 
-    outcome = fetch(environ | trusting | {"PODROLE_STS_CA_PEM": other.ca.read_text()})
+    outcome = fetch(environ | variables | {"PODROLE_STS_CA_PEM": other.ca.read_text()})
 
     assert isinstance(outcome, Failure)
     assert tls_sts.requests == []
@@ -120,7 +120,7 @@ def test_proxy_tunnels_tls_to_sts(environ: dict[str, str], tls_sts: FaultySts, p
 def test_proxy_is_not_used_for_the_nodes_metadata_service(
     environ: dict[str, str], tls_sts: FaultySts, proxy: Proxy
 ) -> None:
-    asked = {
+    changes = {
         "PODROLE_CREDENTIAL_SOURCE": "node",
         "PODROLE_NODE_METADATA_ENDPOINT": "http://127.0.0.1:1",
         "PODROLE_STS_PROXY": proxy.url,
@@ -128,7 +128,7 @@ def test_proxy_is_not_used_for_the_nodes_metadata_service(
         "http_proxy": proxy.url,
     }
 
-    outcome = fetch(environ | asked)
+    outcome = fetch(environ | changes)
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "NodeCredentialsMissing"

@@ -1,4 +1,4 @@
-"""Requests as real clients send them, byte by byte, and ways to spoil them: what the fuzz test starts from."""
+"""A hypothesis strategy: requests as real clients send them, with mutations. The fuzz test's input."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ ROLES = "/latest/meta-data/iam/security-credentials"
 TOKEN = "x-aws-ec2-metadata-token"
 TTL = "x-aws-ec2-metadata-token-ttl-seconds"
 VALID_TOKEN = b"VALID-TOKEN"
-"""Stands for a token of the server that the request is sent to."""
+"""Placeholder for a valid token of the target."""
 
 BOTO = [("Accept-Encoding", "identity"), ("User-Agent", "Boto3/1.44 md/Botocore#1.44 ua/2.1 os/linux lang/python#3.11")]
 GO = [("User-Agent", "aws-sdk-go-v2/1.47 ua/2.1 os/linux lang/go#1.24"), ("Accept-Encoding", "gzip")]
@@ -130,7 +130,7 @@ VERSIONS = ["HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.10", "http/1
 
 
 def replace_part(request: bytes, at: int, part: str) -> bytes:
-    """Put another method (0), target (1) or version (2) into the request's first line."""
+    """Replace the method (0), target (1) or version (2) of the request line."""
     line, end, rest = request.partition(b"\r\n")
     parts = line.split(b" ", 2)
     if len(parts) > at:
@@ -139,49 +139,49 @@ def replace_part(request: bytes, at: int, part: str) -> bytes:
 
 
 def add_line(request: bytes, line: str) -> bytes:
-    """Put a line in front of the headers."""
+    """Insert a line before the headers."""
     first, end, rest = request.partition(b"\r\n")
     return first + end + line.encode("latin-1") + b"\r\n" + rest
 
 
 def repeat_line(request: bytes, at: int) -> bytes:
-    """Write one of its lines twice."""
+    """Duplicate one line."""
     lines = request.split(b"\r\n")
     lines.insert(at % len(lines), lines[at % len(lines)])
     return b"\r\n".join(lines)
 
 
 def drop_line(request: bytes, at: int) -> bytes:
-    """Leave one of its lines out."""
+    """Remove one line."""
     lines = request.split(b"\r\n")
     del lines[at % len(lines)]
     return b"\r\n".join(lines)
 
 
-def put_bytes(request: bytes, at: int, put: bytes, replaced: int) -> bytes:
-    """Put bytes somewhere, in place of some."""
+def replace_bytes(request: bytes, at: int, new: bytes, replaced: int) -> bytes:
+    """Replace some bytes."""
     at %= len(request) + 1
-    return request[:at] + put + request[at + replaced :]
+    return request[:at] + new + request[at + replaced :]
 
 
 NUMBERS = st.integers(0, 8)
-SPOILINGS: list[tuple[Callable[..., bytes], list[st.SearchStrategy[object]]]] = [
+MUTATIONS: list[tuple[Callable[..., bytes], list[st.SearchStrategy[object]]]] = [
     (replace_part, [st.just(0), st.sampled_from(METHODS)]),
     (replace_part, [st.just(1), st.sampled_from(TARGETS)]),
     (replace_part, [st.just(2), st.sampled_from(VERSIONS)]),
     (add_line, [st.sampled_from(LINES)]),
     (repeat_line, [NUMBERS]),
     (drop_line, [NUMBERS]),
-    (put_bytes, [st.integers(0, 600), st.binary(max_size=8), NUMBERS]),
+    (replace_bytes, [st.integers(0, 600), st.binary(max_size=8), NUMBERS]),
 ]
-"""What may be done to a request, and what each takes besides it."""
+"""Functions that mutate a request, and the strategies for their arguments."""
 
 
 @st.composite
 def wire_requests(draw: st.DrawFn) -> bytes:
-    """One request that a client sends, or two, a third of them as they are and the others spoilt in up to four ways."""
+    """One client request or two; a third of the first ones unchanged, the others with up to four mutations."""
     request = draw(st.sampled_from(SEEDS))
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 4]))):
-        spoil, arguments = draw(st.sampled_from(SPOILINGS))
-        request = spoil(request, *(draw(argument) for argument in arguments))
+        mutate, arguments = draw(st.sampled_from(MUTATIONS))
+        request = mutate(request, *(draw(argument) for argument in arguments))
     return request + draw(st.one_of(st.just(b""), st.just(b""), st.sampled_from(SEEDS)))

@@ -1,4 +1,4 @@
-"""A process that serves a small app with the worker: `python -m tests.unit.server.served PORT [CERTIFICATE KEY]`."""
+"""Serves a small app: `python -m tests.unit.server.served PORT [CERTIFICATE KEY]`."""
 
 import socket
 import ssl
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import server.connection
 from server.connection import Service
 from server.loop import Loop
 from server.wsgi import MAY_BLOCK, WouldBlock
@@ -14,16 +15,19 @@ from server.wsgi import MAY_BLOCK, WouldBlock
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+REQUEST_SECONDS = 2.0
+"""Shorter than the server's own timeout, so that the tests are faster."""
+
 LARGE = 8 * 1024 * 1024
 SETTINGS = {"keepalive": 30, "graceful_timeout": 5, "worker_connections": 200, "threads": 2, "loglevel": "warning"}
 
 
 def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """Answer as the path says: fail, wait, a lot, or with what was sent."""
+    """Fail, block, send a large body or echo the request body, depending on the path."""
     path = environ["PATH_INFO"]
     if path == "/fail":
-        raise RuntimeError("the app's own")
-    if path == "/wait":
+        raise RuntimeError("error of the app")
+    if path == "/block":
         if not environ[MAY_BLOCK]:
             raise WouldBlock
         time.sleep(0.5)
@@ -33,7 +37,8 @@ def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable
 
 
 def main() -> None:
-    """Serve: plain on the given port, and on the next one with TLS if there are files."""
+    """Serve HTTP on the port, and HTTPS on the next one if there is a certificate."""
+    server.connection.REQUEST_SECONDS = REQUEST_SECONDS
     port, *files = sys.argv[1:]
     context = None
     if files:

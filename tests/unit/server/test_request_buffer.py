@@ -8,17 +8,17 @@ CHUNKED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\
 TRAILED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDigest: x\r\n\r\n"
 
 
-def drip(request: bytes, inbox: RequestBuffer) -> list[bytes | None]:
+def add_byte_by_byte(request: bytes, buffer: RequestBuffer) -> list[bytes | None]:
     taken = []
     for position in range(len(request)):
-        inbox.add(request[position : position + 1])
-        taken.append(inbox.take_request())
+        buffer.add(request[position : position + 1])
+        taken.append(buffer.take_request())
     return taken
 
 
 @pytest.mark.parametrize("request_", [GET, PUT, CHUNKED, TRAILED], ids=["get", "put", "chunked", "trailers"])
 def test_request_is_complete_only_with_its_last_byte(request_: bytes) -> None:
-    *before, last = drip(request_, RequestBuffer(1024))
+    *before, last = add_byte_by_byte(request_, RequestBuffer(1024))
 
     assert not any(before)
     assert last == request_
@@ -34,21 +34,21 @@ def test_request_is_complete_only_with_its_last_byte(request_: bytes) -> None:
     ],
 )
 def test_following_requests_stay_in_the_buffer(first: bytes) -> None:
-    inbox = RequestBuffer(1024)
-    inbox.add(first + PUT + GET[:5])
+    buffer = RequestBuffer(1024)
+    buffer.add(first + PUT + GET[:5])
 
-    taken = [inbox.take_request(), inbox.take_request(), inbox.take_request()]
+    taken = [buffer.take_request(), buffer.take_request(), buffer.take_request()]
 
     assert taken == [first, PUT, None]
-    assert len(inbox) == 5
+    assert len(buffer) == 5
 
 
 def test_content_length_header_is_case_insensitive() -> None:
-    inbox = RequestBuffer(1024)
-    inbox.add(PUT.replace(b"Content-Length: ", b"cOnTeNt-lEnGtH:\t "))
+    buffer = RequestBuffer(1024)
+    buffer.add(PUT.replace(b"Content-Length: ", b"cOnTeNt-lEnGtH:\t "))
 
-    assert inbox.take_request() is not None
-    assert len(inbox) == 0
+    assert buffer.take_request() is not None
+    assert len(buffer) == 0
 
 
 @pytest.mark.parametrize(
@@ -64,42 +64,42 @@ def test_content_length_header_is_case_insensitive() -> None:
     ids=["line", "head", "body", "absurd-body", "chunk", "trailers"],
 )
 def test_oversized_request_is_rejected_before_it_is_complete(sent: bytes, status: int) -> None:
-    inbox = RequestBuffer(1024)
-    inbox.add(sent)
+    buffer = RequestBuffer(1024)
+    buffer.add(sent)
 
     with pytest.raises(TooLargeError) as raised:
-        inbox.take_request()
+        buffer.take_request()
 
     assert raised.value.status == status
 
 
 def test_head_of_maximum_size_is_accepted() -> None:
     head = b"GET / HTTP/1.1\r\nX: " + b"x" * (MAX_HEAD_BYTES - 19)
-    inbox = RequestBuffer(0)
-    inbox.add(head + b"\r\n\r\n")
+    buffer = RequestBuffer(0)
+    buffer.add(head + b"\r\n\r\n")
 
-    assert inbox.take_request() == head + b"\r\n\r\n"
+    assert buffer.take_request() == head + b"\r\n\r\n"
 
 
 def test_expect_continue_is_reported_once() -> None:
-    inbox = RequestBuffer(1024)
-    inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent")[:-5])
+    buffer = RequestBuffer(1024)
+    buffer.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent")[:-5])
 
-    asked = [inbox.expects_continue(), inbox.take_request(), inbox.expects_continue(), inbox.expects_continue()]
-    inbox.add(b"hello")
+    results = [buffer.expects_continue(), buffer.take_request(), buffer.expects_continue(), buffer.expects_continue()]
+    buffer.add(b"hello")
 
-    assert asked == [False, None, True, False]
-    assert inbox.take_request() is not None
+    assert results == [False, None, True, False]
+    assert buffer.take_request() is not None
 
 
 def test_expect_continue_does_not_carry_over_to_the_next_request() -> None:
-    inbox = RequestBuffer(1024)
-    inbox.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent") + PUT[:-1])
+    buffer = RequestBuffer(1024)
+    buffer.add(PUT.replace(b"Content", b"Expect: 100-continue\r\nContent") + PUT[:-1])
 
-    inbox.take_request()
-    inbox.take_request()
+    buffer.take_request()
+    buffer.take_request()
 
-    assert not inbox.expects_continue()
+    assert not buffer.expects_continue()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the sidecar says, and to whom."""
+"""Log events and fatal errors."""
 
 import json
 
@@ -9,12 +9,12 @@ from sidecar.log import emit, log_fatal, truncate_termination_message
 
 
 def test_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    emit("failed", message='a "quoted"\nline', failures=2, answered=True)
+    emit("refresh-failed", message='a "quoted"\nline', failures=2, permanent=True)
 
     [line] = capsys.readouterr().err.splitlines()
-    told = json.loads(line)
-    assert told.pop("time").endswith("Z")
-    assert told == {"event": "failed", "message": 'a "quoted"\nline', "failures": 2, "answered": True}
+    event = json.loads(line)
+    assert event.pop("time").endswith("Z")
+    assert event == {"event": "refresh-failed", "message": 'a "quoted"\nline', "failures": 2, "permanent": True}
 
 
 def test_fatal_error_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,8 +25,8 @@ def test_fatal_error_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\udc80"])
 def test_long_termination_message_keeps_its_beginning(letter: str) -> None:
-    fitted = truncate_termination_message("podrole-sidecar: " + letter * 3000)
+    truncated = truncate_termination_message("podrole-sidecar: " + letter * 3000)
 
-    assert fitted.startswith("podrole-sidecar: ")
-    assert fitted.endswith(" (truncated)\n")
-    assert 2000 < len(fitted.encode()) <= 2048
+    assert truncated.startswith("podrole-sidecar: ")
+    assert truncated.endswith(" (truncated)\n")
+    assert 2000 < len(truncated.encode()) <= 2048

@@ -1,4 +1,4 @@
-"""What a person asks a sidecar: the words, the exit code, and nothing secret."""
+"""The status as JSON and as text."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How credentials are written down, and what of them may be seen."""
+"""Credentials: their documents, parsing, lifetime and secrets."""
 
 import json
 from dataclasses import asdict, replace

@@ -1,4 +1,4 @@
-"""The thread that refreshes, driven by hand: clocks that stand where the test puts them, and no STS."""
+"""The credential refresher, called step by step with fake clocks and outcomes."""
 
 import json
 from dataclasses import replace
@@ -20,36 +20,36 @@ def make_credentials(key_id: str) -> Credentials:
     return Credentials("arn:aws:iam::111122223333:role/reader", key_id, "secret", "token", int(NOW), int(NOW) + HOUR)
 
 
-class Time:
-    """Passes when a test says so; the wall clock may be set besides."""
+class FakeTime:
+    """Fake clocks: a test lets time pass, and sets the realtime clock."""
 
     def __init__(self) -> None:
-        self.passed = 5000.0
-        self.set_by = NOW - 5000
+        self.boottime = 5000.0
+        self.offset = NOW - 5000
 
     @property
     def clocks(self) -> Clocks:
-        return Clocks(realtime=lambda: self.passed + self.set_by, boottime=lambda: self.passed)
+        return Clocks(realtime=lambda: self.boottime + self.offset, boottime=lambda: self.boottime)
 
-    def sleep_until(self, wall: float) -> None:
-        self.passed = wall - self.set_by
+    def sleep_until(self, realtime: float) -> None:
+        self.boottime = realtime - self.offset
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeTime:
+    return FakeTime()
 
 
-def run_through(
-    outcomes: list[Credentials | Failure], time: Time, state: State | None = None
+def create_refresher(
+    outcomes: list[Credentials | Failure], time: FakeTime, state: State | None = None
 ) -> tuple[CredentialRefresher, list[Credentials | Failure]]:
-    """A background whose fetches bring these outcomes, and the list of those that are still to come."""
+    """Return a refresher whose fetches return these outcomes, and the list of the remaining ones."""
     left = list(outcomes)
     return CredentialRefresher(lambda _attempts: left.pop(0), state, clocks=time.clocks), left
 
 
-def test_first_refresh_is_immediate_and_the_next_when_due(time: Time) -> None:
-    refresher, left = run_through([make_credentials("A"), make_credentials("B")], time)
+def test_first_refresh_is_immediate_and_the_next_when_due(time: FakeTime) -> None:
+    refresher, left = create_refresher([make_credentials("A"), make_credentials("B")], time)
 
     refresher.refresh_if_due()
     time.sleep_until(refresher.state.refresh_at - 1)
@@ -59,8 +59,8 @@ def test_first_refresh_is_immediate_and_the_next_when_due(time: Time) -> None:
     assert refresher.state.credentials == make_credentials("A")
 
 
-def test_refresh_replaces_the_state(time: Time) -> None:
-    refresher, _ = run_through([make_credentials("A"), make_credentials("B")], time)
+def test_refresh_replaces_the_state(time: FakeTime) -> None:
+    refresher, _ = create_refresher([make_credentials("A"), make_credentials("B")], time)
     refresher.refresh_if_due()
     before = refresher.state
 
@@ -72,7 +72,7 @@ def test_refresh_replaces_the_state(time: Time) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "is_answer"),
+    ("outcome", "has_result"),
     [
         pytest.param(make_credentials("A"), True, id="credentials"),
         pytest.param(REFUSED, True, id="permanent-error"),
@@ -80,17 +80,17 @@ def test_refresh_replaces_the_state(time: Time) -> None:
     ],
 )
 def test_first_result_is_set_by_credentials_or_permanent_error(
-    time: Time, outcome: Credentials | Failure, *, is_answer: bool
+    time: FakeTime, outcome: Credentials | Failure, *, has_result: bool
 ) -> None:
-    refresher, _ = run_through([outcome], time)
+    refresher, _ = create_refresher([outcome], time)
 
     refresher.refresh_if_due()
 
-    assert refresher.first_result.is_set() == is_answer
+    assert refresher.first_result.is_set() == has_result
 
 
-def test_first_result_is_set_by_saved_credentials(time: Time) -> None:
-    refresher, left = run_through([UNREACHABLE], time, state_with(make_credentials("A"), 0))
+def test_first_result_is_set_by_saved_credentials(time: FakeTime) -> None:
+    refresher, left = create_refresher([UNREACHABLE], time, state_with(make_credentials("A"), 0))
 
     refresher.refresh_if_due()
 
@@ -98,11 +98,11 @@ def test_first_result_is_set_by_saved_credentials(time: Time) -> None:
     assert left == [UNREACHABLE]
 
 
-def test_attempts_drop_to_one_after_a_failure(time: Time) -> None:
-    asked = []
+def test_attempts_drop_to_one_after_a_failure(time: FakeTime) -> None:
+    attempts_of_calls = []
 
     def fetch(attempts: int) -> Failure:
-        asked.append(attempts)
+        attempts_of_calls.append(attempts)
         return UNREACHABLE
 
     refresher = CredentialRefresher(fetch, clocks=time.clocks)
@@ -110,15 +110,15 @@ def test_attempts_drop_to_one_after_a_failure(time: Time) -> None:
     time.sleep_until(refresher.state.refresh_at)
     refresher.refresh_if_due()
 
-    assert asked == [3, 1]
+    assert attempts_of_calls == [3, 1]
 
 
-def test_observer_is_called_with_outcome_and_new_state(time: Time) -> None:
-    told = []
+def test_observer_is_called_with_outcome_and_new_state(time: FakeTime) -> None:
+    observed = []
     outcomes: list[Credentials | Failure] = [UNREACHABLE, make_credentials("A")]
     refresher = CredentialRefresher(
         lambda _: outcomes.pop(0),
-        observers=[lambda outcome, state: told.append((outcome, state.failures))],
+        observers=[lambda outcome, state: observed.append((outcome, state.failures))],
         clocks=time.clocks,
     )
 
@@ -126,16 +126,16 @@ def test_observer_is_called_with_outcome_and_new_state(time: Time) -> None:
     time.sleep_until(refresher.state.refresh_at)
     refresher.refresh_if_due()
 
-    assert told == [(UNREACHABLE, 1), (make_credentials("A"), 0)]
+    assert observed == [(UNREACHABLE, 1), (make_credentials("A"), 0)]
 
 
-def test_clock_set_forward_is_noticed_within_30_s_and_costs_one_call(time: Time) -> None:
+def test_clock_set_forward_is_noticed_within_30_s_and_costs_one_call(time: FakeTime) -> None:
     ahead = replace(make_credentials("B"), obtained_at=int(NOW) + 7 * 24 * HOUR, clock_ahead_seconds=7 * 24 * HOUR)
-    refresher, left = run_through([make_credentials("A"), ahead, UNREACHABLE], time)
+    refresher, left = create_refresher([make_credentials("A"), ahead, UNREACHABLE], time)
     refresher.refresh_if_due()
 
     assert refresher.seconds_to_sleep() == MAX_SLEEP_SECONDS
-    time.set_by += 7 * 24 * HOUR
+    time.offset += 7 * 24 * HOUR
     assert refresher.seconds_to_sleep() == 0
     refresher.refresh_if_due()
     refresher.refresh_if_due()
@@ -144,42 +144,42 @@ def test_clock_set_forward_is_noticed_within_30_s_and_costs_one_call(time: Time)
     assert refresher.state.servable(time.clocks.realtime()) == ahead
 
 
-def test_clock_set_back_delays_no_refresh_and_extends_no_credentials(time: Time) -> None:
-    refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+def test_clock_set_back_delays_no_refresh_and_extends_no_credentials(time: FakeTime) -> None:
+    refresher, left = create_refresher([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
-    due = time.passed + (refresher.state.refresh_at - time.clocks.realtime())
+    due = time.boottime + (refresher.state.refresh_at - time.clocks.realtime())
 
-    time.set_by -= 5 * HOUR
-    time.passed += MAX_SLEEP_SECONDS
+    time.offset -= 5 * HOUR
+    time.boottime += MAX_SLEEP_SECONDS
     refresher.refresh_if_due()
-    time.passed = due
+    time.boottime = due
     refresher.refresh_if_due()
 
     assert len(left) == 1
-    time.passed += HOUR
+    time.boottime += HOUR
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_clock_set_back_before_expiry_serves_no_expired_credentials(time: Time) -> None:
-    refresher, _ = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+def test_clock_set_back_before_expiry_serves_no_expired_credentials(time: FakeTime) -> None:
+    refresher, _ = create_refresher([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
-    time.passed += HOUR - EXPIRY_MARGIN_SECONDS - 1
+    time.boottime += HOUR - EXPIRY_MARGIN_SECONDS - 1
     refresher.refresh_if_due()
-    began = time.passed
+    began = time.boottime
 
-    time.set_by -= 5 * HOUR
-    time.passed += MAX_SLEEP_SECONDS
+    time.offset -= 5 * HOUR
+    time.boottime += MAX_SLEEP_SECONDS
     still = refresher.state.servable(time.clocks.realtime())
     refresher.refresh_if_due()
 
     assert still == make_credentials("A")
-    assert time.passed - began < EXPIRY_MARGIN_SECONDS
+    assert time.boottime - began < EXPIRY_MARGIN_SECONDS
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_clock_set_during_a_fetch_is_noticed_before_scheduling(time: Time) -> None:
+def test_clock_set_during_a_fetch_is_noticed_before_scheduling(time: FakeTime) -> None:
     def fetch(_attempts: int) -> Failure:
-        time.set_by -= 5 * HOUR
+        time.offset -= 5 * HOUR
         return UNREACHABLE
 
     refresher = CredentialRefresher(fetch, clocks=time.clocks)
@@ -189,12 +189,12 @@ def test_clock_set_during_a_fetch_is_noticed_before_scheduling(time: Time) -> No
     assert 1 <= refresher.state.refresh_at - time.clocks.realtime() <= 2
 
 
-def test_suspended_node_serves_no_expired_credentials_and_refreshes_once(time: Time) -> None:
-    """The steady clock counts a sleep, as the wall's does."""
-    refresher, left = run_through([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
+def test_suspended_node_serves_no_expired_credentials_and_refreshes_once(time: FakeTime) -> None:
+    """The boot-time clock includes suspend, like the realtime clock."""
+    refresher, left = create_refresher([make_credentials("A"), UNREACHABLE, UNREACHABLE], time)
     refresher.refresh_if_due()
 
-    time.passed += 9 * HOUR
+    time.boottime += 9 * HOUR
     found = refresher.state.servable(time.clocks.realtime())
     refresher.refresh_if_due()
     refresher.refresh_if_due()
@@ -203,49 +203,49 @@ def test_suspended_node_serves_no_expired_credentials_and_refreshes_once(time: T
     assert len(left) == 1
 
 
-def test_slowly_slewed_clock_is_followed(time: Time) -> None:
-    """chrony may take a twelfth of each second."""
-    refresher, left = run_through([make_credentials("A"), *[UNREACHABLE] * 100], time)
+def test_slowly_slewed_clock_is_followed(time: FakeTime) -> None:
+    """chrony can slew by a twelfth of each second."""
+    refresher, left = create_refresher([make_credentials("A"), *[UNREACHABLE] * 100], time)
     refresher.refresh_if_due()
-    ends = time.passed + HOUR
+    ends = time.boottime + HOUR
 
-    while time.passed < ends:
-        time.set_by -= 0.02 * MAX_SLEEP_SECONDS
-        time.passed += MAX_SLEEP_SECONDS
+    while time.boottime < ends:
+        time.offset -= 0.02 * MAX_SLEEP_SECONDS
+        time.boottime += MAX_SLEEP_SECONDS
         refresher.refresh_if_due()
 
     assert len(left) < 100
     assert refresher.state.servable(time.clocks.realtime()) is None
 
 
-def test_small_clock_corrections_change_nothing(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    refresher, _ = run_through([make_credentials("A")], time)
+def test_small_clock_corrections_change_nothing(time: FakeTime, capsys: pytest.CaptureFixture[str]) -> None:
+    refresher, _ = create_refresher([make_credentials("A")], time)
     refresher.refresh_if_due()
     before = refresher.state
 
     for _ in range(50):
-        time.set_by -= 0.015
-        time.passed += MAX_SLEEP_SECONDS
+        time.offset -= 0.015
+        time.boottime += MAX_SLEEP_SECONDS
         refresher.refresh_if_due()
 
     assert refresher.state == before
     assert "clock-jumped" not in capsys.readouterr().err
 
 
-def test_clock_jump_is_logged(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    refresher, _ = run_through([make_credentials("A")], time)
+def test_clock_jump_is_logged(time: FakeTime, capsys: pytest.CaptureFixture[str]) -> None:
+    refresher, _ = create_refresher([make_credentials("A")], time)
     refresher.refresh_if_due()
     capsys.readouterr()
 
-    time.set_by -= 2 * HOUR
+    time.offset -= 2 * HOUR
     refresher.refresh_if_due()
 
-    told = json.loads(capsys.readouterr().err)
-    assert (told["event"], told["seconds"]) == ("clock-jumped", -7200)
+    event = json.loads(capsys.readouterr().err)
+    assert (event["event"], event["seconds"]) == ("clock-jumped", -7200)
 
 
-def test_failure_is_logged_with_its_code_and_no_secret(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    refresher, _ = run_through([make_credentials("ASIAEXAMPLE"), REFUSED], time)
+def test_failure_is_logged_with_its_code_and_no_secret(time: FakeTime, capsys: pytest.CaptureFixture[str]) -> None:
+    refresher, _ = create_refresher([make_credentials("ASIAEXAMPLE"), REFUSED], time)
     refresher.refresh_if_due()
     time.sleep_until(refresher.state.refresh_at)
 

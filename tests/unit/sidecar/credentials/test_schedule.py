@@ -1,4 +1,4 @@
-"""When STS is asked again, and what clients are told meanwhile: no clock runs here."""
+"""The refresh schedule and what clients get until the next refresh, without clocks."""
 
 from dataclasses import replace
 
@@ -184,7 +184,7 @@ class TestShiftClock:
 
         assert state.servable(now) is None
         assert state.refresh_at <= now
-        # What comes was obtained by the clock as it stands now, two hours ahead of STS's.
+        # The new credentials were obtained by the current clock, two hours ahead of STS's.
         fresh = replace(make_credentials(now), expires_at=NOW + 10 + HOUR, clock_ahead_seconds=2 * HOUR)
         renewed = next_state(state, fresh, now, 0)
         assert renewed.servable(now) == fresh
@@ -200,25 +200,25 @@ OUTCOMES = st.one_of(
     st.lists(st.tuples(OUTCOMES, st.floats(0, 1), st.floats(0, 7200), st.floats(-7200, 7200)), min_size=1, max_size=30)
 )
 def test_random_outcomes_and_clocks_never_serve_expired_credentials_or_skip_refreshes(
-    happenings: list[tuple[Failure | tuple[str, int], float, float, float]],
+    steps: list[tuple[Failure | tuple[str, int], float, float, float]],
 ) -> None:
-    """Each is an outcome, a jitter, a pause of the machine, and a step of its clock. `true` is STS's clock."""
+    """Each step is an outcome, a jitter, a pause of the machine and a jump of its clock. `true` is STS's clock."""
     true, ahead, state = float(NOW), 0.0, State(refresh_at=float(NOW))
-    for happening, jitter, pause, step in happenings:
-        outcome = happening if isinstance(happening, Failure) else build_grant(true, ahead, happening[1])
+    for event, jitter, pause, jump in steps:
+        outcome = event if isinstance(event, Failure) else build_credentials(true, ahead, event[1])
         state = next_state(state, outcome, true + ahead, jitter)
-        asked_at, wait = true, state.refresh_at - (true + ahead)
+        attempted_at, wait = true, state.refresh_at - (true + ahead)
         assert 1 <= wait <= max(21600, 60)
-        ahead += step
-        state = shift_clock(state, step)
+        ahead += jump
+        state = shift_clock(state, jump)
         true += pause
         found = state.servable(true + ahead)
         if isinstance(found, Credentials):
             assert found.expires_at > true
-        assert state.refresh_at - (asked_at + ahead) <= wait + 1
+        assert state.refresh_at - (attempted_at + ahead) <= wait + 1
         true = max(true, state.refresh_at - ahead)
 
 
-def build_grant(true: float, ahead: float, lifetime: int) -> Credentials:
+def build_credentials(true: float, ahead: float, lifetime: int) -> Credentials:
     granted = make_credentials(int(true), lifetime)
     return replace(granted, obtained_at=int(true + ahead), clock_ahead_seconds=round(ahead))

@@ -1,4 +1,4 @@
-"""What a process leaves to the next one of its pod, and all that is passed over instead of being believed."""
+"""The state file: saving, loading, and files that are ignored."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NOW = 1_700_000_000.0
 ROLE_ARN = "arn:aws:iam::111122223333:role/reader"
 KEY = bytes(range(32))
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "very+secret/key", "session+token", int(NOW), int(NOW) + 3600)
-KEPT = SavedState(KEY, CREDENTIALS)
+SAVED = SavedState(KEY, CREDENTIALS)
 
 
 @pytest.fixture
@@ -34,17 +34,17 @@ def state_file(config: Config) -> StateFile:
 
 
 def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ignored") -> str:
-    """Of the one line that was written."""
+    """Return the reason in the only log line."""
     [line] = capsys.readouterr().err.splitlines()
-    told = json.loads(line)
-    assert told["event"] == event
-    return str(told["reason"])
+    event_line = json.loads(line)
+    assert event_line["event"] == event
+    return str(event_line["reason"])
 
 
 def test_saved_state_is_loaded(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
-    assert state_file.load() == KEPT
+    assert state_file.load() == SAVED
     assert capsys.readouterr().err == ""
 
 
@@ -54,16 +54,16 @@ def test_missing_file_loads_nothing_and_logs_nothing(state_file: StateFile, caps
 
 
 def test_new_token_key_is_saved_at_once(state_file: StateFile) -> None:
-    begun = state_file.load_or_create()
+    created = state_file.load_or_create()
 
-    assert len(begun.token_key) == 32
-    assert state_file.load_or_create() == begun
+    assert len(created.token_key) == 32
+    assert state_file.load_or_create() == created
 
 
 def test_file_mode_is_0600_with_any_umask(state_file: StateFile) -> None:
     before = os.umask(0)
     try:
-        state_file.save(KEPT)
+        state_file.save(SAVED)
     finally:
         os.umask(before)
 
@@ -72,7 +72,7 @@ def test_file_mode_is_0600_with_any_umask(state_file: StateFile) -> None:
 
 
 def test_repr_of_saved_state_contains_no_secret() -> None:
-    printed = repr(KEPT)
+    printed = repr(SAVED)
 
     assert "secret" not in printed
     assert "x02" not in printed
@@ -92,7 +92,7 @@ def test_repr_of_saved_state_contains_no_secret() -> None:
 def test_state_of_another_pod_role_or_configuration_is_ignored(
     state_file: StateFile, config: Config, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     found = StateFile.for_config(replace(config, **change)).load()
 
@@ -127,7 +127,7 @@ def test_invalid_content_is_ignored(state_file: StateFile, content: bytes, capsy
 
 
 def test_file_truncated_at_any_byte_is_ignored(state_file: StateFile) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
     whole = state_file.path.read_bytes()
 
     for length in range(len(whole)):
@@ -152,7 +152,7 @@ def test_file_truncated_at_any_byte_is_ignored(state_file: StateFile) -> None:
 def test_file_with_one_invalid_value_is_ignored(
     state_file: StateFile, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
     write(state_file, json.dumps(json.loads(state_file.path.read_bytes()) | change).encode())
 
     assert state_file.load() is None
@@ -170,7 +170,7 @@ def test_credentials_of_another_role_are_ignored(state_file: StateFile, capsys: 
 def test_file_with_another_mode_is_ignored(
     state_file: StateFile, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
     state_file.path.chmod(mode)
 
     assert state_file.load() is None
@@ -180,7 +180,7 @@ def test_file_with_another_mode_is_ignored(
 def test_file_of_another_user_is_ignored(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
-    state_file.save(KEPT)
+    state_file.save(SAVED)
     os.chown(state_file.path, 16926, -1)
 
     assert state_file.load() is None
@@ -211,7 +211,7 @@ def make_long(state_file: StateFile, _elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "replace_file",
     [
         pytest.param(make_link, id="symlink"),
         pytest.param(make_second_name, id="hard-link"),
@@ -222,19 +222,19 @@ def make_long(state_file: StateFile, _elsewhere: Path) -> None:
 )
 def test_special_or_oversized_file_is_ignored(
     state_file: StateFile,
-    spoil: Callable[[StateFile, Path], None],
+    replace_file: Callable[[StateFile, Path], None],
     tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    state_file.save(KEPT)
-    spoil(state_file, tmp_path_factory.mktemp("elsewhere") / "file")
+    state_file.save(SAVED)
+    replace_file(state_file, tmp_path_factory.mktemp("elsewhere") / "file")
 
     assert state_file.load() is None
     assert read_reason(capsys)
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "replace_file",
     [
         pytest.param(make_link, id="symlink"),
         pytest.param(make_pipe, id="pipe"),
@@ -242,23 +242,23 @@ def test_special_or_oversized_file_is_ignored(
     ],
 )
 def test_special_file_is_replaced_and_not_written_through(
-    state_file: StateFile, spoil: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
+    state_file: StateFile, replace_file: Callable[[StateFile, Path], None], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "file"
     state_file.save(SavedState(KEY))
-    spoil(state_file, elsewhere)
+    replace_file(state_file, elsewhere)
 
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
-    assert state_file.load() == KEPT
+    assert state_file.load() == SAVED
     assert not elsewhere.exists() or b"ASIA" not in elsewhere.read_bytes()
 
 
 def test_unfinished_file_of_a_killed_process_is_replaced(state_file: StateFile) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
     state_file.path.with_suffix(".new").write_bytes(b'{"identity"')
 
-    assert state_file.load() == KEPT
+    assert state_file.load() == SAVED
     state_file.save(SavedState(KEY))
     assert state_file.load() == SavedState(KEY)
 
@@ -270,16 +270,16 @@ def test_symlink_at_the_temporary_path_is_not_followed(
     target.write_bytes(b"untouched")
     state_file.path.with_suffix(".new").symlink_to(target)
 
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     assert target.read_bytes() == b"untouched"
-    assert state_file.load() == KEPT
+    assert state_file.load() == SAVED
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A memory file system with room for a page."""
-    place = tmp_path / "tiny"
+def one_page(tmp_path: Path) -> Iterator[Path]:
+    """A memory file system of one page."""
+    place = tmp_path / "one_page"
     place.mkdir()
     mount = shutil.which("mount")
     command = [str(mount), "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(place)]
@@ -290,31 +290,31 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_full_disk_is_logged_and_leaves_no_partial_file(
-    config: Config, tiny: Path, capsys: pytest.CaptureFixture[str]
+    config: Config, one_page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file = replace(
-        StateFile.for_config(replace(config, run_directory=str(tiny))), clocks=Clocks(lambda: NOW, lambda: 5.0)
+        StateFile.for_config(replace(config, run_directory=str(one_page))), clocks=Clocks(lambda: NOW, lambda: 5.0)
     )
-    (tiny / "filling").write_bytes(b"x" * 4096)
+    (one_page / "filler").write_bytes(b"x" * 4096)
     capsys.readouterr()
 
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     assert read_reason(capsys, "state-file-write-failed") == "No space left on device"
-    assert [file.name for file in tiny.iterdir()] == ["filling"]
+    assert [file.name for file in one_page.iterdir()] == ["filler"]
     assert state_file.load() is None
 
 
 def test_missing_directory_is_logged(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     state_file = StateFile.for_config(replace(config, run_directory="/nowhere/at/all"))
 
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     assert read_reason(capsys, "state-file-write-failed") == "No such file or directory"
 
 
 def test_clock_set_back_between_processes_does_not_extend_credentials(state_file: StateFile) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     found = replace(state_file, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
 
@@ -335,7 +335,7 @@ def test_clock_set_back_between_processes_does_not_extend_credentials(state_file
 def test_credentials_expired_between_processes_are_not_servable(
     state_file: StateFile, wall: float, boottime: float
 ) -> None:
-    state_file.save(KEPT)
+    state_file.save(SAVED)
 
     found = replace(state_file, clocks=Clocks(lambda: wall, lambda: boottime)).load()
 

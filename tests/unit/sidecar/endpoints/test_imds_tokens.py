@@ -1,4 +1,4 @@
-"""Tokens of the metadata service's second version."""
+"""IMDSv2 session tokens."""
 
 import hmac
 

@@ -1,4 +1,4 @@
-"""Metrics and health on their own listener: what they say, and what they can never say."""
+"""Metrics and health on their own listener; they contain no credentials."""
 
 import socket
 import subprocess
@@ -37,7 +37,7 @@ def fetch(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, str]:
 
 
 def read_samples(text: str) -> dict[tuple[str, ...], float]:
-    """Each number under its name and the values of its labels, in the order of the labels' names."""
+    """Return each sample's value by its name and label values, in the order of the label names."""
     return {
         (sample.name, *(sample.labels[label] for label in sorted(sample.labels))): sample.value
         for family in text_string_to_metric_families(text)
@@ -46,10 +46,10 @@ def read_samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def served() -> AppState:
-    state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
+def state() -> AppState:
+    credential_state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
     config = Config(ROLE_ARN, "eu-west-1", "web", "/run")
-    return AppState(config, lambda: state, b"k" * 32, "boot", clock=lambda: NOW + 600)
+    return AppState(config, lambda: credential_state, b"k" * 32, "boot", clock=lambda: NOW + 600)
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,12 @@ def test_credential_paths_are_not_found(port: int, path: str) -> None:
     assert (status, body) == (404, "use GET /metrics or GET /healthz\n")
 
 
-def test_metrics_contain_no_credentials_or_names(served: AppState) -> None:
-    client = create_app(served).test_client()
+def test_metrics_contain_no_credentials_or_names(state: AppState) -> None:
+    client = create_app(state).test_client()
     for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
         client.get(path, headers=LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
     client.get("/v2/credentials", headers={"Host": "marked.example.com"})
-    port = serve_metrics(create_metrics_app(served.counters, served.expires_at), 0)
+    port = serve_metrics(create_metrics_app(state.counters, state.expires_at), 0)
 
     text = fetch(port, "/metrics")[1]
 
@@ -85,8 +85,8 @@ def test_metrics_contain_no_credentials_or_names(served: AppState) -> None:
         assert word not in text
 
 
-def test_requests_are_counted_by_route_and_status(served: AppState) -> None:
-    client = create_app(served).test_client()
+def test_requests_are_counted_by_route_and_status(state: AppState) -> None:
+    client = create_app(state).test_client()
     for path in ("/v2/credentials", "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
         client.get(path, headers=LOCAL)
     client.get(ROLES, headers=LOCAL | {"X-aws-ec2-metadata-token": "x"})
@@ -94,7 +94,7 @@ def test_requests_are_counted_by_route_and_status(served: AppState) -> None:
     client.put("/latest/api/token", headers=LOCAL)
     client.post(ROLES, headers=LOCAL)
 
-    assert served.counters.requests == {
+    assert state.counters.requests == {
         ("credentials", 200): 2,
         ("roles", 200): 1,
         ("roles", 401): 1,
@@ -107,14 +107,14 @@ def test_requests_are_counted_by_route_and_status(served: AppState) -> None:
     }
 
 
-def test_rejected_requests_are_counted_by_reason(served: AppState) -> None:
-    client = create_app(served).test_client()
+def test_rejected_requests_are_counted_by_reason(state: AppState) -> None:
+    client = create_app(state).test_client()
     for headers in ({"Host": "evil"}, {"Host": "evil2"}, LOCAL | {"Via": "x"}, LOCAL | {"Origin": "null"}):
         client.get("/v2/credentials", headers=headers)
     client.get("/a/../b", headers=LOCAL)
     client.put("/1.0/api/token", headers=LOCAL)
 
-    assert served.counters.rejections == {
+    assert state.counters.rejections == {
         ("host",): 2,
         ("forwarded",): 1,
         ("browser",): 1,
@@ -141,10 +141,10 @@ def test_expiration_of_the_credentials_is_exported_as_a_timestamp(port: int) -> 
     assert read_samples(fetch(port, "/metrics")[1])[EXPIRATION,] == NOW + 42
 
 
-def test_expiration_is_zero_without_credentials(served: AppState) -> None:
-    never = AppState(served.config, lambda: State(refresh_at=NOW), b"", "boot")
+def test_expiration_is_zero_without_credentials(state: AppState) -> None:
+    never = AppState(state.config, lambda: State(refresh_at=NOW), b"", "boot")
 
-    assert served.expires_at() == NOW + 3600
+    assert state.expires_at() == NOW + 3600
     assert never.expires_at() == 0
 
 
@@ -202,15 +202,15 @@ def test_clients_above_the_limit_are_disconnected() -> None:
 )
 def test_invalid_http_to_the_metrics_port_is_closed(port: int, sent: bytes) -> None:
     with connect(port) as wire:
-        send_as_far_as_it_goes(wire, sent)
+        send_until_closed(wire, sent)
 
         assert b"200 OK" not in wire.read_rest()
 
 
-def send_as_far_as_it_goes(wire: Wire, sent: bytes) -> None:
+def send_until_closed(wire: Wire, sent: bytes) -> None:
     try:
         wire.send(sent)
-    except OSError:  # hung up on already
+    except OSError:  # the server has closed the connection
         return
 
 

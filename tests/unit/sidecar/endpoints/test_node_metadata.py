@@ -1,4 +1,4 @@
-"""Some of the node's metadata through the sidecar: against a real server that writes down what it is asked for."""
+"""Metadata pass-through, against a fake node service that records its requests."""
 
 import json
 import time
@@ -53,7 +53,7 @@ FORBIDDEN = (
 
 @dataclass
 class Request:
-    """What the node's service was asked."""
+    """A request that the node service received."""
 
     method: str
     path: str
@@ -62,20 +62,20 @@ class Request:
 
 @dataclass
 class Script:
-    """How the node's service answers."""
+    """How the node service responds."""
 
     token_status: int = 200
     status: int = 200
     body: bytes = b"from the node"
     content_type: str = "text/plain"
     location: str = ""
-    drip: bool = False
+    slow_body: bool = False
     has_length: bool = True
     requests: list[Request] = field(default_factory=list)
 
 
 class NodeService(ThreadingHTTPServer):
-    """Has an answer at every path: what must not come through is there to be taken."""
+    """A fake node service that responds at every path, also at forbidden ones."""
 
     daemon_threads = True
     block_on_close = False
@@ -87,18 +87,18 @@ class NodeService(ThreadingHTTPServer):
 
 
 class NodeRequest(BaseHTTPRequestHandler):
-    """Answers as the script says."""
+    """Responds as the script says."""
 
     timeout = 10
     server: NodeService
 
     def do_PUT(self) -> None:
-        """Give a token."""
+        """Return a token."""
         self._note()
         self._send(self.server.script.token_status, b"t0ken==", "text/plain")
 
     def do_GET(self) -> None:
-        """Give everything away."""
+        """Return the body, or a secret at a forbidden path."""
         self._note()
         script = self.server.script
         body = script.body if self.path in ALLOWED else SECRET.encode()
@@ -115,12 +115,12 @@ class NodeRequest(BaseHTTPRequestHandler):
         if self.server.script.location:
             self.send_header("Location", self.server.script.location)
         self.end_headers()
-        if self.server.script.drip and self.command == "GET":
-            self._drip(body)
+        if self.server.script.slow_body and self.command == "GET":
+            self._slow_body(body)
         else:
             self.wfile.write(body)
 
-    def _drip(self, body: bytes) -> None:
+    def _slow_body(self, body: bytes) -> None:
         try:
             for byte in body:
                 self.wfile.write(bytes([byte]))
@@ -129,11 +129,11 @@ class NodeRequest(BaseHTTPRequestHandler):
             return
 
     def log_message(self, *_: Any) -> None:
-        """Stay silent: a test asks for the requests."""
+        """Write no access log."""
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A fake clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -171,7 +171,7 @@ def build_client(config: Config) -> Any:
     return create_app(AppState(config, lambda: State(refresh_at=0), b"key", "boot")).test_client()
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+def read_log(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -188,7 +188,7 @@ def test_list_of_allowed_paths() -> None:
 def test_silent_node_times_out_and_is_logged_once(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the hop limit is 1: the connection is made, the answer is lost."""
+    """Like a hop limit of 1: the connection works, the response is lost."""
     monkeypatch.setattr(node_metadata, "TIMEOUT_SECONDS", 0.2)
     with serving(SilentService) as silent:
         node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
@@ -196,23 +196,23 @@ def test_silent_node_times_out_and_is_logged_once(
         answers = [node.get(path, may_block=True) for path in sorted(PATHS)]
 
     assert answers == [None] * len(PATHS)
-    [line] = told(capsys)
+    [line] = read_log(capsys)
     assert line["event"] == "passthrough-failed"
     assert line["reason"] == "PUT /latest/api/token: timed out"
 
 
 class SilentService(ThreadingHTTPServer):
-    """Takes connections and says nothing."""
+    """Accepts connections and never responds."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), SilentRequest)
 
 
 class SilentRequest(BaseHTTPRequestHandler):
-    """Reads until the client goes."""
+    """Reads until the client closes."""
 
     def handle(self) -> None:
-        """Never answer."""
+        """Never respond."""
         while self.rfile.read(1):
             pass
 
@@ -229,7 +229,7 @@ def test_failed_node_is_retried_after_the_backoff(
     answer = node.get(ID, may_block=True)
 
     assert answer is not None
-    assert [line["reason"] for line in told(capsys)] == ["PUT /latest/api/token: status 403"]
+    assert [line["reason"] for line in read_log(capsys)] == ["PUT /latest/api/token: status 403"]
     assert [request.method for request in service.script.requests] == ["PUT", "PUT", "GET"]
 
 
@@ -242,9 +242,9 @@ def test_failed_node_is_retried_after_the_backoff(
         pytest.param(
             {"body": b"x" * (64 * 1024 + 1)}, f"GET {ID}: the response is larger than 65536 bytes", id="too-large"
         ),
-        pytest.param({"body": b"x" * 1000, "drip": True}, f"GET {ID}: timed out", id="too-slow"),
+        pytest.param({"body": b"x" * 1000, "slow_body": True}, f"GET {ID}: timed out", id="too-slow"),
         pytest.param(
-            {"body": b"x" * 1000, "drip": True, "has_length": False},
+            {"body": b"x" * 1000, "slow_body": True, "has_length": False},
             f"GET {ID}: timed out",
             id="too-slow-without-length",
         ),
@@ -299,12 +299,12 @@ def test_node_request_has_its_own_token_and_nothing_from_the_client(service: Nod
 
     reply = client.get(f"{ID}?client=client", headers=headers)
 
-    token, asked = service.script.requests
+    token, document = service.script.requests
     assert (reply.status_code, reply.text) == (200, "from the node")
     assert (token.method, token.path) == ("PUT", "/latest/api/token")
     assert token.headers["X-aws-ec2-metadata-token-ttl-seconds"] == "60"
-    assert (asked.method, asked.path) == ("GET", ID)
-    assert asked.headers["X-aws-ec2-metadata-token"] == "t0ken=="
+    assert (document.method, document.path) == ("GET", ID)
+    assert document.headers["X-aws-ec2-metadata-token"] == "t0ken=="
     assert "client" not in str(service.script.requests)
 
 
@@ -449,7 +449,7 @@ def node_and_app() -> Iterator[tuple[NodeService, Any]]:
 
 
 def send_request(app: Any, target: str, method: str) -> tuple[int, bytes]:
-    """One request, with the target as gunicorn hands it over."""
+    """Send one request, with the target in RAW_URI as gunicorn sets it."""
     started: list[str] = []
     path = target.partition("?")[0]
     environ = {
@@ -483,8 +483,8 @@ def test_random_targets_never_reach_the_node_outside_of_the_list(
 
     status, body = send_request(app, target, method)
 
-    asked = {request.path for request in service.script.requests[passthrough_before:]}
-    assert asked <= ALLOWED | {"/latest/api/token"}
+    requested = {request.path for request in service.script.requests[passthrough_before:]}
+    assert requested <= ALLOWED | {"/latest/api/token"}
     assert SECRET.encode() not in body
     assert status in {200, 400, 401, 403, 404, 405, 503}
 

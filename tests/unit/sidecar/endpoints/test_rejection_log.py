@@ -1,4 +1,4 @@
-"""What rejected requests leave in the log: enough to see why, not enough to flood it, and nothing secret."""
+"""The rate limit of the log of rejected requests."""
 
 from sidecar.endpoints.rejection_log import RejectionLog
 

@@ -1,4 +1,4 @@
-"""Which requests are looked at, and which path they mean."""
+"""The request filter: rejected requests and canonical paths."""
 
 import pytest
 
@@ -21,9 +21,9 @@ from sidecar.endpoints.request_filter import Rejection, filter_request
     ],
 )
 def test_foreign_host_is_rejected(host: str) -> None:
-    verdict = filter_request("GET", "/latest/meta-data", {"HTTP_HOST": host})
+    result = filter_request("GET", "/latest/meta-data", {"HTTP_HOST": host})
 
-    assert verdict == Rejection(403, "host")
+    assert result == Rejection(403, "host")
 
 
 @pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA"])
@@ -37,10 +37,10 @@ def test_browser_headers_are_rejected(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "header"), [("evil.example.com", "169.254.170.2"), ("169.254.170.2", "evil.example.com")]
+    ("uri_host", "header"), [("evil.example.com", "169.254.170.2"), ("169.254.170.2", "evil.example.com")]
 )
-def test_foreign_host_in_absolute_uri_or_header_is_rejected(named: str, header: str) -> None:
-    assert filter_request("GET", f"http://{named}/v2/credentials", {"HTTP_HOST": header}) == Rejection(403, "host")
+def test_foreign_host_in_absolute_uri_or_header_is_rejected(uri_host: str, header: str) -> None:
+    assert filter_request("GET", f"http://{uri_host}/v2/credentials", {"HTTP_HOST": header}) == Rejection(403, "host")
 
 
 def test_fetch_of_node_js_is_accepted() -> None:
@@ -105,7 +105,7 @@ def test_request_without_host_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "meaning"),
+    ("path", "canonical"),
     [
         ("/v2/credentials", "/v2/credentials"),
         ("/v2/credentials/", "/v2/credentials"),
@@ -121,5 +121,5 @@ def test_request_without_host_is_accepted() -> None:
         ("//", "/"),
     ],
 )
-def test_path_is_normalized(path: str, meaning: str) -> None:
-    assert filter_request("GET", path, {}) == meaning
+def test_path_is_normalized(path: str, canonical: str) -> None:
+    assert filter_request("GET", path, {}) == canonical

@@ -1,4 +1,4 @@
-"""docs/wire.md names all that the sidecar serves, counts and rejects."""
+"""docs/wire.md documents all paths, metrics and rejection reasons."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from testing.repository import ROOT
 
 TEXT = (ROOT / "docs" / "wire.md").read_text()
 CONFIG = Config("arn:aws:iam::111122223333:role/reader", "eu-west-1", "web", "/run")
-SERVED = AppState(CONFIG, lambda: State(refresh_at=0), b"", "boot")
+STATE = AppState(CONFIG, lambda: State(refresh_at=0), b"", "boot")
 REJECTED = [
     ("GET", "/", {"HTTP_HOST": "evil.example.com"}),
     ("GET", "/", {"HTTP_VIA": "proxy"}),
@@ -22,7 +22,7 @@ REJECTED = [
 ]
 
 
-@pytest.mark.parametrize("route", build_routes(SERVED), ids=lambda route: route.name)
+@pytest.mark.parametrize("route", build_routes(STATE), ids=lambda route: route.name)
 def test_every_path_and_route_name_is_documented(route: Route) -> None:
     assert f"`{route.name}`" in TEXT
     for path in route.paths:

@@ -9,11 +9,11 @@ from sidecar.redirect.self_check import check_results
 
 
 def test_longest_redirect_error_fits_into_the_termination_message() -> None:
-    """As long as it can be: all addresses astray, each with the longest of the findings."""
-    findings = dict.fromkeys(contract.METADATA_ADDRESSES, "another server responds (RemoteDisconnected)")
+    """The longest message: no address is redirected, each with the longest result."""
+    results = dict.fromkeys(contract.METADATA_ADDRESSES, "another server responds (RemoteDisconnected)")
 
     with pytest.raises(RedirectError) as caught:
-        check_results(findings, contract.SIDECAR_PORT)
+        check_results(results, contract.SIDECAR_PORT)
 
     whole = f"podrole-sidecar: {caught.value}\n"
     assert truncate_termination_message(whole) == whole

@@ -1,4 +1,4 @@
-"""Every error that STS is known to answer with: how often it is asked at once, when again, what clients are told."""
+"""Every known error of STS: its retries, the next refresh, and what clients get."""
 
 import time
 from email.utils import formatdate
@@ -20,7 +20,7 @@ from testing.sidecars import build_environ
 NOW = 1_700_000_000.0
 MESSAGE = "as STS words it"
 
-PASSES = {
+TRANSIENT_CODES = {
     "ExpiredTokenException": 400,
     "IDPCommunicationError": 400,
     "Throttling": 400,
@@ -37,9 +37,9 @@ PASSES = {
     "ServiceUnavailable": 503,
     "GatewayTimeout": 504,
 }
-"""Asked again at once, then ever later."""
+"""Retried at once, then with exponential backoff."""
 
-LASTS = {
+PERMANENT_CODES = {
     "IDPRejectedClaim": 403,
     "AccessDenied": 403,
     "RegionDisabledException": 403,
@@ -50,12 +50,12 @@ LASTS = {
     "SignatureDoesNotMatch": 403,
     "UnrecognizedClient": 403,
 }
-"""Asked once, then slowly."""
+"""Not retried at once, then every 30 to 60 s."""
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries come without a pause: the pauses are tenacity's."""
+def no_retry_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip tenacity's waits between retries."""
     monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda _seconds: None))
 
 
@@ -69,7 +69,7 @@ def build_cases(table: dict[str, int]) -> list[object]:
     return [pytest.param(code, status) for code, status in table.items()]
 
 
-@pytest.mark.parametrize(("code", "status"), build_cases(PASSES))
+@pytest.mark.parametrize(("code", "status"), build_cases(TRANSIENT_CODES))
 def test_transient_error_is_retried_at_once_then_with_backoff(
     faulty_sts: FaultySts, config: Config, code: str, status: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_transient_error_is_retried_at_once_then_with_backoff(
     assert state.servable(NOW) is None
 
 
-@pytest.mark.parametrize(("code", "status"), build_cases(LASTS))
+@pytest.mark.parametrize(("code", "status"), build_cases(PERMANENT_CODES))
 def test_permanent_error_is_not_retried_at_once_and_is_served(
     faulty_sts: FaultySts, config: Config, code: str, status: int
 ) -> None:
@@ -132,7 +132,7 @@ def test_html_error_of_a_proxy_is_retried(faulty_sts: FaultySts, config: Config,
 def test_credentials_have_the_right_lifetime_with_a_wrong_clock(
     faulty_sts: FaultySts, config: Config, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here it is STS's clock that the test sets."""
+    """The test sets the clock of the fake STS."""
     true = time.time() - ahead
     monkeypatch.setattr(StsRequest, "date_time_string", lambda *_: formatdate(true, usegmt=True))
     faulty_sts.will(Grant(expiration=format_time(true + 3600)))
@@ -145,21 +145,25 @@ def test_credentials_have_the_right_lifetime_with_a_wrong_clock(
     assert 1500 < next_state(State(NOW), outcome, time.time(), 1).refresh_at - time.time() < 1800
 
 
-@pytest.mark.parametrize("code", [*PASSES, *LASTS, "InvalidIdentityToken"])
+@pytest.mark.parametrize("code", [*TRANSIENT_CODES, *PERMANENT_CODES, "InvalidIdentityToken"])
 def test_failed_refresh_keeps_valid_credentials(code: str) -> None:
-    kept = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", int(NOW), int(NOW) + 3600)
+    credentials = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", int(NOW), int(NOW) + 3600)
 
-    state = next_state(State(NOW, kept), Failure(code, MESSAGE, is_permanent=code not in PASSES), NOW + 1800, 0)
+    state = next_state(
+        State(NOW, credentials), Failure(code, MESSAGE, is_permanent=code not in TRANSIENT_CODES), NOW + 1800, 0
+    )
 
-    assert state.servable(NOW + 1800) == kept
+    assert state.servable(NOW + 1800) == credentials
 
 
-@pytest.mark.parametrize("code", [*LASTS, "InvalidIdentityToken", "ExpiredTokenException", "IDPCommunicationError"])
+@pytest.mark.parametrize(
+    "code", [*PERMANENT_CODES, "InvalidIdentityToken", "ExpiredTokenException", "IDPCommunicationError"]
+)
 def test_each_error_code_has_a_hint(code: str) -> None:
-    remedy = find_hint(Failure(code, MESSAGE, is_permanent=True))
+    hint = find_hint(Failure(code, MESSAGE, is_permanent=True))
 
-    assert remedy == HINTS.get(code, PERMANENT)
-    assert remedy.endswith(".")
+    assert hint == HINTS.get(code, PERMANENT)
+    assert hint.endswith(".")
 
 
 def test_unknown_code_has_a_general_hint() -> None:
