@@ -1,4 +1,4 @@
-"""The ways to load the rules, each as a user of it would: nft on its file, and the entrypoint over either iptables."""
+"""The ways to load the rules: nft with its file, and the entrypoint with each variant of iptables."""
 
 import re
 import shutil
@@ -17,17 +17,17 @@ REDIRECT = ROOT / "sidecar/redirect"
 FAMILIES = ("iptables", "ip6tables")
 COUNTERS = re.compile(r" \[\d+:\d+\]$")
 LOCK_FILE = "XTABLES_LOCKFILE=/run/xtables.lock"
-"""On the node's own /run: it goes away with the node."""
+"""On the node's own /run, which is deleted with the node."""
 EMPTY_TABLES = "*filter\nCOMMIT\n*nat\nCOMMIT\n"
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The commands that load the rules, by what kind of pod they are for, that show every rule, and that remove all."""
+    """Commands to load the rules for each kind of pod, to list all rules, and to delete all rules."""
 
     name: str
     commands: Mapping[str, tuple[str, ...]]
-    """`redirect`, `block` and `node`, the redirect that lets the sidecar's user pass."""
+    """For `redirect`, `block` and `node`, the redirect with source `node`."""
     dump: tuple[tuple[str, ...], ...]
     clear: tuple[tuple[str, ...], ...]
 
@@ -37,23 +37,23 @@ class Backend:
         return network.run(self.commands[kind], check=check)
 
     def rules(self, network: PodNetwork) -> list[str]:
-        """Every rule, also those of others, without times and counters."""
+        """Return all rules in the network, without timestamps and counters."""
         lines = [line for command in self.dump for line in network.run(command).stdout.splitlines()]
         return [COUNTERS.sub("", line) for line in lines if not line.startswith("#")]
 
     def remove_all(self, network: PodNetwork) -> None:
-        """Take every rule away, also those of others."""
+        """Delete all rules in the network."""
         for command in self.clear:
             network.run(command, text=EMPTY_TABLES)
 
     def find_missing_table(self, network: PodNetwork | Node) -> str:
-        """What the kernel says when it has not the tables; empty when it has."""
-        tried = [network.run([*command, "-t", "nat"], check=False) for command in self.dump]
-        return " ".join(result.stderr.strip() for result in tried if result.returncode)
+        """Return the kernel's error if it lacks the tables, else an empty string."""
+        results = [network.run([*command, "-t", "nat"], check=False) for command in self.dump]
+        return " ".join(result.stderr.strip() for result in results if result.returncode)
 
 
 def build_nftables(repository: Path = ROOT) -> Backend:
-    """`repository` is where sidecar/redirect with the rules is."""
+    """`repository` contains sidecar/redirect with the rules."""
     rules = repository / "sidecar/redirect"
     listen, sidecar_uid = f"listen={contract.SIDECAR_PORT}", f"sidecar_uid={contract.SIDECAR_UID}"
     return Backend(
@@ -71,7 +71,7 @@ def build_nftables(repository: Path = ROOT) -> Backend:
 def build_iptables(
     directory: Path, variant: str, families: Sequence[str] = FAMILIES, repository: Path = ROOT
 ) -> Backend:
-    """`directory` becomes a PATH in which `iptables` is this variant, whatever the machine has chosen."""
+    """`directory` becomes a PATH in which `iptables` is this variant, whatever the machine's default is."""
     for family in families:
         for suffix in ("", "-restore", "-save"):
             program = shutil.which(f"{family}-{variant}{suffix}", path=SEARCH_PATH)

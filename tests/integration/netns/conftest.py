@@ -1,4 +1,4 @@
-"""A node in namespaces of its own, with a stand-in for the metadata services that every pod can reach."""
+"""A node in its own namespaces, with a fake metadata service that every pod can reach."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from testing.pods import Image, Node, PodNetwork, UnavailableError, build_image,
 from testing.pods.namespaces import SEARCH_PATH, NamespaceProcess
 from testing.repository import ROOT
 from tests.integration.netns.backends import Backend, build_iptables, build_nftables
-from tests.integration.netns.checks import NEIGHBOUR, Ask
+from tests.integration.netns.checks import NEIGHBOUR, SendProbes
 
 HERE = Path(__file__).parent
 PORTS = "53,80,443,8080,sctp"
@@ -23,7 +23,7 @@ PORTS = "53,80,443,8080,sctp"
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
-    """A node where all metadata addresses answer `node`."""
+    """A node where all metadata addresses respond with `node`."""
     if not has_ipv6():
         pytest.skip("the kernel was booted without IPv6: remove ipv6.disable=1 from its command line")
     with contextlib.ExitStack() as stack:
@@ -34,7 +34,7 @@ def node() -> Iterator[Node]:
         addresses = (*contract.METADATA_ADDRESSES, NEIGHBOUR)
         for address in addresses:
             node.add_address(address)
-        listen(node.popen, "node", ",".join(addresses), PORTS)
+        start_responder(node.popen, "node", ",".join(addresses), PORTS)
         yield node
 
 
@@ -45,10 +45,10 @@ def image(node: Node) -> Image:
 
 @pytest.fixture
 def network(node: Node) -> Iterator[PodNetwork]:
-    """A pod's network, where the sidecar's port answers `sidecar`."""
+    """A pod's network, where the sidecar's port responds with `sidecar`."""
     network = node.network("pod")
     allow_ping(network)
-    process = listen(network.popen, "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT))
+    process = start_responder(network.popen, "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT))
     yield network
     stop(process)
     network.remove()
@@ -56,7 +56,7 @@ def network(node: Node) -> Iterator[PodNetwork]:
 
 @pytest.fixture
 def plain(node: Node) -> Iterator[PodNetwork]:
-    """A network beside it, without rules: the proof that what the other cannot reach is there."""
+    """A second network without rules, which shows that the destinations exist."""
     network = node.network("plain")
     allow_ping(network)
     yield network
@@ -64,33 +64,33 @@ def plain(node: Node) -> Iterator[PodNetwork]:
 
 
 @pytest.fixture
-def ask() -> Ask:
-    """Ask addresses from a network: `ask(network, "tcp/169.254.169.254/80")`, as another user with `uid`."""
+def send_probes() -> SendProbes:
+    """Send probes from a network: `send_probes(network, "tcp/169.254.169.254/80")`, as another user with `uid`."""
 
-    def ask(network: PodNetwork, *questions: str, uid: int = 0) -> list[str]:
+    def send_probes(network: PodNetwork, *probes: str, uid: int = 0) -> list[str]:
         user = [f"uid={uid}"] if uid else []
-        command = [sys.executable, str(HERE / "ask.py"), *user, *questions]
-        answers: list[str] = json.loads(network.run(command).stdout)
-        return answers
+        command = [sys.executable, str(HERE / "send_probes.py"), *user, *probes]
+        results: list[str] = json.loads(network.run(command).stdout)
+        return results
 
-    return ask
+    return send_probes
 
 
 @pytest.fixture
 def nested(network: PodNetwork) -> Iterator[PodNetwork]:
-    """A container inside of the pod, as docker-in-docker makes it: its packets are forwarded by the pod's network."""
+    """The network of a container inside the pod (docker-in-docker): the pod's network forwards its packets."""
     with nested_network(network) as inner:
         yield inner
 
 
 @pytest.fixture(params=["nftables", "iptables-nft", "iptables-legacy"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path, node: Node) -> Backend:
-    """Each way to load the rules; all tests that ask for it hold for every one."""
+    """Each way to load the rules; tests that use it run with every one."""
     return build_backend(request.param, tmp_path, node)
 
 
 def build_backend(name: str, directory: Path, node: Node, repository: Path = ROOT) -> Backend:
-    """A way to load the rules, by name; skips where this machine has it not."""
+    """Return a way to load the rules by its name; skip the test if this machine does not support it."""
     if name == "nftables":
         return build_nftables(repository)
     variant = name.removeprefix("iptables-")
@@ -98,15 +98,15 @@ def build_backend(name: str, directory: Path, node: Node, repository: Path = ROO
         pytest.skip(f"missing program: {name}. As root: apt-get install -y iptables")
     backend = build_iptables(directory, variant, repository=repository)
     if variant == "legacy":
-        refused = backend.find_missing_table(node)
-        if refused:
-            pytest.skip(f"the kernel has no legacy tables: {refused}. As root: modprobe -a iptable_nat ip6table_nat")
+        missing = backend.find_missing_table(node)
+        if missing:
+            pytest.skip(f"the kernel has no legacy tables: {missing}. As root: modprobe -a iptable_nat ip6table_nat")
     return backend
 
 
 @contextlib.contextmanager
 def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
-    """Make a network behind the pod's."""
+    """Create a network behind the pod's."""
     node = network.node
     inner = PodNetwork(node, f"{network.name}-nested", "10.78.0.2", "fd00:78::2")
     node.run(["ip", "netns", "add", inner.name])
@@ -135,8 +135,8 @@ def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
     node.run(["ip", "-batch", "-"], text="\n".join(routes).replace("add", "delete") + "\n")
 
 
-def listen(popen: Callable[..., NamespaceProcess], name: str, addresses: str, ports: str) -> NamespaceProcess:
-    process = popen([sys.executable, str(HERE / "listen.py"), name, addresses, ports], stdout=subprocess.PIPE)
+def start_responder(popen: Callable[..., NamespaceProcess], name: str, addresses: str, ports: str) -> NamespaceProcess:
+    process = popen([sys.executable, str(HERE / "responder.py"), name, addresses, ports], stdout=subprocess.PIPE)
     assert process.stdout
     with process.stdout as output:
         assert output.readline() == b"ready\n"
@@ -149,5 +149,5 @@ def stop(process: NamespaceProcess) -> None:
 
 
 def allow_ping(network: PodNetwork) -> None:
-    """Group 0 may send echo requests from an ordinary socket, v4 and v6."""
+    """Allow group 0 to send echo requests from an unprivileged socket, IPv4 and IPv6."""
     network.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 0"])

@@ -1,6 +1,6 @@
-"""`refuse.py WHAT COMMAND ...` runs a command for which the kernel refuses one thing, as a kernel without it would.
+"""`deny_syscall.py FEATURE COMMAND ...` runs a command as on a kernel without a feature, by a seccomp filter.
 
-`nf_tables`: there is no netlink socket for netfilter. `ip_tables`: there is no legacy table. seccomp refuses, for real.
+`nf_tables`: no netlink socket for netfilter. `ip_tables`: no legacy tables.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ import sys
 SOCKET, GETSOCKOPT = {"x86_64": (41, 55), "aarch64": (198, 209)}[platform.machine()]
 NETLINK_NETFILTER = 12
 IPT_SO_GET_INFO = 64
-REFUSALS = {
+DENIED_CALLS = {
     # (system call, index and value of one argument, and of another): the error
     "nf_tables": (SOCKET, (0, socket.AF_NETLINK), (2, NETLINK_NETFILTER), errno.EPROTONOSUPPORT),
     "ip_tables": (GETSOCKOPT, (1, socket.IPPROTO_IP), (2, IPT_SO_GET_INFO), errno.ENOPROTOOPT),
@@ -29,7 +29,10 @@ class Program(ctypes.Structure):
 
 
 def build_filter(call: int, first: tuple[int, int], second: tuple[int, int], error: int) -> bytes:
-    """A filter program: https://man7.org/linux/man-pages/man2/seccomp.2.html has the layout of what it looks at."""
+    """Build a BPF program; the offsets are in struct seccomp_data.
+
+    https://man7.org/linux/man-pages/man2/seccomp.2.html
+    """
     arguments = [(16 + 8 * index, value) for index, value in (first, second)]
     tests = [(0, call), *arguments]
     lines = []
@@ -40,7 +43,7 @@ def build_filter(call: int, first: tuple[int, int], second: tuple[int, int], err
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-code = build_filter(*REFUSALS[sys.argv[1]])
+code = build_filter(*DENIED_CALLS[sys.argv[1]])
 program = Program(len(code) // 8, code)
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(

@@ -1,7 +1,7 @@
-"""`hold.py ADDRESS/PORT ...` keeps TCP connections open and exchanges a word on each, again and again.
+"""`open_connections.py ADDRESS/PORT ...` keeps TCP connections open and exchanges data on each, again and again.
 
-Prints a line for each round: when it began (CLOCK_MONOTONIC), and what each connection gave, which for one that has
-ended stays the error that ended it.
+Prints a line for each round: when it started (CLOCK_MONOTONIC), and the response on each connection, or the error that
+ended it.
 """
 
 import errno
@@ -28,17 +28,17 @@ def connect(target: str) -> tuple[socket.socket, str]:
     return connection, connection.recv(100).decode()
 
 
-began = time.monotonic()
-held = [connect(target) for target in sys.argv[1:]]
-connections = [connection for connection, _ in held]
-first = [name for _, name in held]
-answers = first
+started_at = time.monotonic()
+opened = [connect(target) for target in sys.argv[1:]]
+connections = [connection for connection, _ in opened]
+first_responses = [response for _, response in opened]
+responses = first_responses
 while True:
-    sys.stdout.write(" ".join([str(began), *answers]) + "\n")
+    sys.stdout.write(" ".join([str(started_at), *responses]) + "\n")
     sys.stdout.flush()
     time.sleep(0.01)
-    began = time.monotonic()
-    answers = [
-        exchange(connection) if answer == name else answer
-        for connection, answer, name in zip(connections, answers, first, strict=True)
+    started_at = time.monotonic()
+    responses = [
+        exchange(connection) if response == first else response
+        for connection, response, first in zip(connections, responses, first_responses, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The rules files, rule by rule, and the check that fails without each of them, as docs/redirect.md says."""
+"""Parses the rule files and the tables of docs/redirect.md, which name the check that fails without each rule."""
 
 import re
 import shutil
@@ -10,10 +10,10 @@ from testing.repository import ROOT
 from tests.integration.netns.backends import REDIRECT
 
 KINDS = {"redirect": "redirect", "block": "block", "redirect-node": "node"}
-"""The stem of a file's name -> the kind of rules that it adds to."""
+"""File stem -> kind of rules."""
 
 NOT_RULES = re.compile(r"define |type |table .*\{$|chain .*\{$|\}$|\*|:|COMMIT$|#|$")
-"""What declares a table, a chain or an address. A chain cannot be taken away from under its rules."""
+"""Lines that declare a table, a chain or an address. A chain cannot be removed without its rules."""
 
 CHAIN = re.compile(r"chain (\w+) \{$|insert rule inet podrole (\w+) |(?:-[46] )?-[AI] (\S+) ")
 ROW = re.compile(r"\| (?P<chain>\S*) *\| `(?P<text>.+?)` \| (?P<why>.+) \| (?P<check>.+) \|$")
@@ -38,38 +38,38 @@ def list_rules() -> list[Rule]:
 
 
 def number_rules(file: Path) -> Iterator[tuple[int, Rule]]:
-    """Each rule of a file, with the number of its line from 0."""
+    """Yield each rule of a file with its line number, from 0."""
     chain = ""
     for number, line in enumerate(file.read_text().splitlines()):
         text = line.strip()
-        if found := CHAIN.match(text):
-            chain = next(name for name in found.groups() if name)
+        if match := CHAIN.match(text):
+            chain = next(name for name in match.groups() if name)
         if not NOT_RULES.match(text):
             yield number, Rule(file.name, chain, text)
 
 
 def load_checks() -> dict[Rule, str]:
-    """The documentation's tables: rule -> the check that fails without it."""
+    """Parse the documentation: rule -> the check that fails without it."""
     checks, file = {}, ""
     for line in (ROOT / "docs/redirect.md").read_text().splitlines():
         if line.startswith("### `"):
             file = line.split("`")[1]
-        elif found := ROW.match(line):
-            checks[Rule(file, found["chain"], found["text"])] = found["check"]
+        elif match := ROW.match(line):
+            checks[Rule(file, match["chain"], match["text"])] = match["check"]
     return checks
 
 
 def copy_without(rule: Rule, directory: Path) -> Path:
-    """A copy of our files in which one rule is missing, as a repository of its own."""
+    """Copy the rule files into a new repository, without one rule."""
     file = copy_all(directory) / rule.file
-    removed = next(number for number, found in number_rules(file) if found == rule)
+    removed = next(number for number, other in number_rules(file) if other == rule)
     lines = file.read_text().splitlines()
     file.write_text("\n".join([*lines[:removed], *lines[removed + 1 :], ""]))
     return directory
 
 
 def copy_without_address(name: str, address: str, directory: Path) -> Path:
-    """A copy of our files in which one address is missing from the lists of one of them."""
+    """Copy the rule files, without one address in the lists of one file."""
     file = copy_all(directory) / name
     exact = rf"{re.escape(address)}(?![0-9a-f])"
     file.write_text(re.sub(rf"(?<!\S){exact}, |, {exact}|(?<=[ ]){exact},|,{exact}", "", file.read_text()))

@@ -1,4 +1,4 @@
-"""What a user reads when the rules cannot be loaded; docs/redirect.md lists each of these messages with its remedy."""
+"""Error messages when the rules cannot be loaded; docs/redirect.md lists each with what to do."""
 
 import sys
 from collections.abc import Callable
@@ -11,22 +11,24 @@ import contract
 from testing.pods import Image, Node, PodError, PodNetwork, build_image
 from testing.repository import ROOT
 from tests.integration.netns.backends import build_iptables, build_nftables
-from tests.integration.netns.checks import Ask
+from tests.integration.netns.checks import SendProbes
 from tests.integration.netns.conftest import HERE, build_backend
 
 DOCUMENT = (ROOT / "docs/redirect.md").read_text()
-Fail = Callable[..., str]
+RunFailing = Callable[..., str]
 
 NFT = ("nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES)
 IPTABLES = ("python3", "-m", "sidecar.redirect", "--listen", str(contract.SIDECAR_PORT))
-REFUSE = (sys.executable, str(HERE / "deny_syscall.py"))
+WITHOUT = (sys.executable, str(HERE / "deny_syscall.py"))
 
 
 @pytest.fixture
-def fail(node: Node, image: Image) -> Fail:
-    """Run a redirect container that cannot work; its log, which is its termination message too."""
+def run_failing(node: Node, image: Image) -> RunFailing:
+    """Run a redirect container that fails; return its log, which is also its termination message."""
 
-    def fail(command: tuple[str, ...], *add: str, uid: int = contract.REDIRECT_UID, changed: Image = image) -> str:
+    def run_failing(
+        command: tuple[str, ...], *add: str, uid: int = contract.REDIRECT_UID, with_image: Image = image
+    ) -> str:
         security: dict[str, Any] = {
             "runAsUser": uid,
             "allowPrivilegeEscalation": False,
@@ -36,40 +38,40 @@ def fail(node: Node, image: Image) -> Fail:
         redirect = {"name": "podrole-redirect", "image": "podrole", "command": command, "securityContext": security}
         app = {"name": "app", "image": "podrole", "command": ["true"]}
         spec = {"initContainers": [redirect], "containers": [app]}
-        with node.pod({"metadata": {"name": "fails"}, "spec": spec}, {"podrole": changed}) as pod:
+        with node.pod({"metadata": {"name": "fails"}, "spec": spec}, {"podrole": with_image}) as pod:
             with pytest.raises(PodError):
                 pod.start()
             assert pod.container("app").exit_code is None, "the app must not start without the rules"
             return pod.logs("podrole-redirect")
 
-    return fail
+    return run_failing
 
 
-def test_nft_without_net_admin_does_not_start(fail: Fail) -> None:
-    log = fail(NFT)
+def test_nft_without_net_admin_does_not_start(run_failing: RunFailing) -> None:
+    log = run_failing(NFT)
 
     assert "exec /usr/sbin/nft: operation not permitted" in log
     assert "`exec /usr/sbin/nft: operation not permitted`" in DOCUMENT
 
 
 @pytest.fixture
-def many_users(node: Node) -> None:
-    """Who is not root must hold nothing by itself: so only where uids are real."""
+def real_uids(node: Node) -> None:
+    """Skip in a user namespace, where every uid is 0."""
     if node.single_user:
-        pytest.skip("every uid is one in a user namespace: run as root")
+        pytest.skip("every uid is 0 in a user namespace: run as root")
 
 
-@pytest.mark.usefixtures("many_users")
-def test_nft_without_file_capability_fails(fail: Fail) -> None:
-    log = fail(NFT, "NET_ADMIN", changed=build_image(ROOT))
+@pytest.mark.usefixtures("real_uids")
+def test_nft_without_file_capability_fails(run_failing: RunFailing) -> None:
+    log = run_failing(NFT, "NET_ADMIN", with_image=build_image(ROOT))
 
     assert "cache initialization failed: Operation not permitted" in log
     assert "`cache initialization failed: Operation not permitted`" in DOCUMENT
 
 
-@pytest.mark.usefixtures("many_users")
-def test_nft_run_by_a_shell_fails(fail: Fail) -> None:
-    log = fail(("sh", "-c", " ".join(NFT)), "NET_ADMIN")
+@pytest.mark.usefixtures("real_uids")
+def test_nft_run_by_a_shell_fails(run_failing: RunFailing) -> None:
+    log = run_failing(("sh", "-c", " ".join(NFT)), "NET_ADMIN")
 
     assert "cache initialization failed: Operation not permitted" in log
 
@@ -88,15 +90,17 @@ def test_nft_run_by_a_shell_fails(fail: Fail) -> None:
         ),
     ],
 )
-def test_incomplete_nft_command_error_names_the_cause(fail: Fail, command: tuple[str, ...], message: str) -> None:
-    log = fail(command, "NET_ADMIN")
+def test_incomplete_nft_command_error_names_the_cause(
+    run_failing: RunFailing, command: tuple[str, ...], message: str
+) -> None:
+    log = run_failing(command, "NET_ADMIN")
 
     assert message in log
     assert f"`{message.replace('absent', '...')}`" in DOCUMENT
 
 
 @pytest.mark.parametrize(
-    ("uid", "add", "named"),
+    ("uid", "add", "missing"),
     [
         pytest.param(0, ("NET_ADMIN",), "NET_RAW", id="no-net-raw"),
         pytest.param(0, ("NET_RAW",), "NET_ADMIN", id="no-net-admin"),
@@ -105,21 +109,21 @@ def test_incomplete_nft_command_error_names_the_cause(fail: Fail, command: tuple
     ],
 )
 def test_iptables_entrypoint_reports_the_missing_capability(
-    node: Node, fail: Fail, uid: int, add: tuple[str, ...], named: str
+    node: Node, run_failing: RunFailing, uid: int, add: tuple[str, ...], missing: str
 ) -> None:
     if uid and node.single_user:
-        pytest.skip("every uid is one in a user namespace: run as root")
+        pytest.skip("every uid is 0 in a user namespace: run as root")
 
-    log = fail(IPTABLES, *add, uid=uid)
+    log = run_failing(IPTABLES, *add, uid=uid)
 
-    assert f"iptables needs {named}, which this container lacks: runAsUser must be 0" in log
+    assert f"iptables needs {missing}, which this container lacks: runAsUser must be 0" in log
     assert "capabilities.add must have NET_ADMIN and NET_RAW" in log
 
 
 def test_nft_reports_a_kernel_without_nf_tables(network: PodNetwork, plain: PodNetwork) -> None:
     backend = build_nftables()
 
-    result = network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]], check=False)
+    result = network.run([*WITHOUT, "nf_tables", *backend.commands["redirect"]], check=False)
 
     assert result.returncode != 0
     assert "Unable to initialize Netlink socket: Protocol not supported" in result.stderr
@@ -132,7 +136,7 @@ def test_iptables_nft_without_nf_tables_reports_program_file_and_table(
 ) -> None:
     backend = build_iptables(tmp_path, "nft")
 
-    result = network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]], check=False)
+    result = network.run([*WITHOUT, "nf_tables", *backend.commands["redirect"]], check=False)
 
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
@@ -141,12 +145,14 @@ def test_iptables_nft_without_nf_tables_reports_program_file_and_table(
     assert backend.load(plain).returncode == 0
 
 
-def test_iptables_legacy_works_without_nf_tables(node: Node, network: PodNetwork, tmp_path: Path, ask: Ask) -> None:
+def test_iptables_legacy_works_without_nf_tables(
+    node: Node, network: PodNetwork, tmp_path: Path, send_probes: SendProbes
+) -> None:
     backend = build_backend("iptables-legacy", tmp_path, node)
 
-    network.run([*REFUSE, "nf_tables", *backend.commands["redirect"]])
+    network.run([*WITHOUT, "nf_tables", *backend.commands["redirect"]])
 
-    assert ask(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
+    assert send_probes(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
 
 
 def test_iptables_legacy_without_its_table_reports_program_file_and_table(
@@ -154,7 +160,7 @@ def test_iptables_legacy_without_its_table_reports_program_file_and_table(
 ) -> None:
     backend = build_backend("iptables-legacy", tmp_path, node)
 
-    result = network.run([*REFUSE, "ip_tables", *backend.commands["redirect"]], check=False)
+    result = network.run([*WITHOUT, "ip_tables", *backend.commands["redirect"]], check=False)
 
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
@@ -164,7 +170,7 @@ def test_iptables_legacy_without_its_table_reports_program_file_and_table(
 
 
 class TestIptablesPrograms:
-    """The entrypoint's own errors."""
+    """Errors of the entrypoint."""
 
     def test_missing_iptables_program_is_named(self, network: PodNetwork, tmp_path: Path) -> None:
         backend = build_iptables(tmp_path, "nft")
@@ -186,7 +192,7 @@ class TestIptablesPrograms:
         assert "podrole-redirect: iptables could not insert into chain OUTPUT of table nat: " in result.stderr
 
     @pytest.mark.parametrize(
-        ("arguments", "named"),
+        ("arguments", "missing"),
         [
             pytest.param((), "--listen PORT", id="none"),
             pytest.param(("--listen", "16925", "--block"), "--listen PORT", id="both"),
@@ -197,11 +203,11 @@ class TestIptablesPrograms:
         ],
     )
     def test_arguments_must_select_exactly_one_mode(
-        self, network: PodNetwork, tmp_path: Path, arguments: tuple[str, ...], named: str
+        self, network: PodNetwork, tmp_path: Path, arguments: tuple[str, ...], missing: str
     ) -> None:
         entrypoint = build_iptables(tmp_path, "nft").commands["block"][:-1]
 
         result = network.run([*entrypoint, *arguments], check=False)
 
         assert result.returncode == 2
-        assert named in result.stderr
+        assert missing in result.stderr

@@ -132,7 +132,7 @@ def test_sidecar_as_process_1_exits_on_sigterm(demo_node: DemoNode, patched: dic
 
 def test_app_cannot_read_the_run_directory(demo_node: DemoNode, patched: dict[str, Any]) -> None:
     if demo_node.node.single_user:
-        pytest.skip("every uid is one in a user namespace: run as root")
+        pytest.skip("every uid is 0 in a user namespace: run as root")
     changed = copy.deepcopy(patched)
     changed["spec"]["containers"][0]["securityContext"] = {"runAsUser": 1000}
 

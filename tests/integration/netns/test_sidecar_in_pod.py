@@ -1,4 +1,4 @@
-"""The sidecar as its user in its container: what it proves where there is no IPv4, its status, and its restart."""
+"""The sidecar in its container: the self-check without IPv4, the status command, and a restart."""
 
 import json
 from typing import Any
@@ -41,12 +41,12 @@ def test_status_command_works_in_the_container(demo_node: DemoNode, patched: dic
     with demo_node.create_pod(patched, demo_node.images) as pod:
         pod.start()
 
-        asked = pod.exec(contract.SIDECAR_CONTAINER, STATUS)
+        result = pod.exec(contract.SIDECAR_CONTAINER, STATUS)
         user = pod.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", "import os; print(os.getuid())"])
 
-    status = json.loads(asked.stdout)
-    assert asked.returncode == 0
-    assert user.stdout.strip() in {str(contract.SIDECAR_UID), "0"}  # 0 where a user namespace has no other
+    status = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert user.stdout.strip() in {str(contract.SIDECAR_UID), "0"}  # 0 in a user namespace
     assert (status["mode"], status["state"], status["failures"]) == ("redirect", "serving", 0)
     assert list(status) == [
         "role",
@@ -80,10 +80,10 @@ def test_restarted_container_restores_its_credentials(demo_node: DemoNode, patch
 
 @pytest.mark.parametrize("change", [pytest.param({}, id="default"), pytest.param({"hostIPC": True}, id="host-ipc")])
 def test_pods_do_not_share_their_run_directory(demo_node: DemoNode, change: dict[str, Any]) -> None:
-    """With hostIPC both would see the node's /dev/shm: each has a memory volume of its own instead."""
+    """With hostIPC pods share the node's /dev/shm, so each sidecar gets its own memory volume."""
     pod = {**POD, "spec": {**POD["spec"], **change}}
     spec = demo_node.webhook.admit(pod).pod["spec"]
-    sidecar = next(one for one in spec["initContainers"] if one["name"] == contract.SIDECAR_CONTAINER)
+    sidecar = next(container for container in spec["initContainers"] if container["name"] == contract.SIDECAR_CONTAINER)
 
     [directory] = [one["value"] for one in sidecar["env"] if one["name"] == contract.ENV_RUN_DIRECTORY]
 

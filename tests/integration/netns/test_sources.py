@@ -38,7 +38,7 @@ for path in sys.argv[1:]:
 @pytest.fixture(autouse=True)
 def needs_users(demo_node: DemoNode) -> None:
     if demo_node.node.single_user:
-        pytest.skip("every uid is one in a user namespace, and the rules tell users apart: run as root")
+        pytest.skip("every uid is 0 in a user namespace, and the rules tell users apart: run as root")
 
 
 @pytest.fixture(params=["nftables", "iptables"])

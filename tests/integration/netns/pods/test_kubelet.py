@@ -45,16 +45,22 @@ LISTENER: dict[str, Any] = {
     "name": "listener",
     "image": "podrole",
     "restartPolicy": "Always",
-    "command": ["python3", "/test/listen.py", "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT)],
+    "command": ["python3", "/test/responder.py", "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT)],
     # a pod's first request must not come before its listener: the hook asks it until it answers
     "lifecycle": {
         "postStart": {
-            "exec": {"command": ["sh", "-c", "until python3 /test/ask.py tcp/::1/16925 | grep -q sidecar; do :; done"]}
+            "exec": {
+                "command": [
+                    "sh",
+                    "-c",
+                    "until python3 /test/send_probes.py tcp/::1/16925 | grep -q sidecar; do :; done",
+                ]
+            }
         }
     },
     "securityContext": {"runAsUser": contract.SIDECAR_UID, "readOnlyRootFilesystem": True},
 }
-ASK = ["python3", "/test/ask.py", *(f"tcp/{address}/80" for address in contract.METADATA_ADDRESSES)]
+ASK = ["python3", "/test/send_probes.py", *(f"tcp/{address}/80" for address in contract.METADATA_ADDRESSES)]
 HOLD = "touch /tmp/up; while :; do sleep 0.02; done"
 
 

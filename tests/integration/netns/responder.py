@@ -1,7 +1,7 @@
-"""A stand-in: `listen.py NAME ADDRESS,... PORT,...` answers its name on each address and port, over TCP and UDP.
+"""`responder.py NAME ADDRESS,... PORT,...` sends its name as the response on each address and port, TCP and UDP.
 
-Over TCP at once and again for whatever it hears, until the other side ends. The port `sctp` stands for bare IP packets
-with SCTP's protocol number.
+Over TCP it sends the name at once and after each received message. The port `sctp` means IP packets with SCTP's
+protocol number, without SCTP's header.
 """
 
 import asyncio
@@ -11,22 +11,24 @@ import socket
 import sys
 
 SCTP = 132
-"""Stands for all that is not TCP, UDP or ICMP; its checksum is one that a kernel need not verify to answer a packet."""
+"""An example of a protocol other than TCP, UDP and ICMP."""
+
+NAME = sys.argv[1].encode()
 
 
-class Answer(asyncio.DatagramProtocol):
+class UdpResponder(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]  # UDP's kind
         self.transport = transport
 
     def datagram_received(self, _data: bytes, addr: tuple[str, int]) -> None:
-        self.transport.sendto(sys.argv[1].encode(), addr)
+        self.transport.sendto(NAME, addr)
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def respond_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        writer.write(sys.argv[1].encode())
+        writer.write(NAME)
         while await reader.read(100):
-            writer.write(sys.argv[1].encode())
+            writer.write(NAME)
     writer.close()
 
 
@@ -38,19 +40,19 @@ def open_raw(address: str) -> socket.socket:
     return raw
 
 
-def answer_raw(raw: socket.socket) -> None:
+def respond_raw(raw: socket.socket) -> None:
     _, source = raw.recvfrom(100)
-    raw.sendto(sys.argv[1].encode(), source)
+    raw.sendto(NAME, source)
 
 
 async def listen(address: str, port: str) -> None:
     loop = asyncio.get_running_loop()
     if port == "sctp":
         raw = open_raw(address)
-        loop.add_reader(raw, answer_raw, raw)
+        loop.add_reader(raw, respond_raw, raw)
     else:
-        await asyncio.start_server(answer, address, int(port))
-        await loop.create_datagram_endpoint(Answer, (address, int(port)))
+        await asyncio.start_server(respond_tcp, address, int(port))
+        await loop.create_datagram_endpoint(UdpResponder, (address, int(port)))
 
 
 async def main() -> None:
