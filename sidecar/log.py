@@ -33,5 +33,5 @@ def truncate_termination_message(text: str) -> str:
     encoded = text.encode(errors="backslashreplace")
     if len(encoded) <= TERMINATION_BYTES:
         return encoded.decode()
-    kept = encoded[: TERMINATION_BYTES - len(TRUNCATED.encode())].decode(errors="ignore")
-    return kept + TRUNCATED
+    beginning = encoded[: TERMINATION_BYTES - len(TRUNCATED.encode())].decode(errors="ignore")
+    return beginning + TRUNCATED

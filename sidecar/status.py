@@ -1,6 +1,6 @@
 """The status of a running sidecar: `python3 -m sidecar.status` in its container. It contains no secrets.
 
-The server builds the status and serves it at a path of its own; this command prints what the running process returns.
+The server builds the status and serves it at its own path; this command prints what the running process returns.
 `podrole check` runs it, so it imports neither Flask nor http.client.
 """
 

@@ -1,1 +1,1 @@
-"""What the sidecar answers on HTTP: IMDS, ECS and its own status. Reads credentials, never requests them from STS."""
+"""The HTTP endpoints: IMDS, ECS, the status, and metrics on their own port. They never call STS."""

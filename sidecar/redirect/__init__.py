@@ -1,1 +1,1 @@
-"""The redirect rules, as data: `*.nft` for nft, `*.rules` for iptables-restore and ip6tables-restore. No code here."""
+"""The redirect rules (`*.nft` for nft, `*.rules` for iptables), their iptables loader, and the sidecar's self-check."""

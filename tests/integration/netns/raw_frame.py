@@ -166,7 +166,7 @@ def send_xdp(packet: bytes, _target: str, gateway_mac: str) -> None:
         offsets = get_transmit_offsets(sender)
         transmit_ring = map_transmit_ring(sender, offsets)
         bind_to_device(sender)
-        # Write one descriptor, publish it by advancing the producer index, and tell the kernel to send.
+        # Write one descriptor, publish it by advancing the producer index, and make the kernel send it.
         descriptor = XdpDescriptor.from_address(transmit_ring + offsets.descriptors)
         descriptor.offset, descriptor.length, descriptor.options = 0, len(frame), 0
         ctypes.c_uint32.from_address(transmit_ring + offsets.producer).value = 1

@@ -21,7 +21,7 @@ ROW = re.compile(r"\| (?P<chain>\S*) *\| `(?P<text>.+?)` \| (?P<why>.+) \| (?P<c
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of a file."""
+    """One rule of a file, with the chain that contains it."""
 
     file: str
     chain: str

@@ -1,4 +1,4 @@
-"""The real sidecar behind the real rules, in pods that the running webhook has patched."""
+"""The sidecar with the redirect rules, in pods that the webhook has injected."""
 
 import copy
 from collections.abc import Iterator
@@ -17,9 +17,8 @@ from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 
 @contextmanager
-def placed(demo_node: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
-    """Put a pod on the node, not yet started; `redirect=FILE` puts another rules file into its image."""
-
+def create_pod(demo_node: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[Pod]:
+    """Create a pod on the node without starting it; `redirect=FILE` replaces a rule file in its image."""
     rules = {f"/etc/podrole/{name}.nft": path for name, path in binds.items()}
     images = {name: image.with_binds(rules) for name, image in demo_node.images.items()}
     with demo_node.create_pod(pod, images) as running:
@@ -27,7 +26,7 @@ def placed(demo_node: DemoNode, pod: dict[str, Any], **binds: Path) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def patched(demo_node: DemoNode) -> dict[str, Any]:
+def injected(demo_node: DemoNode) -> dict[str, Any]:
     return demo_node.webhook.admit(POD).pod
 
 
@@ -41,8 +40,8 @@ def who_am_i(pod: Pod) -> str:
     return pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip()
 
 
-def test_sidecar_without_rules_exits_and_the_app_never_starts(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(demo_node, without_redirect(patched)) as pod:
+def test_sidecar_without_rules_exits_and_the_app_never_starts(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with create_pod(demo_node, without_redirect(injected)) as pod:
         with pytest.raises(PodError, match="the redirect is not in effect"):
             pod.start()
 
@@ -54,11 +53,11 @@ def test_sidecar_without_rules_exits_and_the_app_never_starts(demo_node: DemoNod
         assert pod.container("app").exit_code is None
 
 
-def test_only_the_missing_address_is_reported(demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
+def test_only_the_missing_address_is_reported(demo_node: DemoNode, injected: dict[str, Any], tmp_path: Path) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     (tmp_path / "redirect.nft").write_text(rules.replace(", 169.254.170.23 }", " }"))
 
-    with placed(demo_node, patched, redirect=tmp_path / "redirect.nft") as pod:
+    with create_pod(demo_node, injected, redirect=tmp_path / "redirect.nft") as pod:
         with pytest.raises(PodError):
             pod.start()
 
@@ -68,20 +67,22 @@ def test_only_the_missing_address_is_reported(demo_node: DemoNode, patched: dict
         assert "  fd00:ec2::23: " not in log
 
 
-def test_rules_without_ipv6_fail_in_pod_with_ipv6(demo_node: DemoNode, patched: dict[str, Any], tmp_path: Path) -> None:
+def test_rules_without_ipv6_fail_in_pod_with_ipv6(
+    demo_node: DemoNode, injected: dict[str, Any], tmp_path: Path
+) -> None:
     rules = (ROOT / "sidecar/redirect/redirect.nft").read_text()
     lines = [line for line in rules.splitlines() if "dnat ip6" not in line]
     (tmp_path / "redirect.nft").write_text("\n".join(lines))
 
-    with placed(demo_node, patched, redirect=tmp_path / "redirect.nft") as pod:
+    with create_pod(demo_node, injected, redirect=tmp_path / "redirect.nft") as pod:
         with pytest.raises(PodError):
             pod.start()
 
         assert "fd00:ec2::254: Connection refused" in pod.logs("podrole-sidecar")
 
 
-def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(demo_node, patched) as pod:
+def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with create_pod(demo_node, injected) as pod:
         pod.network.run(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.lo.disable_ipv6=1"])
 
         pod.start()
@@ -91,52 +92,52 @@ def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, patched: dict[str, 
 
 def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend="iptables")
-    patched = Case(POD, ENABLED, None).inject(config)
+    injected = Case(POD, ENABLED, None).inject(config)
 
-    with placed(demo_node, patched) as pod:
+    with create_pod(demo_node, injected) as pod:
         pod.start()
 
-        assert "sidecar.redirect" in patched["spec"]["initContainers"][0]["command"]
+        assert "sidecar.redirect" in injected["spec"]["initContainers"][0]["command"]
         assert who_am_i(pod) == IDENTITY
 
 
 def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNode) -> None:
-    """The warning of env mode says so: it is no wall."""
+    """As the warning of env mode states: it does not protect the node's role."""
     config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
-    patched = Case(POD, ENABLED, None).inject(config)
+    injected = Case(POD, ENABLED, None).inject(config)
 
-    with placed(demo_node, patched) as pod:
+    with create_pod(demo_node, injected) as pod:
         pod.start()
         reached = pod.exec("app", ["python3", "/app/apps/reach.py", "169.254.169.254:80"]).stdout
 
-        assert [container["name"] for container in patched["spec"]["initContainers"]] == ["podrole-sidecar"]
+        assert [container["name"] for container in injected["spec"]["initContainers"]] == ["podrole-sidecar"]
         assert who_am_i(pod) == IDENTITY
         assert reached.strip() == f"169.254.169.254:80\t{demo_node.node_role}"
 
 
-def test_restarted_sidecar_works_with_the_existing_rules(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with placed(demo_node, patched) as pod:
+def test_restarted_sidecar_works_with_the_existing_rules(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with create_pod(demo_node, injected) as pod:
         pod.start()
         pod.restart("podrole-sidecar")
 
         assert who_am_i(pod) == IDENTITY
 
 
-def test_sidecar_as_process_1_exits_on_sigterm(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    """It is process 1 of its container, for which the kernel has no default action on SIGTERM."""
-    with placed(demo_node, patched) as pod:
+def test_sidecar_as_process_1_exits_on_sigterm(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    """Process 1 of a container has no default action for SIGTERM."""
+    with create_pod(demo_node, injected) as pod:
         pod.start()
 
         assert pod.container("podrole-sidecar").terminate(grace_seconds=2) == 0
 
 
-def test_app_cannot_read_the_run_directory(demo_node: DemoNode, patched: dict[str, Any]) -> None:
+def test_app_cannot_read_the_run_directory(demo_node: DemoNode, injected: dict[str, Any]) -> None:
     if demo_node.node.single_user:
         pytest.skip("every uid is 0 in a user namespace: run as root")
-    changed = copy.deepcopy(patched)
+    changed = copy.deepcopy(injected)
     changed["spec"]["containers"][0]["securityContext"] = {"runAsUser": 1000}
 
-    with placed(demo_node, changed) as pod:
+    with create_pod(demo_node, changed) as pod:
         pod.start()
         found = pod.exec("app", ["sh", "-c", "ls /dev/shm; ls /dev/shm/podrole-*; cat /proc/1/status | grep Uid"])
 

@@ -14,12 +14,12 @@ STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
 
 
 @pytest.fixture(scope="module")
-def patched(demo_node: DemoNode) -> dict[str, Any]:
+def injected(demo_node: DemoNode) -> dict[str, Any]:
     return demo_node.webhook.admit(POD).pod
 
 
-def test_self_check_uses_ipv6_without_an_ipv4_route(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with demo_node.create_pod(patched, demo_node.images) as pod:
+def test_self_check_uses_ipv6_without_an_ipv4_route(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with demo_node.create_pod(injected, demo_node.images) as pod:
         pod.network.run(["ip", "-4", "route", "delete", "default"])
 
         pod.start()
@@ -28,8 +28,8 @@ def test_self_check_uses_ipv6_without_an_ipv4_route(demo_node: DemoNode, patched
         assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
 
 
-def test_pod_without_any_route_fails_with_an_error(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with demo_node.create_pod(patched, demo_node.images) as pod:
+def test_pod_without_any_route_fails_with_an_error(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with demo_node.create_pod(injected, demo_node.images) as pod:
         for family in ("-4", "-6"):
             pod.network.run(["ip", family, "route", "delete", "default"])
 
@@ -37,8 +37,8 @@ def test_pod_without_any_route_fails_with_an_error(demo_node: DemoNode, patched:
             pod.start()
 
 
-def test_status_command_works_in_the_container(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with demo_node.create_pod(patched, demo_node.images) as pod:
+def test_status_command_works_in_the_container(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with demo_node.create_pod(injected, demo_node.images) as pod:
         pod.start()
 
         result = pod.exec(contract.SIDECAR_CONTAINER, STATUS)
@@ -63,8 +63,8 @@ def test_status_command_works_in_the_container(demo_node: DemoNode, patched: dic
     ]
 
 
-def test_restarted_container_restores_its_credentials(demo_node: DemoNode, patched: dict[str, Any]) -> None:
-    with demo_node.create_pod(patched, demo_node.images) as pod:
+def test_restarted_container_restores_its_credentials(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    with demo_node.create_pod(injected, demo_node.images) as pod:
         pod.start()
         before = json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 

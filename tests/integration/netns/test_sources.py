@@ -1,4 +1,4 @@
-"""The source node and metadata pass-through in real network namespaces: who reaches the node's metadata, who not."""
+"""Source node and metadata pass-through in network namespaces: which containers reach the node's metadata."""
 
 import copy
 import json
@@ -23,7 +23,7 @@ ALLOWING = Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["reade
 CHAINING = Metadata(ENABLED.labels, {"podrole.io/intermediate-role": "arn:aws:iam::111122223333:role/hub"})
 REACH = ("python3", "/app/apps/reach.py", "169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")
 STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
-ASK = """
+FETCH = """
 import sys, urllib.request
 from urllib.error import HTTPError
 base = "http://169.254.169.254/latest/"
@@ -38,7 +38,7 @@ for path in sys.argv[1:]:
 @pytest.fixture(autouse=True)
 def needs_users(demo_node: DemoNode) -> None:
     if demo_node.node.single_user:
-        pytest.skip("every uid is 0 in a user namespace, and the rules tell users apart: run as root")
+        pytest.skip("every uid is 0 in a user namespace, and the rules distinguish users: run as root")
 
 
 @pytest.fixture(params=["nftables", "iptables"])
@@ -55,20 +55,20 @@ def start(demo_node: DemoNode, config: Config, namespace: Metadata, **annotation
 
 
 @pytest.fixture
-def of_node(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
-    """A pod whose role the node's role assumes."""
+def node_source_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
+    """A pod whose role is assumed by the node's role."""
     yield from start(demo_node, replace(NODE, redirect_backend=redirect), ALLOWING)
 
 
 @pytest.fixture
-def passing(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
-    """A pod that may have some of the node's metadata."""
+def passthrough_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
+    """A pod with metadata pass-through."""
     yield from start(demo_node, replace(PASSING, redirect_backend=redirect), ENABLED, metadata_passthrough="true")
 
 
 @pytest.fixture
-def chained(demo_node: DemoNode) -> Iterator[Pod]:
-    """A pod whose role is assumed from another one."""
+def chained_pod(demo_node: DemoNode) -> Iterator[Pod]:
+    """A pod with an intermediate role."""
     yield from start(demo_node, BASE, CHAINING, session_tags="team=shop")
 
 
@@ -76,50 +76,50 @@ def read_status(pod: Pod) -> Any:
     return json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
 
 
-def test_only_the_sidecar_reaches_the_nodes_metadata(demo_node: DemoNode, of_node: Pod) -> None:
+def test_only_the_sidecar_reaches_the_nodes_metadata(demo_node: DemoNode, node_source_pod: Pod) -> None:
     with demo_node.create_pod(copy.deepcopy(POD)) as plain:
         plain.start()
-        by_plain = plain.exec("app", REACH).stdout.splitlines()
-    by_app = of_node.exec("app", REACH).stdout.splitlines()
-    by_sidecar = of_node.exec(
-        contract.SIDECAR_CONTAINER, ["python3", "-c", ASK, "meta-data/iam/security-credentials/"]
+        from_plain_pod = plain.exec("app", REACH).stdout.splitlines()
+    from_app = node_source_pod.exec("app", REACH).stdout.splitlines()
+    from_sidecar = node_source_pod.exec(
+        contract.SIDECAR_CONTAINER, ["python3", "-c", FETCH, "meta-data/iam/security-credentials/"]
     ).stdout
 
-    assert by_sidecar.strip() == demo_node.node_role
-    assert [line.partition("\t")[2] for line in by_plain] == [demo_node.node_role] * 3
-    assert [line.partition("\t")[2] for line in by_app] == ["reader", "reader", "connection refused"]
+    assert from_sidecar.strip() == demo_node.node_role
+    assert [line.partition("\t")[2] for line in from_plain_pod] == [demo_node.node_role] * 3
+    assert [line.partition("\t")[2] for line in from_app] == ["reader", "reader", "connection refused"]
 
 
-def test_app_gets_the_pods_role_with_source_node(of_node: Pod) -> None:
-    assert of_node.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
-    assert read_status(of_node)["source"] == "node"
-    assert '"started"' in of_node.logs(contract.SIDECAR_CONTAINER)
+def test_app_gets_the_pods_role_with_source_node(node_source_pod: Pod) -> None:
+    assert node_source_pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+    assert read_status(node_source_pod)["source"] == "node"
+    assert '"started"' in node_source_pod.logs(contract.SIDECAR_CONTAINER)
 
 
-def test_role_chain_ends_with_the_pods_role(chained: Pod) -> None:
-    assert chained.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
-    assert read_status(chained)["intermediate_role"] == "arn:aws:iam::111122223333:role/hub"
+def test_role_chain_ends_with_the_pods_role(chained_pod: Pod) -> None:
+    assert chained_pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+    assert read_status(chained_pod)["intermediate_role"] == "arn:aws:iam::111122223333:role/hub"
 
 
-def test_pass_through_serves_allowed_paths_and_the_pods_role(demo_node: DemoNode, passing: Pod) -> None:
+def test_pass_through_serves_allowed_paths_and_the_pods_role(demo_node: DemoNode, passthrough_pod: Pod) -> None:
     paths = ["meta-data/instance-id", "meta-data/placement/availability-zone", "user-data", "meta-data/iam/info"]
 
-    answers = passing.exec("app", ["python3", "-c", ASK, *paths]).stdout.split()
-    reached = passing.exec("app", REACH).stdout
+    answers = passthrough_pod.exec("app", ["python3", "-c", FETCH, *paths]).stdout.split()
+    reached = passthrough_pod.exec("app", REACH).stdout
 
     assert answers == ["i-0123456789abcdef0", "eu-west-1b", "404", "404"]
     assert demo_node.node_role not in reached
-    assert passing.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+    assert passthrough_pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
 
 
 @pytest.fixture
-def in_env_mode(demo_node: DemoNode) -> Iterator[Pod]:
-    """A pod without rules whose role the node's role assumes."""
+def env_mode_pod(demo_node: DemoNode) -> Iterator[Pod]:
+    """A pod in env mode whose role is assumed by the node's role."""
     yield from start(demo_node, replace(NODE, mode="env"), ALLOWING)
 
 
-def test_source_node_works_in_env_mode_without_rules(in_env_mode: Pod) -> None:
-    names = [container["name"] for container in in_env_mode.manifest["spec"]["initContainers"]]
+def test_source_node_works_in_env_mode_without_rules(env_mode_pod: Pod) -> None:
+    names = [container["name"] for container in env_mode_pod.manifest["spec"]["initContainers"]]
 
     assert names == [contract.SIDECAR_CONTAINER]
-    assert in_env_mode.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+    assert env_mode_pod.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY

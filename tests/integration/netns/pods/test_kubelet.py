@@ -1,4 +1,4 @@
-"""Real pods: what the spec says is what the processes see."""
+"""The test node's kubelet: processes see what the pod spec says."""
 
 import json
 import re
@@ -46,7 +46,7 @@ LISTENER: dict[str, Any] = {
     "image": "podrole",
     "restartPolicy": "Always",
     "command": ["python3", "/test/responder.py", "sidecar", "127.0.0.1,::1", str(contract.SIDECAR_PORT)],
-    # a pod's first request must not come before its listener: the hook asks it until it answers
+    # the hook waits until the listener responds, so that the app's first request reaches it
     "lifecycle": {
         "postStart": {
             "exec": {
@@ -60,7 +60,7 @@ LISTENER: dict[str, Any] = {
     },
     "securityContext": {"runAsUser": contract.SIDECAR_UID, "readOnlyRootFilesystem": True},
 }
-ASK = ["python3", "/test/send_probes.py", *(f"tcp/{address}/80" for address in contract.METADATA_ADDRESSES)]
+SEND_PROBES = ["python3", "/test/send_probes.py", *(f"tcp/{address}/80" for address in contract.METADATA_ADDRESSES)]
 HOLD = "touch /tmp/up; while :; do sleep 0.02; done"
 
 
@@ -69,7 +69,7 @@ def shell(name: str, script: str, **fields: Any) -> dict[str, Any]:
 
 
 def hook_until_up() -> dict[str, Any]:
-    """A hook that returns once HOLD has begun, so that what stands before it has been done."""
+    """Return a postStart hook that waits until HOLD has begun, so that everything before it is done."""
     return hook("until test -f /tmp/up; do sleep 0.01; done")
 
 
@@ -79,7 +79,7 @@ def hook(script: str) -> dict[str, Any]:
 
 @pytest.fixture
 def run(node: Node, image: Image) -> Iterator[Run]:
-    """Place a pod of these containers on the node; it is removed after the test."""
+    """Create a pod with these containers; it is removed after the test."""
     pods = []
     images = {"podrole": image.with_binds({"/test": HERE})}
 
@@ -96,7 +96,7 @@ def run(node: Node, image: Image) -> Iterator[Run]:
 
 
 def finish(pod: Pod, name: str = "app") -> str:
-    """Start the pod; what its container wrote until its end."""
+    """Start the pod; return its container's output."""
     pod.start()
     assert pod.container(name).wait(timeout_seconds=30) == 0, pod.logs(name)
     return pod.logs(name)
@@ -269,7 +269,7 @@ class TestPod:
         assert output == f"web-0@{pod.network.ipv4} web-0 $(POD) /tmp \n"
 
     def test_environment_of_the_caller_is_not_inherited(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-caller")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-the-caller")
 
         output = finish(run(shell("app", "env")))
 
@@ -392,8 +392,8 @@ class TestPod:
 class TestInjectedPod:
     @pytest.mark.parametrize("redirect", [REDIRECT, IPTABLES], ids=["nftables", "iptables"])
     def test_injected_pod_reaches_the_sidecar_and_plain_pod_the_node(self, run: Run, redirect: dict[str, Any]) -> None:
-        early = {"name": "early", "image": "podrole", "command": ASK}
-        app = {"name": "app", "image": "podrole", "command": ASK, "securityContext": {"runAsUser": 1000}}
+        early = {"name": "early", "image": "podrole", "command": SEND_PROBES}
+        app = {"name": "app", "image": "podrole", "command": SEND_PROBES, "securityContext": {"runAsUser": 1000}}
         injected = run(app, init=(redirect, LISTENER, early))
         plain = run(app)
 
@@ -404,16 +404,16 @@ class TestInjectedPod:
         assert json.loads(finish(plain)) == ["node"] * 5
 
     @pytest.mark.parametrize(
-        ("redirect", "complaint"),
+        ("redirect", "error"),
         [(REDIRECT, "operation not permitted"), (IPTABLES, "iptables needs NET_ADMIN, which this container lacks")],
         ids=["nftables", "iptables"],
     )
-    def test_pod_without_net_admin_does_not_start(self, run: Run, redirect: dict[str, Any], complaint: str) -> None:
+    def test_pod_without_net_admin_does_not_start(self, run: Run, redirect: dict[str, Any], error: str) -> None:
         capabilities = {"drop": ["ALL"], "add": ["NET_RAW"]}
         weak = {**redirect, "securityContext": {**redirect["securityContext"], "capabilities": capabilities}}
         pod = run(shell("app", "true"), init=(weak,))
 
-        with pytest.raises(PodError, match=rf"(?s)init container podrole-redirect ended with .*{complaint}"):
+        with pytest.raises(PodError, match=rf"(?s)init container podrole-redirect ended with .*{error}"):
             pod.start()
 
         assert pod.container("app").exit_code is None

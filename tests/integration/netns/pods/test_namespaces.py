@@ -23,7 +23,7 @@ with Node() as node:
 
 
 def find_processes(namespace: str) -> list[int]:
-    """The pids of all processes in a pid namespace, zombies aside."""
+    """Return the pids of all processes in a pid namespace, except zombies."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -42,7 +42,7 @@ def wait_gone(namespace: str, seconds: float = 10) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("settings", "remedy"),
+    ("settings", "hint"),
     [
         pytest.param(
             {"kernel.unprivileged_userns_clone": "0"},
@@ -60,11 +60,11 @@ def wait_gone(namespace: str, seconds: float = 10) -> list[int]:
         pytest.param({"kernel.unprivileged_userns_clone": "1"}, "Run as root", id="unknown-cause"),
     ],
 )
-def test_denied_user_namespace_error_names_the_setting(settings: dict[str, str], remedy: str) -> None:
+def test_denied_user_namespace_error_names_the_setting(settings: dict[str, str], hint: str) -> None:
     message = explain_refusal("unshare failed: Operation not permitted", single_user=True, settings=settings)
 
     assert "unshare failed: Operation not permitted" in message
-    assert remedy in message
+    assert hint in message
 
 
 def test_denied_namespace_error_as_root_names_the_capability() -> None:
