@@ -65,7 +65,7 @@ def build_result_document(result: InjectResult) -> dict[str, Any]:
         "role": result.role,
         "warnings": [*result.warnings],
         "notes": [*result.notes],
-        "patch": prefix_operations(result.template.path, result.operations),
+        "patch": prefix_operations(result.template.template_path, result.operations),
     }
 
 

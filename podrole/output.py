@@ -42,7 +42,7 @@ def _rewrite(document: Document, results: Sequence[InjectResult]) -> str:
         operation
         for result in results
         if result.document is document
-        for operation in prefix_operations((*result.template.place, *result.template.path), result.operations)
+        for operation in prefix_operations(result.template.document_path, result.operations)
     ]
     return (
         rewrite(document, JsonPatch(copy.deepcopy(operations)).apply(document.content)) if operations else document.text

@@ -42,8 +42,8 @@ class RoleUsageLoader:
         if self.options["filenames"]:
             for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
                 with error_context(document.location):
-                    for thing, _ in find_objects(document.content):
-                        objects.add(thing)
+                    for obj, _ in find_objects(document.content):
+                        objects.add(obj)
         else:
             self._add_cluster_objects(objects)
         return find_usage(objects, self.account)
@@ -53,8 +53,8 @@ class RoleUsageLoader:
 
         for kind in COLLECTIONS:
             with progress_message(f"listing every {kind} of the cluster"):
-                for thing in list_objects(self._client, kind):
-                    objects.add(thing)
+                for obj in list_objects(self._client, kind):
+                    objects.add(obj)
 
     @cached_property
     def _client(self) -> Any:

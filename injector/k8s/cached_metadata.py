@@ -14,9 +14,9 @@ EMPTY_METADATA = Metadata({}, {})
 """Shared by all objects that have none of these keys: most ServiceAccounts."""
 
 
-def build_key(thing: Object) -> str:
+def build_key(obj: Object) -> str:
     """The cache key of an object: `namespace/name`, or the name alone of an object without a namespace."""
-    metadata = read_mapping(thing, "metadata")
+    metadata = read_mapping(obj, "metadata")
     name = read_string(metadata, "name")
     return join_key(read_string(metadata, "namespace"), name) if metadata.get("namespace") else name
 
@@ -26,9 +26,9 @@ def join_key(namespace: str, name: str) -> str:
     return f"{namespace}/{name}"
 
 
-def parse_cached_metadata(thing: Object) -> Metadata | None:
+def parse_cached_metadata(obj: Object) -> Metadata | None:
     """The part of an object's metadata that is cached; None if it is too large."""
-    metadata = read_mapping(thing, "metadata")
+    metadata = read_mapping(obj, "metadata")
     labels, annotations = (
         {key: value for key, value in read_strings(metadata, field).items() if key.startswith(CACHED_PREFIXES)}
         for field in ("labels", "annotations")

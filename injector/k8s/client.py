@@ -5,11 +5,10 @@ It uses the configuration and the connection pool of the package `kubernetes`, b
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self, TypedDict, Unpack
-from urllib.parse import quote, urlencode
+from typing import Any, NamedTuple, Self, Unpack
+from urllib.parse import urlencode
 
 from kubernetes.client import Configuration, rest
 from urllib3 import Timeout
@@ -18,18 +17,8 @@ import contract
 from injector.errors import InvalidResponseError, NotFoundError, ObjectError
 from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
 from injector.k8s.objects import Object, read_mapping, read_objects
+from injector.k8s.request import METHODS, Options, Request
 from injector.k8s.watch_stream import WatchStream
-
-JSON = "application/json"
-METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-"""https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
-
-STRATEGIC_MERGE = "application/strategic-merge-patch+json"
-"""Lists are merged by key, webhooks by name: fields that the patch leaves out keep their values.
-
-https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
-"""
 
 DRY_RUN = {"dryRun": "All"}
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
@@ -40,46 +29,7 @@ TIMEOUT = Timeout(connect=5, read=15)
 PAGE_SIZE = 500
 """Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""
 
-METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
-"""https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb"""
-
 SUCCESS = range(200, 300)
-
-
-class Options(TypedDict, total=False):
-    """What a request can have beside its path."""
-
-    description: str
-    query: Mapping[str, str]
-    accept: str
-    timeout: Timeout
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request to the API server."""
-
-    verb: str
-    path: str
-    description: str = ""
-    """The object's name in error messages; empty: its path."""
-
-    query: Mapping[str, str] = field(default_factory=dict)
-    accept: str = JSON
-    timeout: Timeout | None = None
-    """None: the client's own."""
-
-    body: Any = None
-    content_type: str = JSON
-
-    @property
-    def action(self) -> str:
-        """For error messages, such as `get ServiceAccount team-a/web`."""
-        return f"{self.verb} {self.description or self.path}"
-
-    def with_query(self, parameters: Mapping[str, str]) -> Self:
-        """The same request with more query parameters."""
-        return replace(self, query={**self.query, **parameters})
 
 
 class ListPage(NamedTuple):
@@ -205,11 +155,6 @@ class ApiClient:
             with closing(response):
                 raise build_api_error(request.action, response.status, _read_message(response))
         return response
-
-
-def build_path(*segments: str) -> str:
-    """A path of the core API group. Quoted, as a name can come from a user."""
-    return "/api/v1/" + "/".join(quote(segment, safe="") for segment in segments)
 
 
 def _read_message(response: Any) -> str:

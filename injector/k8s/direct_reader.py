@@ -8,8 +8,9 @@ from urllib3 import Timeout
 
 from injector.errors import ClusterError, ConnectionClosedError
 from injector.k8s.api_errors import translate_object_errors
-from injector.k8s.client import METADATA, ApiClient, build_path
+from injector.k8s.client import ApiClient
 from injector.k8s.objects import Metadata, Object, parse_metadata
+from injector.k8s.request import METADATA, build_path
 from injector.k8s.version import Version, read_version
 
 TIMEOUT_SECONDS = 2

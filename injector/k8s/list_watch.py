@@ -10,8 +10,9 @@ from urllib3 import Timeout
 from injector.errors import ObjectError
 from injector.k8s.api_errors import translate_object_errors
 from injector.k8s.cached_metadata import build_key, parse_cached_metadata
-from injector.k8s.client import METADATA, METADATA_LIST, ApiClient
+from injector.k8s.client import ApiClient
 from injector.k8s.objects import Metadata, read_mapping, read_string
+from injector.k8s.request import METADATA, METADATA_LIST
 from injector.k8s.watch_stream import WatchEvent, WatchStream
 
 PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}

@@ -25,9 +25,9 @@ class Metadata(NamedTuple):
     annotations: Mapping[str, str]
 
 
-def parse_metadata(thing: Object) -> Metadata:
+def parse_metadata(obj: Object) -> Metadata:
     """The labels and annotations of any Kubernetes object."""
-    metadata = read_mapping(thing, "metadata")
+    metadata = read_mapping(obj, "metadata")
     return Metadata(read_strings(metadata, "labels"), read_strings(metadata, "annotations"))
 
 

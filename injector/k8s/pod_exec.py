@@ -11,7 +11,8 @@ from websocket import WebSocketBadStatusException, WebSocketException, setdefaul
 
 from injector.errors import ClusterError, InvalidResponseError, UnreachableError
 from injector.k8s.api_errors import build_api_error, translate_network_errors
-from injector.k8s.client import ApiClient, build_path
+from injector.k8s.client import ApiClient
+from injector.k8s.request import build_path
 
 TIMEOUT_SECONDS = 15
 MAX_MESSAGE_CHARACTERS = 300

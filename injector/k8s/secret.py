@@ -6,7 +6,8 @@ from kubernetes.client import Configuration
 from urllib3 import Timeout
 
 from injector.errors import ClusterError, ConflictError, NotFoundError
-from injector.k8s.client import ApiClient, build_path
+from injector.k8s.client import ApiClient
+from injector.k8s.request import build_path
 
 CONNECT_SECONDS, READ_SECONDS = 2, 5
 TIMEOUT = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)

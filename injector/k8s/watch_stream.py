@@ -54,11 +54,11 @@ class WatchStream:
     def _parse_event(self, line: bytes) -> WatchEvent:
         with translate_object_errors(self._action):
             event = _load_object(line)
-            kind, thing = read_string(event, "type"), read_mapping(event, "object")
+            kind, obj = read_string(event, "type"), read_mapping(event, "object")
         if kind == "ERROR":
-            code = thing.get("code")
-            raise build_api_error(self._action, code if isinstance(code, int) else None, str(thing.get("message")))
-        return WatchEvent(kind, thing)
+            code = obj.get("code")
+            raise build_api_error(self._action, code if isinstance(code, int) else None, str(obj.get("message")))
+        return WatchEvent(kind, obj)
 
 
 def _load_object(line: bytes) -> Object:

@@ -7,7 +7,8 @@ from kubernetes.client import Configuration
 from urllib3 import Timeout
 
 from injector.errors import ConflictError, NotFoundError
-from injector.k8s.client import STRATEGIC_MERGE, ApiClient
+from injector.k8s.client import ApiClient
+from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import CONNECT_SECONDS, FIELD_MANAGER, READ_SECONDS, TIMEOUT
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"

@@ -33,18 +33,18 @@ class PodTemplate:
     namespace: str | None
     """None if the object has no namespace."""
 
-    place: JsonPath
+    object_path: JsonPath
     """The path of the object in its document: not empty for the items of a list."""
 
-    path: JsonPath
+    template_path: JsonPath
     """The path of the pod template in the object: empty for a pod."""
 
     pod: Any
 
     @property
-    def where(self) -> str:
-        """For messages."""
-        return f"{self.kind} {self.namespace + '/' if self.namespace else ''}{self.name}"
+    def document_path(self) -> JsonPath:
+        """The path of the pod template in its document."""
+        return (*self.object_path, *self.template_path)
 
 
 def find_objects(document: Any, path: JsonPath = ()) -> Iterator[tuple[Object, JsonPath]]:
@@ -63,20 +63,20 @@ def find_objects(document: Any, path: JsonPath = ()) -> Iterator[tuple[Object, J
 
 def find_templates(document: Any) -> Iterator[PodTemplate]:
     """Every pod template of a document. Raises ObjectError where a template is not an object."""
-    for thing, place in find_objects(document):
-        group = str(thing.get("apiVersion") or "").rpartition("/")[0]
-        inner = TEMPLATES.get((group, str(thing.get("kind"))))
+    for obj, object_path in find_objects(document):
+        group = str(obj.get("apiVersion") or "").rpartition("/")[0]
+        inner = TEMPLATES.get((group, str(obj.get("kind"))))
         if inner is not None:
-            yield _read_template(thing, place, inner)
+            yield _read_template(obj, object_path, inner)
 
 
-def _read_template(thing: Object, place: JsonPath, inner: tuple[str, ...]) -> PodTemplate:
-    metadata = read_mapping(thing, "metadata")
+def _read_template(obj: Object, object_path: JsonPath, inner: tuple[str, ...]) -> PodTemplate:
+    metadata = read_mapping(obj, "metadata")
     name = str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
-    pod: Any = thing
+    pod: Any = obj
     for index, key in enumerate(inner):
         pod = pod.get(key)
         if not isinstance(pod, dict):
-            raise ObjectError(f"{thing['kind']} {name} has no {'.'.join(inner[: index + 1])}: it must be an object")
+            raise ObjectError(f"{obj['kind']} {name} has no {'.'.join(inner[: index + 1])}: it must be an object")
     namespace = metadata.get("namespace")
-    return PodTemplate(str(thing["kind"]), name, str(namespace) if namespace else None, place, inner, pod)
+    return PodTemplate(str(obj["kind"]), name, str(namespace) if namespace else None, object_path, inner, pod)

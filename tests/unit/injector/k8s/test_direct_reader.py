@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client import Configuration
-from kubernetes.config import incluster_config, kube_config
+from kubernetes.config import kube_config
 
 from injector.errors import ClusterError
 from injector.k8s import direct_reader
@@ -245,20 +245,6 @@ def test_kubeconfig_is_used_outside_of_a_cluster(
 
     assert reader.namespace("team-a") == Metadata({"a": "b"}, {})
     assert api_server.authorizations == ["Bearer secret"]
-
-
-def test_service_account_is_used_inside_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "token").write_text("secret")
-    (tmp_path / "ca.crt").write_text("certificate")
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
-
-    configuration = load_configuration()
-
-    assert configuration.host == "https://10.0.0.1:443"
-    assert configuration.ssl_ca_cert == str(tmp_path / "ca.crt")
 
 
 def build_reader(clock: list[float], url: str) -> DirectReader:

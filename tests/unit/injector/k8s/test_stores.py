@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError, ConflictError
-from injector.k8s.client import STRATEGIC_MERGE
+from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
 from tests.unit.injector.k8s.fake_api_server import (

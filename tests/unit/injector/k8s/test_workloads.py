@@ -12,7 +12,7 @@ POD = {"metadata": {"namespace": "team-a", "labels": {"app": "a"}}, "spec": {"co
 
 
 def find_paths(document: Any) -> list[tuple[str, str, str | None, tuple[str | int, ...], tuple[str | int, ...]]]:
-    return [(t.kind, t.name, t.namespace, t.place, t.path) for t in find_templates(document)]
+    return [(t.kind, t.name, t.namespace, t.object_path, t.template_path) for t in find_templates(document)]
 
 
 @pytest.mark.parametrize(

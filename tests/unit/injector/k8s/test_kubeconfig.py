@@ -1,0 +1,79 @@
+"""Where the API server's address and credentials come from: a kubeconfig, or the ServiceAccount of the pod."""
+
+import json
+from pathlib import Path
+
+import pytest
+from kubernetes.config import incluster_config, kube_config
+
+from injector.errors import ClusterError
+from injector.k8s.kubeconfig import load_configuration, load_kubeconfig
+
+KUBECONFIG_HOST, IN_CLUSTER_HOST = "https://kubeconfig.example", "https://10.0.0.1:443"
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    content = {
+        "current-context": "test",
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "clusters": [{"name": "test", "cluster": {"server": KUBECONFIG_HOST}}],
+        "users": [{"name": "test", "user": {"token": "secret"}}],
+    }
+    path = tmp_path / "config"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files and variables that a pod has; returns the path of the CA."""
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "ca.crt").write_text("certificate")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    return tmp_path / "ca.crt"
+
+
+@pytest.fixture(autouse=True)
+def no_default_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "absent"))
+
+
+def test_injector_uses_its_service_account_in_a_pod(service_account: Path) -> None:
+    configuration = load_configuration()
+
+    assert configuration.host == IN_CLUSTER_HOST
+    assert configuration.ssl_ca_cert == str(service_account)
+
+
+def test_injector_uses_the_kubeconfig_outside_of_a_pod(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+
+    assert load_configuration().host == KUBECONFIG_HOST
+
+
+def test_injector_without_any_credentials_is_an_error() -> None:
+    with pytest.raises(ClusterError, match="no cluster: there is neither"):
+        load_configuration()
+
+
+@pytest.mark.usefixtures("service_account")
+def test_commands_prefer_the_kubeconfig_in_a_pod(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+
+    assert load_kubeconfig().host == KUBECONFIG_HOST
+
+
+@pytest.mark.usefixtures("service_account")
+def test_commands_use_the_service_account_without_a_kubeconfig() -> None:
+    assert load_kubeconfig().host == IN_CLUSTER_HOST
+
+
+@pytest.mark.usefixtures("service_account")
+def test_missing_context_is_an_error_even_in_a_pod(kubeconfig: Path) -> None:
+    with pytest.raises(ClusterError, match=r"the kubeconfig .*config, context prod cannot be used"):
+        load_kubeconfig(str(kubeconfig), "prod")
