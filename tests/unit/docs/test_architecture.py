@@ -21,6 +21,11 @@ def test_every_package_is_described(package: str) -> None:
     assert package in NAMED
 
 
+@pytest.mark.parametrize("folder", sorted(folder.name for folder in (ROOT / "tests/integration").glob("[a-z]*")))
+def test_every_folder_of_integration_tests_is_described(folder: str) -> None:
+    assert f"`{folder}`" in PACKAGES_SECTION
+
+
 @pytest.mark.parametrize("folder", sorted(NAMED))
 def test_every_described_folder_exists(folder: str) -> None:
     assert (ROOT / folder).is_dir()
