@@ -23,6 +23,8 @@ from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, EnvironmentChang
 ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
 
+ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 MAX_STATUS_BYTES = 64 * 1024
 MAX_ANNOTATIONS_BYTES = 256 * 1024
 """Keys and values together: the API server refuses an object that has more.
@@ -60,11 +62,12 @@ def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Objec
     A name that is missing or not unique is replaced by a position; the API server refuses such a pod.
     """
     containers = [*find_app_containers(pod)]
-    names = Counter(str(container.get("name")) for _, container in containers)
-    positions = Counter[str]()
-    for ref, container in containers:
-        name, field = str(container.get("name")), ref[0]
-        yield name if names[name] == 1 else f"{field}[{positions[field]}]", ref, container
+    names = [str(container.get("name")) for _, container in containers]
+    counts: Mapping[str, int] = Counter(names) if len({*names}) < len(names) else {}
+    positions = dict.fromkeys(CONTAINER_FIELDS, 0)
+    for name, (ref, container) in zip(names, containers, strict=True):
+        field, _ = ref
+        yield f"{field}[{positions[field]}]" if counts.get(name, 1) > 1 else name, ref, container
         positions[field] += 1
 
 
@@ -93,16 +96,16 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
     """Format the annotation's value. If the records make it too long, they are replaced by null."""
     containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
-    text = _format_json({**status, "added": {**added, "containers": containers}})
+    text = ENCODER.encode({**status, "added": {**added, "containers": containers}})
     if containers and not _fits(text, pod):
-        return _format_json({**status, "added": {**added, "containers": None}})
+        return ENCODER.encode({**status, "added": {**added, "containers": None}})
     return text
 
 
 def _parse_records(text: Any) -> Records | None:
     """Parse the annotation; an exception means that podrole did not write it."""
     if len(text) > MAX_STATUS_BYTES:
-        raise ValueError(text[:100])
+        raise ValueError("longer than any status that podrole writes")
     containers = json.loads(text)["added"]["containers"]
     if containers is None:
         return None
@@ -148,10 +151,6 @@ def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[s
 def _format_record(record: ContainerRecord) -> Mapping[str, Any]:
     parts = {"env": record.added, "appended": record.appended}
     return {key: part for key, part in parts.items() if part}
-
-
-def _format_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _fits(text: str, pod: Object) -> bool:
