@@ -18,15 +18,15 @@ class Kubernetes(FindingTemplate):
         Level.PROBLEM,
         (
             "With an API server of {version}, a kubelet may be older than 1.29, so pods with a role are denied until "
-            "you confirm that all kubelets support native sidecars. All {count} kubelets of this cluster do."
+            "you confirm that all kubelets support native sidecars. All kubelets of this cluster do (nodes: {count})."
         ),
         "Set PODROLE_NATIVE_SIDECARS_CONFIRMED=true on the webhook.",
     )
     NATIVE_SIDECARS_CONFIRMATION_NEEDED = (
         Level.NOTE,
         (
-            "With an API server of {version}, the webhook needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true. All {count} "
-            "kubelets of this cluster support native sidecars."
+            "With an API server of {version}, the webhook needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true. Every "
+            "kubelet of this cluster supports native sidecars (nodes: {count})."
         ),
     )
     KUBELETS_TOO_OLD = (
@@ -39,7 +39,7 @@ class Kubernetes(FindingTemplate):
         "PODROLE_NATIVE_SIDECARS_CONFIRMED is true, but these kubelets are older than 1.29: {nodes}.",
         "Set it to false until they are upgraded.",
     )
-    KUBELETS_SUPPORTED = (Level.OK, "Every kubelet is 1.29 or newer: {versions} on {count} nodes.")
+    KUBELETS_SUPPORTED = (Level.OK, "Every kubelet is 1.29 or newer: {versions} (nodes: {count}).")
     NO_NODES = (Level.NOTE, "The cluster has no nodes.")
     WINDOWS_NODES = (
         Level.NOTE,

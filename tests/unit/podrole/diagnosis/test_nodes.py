@@ -66,7 +66,7 @@ def test_node_problem_is_the_only_concern(changes: dict[str, Any], codes: list[s
         pytest.param(
             {"version": OLD_SERVER, "deployment": None, "webhooks": []},
             "NativeSidecarsConfirmationNeeded",
-            "needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true. All 1 kubelets of this cluster support",
+            "needs PODROLE_NATIVE_SIDECARS_CONFIRMED=true. Every kubelet of this cluster supports",
             id="confirmation-needed-before-installation",
         ),
     ],
