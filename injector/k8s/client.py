@@ -66,11 +66,11 @@ class ApiClient:
         """Close all connections; a further request opens one again."""
         self._pool.clear()
 
-    def get(self, path: str, **options: Unpack[Options]) -> Object:
+    def get(self, path: str, **options: Unpack[Options]) -> dict[str, Any]:
         """An object; raise NotFoundError where it does not exist."""
         return self._fetch(Request("get", path, **options))
 
-    def get_or_none(self, path: str, **options: Unpack[Options]) -> Object | None:
+    def get_or_none(self, path: str, **options: Unpack[Options]) -> dict[str, Any] | None:
         """An object, or None where it does not exist."""
         try:
             return self.get(path, **options)
@@ -106,16 +106,18 @@ class ApiClient:
         with closing(response):
             yield WatchStream(response, request.action)
 
-    def create(self, path: str, document: Object, *, dry_run: bool = False, **options: Unpack[Options]) -> Object:
+    def create(
+        self, path: str, document: Object, *, dry_run: bool = False, **options: Unpack[Options]
+    ) -> dict[str, Any]:
         """Create an object of a collection; return what was stored, or in a dry run what would be."""
         request = Request("create", path, body=document, **options)
         return self._fetch(request.with_query(DRY_RUN) if dry_run else request)
 
-    def update(self, path: str, document: Object, **options: Unpack[Options]) -> Object:
+    def update(self, path: str, document: Object, **options: Unpack[Options]) -> dict[str, Any]:
         """Replace an object; raise ConflictError where its resourceVersion is not the current one."""
         return self._fetch(Request("update", path, body=document, **options))
 
-    def patch(self, path: str, change: Object, content_type: str, **options: Unpack[Options]) -> Object:
+    def patch(self, path: str, change: Object, content_type: str, **options: Unpack[Options]) -> dict[str, Any]:
         """Change parts of an object; raise ConflictError where the patch has another resourceVersion than it."""
         return self._fetch(Request("patch", path, body=change, content_type=content_type, **options))
 
@@ -124,7 +126,7 @@ class ApiClient:
         bearer = self.configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
 
-    def _fetch(self, request: Request) -> Object:
+    def _fetch(self, request: Request) -> dict[str, Any]:
         with translate_network_errors(request.action):
             data = self._open(request).data
         try:

@@ -5,7 +5,7 @@ from typing import Any
 from kubernetes.client import Configuration
 from urllib3 import Timeout
 
-from injector.errors import ClusterError, ConflictError, NotFoundError
+from injector.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import build_path
 
@@ -34,8 +34,7 @@ class CertificateSecret:
 
     def read(self) -> dict[str, Any] | None:
         """The Secret, or None if it does not exist."""
-        document = self._client.get_or_none(self._path, description=self.description)
-        return None if document is None else {**document}
+        return self._client.get_or_none(self._path, description=self.description)
 
     def write(self, document: dict[str, Any]) -> None:
         """Update the Secret, or create it if the document has no resourceVersion.
@@ -57,12 +56,10 @@ class CertificateSecret:
         named = {**document, "metadata": {**document["metadata"], "name": self._name, "namespace": self._namespace}}
         try:
             self._client.create(self._collection, named, description=self.description, query=FIELD_MANAGER)
-        except ConflictError:
-            raise
         except NotFoundError as error:
             message = f"cannot create {self.description}: there is no namespace {self._namespace}"
             raise ClusterError(message) from error
-        except ClusterError as error:
+        except ForbiddenError as error:
             # RBAC cannot limit the verb create to one name, so the installation has an empty Secret.
             # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources
             empty = f"kubectl create secret generic {self._name} --namespace {self._namespace}"

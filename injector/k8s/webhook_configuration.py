@@ -29,8 +29,7 @@ class WebhookConfiguration:
 
     def read(self) -> dict[str, Any] | None:
         """The configuration, or None if it does not exist."""
-        document = self._client.get_or_none(self._path, description=self.description)
-        return None if document is None else {**document}
+        return self._client.get_or_none(self._path, description=self.description)
 
     def patch(self, change: dict[str, Any]) -> None:
         """Apply a strategic merge patch; ConflictError if it has a resourceVersion that is not the current one."""

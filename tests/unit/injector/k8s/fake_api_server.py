@@ -43,6 +43,11 @@ class WritableRequestHandler(RequestHandler):
             self.command, url.path, dict(parse_qsl(url.query)), self.headers["Content-Type"], document
         )
         self.api.writes.append(request)
+        faults = self.api.faults[request.path, False]
+        if faults:
+            self.close_connection = True
+            faults.popleft()(self)
+            return
         self.send_document(*self.api.write(request))
 
     do_PATCH = do_POST = do_PUT  # noqa: N815 - likewise

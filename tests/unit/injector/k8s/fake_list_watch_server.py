@@ -189,7 +189,7 @@ class ListWatchServer:
             self.events.clear()
 
     def fail_next(self, path: str, fault: Fault, *, watch: bool = True) -> None:
-        """Run a fault instead of answering the next watch or list of a path."""
+        """Run a fault instead of answering the next watch of a path, or the next other request."""
         self.faults[path, watch].append(fault)
 
     def wait_for_requests(self, description: str, count: int, is_wanted: Callable[[Request], bool]) -> list[Request]:

@@ -186,6 +186,7 @@ def test_answer_that_is_not_json_is_an_error(api_client: ApiClient) -> None:
         ("/no-items", "a list has no items"),
         ("/items-of-numbers", "items must be a list of objects"),
     ],
+    ids=["json-list", "no-items", "items-of-numbers"],
 )
 def test_answer_that_is_not_a_list_is_an_error(api_client: ApiClient, path: str, problem: str) -> None:
     with pytest.raises(InvalidResponseError, match=f"cannot list {path}: .*{problem}"):

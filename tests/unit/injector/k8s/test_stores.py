@@ -74,6 +74,23 @@ def test_secret_without_a_resource_version_is_created(api: WritableApiServer, se
     assert secret.read()
 
 
+def test_forbidden_create_names_the_command_that_creates_the_secret(
+    api: WritableApiServer, secret: CertificateSecret
+) -> None:
+    api.fail_next(SECRETS, forbid, watch=False)
+    command = "kubectl create secret generic podrole-injector-certs --namespace podrole-system"
+
+    with pytest.raises(ClusterError, match=rf'User "eve" cannot do that \(403\)\. It does not exist; .*: {command}'):
+        secret.write({"metadata": {}, "data": {}})
+
+
+def test_create_in_a_missing_namespace_is_an_error(api: WritableApiServer, secret: CertificateSecret) -> None:
+    api.fail_next(SECRETS, lambda handler: handler.send_document(404, {"code": 404}), watch=False)
+
+    with pytest.raises(ClusterError, match="there is no namespace podrole-system"):
+        secret.write({"metadata": {}, "data": {}})
+
+
 def test_secret_created_or_deleted_since_the_read_is_a_conflict(
     api: WritableApiServer, secret: CertificateSecret
 ) -> None:
