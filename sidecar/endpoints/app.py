@@ -85,35 +85,42 @@ def create_app(state: AppState) -> Flask:
 
 def build_routes(state: AppState) -> tuple[Route, ...]:
     """Return all routes; responses that depend on the configuration only are built here, once."""
+    from_node = _create_node_lookup(state.config)
+    routes = (*_build_imds_routes(state, from_node), *_build_other_routes(state))
+    if not state.config.metadata_passthrough:
+        return routes
+    rest = node_metadata.PATHS.difference(*(route.paths for route in routes))
+    return (*routes, Route("passthrough", tuple(sorted(rest)), lambda: from_node(NOT_FOUND)))
+
+
+def _build_imds_routes(state: AppState, from_node: Callable[[Response], Response]) -> tuple[Route, ...]:
     config, servable = state.config, state.servable
     region, zone, instance_id = map(imds.build_text, (config.region, config.zone, config.instance_id))
-    identity, boot = imds.build_identity_document(config), build_response(state.boot_id)
-    from_node = _create_node_lookup(config)
-    routes = (
+    identity = imds.build_identity_document(config)
+    zone_path, id_path = f"{METADATA}/placement/availability-zone", f"{METADATA}/instance-id"
+    return (
         Route("token", (f"{EC2}/api/token",), lambda: _build_token(state), method="PUT", requires_token=False),
         Route("roles", (ROLES,), lambda: imds.build_role_list(config, servable())),
         Route("role", (f"{ROLES}/<name>",), lambda name: imds.build_role_document(config, name, servable())),
         Route("region", (f"{METADATA}/placement/region",), lambda: region),
-        Route("zone", (f"{METADATA}/placement/availability-zone",), lambda: zone if config.zone else from_node(zone)),
-        Route(
-            "instance-id",
-            (f"{METADATA}/instance-id",),
-            lambda: instance_id if config.instance_id else from_node(instance_id),
-        ),
+        Route("zone", (zone_path,), lambda: zone if config.zone else from_node(zone)),
+        Route("instance-id", (id_path,), lambda: instance_id if config.instance_id else from_node(instance_id)),
         Route("identity", (node_metadata.IDENTITY,), lambda: from_node(identity)),
+    )
+
+
+def _build_other_routes(state: AppState) -> tuple[Route, ...]:
+    boot = build_response(state.boot_id)
+    return (
         Route(
             "credentials",
             (contract.CREDENTIALS_PATH, "/v1/credentials"),
-            lambda: ecs.build_credentials(servable(), state.read_state().failure),
+            lambda: ecs.build_credentials(state.servable(), state.read_state().failure),
             requires_token=False,
         ),
         Route("boot", (contract.BOOT_PATH,), lambda: boot, requires_token=False),
         Route("status", (contract.STATUS_PATH,), lambda: _build_status(state), requires_token=False),
     )
-    if not config.metadata_passthrough:
-        return routes
-    rest = node_metadata.PATHS.difference(*(route.paths for route in routes))
-    return (*routes, Route("passthrough", tuple(sorted(rest)), lambda: from_node(NOT_FOUND)))
 
 
 def _create_node_lookup(config: Config) -> Callable[[Response], Response]:
