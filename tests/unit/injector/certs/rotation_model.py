@@ -4,65 +4,17 @@ Each replica runs the real reconcile loop in a thread. A test continues it reque
 between two requests: another replica's requests, a crash, a pause, a change by another client.
 """
 
-import base64
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from threading import Semaphore, Thread
 
-from injector.certs.ca_store import SINCE_ANNOTATION, Document, parse_secret, parse_webhook_configuration
+from injector.certs.ca_store import Document, parse_secret, parse_webhook_configuration
 from injector.certs.manager import CertManager, Stores
 from injector.certs.state import RotationPolicy
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import ClusterError
+from tests.unit.injector.certs.checked_stores import ConfigurationAccess, SecretAccess
+from tests.unit.injector.certs.stepped_call import CrashError, SteppedCall
 from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
-
-REQUEST_SECONDS = 1
-
-
-class CrashError(BaseException):
-    """The process ends at this line."""
-
-
-class SteppedCall:
-    """A call in a thread that stops at each `pause`."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        self._call = call
-        self._resumed, self._paused = Semaphore(0), Semaphore(0)
-        self._injected: BaseException | None = None
-        self._raised: BaseException | None = None
-        self.is_over = False
-        Thread(target=self._run, daemon=True).start()
-
-    def resume(self, error: BaseException | None = None) -> None:
-        """Continue to the next pause or to the end, with this error raised first; raise what the call raises."""
-        self._injected = error
-        self._resumed.release()
-        self._paused.acquire()
-        if self._raised:
-            raise self._raised
-
-    def pause(self) -> None:
-        """Called in the thread: stop until it is resumed."""
-        self._paused.release()
-        self._wait()
-
-    def _wait(self) -> None:
-        self._resumed.acquire()
-        if self._injected:
-            raise self._injected
-
-    def _run(self) -> None:
-        try:
-            self._wait()
-            self._call()
-        except BaseException as error:  # noqa: BLE001 - raised again by `resume`
-            self._raised = error
-        self.is_over = True
-        self._paused.release()
 
 
 @dataclass
@@ -99,6 +51,18 @@ class Cluster:
         self.update_accepted()
         for replica in self.replicas:
             replica.mark_recovering()
+
+    def replace_secret(self, document: Document | None) -> None:
+        """A write by another client.
+
+        If it falls between the two reads of a replica's pass, that replica can lose a CA that another one has just
+        published, because it knows neither the old Secret nor the new configuration. One pass of the other replica
+        repairs this.
+        """
+        self.secret.force(document)
+        if any(replica.is_in_pass for replica in self.replicas):
+            for replica in self.replicas:
+                replica.mark_recovering()
 
     def update_accepted(self) -> None:
         """Call after each change of the configuration."""
@@ -151,6 +115,10 @@ class Replica:
         self.looked_at = self.configuration_read_at = cluster.now
         self._pass: SteppedCall | None = None
         self._recovers_in_this_pass = False
+
+    @property
+    def is_in_pass(self) -> bool:
+        return self._pass is not None
 
     def mark_recovering(self) -> None:
         self.is_recovering = True
@@ -219,74 +187,3 @@ class CheckedTls(MemoryTls):
 
     def install(self, pair: KeyPair) -> None:
         self._replica.check_switch(pair)
-
-
-@dataclass
-class Access:
-    """One replica's access to one object. It pauses before each request, and after each write."""
-
-    replica: Replica
-    stored: StoredObject
-
-    @property
-    def description(self) -> str:
-        return self.stored.description
-
-    def wait_for_change(self, _resource_version: str, _seconds: int) -> bool:
-        return True
-
-    def _read(self) -> Document | None:
-        self.replica.pause()
-        self.replica.cluster.now += REQUEST_SECONDS
-        return self.stored.read()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self.replica.pause()
-        self.replica.cluster.now += REQUEST_SECONDS
-        yield
-        self.replica.cluster.check_accepted()
-        self.replica.pause()
-
-
-class SecretAccess(Access):
-    """The Secret."""
-
-    def read(self) -> Document | None:
-        document = self._read()
-        self.replica.looked_at = self.replica.configuration_read_at
-        return document
-
-    def write(self, document: Document) -> None:
-        with self._writing():
-            self.stored.write(document)
-            check_secret(document, self.replica.cluster.ca_keys)
-
-
-class ConfigurationAccess(Access):
-    """The webhook configuration."""
-
-    def read(self) -> Document | None:
-        document = self._read()
-        self.replica.configuration_read_at = self.replica.cluster.now
-        return document
-
-    def patch(self, change: Document) -> None:
-        read_at, cluster = self.replica.configuration_read_at, self.replica.cluster
-        since = datetime.fromisoformat(change["metadata"]["annotations"][SINCE_ANNOTATION]).timestamp()
-        assert read_at <= since <= cluster.now, "the annotation is not the time of the patch"
-        with self._writing():
-            self.stored.patch(change)
-            cluster.update_accepted()
-
-
-def check_secret(document: Document, ca_keys: set[str]) -> None:
-    """A replica writes only complete Secrets, with the key of the newest CA and no key of an old one."""
-    secret = parse_secret(document)
-    assert secret.ca
-    assert secret.find_issuer(secret.pair), "the serving certificate is not of a CA in the Secret"
-    assert secret.ca.certificate == secret.cas[0]
-    assert list(secret.cas) == sorted(secret.cas, key=lambda ca: ca.issued, reverse=True), "not newest first"
-    ca_keys.add(secret.ca.key_pem)
-    stored = "".join(base64.b64decode(value).decode() for value in document["data"].values())
-    assert not [key for key in ca_keys - {secret.ca.key_pem} if key in stored], "the key of an old CA is kept"

@@ -21,7 +21,8 @@ from injector.certs.ca_store import REQUESTS, ROTATE_ANNOTATION, SECRET_KEYS, Do
 from injector.certs.state import RotationPolicy
 from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca
 from injector.errors import ClusterError
-from tests.unit.injector.certs.rotation_model import Cluster, CrashError, Replica
+from tests.unit.injector.certs.rotation_model import Cluster, Replica
+from tests.unit.injector.certs.stepped_call import CrashError
 from tests.unit.injector.certs.stored_object import build_empty_configuration
 
 START = 1_800_000_000.0
@@ -77,13 +78,9 @@ class RotationMachine(RuleBasedStateMachine):
             if not replica.step():
                 break
 
-    @rule(index=REPLICAS)
-    def request_fails(self, index: int) -> None:
-        self.find(index).step(ClusterError("the API server does not answer"))
-
-    @rule(index=REPLICAS)
-    def replica_restarts(self, index: int) -> None:
-        self.find(index).step(CrashError())
+    @rule(index=REPLICAS, error=st.sampled_from([ClusterError("the API server does not answer"), CrashError()]))
+    def request_fails_or_replica_restarts(self, index: int, error: BaseException) -> None:
+        self.find(index).step(error)
 
     @rule(seconds=st.sampled_from(PAUSES))
     def time_passes(self, seconds: float) -> None:
@@ -101,17 +98,23 @@ class RotationMachine(RuleBasedStateMachine):
         self.cluster.is_drop_requested |= request == "drop"
         self.edit_secret(lambda secret: secret["metadata"].update(annotations={ROTATE_ANNOTATION: request}))
 
-    @rule(key=st.sampled_from(SECRET_KEYS))
-    def secret_is_damaged(self, key: str) -> None:
-        self.edit_secret(lambda secret: secret.setdefault("data", {}).update({key: secret["data"].get(key, "")[:100]}))
-
     @rule()
-    def secret_is_emptied(self) -> None:
-        self.edit_secret(lambda secret: secret.pop("data", None))
+    def ca_is_rotated(self) -> None:
+        """A whole rotation without other events, which random rules reach too rarely. A backup is made before it."""
+        self.backup_is_made()
+        self.user_requests_rotation("ca")
+        for _ in range(3):
+            self.time_passes_and_all_replicas_run(POLICY.lifetimes.propagation_seconds)
 
-    @rule()
-    def secret_is_deleted(self) -> None:
-        self.cluster.secret.force(None)
+    @rule(damage=st.sampled_from(["deleted", "emptied", *SECRET_KEYS]))
+    def secret_is_damaged(self, damage: str) -> None:
+        match damage:
+            case "deleted":
+                self.cluster.replace_secret(None)
+            case "emptied":
+                self.edit_secret(lambda secret: secret.pop("data", None))
+            case key:
+                self.edit_secret(lambda secret: _truncate(secret, key))
 
     @rule()
     def backup_is_made(self) -> None:
@@ -120,17 +123,13 @@ class RotationMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.backup is not None)
     @rule()
     def backup_is_restored(self) -> None:
-        self.cluster.secret.force(self.backup)
+        self.cluster.replace_secret(self.backup)
 
-    @rule()
-    def configuration_is_applied_again(self) -> None:
-        """By `kubectl replace`, with a manifest that contains no caBundle."""
-        self.cluster.replace_configuration(build_empty_configuration())
-
-    @rule()
-    def one_ca_bundle_is_overwritten(self) -> None:
+    @rule(second_bundle=st.sampled_from(["", FOREIGN_CA]))
+    def configuration_is_replaced(self, second_bundle: str) -> None:
+        """By a manifest that contains no caBundle, or that of another issuer in one webhook."""
         document = build_empty_configuration()
-        document["webhooks"][1]["clientConfig"]["caBundle"] = b64encode(FOREIGN_CA.encode()).decode()
+        document["webhooks"][1]["clientConfig"]["caBundle"] = b64encode(second_bundle.encode()).decode()
         self.cluster.replace_configuration(document)
 
     @invariant()
@@ -140,7 +139,7 @@ class RotationMachine(RuleBasedStateMachine):
     def edit_secret(self, change: Callable[[Document], None]) -> None:
         if (document := self.cluster.secret.read()) is not None:
             change(document)
-            self.cluster.secret.force(document)
+            self.cluster.replace_secret(document)
 
     def teardown(self) -> None:
         """Without further events, half an hour of passes brings everything to rest."""
@@ -151,12 +150,17 @@ class RotationMachine(RuleBasedStateMachine):
         self.cluster.check_at_rest()
 
 
+def _truncate(secret: Document, key: str) -> None:
+    data = secret.setdefault("data", {})
+    data[key] = data.get(key, "")[:100]
+
+
 def test_every_order_of_events_keeps_every_replica_accepted_and_ends_at_rest() -> None:
     run_state_machine_as_test(
         RotationMachine,
         settings=settings(
             deadline=None,
-            max_examples=150,
+            max_examples=200,
             stateful_step_count=40,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
