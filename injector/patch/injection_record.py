@@ -3,8 +3,8 @@
 The API server may call a webhook twice for one pod (`reinvocationPolicy`), and the second call finds the variables of
 the first one. Only the record can then tell them from variables that the pod's author wrote. So an entry of an existing
 record stays as long as it names a variable that podrole adds and the container has it with exactly the recorded value;
-all other content is replaced. Anybody can write the annotation, so nothing but the next record and `uninject` reads it:
-a forged one can only make `uninject` remove such variables from its author's own manifest.
+all other content is replaced. Anybody can write the annotation, so neither a decision nor any other part of the patch
+depends on it: a forged record can only make `uninject` remove variables from its author's own manifest.
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#reinvocation-policy
 """

@@ -27,7 +27,7 @@ class Uninjection:
 
 
 def build_uninject_patch(pod: Object) -> JsonPatch:
-    """Build the patch that takes an injection back; empty where the pod has nothing of podrole's."""
+    """Build the patch that takes an injection back; empty for a pod that was never injected."""
     return JsonPatch(plan_uninjection(pod).operations)
 
 

@@ -294,7 +294,7 @@ def build_wrong_files(certificates: CertificateFiles) -> dict[str, tuple[bytes |
         ),
         "one of two damaged": (ca + ca[:-40], "is not a PEM file of certificates"),
         "with a key": (ca + certificates.key.read_bytes(), "has a private key in it"),
-        "too many": (ca * 100, "are the most that goes into each pod"),
+        "too many": (ca * 100, "characters, and the maximum is 32768"),
     }
 
 
