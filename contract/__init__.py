@@ -90,16 +90,8 @@ ENV_METRICS_PORT = "PODROLE_METRICS_PORT"
 ENV_TOKEN_FILE = "PODROLE_TOKEN_FILE"  # noqa: S105 - the name of a variable
 """The sidecar's environment. docs/configuration.md has the table."""
 
-SOURCE_WEB_IDENTITY = "web-identity"
-SOURCE_NODE = "node"
-"""Who asks STS for the pod's role: the pod's own token, or, unsafe, the role of the node."""
-
-CHAINED_LONGEST_SECONDS = 3600
-"""How long a session may be that a role's session asked for.
+MAX_CHAINED_SECONDS = 3600
+"""The maximum duration of a session that another role's session starts.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 """
-
-MODE_REDIRECT = "redirect"
-MODE_ENV = "env"
-MODE_BLOCK = "block"

@@ -9,6 +9,7 @@ import sys
 from types import FrameType
 
 import contract
+from contract.modes import CredentialSource
 from injector.certs.manager import CertManager, Stores
 from injector.certs.state import RotationPolicy
 from injector.certs.tls import FileTls, MemoryTls, Tls
@@ -53,7 +54,7 @@ def main() -> None:
     except (ConfigError, ClusterError) as error:
         sys.stderr.write(f"podrole-injector: {error}\n")
         sys.exit(ConfigError.exit_code)
-    if config.credential_source == contract.SOURCE_NODE:
+    if config.credential_source == CredentialSource.NODE:
         LOG.warning(
             "PODROLE_CREDENTIAL_SOURCE=node is unsafe: every sidecar uses the node's role, and so can any container "
             "that runs as the sidecar's user. Use web identities."

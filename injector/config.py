@@ -1,140 +1,221 @@
-"""The injector's configuration: one frozen value from an environment. Nothing is read from anywhere else."""
+"""The injector's configuration: every setting, declared once, and the checks of one against another."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from injector.env_vars import REQUIRED, REQUIRED_FOR_TLS, find_problems
+from contract.modes import CredentialSource
+from contract.settings import find_problems, format_problems, parse_environ, setting
+from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
 from injector.errors import ConfigError
 from injector.partitions import partition_of
+from injector.value_types import (
+    ACCOUNT_ID,
+    ADDRESS,
+    DNS_LABEL,
+    DNS_SUBDOMAIN,
+    IMAGE,
+    OVERRIDES,
+    PATH,
+    ROLE_ARN_PREFIX,
+    URL,
+    AllowedRolesFormat,
+    ModePolicy,
+    OverrideName,
+    PodsWithoutRole,
+    RedirectBackend,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What this injector adds to pods, and where it listens."""
 
-    sidecar_image: str
-    region: str
-    base_role_arn: str | None = None
-    """Stands before a role that is given by name. None: such a role cannot be resolved and its pod is denied."""
-
-    credential_source: str = "web-identity"
-    """Who asks STS for a pod's role: `web-identity`, the pod itself, or `node`, the node's role, which is unsafe."""
-
-    sts_endpoint: str | None = None
-    """None: the regional endpoint of AWS."""
-
-    sts_ca: Path | None = None
-    """The authorities that STS is verified by, PEM. None: the usual ones."""
-
-    sts_proxy: str | None = None
-    """For STS alone, and without a password: every pod shows it."""
-
-    use_fips: bool = False
-    aws_endpoint_url: str | None = None
-    """For stores outside AWS: the AWS_ENDPOINT_URL of app containers that set none."""
-
-    redirect_backend: str = "nftables"
-    pods_without_role: str = "block"
-    """What becomes of a pod for which no role is named: `block` or `ignore`."""
-
-    mode: str = "auto"
-    """`auto`: env where PodSecurity forbids the redirect, redirect elsewhere. Or one of the two, everywhere."""
-
-    allow_overrides: frozenset[str] = frozenset()
-    """What pods may ask for although it opens the wall around the node's role, see `annotations.OVERRIDES`."""
-
-    allowed_roles_format: str = "glob"
-    """How the patterns of iam.amazonaws.com/allowed-roles are read: `glob` or `regexp`, as kube2iam has it."""
-
-    native_sidecars_confirmed: bool = False
-    """Whether the operator says that all kubelets know native sidecars, which a server below 1.32 cannot vouch for."""
-
-    ipv6_only: bool = False
-    """Whether pods have no IPv4 but on loopback: then nothing may depend on 169.254.170.2."""
-
-    sidecar_metrics: bool = False
-    """Whether each sidecar shows its metrics on a port of the pod."""
-
-    manifests: Path | None = None
-    """A folder of manifests to read namespaces and ServiceAccounts from. None: the live cluster."""
-
-    template: Path | None = None
-    """An edited template. None: the one beside this module."""
-
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    """Read, and never written. None: the webhook takes care of its certificates itself."""
-
-    namespace: str = "podrole-system"
-    service: str = "podrole-injector"
-    cluster_domain: str = "cluster.local"
-    """What the names in a certificate are made of."""
-
-    certificate_secret: str = "podrole-injector-certs"  # noqa: S105 - the name of a Secret
-    webhook_configuration: str = "podrole-injector"
-    webhook_host: str | None = None
-    """None: all addresses, of both families where the machine has both."""
-
-    webhook_port: int = 9443
-    health_port: int = 9080
-    """Where /healthz, /readyz and /metrics are, without TLS."""
+    sidecar_image: str = setting(
+        "PODROLE_SIDECAR_IMAGE", IMAGE, "The image of both injected containers", is_required=True
+    )
+    region: str = setting(
+        "PODROLE_REGION",
+        REGION,
+        "The AWS region of STS, of the roles' partition, and of apps that set none",
+        is_required=True,
+    )
+    account_id: str | None = setting(
+        "PODROLE_ACCOUNT_ID",
+        ACCOUNT_ID,
+        "The account of roles that are given by name",
+        unset="none: roles must be ARNs",
+    )
+    base_role_arn: str | None = setting(
+        "PODROLE_BASE_ROLE_ARN",
+        ROLE_ARN_PREFIX,
+        "Instead of the account: the prefix of roles that are given by name",
+    )
+    mode: ModePolicy = setting(
+        "PODROLE_MODE",
+        choice(ModePolicy),
+        "How pods get credentials; auto: env mode where PodSecurity forbids the redirect",
+        default=ModePolicy.AUTO,
+    )
+    redirect_backend: RedirectBackend = setting(
+        "PODROLE_REDIRECT_BACKEND",
+        choice(RedirectBackend),
+        "What loads the redirect rules",
+        default=RedirectBackend.NFTABLES,
+    )
+    pods_without_role: PodsWithoutRole = setting(
+        "PODROLE_PODS_WITHOUT_ROLE",
+        choice(PodsWithoutRole),
+        "Whether pods without a role get no access to metadata, or are left unchanged and can get the node's role",
+        default=PodsWithoutRole.BLOCK,
+    )
+    allow_overrides: frozenset[OverrideName] = setting(
+        "PODROLE_ALLOW_OVERRIDES",
+        OVERRIDES,
+        "What pods can ask for although it weakens the protection of the node's role",
+        default="",
+    )
+    allowed_roles_format: AllowedRolesFormat = setting(
+        "PODROLE_ALLOWED_ROLES_FORMAT",
+        choice(AllowedRolesFormat),
+        "How iam.amazonaws.com/allowed-roles is read",
+        default=AllowedRolesFormat.GLOB,
+    )
+    credential_source: CredentialSource = setting(
+        "PODROLE_CREDENTIAL_SOURCE",
+        choice(CredentialSource),
+        "The identity that assumes a pod's role: the pod's token, or the node's role (unsafe)",
+        default=CredentialSource.WEB_IDENTITY,
+    )
+    sts_endpoint: str | None = setting(
+        "PODROLE_STS_ENDPOINT", ENDPOINT, "An STS endpoint outside AWS or a VPC endpoint", unset="the regional endpoint"
+    )
+    sts_ca: Path | None = setting(
+        "PODROLE_STS_CA",
+        PATH,
+        "A PEM file with the only CAs that are trusted for STS; every pod gets a copy",
+        unset="the CAs of the AWS SDK",
+    )
+    sts_proxy: str | None = setting(
+        "PODROLE_STS_PROXY",
+        PROXY,
+        "A proxy for requests to STS only, without a password, as every pod shows it",
+    )
+    use_fips: bool = setting("PODROLE_USE_FIPS", BOOLEAN, "Use the region's FIPS endpoint of STS", default="false")
+    aws_endpoint_url: str | None = setting(
+        "PODROLE_AWS_ENDPOINT_URL", URL, "AWS_ENDPOINT_URL of app containers that set none, for stores outside AWS"
+    )
+    native_sidecars_confirmed: bool = setting(
+        "PODROLE_NATIVE_SIDECARS_CONFIRMED",
+        BOOLEAN,
+        "Confirm that all kubelets are 1.29 or later, which an API server before 1.32 does not imply",
+        default="false",
+    )
+    ipv6_only: bool = setting(
+        "PODROLE_IPV6_ONLY", BOOLEAN, "Whether pods have no IPv4 address except for loopback", default="false"
+    )
+    sidecar_metrics: bool = setting(
+        "PODROLE_SIDECAR_METRICS",
+        BOOLEAN,
+        "Serve metrics and health checks of each sidecar on port 16926 of its pod",
+        default="false",
+    )
+    template: Path | None = setting(
+        "PODROLE_TEMPLATE", PATH, "An edited copy of injector/patch/template.yaml", unset="the built-in template"
+    )
+    manifests: Path | None = setting(
+        "PODROLE_MANIFESTS",
+        PATH,
+        "A folder of manifests to read namespaces and ServiceAccounts from",
+        unset="the cluster",
+        is_for_pods=False,
+    )
+    tls_cert: Path | None = setting(
+        "PODROLE_TLS_CERT",
+        PATH,
+        "The serving certificate in PEM format, renewed by another program; required with PODROLE_MANIFESTS",
+        unset="a self-managed certificate",
+        is_for_pods=False,
+    )
+    tls_key: Path | None = setting(
+        "PODROLE_TLS_KEY", PATH, "The private key of PODROLE_TLS_CERT in PEM format", is_for_pods=False
+    )
+    namespace: str = setting(
+        "PODROLE_NAMESPACE", DNS_LABEL, "The namespace of the webhook", default="podrole-system", is_for_pods=False
+    )
+    service: str = setting(
+        "PODROLE_SERVICE", DNS_LABEL, "The Service of the webhook", default="podrole-injector", is_for_pods=False
+    )
+    cluster_domain: str = setting(
+        "PODROLE_CLUSTER_DOMAIN",
+        DNS_SUBDOMAIN,
+        "The DNS domain of the cluster, for the names in the serving certificate",
+        default="cluster.local",
+        is_for_pods=False,
+    )
+    certificate_secret: str = setting(
+        "PODROLE_CERTIFICATE_SECRET",
+        DNS_SUBDOMAIN,
+        "The Secret with the self-managed certificates, in PODROLE_NAMESPACE",
+        default="podrole-injector-certs",
+        is_for_pods=False,
+    )
+    webhook_configuration: str = setting(
+        "PODROLE_WEBHOOK_CONFIGURATION",
+        DNS_SUBDOMAIN,
+        "The MutatingWebhookConfiguration whose caBundle is kept up to date",
+        default="podrole-injector",
+        is_for_pods=False,
+    )
+    webhook_host: str | None = setting(
+        "PODROLE_WEBHOOK_HOST", ADDRESS, "The address that the webhook listens on", unset="all", is_for_pods=False
+    )
+    webhook_port: int = setting(
+        "PODROLE_WEBHOOK_PORT", PORT, "The webhook's port; 0: any free port", default="9443", is_for_pods=False
+    )
+    health_port: int = setting(
+        "PODROLE_HEALTH_PORT",
+        PORT,
+        "The port of /healthz, /readyz and /metrics, without TLS",
+        default="9080",
+        is_for_pods=False,
+    )
 
     @property
     def partition(self) -> str:
-        """The partition that the region is in: roles of another one cannot be assumed from here."""
+        """The partition of the region; roles of other partitions cannot be assumed."""
         return partition_of(self.region)
+
+    @property
+    def role_arn_prefix(self) -> str | None:
+        """What a role's name is appended to. None: such a role cannot be resolved and its pod is denied."""
+        if self.base_role_arn or not self.account_id:
+            return self.base_role_arn
+        return f"arn:{self.partition}:iam::{self.account_id}:role/"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, with_tls: bool = False) -> Self:
-        """Read the PODROLE_* variables; raise ConfigError with everything that is wrong, not with the first thing.
+        """Read the PODROLE_* variables; raise ConfigError with all problems.
 
-        `with_tls`: a certificate is needed, as it is for the webhook; manifests are no cluster that could keep one.
+        `with_tls`: whether the webhook needs a certificate. With manifests there is no cluster to store one in.
         """
-        is_half_set = bool(environ.get("PODROLE_TLS_CERT")) != bool(environ.get("PODROLE_TLS_KEY"))
+        files = ("PODROLE_TLS_CERT", "PODROLE_TLS_KEY")
+        is_half_set = len([variable for variable in files if environ.get(variable)]) == 1
         needs_files = is_half_set or (with_tls and bool(environ.get("PODROLE_MANIFESTS")))
-        if problems := list(find_problems(environ, REQUIRED | (REQUIRED_FOR_TLS if needs_files else {}))):
-            raise ConfigError("\n".join(["the environment is wrong:", *(f"  {problem}" for problem in problems)]))
-        return cls(
-            sidecar_image=environ["PODROLE_SIDECAR_IMAGE"],
-            region=environ["PODROLE_REGION"],
-            base_role_arn=_build_base_role_arn(environ),
-            credential_source=environ.get("PODROLE_CREDENTIAL_SOURCE") or "web-identity",
-            sts_endpoint=environ.get("PODROLE_STS_ENDPOINT") or None,
-            sts_ca=_load_path(environ, "PODROLE_STS_CA"),
-            sts_proxy=environ.get("PODROLE_STS_PROXY") or None,
-            use_fips=environ.get("PODROLE_USE_FIPS") == "true",
-            aws_endpoint_url=environ.get("PODROLE_AWS_ENDPOINT_URL") or None,
-            redirect_backend=environ.get("PODROLE_REDIRECT_BACKEND") or "nftables",
-            pods_without_role=environ.get("PODROLE_PODS_WITHOUT_ROLE") or "block",
-            mode=environ.get("PODROLE_MODE") or "auto",
-            allow_overrides=frozenset(filter(None, environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","))),
-            allowed_roles_format=environ.get("PODROLE_ALLOWED_ROLES_FORMAT") or "glob",
-            native_sidecars_confirmed=environ.get("PODROLE_NATIVE_SIDECARS_CONFIRMED") == "true",
-            ipv6_only=environ.get("PODROLE_IPV6_ONLY") == "true",
-            sidecar_metrics=environ.get("PODROLE_SIDECAR_METRICS") == "true",
-            manifests=_load_path(environ, "PODROLE_MANIFESTS"),
-            template=_load_path(environ, "PODROLE_TEMPLATE"),
-            tls_cert=_load_path(environ, "PODROLE_TLS_CERT"),
-            tls_key=_load_path(environ, "PODROLE_TLS_KEY"),
-            namespace=environ.get("PODROLE_NAMESPACE") or "podrole-system",
-            service=environ.get("PODROLE_SERVICE") or "podrole-injector",
-            cluster_domain=environ.get("PODROLE_CLUSTER_DOMAIN") or "cluster.local",
-            certificate_secret=environ.get("PODROLE_CERTIFICATE_SECRET") or "podrole-injector-certs",
-            webhook_configuration=environ.get("PODROLE_WEBHOOK_CONFIGURATION") or "podrole-injector",
-            webhook_host=environ.get("PODROLE_WEBHOOK_HOST") or None,
-            webhook_port=int(environ.get("PODROLE_WEBHOOK_PORT") or 9443),
-            health_port=int(environ.get("PODROLE_HEALTH_PORT") or 9080),
-        )
+        problems = [*find_problems(cls, environ, files if needs_files else ()), *_find_contradictions(environ)]
+        if problems:
+            raise ConfigError(format_problems("invalid environment:", problems))
+        return cls(**parse_environ(cls, environ))
 
 
-def _build_base_role_arn(environ: Mapping[str, str]) -> str | None:
-    if account := environ.get("PODROLE_ACCOUNT_ID"):
-        return f"arn:{partition_of(environ['PODROLE_REGION'])}:iam::{account}:role/"
-    return environ.get("PODROLE_BASE_ROLE_ARN") or None
-
-
-def _load_path(environ: Mapping[str, str], key: str) -> Path | None:
-    value = environ.get(key)
-    return Path(value) if value else None
+def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
+    if environ.get("PODROLE_USE_FIPS") == "true" and environ.get("PODROLE_STS_ENDPOINT"):
+        yield "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set: set only one"
+    base = re.fullmatch(ROLE_ARN_PREFIX.pattern, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
+    if base and environ.get("PODROLE_ACCOUNT_ID"):
+        yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"
+    expected = partition_of(environ.get("PODROLE_REGION", ""))
+    if base and base["partition"] != expected:
+        yield f"PODROLE_BASE_ROLE_ARN is in partition {base['partition']}, but PODROLE_REGION is in {expected}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-import contract
+from contract.modes import Mode
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject
 from injector.k8s.manifest_files import ManifestReader
@@ -155,7 +155,7 @@ def _describe(plan: InjectionPlan, pod: Object) -> Iterator[str]:
 def _find_mode(decision: Decision) -> str | None:
     if isinstance(decision, Inject):
         return decision.mode
-    return contract.MODE_BLOCK if isinstance(decision, Block) else None
+    return Mode.BLOCK if isinstance(decision, Block) else None
 
 
 def _explain(decision: Decision) -> tuple[str, tuple[str, ...]]:

@@ -1,47 +1,25 @@
 """Options that several commands share: the cluster, manifests, and the webhook's settings by their PODROLE_* names."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from injector.env_vars import OPTIONAL, REQUIRED
+from contract.settings import Setting, find_problem, list_settings
+from injector.config import Config
 from injector.errors import ConfigError
 from injector.partitions import partition_of
+from injector.value_types import PATH
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
 from podrole.iam.usage import Account
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SETTINGS = {
-    "PODROLE_SIDECAR_IMAGE": ("IMAGE", "The image that both injected containers run. Required."),
-    "PODROLE_REGION": ("REGION", "The AWS region of the STS that is asked. Required."),
-    "PODROLE_ACCOUNT_ID": ("DIGITS", "The account of roles that are given by name."),
-    "PODROLE_BASE_ROLE_ARN": ("ARN", "Instead of the account: the ARN in front of such names."),
-    "PODROLE_MODE": ("MODE", "auto, redirect or env.  [default: auto]"),
-    "PODROLE_REDIRECT_BACKEND": ("KIND", "nftables or iptables.  [default: nftables]"),
-    "PODROLE_PODS_WITHOUT_ROLE": ("WHAT", "What pods without a role get: block or ignore.  [default: block]"),
-    "PODROLE_ALLOW_OVERRIDES": ("LIST", "Of inject, mode, metadata-passthrough: what pods may ask for."),
-    "PODROLE_ALLOWED_ROLES_FORMAT": ("FORMAT", "How allow-lists are read: glob or regexp.  [default: glob]"),
-    "PODROLE_CREDENTIAL_SOURCE": ("SOURCE", "web-identity or node (unsafe).  [default: web-identity]"),
-    "PODROLE_STS_ENDPOINT": ("URL", "An STS other than the region's."),
-    "PODROLE_STS_CA": ("PATH", "The authorities that STS is verified by, PEM."),
-    "PODROLE_STS_PROXY": ("URL", "A proxy for STS alone."),
-    "PODROLE_USE_FIPS": ("BOOLEAN", "true: the region's FIPS endpoint.  [default: false]"),
-    "PODROLE_AWS_ENDPOINT_URL": ("URL", "AWS_ENDPOINT_URL of apps that set none."),
-    "PODROLE_NATIVE_SIDECARS_CONFIRMED": ("BOOLEAN", "true: no kubelet is older than 1.29.  [default: false]"),
-    "PODROLE_IPV6_ONLY": ("BOOLEAN", "true: pods have no IPv4 but on loopback.  [default: false]"),
-    "PODROLE_TEMPLATE": ("PATH", "An edited template of the injected containers."),
-}
-"""Variable of the webhook: how its option is shown. docs/configuration.md says more of each."""
+SETTINGS = [one for one in list_settings(Config).values() if one.is_for_pods]
+"""The webhook's settings that can change a pod: each is an option."""
 
-ACCOUNT_HELP = {
-    "PODROLE_REGION": "The region of the cluster: its partition is that of the roles.  [default: any partition]",
-    "PODROLE_ACCOUNT_ID": "The account of roles that are given by name.",
-    "PODROLE_BASE_ROLE_ARN": "Instead of the account: the ARN in front of such names.",
-}
+ACCOUNT_VARIABLES = ("PODROLE_ACCOUNT_ID", "PODROLE_BASE_ROLE_ARN", "PODROLE_REGION")
 
 HOW_TO_FIND_SETTINGS = """\
 Give what the injector of your cluster runs with: by options, by environment variables, or with --cluster, which reads
@@ -52,28 +30,39 @@ For a first look without a cluster:
 
 
 def settings_options(command: F) -> F:
-    """The webhook's settings, each by option or variable; see load_setup for what to do with them."""
-    for variable, (metavar, text) in reversed(SETTINGS.items()):
-        option = click.option(
-            _name_option(variable), variable, envvar=variable, show_envvar=True, metavar=metavar, help=text
-        )
-        command = option(command)
+    """The webhook's settings, each by option or variable; see load_effective_config for what to do with them."""
+    for one in reversed(SETTINGS):
+        command = _build_option(one, help=_describe(one))(command)
     return command
+
+
+def _build_option(one: Setting, **arguments: Any) -> Callable[[F], F]:
+    return click.option(
+        _name_option(one.variable),
+        one.variable,
+        envvar=one.variable,
+        show_envvar=True,
+        metavar=one.type.metavar,
+        **arguments,
+    )
+
+
+def _describe(one: Setting) -> str:
+    return f"{one.meaning}.  [{'required' if one.is_required else f'default: {one.default or one.unset}'}]"
 
 
 def load_effective_config(options: Mapping[str, Any], deployed: DeployedEnv | None = None) -> EffectiveConfig:
     """Configuration and template, of options that win over what is deployed; ConfigError names options."""
-    environ = {name: str(options[name]) for name in SETTINGS if options.get(name)}
-    for variable in ("PODROLE_TEMPLATE", "PODROLE_STS_CA"):
-        if variable in environ:
-            environ[variable] = str(Path(environ[variable]).absolute())
+    given = {one.variable: str(options[one.variable]) for one in SETTINGS if options.get(one.variable)}
+    paths = {one.variable for one in SETTINGS if one.type is PATH}
+    environ = {name: str(Path(value).absolute()) if name in paths else value for name, value in given.items()}
     try:
         return build_effective_config(deployed, environ)
     except ConfigError as error:
         problems = str(error)
-        for variable in SETTINGS:
-            problems = problems.replace(f"{variable} ", f"{_name_option(variable)} ({variable}) ")
-        problems = problems.replace("the environment is wrong", "settings are missing or wrong")
+        for one in SETTINGS:
+            problems = problems.replace(f"{one.variable} ", f"{_name_option(one.variable)} ({one.variable}) ")
+        problems = problems.replace("invalid environment", "missing or invalid settings")
         raise ConfigError(f"{problems}\n\n{HOW_TO_FIND_SETTINGS}") from error
 
 
@@ -94,10 +83,10 @@ def output_option(command: F) -> F:
 
 
 def check_setting(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Hold an option against what its variable must be."""
-    pattern, meaning = (REQUIRED | OPTIONAL)[str(param.name)]
-    if value and not re.fullmatch(pattern, value, re.ASCII):
-        raise click.BadParameter(f"{value!r}: it must be {meaning}")
+    """Check an option as its variable is checked."""
+    one = next(one for one in SETTINGS if one.variable == param.name)
+    if value and (problem := find_problem(one, value)):
+        raise click.BadParameter(problem)
     return value or None
 
 
@@ -114,17 +103,11 @@ def report_output_option(command: F) -> F:
 
 
 def account_options(command: F) -> F:
-    """The account of roles that are given by name; see load_account."""
-    for variable in ("PODROLE_REGION", "PODROLE_BASE_ROLE_ARN", "PODROLE_ACCOUNT_ID"):
-        command = click.option(
-            _name_option(variable),
-            variable,
-            envvar=variable,
-            show_envvar=True,
-            metavar=SETTINGS[variable][0],
-            callback=check_setting,
-            help=ACCOUNT_HELP[variable],
-        )(command)
+    """Where roles without an account are, see load_account."""
+    for one in SETTINGS:
+        if one.variable in ACCOUNT_VARIABLES:
+            text = f"{one.meaning}.  [default: any]" if one.is_required else _describe(one)
+            command = _build_option(one, callback=check_setting, help=text)(command)
     return command
 
 
@@ -132,7 +115,7 @@ def load_account(options: Mapping[str, Any]) -> Account:
     """Build the account of roles that are given by name."""
     region, account, base = (options[f"PODROLE_{name}"] for name in ("REGION", "ACCOUNT_ID", "BASE_ROLE_ARN"))
     if account and base:
-        raise click.UsageError("--account-id and --base-role-arn are both set: the ARN already contains the account")
+        raise click.UsageError("--account-id and --base-role-arn are both set: set only one")
     if account:
         base = f"arn:{partition_of(region or '')}:iam::{account}:role/"
     return Account(base, region)

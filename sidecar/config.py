@@ -1,77 +1,143 @@
-"""The sidecar's configuration: one frozen value from an environment. Nothing is read from anywhere else."""
+"""The sidecar's configuration: every setting, declared once, and the checks of one against another."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import contract
-from sidecar.env_vars import SESSION_NAME_LENGTH, find_problems
+from contract.modes import CredentialSource, Mode
+from contract.settings import find_problems, format_problems, list_settings, parse_environ, setting
+from contract.value_types import (
+    ABSOLUTE_PATH,
+    BOOLEAN,
+    ENDPOINT,
+    EXTERNAL_ID,
+    IMDS_TOKENS,
+    PORT,
+    PROXY,
+    REGION,
+    ROLE_ARN,
+    SESSION_DURATION,
+    SESSION_NAME,
+    SESSION_NAME_LENGTH,
+    ImdsTokens,
+    choice,
+)
 from sidecar.errors import ConfigError
+from sidecar.value_types import ANY, INSTANCE_ID, MODE, NODE_ENDPOINT, PEM, SESSION_TAGS, UID, ZONE
 
-NAMESPACE_LENGTH = 31
-"""What a session name keeps of the namespace at most, so that half of it is left for the pod's name."""
+MAX_NAMESPACE_LENGTH = 31
+"""Characters of the namespace in a session name: at least half of it is for the pod's name."""
 
-ZONE = r"(?:[a-z]|-[a-z0-9-]*[a-z0-9])"
-"""What follows the region in the name of one of its zones: `a`, or `-lax-1a` for a local one."""
+ZONE_SUFFIX = r"(?:[a-z]|-[a-z0-9-]*[a-z0-9])"
+"""The name of a zone is the name of its region with this: `a`, or `-lax-1a` for a local zone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    """What this process serves, and how it gets it."""
+    """What the sidecar serves, and how it gets it."""
 
-    role_arn: str
-    region: str
-    session_name: str
-    """Names the pod in CloudTrail."""
-
-    run_directory: str
-    """Where the started file lies, and what outlives a restart."""
-
-    mode: str = contract.MODE_REDIRECT
-    """In redirect mode the sidecar proves the rules before it calls itself started; in env mode there are none."""
-
-    session_duration_seconds: int = 3600
-    token_file: str = contract.TOKEN_FILE
-    """Read anew for each refresh: the kubelet replaces it when 80 % of the token's life are over."""
-
-    credential_source: str = contract.SOURCE_WEB_IDENTITY
-    """Who asks STS: the pod's token, or, unsafe, the role of the node."""
-
-    intermediate_role: str | None = None
-    """The ARN of the role that is assumed first, and from which the pod's role is assumed."""
-
-    external_id: str | None = None
-    session_tags: tuple[tuple[str, str], ...] = ()
-    """Key and value of each. Both of these are for AssumeRole: a web identity has neither."""
-
-    sts_endpoint: str | None = None
-    """None: the regional endpoint of AWS."""
-
-    sts_ca_pem: str | None = None
-    """The only authorities that STS's certificate may come from. None: those of the SDK."""
-
-    sts_proxy: str | None = None
-    use_fips: bool = False
-    metadata_passthrough: bool = False
-    """Whether some of the node's metadata is answered, see `sidecar.endpoints.node_metadata`."""
-
-    node_metadata_endpoint: str = "http://169.254.169.254"
-    requires_imds_token: bool = False
-    """Whether requests without a token are answered: half of the clients in use know nothing else."""
-
-    pod_uid: str = ""
-    """Empty: this sidecar runs in no pod."""
-
-    port: int = contract.SIDECAR_PORT
-    zone: str | None = None
-    """The availability zone. None: not known, and none is made up: apps place their traffic by it."""
-
-    instance_id: str | None = None
-    """Of the node. None: not known."""
-
-    metrics_port: int | None = None
-    """None: no metrics, and no second listener."""
+    role_arn: str = setting(contract.ENV_ROLE_ARN, ROLE_ARN, "The role to assume", is_required=True)
+    region: str = setting(contract.ENV_REGION, REGION, "The AWS region", is_required=True)
+    run_directory: str = setting(
+        contract.ENV_RUN_DIRECTORY,
+        ABSOLUTE_PATH,
+        "A directory in memory, for the started file and the state file; the sidecar creates it",
+        is_required=True,
+    )
+    session_name: str | None = setting(
+        contract.ENV_SESSION_NAME, SESSION_NAME, "The name of the session", unset="`<namespace>.<pod>`"
+    )
+    pod_namespace: str = setting(contract.ENV_POD_NAMESPACE, ANY, "The pod's namespace", default="")
+    pod_name: str = setting(
+        contract.ENV_POD_NAME, ANY, "The pod's name; required without PODROLE_SESSION_NAME", default=""
+    )
+    pod_uid: str = setting(
+        contract.ENV_POD_UID, UID, "The pod's uid; the state file of another pod is not used", default=""
+    )
+    session_duration_seconds: int = setting(
+        contract.ENV_SESSION_DURATION,
+        SESSION_DURATION,
+        "The duration of a session; the role must allow it",
+        default="3600",
+    )
+    mode: Mode = setting(
+        contract.ENV_MODE,
+        MODE,
+        "In redirect mode the sidecar starts only after it has checked the redirect; in env mode there is none",
+        default=Mode.REDIRECT,
+    )
+    imds_tokens: ImdsTokens = setting(
+        contract.ENV_IMDS_TOKENS,
+        IMDS_TOKENS,
+        "Whether metadata requests need an IMDSv2 token; optional: IMDSv1 works as well",
+        default=ImdsTokens.OPTIONAL,
+    )
+    credential_source: CredentialSource = setting(
+        contract.ENV_CREDENTIAL_SOURCE,
+        choice(CredentialSource),
+        "The identity that assumes the role: the pod's token, or the node's role (unsafe)",
+        default=CredentialSource.WEB_IDENTITY,
+    )
+    intermediate_role: str | None = setting(
+        contract.ENV_INTERMEDIATE_ROLE,
+        ROLE_ARN,
+        "A role that is assumed first, and from which the role is assumed (role chaining)",
+    )
+    external_id: str | None = setting(
+        contract.ENV_EXTERNAL_ID,
+        EXTERNAL_ID,
+        "The external id for the role; only with an intermediate role or the source node",
+    )
+    session_tags: tuple[tuple[str, str], ...] = setting(
+        contract.ENV_SESSION_TAGS,
+        SESSION_TAGS,
+        "Session tags for the role; only with an intermediate role or the source node",
+        default="",
+    )
+    sts_endpoint: str | None = setting(
+        contract.ENV_STS_ENDPOINT,
+        ENDPOINT,
+        "An STS endpoint outside AWS or a VPC endpoint",
+        unset="the regional endpoint",
+    )
+    sts_ca_pem: str | None = setting(
+        contract.ENV_STS_CA_PEM, PEM, "The only CAs that are trusted for STS", unset="the CAs of the AWS SDK"
+    )
+    sts_proxy: str | None = setting(contract.ENV_STS_PROXY, PROXY, "A proxy for requests to STS only")
+    use_fips: bool = setting(contract.ENV_USE_FIPS, BOOLEAN, "Use the region's FIPS endpoint of STS", default="false")
+    metadata_passthrough: bool = setting(
+        contract.ENV_METADATA_PASSTHROUGH, BOOLEAN, "Serve some of the node's metadata", default="false"
+    )
+    node_metadata_endpoint: str = setting(
+        contract.ENV_NODE_METADATA_ENDPOINT,
+        NODE_ENDPOINT,
+        "The node's metadata service, for the source node and for pass-through",
+        default="http://169.254.169.254",
+    )
+    token_file: str = setting(
+        contract.ENV_TOKEN_FILE,
+        ABSOLUTE_PATH,
+        "The ServiceAccount token; read again for each refresh, as the kubelet replaces it",
+        default=contract.TOKEN_FILE,
+    )
+    port: int = setting(contract.ENV_PORT, PORT, "The port on 127.0.0.1 and ::1", default=str(contract.SIDECAR_PORT))
+    zone_label: str | None = setting(
+        contract.ENV_ZONE,
+        ZONE,
+        "The availability zone for placement/availability-zone; ignored if it is not in the region",
+        unset="none: 404",
+    )
+    instance_id: str | None = setting(
+        contract.ENV_INSTANCE_ID, INSTANCE_ID, "The instance id for instance-id", unset="none: 404"
+    )
+    metrics: bool = setting(
+        contract.ENV_METRICS, BOOLEAN, "Serve metrics and health checks on every address of the pod", default="false"
+    )
+    metrics_port: int = setting(
+        contract.ENV_METRICS_PORT, PORT, "The port of metrics and health checks", default=str(contract.METRICS_PORT)
+    )
 
     @property
     def role_name(self) -> str:
@@ -84,55 +150,62 @@ class Config:
         return account_of(self.role_arn)
 
     @property
+    def role_session_name(self) -> str:
+        """The session's name in CloudTrail."""
+        return self.session_name or build_session_name(self.pod_namespace, self.pod_name)
+
+    @property
     def chain(self) -> tuple[str, ...]:
         """The roles to assume, each from the one before it; the last one is the pod's."""
         return (self.intermediate_role, self.role_arn) if self.intermediate_role else (self.role_arn,)
 
     @property
+    def requires_imds_token(self) -> bool:
+        """Whether metadata requests without a token fail, as with EC2's HttpTokens=required."""
+        return self.imds_tokens is ImdsTokens.REQUIRED
+
+    @property
+    def zone(self) -> str | None:
+        """The availability zone. A label that is not a zone of the region is ignored, such as "rack-7" outside AWS."""
+        label = self.zone_label or ""
+        return label if re.fullmatch(re.escape(self.region) + ZONE_SUFFIX, label) else None
+
+    @property
     def redirected_addresses(self) -> tuple[str, ...]:
-        """Where this process reaches itself: the rules may let it pass to the node's own service."""
+        """The metadata addresses that lead to this process; the sidecar itself may reach the node's service."""
         passes = contract.EC2_METADATA_ADDRESSES if self._asks_node else ()
         return tuple(address for address in contract.METADATA_ADDRESSES if address not in passes)
 
     @property
     def _asks_node(self) -> bool:
-        return self.metadata_passthrough or self.credential_source == contract.SOURCE_NODE
+        return self.metadata_passthrough or self.credential_source is CredentialSource.NODE
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read the PODROLE_* variables; raise ConfigError with everything that is wrong, not with the first thing."""
-        if problems := list(find_problems(environ)):
-            raise ConfigError("\n".join(["the environment is wrong:", *(f"  {problem}" for problem in problems)]))
-        return cls(
-            role_arn=environ[contract.ENV_ROLE_ARN],
-            region=environ[contract.ENV_REGION],
-            session_name=environ.get(contract.ENV_SESSION_NAME) or build_session_name(environ),
-            run_directory=environ[contract.ENV_RUN_DIRECTORY],
-            mode=environ.get(contract.ENV_MODE) or cls.mode,
-            session_duration_seconds=int(environ.get(contract.ENV_SESSION_DURATION) or cls.session_duration_seconds),
-            token_file=environ.get(contract.ENV_TOKEN_FILE) or cls.token_file,
-            credential_source=environ.get(contract.ENV_CREDENTIAL_SOURCE) or cls.credential_source,
-            intermediate_role=environ.get(contract.ENV_INTERMEDIATE_ROLE) or cls.intermediate_role,
-            external_id=environ.get(contract.ENV_EXTERNAL_ID) or cls.external_id,
-            session_tags=_parse_session_tags(environ.get(contract.ENV_SESSION_TAGS, "")),
-            sts_endpoint=environ.get(contract.ENV_STS_ENDPOINT) or cls.sts_endpoint,
-            sts_ca_pem=environ.get(contract.ENV_STS_CA_PEM) or cls.sts_ca_pem,
-            sts_proxy=environ.get(contract.ENV_STS_PROXY) or cls.sts_proxy,
-            use_fips=environ.get(contract.ENV_USE_FIPS) == "true",
-            metadata_passthrough=environ.get(contract.ENV_METADATA_PASSTHROUGH) == "true",
-            node_metadata_endpoint=environ.get(contract.ENV_NODE_METADATA_ENDPOINT) or cls.node_metadata_endpoint,
-            pod_uid=environ.get(contract.ENV_POD_UID) or cls.pod_uid,
-            requires_imds_token=environ.get(contract.ENV_IMDS_TOKENS) == "required",
-            port=int(environ.get(contract.ENV_PORT) or cls.port),
-            zone=_find_zone(environ),
-            instance_id=environ.get(contract.ENV_INSTANCE_ID) or None,
-            metrics_port=_find_metrics_port(environ),
-        )
+        """Read the PODROLE_* variables; raise ConfigError with all problems."""
+        if problems := [*find_problems(cls, environ), *_find_contradictions(environ)]:
+            raise ConfigError(format_problems("invalid environment:", problems))
+        return cls(**parse_environ(cls, environ))
 
 
-def _parse_session_tags(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = (tag.partition("=") for tag in text.split(",") if tag)
-    return tuple((key, value) for key, _, value in pairs)
+VARIABLES = tuple(one.variable for one in list_settings(Config).values())
+
+
+def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
+    if not environ.get(contract.ENV_SESSION_NAME) and not environ.get(contract.ENV_POD_NAME):
+        yield f"{contract.ENV_SESSION_NAME} and {contract.ENV_POD_NAME} are not set: one of them must name the session"
+    is_node = environ.get(contract.ENV_CREDENTIAL_SOURCE) == CredentialSource.NODE
+    if is_node or environ.get(contract.ENV_INTERMEDIATE_ROLE):
+        duration = environ.get(contract.ENV_SESSION_DURATION, "")
+        if SESSION_DURATION.accepts(duration) and int(duration) > contract.MAX_CHAINED_SECONDS:
+            reason = f"role chaining limits sessions to {contract.MAX_CHAINED_SECONDS}"
+            yield f"{contract.ENV_SESSION_DURATION} is {duration}: {reason}"
+    else:
+        for key in (contract.ENV_EXTERNAL_ID, contract.ENV_SESSION_TAGS):
+            if environ.get(key):
+                yield f"{key} is set: web identity credentials cannot use it without {contract.ENV_INTERMEDIATE_ROLE}"
+    if environ.get(contract.ENV_USE_FIPS) == "true" and environ.get(contract.ENV_STS_ENDPOINT):
+        yield f"{contract.ENV_USE_FIPS} and {contract.ENV_STS_ENDPOINT} are both set: set only one"
 
 
 def account_of(role_arn: str) -> str:
@@ -140,21 +213,8 @@ def account_of(role_arn: str) -> str:
     return role_arn.split(":")[4]
 
 
-def _find_zone(environ: Mapping[str, str]) -> str | None:
-    """The zone, if it is one of the region: a node's label holds what its owner likes, as "rack-7" outside AWS."""
-    zone = environ.get(contract.ENV_ZONE, "")
-    return zone if re.fullmatch(re.escape(environ[contract.ENV_REGION]) + ZONE, zone) else None
-
-
-def _find_metrics_port(environ: Mapping[str, str]) -> int | None:
-    if environ.get(contract.ENV_METRICS) != "true":
-        return None
-    return int(environ.get(contract.ENV_METRICS_PORT) or contract.METRICS_PORT)
-
-
-def build_session_name(environ: Mapping[str, str]) -> str:
-    """`<namespace>.<pod>`, cut where it is least telling: a pod's name is unique by its end."""
-    namespace = environ.get(contract.ENV_POD_NAMESPACE, "")[:NAMESPACE_LENGTH]
-    pod = environ.get(contract.ENV_POD_NAME, "")
+def build_session_name(namespace: str, pod: str) -> str:
+    """`<namespace>.<pod>`, truncated; the end of a pod's name is kept, as it is unique."""
+    namespace = namespace[:MAX_NAMESPACE_LENGTH]
     room = SESSION_NAME_LENGTH - len(namespace) - 1
     return f"{namespace}.{pod[-room:]}"

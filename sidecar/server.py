@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import contract
+from contract.modes import Mode
 from server.connection import Service
 from server.loop import Loop
 from sidecar.config import Config
@@ -57,7 +58,7 @@ class Server:
         """Serve until a signal. A signal before the sidecar is started counts as a failure."""
         state = AppState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
         self._refresher.observers.append(lambda outcome, _state: state.counters.count_refresh(outcome))
-        if self._config.metrics_port is not None:
+        if self._config.metrics:
             from sidecar.endpoints.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
 
             try:
@@ -76,7 +77,7 @@ class Server:
 
     def _announce_start(self) -> None:
         """Write the started file once the redirect is verified and STS has responded, or had time to."""
-        if self._config.mode == contract.MODE_REDIRECT:
+        if self._config.mode == Mode.REDIRECT:
             try:
                 verify_redirect(self._boot_id, self._config.port, self._config.redirected_addresses)
             except RedirectError as error:

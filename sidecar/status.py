@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any
 
 import contract
+from contract.modes import CredentialSource
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
 
-SOURCE_NAMES = {contract.SOURCE_NODE: "node (unsafe)"}
+SOURCE_NAMES = {CredentialSource.NODE: "node (unsafe)"}
 """How the text output names a source, if not by its value."""
 
 TIMEOUT_SECONDS = 5

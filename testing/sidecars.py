@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import contract
+from contract.modes import Mode
 from testing.ports import find_free_port
 from testing.repository import ROOT
 
@@ -85,7 +86,7 @@ def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[st
         contract.ENV_ROLE_ARN: ROLE_ARN,
         contract.ENV_REGION: "eu-west-1",
         contract.ENV_STS_ENDPOINT: sts_endpoint,
-        contract.ENV_MODE: contract.MODE_ENV,
+        contract.ENV_MODE: Mode.ENV,
         contract.ENV_POD_NAMESPACE: "shop",
         contract.ENV_POD_NAME: "web-5d9c7",
         contract.ENV_RUN_DIRECTORY: str(directory / "run"),

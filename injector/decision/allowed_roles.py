@@ -15,6 +15,7 @@ import re2
 from injector.config import Config
 from injector.errors import InjectorError
 from injector.reasons import Explanation, Reason
+from injector.value_types import AllowedRolesFormat
 
 ALLOWED_ROLES = "iam.amazonaws.com/allowed-roles"
 PERMITTED = "iam.amazonaws.com/permitted"
@@ -82,7 +83,7 @@ def check_role_allowed(
     formats = {ALLOWED_ROLES: FORMATS[config.allowed_roles_format], PERMITTED: FORMATS["permitted"]}
     for key, format_ in formats.items():
         if key in namespace_annotations:
-            yield from _check_annotation(role_arn, key, namespace_annotations[key], format_, config.base_role_arn)
+            yield from _check_annotation(role_arn, key, namespace_annotations[key], format_, config.role_arn_prefix)
 
 
 def _check_annotation(
@@ -193,13 +194,13 @@ def _quote(text: str) -> str:
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
 
 
-FORMATS = {
-    "glob": AllowListFormat(
+FORMATS: dict[str, AllowListFormat] = {
+    AllowedRolesFormat.GLOB: AllowListFormat(
         _parse_globs,
         expected='a JSON list of names, paths and ARNs with wildcards, such as ["reader", "team-a/*"]',
         rule="matched in full; * and ? do not cross /, ** does; entries without arn: are appended to {base}",
     ),
-    "regexp": AllowListFormat(
+    AllowedRolesFormat.REGEXP: AllowListFormat(
         _parse_regexps,
         expected='a JSON list of regular expressions (RE2), such as ["reader", "team-a/.*"]',
         rule="regular expressions, matched in full; entries without arn: are appended to {base}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import contract
+from contract.modes import CredentialSource
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
@@ -186,7 +187,7 @@ def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, conf
     """What only a role can ask for, and what a role cannot."""
     if INTERMEDIATE_ROLE in namespace.annotations:
         by = f"{INTERMEDIATE_ROLE} of the namespace"
-    elif config.credential_source == contract.SOURCE_NODE:
+    elif config.credential_source == CredentialSource.NODE:
         by = "the node's role"
     else:
         for key in NEED_INTERMEDIATE_ROLE:
@@ -195,7 +196,7 @@ def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, conf
         return
     duration = annotations.get(SESSION_DURATION, "")
     is_duration = re.fullmatch(VALUES[SESSION_DURATION][0], duration, re.ASCII)
-    if is_duration and int(duration) > contract.CHAINED_LONGEST_SECONDS:
+    if is_duration and int(duration) > contract.MAX_CHAINED_SECONDS:
         yield Reason.SESSION_DURATION_TOO_LONG.explain(
             where=f"annotation {SESSION_DURATION} of the pod", value=duration, by=by
         )

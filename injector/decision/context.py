@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import contract
+from contract.modes import Mode
 from injector.config import Config
 from injector.decision.annotations import ROLE, PodSettings, parse_pod_settings
 from injector.k8s.objects import Metadata, Object, parse_metadata
 from injector.k8s.version import Version
+from injector.value_types import ModePolicy
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
@@ -30,7 +31,7 @@ class AdmissionContext:
     has_namespace: bool
     namespace: Metadata
     settings: PodSettings
-    mode: str
+    mode: Mode
     mode_reason: str
     """Why env mode was chosen; empty in redirect mode."""
 
@@ -62,7 +63,7 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
     )
 
 
-def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> tuple[str, str]:
+def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> tuple[Mode, str]:
     """How a pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
 
     NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
@@ -70,9 +71,9 @@ def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> t
     """
     level = namespace.labels.get(POD_SECURITY_LABEL)
     if "mode" in settings.overrides:
-        return contract.MODE_ENV, "the pod asks for it"
-    if config.mode == contract.MODE_ENV:
-        return contract.MODE_ENV, "as the operator configured it"
-    if config.mode == "auto" and level in POD_SECURITY_WITHOUT_REDIRECT:
-        return contract.MODE_ENV, f"PodSecurity {level} of the namespace forbids the redirect"
-    return contract.MODE_REDIRECT, ""
+        return Mode.ENV, "the pod asks for it"
+    if config.mode == ModePolicy.ENV:
+        return Mode.ENV, "as the operator configured it"
+    if config.mode == ModePolicy.AUTO and level in POD_SECURITY_WITHOUT_REDIRECT:
+        return Mode.ENV, f"PodSecurity {level} of the namespace forbids the redirect"
+    return Mode.REDIRECT, ""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from contract.modes import Mode
 from injector.reasons import Explanation, Reason
 
 Explanations = tuple[Explanation, ...]
@@ -12,7 +13,7 @@ class Inject:
     """The pod gets its role: a sidecar, and in redirect mode the rules."""
 
     role_arn: str
-    mode: str
+    mode: Mode
     session_name: str | None
     session_duration: str | None
     imds_tokens: str | None

@@ -6,6 +6,7 @@ Pure: what a rule may look at is a Question. A row of the outcome table is lost 
 from collections.abc import Callable, Iterator
 
 import contract
+from contract.modes import CredentialSource, Mode
 from injector.decision.allowed_roles import ALLOWED_ROLES, PERMITTED, check_role_allowed
 from injector.decision.annotations import MIRROR_ANNOTATION
 from injector.decision.context import AdmissionContext
@@ -23,6 +24,7 @@ from injector.k8s.objects import (
 from injector.k8s.version import format_version
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Explanation, Reason
+from injector.value_types import PodsWithoutRole
 
 UNSUPPORTED = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
@@ -67,13 +69,13 @@ def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
 
 def skip_pods_without_role(context: AdmissionContext) -> Skip | None:
     """Pods without a role are left alone while a cluster moves over."""
-    is_left_alone = context.config.pods_without_role == "ignore"
+    is_left_alone = context.config.pods_without_role == PodsWithoutRole.IGNORE
     return Skip(Reason.PODS_WITHOUT_ROLE_IGNORED, context.settings.warnings) if is_left_alone else None
 
 
 def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
     """Without a redirect nothing can be blocked."""
-    if context.mode == contract.MODE_REDIRECT:
+    if context.mode == Mode.REDIRECT:
         return None
     unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=context.mode_reason)
     return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *context.settings.warnings))
@@ -106,7 +108,7 @@ def deny_disallowed_role(context: AdmissionContext) -> Iterator[Explanation]:
 
 def deny_missing_allow_list(context: AdmissionContext) -> Iterator[Explanation]:
     """The node's role may assume the roles of all pods of its node: somebody must say which of them a namespace has."""
-    is_of_node = context.config.credential_source == contract.SOURCE_NODE and context.settings.role_arn is not None
+    is_of_node = context.config.credential_source == CredentialSource.NODE and context.settings.role_arn is not None
     if is_of_node and not context.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
         yield Reason.ALLOW_LIST_REQUIRED.explain()
 
@@ -159,26 +161,26 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
             for capability in POWERFUL_CAPABILITIES
             if capability in added or f"CAP_{capability}" in added
         ]
-        if powers and context.mode == contract.MODE_REDIRECT:
+        if powers and context.mode == Mode.REDIRECT:
             name = str(container.get("name"))
             yield Reason.PRIVILEGED_CONTAINER.explain(container=name, power=" and ".join(powers))
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
     """What env mode does not protect from."""
-    if context.mode == contract.MODE_ENV:
+    if context.mode == Mode.ENV:
         yield Reason.ENV_MODE.explain(why=context.mode_reason)
 
 
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
     """What the operator chose for every pod, and what each of them can do with it."""
-    if context.config.credential_source == contract.SOURCE_NODE:
+    if context.config.credential_source == CredentialSource.NODE:
         yield Reason.NODE_CREDENTIAL_SOURCE.explain()
 
 
 def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:
     """The same gap in the wall, where the rules have to leave one."""
-    if context.settings.passes_metadata and context.mode == contract.MODE_REDIRECT:
+    if context.settings.passes_metadata and context.mode == Mode.REDIRECT:
         yield Reason.METADATA_PASSTHROUGH.explain()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import contract
+from contract.modes import Mode
 from injector.config import Config
 from injector.k8s.objects import Object, read_objects
 from injector.reasons import Explanation, Reason
@@ -89,7 +90,7 @@ def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
 
 def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
     """Return the variables for this mode. Never both URIs: Go prefers the full one, other SDKs the relative one."""
-    if mode == contract.MODE_ENV:
+    if mode == Mode.ENV:
         return FULL_URI, METADATA_ENDPOINT
     return (FULL_URI,) if config.ipv6_only else (RELATIVE_URI,)
 

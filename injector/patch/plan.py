@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import contract
+from contract.modes import CredentialSource, Mode
 from injector.config import Config
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.decision.outcomes import Block, Inject
@@ -38,7 +39,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     """Plan the injection of a pod with this decision."""
     environment: dict[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        uses_node = decision.passes_metadata or config.credential_source == contract.SOURCE_NODE
+        uses_node = decision.passes_metadata or config.credential_source == CredentialSource.NODE
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         containers = find_app_containers(pod)
         environment = {ref: plan_environment(container, decision.mode, config) for ref, container in containers}
@@ -97,7 +98,7 @@ def _build_pieces(
     values = {
         # Kubernetes expands $(NAME) in a value. A role's path can contain one, and must stay as it was checked.
         "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
-        "$MODE": decision.mode,
+        "$MODE": decision.mode.value,
         "$SESSION_NAME": decision.session_name,
         "$SESSION_DURATION": decision.session_duration,
         "$IMDS_TOKENS": decision.imds_tokens,
@@ -111,7 +112,7 @@ def _build_pieces(
     if has_host_ipc:
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
     redirect = template.redirect_node if uses_node_metadata else template.redirect
-    init_containers = (redirect, sidecar) if decision.mode == contract.MODE_REDIRECT else (sidecar,)
+    init_containers = (redirect, sidecar) if decision.mode == Mode.REDIRECT else (sidecar,)
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
 
 
@@ -123,7 +124,7 @@ def _build_status(
 ) -> str:
     status = {
         "version": contract.VERSION,
-        "mode": decision.mode if isinstance(decision, Inject) else contract.MODE_BLOCK,
+        "mode": decision.mode if isinstance(decision, Inject) else Mode.BLOCK,
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }

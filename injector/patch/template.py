@@ -10,6 +10,7 @@ from typing import Any, Self
 import yaml
 
 import contract
+from contract.modes import CredentialSource
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.k8s.objects import Object
@@ -123,7 +124,7 @@ def fill_env(env: Sequence[Object], values: Mapping[str, str | None]) -> list[Ob
 def _choose_values(config: Config, sts_ca_pem: str | None) -> Mapping[str, str | None]:
     """What the operator chose for every sidecar. None: the sidecar's own default."""
     return {
-        "$SOURCE": config.credential_source if config.credential_source == contract.SOURCE_NODE else None,
+        "$SOURCE": config.credential_source.value if config.credential_source == CredentialSource.NODE else None,
         "$STS_ENDPOINT": config.sts_endpoint,
         "$STS_CA_PEM": sts_ca_pem,
         "$STS_PROXY": config.sts_proxy,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import contract
+from contract.modes import Mode
 from injector.decision.annotations import MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects, read_spec
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
@@ -50,9 +51,9 @@ def read_role(pod: Object) -> str | None:
 def read_mode(pod: Object) -> str:
     """Derive the mode of an injected pod from its containers."""
     if find_container(pod, contract.SIDECAR_CONTAINER) is None:
-        return contract.MODE_BLOCK
+        return Mode.BLOCK
     has_rules = find_container(pod, contract.REDIRECT_CONTAINER) is not None
-    return contract.MODE_REDIRECT if has_rules else contract.MODE_ENV
+    return Mode.REDIRECT if has_rules else Mode.ENV
 
 
 def find_container(pod: Object, name: str) -> Object | None:

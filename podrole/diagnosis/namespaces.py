@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import contract
+from contract.modes import Mode
 from injector.decision.context import POD_SECURITY_LABEL, POD_SECURITY_WITHOUT_REDIRECT
 from injector.k8s.objects import parse_metadata
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
@@ -32,12 +32,12 @@ def check_modes(context: CheckContext) -> Iterator[Finding]:
         by_level.setdefault(level if level in POD_SECURITY_WITHOUT_REDIRECT else "", []).append(read_name(namespace))
     for level, names in sorted(by_level.items()):
         yield _report_mode(mode, level, join_names(names))
-    if "" in by_level and mode != contract.MODE_ENV:
+    if "" in by_level and mode != Mode.ENV:
         yield Namespaces.POD_SECURITY_DEFAULT_UNKNOWN.format()
 
 
 def _report_mode(mode: str, level: str, names: str) -> Finding:
-    if mode == contract.MODE_ENV:
+    if mode == Mode.ENV:
         return Namespaces.ENV_MODE.format(namespaces=names)
     if not level:
         return Namespaces.REDIRECT_MODE.format(namespaces=names)

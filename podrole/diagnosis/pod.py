@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-import contract
+from contract.modes import Mode
 from injector.decision.context import ClusterContext
 from injector.decision.rules import find_unsupported
 from injector.errors import ConfigError
@@ -81,7 +81,7 @@ def _report_containers(pod: Object, state: PodState) -> Iterator[Finding]:
     if not is_injected(pod):
         return
     yield from report_container_states(pod)
-    if read_mode(pod) != contract.MODE_BLOCK and is_sidecar_running(pod):
+    if read_mode(pod) != Mode.BLOCK and is_sidecar_running(pod):
         status = state.sidecar_status
         if status.value is None:
             yield report_unread_status(pod, status.error)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import contract
+from contract.modes import Mode
 from contract.text import truncate
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
@@ -112,7 +113,7 @@ def format_seconds(seconds: float) -> str:
 
 def _list_containers(pod: Object) -> tuple[str, ...]:
     both = (contract.REDIRECT_CONTAINER, contract.SIDECAR_CONTAINER)
-    return {contract.MODE_BLOCK: both[:1], contract.MODE_ENV: both[1:]}.get(read_mode(pod), both)
+    return {str(Mode.BLOCK): both[:1], str(Mode.ENV): both[1:]}.get(read_mode(pod), both)
 
 
 def _report_missing(pod: Object, container: str) -> Finding:

@@ -60,7 +60,7 @@ class StateFile:
         identity: dict[str, str | int] = {
             "pod": config.pod_uid,
             "role": config.role_arn,
-            "session": config.session_name,
+            "session": config.role_session_name,
             "duration_seconds": config.session_duration_seconds,
             "region": config.region,
             "endpoint": config.sts_endpoint or "",

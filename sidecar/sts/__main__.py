@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
 
-import contract
+from contract.modes import CredentialSource
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
@@ -51,7 +51,7 @@ def fetch(config: Config, attempts: int) -> Credentials | Failure:
 
 def assume_chain(sts: Sts, config: Config) -> Credentials | Failure:
     """Assume every role of the chain once. It starts with the token in the file, or with the node's role."""
-    uses_token = config.credential_source == contract.SOURCE_WEB_IDENTITY
+    uses_token = config.credential_source == CredentialSource.WEB_IDENTITY
     identity: CallerIdentity | Failure = load_token(config) if uses_token else load_node_keys(config)
     outcome: Credentials | Failure = UNREADABLE
     for role in build_chain(config):
@@ -77,7 +77,7 @@ def build_chain(config: Config) -> tuple[ChainedRole, ...]:
     return tuple(
         ChainedRole(
             role_arn,
-            {"RoleArn": role_arn, "RoleSessionName": config.session_name, **specific},
+            {"RoleArn": role_arn, "RoleSessionName": config.role_session_name, **specific},
             f"hop {number} of {len(roles)}" if intermediate else "",
         )
         for number, (role_arn, specific) in enumerate(roles, start=1)

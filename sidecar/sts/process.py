@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from sidecar.config import VARIABLES
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
-from sidecar.env_vars import VARIABLES
 from sidecar.sts.outcome import parse_outcome
 
 DEADLINE_SECONDS = 30

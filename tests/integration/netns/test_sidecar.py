@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from injector.value_types import ModePolicy, RedirectBackend
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod, PodError
 from testing.repository import ROOT
@@ -91,7 +92,9 @@ def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, injected: dict[str,
 
 
 def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend="iptables")
+    config = replace(
+        CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend=RedirectBackend.IPTABLES
+    )
     injected = Case(POD, ENABLED, None).inject(config)
 
     with create_pod(demo_node, injected) as pod:
@@ -103,7 +106,7 @@ def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
 
 def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNode) -> None:
     """As the warning of env mode states: it does not protect the node's role."""
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode="env")
+    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
     injected = Case(POD, ENABLED, None).inject(config)
 
     with create_pod(demo_node, injected) as pod:

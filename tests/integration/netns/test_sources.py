@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 import contract
+from contract.modes import CredentialSource
 from injector.config import Config
 from injector.k8s.objects import Metadata
+from injector.value_types import ModePolicy, OverrideName, RedirectBackend
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
 from tests.unit.injector.cases import CONFIG, ENABLED, Case
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 BASE = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)
-NODE = replace(BASE, credential_source="node")
-PASSING = replace(BASE, allow_overrides=frozenset({"metadata-passthrough"}))
+NODE = replace(BASE, credential_source=CredentialSource.NODE)
+PASSING = replace(BASE, allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
 ALLOWING = Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["reader"]'})
 CHAINING = Metadata(ENABLED.labels, {"podrole.io/intermediate-role": "arn:aws:iam::111122223333:role/hub"})
 REACH = ("python3", "/app/apps/reach.py", "169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")
@@ -57,13 +59,14 @@ def start(demo_node: DemoNode, config: Config, namespace: Metadata, **annotation
 @pytest.fixture
 def node_source_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod whose role is assumed by the node's role."""
-    yield from start(demo_node, replace(NODE, redirect_backend=redirect), ALLOWING)
+    yield from start(demo_node, replace(NODE, redirect_backend=RedirectBackend(redirect)), ALLOWING)
 
 
 @pytest.fixture
 def passthrough_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod with metadata pass-through."""
-    yield from start(demo_node, replace(PASSING, redirect_backend=redirect), ENABLED, metadata_passthrough="true")
+    config = replace(PASSING, redirect_backend=RedirectBackend(redirect))
+    yield from start(demo_node, config, ENABLED, metadata_passthrough="true")
 
 
 @pytest.fixture
@@ -115,7 +118,7 @@ def test_pass_through_serves_allowed_paths_and_the_pods_role(demo_node: DemoNode
 @pytest.fixture
 def env_mode_pod(demo_node: DemoNode) -> Iterator[Pod]:
     """A pod in env mode whose role is assumed by the node's role."""
-    yield from start(demo_node, replace(NODE, mode="env"), ALLOWING)
+    yield from start(demo_node, replace(NODE, mode=ModePolicy.ENV), ALLOWING)
 
 
 def test_source_node_works_in_env_mode_without_rules(env_mode_pod: Pod) -> None:

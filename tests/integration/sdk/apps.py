@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-import contract
+from contract.modes import Mode
+from injector.value_types import ModePolicy
 from testing.demo_node import DemoNode
 from testing.pods import Image, Node, Pod
 from testing.pods.containers import RUNC
@@ -26,7 +27,7 @@ APPS = "/sdks"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 
-MODES = {"imds": contract.MODE_REDIRECT, "ecs": contract.MODE_REDIRECT, "env": contract.MODE_ENV}
+MODES = {"imds": Mode.REDIRECT, "ecs": Mode.REDIRECT, "env": Mode.ENV}
 """Way to the sidecar -> mode of the pod."""
 
 SETTINGS = {"imds": ("-u", RELATIVE_URI), "ecs": (), "env": ()}
@@ -130,7 +131,7 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
             ]
         },
     }
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=sts_url, mode=mode)
+    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=sts_url, mode=ModePolicy(mode))
     return Case(pod, ENABLED, None).inject(config)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import contract
+from contract.modes import Mode
 from testing.demo_node import DemoNode
 from testing.pods import NODE_IPV4, Image, Pod
 from testing.services.programs import running
@@ -29,8 +30,8 @@ POLL_SECONDS = 1
 
 READ_SERVED_KEY = str(Path(__file__).with_name("read_served_key.py"))
 CREDENTIALS_URLS = {
-    contract.MODE_REDIRECT: f"http://169.254.170.2{contract.CREDENTIALS_PATH}",
-    contract.MODE_ENV: f"http://127.0.0.1:{contract.SIDECAR_PORT}{contract.CREDENTIALS_PATH}",
+    Mode.REDIRECT: f"http://169.254.170.2{contract.CREDENTIALS_PATH}",
+    Mode.ENV: f"http://127.0.0.1:{contract.SIDECAR_PORT}{contract.CREDENTIALS_PATH}",
 }
 
 Case = tuple[str, str]
@@ -72,7 +73,7 @@ class StsScenario:
 
     def _fetch_served_keys(self) -> list[str]:
         return [
-            pod.network.run([sys.executable, READ_SERVED_KEY, CREDENTIALS_URLS[mode]]).stdout
+            pod.network.run([sys.executable, READ_SERVED_KEY, CREDENTIALS_URLS[Mode(mode)]]).stdout
             for mode, pod in self._pods.items()
         ]
 
@@ -97,7 +98,9 @@ class SdkEnvironment:
         """Start the pods that the programs need, one per mode, with sidecars that use this STS."""
         with ExitStack() as stack:
             modes = dict.fromkeys(MODES[way] for _, way in self.programs)
-            pods = {mode: stack.enter_context(self._create_pod(f"{name}-{mode}", mode, sts_port)) for mode in modes}
+            pods = {
+                str(mode): stack.enter_context(self._create_pod(f"{name}-{mode}", mode, sts_port)) for mode in modes
+            }
             for pod in pods.values():
                 pod.start()
             yield pods

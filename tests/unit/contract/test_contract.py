@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import contract
+from contract.modes import Mode
 from injector.config import Config as InjectorConfig
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
@@ -43,13 +44,14 @@ def test_the_sidecar_understands_the_environment_that_the_injector_gives_it() ->
     assert config.role_arn == json.loads(annotations["podrole.io/status"])["role"]
     assert config.region == INJECTOR_CONFIG.region
     assert config.sts_endpoint == "https://sts.example.com"
-    assert config.session_name == annotations["iam.amazonaws.com/session-name"]
+    assert config.role_session_name == annotations["iam.amazonaws.com/session-name"]
     assert config.session_duration_seconds == int(annotations["podrole.io/session-duration"])
     assert config.requires_imds_token == (annotations["podrole.io/imds-tokens"] == "required")
-    assert config.mode == contract.MODE_REDIRECT
+    assert config.mode == Mode.REDIRECT
     assert config.run_directory == f"/dev/shm/podrole-{POD_FIELDS['metadata.uid']}"
     assert config.port == contract.SIDECAR_PORT
     assert config.zone == "eu-west-1c"
+    assert config.metrics
     assert config.metrics_port == contract.METRICS_PORT
     assert config.token_file == contract.TOKEN_FILE
 
@@ -59,7 +61,7 @@ def test_without_settings_of_its_own_a_pod_gets_the_sidecars_defaults() -> None:
 
     config = Config.from_environ(resolve(environment_of(find_container(pod, contract.SIDECAR_CONTAINER))))
 
-    assert config.session_name == "team-a.app-5d9c7-x2x9k"
+    assert config.role_session_name == "team-a.app-5d9c7-x2x9k"
     assert config.session_duration_seconds == 3600
     assert not config.requires_imds_token
 

@@ -4,6 +4,7 @@ import pytest
 
 from injector.config import Config
 from injector.errors import ConfigError
+from injector.value_types import PodsWithoutRole, RedirectBackend
 from tests.unit.injector.cases import ENVIRON
 
 
@@ -79,7 +80,7 @@ def test_account_and_base_arn_exclude_each_other() -> None:
 def test_the_base_arn_must_be_of_the_regions_partition() -> None:
     message = refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": "arn:aws-cn:iam::111122223333:role/"})
 
-    assert "of partition aws-cn, but PODROLE_REGION is in aws" in message
+    assert "in partition aws-cn, but PODROLE_REGION is in aws" in message
 
 
 def test_what_is_not_set_has_its_default() -> None:
@@ -88,8 +89,9 @@ def test_what_is_not_set_has_its_default() -> None:
     assert config == Config(
         sidecar_image=ENVIRON["PODROLE_SIDECAR_IMAGE"],
         region="eu-west-1",
-        base_role_arn="arn:aws:iam::111122223333:role/",
+        account_id="111122223333",
     )
+    assert config.role_arn_prefix == "arn:aws:iam::111122223333:role/"
     assert (config.redirect_backend, config.pods_without_role, config.webhook_port) == ("nftables", "block", 9443)
 
 
@@ -131,8 +133,8 @@ def test_everything_can_be_set() -> None:
         base_role_arn="arn:aws:iam::111122223333:role/pods/",
         sts_endpoint="https://sts.example:8443",
         aws_endpoint_url="https://store.example/path",
-        redirect_backend="iptables",
-        pods_without_role="ignore",
+        redirect_backend=RedirectBackend.IPTABLES,
+        pods_without_role=PodsWithoutRole.IGNORE,
         manifests=Path("/manifests"),
         template=Path("/template.yaml"),
         tls_cert=Path("/tls/tls.crt"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from injector.value_types import ModePolicy, RedirectBackend
 from tests.unit.injector.cases import CONFIG, Case, build_case, load_injectable_cases
 from tests.unit.injector.generated_pods import normalize
 from tests.unit.podrole.conftest import Run
@@ -20,8 +21,8 @@ CONFIGS = {
     "other-settings": replace(
         CONFIG, region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"
     ),
-    "env": replace(CONFIG, mode="env"),
-    "ipv6-only": replace(CONFIG, ipv6_only=True, redirect_backend="iptables"),
+    "env": replace(CONFIG, mode=ModePolicy.ENV),
+    "ipv6-only": replace(CONFIG, ipv6_only=True, redirect_backend=RedirectBackend.IPTABLES),
 }
 
 

@@ -78,7 +78,7 @@ def test_a_complete_environment_gives_a_configuration_with_the_documented_defaul
     assert config.port == 16925
     assert config.zone is None
     assert config.instance_id is None
-    assert config.metrics_port is None
+    assert config.metrics is False
     assert config.token_file == "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
 
@@ -90,19 +90,19 @@ def test_every_duration_that_sts_takes_is_taken(seconds: str) -> None:
 
 
 def test_the_session_is_named_after_namespace_and_pod() -> None:
-    assert Config.from_environ(COMPLETE).session_name == "shop.web-5d9c7"
+    assert Config.from_environ(COMPLETE).role_session_name == "shop.web-5d9c7"
 
 
 def test_a_given_session_name_is_used_as_it_is() -> None:
     config = Config.from_environ(COMPLETE | {"PODROLE_SESSION_NAME": "billing@night"})
 
-    assert config.session_name == "billing@night"
+    assert config.role_session_name == "billing@night"
 
 
 def test_a_long_session_name_keeps_the_end_of_the_pods_name() -> None:
     names = {"PODROLE_POD_NAMESPACE": "n" * 63, "PODROLE_POD_NAME": "p" * 80 + "-7f9cbd4c5-x2x9k"}
 
-    session_name = Config.from_environ(COMPLETE | names).session_name
+    session_name = Config.from_environ(COMPLETE | names).role_session_name
 
     assert len(session_name) == 64
     assert session_name.startswith("nnn")
@@ -124,4 +124,4 @@ def test_metrics_that_are_turned_on_have_a_port() -> None:
 
     assert Config.from_environ(COMPLETE | metrics).metrics_port == 16926
     assert Config.from_environ(COMPLETE | metrics | {"PODROLE_METRICS_PORT": "9000"}).metrics_port == 9000
-    assert Config.from_environ(COMPLETE | {"PODROLE_METRICS": "false"}).metrics_port is None
+    assert Config.from_environ(COMPLETE | {"PODROLE_METRICS": "false"}).metrics is False

@@ -14,7 +14,9 @@ from testing.repository import ROOT
 TEXT = (ROOT / "docs" / "sidecar.md").read_text()
 FAILED_AT = datetime.fromisoformat("2026-11-24T18:01:07Z").timestamp()
 STATUS = build_status(
-    Config("arn:aws:iam::111122223333:role/reader", "eu-west-1", "web", "/run"),
+    Config(
+        role_arn="arn:aws:iam::111122223333:role/reader", region="eu-west-1", session_name="web", run_directory="/run"
+    ),
     State(
         refresh_at=FAILED_AT + 36,
         failure=Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_permanent=True),

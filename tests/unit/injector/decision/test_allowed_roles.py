@@ -7,11 +7,12 @@ import pytest
 from injector.config import Config
 from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, check_role_allowed
 from injector.reasons import Explanation, Reason
+from injector.value_types import AllowedRolesFormat
 from tests.unit.injector.cases import CONFIG
 
 BASE = "arn:aws:iam::111122223333:role/"
-GLOB = replace(CONFIG, base_role_arn=BASE, allowed_roles_format="glob")
-REGEXP = replace(GLOB, allowed_roles_format="regexp")
+GLOB = replace(CONFIG, base_role_arn=BASE, allowed_roles_format=AllowedRolesFormat.GLOB)
+REGEXP = replace(GLOB, allowed_roles_format=AllowedRolesFormat.REGEXP)
 HOSTILE = (
     "(a+)+b",
     "(a|a)*b",
@@ -30,7 +31,7 @@ def permitted(role_arn: str, regexp: str) -> bool:
 
 
 def refusals_of(role_arn: str, entries: object, *, form: str = "glob", base: str | None = BASE) -> list[Explanation]:
-    config = replace(GLOB, allowed_roles_format=form, base_role_arn=base)
+    config = replace(GLOB, allowed_roles_format=AllowedRolesFormat(form), account_id=None, base_role_arn=base)
     return list(check_role_allowed(role_arn, {ALLOWED_ROLES: json.dumps(entries)}, config))
 
 

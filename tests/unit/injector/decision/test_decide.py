@@ -7,6 +7,7 @@ from injector.decision.annotations import OVERRIDES, Override
 from injector.decision.outcomes import Block, Deny, Inject, Skip
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
+from injector.value_types import PodsWithoutRole
 from tests.unit.injector.cases import CONFIG, ENABLED, Case, build_case, load_case
 
 
@@ -107,7 +108,7 @@ def test_pod_without_role_is_blocked_and_told() -> None:
 
 
 def test_pod_without_role_is_left_untouched_where_the_operator_wants_it_so() -> None:
-    decision = load_case("no-role").decide(replace(CONFIG, pods_without_role="ignore"))
+    decision = load_case("no-role").decide(replace(CONFIG, pods_without_role=PodsWithoutRole.IGNORE))
 
     assert decision == Skip(Reason.PODS_WITHOUT_ROLE_IGNORED)
 

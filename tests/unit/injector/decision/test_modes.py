@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 
 import contract
+from contract.modes import Mode
 from injector.decision.outcomes import Deny, Inject
+from injector.value_types import ModePolicy, OverrideName
 from tests.unit.injector.cases import CONFIG, build_case, environment_of, find_container, load_case
 
-ENV_MODE = replace(CONFIG, mode="env")
+ENV_MODE = replace(CONFIG, mode=ModePolicy.ENV)
 FULL_URI = "http://127.0.0.1:16925/v2/credentials"
 
 
@@ -21,7 +23,7 @@ def test_where_pod_security_refuses_the_redirect_there_is_only_the_sidecar(name:
     _, warnings = case.build_patch()
 
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-sidecar"]
-    assert environment_of(pod["spec"]["initContainers"][0])["PODROLE_MODE"] == contract.MODE_ENV
+    assert environment_of(pod["spec"]["initContainers"][0])["PODROLE_MODE"] == Mode.ENV
     assert json.loads(pod["metadata"]["annotations"]["podrole.io/status"])["mode"] == "env"
     assert len(warnings) == 1
     assert "169.254.169.254 still gives the node's role" in warnings[0]
@@ -99,11 +101,11 @@ def test_a_change_of_mode_replaces_nothing_that_an_app_already_has() -> None:
 def test_a_pods_wish_for_env_mode_counts_only_where_it_is_allowed() -> None:
     case = load_case("asks-for-env-mode")
 
-    allowed = case.decide(replace(CONFIG, allow_overrides=frozenset({"mode"})))
+    allowed = case.decide(replace(CONFIG, allow_overrides=frozenset({OverrideName.MODE})))
 
     assert isinstance(case.decide(), Deny)
     assert isinstance(allowed, Inject)
-    assert allowed.mode == contract.MODE_ENV
+    assert allowed.mode == Mode.ENV
     assert "the pod asks for it" in allowed.warnings[0].text
 
 

@@ -91,7 +91,7 @@ def test_names_get_the_partition_of_the_region(region: str, partition: str) -> N
 
 
 def test_a_name_without_a_configured_account_is_refused_with_the_remedy() -> None:
-    error = refusal_of("reader", replace(CONFIG, base_role_arn=None))
+    error = refusal_of("reader", replace(CONFIG, account_id=None))
 
     assert error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED
     assert "PODROLE_ACCOUNT_ID" in str(error)
@@ -100,7 +100,7 @@ def test_a_name_without_a_configured_account_is_refused_with_the_remedy() -> Non
 def test_an_arn_needs_no_configured_account() -> None:
     arn = f"{ACCOUNT}/reader"
 
-    assert parse_role(arn, "x", replace(CONFIG, base_role_arn=None)) == arn
+    assert parse_role(arn, "x", replace(CONFIG, account_id=None)) == arn
 
 
 def test_the_base_arn_may_hold_a_path() -> None:

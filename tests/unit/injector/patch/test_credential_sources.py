@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from contract.modes import CredentialSource
 from injector.config import Config
 from injector.decision.annotations import PodSettings, parse_pod_settings
 from injector.decision.session_tags import find_tag_problems
 from injector.errors import ConfigError
 from injector.k8s.objects import Metadata
 from injector.patch.sts_ca import load_sts_ca
+from injector.value_types import ModePolicy, OverrideName, RedirectBackend
 from sidecar.config import Config as SidecarConfig
 from testing.repository import ROOT
 from testing.services.certificates import CertificateFiles, write_certificates
@@ -24,8 +26,8 @@ from tests.unit.contract.test_contract import resolve
 from tests.unit.injector.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
 
 HUB = "arn:aws:iam::111122223333:role/hub"
-NODE = replace(CONFIG, credential_source="node")
-PASSING = replace(CONFIG, allow_overrides=frozenset({"metadata-passthrough"}))
+NODE = replace(CONFIG, credential_source=CredentialSource.NODE)
+PASSING = replace(CONFIG, allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
 
 
 @pytest.fixture(scope="module")
@@ -189,13 +191,15 @@ def test_without_any_of_it_a_sidecar_gets_no_variable_more() -> None:
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize(("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)])
 def test_the_rules_let_the_sidecar_pass_where_it_asks_the_node(pod: str, config: Config, redirect: str) -> None:
-    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=redirect)))
+    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=RedirectBackend(redirect))))
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["usual", "passthrough-not-asked-for"])
 def test_the_rules_let_nobody_pass_elsewhere(config: Config, redirect: str) -> None:
-    assert not lets_sidecar_pass(load_case("role-on-the-pod").inject(replace(config, redirect_backend=redirect)))
+    assert not lets_sidecar_pass(
+        load_case("role-on-the-pod").inject(replace(config, redirect_backend=RedirectBackend(redirect)))
+    )
 
 
 def lets_sidecar_pass(pod: dict[str, Any]) -> bool:
@@ -213,10 +217,12 @@ def test_a_pod_without_a_role_is_blocked_as_ever() -> None:
 def test_in_env_mode_the_source_node_needs_no_rules() -> None:
     case = load_case("role-allowed")
 
-    names = [container["name"] for container in case.inject(replace(NODE, mode="env"))["spec"]["initContainers"]]
+    names = [
+        container["name"] for container in case.inject(replace(NODE, mode=ModePolicy.ENV))["spec"]["initContainers"]
+    ]
 
     assert names == ["podrole-sidecar"]
-    assert read_sidecar(case, replace(NODE, mode="env")).credential_source == "node"
+    assert read_sidecar(case, replace(NODE, mode=ModePolicy.ENV)).credential_source == "node"
 
 
 def test_where_pods_have_no_ipv4_the_node_is_asked_by_ipv6() -> None:
@@ -239,7 +245,7 @@ def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
     [
         (
             {"PODROLE_CREDENTIAL_SOURCE": "imds"},
-            "PODROLE_CREDENTIAL_SOURCE is 'imds': it must be web-identity or node (unsafe)",
+            "PODROLE_CREDENTIAL_SOURCE is 'imds': it must be web-identity or node",
         ),
         ({"PODROLE_STS_CA": "ca.pem"}, "PODROLE_STS_CA is 'ca.pem': it must be an absolute path"),
         ({"PODROLE_STS_PROXY": "proxy:3128"}, "PODROLE_STS_PROXY is 'proxy:3128'"),
@@ -250,7 +256,7 @@ def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
             {"PODROLE_USE_FIPS": "true", "PODROLE_STS_ENDPOINT": "https://sts.example"},
             "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set",
         ),
-        ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode and metadata-passthrough"),
+        ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode, metadata-passthrough"),
     ],
 )
 def test_a_setting_that_means_nothing_is_refused(changes: dict[str, str], said: str) -> None:
@@ -260,7 +266,7 @@ def test_a_setting_that_means_nothing_is_refused(changes: dict[str, str], said: 
 def test_a_password_in_the_proxys_url_is_refused_and_not_repeated() -> None:
     message = refuse(PODROLE_STS_PROXY="http://user:hunter2@proxy:3128")
 
-    assert "PODROLE_STS_PROXY has a user name or a password in it, which every pod would show" in message
+    assert "PODROLE_STS_PROXY is a URL with a user name or password, which every pod would show" in message
     assert "hunter2" not in message
 
 

@@ -25,6 +25,7 @@ from injector.patch.json_patch import build_patch
 from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from injector.patch.uninject import build_uninject_patch
+from injector.value_types import ModePolicy, RedirectBackend
 from tests.unit.injector.cases import CONFIG, Case, Pod, add_api_defaults, all_containers
 from tests.unit.injector.generated_pods import ADDED_VALUES, CASES, FORGED_CASES, build_invalid_cases, normalize
 
@@ -33,10 +34,10 @@ RUN = settings(max_examples=EXAMPLES, deadline=None)
 CONFIGS = [
     pytest.param(CONFIG, id="redirect"),
     pytest.param(
-        replace(CONFIG, redirect_backend="iptables", aws_endpoint_url=ADDED_VALUES["AWS_ENDPOINT_URL"]),
+        replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url=ADDED_VALUES["AWS_ENDPOINT_URL"]),
         id="redirect-iptables",
     ),
-    pytest.param(replace(CONFIG, mode="env"), id="env"),
+    pytest.param(replace(CONFIG, mode=ModePolicy.ENV), id="env"),
     pytest.param(replace(CONFIG, ipv6_only=True), id="ipv6-only"),
 ]
 

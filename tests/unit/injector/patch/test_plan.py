@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 import contract
+from contract.modes import Mode
 from injector.config import Config
+from injector.value_types import RedirectBackend
 from tests.unit.injector.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
 
 NFT = ["nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES]
@@ -73,7 +75,7 @@ def test_sidecar_container_is_unprivileged_and_has_its_variables() -> None:
     assert environment_of(sidecar) == {
         contract.ENV_ROLE_ARN: "arn:aws:iam::111122223333:role/reader",
         contract.ENV_REGION: "eu-west-1",
-        contract.ENV_MODE: contract.MODE_REDIRECT,
+        contract.ENV_MODE: Mode.REDIRECT,
         contract.ENV_POD_NAMESPACE: {"fieldRef": {"fieldPath": "metadata.namespace"}},
         contract.ENV_POD_NAME: {"fieldRef": {"fieldPath": "metadata.name"}},
         contract.ENV_POD_UID: {"fieldRef": {"fieldPath": "metadata.uid"}},
@@ -145,7 +147,9 @@ def test_blocked_pod_gets_block_rules_and_no_sidecar() -> None:
     ],
 )
 def test_iptables_redirect_runs_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
-    redirect = find_container(load_case(name).inject(replace(CONFIG, redirect_backend="iptables")), "podrole-redirect")
+    redirect = find_container(
+        load_case(name).inject(replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES)), "podrole-redirect"
+    )
 
     assert redirect["command"] == ["python3", "-m", "sidecar.redirect", *arguments]
     assert redirect["securityContext"] == {

@@ -10,6 +10,7 @@ import pytest
 from injector.decision.outcomes import Block, Inject
 from injector.patch.app_env import NO_PROXY_VALUE
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
+from injector.value_types import ModePolicy, RedirectBackend
 from tests.unit.injector.cases import (
     CONFIG,
     Case,
@@ -25,8 +26,8 @@ from tests.unit.injector.generated_pods import normalize
 
 CONFIGS = {
     "redirect": CONFIG,
-    "iptables": replace(CONFIG, redirect_backend="iptables", aws_endpoint_url="https://store.example"),
-    "env": replace(CONFIG, mode="env"),
+    "iptables": replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url="https://store.example"),
+    "env": replace(CONFIG, mode=ModePolicy.ENV),
     "ipv6-only": replace(CONFIG, ipv6_only=True),
 }
 CASES = {name: case for name, case in load_injectable_cases().items() if name != "forged"}
@@ -184,7 +185,7 @@ def test_containers_of_a_blocked_pod_keep_their_variables() -> None:
     [
         pytest.param(replace(CONFIG, region="us-east-1"), id="other-region"),
         pytest.param(replace(CONFIG, aws_endpoint_url="https://store.example"), id="endpoint"),
-        pytest.param(replace(CONFIG, mode="env"), id="env-mode"),
+        pytest.param(replace(CONFIG, mode=ModePolicy.ENV), id="env-mode"),
     ],
 )
 def test_injection_with_other_settings_is_taken_back_after_an_injection_with_todays(config: Any) -> None:

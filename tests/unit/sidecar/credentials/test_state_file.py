@@ -25,7 +25,13 @@ SAVED = SavedState(KEY, CREDENTIALS)
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), pod_uid="0c7c5f4e-1")
+    return Config(
+        role_arn=ROLE_ARN,
+        region="eu-west-1",
+        session_name="shop.web",
+        run_directory=str(tmp_path),
+        pod_uid="0c7c5f4e-1",
+    )
 
 
 @pytest.fixture

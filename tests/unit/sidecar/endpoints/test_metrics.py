@@ -48,7 +48,7 @@ def read_samples(text: str) -> dict[tuple[str, ...], float]:
 @pytest.fixture
 def state() -> AppState:
     credential_state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
-    config = Config(ROLE_ARN, "eu-west-1", "web", "/run")
+    config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run")
     return AppState(config, lambda: credential_state, b"k" * 32, "boot", clock=lambda: NOW + 600)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from contract.value_types import ImdsTokens
 from server.wsgi import MAY_BLOCK, WouldBlock
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
@@ -161,7 +162,7 @@ ID = "/latest/meta-data/instance-id"
 def build_config(url: str, **changes: Any) -> Config:
     role = "arn:aws:iam::111122223333:role/reader"
     settings: dict[str, Any] = {"metadata_passthrough": True, "node_metadata_endpoint": url} | changes
-    return Config(role, "eu-west-1", "shop.web", "/run", **settings)
+    return Config(role_arn=role, region="eu-west-1", session_name="shop.web", run_directory="/run", **settings)
 
 
 def build_client(config: Config) -> Any:
@@ -355,7 +356,7 @@ def test_app_raises_would_block_for_an_uncached_path(service: NodeService) -> No
 
 
 def test_pass_through_requires_a_token_if_configured(service: NodeService) -> None:
-    client = build_client(build_config(service.url, requires_imds_token=True))
+    client = build_client(build_config(service.url, imds_tokens=ImdsTokens.REQUIRED))
 
     assert client.get(ID, headers={"Host": "169.254.169.254"}).status_code == 401
     assert service.script.requests == []
@@ -370,7 +371,7 @@ def test_without_pass_through_node_paths_are_not_found(service: NodeService, pat
 
 
 def test_configured_values_are_not_requested_from_the_node(service: NodeService) -> None:
-    client = build_client(build_config(service.url, zone="eu-west-1c", instance_id="i-0123456789abcdef0"))
+    client = build_client(build_config(service.url, zone_label="eu-west-1c", instance_id="i-0123456789abcdef0"))
     names = ("placement/availability-zone", "instance-id", "placement/region")
 
     replies = [client.get(f"/latest/meta-data/{name}", headers={"Host": "169.254.169.254"}).text for name in names]

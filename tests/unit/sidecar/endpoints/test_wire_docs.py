@@ -11,7 +11,9 @@ from sidecar.endpoints.metrics import Metrics
 from testing.repository import ROOT
 
 TEXT = (ROOT / "docs" / "wire.md").read_text()
-CONFIG = Config("arn:aws:iam::111122223333:role/reader", "eu-west-1", "web", "/run")
+CONFIG = Config(
+    role_arn="arn:aws:iam::111122223333:role/reader", region="eu-west-1", session_name="web", run_directory="/run"
+)
 STATE = AppState(CONFIG, lambda: State(refresh_at=0), b"", "boot")
 REJECTED = [
     ("GET", "/", {"HTTP_HOST": "evil.example.com"}),

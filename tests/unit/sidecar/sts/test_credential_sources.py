@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contract.modes import CredentialSource
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.credentials.state_file import StateFile
@@ -20,6 +22,12 @@ CHAINED = {
     "PODROLE_EXTERNAL_ID": "shop:42",
     "PODROLE_SESSION_TAGS": "team=shop,cost center=a=b,empty=",
 }
+
+
+def build_config(run_directory: Path, **settings: Any) -> Config:
+    return Config(
+        role_arn=ROLE_ARN, region="eu-west-1", session_name="shop.web", run_directory=str(run_directory), **settings
+    )
 
 
 def refuse(environ: dict[str, str]) -> str:
@@ -38,23 +46,23 @@ def refuse(environ: dict[str, str]) -> str:
         ),
         pytest.param(
             {"PODROLE_INTERMEDIATE_ROLE": HOP, "PODROLE_SESSION_DURATION": "3601"},
-            "has 3600 at most",
+            "role chaining limits sessions to 3600",
             id="chained-session-too-long",
         ),
         pytest.param(
             {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_SESSION_DURATION": "7200"},
-            "has 3600 at most",
+            "role chaining limits sessions to 3600",
             id="node-session-too-long",
         ),
         pytest.param({"PODROLE_CREDENTIAL_SOURCE": "Node"}, "PODROLE_CREDENTIAL_SOURCE is 'Node'", id="unknown-source"),
         pytest.param(
             {"PODROLE_EXTERNAL_ID": "42"},
-            "PODROLE_EXTERNAL_ID is set: a web identity has no such thing",
+            "PODROLE_EXTERNAL_ID is set: web identity credentials cannot use it",
             id="external-id-without-chain",
         ),
         pytest.param(
             {"PODROLE_SESSION_TAGS": "a=b"},
-            "PODROLE_SESSION_TAGS is set: a web identity has no such thing",
+            "PODROLE_SESSION_TAGS is set: web identity credentials cannot use it",
             id="tags-without-chain",
         ),
         pytest.param(CHAINED | {"PODROLE_EXTERNAL_ID": "4"}, "PODROLE_EXTERNAL_ID is '4'", id="external-id-too-short"),
@@ -107,13 +115,16 @@ def test_endpoint_is_the_regional_host_of_the_partition(region: str, use_fips: s
 
 
 def test_configured_endpoint_is_used(tmp_path: Path) -> None:
-    config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), sts_endpoint="https://vpce-1.example:8443")
+    config = build_config(
+        tmp_path,
+        sts_endpoint="https://vpce-1.example:8443",
+    )
 
     assert Sts(config).build_client(Token("to.ke.n")).meta.endpoint_url == "https://vpce-1.example:8443"
 
 
 def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
-    [hop] = build_chain(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)))
+    [hop] = build_chain(build_config(tmp_path))
 
     assert hop.position == ""
     assert hop.parameters == {"RoleArn": ROLE_ARN, "RoleSessionName": "shop.web", "DurationSeconds": 3600}
@@ -122,18 +133,21 @@ def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"credential_source": "node"}, id="source-node"),
+        pytest.param({"credential_source": CredentialSource.NODE}, id="source-node"),
         pytest.param({"intermediate_role": HOP}, id="intermediate-role"),
         pytest.param({"intermediate_role": HOP, "external_id": "42"}, id="external-id"),
         pytest.param({"intermediate_role": HOP, "session_tags": (("a", "b"),)}, id="session-tags"),
     ],
 )
-def test_state_saved_with_another_source_is_ignored(changes: dict[str, str], tmp_path: Path) -> None:
-    config = Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path), pod_uid="0c7c5f4e-1")
+def test_state_saved_with_another_source_is_ignored(changes: dict[str, Any], tmp_path: Path) -> None:
+    config = build_config(
+        tmp_path,
+        pod_uid="0c7c5f4e-1",
+    )
     StateFile.for_config(config).load_or_create()
 
     assert StateFile.for_config(config).load() is not None
-    assert StateFile.for_config(replace(config, **changes)).load() is None  # type: ignore[arg-type] # one value for each field
+    assert StateFile.for_config(replace(config, **changes)).load() is None
 
 
 @pytest.mark.parametrize(
@@ -145,11 +159,13 @@ def test_state_saved_with_another_source_is_ignored(changes: dict[str, str], tmp
             f"source        web-identity through {HOP}, mode redirect",
             id="intermediate-role",
         ),
-        pytest.param({"credential_source": "node"}, "source        node (unsafe), mode redirect", id="node"),
+        pytest.param(
+            {"credential_source": CredentialSource.NODE}, "source        node (unsafe), mode redirect", id="node"
+        ),
     ],
 )
-def test_status_shows_the_source(changes: dict[str, str], shown: str, tmp_path: Path) -> None:
-    config = replace(Config(ROLE_ARN, "eu-west-1", "shop.web", str(tmp_path)), **changes)  # type: ignore[arg-type] # as above
+def test_status_shows_the_source(changes: dict[str, Any], shown: str, tmp_path: Path) -> None:
+    config = replace(build_config(tmp_path), **changes)
 
     status = build_status(config, State(refresh_at=0), now=0)
 

@@ -1,0 +1,81 @@
+"""How a setting is declared and read. Both processes take their settings from environment variables only.
+
+A configuration is a dataclass. Each field is declared by `setting`, once: the process, the options and the help of the
+command, docs/configuration.md and the error messages all read this declaration.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import field, fields
+from typing import Any, NamedTuple
+
+from contract.text import truncate
+from contract.value_types import PROXY, ValueType
+
+SHOWN_LENGTH = 100
+"""Characters of a wrong value that an error repeats: all errors together must fit into the 2048 bytes that the kubelet
+keeps of a container's last message."""
+
+
+class Setting(NamedTuple):
+    """One environment variable."""
+
+    variable: str
+    type: ValueType
+    meaning: str
+    """One line, for `--help` and the documentation."""
+
+    default: str | None = None
+    """As a user would write it. None: unset, and then the field is None unless the setting is required."""
+
+    unset: str = "none"
+    """What happens without a value, for the documentation."""
+
+    is_required: bool = False
+    is_for_pods: bool = True
+    """Whether it can change an injected pod: the command then has an option for it."""
+
+    def parse(self, text: str | None) -> Any:
+        """Return the field's value. An empty variable is unset."""
+        value = text or self.default
+        return None if value is None else self.type.parse(value)
+
+
+def setting(variable: str, type_: ValueType, meaning: str, **options: Any) -> Any:
+    """Declare a field of a configuration; the options are the other fields of `Setting`."""
+    declared = Setting(variable, type_, meaning, **options)
+    metadata = {"setting": declared}
+    return field(metadata=metadata) if declared.is_required else field(default=declared.parse(None), metadata=metadata)
+
+
+def list_settings(config_class: type[Any]) -> dict[str, Setting]:
+    """The settings of a configuration by the names of their fields."""
+    return {one.name: one.metadata["setting"] for one in fields(config_class)}
+
+
+def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The values of all fields, from an environment without problems."""
+    return {name: one.parse(environ.get(one.variable)) for name, one in list_settings(config_class).items()}
+
+
+def find_problems(config_class: type[Any], environ: Mapping[str, str], required: Collection[str] = ()) -> Iterator[str]:
+    """Yield a sentence for each wrong or missing value. `required`: variables that this environment needs as well."""
+    for one in list_settings(config_class).values():
+        value = environ.get(one.variable)
+        if value and (problem := find_problem(one, value)):
+            yield f"{one.variable} is {problem}"
+        elif not value and (one.is_required or one.variable in required):
+            yield f"{one.variable} is not set: it must be {one.type.expected}"
+
+
+def find_problem(one: Setting, value: str) -> str | None:
+    """Describe a wrong value, to follow the word "is"; None for a valid value."""
+    if one.type is PROXY and "@" in value:  # never repeated, as it has a password
+        return "a URL with a user name or password, which every pod would show: use a proxy without one"
+    if one.type.accepts(value):
+        return None
+    return f"{truncate(ascii(value), SHOWN_LENGTH)}: it must be {one.type.expected}"
+
+
+def format_problems(title: str, problems: Collection[str]) -> str:
+    """One message with all problems."""
+    return "\n".join([title, *(f"  {problem}" for problem in problems)])

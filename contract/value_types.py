@@ -1,0 +1,82 @@
+"""What the value of a setting or an annotation must be. Each type is declared once, for both processes."""
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class ValueType(NamedTuple):
+    """How to check and parse one kind of text."""
+
+    metavar: str
+    """The placeholder in `--help`."""
+
+    pattern: str
+    """A regular expression that the text must match in full."""
+
+    expected: str
+    """Completes the sentence "it must be ..."."""
+
+    parse: Callable[[str], Any] = str
+    numbers: range | None = None
+    """If set, the text is a decimal number in this range."""
+
+    def accepts(self, text: str) -> bool:
+        """Whether the text is a valid value."""
+        is_match = re.fullmatch(self.pattern, text, re.ASCII) is not None
+        return is_match and (self.numbers is None or int(text) in self.numbers)
+
+
+def choice(values: type[StrEnum]) -> ValueType:
+    """One of the values of an enumeration."""
+    *others, last = values
+    return ValueType("|".join(values), "|".join(values), f"{', '.join(others)} or {last}", parse=values)
+
+
+def seconds(minimum: int, maximum: int) -> ValueType:
+    """A duration; both limits have three to five digits."""
+    expected = f"a number of seconds from {minimum} to {maximum}"
+    return ValueType("SECONDS", r"[1-9]\d{2,4}", expected, parse=int, numbers=range(minimum, maximum + 1))
+
+
+def _parse_boolean(text: str) -> bool:
+    return text == "true"
+
+
+HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\])"
+
+BOOLEAN = ValueType("true|false", r"true|false", "true or false", parse=_parse_boolean)
+PORT = ValueType("PORT", r"\d{1,5}", "a port from 0 to 65535", parse=int, numbers=range(65536))
+ABSOLUTE_PATH = ValueType("PATH", r"/[^\0]+", "an absolute path")
+REGION = ValueType("REGION", r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1")
+ENDPOINT = ValueType("URL", r"https?://[^\s/]+/?", "a URL without a path, such as https://sts.example.com")
+PROXY = ValueType("URL", rf"https?://{HOST}:\d{{1,5}}/?", "a URL with a port, such as http://proxy.example.com:3128")
+"""A value with a password does not match, and errors do not repeat it: see `contract.settings.find_problem`."""
+
+ROLE_ARN = ValueType(
+    "ARN",
+    r"arn:aws[a-z-]*:iam::\d{12}:role/(?:[!-~]*/)?[\w+=,.@-]{1,64}",
+    "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/reader",
+)
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
+
+SESSION_NAME_LENGTH = 64
+SESSION_NAME = ValueType(
+    "NAME", rf"[\w+=,.@-]{{2,{SESSION_NAME_LENGTH}}}", "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"
+)
+SESSION_DURATION = seconds(900, 43200)
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html"""
+
+EXTERNAL_ID = ValueType("ID", r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -")
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
+
+
+class ImdsTokens(StrEnum):
+    """Whether requests to the instance metadata service need an IMDSv2 token, as EC2's HttpTokens."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+IMDS_TOKENS = choice(ImdsTokens)

@@ -1,0 +1,72 @@
+"""What the values of the injector's settings must be, besides the types of `contract.value_types`."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from contract.modes import Mode
+from contract.value_types import ABSOLUTE_PATH, ValueType
+
+
+class ModePolicy(StrEnum):
+    """How the mode of a pod is chosen."""
+
+    AUTO = "auto"
+    """Env mode where PodSecurity forbids the redirect, redirect mode elsewhere."""
+
+    REDIRECT = Mode.REDIRECT
+    ENV = Mode.ENV
+
+
+class RedirectBackend(StrEnum):
+    """What loads the redirect rules."""
+
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+
+
+class PodsWithoutRole(StrEnum):
+    """What happens to pods without a role."""
+
+    BLOCK = "block"
+    IGNORE = "ignore"
+
+
+class AllowedRolesFormat(StrEnum):
+    """How the patterns of iam.amazonaws.com/allowed-roles are read, as kube2iam's option of this name."""
+
+    GLOB = "glob"
+    REGEXP = "regexp"
+
+
+class OverrideName(StrEnum):
+    """What pods can ask for although it weakens the protection of the node's role."""
+
+    INJECT = "inject"
+    MODE = "mode"
+    METADATA_PASSTHROUGH = "metadata-passthrough"
+
+
+def _parse_overrides(text: str) -> frozenset[OverrideName]:
+    return frozenset(map(OverrideName, filter(None, text.split(","))))
+
+
+PATH = ABSOLUTE_PATH._replace(parse=Path)
+IMAGE = ValueType("IMAGE", r"[^\s$]+", "an image reference")
+ACCOUNT_ID = ValueType("ID", r"\d{12}", "the 12 digits of an AWS account, quoted in YAML")
+ROLE_ARN_PREFIX = ValueType(
+    "ARN",
+    r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[!-~]*/)?",
+    "the prefix of role ARNs, such as arn:aws:iam::111122223333:role/",
+)
+URL = ValueType("URL", r"https?://\S+", "a URL that starts with http:// or https://")
+OVERRIDES = ValueType(
+    "LIST",
+    "({0})(,({0}))*".format("|".join(OverrideName)),
+    f"a list of {', '.join(OverrideName)}, separated by commas",
+    parse=_parse_overrides,
+)
+ADDRESS = ValueType("ADDRESS", r"[0-9A-Fa-f.:]+", "an IP address")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")
+DNS_SUBDOMAIN = ValueType("NAME", rf"{_LABEL}(\.{_LABEL})*", "a DNS subdomain, such as podrole.example.com")
+"""https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""

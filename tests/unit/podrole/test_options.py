@@ -1,0 +1,87 @@
+"""The options of `podrole inject`: one for each setting of the webhook that can change a pod."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.settings import list_settings
+from injector.config import Config
+from injector.decision.outcomes import Block, Inject
+from injector.k8s.objects import Metadata
+from injector.patch.plan import plan_injection
+from injector.patch.template import SHIPPED
+from podrole.options import load_effective_config
+from testing.services.certificates import write_certificates
+from tests.unit.injector.cases import ENABLED, ENVIRON, build_case, load_case
+from tests.unit.podrole.conftest import Run
+
+CASES = [
+    *map(load_case, ("role-on-the-pod", "no-role", "asks-for-env-mode", "role-allowed", "session-settings")),
+    replace(load_case("role-on-the-pod"), version=(1, 30)),
+    replace(build_case(), namespace=Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["read*"]'})),
+]
+CHANGES = {
+    "PODROLE_SIDECAR_IMAGE": "example/other:2",
+    "PODROLE_REGION": "eu-central-1",
+    "PODROLE_ACCOUNT_ID": "444455556666",
+    "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/team/",
+    "PODROLE_MODE": "env",
+    "PODROLE_REDIRECT_BACKEND": "iptables",
+    "PODROLE_PODS_WITHOUT_ROLE": "ignore",
+    "PODROLE_ALLOW_OVERRIDES": "mode",
+    "PODROLE_ALLOWED_ROLES_FORMAT": "regexp",
+    "PODROLE_CREDENTIAL_SOURCE": "node",
+    "PODROLE_STS_ENDPOINT": "https://sts.example.com",
+    "PODROLE_STS_CA": "ca.pem",
+    "PODROLE_STS_PROXY": "http://proxy.example.com:3128",
+    "PODROLE_USE_FIPS": "true",
+    "PODROLE_AWS_ENDPOINT_URL": "https://store.example.com",
+    "PODROLE_NATIVE_SIDECARS_CONFIRMED": "true",
+    "PODROLE_IPV6_ONLY": "true",
+    "PODROLE_SIDECAR_METRICS": "true",
+    "PODROLE_TEMPLATE": "template.yaml",
+}
+
+
+def find_outcomes(options: dict[str, str]) -> list[Any]:
+    """What becomes of each case, with the configuration that these options give."""
+    effective = load_effective_config(options)
+    outcomes: list[Any] = []
+    for case in CASES:
+        decision = case.decide(effective.config)
+        if isinstance(decision, Inject | Block):
+            outcomes.append(plan_injection(decision, case.pod, effective.template, effective.config))
+        else:
+            outcomes.append(decision)
+    return outcomes
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_certificates(tmp_path, ["sts.example.com"]).ca.rename(tmp_path / "ca.pem")
+    (tmp_path / "template.yaml").write_text(SHIPPED.read_text().replace("cpu: 20m", "cpu: 30m"))
+
+
+def test_every_setting_for_pods_has_a_change_below() -> None:
+    assert CHANGES.keys() == {one.variable for one in list_settings(Config).values() if one.is_for_pods}
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("variable", CHANGES)
+def test_option_changes_what_pods_get(variable: str) -> None:
+    given = dict(ENVIRON)
+    if variable == "PODROLE_BASE_ROLE_ARN":
+        del given["PODROLE_ACCOUNT_ID"]
+
+    assert find_outcomes({**given, variable: CHANGES[variable]}) != find_outcomes(ENVIRON)
+
+
+def test_help_lists_every_setting_for_pods(run: Run) -> None:
+    text = run("inject", "--help").stdout
+
+    for variable in CHANGES:
+        assert f"--{variable.removeprefix('PODROLE_').lower().replace('_', '-')} " in text
+        assert variable in text
