@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/pytest $(if $(CI),--known-skips)
-# One process per CPU. A file's tests stay together: they share servers and network namespaces.
-PARALLEL := -n logical --dist loadfile
+# One process per CPU. tests/conftest.py keeps the tests of a file or group in one process.
+PARALLEL := -n logical
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ test-local: $(VENV)/dev.done ## integration tests with processes and network nam
 	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns services sidecar injector)
 
 test-shared: $(VENV)/dev.done ## test-images, test-sdk and test-api, each group in one process
-	$(PYTEST) -n 2 --dist loadgroup $(addprefix tests/integration/,images sdk api_server kustomize)
+	$(PYTEST) -n 2 $(addprefix tests/integration/,images sdk api_server kustomize)
 
 test-images: $(VENV)/dev.done ## tests of the built images (`make images` first)
 	$(PYTEST) tests/integration/images

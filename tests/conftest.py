@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from testing.demo_node import DemoNode, open_demo_node
 from testing.pods import UnavailableError
@@ -17,17 +19,26 @@ from testing.services import seaweedfs as store
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
 
-INTEGRATION = Path(__file__).with_name("integration")
-GROUPS = {"api_server": "cluster", "kustomize": "cluster", "sdk": "sdk", "images": "images"}
-"""Folder of integration tests -> the process that runs all of them."""
+GROUPS = {
+    "tests/integration/api_server/": "cluster",
+    "tests/integration/kustomize/": "cluster",
+    "tests/integration/images/": "images",
+    "tests/integration/sdk/": "sdk",
+}
+"""Tests that share what takes long to start: folder -> name of the group."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With pytest-xdist's `--dist loadgroup`, run the tests of a group in one process."""
-    for item in items:
-        if item.path.is_relative_to(INTEGRATION):
-            folder = item.path.relative_to(INTEGRATION).parts[0]
-            item.add_marker(pytest.mark.xdist_group(GROUPS.get(folder, folder)))
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # it has no types
+    """With pytest-xdist, runs the tests of a group in one process, and those of a file otherwise."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((group for folder, group in GROUPS.items() if file.startswith(folder)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Use the groups with every `-n`."""
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
