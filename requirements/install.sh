@@ -1,7 +1,7 @@
 #!/bin/sh
-# install.sh VENV LOCKFILE [PROGRAMS]: make the virtual environment and see that the programs of debian.txt are there.
-# As root, missing ones are installed; otherwise the line that does it is printed, and this stops. Missing ones of the
-# list PROGRAMS are not installed but taken out of their packages into the virtual environment, which takes no root.
+# install.sh VENV LOCKFILE [PROGRAMS]: create the virtual environment and check the programs in debian.txt. Missing ones
+# are installed if this runs as root; otherwise it prints the command and exits. Missing programs in the list PROGRAMS
+# are extracted from their packages into the virtual environment, which needs no root.
 set -eu
 venv=$1
 lock=$2
@@ -14,9 +14,9 @@ say() { echo "set-up: $*" >&2; }
 
 update() { apt-get -qq -o DPkg::Lock::Timeout=300 update >/dev/null; }
 
-take_out() ( # PROGRAM PACKAGE
+extract() ( # PROGRAM PACKAGE
     folder=$(mktemp -d) && trap 'rm -r "$folder"' EXIT &&
-        # Otherwise apt warns that its own user cannot write there; what it downloads is verified all the same.
+        # Otherwise apt warns that its sandbox user cannot write there. Downloads are verified in any case.
         (cd "$folder" && apt-get -qq -o APT::Sandbox::User=root download "$2" && dpkg-deb --extract ./*.deb .) &&
         install "$folder/usr/bin/$1" "$venv/bin/$1"
 )
@@ -30,7 +30,7 @@ done <"$here/debian.txt"
 command -v "$python" >/dev/null || missing="$missing python3 python3-venv"
 if command -v "$python" >/dev/null; then
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-        say "Python 3.11 or newer is needed, this is $("$python" --version); name another one: make PYTHON=python3.12 ..."
+        say "Python 3.11 or newer is required, this is $("$python" --version); choose another one: make PYTHON=python3.12 ..."
         exit 1
     }
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
@@ -39,7 +39,7 @@ fi
 if [ -n "$missing" ]; then
     packages=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
     command -v apt-get >/dev/null || {
-        say "these programs are missing, by their Debian packages: $packages"
+        say "programs are missing; their Debian packages: $packages"
         exit 1
     }
     [ "$(id -u)" = 0 ] || {
@@ -60,11 +60,11 @@ say "installing the Python packages of $lock into $venv (about a minute)"
 while read -r program package; do
     case $program in '#'* | '') continue ;; esac
     command -v "$program" >/dev/null || [ -x "$venv/bin/$program" ] && continue
-    say "taking $program out of the Debian package $package into $venv"
-    take_out "$program" "$package" </dev/null 2>/dev/null && continue
-    # The package lists may be old, or not there, as in a container's image.
-    { [ "$(id -u)" = 0 ] && update && take_out "$program" "$package" </dev/null; } || {
-        say "this failed; run apt-get update as root, or put $program on PATH, and try again"
+    say "extracting $program from the Debian package $package into $venv"
+    extract "$program" "$package" </dev/null 2>/dev/null && continue
+    # The package lists can be old or missing, as in a container image.
+    { [ "$(id -u)" = 0 ] && update && extract "$program" "$package" </dev/null; } || {
+        say "this failed; run apt-get update as root, or put $program on PATH, and retry"
         exit 1
     }
 done <"$unpacked"
