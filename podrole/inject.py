@@ -12,7 +12,7 @@ from injector.decision.outcomes import Block, Decision, Deny, Inject
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Object, read_objects, read_service_account_name, read_spec
 from injector.k8s.workloads import PodTemplate, find_templates
-from injector.patch.json_patch import build_patch
+from injector.patch.json_patch import Operation, build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
 from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
@@ -76,10 +76,10 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
             manifests.add(document.content, namespace)
     with ExitStack() as stack:
         live, deployed = _connect(options, stack) if options["is_live"] else (None, None)
-        setup, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
-        if setup.is_template_shipped:
+        config, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
+        if config.is_template_shipped:
             click.echo("note: the injector's custom template could not be read; the default template is used", err=True)
-        results = [*_inject_all(documents, namespace, setup, lookup)]
+        results = [*_inject_all(documents, namespace, config, lookup)]
     write_results(documents, results, output)
     _print_trust_policy_commands(results)
     raise SystemExit(EXIT_FINDINGS if any(result.outcome == "Deny" for result in results) else 0)
@@ -103,25 +103,24 @@ def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetad
 
 
 def _inject_all(
-    documents: Iterable[Document], namespace: str, setup: EffectiveConfig, lookup: ContextLookup
+    documents: Iterable[Document], namespace: str, config: EffectiveConfig, lookup: ContextLookup
 ) -> Iterator[InjectResult]:
     for document in documents:
         with error_context(document.location):
             for template in find_templates(document.content):
-                yield _inject(document, template, template.namespace or namespace, (setup, lookup))
+                yield _inject(document, template, template.namespace or namespace, config, lookup)
 
 
 def _inject(
-    document: Document, template: PodTemplate, namespace: str, by: tuple[EffectiveConfig, ContextLookup]
+    document: Document, template: PodTemplate, namespace: str, effective: EffectiveConfig, lookup: ContextLookup
 ) -> InjectResult:
-    setup, lookup = by
     cluster_context, notes = find_cluster_context(template.pod, namespace, lookup)
-    decision = decide(template.pod, cluster_context, setup.config)
-    operations: Sequence[dict[str, Any]] = ()
+    decision = decide(template.pod, cluster_context, effective.config)
+    operations: Sequence[Operation] = ()
     changes: tuple[str, ...] = ()
     warnings = () if isinstance(decision, Deny) else decision.warnings
     if isinstance(decision, Inject | Block):
-        plan = plan_injection(decision, template.pod, setup.template, setup.config)
+        plan = plan_injection(decision, template.pod, effective.template, effective.config)
         operations, warnings = build_patch(template.pod, plan).patch, plan.warnings
         changes = tuple(_describe(plan, template.pod)) if operations else ()
     reason, sentences = _explain(decision)

@@ -16,6 +16,10 @@ from tests.unit.podrole.manifests import DEPLOYMENT, SERVICE, TEXTS
 from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
 
 CASES = {name: case for name, case in load_injectable_cases().items() if name != "forged"}
+WITH_EMPTY_LISTS = {"null-lists", "role-on-the-service-account"}
+"""Pods with null or empty lists, which an uninjection removes."""
+
+NEED_NAMESPACE = {"intermediate-role-with-tags"}
 CONFIGS = {
     "redirect": CONFIG,
     "other-settings": replace(
@@ -58,6 +62,18 @@ def test_uninject_after_inject_prints_the_original_byte_for_byte(run: Run, text:
     assert "podrole-sidecar" in injected.stdout
     assert (result.code, result.stdout) == (0, text)
     assert "Remove: What podrole added was removed." in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("name", sorted(CASES.keys() - WITH_EMPTY_LISTS - NEED_NAMESPACE))
+def test_block_yaml_is_restored_byte_for_byte(run: Run, name: str) -> None:
+    text = f"# A pod.\n{yaml.safe_dump(build_workload('Pod', CASES[name].pod), sort_keys=False)}# The end."
+
+    injected = run("inject", "-f", "-", stdin=text)
+    result = run("uninject", "-f", "-", stdin=injected.stdout)
+
+    assert "podrole-redirect" in injected.stdout
+    assert result.stdout == text
 
 
 @pytest.mark.parametrize("config", CONFIGS)
