@@ -1,4 +1,4 @@
-"""The injector as a process, before there is a certificate and after: its API server comes later than itself."""
+"""The injector as a process that starts before its API server."""
 
 import signal
 import ssl
@@ -34,7 +34,7 @@ class Injector:
         return self.log_file.read_text()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of the health port's answer; 0 while nothing answers there."""
+        """Status and body from the health port; 0 while nothing listens there."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port + 1}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
@@ -52,7 +52,7 @@ class Injector:
 
 @contextmanager
 def running(directory: Path, api_port: int) -> Iterator[Injector]:
-    """Run it until the block ends; each import of it is a line of the log."""
+    """Run the injector until the block ends; each of its imports is a line of the log."""
     port, log = find_free_ports(2), directory / "log"
     environ = build_environ(directory, api_port, port)
     argv = [sys.executable, "-X", "importtime", "-m", "injector"]
@@ -64,7 +64,7 @@ def running(directory: Path, api_port: int) -> Iterator[Injector]:
             process.wait(timeout=20)
 
 
-def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_path: Path) -> None:
+def test_without_api_server_it_is_alive_and_readyz_has_the_reasons(tmp_path: Path) -> None:
     api = WritableApiServer(port=find_free_ports(1))
     with running(tmp_path, api.port) as injector:
         wait_until("it answers", lambda: injector.get("/healthz")[0])
@@ -94,8 +94,8 @@ def test_while_the_api_server_is_away_it_lives_and_says_why_it_is_not_ready(tmp_
     assert injector.process.returncode == 0
 
 
-def test_it_becomes_ready_without_the_generated_client(tmp_path: Path) -> None:
-    """Whose import takes a second, and then 25 MiB for as long as the process lives."""
+def test_generated_client_is_not_imported(tmp_path: Path) -> None:
+    """Importing it takes a second and 25 MiB."""
     with writable_api_server() as api, running(tmp_path, api.port) as injector:
         wait_until("it is ready", lambda: injector.get("/readyz")[0] == 200)
         imported = {line.rpartition("|")[2].strip() for line in injector.log.splitlines()}

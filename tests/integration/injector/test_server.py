@@ -1,4 +1,4 @@
-"""The webhook as it runs: gunicorn over TLS, in a process of its own, asked by a plain HTTP client."""
+"""The webhook as a process with TLS, called by a plain HTTP client."""
 
 import base64
 import datetime as dt
@@ -96,7 +96,7 @@ def spawn(environ: dict[str, str]) -> subprocess.Popen[str]:
 
 @contextmanager
 def serve(environ: dict[str, str]) -> Iterator[Webhook]:
-    """Run the webhook until the block is left; its log up to the start is read."""
+    """Run the webhook until the block ends; read its log up to the start."""
     with spawn(environ) as process:
         try:
             log: list[str] = []
@@ -138,7 +138,7 @@ def post(connection: http.client.HTTPSConnection, body: bytes) -> tuple[int, byt
     return response.status, response.read()
 
 
-def test_rubbish_gets_400_and_the_connection_goes_on(connection: http.client.HTTPSConnection) -> None:
+def test_invalid_review_gets_400_on_a_connection_that_stays_open(connection: http.client.HTTPSConnection) -> None:
     status, body = post(connection, b"[]")
     socket = connection.sock
     good, _ = post(connection, json.dumps(RECORDED).encode())
@@ -150,7 +150,7 @@ def test_rubbish_gets_400_and_the_connection_goes_on(connection: http.client.HTT
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated:DeprecationWarning")
-def test_tls_below_1_2_is_refused(webhook: Webhook) -> None:
+def test_tls_1_1_is_rejected(webhook: Webhook) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -162,7 +162,7 @@ def test_tls_below_1_2_is_refused(webhook: Webhook) -> None:
         old.connect()
 
 
-def test_tls_1_2_is_served(webhook: Webhook, folder: Path) -> None:
+def test_tls_1_2_is_accepted(webhook: Webhook, folder: Path) -> None:
     context = ssl.create_default_context(cafile=folder / "tls.crt")
     context.maximum_version = ssl.TLSVersion.TLSv1_2
 
@@ -172,7 +172,7 @@ def test_tls_1_2_is_served(webhook: Webhook, folder: Path) -> None:
     assert status == 200
 
 
-def test_a_recorded_review_is_answered_with_a_patch_that_applies(connection: http.client.HTTPSConnection) -> None:
+def test_recorded_review_is_answered_with_a_patch_that_applies(connection: http.client.HTTPSConnection) -> None:
     status, body = post(connection, json.dumps(RECORDED).encode())
 
     response = json.loads(body)["response"]
@@ -183,7 +183,7 @@ def test_a_recorded_review_is_answered_with_a_patch_that_applies(connection: htt
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-redirect", "podrole-sidecar"]
 
 
-def test_a_review_of_one_mebibyte_is_answered(connection: http.client.HTTPSConnection) -> None:
+def test_review_of_one_mebibyte_is_answered(connection: http.client.HTTPSConnection) -> None:
     pod = {**RECORDED["request"]["object"], "futureField": "x" * 1024 * 1024}
     review = {**RECORDED, "request": {**RECORDED["request"], "object": pod}}
 
@@ -193,7 +193,7 @@ def test_a_review_of_one_mebibyte_is_answered(connection: http.client.HTTPSConne
     assert json.loads(body)["response"]["allowed"] is True
 
 
-def test_a_body_that_no_review_has_is_refused_unread(connection: http.client.HTTPSConnection) -> None:
+def test_too_large_body_is_rejected_unread(connection: http.client.HTTPSConnection) -> None:
     connection.putrequest("POST", "/mutate")
     connection.putheader("Content-Length", str(MAX_BODY_BYTES + 1))
     connection.endheaders()
@@ -201,7 +201,7 @@ def test_a_body_that_no_review_has_is_refused_unread(connection: http.client.HTT
     assert connection.getresponse().status == 413
 
 
-def test_a_renewed_certificate_is_served_without_a_restart(tmp_path: Path) -> None:
+def test_renewed_certificate_is_served_without_a_restart(tmp_path: Path) -> None:
     with serve(prepare(tmp_path)) as running:
         address = ("127.0.0.1", running.port)
         first = ssl.get_server_certificate(address, timeout=10)
@@ -213,7 +213,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(tmp_path: Path) -> No
     assert second == (tmp_path / "tls.crt").read_text()
 
 
-def test_it_ends_at_sigterm(tmp_path: Path) -> None:
+def test_process_exits_with_0_at_sigterm(tmp_path: Path) -> None:
     with serve(prepare(tmp_path)) as running:
         running.process.send_signal(signal.SIGTERM)
         running.process.communicate(timeout=20)
@@ -222,7 +222,7 @@ def test_it_ends_at_sigterm(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("settings", "messages"),
     [
         (
             {"PODROLE_REGION": "", "PODROLE_REDIRECT_BACKEND": "ebpf"},
@@ -234,11 +234,12 @@ def test_it_ends_at_sigterm(tmp_path: Path) -> None:
         ({"PODROLE_MANIFESTS": "/nowhere"}, ["no manifests at /nowhere"]),
         ({"PODROLE_MANIFESTS": "", "KUBECONFIG": "/nowhere/config"}, ["no cluster"]),
     ],
+    ids=["two-settings", "no-tls-key", "wrong-tls-cert", "no-template", "no-manifests", "no-kubeconfig"],
 )
-def test_a_wrong_setting_ends_it_with_code_2_and_a_sentence(
-    tmp_path: Path, change: dict[str, str], said: list[str]
+def test_invalid_setting_exits_with_code_2_and_a_message(
+    tmp_path: Path, settings: dict[str, str], messages: list[str]
 ) -> None:
-    environ = {**prepare(tmp_path), **change}
+    environ = {**prepare(tmp_path), **settings}
 
     with spawn(environ) as process:
         _, log = process.communicate(timeout=20)
@@ -246,5 +247,5 @@ def test_a_wrong_setting_ends_it_with_code_2_and_a_sentence(
     assert process.returncode == 2, log
     assert "Traceback" not in log
     assert "podrole-injector: " in log
-    for sentence in said:
-        assert sentence in log
+    for message in messages:
+        assert message in log

@@ -1,4 +1,4 @@
-"""The manifests as kubectl renders them: overlays, and kustomizations that a test writes as a user would."""
+"""Renders overlays and kustomizations with kubectl, and finds objects in the result."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ WITHIN_SECONDS = 120
 
 @dataclass(frozen=True)
 class Answer:
-    """How a command of kubectl ended."""
+    """Exit code and output of a kubectl command."""
 
     code: int
     output: str
@@ -32,15 +32,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl, with the cluster that it talks to."""
+    """kubectl with the kubeconfig of one cluster."""
 
     program: str
     kubeconfig: str
     home: Path
-    """Where it remembers what the server has."""
+    """kubectl caches the discovery of the API here."""
 
     def try_run(self, *arguments: str, stdin: str = "") -> Answer:
-        """Run it, however it ends."""
+        """Run it and return the result, whatever the exit code."""
         done = subprocess.run(
             [self.program, *arguments],
             env={"PATH": os.defpath, "HOME": str(self.home), "KUBECONFIG": self.kubeconfig},
@@ -59,12 +59,12 @@ class Kubectl:
         return answer
 
     def render(self, folder: Path) -> list[Manifest]:
-        """What `kubectl apply -k` would send."""
+        """The objects that `kubectl apply -k` would send."""
         return list(yaml.safe_load_all(self.run("kustomize", str(folder)).output))
 
 
 def write_kustomization(folder: Path, resources: Sequence[Path], components: Sequence[str] = (), **fields: Any) -> Path:
-    """Write a kustomization of parts of ours; kustomize wants relative paths."""
+    """Write a kustomization of these parts. kustomize needs relative paths."""
     folder.mkdir(parents=True)
     content = {
         "resources": [os.path.relpath(path.resolve(), folder.resolve()) for path in resources],
@@ -76,14 +76,14 @@ def write_kustomization(folder: Path, resources: Sequence[Path], components: Seq
 
 
 def find(manifests: Sequence[Manifest], kind: str, name: str | None = None) -> Manifest:
-    """The one object of that kind, or that kind and name."""
+    """The only object of this kind, or of this kind and name."""
     found = [each for each in manifests if each["kind"] == kind and name in (None, each["metadata"]["name"])]
     assert len(found) == 1, f"{len(found)} objects of kind {kind}, and name {name}"
     return found[0]
 
 
 def find_settings(manifests: Sequence[Manifest]) -> Mapping[str, str]:
-    """The injector's settings; the name of their ConfigMap ends in a hash."""
+    """The injector's settings, from the ConfigMap whose name ends in a hash."""
     maps = [each for each in manifests if each["kind"] == "ConfigMap"]
     found = [each for each in maps if each["metadata"]["name"].startswith(f"{SETTINGS}-")]
     assert len(found) == 1
@@ -98,5 +98,5 @@ def find_injector(manifests: Sequence[Manifest]) -> Manifest:
 
 
 def find_environment(manifests: Sequence[Manifest]) -> dict[str, str]:
-    """What the injector's container gets by value."""
+    """The literal environment variables of the injector's container."""
     return {each["name"]: each["value"] for each in find_injector(manifests)["env"] if "value" in each}

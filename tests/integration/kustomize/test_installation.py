@@ -1,4 +1,4 @@
-"""What a real API server makes of the manifests."""
+"""The manifests on a real API server: validation, PodSecurity, permissions, repeated apply."""
 
 import json
 from pathlib import Path
@@ -10,27 +10,27 @@ from tests.integration.api_server.api import wait_for
 from tests.integration.kustomize.manifests import KUSTOMIZE, OVERLAYS, Kubectl, Manifest, find, write_kustomization
 
 FOREIGN = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
-"""Kinds that other people's operators bring: their shape is looked at without a server."""
+"""Kinds of other operators, whose CRDs are not installed here."""
 
 INJECTOR = "system:serviceaccount:podrole-system:podrole-injector"
 SECRET = "podrole-injector-certs"
 
 
 def build_pod(manifests: list[Manifest]) -> Manifest:
-    """A pod as the Deployment would make it."""
+    """A pod as the Deployment creates it."""
     template = find(manifests, "Deployment")["spec"]["template"]
     return {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {**template["metadata"], "name": "replica"}}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_api_server_takes_an_overlay_and_has_nothing_to_say(installed: Kubectl, overlay: str) -> None:
+def test_api_server_accepts_overlay_without_warnings(installed: Kubectl, overlay: str) -> None:
     answer = installed.run("apply", "--dry-run=server", "-k", str(KUSTOMIZE / "overlays" / overlay))
 
     assert "Warning" not in answer.errors
 
 
 @pytest.mark.parametrize("component", ["cert-manager", "host-network", "iptables", "monitoring", "sidecar-metrics"])
-def test_api_server_takes_a_component(installed: Kubectl, tmp_path: Path, component: str) -> None:
+def test_api_server_accepts_component(installed: Kubectl, tmp_path: Path, component: str) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], [component])
     ours = [each for each in installed.render(folder) if each["kind"] not in FOREIGN]
 
@@ -40,7 +40,7 @@ def test_api_server_takes_a_component(installed: Kubectl, tmp_path: Path, compon
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_injector_s_pod_passes_pod_security_restricted(installed: Kubectl, overlay: str) -> None:
+def test_injector_pod_passes_pod_security_restricted(installed: Kubectl, overlay: str) -> None:
     pod = build_pod(installed.render(KUSTOMIZE / "overlays" / overlay))
 
     answer = installed.run(
@@ -54,7 +54,7 @@ def test_injector_s_pod_passes_pod_security_restricted(installed: Kubectl, overl
     assert "Warning" not in answer.errors
 
 
-def test_injector_s_pod_passes_pod_security_restricted_with_cert_manager(installed: Kubectl, tmp_path: Path) -> None:
+def test_injector_pod_with_cert_manager_passes_pod_security_restricted(installed: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
     pod = build_pod(installed.render(folder))
 
@@ -65,7 +65,7 @@ def test_injector_s_pod_passes_pod_security_restricted_with_cert_manager(install
     assert "Warning" not in answer.errors
 
 
-def test_pod_on_the_node_s_network_needs_the_level_that_its_component_sets(installed: Kubectl, tmp_path: Path) -> None:
+def test_host_network_needs_the_pod_security_level_of_its_component(installed: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["host-network"])
     manifests = installed.render(folder)
 
@@ -84,7 +84,7 @@ def test_pod_on_the_node_s_network_needs_the_level_that_its_component_sets(insta
 
 
 def test_both_replicas_are_created(installed: Kubectl) -> None:
-    """By the controllers, past PodSecurity, quotas and the priority class."""
+    """By the controllers, which PodSecurity, quotas and the priority class must allow."""
 
     def list_replicas() -> list[Manifest]:
         answer = installed.run("--namespace=podrole-system", "get", "pods", "--output=json")
@@ -133,21 +133,21 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("request_", ALLOWED)
-def test_injector_may_do_what_it_needs(installed: Kubectl, request_: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *request_.split())
+@pytest.mark.parametrize("permission", ALLOWED)
+def test_injector_has_permission(installed: Kubectl, permission: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *permission.split())
 
     assert answer.output.strip() == "yes", answer.errors
 
 
-@pytest.mark.parametrize("request_", FORBIDDEN)
-def test_injector_may_do_nothing_else(installed: Kubectl, request_: str) -> None:
-    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *request_.split())
+@pytest.mark.parametrize("permission", FORBIDDEN)
+def test_injector_has_no_permission(installed: Kubectl, permission: str) -> None:
+    answer = installed.try_run("auth", "can-i", f"--as={INJECTOR}", *permission.split())
 
     assert answer.output.strip().startswith("no"), answer.errors
 
 
-def test_injector_s_account_has_no_more_rights_than_are_listed_here(installed: Kubectl) -> None:
+def test_service_account_has_only_the_listed_permissions(installed: Kubectl) -> None:
     everybody = installed.run("auth", "can-i", "--list", "--as=system:serviceaccount:default:default").output
     injector = installed.run("auth", "can-i", "--list", f"--as={INJECTOR}", "--namespace=podrole-system").output
 
@@ -164,7 +164,7 @@ def test_injector_s_account_has_no_more_rights_than_are_listed_here(installed: K
 
 
 @pytest.mark.parametrize("how", [[], ["--server-side", "--force-conflicts"]], ids=["client-side", "server-side"])
-def test_applying_again_keeps_what_the_injector_wrote(installed: Kubectl, how: list[str]) -> None:
+def test_second_apply_keeps_secret_data_and_ca_bundle(installed: Kubectl, how: list[str]) -> None:
     data = {"data": {"ca.crt": "Y2E=", "tls.key": "a2V5"}}
     bundle = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "Y2E="}]
     secret = ["--namespace=podrole-system", "patch", "secret", SECRET]
@@ -180,7 +180,7 @@ def test_applying_again_keeps_what_the_injector_wrote(installed: Kubectl, how: l
     assert configuration["webhooks"][0]["clientConfig"]["caBundle"] == "Y2E="
 
 
-def test_kubectl_diff_is_empty_after_an_installation(installed: Kubectl) -> None:
+def test_kubectl_diff_is_empty_after_apply(installed: Kubectl) -> None:
     answer = installed.run("diff", "-k", str(KUSTOMIZE / "overlays" / "eks"))
 
     assert answer.output == ""

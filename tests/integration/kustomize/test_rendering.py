@@ -1,4 +1,4 @@
-"""What the kustomizations say, before any cluster sees it."""
+"""The rendered kustomizations, without a cluster."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ IMAGES = [{"name": "podrole-images", "namespace": "podrole-system", "behavior": 
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_overlay_is_a_whole_installation(kubectl: Kubectl, overlay: str) -> None:
+def test_overlay_renders_every_kind(kubectl: Kubectl, overlay: str) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     assert sorted(each["kind"] for each in manifests) == [
@@ -48,7 +48,7 @@ def test_overlay_is_a_whole_installation(kubectl: Kubectl, overlay: str) -> None
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_settings_of_an_overlay_are_those_that_the_injector_reads(kubectl: Kubectl, overlay: str) -> None:
+def test_overlay_settings_are_valid_injector_settings(kubectl: Kubectl, overlay: str) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     settings = {key: value for key, value in find_settings(manifests).items() if value}
@@ -61,7 +61,7 @@ def test_settings_of_an_overlay_are_those_that_the_injector_reads(kubectl: Kubec
     assert config.sidecar_image == "localhost/podrole-sidecar:0.1.0"
 
 
-def test_images_are_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_images_are_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
     literals = ["injector=registry.example.com/injector@sha256:1", "sidecar=registry.example.com/sidecar@sha256:2"]
     folder = write_kustomization(
         tmp_path / "own", [BASE], ["names"], configMapGenerator=[{**IMAGES[0], "literals": literals}]
@@ -73,7 +73,7 @@ def test_images_are_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None
     assert find_environment(manifests)["PODROLE_SIDECAR_IMAGE"] == "registry.example.com/sidecar@sha256:2"
 
 
-def test_another_namespace_is_named_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_namespace_is_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
     components = ["cert-manager", "monitoring", "sidecar-metrics", "iptables", "host-network"]
     lower = write_kustomization(tmp_path / "lower", [BASE], components, namespace="aws-roles")
     upper = write_kustomization(tmp_path / "upper", [lower], ["names"])
@@ -88,8 +88,8 @@ def test_another_namespace_is_named_in_one_place(kubectl: Kubectl, tmp_path: Pat
     assert "podrole-injector.aws-roles.svc" in find(manifests, "Certificate", "podrole-injector")["spec"]["dnsNames"]
 
 
-def test_replica_counts_no_earlier_and_ends_no_earlier_than_routes_take_to_follow(kubectl: Kubectl) -> None:
-    """So `rollout status` does not end while the API server's way to the webhook is still closed.
+def test_replica_waits_for_routes_at_start_and_at_stop(kubectl: Kubectl) -> None:
+    """`rollout status` must not end before the API server can reach the webhook.
 
     https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#min-ready-seconds
     """
@@ -101,7 +101,7 @@ def test_replica_counts_no_earlier_and_ends_no_earlier_than_routes_take_to_follo
     assert deployment["minReadySeconds"] == ROUTES_WITHIN_SECONDS
 
 
-def test_injector_is_never_asked_about_its_own_pods_or_the_systems(kubectl: Kubectl) -> None:
+def test_webhook_excludes_its_own_namespace_and_system_namespaces(kubectl: Kubectl) -> None:
     webhook = find(kubectl.render(KUSTOMIZE / "overlays" / "eks"), "MutatingWebhookConfiguration")["webhooks"][0]
 
     excluded = next(each for each in webhook["namespaceSelector"]["matchExpressions"] if each["operator"] == "NotIn")
@@ -111,7 +111,7 @@ def test_injector_is_never_asked_about_its_own_pods_or_the_systems(kubectl: Kube
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_nothing_that_the_injector_writes_is_in_a_manifest(kubectl: Kubectl, overlay: str) -> None:
+def test_manifests_contain_no_field_that_the_injector_writes(kubectl: Kubectl, overlay: str) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     assert not {"data", "stringData"} & find(manifests, "Secret").keys()
@@ -119,7 +119,7 @@ def test_nothing_that_the_injector_writes_is_in_a_manifest(kubectl: Kubectl, ove
         assert "caBundle" not in webhook["clientConfig"]
 
 
-def test_edited_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_custom_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl, tmp_path: Path) -> None:
     component = tmp_path / "custom-template"
     component.mkdir()
     for file, source in {
@@ -144,7 +144,7 @@ def test_edited_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl
     load_template(config)
 
 
-def test_cert_manager_takes_the_rights_to_secrets_and_to_the_webhook_away(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_cert_manager_component_removes_unneeded_permissions(kubectl: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
 
     manifests = kubectl.render(folder)
@@ -155,7 +155,7 @@ def test_cert_manager_takes_the_rights_to_secrets_and_to_the_webhook_away(kubect
     ]
 
 
-def test_cert_manager_s_certificate_is_the_one_that_the_injector_serves(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_injector_mounts_the_secret_of_the_cert_manager_certificate(kubectl: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
 
     manifests = kubectl.render(folder)
@@ -169,13 +169,13 @@ def test_cert_manager_s_certificate_is_the_one_that_the_injector_serves(kubectl:
     environment = find_environment(manifests)
     assert environment["PODROLE_TLS_CERT"] == f"{mount}/tls.crt"
     assert environment["PODROLE_TLS_KEY"] == f"{mount}/tls.key"
-    authority = find(manifests, "Certificate", "podrole-ca")
-    assert authority["spec"]["isCA"] is True
+    ca = find(manifests, "Certificate", "podrole-ca")
+    assert ca["spec"]["isCA"] is True
     issuers = {each["metadata"]["name"]: each["spec"] for each in manifests if each["kind"] == "Issuer"}
-    assert issuers[certificate["spec"]["issuerRef"]["name"]] == {"ca": {"secretName": authority["spec"]["secretName"]}}
+    assert issuers[certificate["spec"]["issuerRef"]["name"]] == {"ca": {"secretName": ca["spec"]["secretName"]}}
 
 
-def test_rights_are_for_the_webhook_configuration_by_its_name(kubectl: Kubectl) -> None:
+def test_cluster_role_names_the_webhook_configuration(kubectl: Kubectl) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / "eks")
 
     names = find(manifests, "ClusterRole")["rules"][1]["resourceNames"]
@@ -183,7 +183,7 @@ def test_rights_are_for_the_webhook_configuration_by_its_name(kubectl: Kubectl) 
     assert names == [find(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]]
 
 
-def test_iptables_component_sets_the_redirect(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_iptables_component_sets_the_backend(kubectl: Kubectl, tmp_path: Path) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"])
 
     assert find_settings(kubectl.render(folder))["PODROLE_REDIRECT_BACKEND"] == "iptables"
@@ -204,7 +204,7 @@ def test_ha_overlay_is_the_eks_overlay_with_three_replicas_on_different_nodes(ku
     assert kubectl.render(KUSTOMIZE / "overlays" / "ha") == expected
 
 
-def test_new_settings_start_new_replicas(kubectl: Kubectl, tmp_path: Path) -> None:
+def test_changed_setting_changes_the_pod_template(kubectl: Kubectl, tmp_path: Path) -> None:
     before = kubectl.render(KUSTOMIZE / "overlays" / "eks")
     after = kubectl.render(write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["iptables"]))
 

@@ -36,9 +36,7 @@ def replicas(site: Site) -> list[Replica]:
     return started
 
 
-def test_two_replicas_that_start_at_once_agree_and_the_api_server_calls_both(
-    site: Site, replicas: list[Replica]
-) -> None:
+def test_two_replicas_that_start_at_once_share_one_certificate(site: Site, replicas: list[Replica]) -> None:
     secret = await_rest(site, replicas)
 
     site.create_pod()
@@ -67,7 +65,7 @@ def test_two_replicas_that_start_at_once_agree_and_the_api_server_calls_both(
     ],
     ids=["deleted", "emptied", "ca.key", "ca.crt", "tls.key", "tls.crt of another"],
 )
-def test_a_damaged_secret_is_repaired_without_a_failed_handshake(
+def test_damaged_secret_is_repaired_without_a_failed_handshake(
     site: Site, replicas: list[Replica], damage: Callable[[Site], object]
 ) -> None:
     await_rest(site, replicas)
@@ -91,7 +89,7 @@ def is_sound(secret: SecretState) -> bool:
 
 
 @pytest.mark.parametrize("bundle", [None, issue_ca(time.time(), Lifetimes()).certificate.pem])
-def test_an_overwritten_ca_bundle_is_repaired_in_about_a_second(
+def test_overwritten_ca_bundle_is_repaired_in_about_a_second(
     site: Site, replicas: list[Replica], bundle: str | None
 ) -> None:
     await_rest(site, replicas)
@@ -105,7 +103,7 @@ def test_an_overwritten_ca_bundle_is_repaired_in_about_a_second(
     await_rest(site, replicas)
 
 
-def test_a_webhook_that_is_added_gets_the_bundle_too(site: Site, replicas: list[Replica]) -> None:
+def test_added_webhook_gets_the_ca_bundle(site: Site, replicas: list[Replica]) -> None:
     await_rest(site, replicas)
     document = site.send("GET", site.configuration_path)
     document["webhooks"].append({**document["webhooks"][0], "name": "third.podrole.io"})
@@ -117,7 +115,7 @@ def test_a_webhook_that_is_added_gets_the_bundle_too(site: Site, replicas: list[
     assert len(site.send("GET", site.configuration_path)["webhooks"]) == 3
 
 
-def test_a_killed_replica_comes_back_with_the_same_certificate(site: Site, replicas: list[Replica]) -> None:
+def test_new_replica_serves_the_existing_certificate(site: Site, replicas: list[Replica]) -> None:
     secret = await_rest(site, replicas)
     third = site.start_replica()
     assert secret.pair

@@ -9,7 +9,7 @@ from tests.integration.api_server.api import ApiServer
 from tests.integration.api_server.certificates.test_installation import REPAIR_SECONDS, SERVICE, await_rest, installed
 
 
-def test_annotations_make_a_new_leaf_and_a_new_authority_and_drop_the_old_one(api: ApiServer, tmp_path: Path) -> None:
+def test_annotations_renew_the_certificate_and_the_ca_and_drop_the_old_ca(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path, propagation_seconds=2) as site:
         replicas = [site.start_replica(), site.start_replica()]
         site.register([replica.port for replica in replicas])
@@ -38,7 +38,7 @@ def is_done(secret: SecretState, before: SecretState) -> bool:
     return secret.request == "" and secret != before and secret.find_issuer(secret.pair) == secret.cas[0]
 
 
-def test_a_leaf_that_expired_while_nobody_was_there_is_replaced_at_once(api: ApiServer, tmp_path: Path) -> None:
+def test_certificate_that_expired_without_replicas_is_replaced_at_start(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path) as site:
         long_ago = time.time() - 100 * DAY_SECONDS
         ca = issue_ca(long_ago, Lifetimes())
@@ -55,7 +55,7 @@ def test_a_leaf_that_expired_while_nobody_was_there_is_replaced_at_once(api: Api
     assert secret.pair.certificate.not_after > time.time() + 89 * DAY_SECONDS
 
 
-def test_authorities_and_leaves_expire_by_the_minute_and_no_pod_fails(api: ApiServer, tmp_path: Path) -> None:
+def test_short_lived_certificates_rotate_without_a_failed_pod(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path, ca_seconds=40, serving_cert_seconds=24, propagation_seconds=3) as site:
         replicas = [site.start_replica(), site.start_replica()]
         site.register([replica.port for replica in replicas])

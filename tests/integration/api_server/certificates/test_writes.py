@@ -14,7 +14,7 @@ from tests.integration.api_server.api import ApiServer, load_configuration, wait
 from tests.integration.api_server.certificates.test_installation import REPAIR_SECONDS, SECRET, await_rest, installed
 
 
-def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, tmp_path: Path) -> None:
+def test_missing_secret_without_create_permission_logs_the_command(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path) as site:
         site.send("DELETE", site.secret_path)
         replica = site.start_replica()
@@ -30,7 +30,7 @@ def test_an_absent_secret_that_may_not_be_created_is_asked_for(api: ApiServer, t
         assert 'cannot create resource "secrets"' in replica.log
 
 
-def test_a_write_of_what_somebody_else_wrote_since_is_refused(api: ApiServer, tmp_path: Path) -> None:
+def test_write_of_an_outdated_object_is_a_conflict(api: ApiServer, tmp_path: Path) -> None:
     """No replica has an outdated Secret or bundle stored, however long it slept before its write."""
     with installed(api, tmp_path) as site:
         site.register([9443])
@@ -56,7 +56,7 @@ def test_a_write_of_what_somebody_else_wrote_since_is_refused(api: ApiServer, tm
         assert site.bundles() == {ca.pem}
 
 
-def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_path: Path) -> None:
+def test_missing_secret_is_created_with_permission(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path) as site:
         site.send("DELETE", site.secret_path)
         replica = site.start_replica(is_admin=True)
@@ -67,9 +67,7 @@ def test_an_absent_secret_is_created_where_that_is_allowed(api: ApiServer, tmp_p
         assert served == leaf.certificate.pem
 
 
-def test_a_deleted_secret_that_may_not_be_created_leaves_the_certificate_in_place(
-    api: ApiServer, tmp_path: Path
-) -> None:
+def test_certificate_stays_after_the_secret_is_deleted(api: ApiServer, tmp_path: Path) -> None:
     with installed(api, tmp_path, propagation_seconds=2) as site:
         replica = site.start_replica()
         site.register([replica.port])

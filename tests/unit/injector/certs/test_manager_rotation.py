@@ -1,4 +1,4 @@
-"""One replica's part: starting without an API server, failing passes, a full machine, a clock past the expiry."""
+"""The reconcile loop of one replica: starts, errors, exhausted resources, expired certificates."""
 
 import logging
 import socket
@@ -24,8 +24,8 @@ START = 1_795_000_000.0
 
 
 @dataclass
-class Flaky:
-    """A store that fails as often as a test says, before it works."""
+class FlakyStore:
+    """A store whose next reads fail, as many as a test sets."""
 
     stored: StoredObject
     failures: int = 0
@@ -52,7 +52,7 @@ class Flaky:
 
 
 class FullTls(MemoryTls):
-    """A machine without room, when a test says so."""
+    """TLS on a machine whose resources are exhausted when a test sets `is_full`."""
 
     is_full = False
 
@@ -63,12 +63,12 @@ class FullTls(MemoryTls):
 
 
 class Replica:
-    """A renewal over an API server in memory, and all its parts at hand."""
+    """A reconcile loop with an API server in memory."""
 
     def __init__(self, secret: StoredObject | None = None, configuration: StoredObject | None = None) -> None:
         self.now = START
-        self.secret = Flaky(secret or StoredObject("Secret podrole-system/podrole-injector-certs"))
-        self.configuration = Flaky(configuration or StoredObject("MutatingWebhookConfiguration podrole-injector"))
+        self.secret = FlakyStore(secret or StoredObject("Secret podrole-system/podrole-injector-certs"))
+        self.configuration = FlakyStore(configuration or StoredObject("MutatingWebhookConfiguration podrole-injector"))
         self.tls = FullTls()
         self.manager = CertManager(Stores(self.secret, self.configuration), self.tls, POLICY, lambda: self.now)
 
@@ -85,15 +85,13 @@ def replica() -> Replica:
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MIN_INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr(module, "FIRST_PROGRESS_SECONDS", 0)
 
 
-@pytest.mark.usefixtures("impatience")
-def test_a_start_while_the_api_server_is_away_waits_and_says_so(
-    replica: Replica, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.usefixtures("short_intervals")
+def test_start_without_api_server_waits_and_logs_it_once(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
     replica.register()
     replica.configuration.failures = 5
 
@@ -106,8 +104,8 @@ def test_a_start_while_the_api_server_is_away_waits_and_says_so(
     assert any(message.startswith("no serving certificate after") for message in caplog.messages)
 
 
-@pytest.mark.usefixtures("impatience")
-def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("short_intervals")
+def test_unexpected_error_is_logged_and_retried(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
     replica.register()
     replica.configuration.failures = 1
     replica.configuration.error = KeyError("webhooks")
@@ -119,7 +117,7 @@ def test_an_error_that_nobody_foresaw_is_survived(replica: Replica, caplog: pyte
     assert any("keeping the current certificate" in message for message in caplog.messages)
 
 
-def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_ready(
+def test_replica_without_configuration_serves_but_is_not_ready(
     replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
     replica.manager.wait_for_certificate()
@@ -127,11 +125,11 @@ def test_a_certificate_is_served_before_the_configuration_exists_but_it_is_not_r
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
     assert (replica.manager.is_ready, replica.manager.ca_bundle_in_sync) == (False, False)
-    said = "MutatingWebhookConfiguration podrole-injector does not exist or has no webhooks: apply the manifests"
-    assert caplog.messages.count(said) == 1
+    message = "MutatingWebhookConfiguration podrole-injector does not exist or has no webhooks: apply the manifests"
+    assert caplog.messages.count(message) == 1
 
 
-def test_it_is_ready_once_the_authority_is_shown_and_stays_so(replica: Replica) -> None:
+def test_replica_is_ready_once_its_ca_is_published_and_stays_ready(replica: Replica) -> None:
     replica.register()
     replica.manager.wait_for_certificate()
     ready = replica.manager.is_ready, replica.manager.ca_bundle_in_sync
@@ -143,7 +141,7 @@ def test_it_is_ready_once_the_authority_is_shown_and_stays_so(replica: Replica) 
     assert (replica.manager.is_ready, replica.manager.ca_bundle_in_sync) == (True, False)
 
 
-def test_a_clock_past_the_expiry_gets_a_new_leaf_at_once(replica: Replica) -> None:
+def test_expired_serving_cert_is_replaced_at_once(replica: Replica) -> None:
     replica.register()
     replica.manager.wait_for_certificate()
     before = replica.tls.context()
@@ -156,7 +154,7 @@ def test_a_clock_past_the_expiry_gets_a_new_leaf_at_once(replica: Replica) -> No
     assert replica.manager.rotations == 2
 
 
-def test_without_room_the_old_leaf_is_served_until_there_is_some(
+def test_old_serving_cert_is_kept_while_the_new_one_cannot_be_loaded(
     replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
     replica.register()
@@ -173,11 +171,13 @@ def test_without_room_the_old_leaf_is_served_until_there_is_some(
 
     assert kept is before
     assert replica.tls.context() is not before
-    said = "the new serving certificate is not in use yet: they cannot be loaded into memory: No space left on device"
-    assert caplog.messages.count(said) == 1
+    message = (
+        "the new serving certificate is not in use yet: they cannot be loaded into memory: No space left on device"
+    )
+    assert caplog.messages.count(message) == 1
 
 
-def test_a_complaint_is_repeated_when_it_comes_back(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
+def test_problem_is_logged_again_when_it_returns(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
     replica.register()
     replica.manager.wait_for_certificate()
 
@@ -191,7 +191,7 @@ def test_a_complaint_is_repeated_when_it_comes_back(replica: Replica, caplog: py
     assert caplog.messages.count("certificate problems resolved") == 1
 
 
-def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None:
+def test_replicas_that_start_at_once_agree_on_one_ca() -> None:
     secret, configuration = StoredObject("Secret"), StoredObject("MutatingWebhookConfiguration")
     configuration.force(build_empty_configuration())
     replicas = [Replica(secret, configuration) for _ in range(8)]
@@ -216,7 +216,7 @@ def test_replicas_that_start_in_the_same_moment_agree_without_a_leader() -> None
     assert all(replica.manager.ca_bundle_in_sync and replica.manager.is_ready for replica in replicas)
 
 
-def test_an_api_server_that_is_away_is_named_with_what_was_wanted() -> None:
+def test_error_without_api_server_names_the_object_and_the_action() -> None:
     configuration = Configuration()
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

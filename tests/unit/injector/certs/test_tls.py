@@ -1,4 +1,4 @@
-"""Real handshakes over sockets while the certificate is renewed, broken, half-written, and out of room."""
+"""Real handshakes over sockets while certificate files are renewed, damaged or half-written, or resources run out."""
 
 import logging
 import resource
@@ -29,7 +29,7 @@ def issue() -> KeyPair:
 
 @contextmanager
 def serve(tls: Tls) -> Iterator[int]:
-    """Echo over TLS, with the context of the moment for each connection; give the port."""
+    """Echo over TLS, with the current context for each connection; yield the port."""
 
     def answer(connection: socket.socket) -> None:
         with closing(connection), tls.context().wrap_socket(connection, server_side=True) as secured:
@@ -97,7 +97,7 @@ def write(folder: Path, pair: KeyPair) -> None:
 
 
 class Clock:
-    """Moves when a test says so."""
+    """A clock that a test sets."""
 
     now = 0.0
 
@@ -105,7 +105,7 @@ class Clock:
         return self.now
 
 
-def test_an_open_connection_lives_on_and_the_next_handshake_gets_the_new_certificate() -> None:
+def test_new_certificate_is_used_for_new_handshakes_only() -> None:
     tls, first, second = MemoryTls(), issue(), issue()
     tls.install(first)
 
@@ -119,25 +119,25 @@ def test_an_open_connection_lives_on_and_the_next_handshake_gets_the_new_certifi
     assert tls.certificate_not_after == second.certificate.not_after
 
 
-def test_before_the_first_certificate_there_is_a_sentence() -> None:
+def test_context_before_the_first_certificate_raises() -> None:
     with pytest.raises(CertificateError, match="no certificate is loaded yet"):
         MemoryTls().context()
 
 
-def test_the_context_is_not_built_anew_for_each_handshake(files: tuple[Path, Path]) -> None:
+def test_context_is_reused_while_files_are_unchanged(files: tuple[Path, Path]) -> None:
     tls = FileTls(*files)
 
     assert tls.context() is tls.context()
 
 
-def test_tls_below_1_2_is_not_offered() -> None:
+def test_minimum_version_is_tls_1_2() -> None:
     tls = MemoryTls()
     tls.install(issue())
 
     assert tls.context().minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-def test_http_1_1_is_agreed_on_with_a_client_that_asks() -> None:
+def test_alpn_selects_http_1_1() -> None:
     tls = MemoryTls()
     tls.install(issue())
     client = ssl.create_default_context(cadata=CA.certificate.pem)
@@ -151,7 +151,7 @@ def test_http_1_1_is_agreed_on_with_a_client_that_asks() -> None:
         assert secured.selected_alpn_protocol() == "http/1.1"
 
 
-def test_renewed_files_are_served_on_the_next_handshake(files: tuple[Path, Path]) -> None:
+def test_renewed_files_are_used_at_the_next_handshake(files: tuple[Path, Path]) -> None:
     tls, renewed = FileTls(*files), issue()
 
     with serve(tls) as port:
@@ -163,8 +163,8 @@ def test_renewed_files_are_served_on_the_next_handshake(files: tuple[Path, Path]
     assert tls.certificate_not_after == renewed.certificate.not_after
 
 
-def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> None:
-    """As the kubelet does it: files in a folder with a date, a link to the folder, and the link is replaced."""
+def test_renewed_secret_volume_is_detected_through_symlinks(tmp_path: Path) -> None:
+    """The kubelet writes a new directory and replaces a symlink to it."""
     first, second = issue(), issue()
     for name, pair in (("one", first), ("two", second)):
         (tmp_path / name).mkdir()
@@ -188,7 +188,7 @@ def encrypt(pair: KeyPair) -> str:
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("damage", "message"),
     [
         (lambda files, pair: files[0].write_text(pair.certificate.pem), "the key belongs to another certificate"),
         (lambda files, pair: files[1].write_text(pair.key_pem), "the key belongs to another certificate"),
@@ -200,18 +200,18 @@ def encrypt(pair: KeyPair) -> str:
         (lambda files, pair: files[1].write_text(encrypt(pair)), "the key is encrypted"),
         (lambda files, _: files[0].write_bytes(b"\xff\xfe"), "damaged or missing"),
     ],
-    ids=["new cert", "new key", "half cert", "half key", "empty", "no key", "no cert", "encrypted", "not text"],
+    ids=["new-cert", "new-key", "half-cert", "half-key", "empty", "no-key", "no-cert", "encrypted", "not-text"],
 )
-def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_is_complained_about_once(
-    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture, break_it: object, said: str
+def test_pair_that_cannot_be_loaded_keeps_the_old_one_and_is_logged_once(
+    files: tuple[Path, Path], caplog: pytest.LogCaptureFixture, damage: object, message: str
 ) -> None:
     clock = Clock()
     tls, repaired = FileTls(*files, clock), issue()
     served = files[0].read_text()
-    assert callable(break_it)
+    assert callable(damage)
 
     with serve(tls) as port, caplog.at_level(logging.ERROR):
-        break_it(files, issue())
+        damage(files, issue())
         broken = []
         for clock.now in (1, 2, 2.5, 5):
             broken.append(fetch_certificate(port))
@@ -221,20 +221,20 @@ def test_a_pair_that_cannot_be_used_keeps_the_old_one_and_is_complained_about_on
         assert broken == [served] * 4
         assert fetch_certificate(port) == repaired.certificate.pem
     assert len(caplog.messages) == 1
-    assert said in caplog.messages[0]
+    assert message in caplog.messages[0]
     assert all(str(file) in caplog.messages[0] for file in files)
     assert "stays in use" in caplog.messages[0]
     assert tls.load_failures == 3
 
 
-def test_files_that_cannot_be_used_at_the_start_are_refused_in_a_sentence(files: tuple[Path, Path]) -> None:
+def test_files_that_cannot_be_loaded_at_startup_raise(files: tuple[Path, Path]) -> None:
     files[1].write_text(issue().key_pem)
 
     with pytest.raises(CertificateError, match=r"tls.crt and .*tls.key cannot be loaded: the key belongs to another"):
         FileTls(*files)
 
 
-FULL = """
+SCRIPT = """
 import resource, sys, time
 from pathlib import Path
 from injector.certs.x509 import Lifetimes, issue_ca, issue_serving_cert
@@ -271,23 +271,22 @@ print(memory.context() is before[0], files.context() is before[1])
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "said"),
+    ("limit", "value", "message"),
     [("RLIMIT_FSIZE", 100, "File too large"), ("RLIMIT_NOFILE", 3, "Too many open files")],
+    ids=["file-size", "open-files"],
 )
-def test_without_room_for_another_pair_the_old_one_is_served_until_there_is(
-    tmp_path: Path, limit: str, value: int, said: str
-) -> None:
-    command = [sys.executable, "-c", FULL, limit, str(tmp_path), str(value)]
+def test_old_pair_is_kept_while_resources_are_exhausted(tmp_path: Path, limit: str, value: int, message: str) -> None:
+    command = [sys.executable, "-c", SCRIPT, limit, str(tmp_path), str(value)]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stdout.splitlines()[1:] == ["True 1 1", "False False"], done.stderr
     assert "they cannot be loaded into memory" in done.stdout
-    assert said in done.stdout
+    assert message in done.stdout
     assert "stays in use" in done.stderr
 
 
-def test_nothing_is_left_behind_by_a_hundred_renewals() -> None:
+def test_renewals_leak_no_file_descriptors() -> None:
     tls, pair = MemoryTls(), issue()
 
     tls.install(pair)

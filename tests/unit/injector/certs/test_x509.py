@@ -1,4 +1,4 @@
-"""What the injector issues is good enough for a strict client, and what it cannot use is said in a sentence."""
+"""Strict clients accept issued certificates, and invalid certificates and keys are rejected with a message."""
 
 import ssl
 import time
@@ -37,42 +37,46 @@ def build_client(bundle: str) -> ssl.SSLContext:
     return client
 
 
-@pytest.mark.parametrize("text", ["", "rubbish", "-----BEGIN CERTIFICATE-----\nMIIB\n", "\N{SNOWMAN}"])
-def test_what_is_no_certificate_is_refused(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "rubbish", "-----BEGIN CERTIFICATE-----\nMIIB\n", "\N{SNOWMAN}"],
+    ids=["empty", "text", "truncated", "not-ascii"],
+)
+def test_text_without_certificate_is_rejected(text: str) -> None:
     with pytest.raises(CertificateError, match="no PEM certificate"):
         parse_certificates(text)
 
 
-def test_a_certificate_that_was_half_written_is_refused() -> None:
+def test_truncated_certificate_is_rejected() -> None:
     pem = issue_ca(NOW, LIFETIMES).certificate.pem
 
     with pytest.raises(CertificateError, match="no PEM certificate, or a damaged one"):
         parse_certificates(pem + pem[: len(pem) // 2])
 
 
-def test_a_pair_that_does_not_belong_together_is_refused() -> None:
+def test_key_of_another_certificate_is_rejected() -> None:
     one, other = issue_ca(NOW, LIFETIMES), issue_ca(NOW, LIFETIMES)
 
     with pytest.raises(CertificateError, match="belongs to another certificate"):
         parse_key_pair(one.certificate.pem, other.key_pem)
 
 
-def test_keys_that_we_never_wrote_are_refused() -> None:
+def test_unsupported_key_is_rejected() -> None:
     pair = issue_ca(NOW, LIFETIMES)
     encryption = BestAvailableEncryption(b"secret")
     encrypted = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
     other = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
-    for key, said in (
+    for key, message in (
         (encrypted, "damaged, encrypted, or not PEM"),
         (other.decode(), "only ECDSA keys are supported"),
         ("", "damaged, encrypted, or not PEM"),
     ):
-        with pytest.raises(CertificateError, match=said):
+        with pytest.raises(CertificateError, match=message):
             parse_key_pair(pair.certificate.pem, key)
 
 
-def test_a_strict_client_with_the_bundle_trusts_the_leaf_for_each_name_of_the_service_only() -> None:
+def test_strict_client_accepts_serving_cert_for_service_names_only() -> None:
     ca = issue_ca(time.time(), LIFETIMES)
     leaf = issue_serving_cert(ca, NAMES, time.time(), LIFETIMES)
     client = build_client(issue_ca(time.time(), LIFETIMES).certificate.pem + ca.certificate.pem)
@@ -90,7 +94,7 @@ def test_a_strict_client_with_the_bundle_trusts_the_leaf_for_each_name_of_the_se
         shake_hands(client, server, "podrole-injector.other.svc")
 
 
-def test_a_client_with_another_bundle_refuses_the_leaf() -> None:
+def test_client_with_another_ca_rejects_serving_cert() -> None:
     leaf = issue_serving_cert(issue_ca(time.time(), LIFETIMES), NAMES, time.time(), LIFETIMES)
     server = build_context(leaf.certificate.pem.encode(), leaf.key_pem.encode())
 
@@ -98,7 +102,7 @@ def test_a_client_with_another_bundle_refuses_the_leaf() -> None:
         shake_hands(build_client(issue_ca(time.time(), LIFETIMES).certificate.pem), server, next(iter(NAMES)))
 
 
-def test_the_longest_names_that_kubernetes_allows_fit() -> None:
+def test_longest_service_names_fit() -> None:
     names = build_names("s" * 63, "n" * 63, "cluster.local")
 
     leaf = issue_serving_cert(issue_ca(NOW, LIFETIMES), names, NOW, LIFETIMES)
@@ -106,7 +110,7 @@ def test_the_longest_names_that_kubernetes_allows_fit() -> None:
     assert leaf.certificate.names == names
 
 
-def test_lifetimes_are_ten_years_and_ninety_days_and_begin_five_minutes_ago() -> None:
+def test_validity_is_ten_years_and_ninety_days_and_backdated() -> None:
     ca = issue_ca(NOW, LIFETIMES)
 
     leaf = issue_serving_cert(ca, NAMES, NOW, LIFETIMES)
@@ -120,14 +124,18 @@ def test_lifetimes_are_ten_years_and_ninety_days_and_begin_five_minutes_ago() ->
         assert not certificate.is_valid(certificate.not_after)
 
 
-@pytest.mark.parametrize(("days", "is_due"), [(0, False), (59.9, False), (60, True), (90, True)])
-def test_a_leaf_is_renewed_when_two_thirds_have_passed(days: float, is_due: bool) -> None:  # noqa: FBT001 - a table
+@pytest.mark.parametrize(
+    ("days", "is_due"),
+    [(0, False), (59.9, False), (60, True), (90, True)],
+    ids=["day-0", "before-day-60", "day-60", "day-90"],
+)
+def test_serving_cert_needs_renewal_after_two_thirds(days: float, is_due: bool) -> None:  # noqa: FBT001 - a table
     leaf = issue_serving_cert(issue_ca(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
 
     assert leaf.certificate.needs_renewal(NOW + days * DAY_SECONDS) is is_due
 
 
-def test_a_leaf_does_not_outlive_its_authority() -> None:
+def test_serving_cert_expires_no_later_than_its_ca() -> None:
     ca = issue_ca(NOW, Lifetimes(ca_seconds=DAY_SECONDS))
 
     leaf = issue_serving_cert(ca, NAMES, NOW, LIFETIMES)
@@ -135,7 +143,7 @@ def test_a_leaf_does_not_outlive_its_authority() -> None:
     assert leaf.certificate.not_after == ca.certificate.not_after
 
 
-def test_a_pair_reads_back_as_it_was_written_and_is_never_printed() -> None:
+def test_key_pair_round_trips_and_its_repr_has_no_key() -> None:
     pair = issue_serving_cert(issue_ca(NOW, LIFETIMES), NAMES, NOW, LIFETIMES)
 
     read = parse_key_pair(pair.certificate.pem, pair.key_pem)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Lookups:
-    """A cluster of one namespace and one ServiceAccount; an exception in a place of theirs is raised."""
+    """A cluster with one namespace and one ServiceAccount; raises an exception that is passed instead."""
 
     def __init__(
         self,
@@ -32,22 +32,22 @@ class Lookups:
     ) -> None:
         self._namespace = namespace
         self._account = account
-        self.asked: list[tuple[str, ...]] = []
+        self.reads: list[tuple[str, ...]] = []
 
     def namespace(self, name: str) -> Metadata | None:
-        self.asked.append((name,))
+        self.reads.append((name,))
         if isinstance(self._namespace, Exception):
             raise self._namespace
         return self._namespace
 
     def version(self) -> None:
-        """Nobody knows."""
+        """Unknown."""
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         return not isinstance(self._namespace, Exception) and bool(namespace and service_account)
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
-        self.asked.append((namespace, name))
+        self.reads.append((namespace, name))
         if isinstance(self._account, Exception):
             raise self._account
         return self._account
@@ -55,9 +55,9 @@ class Lookups:
 
 def answer(review: Mapping[str, Any], cluster: MetadataReader) -> AdmissionReview:
     admission = Admission(CONFIG, cluster, load_template(CONFIG))
-    answered, record = admission.answer(parse_review(json.dumps(review).encode()))
-    admission.log_and_count(record)
-    return answered
+    response, entry = admission.answer(parse_review(json.dumps(review).encode()))
+    admission.log_and_count(entry)
+    return response
 
 
 def review_of(pod: Pod) -> dict[str, Any]:
@@ -69,9 +69,13 @@ RECORDED = load_review("pod-create-replicaset")
 UID = RECORDED["request"]["uid"]
 
 
-@pytest.mark.parametrize("failure", [RuntimeError("secret"), KeyError("x"), RecursionError(), MemoryError()])
+@pytest.mark.parametrize(
+    "failure",
+    [RuntimeError("secret"), KeyError("x"), RecursionError(), MemoryError()],
+    ids=lambda error: type(error).__name__,
+)
 @pytest.mark.parametrize("place", ["namespace", "account"])
-def test_any_failure_denies_names_the_request_and_is_logged(
+def test_unexpected_error_denies_the_pod_and_is_logged_with_the_uid(
     failure: Exception, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cluster = Lookups(namespace=failure) if place == "namespace" else Lookups(account=failure)
@@ -86,7 +90,7 @@ def test_any_failure_denies_names_the_request_and_is_logged(
     assert UID in caplog.text
 
 
-def test_a_cluster_that_does_not_answer_denies_and_says_what_could_not_be_read() -> None:
+def test_cluster_error_denies_the_pod_and_names_the_failed_read() -> None:
     cluster = Lookups(account=ClusterError("cannot get ServiceAccount demo/default: timed out"))
 
     response = answer(RECORDED, cluster)["response"]
@@ -97,22 +101,23 @@ def test_a_cluster_that_does_not_answer_denies_and_says_what_could_not_be_read()
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ({"containers": "app"}, "containers must be a list"),
         ({"containers": ["app"]}, "containers must be a list"),
         ({"containers": [], "nodeSelector": []}, "nodeSelector is of type list"),
         ({"containers": [{"name": "app", "env": {}}]}, "env must be a list"),
     ],
+    ids=["string-as-containers", "list-of-strings", "list-as-node-selector", "object-as-env"],
 )
-def test_a_field_of_another_type_is_refused_with_a_sentence(spec: Pod, said: str) -> None:
+def test_pod_field_of_wrong_type_is_rejected(spec: Pod, message: str) -> None:
     cluster = Lookups(account=Metadata({}, {"iam.amazonaws.com/role": "reader"}))
 
-    with pytest.raises(ReviewError, match=said):
+    with pytest.raises(ReviewError, match=message):
         answer(review_of({"metadata": {}, "spec": spec}), cluster)
 
 
-def test_a_denial_names_pod_request_and_every_reason() -> None:
+def test_denial_names_pod_request_and_every_reason() -> None:
     response = answer(review_of(load_case("everything-wrong").pod), Lookups())["response"]
 
     message = response["status"]["message"]
@@ -122,7 +127,7 @@ def test_a_denial_names_pod_request_and_every_reason() -> None:
         assert part in message
 
 
-def test_a_recorded_review_is_answered_with_a_patch_that_applies() -> None:
+def test_recorded_review_is_answered_with_a_patch_that_applies() -> None:
     cluster = Lookups(account=Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/web"}))
 
     response = answer(RECORDED, cluster)["response"]
@@ -134,10 +139,10 @@ def test_a_recorded_review_is_answered_with_a_patch_that_applies() -> None:
     assert response["allowed"] is True
     assert response["uid"] == UID
     assert "warnings" not in response
-    assert cluster.asked == [("demo",), ("demo", "default")]
+    assert cluster.reads == [("demo",), ("demo", "default")]
 
 
-def test_a_second_call_for_the_same_pod_has_no_patch() -> None:
+def test_second_review_of_an_injected_pod_has_no_patch() -> None:
     cluster = Lookups(account=Metadata({}, {"iam.amazonaws.com/role": "web"}))
     first = answer(RECORDED, cluster)["response"]
     pod = jsonpatch.JsonPatch(json.loads(base64.b64decode(first["patch"]))).apply(RECORDED["request"]["object"])
@@ -148,13 +153,13 @@ def test_a_second_call_for_the_same_pod_has_no_patch() -> None:
     assert "patch" not in second
 
 
-def test_what_is_left_untouched_gets_no_patch() -> None:
+def test_skipped_pod_gets_no_patch() -> None:
     response = answer(RECORDED, Lookups(namespace=Metadata({}, {})))["response"]
 
     assert response == {"uid": UID, "allowed": True, "auditAnnotations": {"reason": "NamespaceNotLabelled"}}
 
 
-def test_a_warning_reaches_the_user() -> None:
+def test_warning_is_in_the_response() -> None:
     response = answer(review_of(load_case("host-network").pod), Lookups())["response"]
 
     assert response["allowed"] is True
@@ -162,17 +167,17 @@ def test_a_warning_reaches_the_user() -> None:
     assert "spec.hostNetwork" in response["warnings"][0]
 
 
-def test_what_is_no_pod_creation_is_allowed_without_a_lookup() -> None:
+def test_other_request_is_allowed_without_a_lookup() -> None:
     cluster = Lookups(namespace=RuntimeError())
     review = {**RECORDED, "request": {**RECORDED["request"], "operation": "UPDATE"}}
 
     response = answer(review, cluster)["response"]
 
     assert response["allowed"] is True
-    assert cluster.asked == []
+    assert cluster.reads == []
 
 
-def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_is_logged_for_each_review_without_the_environment(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     pod = load_case("no-role").pod
     pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "app-5d9c", "controller": True}]
@@ -185,26 +190,30 @@ def test_a_line_is_logged_for_each_review_and_nothing_of_the_pod(caplog: pytest.
     assert "hunter2" not in str(vars(caplog.records[0]))
 
 
-def test_each_answer_is_told_to_whoever_counts() -> None:
-    told: list[DecisionLogEntry] = []
+def test_each_answer_is_counted_after_the_response() -> None:
+    counted: list[DecisionLogEntry] = []
     review = json.dumps(review_of(load_case("no-role").pod))
     for cluster in (Lookups(), Lookups(namespace=RuntimeError())):
-        app = create_app(Admission(CONFIG, cluster, load_template(CONFIG), told.append))
+        app = create_app(Admission(CONFIG, cluster, load_template(CONFIG), counted.append))
         with Client(app).post("/mutate", data=review):
             pass
 
-    assert [(record.outcome, record.reasons) for record in told] == [
+    assert [(entry.outcome, entry.reasons) for entry in counted] == [
         ("Block", ("NoRole",)),
         ("Fail", ("InternalError",)),
     ]
 
 
-@pytest.mark.parametrize("references", [None, {}, "x", [None], [{"kind": "ReplicaSet"}], [{"controller": "yes"}]])
-def test_an_owner_that_is_none_is_left_out_of_the_line(references: object) -> None:
+@pytest.mark.parametrize(
+    "references",
+    [None, {}, "x", [None], [{"kind": "ReplicaSet"}], [{"controller": "yes"}]],
+    ids=["null", "object", "string", "list-of-null", "no-controller", "controller-not-boolean"],
+)
+def test_invalid_owner_references_give_no_owner(references: object) -> None:
     assert read_owner({"metadata": {"ownerReferences": references}}) is None
 
 
-def test_only_what_the_cluster_has_to_be_asked_for_is_waited_for() -> None:
+def test_review_is_nonblocking_only_if_its_objects_are_cached() -> None:
     review = parse_review(json.dumps(review_of(load_case("no-role").pod)).encode())
     known = Admission(CONFIG, Lookups(), load_template(CONFIG))
     unknown = Admission(CONFIG, Lookups(namespace=RuntimeError()), load_template(CONFIG))

@@ -1,4 +1,4 @@
-"""Pods of every shape that injectors meet: what ours comes to stand beside, and what it must leave as it is."""
+"""Injection into pods of many shapes: order of containers, fields that stay unchanged, fields that are set."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def init_names(pod: dict[str, Any]) -> list[str]:
 
 
 def owned_by(kind: str) -> Case:
-    """A pod as a controller of that kind creates it: without a name of its own."""
+    """A pod as a controller of that kind creates it, with generateName instead of a name."""
     case = build_case()
     del case.pod["metadata"]["name"]
     owner = {"kind": kind, "name": "web", "controller": True}
@@ -28,14 +28,14 @@ def owned_by(kind: str) -> Case:
 @pytest.mark.parametrize(
     "kind", ["ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController", "DeploymentConfig", "Rollout"]
 )
-def test_a_pod_is_injected_whoever_owns_it(kind: str) -> None:
+def test_pod_of_any_controller_is_injected(kind: str) -> None:
     pod = owned_by(kind).inject()
 
     assert init_names(pod) == OURS
     assert "name" not in pod["metadata"]
 
 
-def test_the_sidecar_is_a_native_one_with_a_hook_that_holds_the_app_back() -> None:
+def test_sidecar_is_native_and_delays_the_app_by_a_post_start_hook() -> None:
     pod = build_case(restartPolicy="Never").inject()
 
     sidecar = find_container(pod, contract.SIDECAR_CONTAINER)
@@ -47,7 +47,7 @@ def test_the_sidecar_is_a_native_one_with_a_hook_that_holds_the_app_back() -> No
     assert [container["name"] for container in pod["spec"]["containers"]] == ["app"]
 
 
-def test_init_containers_and_sidecars_of_the_pod_follow_ours_in_their_order() -> None:
+def test_init_containers_and_sidecars_of_the_pod_follow_ours_in_order() -> None:
     own_sidecar = {"name": "proxy", "restartPolicy": "Always"}
     init = [{"name": "first"}, own_sidecar, {"name": "last"}]
     containers = [{"name": "app"}, {"name": "helper"}]
@@ -59,7 +59,7 @@ def test_init_containers_and_sidecars_of_the_pod_follow_ours_in_their_order() ->
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_volumes_ports_probes_and_dns_of_the_pod_stay_as_they_are() -> None:
+def test_volumes_ports_probes_and_dns_of_the_pod_are_unchanged() -> None:
     app = {
         "name": "app",
         "ports": [{"name": "http", "containerPort": 16925}],
@@ -92,9 +92,9 @@ def test_volumes_ports_probes_and_dns_of_the_pod_stay_as_they_are() -> None:
         {"seccompProfile": {"type": "Localhost", "localhostProfile": "app.json"}},
         {"seLinuxOptions": {"level": "s0:c1"}},
     ],
-    ids="-".join,
+    ids=["root", "non-root", "other-user", "seccomp-profile", "selinux-level"],
 )
-def test_ours_name_their_own_user_whatever_the_pods_context_says(context: dict[str, Any]) -> None:
+def test_injected_containers_set_their_own_user_in_any_security_context(context: dict[str, Any]) -> None:
     pod = build_case(securityContext=context, hostUsers=False).inject()
 
     redirect, sidecar = pod["spec"]["initContainers"]
@@ -105,8 +105,12 @@ def test_ours_name_their_own_user_whatever_the_pods_context_says(context: dict[s
     assert pod["spec"]["securityContext"] == context
 
 
-@pytest.mark.parametrize("resources", [{}, {"limits": {"memory": "1Gi"}}, {"requests": LIMITS}, {"limits": LIMITS}])
-def test_ours_always_say_what_they_need(resources: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "resources",
+    [{}, {"limits": {"memory": "1Gi"}}, {"requests": LIMITS}, {"limits": LIMITS}],
+    ids=["none", "memory-limit", "requests", "limits"],
+)
+def test_injected_containers_have_requests_and_a_memory_limit(resources: dict[str, Any]) -> None:
     pod = build_case(containers=[{"name": "app", "resources": resources}]).inject()
 
     for container in pod["spec"]["initContainers"]:
@@ -115,15 +119,17 @@ def test_ours_always_say_what_they_need(resources: dict[str, Any]) -> None:
     assert find_container(pod, "app")["resources"] == resources
 
 
-@pytest.mark.parametrize("resources", [{"limits": LIMITS}, {"limits": LIMITS, "requests": LIMITS}])
-def test_a_guaranteed_pod_has_only_requests_that_are_limits(resources: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "resources", [{"limits": LIMITS}, {"limits": LIMITS, "requests": LIMITS}], ids=["limits", "limits-and-requests"]
+)
+def test_guaranteed_pod_gets_containers_with_equal_requests_and_limits(resources: dict[str, Any]) -> None:
     pod = build_case(containers=[{"name": "app", "resources": resources}]).inject()
 
     for container in pod["spec"]["initContainers"]:
         assert container["resources"]["requests"] == container["resources"]["limits"]
 
 
-def test_resources_of_the_pod_as_a_whole_are_shared_by_ours() -> None:
+def test_injected_containers_share_pod_level_resources() -> None:
     case = load_case("pod-level-resources")
 
     pod = case.inject()
@@ -134,14 +140,14 @@ def test_resources_of_the_pod_as_a_whole_are_shared_by_ours() -> None:
     assert again.patch == []
 
 
-def test_only_a_pod_with_host_ipc_gets_a_volume_of_memory() -> None:
+def test_only_pod_with_host_ipc_gets_a_memory_volume() -> None:
     plain, shared = build_case().inject(), build_case(hostIPC=True).inject()
 
     assert [volume["name"] for volume in plain["spec"]["volumes"]] == ["podrole-token"]
     assert shared["spec"]["volumes"][1]["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
 
 
-def test_a_pod_without_an_api_token_has_ours_all_the_same() -> None:
+def test_pod_without_api_token_gets_only_podrole_token() -> None:
     pod = build_case(automountServiceAccountToken=False).inject()
 
     [volume] = pod["spec"]["volumes"]
@@ -151,7 +157,7 @@ def test_a_pod_without_an_api_token_has_ours_all_the_same() -> None:
     assert mounting == OURS
 
 
-def test_a_container_that_a_mesh_added_gets_the_environment_and_ours_go_to_the_front_again() -> None:
+def test_second_injection_covers_containers_that_a_mesh_added() -> None:
     case = build_case()
     pod = case.inject()
     mesh = {"name": "mesh-proxy", "image": "mesh"}
@@ -165,7 +171,7 @@ def test_a_container_that_a_mesh_added_gets_the_environment_and_ours_go_to_the_f
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in names
 
 
-def test_a_pod_of_an_account_that_is_not_there_yet_is_injected_by_its_own_annotation() -> None:
+def test_pod_with_missing_service_account_is_injected_by_its_annotation() -> None:
     decision = build_case(serviceAccountName="new").decide()
 
     assert isinstance(decision, Inject)
