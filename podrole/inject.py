@@ -8,7 +8,7 @@ import click
 
 from contract.modes import Mode
 from injector.decision.decide import decide
-from injector.decision.outcomes import Block, Decision, Deny, Inject
+from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Object, read_objects, read_service_account_name, read_spec
 from injector.k8s.workloads import PodTemplate, find_templates
@@ -82,7 +82,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
         results = [*_inject_all(documents, namespace, config, lookup)]
     write_results(documents, results, output)
     _print_trust_policy_commands(results)
-    raise SystemExit(EXIT_FINDINGS if any(result.outcome == "Deny" for result in results) else 0)
+    raise SystemExit(EXIT_FINDINGS if any(result.outcome == Outcome.DENY for result in results) else 0)
 
 
 def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
@@ -128,7 +128,7 @@ def _inject(
         document=document,
         template=template,
         namespace=namespace,
-        outcome=type(decision).__name__,
+        outcome=decision.outcome,
         reason=reason,
         sentences=sentences,
         mode=_find_mode(decision),

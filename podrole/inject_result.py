@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from injector.decision.outcomes import Outcome
 from injector.k8s.objects import JsonPath
 from injector.k8s.workloads import PodTemplate
 from injector.patch.json_patch import Operation, build_pointer
@@ -77,7 +78,7 @@ def format_result(result: InjectResult) -> str:
 def _format(result: InjectResult) -> Iterator[str]:
     details = ", ".join(filter(None, [result.mode and f"mode {result.mode}", result.role and f"role {result.role}"]))
     outcome = f"{result.outcome}{f' ({details})' if details else ''}"
-    unchanged = "" if result.operations or result.outcome in {"Deny", "Skip"} else " No change was needed."
+    unchanged = "" if result.operations or result.outcome in {Outcome.DENY, Outcome.SKIP} else " No change was needed."
     first, *more = result.sentences
     yield f"{result.document.location}: {result.label}"
     yield f"  {outcome}: {first}{unchanged}"

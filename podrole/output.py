@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 from jsonpatch import JsonPatch
 
+from injector.decision.outcomes import Outcome
 from injector.errors import ConfigError
 from podrole.inject_result import InjectResult, build_result_document, format_result, prefix_operations
 from podrole.progress import progress_message
@@ -22,7 +23,7 @@ def check_documents(documents: Sequence[Document]) -> None:
 
 def write_results(documents: Sequence[Document], results: Sequence[InjectResult], output: str) -> None:
     """Write manifests or JSON, then the report. If a pod is denied, no manifest: half of a set must not be applied."""
-    is_denied = any(result.outcome == "Deny" for result in results)
+    is_denied = any(result.outcome == Outcome.DENY for result in results)
     if output == "json":
         click.echo(json.dumps([build_result_document(result) for result in results], indent=2, ensure_ascii=False))
     elif not is_denied:

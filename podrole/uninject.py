@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from injector.decision.outcomes import Outcome
 from injector.k8s.objects import read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ADDED_VARIABLES
@@ -58,7 +59,7 @@ def _uninject(document: Document, template: PodTemplate, namespace: str) -> Inje
         document=document,
         template=template,
         namespace=namespace,
-        outcome="Remove" if operations else "Skip",
+        outcome="Remove" if operations else Outcome.SKIP,
         reason="Injected" if operations else "NotInjected",
         sentences=("What podrole added was removed." if operations else "Podrole added nothing to it.",),
         service_account=read_service_account_name(template.pod),

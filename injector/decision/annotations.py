@@ -1,23 +1,25 @@
-"""The keys that users write, parsed once into one frozen value with all errors collected. Nothing is decided here."""
+"""The annotations and labels that users set, parsed into one frozen value and all errors."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import contract
+from contract import value_types
 from contract.modes import CredentialSource
+from contract.value_types import ValueType
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
 from injector.k8s.objects import Metadata
 from injector.reasons import Explanation, InvalidRoleError, Reason
+from injector.value_types import OverrideName
 
 PREFIX = "podrole.io/"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 STATUS_ANNOTATION = "podrole.io/status"
-"""Output only: anybody can write it, so no decision reads it."""
+"""Output only: users can change it, so no decision reads it."""
 
 ROLE = "iam.amazonaws.com/role"
 IRSA_ROLE = "eks.amazonaws.com/role-arn"
@@ -28,31 +30,37 @@ SESSION_TAGS = "podrole.io/session-tags"
 SESSION_DURATION = "podrole.io/session-duration"
 IMDS_TOKENS = "podrole.io/imds-tokens"
 
-VALUES = {
-    SESSION_NAME: (r"[\w+=,.@-]{2,64}", "2 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"),
-    SESSION_DURATION: (
-        r"1[89]\d\d|[2-9]\d{3}|[1-3]\d{4}|4[0-2]\d{3}|43[01]\d\d|43200",
-        "a whole number of seconds, 1800 to 43200",
-    ),
-    IMDS_TOKENS: (r"required|optional", "required or optional"),
-    EXTERNAL_ID: (r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the characters A-Z a-z 0-9 _ + = , . @ : / -"),
-}
-"""Pod annotation: what its value must match in full, and how that is said to a person."""
+SESSION_TAGS_TYPE = ValueType("TAGS", r"(?s).*", "key=value,key=value")
+"""`session_tags.find_tag_problems` checks them."""
 
-NEED_INTERMEDIATE_ROLE = (EXTERNAL_ID, SESSION_TAGS)
+
 INTERMEDIATE_ROLE = "podrole.io/intermediate-role"
 """On the namespace: the role that is assumed first, and from which the pod's role is assumed."""
 
-METADATA_PASSTHROUGH = "metadata-passthrough"
-"""The name of the override."""
+
+class PodAnnotation(NamedTuple):
+    """An annotation of a pod whose value becomes a variable of the pod's sidecar."""
+
+    key: str
+    variable: str
+    type: ValueType
+    needs_intermediate_role: bool = False
+    """Whether AssumeRole has this parameter, and AssumeRoleWithWebIdentity has not."""
+
+
+POD_ANNOTATIONS = (
+    PodAnnotation(SESSION_NAME, contract.ENV_SESSION_NAME, value_types.SESSION_NAME),
+    PodAnnotation(SESSION_DURATION, contract.ENV_SESSION_DURATION, value_types.seconds(1800, 43200)),
+    PodAnnotation(IMDS_TOKENS, contract.ENV_IMDS_TOKENS, value_types.IMDS_TOKENS),
+    PodAnnotation(EXTERNAL_ID, contract.ENV_EXTERNAL_ID, value_types.EXTERNAL_ID, needs_intermediate_role=True),
+    PodAnnotation(SESSION_TAGS, contract.ENV_SESSION_TAGS, SESSION_TAGS_TYPE, needs_intermediate_role=True),
+)
 
 
 class Override(NamedTuple):
-    """A key that opens the wall around the node's role if it has the value `unsafe_value`."""
+    """A label or annotation that weakens the protection of the node's role if it has the value `unsafe_value`."""
 
-    name: str
-    """As the operator allows it in PODROLE_ALLOW_OVERRIDES."""
-
+    name: OverrideName
     kind: str
     key: str
     unsafe_value: str
@@ -60,54 +68,55 @@ class Override(NamedTuple):
 
 
 OVERRIDES = (
-    Override("inject", "label", "podrole.io/inject", unsafe_value="false", safe_value="true"),
-    Override("mode", "annotation", "podrole.io/mode", unsafe_value="env", safe_value="redirect"),
+    Override(OverrideName.INJECT, "label", "podrole.io/inject", unsafe_value="false", safe_value="true"),
+    Override(OverrideName.MODE, "annotation", "podrole.io/mode", unsafe_value="env", safe_value="redirect"),
     Override(
-        METADATA_PASSTHROUGH, "annotation", "podrole.io/metadata-passthrough", unsafe_value="true", safe_value="false"
+        OverrideName.METADATA_PASSTHROUGH,
+        "annotation",
+        "podrole.io/metadata-passthrough",
+        unsafe_value="true",
+        safe_value="false",
     ),
 )
 POD_KEYS = (
-    SESSION_DURATION,
-    SESSION_TAGS,
-    IMDS_TOKENS,
+    *(annotation.key for annotation in POD_ANNOTATIONS if annotation.key.startswith(PREFIX)),
     *(override.key for override in OVERRIDES if override.kind == "annotation"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class PodSettings:
-    """What pod, ServiceAccount and namespace ask for together."""
+    """What pod, ServiceAccount and namespace set together."""
 
     role_arn: str | None
     role_reason: Reason
-    session_name: str | None
-    session_duration: str | None
-    """Seconds, as written: 1800 to 43200."""
-
-    imds_tokens: str | None
     intermediate_role: str | None
-    external_id: str | None
-    session_tags: str | None
-    """As written: `key=value,key=value`."""
+    sidecar_env: Mapping[str, str]
+    """Variable and value of each of POD_ANNOTATIONS that the pod has."""
 
-    overrides: frozenset[str]
-    """Names of those that the pod asks for and the operator allows."""
-
-    errors: tuple[Explanation, ...]
-    warnings: tuple[Explanation, ...]
+    overrides: frozenset[OverrideName]
+    """The overrides that the pod uses and the operator allows."""
 
     @property
     def passes_metadata(self) -> bool:
-        """Whether the pod may have some of the node's metadata."""
-        return METADATA_PASSTHROUGH in self.overrides
+        """Whether the sidecar serves some of the node's metadata."""
+        return OverrideName.METADATA_PASSTHROUGH in self.overrides
 
 
-def parse_pod_settings(
+class ParsedAnnotations(NamedTuple):
+    """The settings, and what is wrong with the annotations."""
+
+    settings: PodSettings
+    errors: tuple[Explanation, ...]
+    warnings: tuple[Explanation, ...]
+
+
+def parse_annotations(
     pod: Metadata, namespace: Metadata, service_account: Metadata | None, config: Config
-) -> PodSettings:
-    """Parse everything that can be asked for.
+) -> ParsedAnnotations:
+    """Parse all annotations of a pod and its context.
 
-    The role comes from the first of these that is there, and only that one is looked at:
+    The role comes from the first of these that is present; the others are not read:
 
     | on             | key                            |
     |----------------|--------------------------------|
@@ -122,10 +131,10 @@ def parse_pod_settings(
         (service_account, IRSA_ROLE, "ServiceAccount", Reason.ROLE_FROM_SERVICE_ACCOUNT),
         (namespace, DEFAULT_ROLE, "namespace", Reason.ROLE_FROM_NAMESPACE),
     )
-    asked = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.unsafe_value)
+    used = frozenset(override.name for override in OVERRIDES if _read(pod, override) == override.unsafe_value)
     errors = [
         *_find_override_errors(pod, config.allow_overrides),
-        *_find_bad_values(pod.annotations),
+        *_find_invalid_values(pod.annotations),
         *_find_chain_errors(pod.annotations, namespace, config),
     ]
 
@@ -142,27 +151,21 @@ def parse_pod_settings(
             role_arn, role_reason = parse(metadata, key, kind), reason
             break
     is_chained = INTERMEDIATE_ROLE in namespace.annotations
-    intermediate_role = parse(namespace, INTERMEDIATE_ROLE, "namespace") if is_chained else None
-    return PodSettings(
+    settings = PodSettings(
         role_arn=role_arn,
         role_reason=role_reason,
-        session_name=pod.annotations.get(SESSION_NAME),
-        session_duration=pod.annotations.get(SESSION_DURATION),
-        imds_tokens=pod.annotations.get(IMDS_TOKENS),
-        intermediate_role=intermediate_role,
-        external_id=pod.annotations.get(EXTERNAL_ID),
-        session_tags=pod.annotations.get(SESSION_TAGS),
-        overrides=asked & config.allow_overrides,
-        errors=tuple(errors),
-        warnings=tuple(_find_unknown_keys(pod.annotations)),
+        intermediate_role=parse(namespace, INTERMEDIATE_ROLE, "namespace") if is_chained else None,
+        sidecar_env={one.variable: pod.annotations[one.key] for one in POD_ANNOTATIONS if one.key in pod.annotations},
+        overrides=used & config.allow_overrides,
     )
+    return ParsedAnnotations(settings, tuple(errors), tuple(_find_unknown_keys(pod.annotations)))
 
 
 def _read(pod: Metadata, override: Override) -> str | None:
     return (pod.labels if override.kind == "label" else pod.annotations).get(override.key)
 
 
-def _find_override_errors(pod: Metadata, allowed: frozenset[str]) -> Iterator[Explanation]:
+def _find_override_errors(pod: Metadata, allowed: frozenset[OverrideName]) -> Iterator[Explanation]:
     for override in OVERRIDES:
         value = _read(pod, override)
         where = f"{override.kind} {override.key} of the pod"
@@ -173,37 +176,38 @@ def _find_override_errors(pod: Metadata, allowed: frozenset[str]) -> Iterator[Ex
             yield Reason.INVALID_VALUE.explain(where=where, value=str(value), expected=expected)
 
 
-def _find_bad_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
-    for key, (pattern, expected) in VALUES.items():
+def _find_invalid_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:
+    for key, _, type_, _ in POD_ANNOTATIONS:
         value = annotations.get(key)
-        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
-            yield Reason.INVALID_VALUE.explain(where=f"annotation {key} of the pod", value=value, expected=expected)
-    where = f"annotation {SESSION_TAGS} of the pod"
+        if value is not None and not type_.accepts(value):
+            yield Reason.INVALID_VALUE.explain(where=_name(key), value=value, expected=type_.expected)
     for problem in find_tag_problems(annotations[SESSION_TAGS]) if SESSION_TAGS in annotations else ():
-        yield Reason.INVALID_SESSION_TAGS.explain(where=where, problem=problem)
+        yield Reason.INVALID_SESSION_TAGS.explain(where=_name(SESSION_TAGS), problem=problem)
 
 
 def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, config: Config) -> Iterator[Explanation]:
-    """What only a role can ask for, and what a role cannot."""
+    """Find annotations that need role chaining, or that it does not allow."""
     if INTERMEDIATE_ROLE in namespace.annotations:
         by = f"{INTERMEDIATE_ROLE} of the namespace"
     elif config.credential_source == CredentialSource.NODE:
         by = "the node's role"
     else:
-        for key in NEED_INTERMEDIATE_ROLE:
-            if key in annotations:
-                yield Reason.INTERMEDIATE_ROLE_REQUIRED.explain(where=f"annotation {key} of the pod")
+        for key, _, _, needs_intermediate_role in POD_ANNOTATIONS:
+            if needs_intermediate_role and key in annotations:
+                yield Reason.INTERMEDIATE_ROLE_REQUIRED.explain(where=_name(key))
         return
     duration = annotations.get(SESSION_DURATION, "")
-    is_duration = re.fullmatch(VALUES[SESSION_DURATION][0], duration, re.ASCII)
+    is_duration = value_types.SESSION_DURATION.accepts(duration)
     if is_duration and int(duration) > contract.MAX_CHAINED_SECONDS:
-        yield Reason.SESSION_DURATION_TOO_LONG.explain(
-            where=f"annotation {SESSION_DURATION} of the pod", value=duration, by=by
-        )
+        yield Reason.SESSION_DURATION_TOO_LONG.explain(where=_name(SESSION_DURATION), value=duration, by=by)
+
+
+def _name(key: str) -> str:
+    return f"annotation {key} of the pod"
 
 
 def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
-    """A typing error is the most common reason for a setting without effect."""
+    """Find misspelt keys, which would have no effect."""
     names = [key.removeprefix(PREFIX) for key in POD_KEYS]
     known = f"The known annotations are {', '.join(POD_KEYS)}."
     for key in annotations:

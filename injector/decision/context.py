@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from contract.modes import Mode
 from injector.config import Config
-from injector.decision.annotations import ROLE, PodSettings, parse_pod_settings
+from injector.decision.annotations import ROLE, PodSettings, parse_annotations
 from injector.k8s.objects import Metadata, Object, parse_metadata
 from injector.k8s.version import Version
-from injector.value_types import ModePolicy
+from injector.reasons import Explanation
+from injector.value_types import ModePolicy, OverrideName
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
@@ -31,6 +32,10 @@ class AdmissionContext:
     has_namespace: bool
     namespace: Metadata
     settings: PodSettings
+    errors: tuple[Explanation, ...]
+    warnings: tuple[Explanation, ...]
+    """What is wrong with the annotations."""
+
     mode: Mode
     mode_reason: str
     """Why env mode was chosen; empty in redirect mode."""
@@ -48,7 +53,7 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
     """Read the pod's own wishes, and those of its surroundings for it."""
     metadata = parse_metadata(pod)
     namespace = cluster_context.namespace or Metadata({}, {})
-    settings = parse_pod_settings(metadata, namespace, cluster_context.service_account, config)
+    settings, errors, warnings = parse_annotations(metadata, namespace, cluster_context.service_account, config)
     mode, mode_reason = choose_mode(namespace, settings, config)
     return AdmissionContext(
         pod=pod,
@@ -56,6 +61,8 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
         has_namespace=cluster_context.namespace is not None,
         namespace=namespace,
         settings=settings,
+        errors=errors,
+        warnings=warnings,
         mode=mode,
         mode_reason=mode_reason,
         version=cluster_context.version,
@@ -70,7 +77,7 @@ def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> t
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     level = namespace.labels.get(POD_SECURITY_LABEL)
-    if "mode" in settings.overrides:
+    if OverrideName.MODE in settings.overrides:
         return Mode.ENV, "the pod asks for it"
     if config.mode == ModePolicy.ENV:
         return Mode.ENV, "as the operator configured it"

@@ -1,52 +1,66 @@
-"""What can become of a pod: plain values, from the rules that decide to the plan that is made of them."""
+"""What a decision says: plain values, from the rules to the plan."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
 
 from contract.modes import Mode
+from injector.decision.annotations import PodSettings
 from injector.reasons import Explanation, Reason
 
 Explanations = tuple[Explanation, ...]
 
 
+class Outcome(StrEnum):
+    """The result of a review, in logs and JSON output."""
+
+    INJECT = "Inject"
+    BLOCK = "Block"
+    SKIP = "Skip"
+    DENY = "Deny"
+    FAIL = "Fail"
+    """The pod is denied because of an error, not by a rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inject:
-    """The pod gets its role: a sidecar, and in redirect mode the rules."""
+    """The pod gets its role: a sidecar, and in redirect mode the redirect."""
 
+    outcome: ClassVar[Outcome] = Outcome.INJECT
     role_arn: str
     mode: Mode
-    session_name: str | None
-    session_duration: str | None
-    imds_tokens: str | None
-    intermediate_role: str | None
-    external_id: str | None
-    session_tags: str | None
-    passes_metadata: bool
-    """Whether the sidecar answers some of the node's metadata."""
-
-    reason: Reason
+    settings: PodSettings
     warnings: Explanations = ()
+
+    @property
+    def reason(self) -> Reason:
+        """Where the role comes from."""
+        return self.settings.role_reason
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The pod has no role: a redirect container whose rules close the metadata addresses."""
+    """The pod has no role: a redirect container whose rules block the metadata addresses."""
 
+    outcome: ClassVar[Outcome] = Outcome.BLOCK
     reason: Reason
     warnings: Explanations = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The pod is allowed as it came."""
+    """The pod is allowed unchanged."""
 
+    outcome: ClassVar[Outcome] = Outcome.SKIP
     reason: Reason
     warnings: Explanations = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The pod is refused, for every one of these."""
+    """The pod is denied, for all of these reasons."""
 
+    outcome: ClassVar[Outcome] = Outcome.DENY
     explanations: Explanations
 
 

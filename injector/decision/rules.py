@@ -24,7 +24,7 @@ from injector.k8s.objects import (
 from injector.k8s.version import format_version
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Explanation, Reason
-from injector.value_types import PodsWithoutRole
+from injector.value_types import OverrideName, PodsWithoutRole
 
 UNSUPPORTED = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
@@ -54,9 +54,9 @@ def skip_unlabelled_namespace(context: AdmissionContext) -> Skip | None:
 
 def skip_opted_out_pod(context: AdmissionContext) -> Skip | None:
     """An override that the operator allows."""
-    if "inject" not in context.settings.overrides:
+    if OverrideName.INJECT not in context.settings.overrides:
         return None
-    return Skip(Reason.OPTED_OUT, (Reason.OPTED_OUT.explain(), *context.settings.warnings))
+    return Skip(Reason.OPTED_OUT, (Reason.OPTED_OUT.explain(), *context.warnings))
 
 
 def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
@@ -64,13 +64,13 @@ def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
     reason = find_unsupported(context.pod)
     if reason is None or context.has_pod_role_annotation:
         return None
-    return Skip(reason, (reason.explain(), *context.settings.warnings))
+    return Skip(reason, (reason.explain(), *context.warnings))
 
 
 def skip_pods_without_role(context: AdmissionContext) -> Skip | None:
     """Pods without a role are left alone while a cluster moves over."""
     is_left_alone = context.config.pods_without_role == PodsWithoutRole.IGNORE
-    return Skip(Reason.PODS_WITHOUT_ROLE_IGNORED, context.settings.warnings) if is_left_alone else None
+    return Skip(Reason.PODS_WITHOUT_ROLE_IGNORED, context.warnings) if is_left_alone else None
 
 
 def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
@@ -78,7 +78,7 @@ def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
     if context.mode == Mode.REDIRECT:
         return None
     unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=context.mode_reason)
-    return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *context.settings.warnings))
+    return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *context.warnings))
 
 
 def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
@@ -97,7 +97,7 @@ def deny_unsupported_pod_with_role(context: AdmissionContext) -> Iterator[Explan
 
 def deny_invalid_annotations(context: AdmissionContext) -> Iterator[Explanation]:
     """Values that mean nothing, and overrides that the operator does not allow."""
-    yield from context.settings.errors
+    yield from context.errors
 
 
 def deny_disallowed_role(context: AdmissionContext) -> Iterator[Explanation]:
@@ -147,7 +147,7 @@ def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
 
 def warn_unknown_annotations(context: AdmissionContext) -> Iterator[Explanation]:
     """A typing error is the most common reason for a setting without effect."""
-    yield from context.settings.warnings
+    yield from context.warnings
 
 
 def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanation]:

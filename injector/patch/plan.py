@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import contract
 from contract.modes import CredentialSource, Mode
 from injector.config import Config
-from injector.decision.annotations import STATUS_ANNOTATION
+from injector.decision.annotations import POD_ANNOTATIONS, STATUS_ANNOTATION
 from injector.decision.outcomes import Block, Inject
 from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
 from injector.patch.app_env import EnvironmentChange, plan_environment
@@ -39,7 +39,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     """Plan the injection of a pod with this decision."""
     environment: dict[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        uses_node = decision.passes_metadata or config.credential_source == CredentialSource.NODE
+        uses_node = decision.settings.passes_metadata or config.credential_source == CredentialSource.NODE
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         containers = find_app_containers(pod)
         environment = {ref: plan_environment(container, decision.mode, config) for ref, container in containers}
@@ -95,25 +95,31 @@ def _build_pieces(
     decision: Inject, pod: Object, template: Template, *, uses_node_metadata: bool
 ) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
     has_host_ipc = bool(read_spec(pod).get("hostIPC"))
-    values = {
-        # Kubernetes expands $(NAME) in a value. A role's path can contain one, and must stay as it was checked.
-        "$ROLE_ARN": decision.role_arn.replace("$", "$$"),
-        "$MODE": decision.mode.value,
-        "$SESSION_NAME": decision.session_name,
-        "$SESSION_DURATION": decision.session_duration,
-        "$IMDS_TOKENS": decision.imds_tokens,
-        "$INTERMEDIATE_ROLE": decision.intermediate_role and decision.intermediate_role.replace("$", "$$"),
-        "$EXTERNAL_ID": decision.external_id,
-        "$SESSION_TAGS": decision.session_tags,
-        "$METADATA_PASSTHROUGH": "true" if decision.passes_metadata else None,
-        "$RUN_DIRECTORY": template.host_ipc_run_directory if has_host_ipc else template.run_directory,
-    }
+    values = _choose_values(decision, template.host_ipc_run_directory if has_host_ipc else template.run_directory)
     sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
     if has_host_ipc:
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
     redirect = template.redirect_node if uses_node_metadata else template.redirect
     init_containers = (redirect, sidecar) if decision.mode == Mode.REDIRECT else (sidecar,)
     return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
+
+
+def _choose_values(decision: Inject, run_directory: str) -> Mapping[str, str | None]:
+    """The values of `template.POD_VARIABLES`. None: the sidecar's default."""
+    settings = decision.settings
+    return {
+        contract.ENV_ROLE_ARN: _escape(decision.role_arn),
+        contract.ENV_MODE: decision.mode.value,
+        contract.ENV_INTERMEDIATE_ROLE: _escape(settings.intermediate_role) if settings.intermediate_role else None,
+        contract.ENV_METADATA_PASSTHROUGH: "true" if settings.passes_metadata else None,
+        contract.ENV_RUN_DIRECTORY: run_directory,
+        **{one.variable: settings.sidecar_env.get(one.variable) for one in POD_ANNOTATIONS},
+    }
+
+
+def _escape(role_arn: str) -> str:
+    """Kubernetes expands $(NAME) in a value. A role's path can contain one, and must stay as it was checked."""
+    return role_arn.replace("$", "$$")
 
 
 def _build_status(

@@ -1,4 +1,4 @@
-"""The injected containers, read once from template.yaml and checked against the contract. Nothing here knows a pod."""
+"""The injected containers, read once from template.yaml and checked against the contract."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ import yaml
 import contract
 from contract.modes import CredentialSource
 from injector.config import Config
+from injector.decision.annotations import POD_ANNOTATIONS
 from injector.errors import ConfigError
 from injector.k8s.objects import Object
 from injector.patch.sts_ca import load_sts_ca
@@ -20,53 +21,35 @@ SHIPPED = Path(__file__).with_name("template.yaml")
 
 NODE_METADATA_BY_IPV6 = "http://[fd00:ec2::254]"
 
-OPERATOR_NAMES = {"$SIDECAR_IMAGE", "$REGION"}
-ENV_NAMES = {
-    *("$STS_ENDPOINT", "$METRICS", "$ROLE_ARN", "$MODE", "$SESSION_NAME", "$SESSION_DURATION", "$IMDS_TOKENS"),
-    *("$SOURCE", "$INTERMEDIATE_ROLE", "$EXTERNAL_ID", "$SESSION_TAGS", "$STS_CA_PEM", "$STS_PROXY", "$USE_FIPS"),
-    *("$METADATA_PASSTHROUGH", "$NODE_METADATA_ENDPOINT", "$RUN_DIRECTORY"),
-}
-"""Only in the sidecar's `env`: a variable whose $NAME has no value is left out there."""
+OPERATOR_PLACEHOLDERS = {"$SIDECAR_IMAGE", "$REGION"}
+"""Allowed anywhere. The placeholder of a variable is allowed only in the sidecar's `env`, see `name_placeholder`."""
 
-SIDECAR_ENV = {
+POD_VARIABLES = (
     contract.ENV_ROLE_ARN,
-    contract.ENV_REGION,
-    contract.ENV_CREDENTIAL_SOURCE,
-    contract.ENV_INTERMEDIATE_ROLE,
-    contract.ENV_EXTERNAL_ID,
-    contract.ENV_SESSION_TAGS,
-    contract.ENV_STS_ENDPOINT,
-    contract.ENV_STS_CA_PEM,
-    contract.ENV_STS_PROXY,
-    contract.ENV_USE_FIPS,
-    contract.ENV_METADATA_PASSTHROUGH,
-    contract.ENV_NODE_METADATA_ENDPOINT,
-    contract.ENV_SESSION_NAME,
-    contract.ENV_SESSION_DURATION,
-    contract.ENV_IMDS_TOKENS,
-    contract.ENV_METRICS,
     contract.ENV_MODE,
-    contract.ENV_POD_NAMESPACE,
-    contract.ENV_POD_NAME,
-    contract.ENV_POD_UID,
+    contract.ENV_INTERMEDIATE_ROLE,
+    contract.ENV_METADATA_PASSTHROUGH,
     contract.ENV_RUN_DIRECTORY,
-}
-"""Dropping one from an edited template would drop what a user asked for without a word."""
+    *(annotation.variable for annotation in POD_ANNOTATIONS),
+)
+"""Variables of the sidecar whose values depend on the pod."""
+
+FIXED_VARIABLES = (contract.ENV_REGION, contract.ENV_POD_NAMESPACE, contract.ENV_POD_NAME, contract.ENV_POD_UID)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What may be added to a pod. The same objects go into every pod's patch: nobody may change one."""
+    """What podrole adds to pods. All patches share these objects: do not change them."""
 
     redirect: Object
     redirect_node: Object
-    """With the sidecar's user let through to the node's metadata service."""
+    """The sidecar's user can reach the node's metadata service."""
 
     block: Object
     sidecar: Object
     guaranteed_redirect: Object
     guaranteed_sidecar: Object
-    """Resources for a pod that must stay Guaranteed."""
+    """Resources in pods of QoS class Guaranteed."""
 
     token: Object
     run_directory: str
@@ -76,13 +59,14 @@ class Template:
 
     @classmethod
     def from_document(cls, document: Any, config: Config, sts_ca_pem: str | None = None) -> Self:
-        """Fill in the operator's values and pick the redirect; raise ConfigError with everything that is wrong."""
+        """Fill in the operator's values and choose the backend; raise ConfigError with all problems."""
+        operator_values = _choose_values(config, sts_ca_pem)
         try:
-            if problems := list(_find_problems(document)):
-                raise ConfigError("\n".join(["the template is wrong:", *(f"  {problem}" for problem in problems)]))
+            if problems := list(_find_problems(document, operator_values)):
+                raise ConfigError("\n".join(["invalid template:", *(f"  {problem}" for problem in problems)]))
             values = {"$SIDECAR_IMAGE": config.sidecar_image, "$REGION": config.region}
             filled = _fill(document, values)
-            filled["sidecar"]["env"] = fill_env(filled["sidecar"]["env"], _choose_values(config, sts_ca_pem))
+            filled["sidecar"]["env"] = fill_env(filled["sidecar"]["env"], operator_values)
             return cls(
                 redirect=filled["redirect"][config.redirect_backend],
                 redirect_node=filled["redirect-node"][config.redirect_backend],
@@ -97,40 +81,47 @@ class Template:
                 host_ipc_run_volume=filled["run-with-host-ipc"]["volume"],
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(f"the template is wrong: it lacks a part or has another shape ({error!r})") from error
+            raise ConfigError(f"invalid template: a part is missing or has the wrong type ({error!r})") from error
 
 
 def load_template(config: Config, sts_ca_pem: str | None = None) -> Template:
-    """Read the shipped template or the operator's, and the authorities of STS unless they are given."""
+    """Read the built-in template or the operator's, and the CAs of STS unless they are given."""
     path = config.template or SHIPPED
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"the template {path} cannot be read: {error}") from error
+        raise ConfigError(f"cannot read the template {path}: {error}") from error
     if sts_ca_pem is None and config.sts_ca is not None:
         sts_ca_pem = load_sts_ca(config.sts_ca)
     return Template.from_document(document, config, sts_ca_pem)
 
 
+def name_placeholder(variable: str) -> str:
+    """`$ROLE_ARN` for PODROLE_ROLE_ARN."""
+    return "$" + variable.removeprefix("PODROLE_")
+
+
 def fill_env(env: Sequence[Object], values: Mapping[str, str | None]) -> list[Object]:
-    """The variables with every $NAME of `values` replaced; one whose value is None is left out."""
+    """Replace the placeholders of these variables. A variable is omitted where the value is None."""
+    filled = {name_placeholder(variable): value for variable, value in values.items()}
     return [
-        {**variable, "value": values[name]} if name in values else variable
+        {**variable, "value": filled[text]} if text in filled else variable
         for variable in env
-        if values.get(name := variable.get("value", ""), "") is not None
+        if filled.get(text := variable.get("value", ""), "") is not None
     ]
 
 
 def _choose_values(config: Config, sts_ca_pem: str | None) -> Mapping[str, str | None]:
-    """What the operator chose for every sidecar. None: the sidecar's own default."""
+    """The operator's values for every sidecar. None: the sidecar's default."""
+    source = config.credential_source
     return {
-        "$SOURCE": config.credential_source.value if config.credential_source == CredentialSource.NODE else None,
-        "$STS_ENDPOINT": config.sts_endpoint,
-        "$STS_CA_PEM": sts_ca_pem,
-        "$STS_PROXY": config.sts_proxy,
-        "$USE_FIPS": "true" if config.use_fips else None,
-        "$METRICS": "true" if config.sidecar_metrics else None,
-        "$NODE_METADATA_ENDPOINT": NODE_METADATA_BY_IPV6 if config.ipv6_only else None,
+        contract.ENV_CREDENTIAL_SOURCE: source.value if source == CredentialSource.NODE else None,
+        contract.ENV_STS_ENDPOINT: config.sts_endpoint,
+        contract.ENV_STS_CA_PEM: sts_ca_pem,
+        contract.ENV_STS_PROXY: config.sts_proxy,
+        contract.ENV_USE_FIPS: "true" if config.use_fips else None,
+        contract.ENV_METRICS: "true" if config.sidecar_metrics else None,
+        contract.ENV_NODE_METADATA_ENDPOINT: NODE_METADATA_BY_IPV6 if config.ipv6_only else None,
     }
 
 
@@ -142,21 +133,23 @@ def _fill(node: Any, values: Mapping[str, str]) -> Any:
     return values[node] if isinstance(node, str) and node in values else node
 
 
-def _find_problems(document: Any) -> Iterator[str]:
+def _find_problems(document: Any, operator_values: Mapping[str, str | None]) -> Iterator[str]:
     for place, present, agreed in _find_agreements(document):
         if present != agreed:
-            yield f"{place} is {present!r}: the sidecar counts on {agreed!r}"
+            yield f"{place} is {present!r}: the sidecar needs {agreed!r}"
     env = document["sidecar"]["env"]
-    for missing in sorted(SIDECAR_ENV - {variable["name"] for variable in env}):
-        yield f"sidecar.env lacks {missing}"
+    variables = {*operator_values, *POD_VARIABLES}
+    for missing in sorted({*variables, *FIXED_VARIABLES} - {variable["name"] for variable in env}):
+        yield f"sidecar.env does not set {missing}"
     rest = {**document, "sidecar": {**document["sidecar"], "env": []}}
-    for place, node, known in (("sidecar.env", env, OPERATOR_NAMES | ENV_NAMES), ("the rest", rest, OPERATOR_NAMES)):
-        for name in set(_find_names(node)) - known:
-            yield f"{name} means nothing in {place}: use {', '.join(sorted(known))}"
+    in_env = OPERATOR_PLACEHOLDERS | {name_placeholder(variable) for variable in variables}
+    for place, node, known in (("sidecar.env", env, in_env), ("other parts", rest, OPERATOR_PLACEHOLDERS)):
+        for name in {*_find_placeholders(node)} - known:
+            yield f"{name} is not a placeholder for {place}: use {', '.join(sorted(known))}"
 
 
 def _find_agreements(document: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Place, what the template has there, and what the contract says."""
+    """Yield a place, what the template has there, and what the contract requires."""
     sidecar = document["sidecar"]
     yield "sidecar.name", sidecar["name"], contract.SIDECAR_CONTAINER
     yield "sidecar.restartPolicy", sidecar.get("restartPolicy"), "Always"
@@ -187,9 +180,9 @@ def _find_agreements(document: Any) -> Iterator[tuple[str, Any, Any]]:
     yield "run-with-host-ipc.mount.name", run["mount"]["name"], contract.RUN_VOLUME
 
 
-def _find_names(node: Any) -> Iterator[str]:
+def _find_placeholders(node: Any) -> Iterator[str]:
     if isinstance(node, str) and node.startswith("$") and not node.startswith("$("):
         yield node
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
-        yield from _find_names(child)
+        yield from _find_placeholders(child)

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TextIO
 
+from injector.decision.outcomes import Outcome
+
 LOG = logging.getLogger("podrole.admission")
 
 
@@ -20,7 +22,7 @@ class DecisionLogEntry:
     owner: str | None
     """The controller, as `ReplicaSet/web-5d9c7`: identifies a pod whose name is not generated yet."""
 
-    outcome: str
+    outcome: Outcome
     """Inject, Block, Skip or Deny; Fail for a denial because of an error."""
 
     mode: str | None

@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
-from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
+from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome, Skip
 from injector.errors import ClusterError, ReviewError
 from injector.k8s.objects import read_owner, read_pod_name, read_service_account_name
 from injector.k8s.reader import MetadataReader
@@ -26,6 +27,7 @@ LOG = logging.getLogger("podrole.admission")
 class Fail:
     """No decision was possible. The pod is denied, because it would start with the node's role."""
 
+    outcome: ClassVar[Outcome] = Outcome.FAIL
     explanations: tuple[Explanation, ...]
 
 
@@ -112,7 +114,7 @@ def _build_log_entry(review: Review, decision: Decision | Fail, seconds: float) 
         namespace=review.namespace,
         pod=read_pod_name(review.pod),
         owner=read_owner(review.pod),
-        outcome=type(decision).__name__,
+        outcome=decision.outcome,
         mode=decision.mode if isinstance(decision, Inject) else None,
         reasons=tuple(reason.code for reason in _find_reasons(decision)),
         seconds=seconds,

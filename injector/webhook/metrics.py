@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from injector.decision.outcomes import Outcome
 from injector.webhook.decision_log import DecisionLogEntry
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -67,12 +68,12 @@ class Metrics:
         self._requests.inc()
         self._latency.observe(entry.seconds)
         match entry.outcome:
-            case "Inject":
+            case Outcome.INJECT:
                 self._injected.labels(entry.mode).inc()
-            case "Block":
+            case Outcome.BLOCK:
                 self._blocked.inc()
             case outcome:
-                counter = {"Skip": self._skipped, "Deny": self._denied}.get(outcome, self._errors)
+                counter = {Outcome.SKIP: self._skipped, Outcome.DENY: self._denied}.get(outcome, self._errors)
                 for reason in entry.reasons:
                     counter.labels(reason).inc()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from injector.decision.annotations import SESSION_DURATION, VALUES
+from injector.decision.annotations import POD_ANNOTATIONS, SESSION_DURATION
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import state_with
 from tests.integration.kustomize.exported_metrics import Families, list_series
@@ -113,8 +113,8 @@ def test_promtool_tests_every_alert() -> None:
 
 def test_alert_states_how_long_pods_keep_credentials_when_sts_fails() -> None:
     """STS fails just before the latest possible refresh; the minimum over all session durations that podrole allows."""
-    allowed = re.compile(VALUES[SESSION_DURATION][0])
-    durations = [seconds for seconds in range(0, 100_000, 60) if allowed.fullmatch(str(seconds))]
+    [allowed] = [annotation.type for annotation in POD_ANNOTATIONS if annotation.key == SESSION_DURATION]
+    durations = [seconds for seconds in range(0, 100_000, 60) if allowed.accepts(str(seconds))]
     left = min(_seconds_left_at_refresh(seconds) for seconds in durations)
 
     stated = re.search(r"at least (\d+) minutes", TEXTS["PodroleStsFailing"])

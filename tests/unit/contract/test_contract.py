@@ -1,16 +1,32 @@
 """The round trip of the contract: what the injector writes into a pod means the same to the sidecar."""
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
+import yaml
 
 import contract
 from contract.modes import Mode
+from contract.settings import list_settings
 from injector.config import Config as InjectorConfig
+from injector.decision.annotations import POD_ANNOTATIONS, SESSION_TAGS, PodAnnotation
+from injector.decision.session_tags import find_tag_problems
+from injector.patch.template import SHIPPED
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
 from sidecar.endpoints.app import AppState, create_app
-from tests.unit.injector.cases import ENVIRON, environment_of, find_container, load_case
+from tests.unit.injector.cases import (
+    ENVIRON,
+    all_containers,
+    environment_of,
+    find_container,
+    load_case,
+    load_injectable_cases,
+)
 
 NOW = 1_700_000_000
 POD_FIELDS = {
@@ -81,3 +97,40 @@ def test_the_uri_that_an_app_is_given_leads_to_the_credentials() -> None:
     assert reply.status_code == 200
     assert reply.get_json()["AccessKeyId"] == "ASIAEXAMPLE"
     assert reply.get_json()["RoleArn"] == config.role_arn
+
+
+NOT_INJECTED = {contract.ENV_PORT, contract.ENV_METRICS_PORT, contract.ENV_TOKEN_FILE, contract.ENV_INSTANCE_ID}
+"""For a sidecar that runs without the webhook, and for edited templates."""
+
+SIDECAR_SETTINGS = {one.variable: one for one in list_settings(Config).values()}
+
+
+def test_template_sets_every_setting_of_the_sidecar() -> None:
+    document = yaml.safe_load(SHIPPED.read_text())
+
+    names = [variable["name"] for variable in document["sidecar"]["env"]]
+
+    assert sorted(names) == sorted(SIDECAR_SETTINGS.keys() - NOT_INJECTED)
+
+
+@pytest.mark.parametrize("name", load_injectable_cases())
+def test_no_placeholder_is_left_in_an_injected_pod(name: str) -> None:
+    pod = load_injectable_cases()[name].inject(INJECTOR_CONFIG)
+
+    sidecars = [container for container in all_containers(pod) if container["name"] == contract.SIDECAR_CONTAINER]
+    values = [str(variable.get("value")) for sidecar in sidecars for variable in sidecar["env"]]
+
+    assert [value for value in values if re.match(r"\$[^($]", value)] == []
+
+
+@pytest.mark.parametrize("annotation", POD_ANNOTATIONS, ids=lambda annotation: annotation.key)
+def test_sidecar_accepts_each_value_that_an_annotation_can_have(annotation: PodAnnotation) -> None:
+    texts = ["", "x", "ab", "a" * 64, "a" * 65, "required", "optional", "a=b", "a=b,c=d", "900", "1800", "43200", "a/b"]
+    valid = [text for text in texts if annotation.type.accepts(text) and not [*_find_tag_problems(annotation, text)]]
+
+    assert valid
+    assert [text for text in valid if not SIDECAR_SETTINGS[annotation.variable].type.accepts(text)] == []
+
+
+def _find_tag_problems(annotation: PodAnnotation, text: str) -> Iterator[str]:
+    return find_tag_problems(text) if annotation.key == SESSION_TAGS else iter(())

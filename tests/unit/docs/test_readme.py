@@ -59,6 +59,6 @@ def test_roles_take_precedence_in_the_order_of_the_table(first: int) -> None:
         {"PODROLE_SIDECAR_IMAGE": "image", "PODROLE_REGION": "eu-west-1", "PODROLE_ACCOUNT_ID": "111122223333"}
     )
 
-    settings = annotations.parse_pod_settings(pod, namespace, account, config)
+    settings = annotations.parse_annotations(pod, namespace, account, config).settings
 
     assert settings.role_arn == f"arn:aws:iam::111122223333:role/role-{first}"

@@ -1,64 +1,70 @@
 import pytest
 
-from injector.decision.annotations import PodSettings, parse_pod_settings
+import contract
+from injector.decision.annotations import POD_ANNOTATIONS, ParsedAnnotations, parse_annotations
 from injector.k8s.objects import Metadata
 from tests.unit.injector.cases import CONFIG, ENABLED, load_case
 
 
-def parse(**annotations: str) -> PodSettings:
+def parse(**annotations: str) -> ParsedAnnotations:
     keys = {
         "session_name": "iam.amazonaws.com/session-name",
         "session_duration": "podrole.io/session-duration",
         "imds_tokens": "podrole.io/imds-tokens",
     }
     pod = Metadata({}, {keys[name]: value for name, value in annotations.items()})
-    return parse_pod_settings(pod, ENABLED, None, CONFIG)
+    return parse_annotations(pod, ENABLED, None, CONFIG)
 
 
 @pytest.mark.parametrize("value", ["", "x", "a b", "a/b", "é" * 3, "x" * 65, "ok\n"])
-def test_a_bad_session_name_is_an_error(value: str) -> None:
+def test_invalid_session_name_is_an_error(value: str) -> None:
     assert [error.reason.code for error in parse(session_name=value).errors] == ["InvalidValue"]
 
 
 @pytest.mark.parametrize(
     "value", ["", "0", "900", "1799", "43201", "99999", "1800s", "1h", "-1800", "1800.0", "01800", "١٨٠٠"]
 )
-def test_a_bad_session_duration_is_an_error(value: str) -> None:
+def test_invalid_session_duration_is_an_error(value: str) -> None:
     errors = parse(session_duration=value).errors
 
     assert [error.reason.code for error in errors] == ["InvalidValue"]
     assert "1800 to 43200" in errors[0].text
 
 
-@pytest.mark.parametrize("value", ["", "False", "TRUE", "no", "0", "true "])
-def test_a_bad_switch_is_an_error(value: str) -> None:
+@pytest.mark.parametrize("value", ["", "False", "TRUE", "no", "0", "required "])
+def test_invalid_imds_tokens_is_an_error(value: str) -> None:
     assert [error.reason.code for error in parse(imds_tokens=value).errors] == ["InvalidValue"]
 
 
 @pytest.mark.parametrize("value", ["1800", "1999", "2000", "3600", "9999", "10000", "39999", "42999", "43199", "43200"])
-def test_every_duration_in_range_is_taken(value: str) -> None:
-    settings = parse(session_duration=value)
+def test_session_duration_in_range_is_accepted(value: str) -> None:
+    settings, errors, _ = parse(session_duration=value)
 
-    assert not settings.errors
-    assert settings.session_duration == value
+    assert not errors
+    assert settings.sidecar_env == {contract.ENV_SESSION_DURATION: value}
 
 
-def test_settings_are_taken_as_written() -> None:
+def test_sidecar_variables_have_the_values_of_the_annotations() -> None:
     case = load_case("session-settings")
     pod = Metadata({}, case.pod["metadata"]["annotations"])
 
-    settings = parse_pod_settings(pod, ENABLED, None, CONFIG)
+    settings, errors, warnings = parse_annotations(pod, ENABLED, None, CONFIG)
 
-    assert (settings.session_name, settings.session_duration, settings.imds_tokens) == (
-        "nightly@team-a",
-        "7200",
-        "required",
-    )
-    assert not settings.errors
-    assert not settings.warnings
+    assert settings.sidecar_env == {
+        contract.ENV_SESSION_NAME: "nightly@team-a",
+        contract.ENV_SESSION_DURATION: "7200",
+        contract.ENV_IMDS_TOKENS: "required",
+    }
+    assert not errors
+    assert not warnings
 
 
-def test_the_status_that_podrole_writes_is_no_unknown_key() -> None:
+def test_status_annotation_is_not_an_unknown_key() -> None:
     pod = Metadata({}, {"podrole.io/status": "{}"})
 
-    assert not parse_pod_settings(pod, ENABLED, None, CONFIG).warnings
+    assert not parse_annotations(pod, ENABLED, None, CONFIG).warnings
+
+
+def test_each_annotation_has_a_key_and_a_variable_of_its_own() -> None:
+    assert len({annotation.key for annotation in POD_ANNOTATIONS}) == len(POD_ANNOTATIONS)
+    assert len({annotation.variable for annotation in POD_ANNOTATIONS}) == len(POD_ANNOTATIONS)

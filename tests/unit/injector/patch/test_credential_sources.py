@@ -13,7 +13,7 @@ import pytest
 
 from contract.modes import CredentialSource
 from injector.config import Config
-from injector.decision.annotations import PodSettings, parse_pod_settings
+from injector.decision.annotations import ParsedAnnotations, parse_annotations
 from injector.decision.session_tags import find_tag_problems
 from injector.errors import ConfigError
 from injector.k8s.objects import Metadata
@@ -35,9 +35,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
     return write_certificates(tmp_path_factory.mktemp("sts"), ["sts.example"])
 
 
-def parse(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> PodSettings:
+def parse(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> ParsedAnnotations:
     namespace = Metadata({}, {"podrole.io/intermediate-role": through} if through is not None else {})
-    return parse_pod_settings(Metadata({}, annotations), namespace, None, config)
+    return parse_annotations(Metadata({}, annotations), namespace, None, config)
 
 
 def read_errors(annotations: dict[str, str], config: Config = CONFIG, through: str | None = HUB) -> list[str]:

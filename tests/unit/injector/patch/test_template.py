@@ -66,12 +66,12 @@ def make_ordinary(document: Document) -> None:
         (set_uid, "sidecar.securityContext.runAsUser is 0"),
         (drop_token, f"the volume at {contract.TOKEN_DIRECTORY} of sidecar is None"),
         (rename, "block.iptables.name is 'redirect'"),
-        (drop_variable, "sidecar.env lacks PODROLE_SESSION_NAME"),
-        (misspell, "$SIDECAR_IMGE means nothing"),
-        (misplace, "$ROLE_ARN means nothing in the rest"),
+        (drop_variable, "sidecar.env does not set PODROLE_SESSION_NAME"),
+        (misspell, "$SIDECAR_IMGE is not a placeholder"),
+        (misplace, "$ROLE_ARN is not a placeholder for other parts"),
         (change_port, "the sidecar's port in redirect.nftables.command"),
-        (change_user, "the sidecar's user in redirect-node.iptables.command is '0': the sidecar counts on '16925'"),
-        (let_everybody_pass, "the sidecar's user in redirect.nftables.command is '16925': the sidecar counts on None"),
+        (change_user, "the sidecar's user in redirect-node.iptables.command is '0': the sidecar needs '16925'"),
+        (let_everybody_pass, "the sidecar's user in redirect.nftables.command is '16925': the sidecar needs None"),
         (make_ordinary, "sidecar.restartPolicy is None"),
     ],
 )
@@ -98,7 +98,7 @@ def test_all_that_is_wrong_with_a_template_is_said_at_once() -> None:
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"sidecar": {}}, {"sidecar": {"name": "podrole-sidecar"}}])
 def test_what_is_no_template_is_refused(document: object) -> None:
-    with pytest.raises(ConfigError, match="the template is wrong"):
+    with pytest.raises(ConfigError, match="invalid template"):
         Template.from_document(document, CONFIG)
 
 

@@ -4,9 +4,19 @@ import logging
 
 import pytest
 
+from injector.decision.outcomes import Outcome
 from injector.webhook.decision_log import DecisionLogEntry, JsonFormatter, set_up_logging
 
-ENTRY = DecisionLogEntry("u-1", "shop", "web-*", "ReplicaSet/web-5d9c", "Inject", "redirect", ("RoleFromPod",), 0.00123)
+ENTRY = DecisionLogEntry(
+    uid="u-1",
+    namespace="shop",
+    pod="web-*",
+    owner="ReplicaSet/web-5d9c",
+    outcome=Outcome.INJECT,
+    mode="redirect",
+    reasons=("RoleFromPod",),
+    seconds=0.00123,
+)
 
 
 class Terminal(io.StringIO):

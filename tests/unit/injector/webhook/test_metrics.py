@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from injector.decision.outcomes import Outcome
 from injector.webhook.metrics import Metrics
 from tests.unit.injector.webhook.test_decision_log import ENTRY
 
@@ -30,7 +31,7 @@ def read(metrics: Metrics) -> dict[str, float]:
 def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> None:
     metrics = Metrics()
 
-    metrics.count(replace(ENTRY, outcome=outcome))
+    metrics.count(replace(ENTRY, outcome=Outcome(outcome)))
 
     samples = read(metrics)
     assert samples[counted] == 1
