@@ -106,11 +106,11 @@ class XdpAddress(ctypes.Structure):
     )
 
 
-def to_bytes(mac: str) -> "ctypes.Array[ctypes.c_uint8]":
+def parse_mac(mac: str) -> "ctypes.Array[ctypes.c_uint8]":
     return (ctypes.c_uint8 * 6)(*bytes.fromhex(mac.replace(":", "")))
 
 
-def to_address(address: str) -> "ctypes.Array[ctypes.c_uint8]":
+def parse_ipv4(address: str) -> "ctypes.Array[ctypes.c_uint8]":
     return (ctypes.c_uint8 * 4)(*socket.inet_aton(address))
 
 
@@ -131,8 +131,8 @@ def build_packet(source: str, target: str) -> bytes:
         identification=1,
         ttl=64,
         protocol=socket.IPPROTO_UDP,
-        source=to_address(source),
-        target=to_address(target),
+        source=parse_ipv4(source),
+        target=parse_ipv4(target),
     )
     header.checksum = internet_checksum(bytes(header))
     return bytes(header) + bytes(UdpHeader(SOURCE_PORT, TARGET_PORT, udp_length, 0)) + PAYLOAD
@@ -140,7 +140,7 @@ def build_packet(source: str, target: str) -> bytes:
 
 def build_frame(packet: bytes, gateway_mac: str) -> bytes:
     """Put an Ethernet header before a packet."""
-    return bytes(EthernetHeader(to_bytes(gateway_mac), to_bytes(SOURCE_MAC), ETHERTYPE_IPV4)) + packet
+    return bytes(EthernetHeader(parse_mac(gateway_mac), parse_mac(SOURCE_MAC), ETHERTYPE_IPV4)) + packet
 
 
 def send_header(packet: bytes, target: str, _gateway_mac: str) -> None:

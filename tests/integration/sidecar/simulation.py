@@ -24,6 +24,12 @@ RETRY_SECONDS = 0.7
 ROLLOUT_SECONDS = 60
 """All pods of a rollout start within this time."""
 
+MAX_DAILY_CALLS = 60
+MIN_SERVED_LIFETIME = 15 * 60
+MAX_PEAK_SHARE = 0.05
+MAX_RECOVERY_SECONDS = 120
+"""The limits that the tests check."""
+
 ROLE_ARN = "arn:aws:iam::111122223333:role/reader"
 UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)
 THROTTLED = Failure("Throttling", "Rate exceeded", is_permanent=False)
@@ -36,6 +42,20 @@ class Outage(NamedTuple):
     seconds: float
     failure: Failure = UNREACHABLE
     share: float = 1.0
+
+    @property
+    def cause(self) -> str:
+        """Such as `90% of calls throttled`."""
+        return f"{self.share:.0%} of calls throttled" if self.failure is THROTTLED else "no connection"
+
+    @property
+    def duration(self) -> str:
+        """In minutes, from two hours on in hours."""
+        minutes = int(self.seconds // 60)
+        return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+
+    def __str__(self) -> str:
+        return f"{self.cause}, {self.duration}"
 
     @property
     def ends_at(self) -> float:
@@ -152,23 +172,23 @@ class Pod:
             self._results.min_served_lifetime = min(self._results.min_served_lifetime, credentials.expires_at - now)
 
 
-def format_table(results: Results, outages: tuple[Outage, ...] = OUTAGES) -> str:
-    """Format the results for docs/sidecar.md."""
+def format_results(results: Results, outages: tuple[Outage, ...] = OUTAGES) -> str:
+    """Format the results and their limits as docs/sidecar.md contains them."""
+    lifetime = f"{results.min_served_lifetime:,.0f}".replace(",", " ")
+    peak = f"highest share of the fleet that called STS in one second after it ({MAX_PEAK_SHARE:.0%})"
     lines = [
-        f"{results.pods} pods, {results.days} days, {sum(results.calls)} STS calls",
-        f"most STS calls by one pod on a day without an outage: {results.max_daily_calls}",
-        f"shortest remaining lifetime that clients got while STS worked: {results.min_served_lifetime:.0f} s",
-        f"expired credentials that clients got: {results.expired_served}",
+        f"- most STS calls by one pod on a day without an outage: {results.max_daily_calls} ({MAX_DAILY_CALLS});",
+        f"- shortest remaining lifetime that clients got while STS worked: {lifetime} s ({MIN_SERVED_LIFETIME});",
+        f"- expired credentials that clients got: {results.expired_served} (0).",
         "",
-        "| outage | lasts | highest share of the fleet in one second after it | last pod recovered after |",
+        f"| outage | lasts | {peak} | last pod recovered after ({MAX_RECOVERY_SECONDS} s) |",
         "|---|---|---|---|",
     ]
     for outage in outages:
-        name = f"{outage.failure.code}, {outage.share:.0%} of calls"
-        lasts, peak = f"{outage.seconds / 60:.0f} min", f"{results.peak_share(outage):.1%}"
-        lines.append(f"| {name} | {lasts} | {peak} | {results.recoveries.get(outage, 0):.0f} s |")
-    return "\n".join(lines)
+        share, recovery = f"{results.peak_share(outage):.1%}", f"{results.recoveries.get(outage, 0):.0f} s"
+        lines.append(f"| {outage.cause} | {outage.duration} | {share} | {recovery} |")
+    return "\n".join(lines).replace("%", " %")
 
 
 if __name__ == "__main__":
-    print(format_table(simulate()))  # noqa: T201 - the output
+    print(format_results(simulate()))  # noqa: T201 - the output

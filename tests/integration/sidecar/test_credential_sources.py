@@ -140,7 +140,7 @@ def test_missing_node_credentials_are_reported_without_calling_sts(
 
 
 def test_nodes_role_assumes_the_pods_role(environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer) -> None:
-    outcome = fetch(environ | as_node(node))
+    outcome = fetch(environ | build_node_source(node))
 
     [request] = faulty_sts.requests
     assert isinstance(outcome, Credentials)
@@ -153,14 +153,14 @@ def test_nodes_role_assumes_the_pods_role(environ: dict[str, str], faulty_sts: F
 def test_nodes_role_can_start_a_chain(environ: dict[str, str], faulty_sts: FaultySts, node: MetadataServer) -> None:
     faulty_sts.will(answers.DENIED)
 
-    outcome = fetch(environ | CHAINED | as_node(node))
+    outcome = fetch(environ | CHAINED | build_node_source(node))
 
     assert isinstance(outcome, Failure)
     assert outcome.message.endswith(f"(hop 1 of 2, the node's role node-role assumes {HOP})")
     assert find_hint(outcome) == CHAINED_HINTS["AccessDenied"]
 
 
-def as_node(node: MetadataServer) -> dict[str, str]:
+def build_node_source(node: MetadataServer) -> dict[str, str]:
     return {"PODROLE_CREDENTIAL_SOURCE": "node", "PODROLE_NODE_METADATA_ENDPOINT": f"http://{node.endpoint}"}
 
 
@@ -174,7 +174,7 @@ def test_aws_settings_files_and_proxies_do_not_affect_requests(
     (tmp_path / ".aws/config").write_text(f"[default]\n{settings}")
     (tmp_path / ".aws/credentials").write_text("[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = x\n")
 
-    outcome = fetch(environ | CHAINED | misleading(tmp_path))
+    outcome = fetch(environ | CHAINED | build_conflicting_aws_settings(tmp_path))
 
     first, second = faulty_sts.requests
     assert isinstance(outcome, Credentials)
@@ -183,7 +183,7 @@ def test_aws_settings_files_and_proxies_do_not_affect_requests(
     assert "/eu-west-1/sts/" in second["Authorization"]
 
 
-def misleading(home: Path) -> dict[str, str]:
+def build_conflicting_aws_settings(home: Path) -> dict[str, str]:
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:1")
     return {
         **proxies,
@@ -212,7 +212,7 @@ def misleading(home: Path) -> dict[str, str]:
 
 def test_child_has_only_the_allowed_variables(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
-    running = process.spawn(environ | misleading(tmp_path))
+    running = process.spawn(environ | build_conflicting_aws_settings(tmp_path))
     faulty_sts.await_requests(1)
 
     given = dict(

@@ -30,14 +30,14 @@ def build_config(run_directory: Path, **settings: Any) -> Config:
     )
 
 
-def refuse(environ: dict[str, str]) -> str:
+def read_config_error(environ: dict[str, str]) -> str:
     with pytest.raises(ConfigError) as caught:
         Config.from_environ(environ)
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         pytest.param(
             {"PODROLE_INTERMEDIATE_ROLE": "hub"},
@@ -84,8 +84,8 @@ def refuse(environ: dict[str, str]) -> str:
         ),
     ],
 )
-def test_invalid_source_settings_are_config_errors(changes: dict[str, str], said: str, tmp_path: Path) -> None:
-    assert said in refuse(build_environ(tmp_path, "https://sts.example", **changes))
+def test_invalid_source_settings_are_config_errors(changes: dict[str, str], message: str, tmp_path: Path) -> None:
+    assert message in read_config_error(build_environ(tmp_path, "https://sts.example", **changes))
 
 
 HOSTS = {
