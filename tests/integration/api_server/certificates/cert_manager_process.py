@@ -1,6 +1,6 @@
-"""A process that keeps certificates as the webhook does, and answers reviews over TLS with nothing but `allowed`.
+"""A process that manages certificates like the webhook, and allows every review.
 
-Takes its settings as JSON in the first argument; prints the port when it has a certificate to serve.
+The first argument is its settings as JSON. It prints its port when it has a certificate to serve.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.integration.api_server.api import load_configuration
 
 
 class Answer(BaseHTTPRequestHandler):
-    """One request a connection, so that each one is a handshake."""
+    """One request for each connection, so that each request makes a handshake."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -48,7 +48,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves each connection with the context of its moment."""
+    """Uses the current TLS context for each connection."""
 
     daemon_threads = True
 
@@ -58,7 +58,7 @@ class Server(ThreadingHTTPServer):
         self.manager = manager
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """In the connection's own thread: a handshake may take its time."""
+        """In the connection's own thread, because a handshake can be slow."""
         assert isinstance(request, socket.socket)
         with self.tls.context().wrap_socket(request, server_side=True) as secured:
             super().finish_request(secured, client_address)
@@ -81,13 +81,13 @@ def main(settings: dict[str, Any]) -> None:
     tls = MemoryTls()
     names = build_names(settings["service"], settings["namespace"], "cluster.local")
     manager = CertManager(
-        stores, tls, RotationPolicy(names, Lifetimes(**settings["lifetimes"]), settings["period_seconds"])
+        stores, tls, RotationPolicy(names, Lifetimes(**settings["lifetimes"]), settings["poll_seconds"])
     )
     manager.start()
     while not tls.certificate_not_after:
         time.sleep(0.05)
     server = Server(tls, manager)
-    print(server.server_port, flush=True)  # noqa: T201 - what whoever started this waits for
+    print(server.server_port, flush=True)  # noqa: T201 - the test waits for it
     server.serve_forever()
 
 

@@ -1,6 +1,6 @@
-"""Real processes keep one Secret and one webhook configuration of a real API server, which calls them over TLS.
+"""Real processes manage one Secret and one webhook configuration of a real API server, which calls them over TLS.
 
-They log in with the rights that an installation gives the injector, and with no other.
+They have the same permissions as an installed injector.
 """
 
 import pytest
@@ -8,4 +8,4 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def injector() -> None:
-    """None: these processes take the place of the one that the other tests of this cluster ask."""
+    """Not started: these tests start their own processes."""

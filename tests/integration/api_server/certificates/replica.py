@@ -1,4 +1,4 @@
-"""One process of those that keep the certificates, as a test sees it."""
+"""One process that manages certificates, with its log and its state."""
 
 import json
 import ssl
@@ -14,7 +14,7 @@ from testing.repository import ROOT
 
 
 class Replica:
-    """One process."""
+    """One process of `cert_manager_process`."""
 
     def __init__(self, settings: dict[str, Any], log: Path) -> None:
         self.log_file = log
@@ -35,19 +35,19 @@ class Replica:
 
     @property
     def log(self) -> str:
-        """What it said."""
+        """Its log."""
         return self.log_file.read_text()
 
     @property
     def port(self) -> int:
-        """Waits for the first certificate."""
+        """Its port; waits for the first certificate."""
         if not self.known_port:
             assert self.process.stdout
             self.known_port = int(self.process.stdout.readline() or pytest.fail(self.log))
         return self.known_port
 
     def kill(self) -> None:
-        """Also a second time."""
+        """Can be called twice."""
         self.process.kill()
         self.process.wait()
         if self.process.stdout:

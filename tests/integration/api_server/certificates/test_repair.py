@@ -1,4 +1,4 @@
-"""Two replicas start at once, and somebody breaks what they keep: no handshake fails, and it is put back."""
+"""Two replicas start at once, and other clients damage their objects: replicas repair them, no handshake fails."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,38 +8,40 @@ import pytest
 from injector.certs.ca_store import SecretState
 from injector.certs.x509 import Lifetimes, issue_ca
 from tests.integration.api_server.api import ApiServer, wait_for
-from tests.integration.api_server.certificates.replica import Replica
-from tests.integration.api_server.certificates.test_installation import (
+from tests.integration.api_server.certificates.installation import (
     PERIOD_SECONDS,
     REPAIR_SECONDS,
     SECRET,
-    Site,
+    Installation,
     await_rest,
     installed,
 )
+from tests.integration.api_server.certificates.replica import Replica
 
 
 @pytest.fixture(scope="module")
-def site(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with installed(api, tmp_path_factory.mktemp("site")) as made:
+def installation(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installed(api, tmp_path_factory.mktemp("installation")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def replicas(site: Site) -> list[Replica]:
-    """Two, started at once on an empty Secret; their webhooks come after them."""
-    started = [site.start_replica(), site.start_replica()]
+def replicas(installation: Installation) -> list[Replica]:
+    """Two replicas that start at once with an empty Secret, before their webhooks exist."""
+    started = [installation.start_replica(), installation.start_replica()]
     ports = [replica.port for replica in started]
     assert not any(replica.status()["is_ready"] for replica in started)
-    site.register(ports)
-    await_rest(site, started)
+    installation.register(ports)
+    await_rest(installation, started)
     return started
 
 
-def test_two_replicas_that_start_at_once_share_one_certificate(site: Site, replicas: list[Replica]) -> None:
-    secret = await_rest(site, replicas)
+def test_two_replicas_that_start_at_once_share_one_certificate(
+    installation: Installation, replicas: list[Replica]
+) -> None:
+    secret = await_rest(installation, replicas)
 
-    site.create_pod()
+    installation.create_pod()
 
     assert len(secret.cas) == 1
     assert secret.problems == ()
@@ -53,32 +55,32 @@ def test_two_replicas_that_start_at_once_share_one_certificate(site: Site, repli
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda site: (
-            site.send("DELETE", site.secret_path)
-            and site.send("POST", site.secret_path.rsplit("/", 1)[0], {"metadata": {"name": SECRET}})
+        lambda installation: (
+            installation.send("DELETE", installation.secret_path)
+            and installation.send("POST", installation.secret_path.rsplit("/", 1)[0], {"metadata": {"name": SECRET}})
         ),
-        lambda site: site.edit_secret(ca_crt=None, ca_key=None, tls_crt=None, tls_key=None),
-        lambda site: site.edit_secret(ca_key="rubbish"),
-        lambda site: site.edit_secret(ca_crt="rubbish"),
-        lambda site: site.edit_secret(tls_key="rubbish"),
-        lambda site: site.edit_secret(tls_crt=issue_ca(time.time(), Lifetimes()).certificate.pem),
+        lambda installation: installation.edit_secret(ca_crt=None, ca_key=None, tls_crt=None, tls_key=None),
+        lambda installation: installation.edit_secret(ca_key="rubbish"),
+        lambda installation: installation.edit_secret(ca_crt="rubbish"),
+        lambda installation: installation.edit_secret(tls_key="rubbish"),
+        lambda installation: installation.edit_secret(tls_crt=issue_ca(time.time(), Lifetimes()).certificate.pem),
     ],
-    ids=["deleted", "emptied", "ca.key", "ca.crt", "tls.key", "tls.crt of another"],
+    ids=["deleted", "emptied", "ca-key", "ca-crt", "tls-key", "other-tls-crt"],
 )
 def test_damaged_secret_is_repaired_without_a_failed_handshake(
-    site: Site, replicas: list[Replica], damage: Callable[[Site], object]
+    installation: Installation, replicas: list[Replica], damage: Callable[[Installation], object]
 ) -> None:
-    await_rest(site, replicas)
-    damage(site)
+    await_rest(installation, replicas)
+    damage(installation)
 
-    while not is_sound(site.secret()):
-        site.create_pod()
+    while not is_sound(installation.secret()):
+        installation.create_pod()
         time.sleep(0.05)
     for _ in range(40):
-        site.create_pod()
+        installation.create_pod()
         time.sleep(0.05)
 
-    secret = await_rest(site, replicas)
+    secret = await_rest(installation, replicas)
     assert secret.problems == ()
     assert secret.ca
     assert not any("a connection failed" in replica.log for replica in replicas)
@@ -88,36 +90,36 @@ def is_sound(secret: SecretState) -> bool:
     return secret.problems == () and secret.ca is not None and secret.find_issuer(secret.pair) is not None
 
 
-@pytest.mark.parametrize("bundle", [None, issue_ca(time.time(), Lifetimes()).certificate.pem])
+@pytest.mark.parametrize("bundle", [None, issue_ca(time.time(), Lifetimes()).certificate.pem], ids=["empty", "foreign"])
 def test_overwritten_ca_bundle_is_repaired_in_about_a_second(
-    site: Site, replicas: list[Replica], bundle: str | None
+    installation: Installation, replicas: list[Replica], bundle: str | None
 ) -> None:
-    await_rest(site, replicas)
-    time.sleep(2)  # so that the pause between two passes is over
+    await_rest(installation, replicas)
+    time.sleep(2)  # so that the minimum interval between two reconciliations is over
     started = time.monotonic()
-    site.overwrite_bundles(bundle)
+    installation.overwrite_bundles(bundle)
 
-    wait_for("the bundle is back", lambda: site.bundles() not in ({bundle}, {""}), REPAIR_SECONDS)
+    wait_for("the bundle is back", lambda: installation.bundles() not in ({bundle}, {""}), REPAIR_SECONDS)
 
-    assert time.monotonic() - started < PERIOD_SECONDS, "noticed by the next look instead of the watch"
-    await_rest(site, replicas)
+    assert time.monotonic() - started < PERIOD_SECONDS, "noticed by polling instead of the watch"
+    await_rest(installation, replicas)
 
 
-def test_added_webhook_gets_the_ca_bundle(site: Site, replicas: list[Replica]) -> None:
-    await_rest(site, replicas)
-    document = site.send("GET", site.configuration_path)
+def test_added_webhook_gets_the_ca_bundle(installation: Installation, replicas: list[Replica]) -> None:
+    await_rest(installation, replicas)
+    document = installation.send("GET", installation.configuration_path)
     document["webhooks"].append({**document["webhooks"][0], "name": "third.podrole.io"})
     document["webhooks"][-1]["clientConfig"].pop("caBundle")
-    site.send("PUT", site.configuration_path, document)
+    installation.send("PUT", installation.configuration_path, document)
 
-    await_rest(site, replicas)
+    await_rest(installation, replicas)
 
-    assert len(site.send("GET", site.configuration_path)["webhooks"]) == 3
+    assert len(installation.send("GET", installation.configuration_path)["webhooks"]) == 3
 
 
-def test_new_replica_serves_the_existing_certificate(site: Site, replicas: list[Replica]) -> None:
-    secret = await_rest(site, replicas)
-    third = site.start_replica()
+def test_new_replica_serves_the_existing_certificate(installation: Installation, replicas: list[Replica]) -> None:
+    secret = await_rest(installation, replicas)
+    third = installation.start_replica()
     assert secret.pair
 
     assert third.served() == secret.pair.certificate.pem

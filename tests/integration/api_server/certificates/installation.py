@@ -1,4 +1,4 @@
-"""A namespace with an installation in it whose replicas keep the certificates, and when all of them are at rest."""
+"""An installation of the injector in its own namespace, whose replicas are processes on this machine."""
 
 import base64
 import json
@@ -16,12 +16,12 @@ SECRET = "podrole-injector-certs"
 SERVICE = ACCOUNT = "podrole-injector"
 PERIOD_SECONDS = 10
 REPAIR_SECONDS = 60
-"""Patience with a machine under load. What is promised is one period, and for the configuration about a second."""
+"""For a machine under load. Documented are one polling interval, and about a second for the configuration."""
 
 
 @dataclass
-class Site:
-    """A namespace with an installation in it, and a namespace whose pods go through its webhooks."""
+class Installation:
+    """The objects of one installation. Its webhooks are called for pods of its namespace."""
 
     api: ApiServer
     directory: Path
@@ -51,22 +51,22 @@ class Site:
         return f"apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{self.name}"
 
     def install(self) -> None:
-        """Namespace, Service, empty Secret, and the account with its rights by name."""
+        """Create the namespace, the Service, the empty Secret, and the ServiceAccount with its permissions."""
         self.send("POST", "api/v1/namespaces", {"metadata": {"name": self.name}})
         self.stack.callback(self.send, "DELETE", f"api/v1/namespaces/{self.name}")
-        place = f"api/v1/namespaces/{self.name}"
-        # An ExternalName leads the API server to this machine; it still asks for a certificate of the Service's name.
+        path = f"api/v1/namespaces/{self.name}"
+        # An ExternalName leads the API server to this machine; it still verifies the name of the Service.
         spec = {"type": "ExternalName", "externalName": "localhost"}
-        self.send("POST", f"{place}/services", {"metadata": {"name": SERVICE}, "spec": spec})
+        self.send("POST", f"{path}/services", {"metadata": {"name": SERVICE}, "spec": spec})
         for account in (ACCOUNT, "default"):
             self.grant_account(account)
-        self.send("POST", f"{place}/secrets", {"metadata": {"name": SECRET}})
+        self.send("POST", f"{path}/secrets", {"metadata": {"name": SECRET}})
         self.grant("Role", "", "secrets", SECRET, ["get", "update"])
         group = "admissionregistration.k8s.io"
         self.grant("ClusterRole", group, "mutatingwebhookconfigurations", self.name, ["get", "patch", "watch"])
 
     def grant_account(self, name: str) -> None:
-        """The controller that makes the default one may be faster, or absent."""
+        """Create a ServiceAccount, unless a controller was faster."""
         with suppress(RefusedError):
             self.send("POST", f"api/v1/namespaces/{self.name}/serviceaccounts", {"metadata": {"name": name}})
 
@@ -84,7 +84,7 @@ class Site:
         self.stack.callback(self.send, "DELETE", f"{place}{kind.lower()}bindings/{self.name}")
 
     def register(self, ports: list[int], **more: str) -> None:
-        """One webhook for each replica: the API server asks all of them about each pod."""
+        """Create a configuration with one webhook for each replica: the API server calls all of them for each pod."""
         rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
         webhooks = [
             {
@@ -103,7 +103,7 @@ class Site:
         self.stack.callback(self.send, "DELETE", self.configuration_path)
 
     def overwrite_bundles(self, bundle: str | None) -> None:
-        """As `kubectl replace` with a manifest does it: caBundle, and no trace of ours."""
+        """Replace every caBundle and remove the annotation, as `kubectl replace` does with a manifest."""
         document = self.send("GET", self.configuration_path)
         document["metadata"]["annotations"] = {}
         for webhook in document["webhooks"]:
@@ -128,7 +128,7 @@ class Site:
         self.send("PATCH", self.secret_path, body, "application/merge-patch+json")
 
     def create_pod(self) -> None:
-        """Through every webhook, without being stored."""
+        """In a dry run, which calls every webhook."""
         pod = {
             "metadata": {"generateName": "try-"},
             "spec": {"containers": [{"name": "app", "image": "example/app:1"}]},
@@ -136,7 +136,7 @@ class Site:
         self.send("POST", f"api/v1/namespaces/{self.name}/pods?dryRun=All", pod)
 
     def start_replica(self, *, is_admin: bool = False) -> Replica:
-        """Start one. An administrator may create the Secret."""
+        """Start a process. An administrator can also create the Secret."""
         token = self.send(
             "POST",
             f"api/v1/namespaces/{self.name}/serviceaccounts/{ACCOUNT}/token",
@@ -150,7 +150,7 @@ class Site:
             "configuration": self.name,
             "service": SERVICE,
             "lifetimes": self.lifetimes,
-            "period_seconds": 1 if self.lifetimes else PERIOD_SECONDS,
+            "poll_seconds": 1 if self.lifetimes else PERIOD_SECONDS,
         }
         log = self.directory / f"replica-{uuid.uuid4().hex[:4]}.log"
         replica = Replica(settings, log)
@@ -159,31 +159,31 @@ class Site:
 
 
 @contextmanager
-def installed(api: ApiServer, directory: Path, **lifetimes: float) -> Iterator[Site]:
-    site = Site(api, directory, lifetimes=lifetimes)
-    with site.stack:
-        site.install()
-        yield site
+def installed(api: ApiServer, directory: Path, **lifetimes: float) -> Iterator[Installation]:
+    installation = Installation(api, directory, lifetimes=lifetimes)
+    with installation.stack:
+        installation.install()
+        yield installation
 
 
-def await_rest(site: Site, replicas: list[Replica]) -> SecretState:
-    """Until both serve the Secret's leaf, and the API server calls both."""
+def await_rest(installation: Installation, replicas: list[Replica]) -> SecretState:
+    """Wait until all replicas serve the Secret's certificate, and the API server accepts it."""
 
-    def look() -> SecretState | None:
-        secret = site.secret()
-        leaf = secret.pair and secret.pair.certificate.pem
-        is_served = {replica.served() for replica in replicas} == {leaf}
-        is_shown = site.bundles() == {"".join(ca.pem for ca in secret.cas)}
-        return secret if is_served and is_shown and all(r.status()["ca_bundle_in_sync"] for r in replicas) else None
+    def read() -> SecretState | None:
+        secret = installation.secret()
+        stored = secret.pair and secret.pair.certificate.pem
+        is_served = {replica.served() for replica in replicas} == {stored}
+        is_published = installation.bundles() == {"".join(ca.pem for ca in secret.cas)}
+        return secret if is_served and is_published and all(r.status()["ca_bundle_in_sync"] for r in replicas) else None
 
-    secret = wait_for("the replicas agree", look, REPAIR_SECONDS)
-    wait_for("the API server knows of the bundle", lambda: is_accepted(site), REPAIR_SECONDS)
+    secret = wait_for("the replicas agree", read, REPAIR_SECONDS)
+    wait_for("the API server accepts the certificate", lambda: is_accepted(installation), REPAIR_SECONDS)
     return secret
 
 
-def is_accepted(site: Site) -> bool:
+def is_accepted(installation: Installation) -> bool:
     try:
-        site.create_pod()
+        installation.create_pod()
     except RefusedError:
         return False
     return True
