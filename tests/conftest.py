@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from testing.demo_node import DemoNode, open_demo_node
 from testing.pods import UnavailableError
@@ -15,25 +14,10 @@ from testing.services import faulty_sts as faulty
 from testing.services import issuer as oidc
 from testing.services import programs
 from testing.services import seaweedfs as store
+from tests.scheduling import GroupScheduling
 
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
-
-GROUPS = {
-    "tests/integration/api_server/": "cluster",
-    "tests/integration/kustomize/": "cluster",
-    "tests/integration/images/": "images",
-    "tests/integration/sdk/": "sdk",
-}
-"""Tests that share what takes long to start: folder -> name of the group."""
-
-
-class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # it has no types
-    """With pytest-xdist, runs the tests of a group in one process, and those of a file otherwise."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return next((group for folder, group in GROUPS.items() if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
