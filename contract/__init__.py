@@ -1,38 +1,38 @@
-"""What the injector and the sidecar agree on: constants only, nothing imported, no logic.
+"""What the injector and the sidecar share. Both images contain this package, and it imports none of the others.
 
-The injector writes these into a pod and the sidecar reads them there, so both images carry this package.
-Not here: what users write (`injector.decision.annotations`) and what AWS SDKs expect (`sidecar.endpoints`).
+This module has only constants, which the injector writes into a pod and the sidecar reads there. It imports nothing,
+because the postStart hook imports it. Modules: `settings` and `value_types` (declarations), `modes`, `text`.
 """
 
 VERSION = "0.1.0"
 
 SIDECAR_PORT = 16925
-"""Where the sidecar listens, on the loopback addresses only; the redirect sends the metadata addresses there."""
+"""The sidecar's port on loopback. The redirect leads from the metadata addresses to it."""
 
 METRICS_PORT = 16926
-"""Where the sidecar's metrics are, on every address of the pod, if the operator turned them on."""
+"""The port of the sidecar's metrics on every address of the pod, if the operator enables them."""
 
 SIDECAR_UID = 16925
 REDIRECT_UID = 16926
-"""User and group ids. A pod with a container that runs as SIDECAR_UID is denied: it could read the sidecar's memory."""
+"""User and group ids. A pod with another container that runs as SIDECAR_UID is denied: it could read its memory."""
 
 REDIRECT_CONTAINER = "podrole-redirect"
 SIDECAR_CONTAINER = "podrole-sidecar"
 TOKEN_VOLUME = "podrole-token"  # noqa: S105 - the name of a volume
 RUN_VOLUME = "podrole-run"
 RESERVED_PREFIX = "podrole-"
-"""Containers and volumes with this prefix are ours: what a user writes under such a name is stripped and rebuilt."""
+"""Reserved for podrole's containers and volumes: an injection removes those of users with such a name."""
 
 TOKEN_AUDIENCE = "sts.amazonaws.com"  # noqa: S105 - the audience of a token
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
-"""Where the API server would mount its own token: taken by ours, so that no API token gets into our containers."""
+"""Where the API server would mount its token. podrole's token is there instead, so its containers get no API token."""
 
 TOKEN_FILE = f"{TOKEN_DIRECTORY}/token"
 
 REDIRECT_RULES = "/etc/podrole/redirect.nft"
 NODE_RULES = "/etc/podrole/redirect-node.nft"
 BLOCK_RULES = "/etc/podrole/block.nft"
-"""nftables files in the sidecar's image; the first two take `listen`, the sidecar's port, as a variable.
+"""nftables files in the sidecar's image; the first two have the variable `listen`, the sidecar's port.
 
 The second one lets SIDECAR_UID pass to EC2_METADATA_ADDRESSES, and takes it as `sidecar_uid`.
 """
@@ -47,16 +47,16 @@ https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
 
 CREDENTIALS_PATH = "/v2/credentials"
-"""The path of the container credentials (the ECS way), behind either URI variable of the SDKs."""
+"""The path of ECS's container credentials, for both URI variables of the SDKs."""
 
 BOOT_PATH = "/podrole/boot"
-"""Answers with what tells one boot of the sidecar from another, see `sidecar.redirect.self_check`. Not a secret."""
+"""Returns the id of this start of the sidecar, see `sidecar.redirect.self_check`. Not a secret."""
 
 STATUS_PATH = "/podrole/status"
-"""Answers with what `sidecar.status` prints. Nothing secret is in it."""
+"""Returns what `sidecar.status` prints, without secrets."""
 
 POST_START_SCRIPT = "/app/sidecar/post_start.py"
-"""The postStart hook, run by path: `python3 -I -S` sees no packages and starts in 15 ms instead of 100."""
+"""The postStart hook, run by path: `python3 -I -S` has no site-packages and starts in 15 ms instead of 100."""
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a tmpfs of the pod's own, writable under a read-only root
 STARTED_FILE = "started"
@@ -88,7 +88,7 @@ ENV_INSTANCE_ID = "PODROLE_INSTANCE_ID"
 ENV_METRICS = "PODROLE_METRICS"
 ENV_METRICS_PORT = "PODROLE_METRICS_PORT"
 ENV_TOKEN_FILE = "PODROLE_TOKEN_FILE"  # noqa: S105 - the name of a variable
-"""The sidecar's environment. docs/configuration.md has the table."""
+"""The sidecar's settings, which `sidecar.config` declares."""
 
 MAX_CHAINED_SECONDS = 3600
 """The maximum duration of a session that another role's session starts.

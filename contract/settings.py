@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     """One line, for `--help` and the documentation."""
 
     default: str | None = None
-    """As a user would write it. None: unset, and then the field is None unless the setting is required."""
+    """As a user would write it. Without a default the field of an unset variable is None."""
 
     unset: str = "none"
     """What happens without a value, for the documentation."""

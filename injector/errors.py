@@ -1,22 +1,22 @@
-"""What can go wrong in the injector: each class is one condition, its message says what to do. No logic here."""
+"""The injector's errors. Each class is one condition; its message says what to do."""
 
 
 class InjectorError(Exception):
-    """The root of all errors that the injector raises on purpose."""
+    """The base class."""
 
 
 class ConfigError(InjectorError):
-    """Environment, template or manifests describe no webhook that could run. All that is wrong is in one message."""
+    """The environment, the template or the manifests are not valid. One message has all problems."""
 
     exit_code = 2
 
 
 class ReviewError(InjectorError):
-    """What was posted is not a review that an API server would send. The answer is 400 with this message."""
+    """The request is not a valid AdmissionReview. The response is 400 with this message."""
 
 
 class ObjectError(ReviewError):
-    """A field of a Kubernetes object has another type than Kubernetes gives it."""
+    """A field of a Kubernetes object has the wrong type."""
 
 
 class ClusterError(InjectorError):
@@ -71,4 +71,4 @@ class UnavailableError(ApiError):
 
 
 class CertificateError(InjectorError):
-    """A certificate and its key cannot be used. What was served before still is."""
+    """A certificate and its key cannot be used. The webhook keeps serving the previous ones."""

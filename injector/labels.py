@@ -1,4 +1,4 @@
-"""The namespace label that turns injection on."""
+"""The namespace label that enables injection."""
 
 INJECTION_LABEL = "podrole.io/injection"
 INJECTION_ENABLED = "enabled"

@@ -1,4 +1,4 @@
-"""Which of AWS's partitions a region is in."""
+"""The AWS partition of a region."""
 
 PARTITIONS = {
     "cn-": "aws-cn",
@@ -16,5 +16,5 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 
 
 def partition_of(region: str) -> str:
-    """The partition of a region, told by its prefix."""
+    """Return the partition of a region."""
     return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")

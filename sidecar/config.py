@@ -65,7 +65,7 @@ class Config:
     mode: Mode = setting(
         contract.ENV_MODE,
         MODE,
-        "In redirect mode the sidecar starts only after it has checked the redirect; in env mode there is none",
+        "In redirect mode the sidecar checks the redirect before it is ready; env mode has no redirect",
         default=Mode.REDIRECT,
     )
     imds_tokens: ImdsTokens = setting(

@@ -1,7 +1,7 @@
-"""Which roles a namespace's annotations allow, in the languages of kube2iam and Kiam. What a role is, roles.py knows.
+"""Checks roles against the allow-lists of a namespace, in the formats of kube2iam and Kiam.
 
-Patterns are other people's code: they run in an engine whose time is linear and whose memory is bounded, because one
-that backtracks could be made to stop the webhook for everybody. What cannot be read allows nothing.
+Users write the patterns. They run in an engine (RE2) with linear time and bounded memory: with a backtracking engine
+a user could block the webhook. An annotation that is not valid allows no role.
 """
 
 import json
@@ -21,14 +21,14 @@ ALLOWED_ROLES = "iam.amazonaws.com/allowed-roles"
 PERMITTED = "iam.amazonaws.com/permitted"
 
 LONGEST_VALUE = 16 * 1024
-"""Characters of one annotation: some 200 ARNs. A namespace's annotations may have 256 KiB together."""
+"""Characters of one annotation: about 200 ARNs. All annotations of a namespace can have 256 KiB."""
 
 MOST_ENTRIES = 1000
 ENGINE_BYTES = 512 * 1024
-"""Memory of one annotation's compiled patterns, and so a bound of the time that a match takes: some 50 ms at worst."""
+"""Memory for the compiled patterns of one annotation. It also bounds the time of a match, to about 50 ms."""
 
 MOST_INSTRUCTIONS = 20_000
-"""What fits there, about; where entries are compiled one by one, their sum bounds the time of that."""
+"""About what fits into ENGINE_BYTES. For a list it bounds the sum, and so the time to compile all entries."""
 
 CACHED_ANNOTATIONS = 128
 
@@ -36,11 +36,11 @@ WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class _InvalidListError(InjectorError):
-    """An annotation that is no allow-list; the message says why."""
+    """An annotation is not a valid allow-list; the message says why."""
 
 
 class Pattern(NamedTuple):
-    """A regular expression for what stands behind `prefix`, which is empty or the base ARN."""
+    """A regular expression for the part of an ARN after `prefix`, which is empty or the base ARN."""
 
     prefix: str
     regexp: str
@@ -53,12 +53,12 @@ class Matcher(NamedTuple):
     regexp: Any
 
     def matches(self, role_arn: str) -> bool:
-        """Whether one of the patterns matches in full: an alternation cannot escape, a prefix is not enough."""
+        """Whether one of the patterns matches in full. An alternation cannot match only a part."""
         return role_arn.startswith(self.prefix) and bool(self.regexp.fullmatch(role_arn.removeprefix(self.prefix)))
 
 
 class AllowListFormat(NamedTuple):
-    """How an annotation is written."""
+    """The syntax of an annotation."""
 
     parse: Callable[[str, str | None], Iterable[Pattern]]
     expected: str
@@ -68,7 +68,7 @@ class AllowListFormat(NamedTuple):
 def check_role_allowed(
     role_arn: str, namespace_annotations: Mapping[str, str], config: Config
 ) -> Iterator[Explanation]:
-    """Yield one explanation for each annotation that does not allow the role or cannot be read: all must allow it.
+    """Yield an explanation for each annotation that does not allow the role or is not valid. All must allow it.
 
     | annotation                            | value                | matched in full, and case counts, against   |
     |---------------------------------------|----------------------|---------------------------------------------|
@@ -77,8 +77,8 @@ def check_role_allowed(
     | permitted (Kiam)                      | one regexp           | the ARN                                     |
 
     An entry of a list is for the whole ARN if it starts with `arn:` (a regexp also with `^arn:`). Regexps are Go's.
-    A `*` in a glob does not cross `/`, `**` does. In kube2iam `*` crosses it, so that `team-a-*` also allows whatever
-    lies under the path `team-a-x/`; who relied on that is told by the denial.
+    A `*` in a glob does not cross `/`, `**` does. In kube2iam `*` crosses it, so that `team-a-*` also allows all
+    roles under the path `team-a-x/`; the denial states the difference.
     """
     formats = {ALLOWED_ROLES: FORMATS[config.allowed_roles_format], PERMITTED: FORMATS["permitted"]}
     for key, format_ in formats.items():
@@ -89,7 +89,7 @@ def check_role_allowed(
 def _check_annotation(
     role_arn: str, key: str, text: str, format_: AllowListFormat, base: str | None
 ) -> Iterator[Explanation]:
-    if len(text) > LONGEST_VALUE:  # outside the cache, which would keep it
+    if len(text) > LONGEST_VALUE:  # before the cache, which would keep it
         matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, the maximum is {LONGEST_VALUE}"
     else:
         matchers = _build_matchers(text, format_, base)
@@ -103,7 +103,7 @@ def _check_annotation(
 
 @lru_cache(maxsize=CACHED_ANNOTATIONS)
 def _build_matchers(text: str, format_: AllowListFormat, base: str | None) -> tuple[Matcher, ...] | str:
-    """Compile an annotation, or say what is wrong with it: a value, as exceptions are not cached."""
+    """Compile an annotation, or return its problem: exceptions would not be cached."""
     regexps: dict[str, list[str]] = {}
     try:
         for pattern in format_.parse(text, base):
@@ -119,7 +119,7 @@ def _compile(regexp: str) -> Any:
     options = re2.Options()
     options.max_mem = ENGINE_BYTES
     options.log_errors = False
-    options.never_capture = True  # nobody reads groups, and finding them doubles the time
+    options.never_capture = True  # groups are not used, and capturing them doubles the time
     try:
         return re2.compile(regexp, options)
     except re2.error as error:
@@ -128,7 +128,7 @@ def _compile(regexp: str) -> Any:
 
 
 def _check_regexp(regexp: str) -> int:
-    r"""Compile a regexp alone and in a group, as in a group `a)|(b` or an open `\Q` are not what they are alone.
+    r"""Compile a regexp alone and in a group, as `a)|(b` or an open `\Q` have another meaning in a group.
 
     Return the number of its instructions.
     """
@@ -190,7 +190,7 @@ def _require_base(base: str | None, entry: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """Put on one line, with letters that only look like ASCII told apart from it."""
+    """Return one line of ASCII, so that letters that only look like ASCII are visible."""
     return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
 
 

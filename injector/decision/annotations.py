@@ -45,7 +45,7 @@ class PodAnnotation(NamedTuple):
     variable: str
     type: ValueType
     needs_intermediate_role: bool = False
-    """Whether AssumeRole has this parameter, and AssumeRoleWithWebIdentity has not."""
+    """Whether this is a parameter of AssumeRole, but not of AssumeRoleWithWebIdentity."""
 
 
 POD_ANNOTATIONS = (
@@ -104,7 +104,7 @@ class PodSettings:
 
 
 class ParsedAnnotations(NamedTuple):
-    """The settings, and what is wrong with the annotations."""
+    """The settings, and the problems of the annotations."""
 
     settings: PodSettings
     errors: tuple[Explanation, ...]

@@ -1,4 +1,4 @@
-"""What a decision is about: a pod that is being created, and all that a rule may look at. Pure."""
+"""The input of the rules: a pod that is being created, its settings and its cluster. Pure."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
 
 
 class ClusterContext(NamedTuple):
-    """What of the cluster a decision needs. None: there is no such object, or nobody knows."""
+    """The objects of the cluster that a decision needs. None: the object does not exist, or is unknown."""
 
     namespace: Metadata | None
     service_account: Metadata | None
@@ -25,7 +25,7 @@ class ClusterContext(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AdmissionContext:
-    """A pod that is being created, and all that a rule may look at."""
+    """Everything that a rule can read."""
 
     pod: Object
     metadata: Metadata
@@ -45,12 +45,12 @@ class AdmissionContext:
 
     @property
     def has_pod_role_annotation(self) -> bool:
-        """Whether the pod's own annotation names a role, and not just its ServiceAccount or namespace."""
+        """Whether the pod itself sets a role, not only its ServiceAccount or namespace."""
         return ROLE in self.metadata.annotations
 
 
 def build_context(pod: Object, cluster_context: ClusterContext, config: Config) -> AdmissionContext:
-    """Read the pod's own wishes, and those of its surroundings for it."""
+    """Parse the annotations of the pod, its ServiceAccount and its namespace, and choose the mode."""
     metadata = parse_metadata(pod)
     namespace = cluster_context.namespace or Metadata({}, {})
     settings, errors, warnings = parse_annotations(metadata, namespace, cluster_context.service_account, config)
@@ -71,16 +71,16 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
 
 
 def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> tuple[Mode, str]:
-    """How a pod gets at its role, and for env mode why so: the pod's wish, the operator's, what PodSecurity allows.
+    """Choose the mode, and the reason for env mode: the pod's override, PODROLE_MODE, or PodSecurity.
 
     NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
     level = namespace.labels.get(POD_SECURITY_LABEL)
     if OverrideName.MODE in settings.overrides:
-        return Mode.ENV, "the pod asks for it"
+        return Mode.ENV, "podrole.io/mode: env"
     if config.mode == ModePolicy.ENV:
-        return Mode.ENV, "as the operator configured it"
+        return Mode.ENV, "PODROLE_MODE=env"
     if config.mode == ModePolicy.AUTO and level in POD_SECURITY_WITHOUT_REDIRECT:
         return Mode.ENV, f"PodSecurity {level} of the namespace forbids the redirect"
     return Mode.REDIRECT, ""

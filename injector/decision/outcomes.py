@@ -1,4 +1,4 @@
-"""What a decision says: plain values, from the rules to the plan."""
+"""The results of a decision: plain values, from the rules to the plan."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What people write for a role, turned into its canonical ARN. Whether a pod may use it is not decided here."""
+"""Resolves a role as users write it to its canonical ARN."""
 
 import re
 
@@ -8,7 +8,7 @@ from injector.reasons import InvalidRoleError, Reason
 NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 PATH = re.compile(r"(?:[!-~]+/)?", re.ASCII)
 LONGEST_PATH = 511
-"""A path has 512 characters at most, with the slash that ARNs put in front of it.
+"""A path has at most 512 characters, including the slash in front of it.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 """
@@ -17,7 +17,7 @@ ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(
 
 
 def parse_role(text: str, where: str, config: Config) -> str:
-    """Resolve a name, path/name or ARN to the canonical ARN; raise InvalidRoleError, which names `where` it stands."""
+    """Resolve a name, path/name or ARN to the canonical ARN; raise InvalidRoleError, whose text starts with `where`."""
     if not text.startswith("arn:"):
         role = text.removeprefix("/")
         _check_role(role, text, where)

@@ -1,6 +1,6 @@
-"""The rules, each one function in one of the tables at the end: what exempts a pod, speaks against it, earns a warning.
+"""The rules. Each is a function in one of the tables at the end, which skip a pod, deny it, or warn.
 
-Pure: what a rule may look at is a Question. A row of the outcome table is lost with each rule that is taken away.
+Pure. For each rule, a row of tests/unit/injector/decision/outcomes.yaml fails without it.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ UNSUPPORTED = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
     Reason.WINDOWS: Reason.WINDOWS_WITH_ROLE,
 }
-"""Why a redirect is impossible, and the denial where the pod itself asks for a role all the same."""
+"""Why a redirect is impossible, and the denial if the pod itself sets a role."""
 
 IDS = ("runAsUser", "runAsGroup", "fsGroup")
 POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "ALL")
@@ -38,29 +38,29 @@ POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "ALL")
 
 NATIVE_SIDECARS = (1, 29)
 NATIVE_SIDECARS_ON_ALL_KUBELETS = (1, 32)
-"""https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/, and three versions of skew."""
+"""https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/, plus three minor versions of skew."""
 
 
 def skip_mirror_pod(context: AdmissionContext) -> Skip | None:
-    """A mirror pod only shows a static pod that a node already runs."""
+    """A mirror pod represents a static pod that already runs on its node."""
     return Skip(Reason.MIRROR_POD) if MIRROR_ANNOTATION in context.metadata.annotations else None
 
 
 def skip_unlabelled_namespace(context: AdmissionContext) -> Skip | None:
-    """The webhook's selector keeps these away already; a configuration without it must not inject everywhere."""
+    """The webhook configuration selects labelled namespaces; without its selector, no other pods may be injected."""
     is_labelled = context.namespace.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
     return Skip(Reason.NAMESPACE_NOT_LABELLED) if context.has_namespace and not is_labelled else None
 
 
 def skip_opted_out_pod(context: AdmissionContext) -> Skip | None:
-    """An override that the operator allows."""
+    """The pod uses an override that the operator allows."""
     if OverrideName.INJECT not in context.settings.overrides:
         return None
     return Skip(Reason.OPTED_OUT, (Reason.OPTED_OUT.explain(), *context.warnings))
 
 
 def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
-    """A role that only the namespace or account gives must not keep node agents out of a labelled namespace."""
+    """A role of the namespace or ServiceAccount alone must not deny node agents in a labelled namespace."""
     reason = find_unsupported(context.pod)
     if reason is None or context.has_pod_role_annotation:
         return None
@@ -68,13 +68,13 @@ def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
 
 
 def skip_pods_without_role(context: AdmissionContext) -> Skip | None:
-    """Pods without a role are left alone while a cluster moves over."""
+    """The operator can ignore pods without a role, for example during a migration."""
     is_left_alone = context.config.pods_without_role == PodsWithoutRole.IGNORE
     return Skip(Reason.PODS_WITHOUT_ROLE_IGNORED, context.warnings) if is_left_alone else None
 
 
 def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
-    """Without a redirect nothing can be blocked."""
+    """Without a redirect, the metadata addresses cannot be blocked."""
     if context.mode == Mode.REDIRECT:
         return None
     unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=context.mode_reason)
@@ -82,39 +82,39 @@ def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
 
 
 def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
-    """Nobody knows which roles its pods may have."""
+    """Without the namespace the allowed roles are unknown."""
     if not context.has_namespace:
         name = str(read_mapping(context.pod, "metadata").get("namespace") or "")
         yield Reason.NAMESPACE_NOT_FOUND.explain(namespace=name)
 
 
 def deny_unsupported_pod_with_role(context: AdmissionContext) -> Iterator[Explanation]:
-    """The pod asks for what it cannot get: to start it all the same would give it the node's role instead."""
+    """The pod cannot get its role; if it started, it could get the node's role instead."""
     reason = find_unsupported(context.pod)
     if reason and context.has_pod_role_annotation:
         yield UNSUPPORTED[reason].explain()
 
 
 def deny_invalid_annotations(context: AdmissionContext) -> Iterator[Explanation]:
-    """Values that mean nothing, and overrides that the operator does not allow."""
+    """Invalid values, and overrides that the operator does not allow."""
     yield from context.errors
 
 
 def deny_disallowed_role(context: AdmissionContext) -> Iterator[Explanation]:
-    """The namespace's allow-lists, of either peer."""
+    """The namespace's allow-lists, of kube2iam and Kiam."""
     if context.settings.role_arn is not None:
         yield from check_role_allowed(context.settings.role_arn, context.namespace.annotations, context.config)
 
 
 def deny_missing_allow_list(context: AdmissionContext) -> Iterator[Explanation]:
-    """The node's role may assume the roles of all pods of its node: somebody must say which of them a namespace has."""
+    """The node's role can assume the roles of all pods of its node, so each namespace needs an allow-list."""
     is_of_node = context.config.credential_source == CredentialSource.NODE and context.settings.role_arn is not None
     if is_of_node and not context.namespace.annotations.keys() & {ALLOWED_ROLES, PERMITTED}:
         yield Reason.ALLOW_LIST_REQUIRED.explain()
 
 
 def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
-    """Who has the sidecar's uid or gid can read its memory and its files."""
+    """A process with the sidecar's uid or gid can read its memory and files."""
     spec = read_spec(context.pod)
     owners = [("spec", spec)]
     for field in CONTAINER_FIELDS:
@@ -132,9 +132,9 @@ def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
 
 
 def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
-    """An API server that does not know native sidecars drops the field, and the pod's start never ends.
+    """An older API server drops the field of native sidecars, and the pod would never finish its init containers.
 
-    A kubelet may be three minor versions older than its API server: https://kubernetes.io/releases/version-skew-policy/
+    A kubelet can be three minor versions older than its API server: https://kubernetes.io/releases/version-skew-policy/
     """
     if context.version is None or context.settings.role_arn is None:
         return
@@ -146,12 +146,12 @@ def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
 
 
 def warn_unknown_annotations(context: AdmissionContext) -> Iterator[Explanation]:
-    """A typing error is the most common reason for a setting without effect."""
+    """Misspelt keys, which have no effect."""
     yield from context.warnings
 
 
 def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanation]:
-    """Containers that can undo the redirect."""
+    """Containers that can remove the redirect."""
     for container in read_app_containers(context.pod):
         security = read_mapping(container, "securityContext")
         added = read_list(read_mapping(security, "capabilities"), "add")
@@ -167,25 +167,25 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
-    """What env mode does not protect from."""
+    """Env mode does not block the node's metadata service."""
     if context.mode == Mode.ENV:
         yield Reason.ENV_MODE.explain(why=context.mode_reason)
 
 
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
-    """What the operator chose for every pod, and what each of them can do with it."""
+    """With the source `node`, every pod can get the node's role."""
     if context.config.credential_source == CredentialSource.NODE:
         yield Reason.NODE_CREDENTIAL_SOURCE.explain()
 
 
 def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:
-    """The same gap in the wall, where the rules have to leave one."""
+    """With pass-through, the redirect rules let the sidecar's user reach the node's metadata service."""
     if context.settings.passes_metadata and context.mode == Mode.REDIRECT:
         yield Reason.METADATA_PASSTHROUGH.explain()
 
 
 def find_unsupported(pod: Object) -> Reason | None:
-    """Why no rules can be put around this pod: it has no network of its own, or no Linux."""
+    """Why the redirect is impossible for this pod: it uses the node's network or runs on Windows."""
     spec = read_spec(pod)
     if spec.get("hostNetwork"):
         return Reason.HOST_NETWORK
@@ -199,7 +199,7 @@ SKIP_RULES: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
     skip_opted_out_pod,
     skip_unsupported_pod,
 )
-"""The first one that applies leaves the pod as it came."""
+"""The first one that applies skips the pod."""
 
 DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_missing_namespace,
@@ -210,13 +210,13 @@ DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_sidecar_user,
     deny_old_kubernetes,
 )
-"""All that apply are told in one denial."""
+"""One denial has all that apply."""
 
 SKIP_RULES_WITHOUT_ROLE: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
     skip_pods_without_role,
     skip_where_redirect_is_forbidden,
 )
-"""The first one that applies leaves a pod without a role as it came; otherwise it is blocked."""
+"""The first one that applies skips a pod without a role; otherwise the pod is blocked."""
 
 WARN_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     warn_unknown_annotations,
@@ -225,4 +225,4 @@ WARN_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     warn_node_source,
     warn_metadata_passthrough,
 )
-"""All that apply are told beside an injection."""
+"""An injection has the warnings of all that apply."""

@@ -1,4 +1,4 @@
-"""Session tags as users write them, held against what STS takes. Whether a pod may have any is not decided here."""
+"""Checks session tags against the limits of STS."""
 
 import unicodedata
 from collections import Counter
@@ -10,7 +10,7 @@ MOST_TAGS = 50
 LONGEST_KEY = 128
 LONGEST_VALUE = 256
 SHOWN_LENGTH = 60
-"""Less than a whole message repeats of a value, so that the problem behind it is not removed."""
+"""Characters of a tag that a problem repeats: less than a message repeats of a value, so that the rest stays."""
 
 RESERVED = "aws:"
 CATEGORIES = "LZN"
@@ -21,14 +21,14 @@ SIGNS = frozenset("_.:/=+-@")
 
 
 def find_tag_problems(text: str) -> Iterator[str]:
-    """Say what is wrong with `key=value,key=value`; nothing if STS takes it."""
+    """Yield each problem of `key=value,key=value`."""
     tags = [(key, sign, value) for key, sign, value in (tag.partition("=") for tag in text.split(","))]
     if len(tags) > MOST_TAGS:
         yield f"it has {len(tags)} tags, the maximum is {MOST_TAGS}"
     for key, sign, value in tags:
         if problem := _find_problem(key, sign, value):
             yield f'"{truncate(f"{key}{sign}{value}", SHOWN_LENGTH)}" {problem}'
-    # STS tells keys apart without regard to case.
+    # STS ignores the case of keys.
     for key, count in Counter(key.lower() for key, _, _ in tags).items():
         if count > 1:
             yield f'"{truncate(key, SHOWN_LENGTH)}" appears {count} times'

@@ -1,4 +1,4 @@
-"""The webhook's configuration, as its live Deployment has it. A caller's own PODROLE_* variables win over it."""
+"""Reads the webhook's configuration from its Deployment. The caller's own PODROLE_* variables take precedence."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,7 +16,7 @@ from podrole.diagnosis.webhooks import find_podrole_webhooks
 
 
 class DeploymentRef(NamedTuple):
-    """Where the webhook is installed. Deployment, Service and ServiceAccount have one name."""
+    """The namespace of the webhook, and the name of its Deployment, Service and ServiceAccount."""
 
     namespace: str = "podrole-system"
     name: str = "podrole-injector"
@@ -27,33 +27,33 @@ TEMPLATE = "PODROLE_TEMPLATE"
 
 
 class DeployedEnv(NamedTuple):
-    """The variables of the live webhook, as far as they can be read without reading Secrets."""
+    """The variables of the running webhook, as far as they can be read without Secrets."""
 
     environ: Mapping[str, str]
     gaps: tuple[str, ...] = ()
-    """What sets variables and could not be looked into."""
+    """The sources of variables that could not be read."""
 
     template: str | None = None
-    """The text of an edited template, out of the ConfigMap that is mounted for it."""
+    """The text of an edited template, from its mounted ConfigMap."""
 
     sts_ca: str | None = None
-    """The text of the file of authorities, in the same way."""
+    """The text of the file of CAs, from its mounted ConfigMap."""
 
     certificate: tuple[str, str] = ("podrole-injector-certs", "tls.crt")
-    """The Secret with the served certificate, and the key in it."""
+    """The Secret with the serving certificate, and the key in it."""
 
 
 class EffectiveConfig(NamedTuple):
-    """All that the webhook's decisions depend on besides the cluster."""
+    """Everything that the webhook's decisions depend on, except for the cluster."""
 
     config: Config
     template: Template
     is_template_shipped: bool
-    """Whether the shipped template stands in for an edited one that could not be read."""
+    """Whether the built-in template replaces an edited one that could not be read."""
 
 
 def find_deployment(configurations: Iterable[Object]) -> DeploymentRef:
-    """Where the registered webhook says that it is; the usual place where none is registered or it names a URL."""
+    """Find the webhook's Service by its registration; the default if it is not registered or uses a URL."""
     for webhook in find_podrole_webhooks(configurations):
         service = read_mapping(webhook.client, "service")
         if service:
@@ -62,7 +62,7 @@ def find_deployment(configurations: Iterable[Object]) -> DeploymentRef:
 
 
 def list_config_maps(deployment: Object) -> list[str]:
-    """The names of the ConfigMaps that the Deployment's configuration is in."""
+    """List the names of the ConfigMaps that the Deployment uses."""
     names = [
         read_mapping(source, "configMapRef").get("name")
         for container in _read_containers(deployment)
@@ -80,7 +80,7 @@ def list_config_maps(deployment: Object) -> list[str]:
 
 
 def read_deployed_env(deployment: Object, config_maps: Iterable[Object]) -> DeployedEnv:
-    """Read the container that is configured as the webhook; the first one where none is."""
+    """Read the environment of the webhook's container; of the first container if none has its variables."""
     data = {str(read_mapping(one, "metadata").get("name")): read_strings(one, "data") for one in config_maps}
     settings = [_read_container(container, deployment, data) for container in _read_containers(deployment)]
     configured = [one for one in settings if REQUIRED in one.environ]
@@ -88,7 +88,7 @@ def read_deployed_env(deployment: Object, config_maps: Iterable[Object]) -> Depl
 
 
 def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, str]) -> EffectiveConfig:
-    """Build the webhook's configuration; raise ConfigError where it is not known well enough."""
+    """Build the webhook's configuration; raise ConfigError if settings are missing or invalid."""
     own = {key: value for key, value in environ.items() if key.startswith("PODROLE_")}
     live = settings or DeployedEnv({})
     config = Config.from_environ({**live.environ, **own})
@@ -106,7 +106,7 @@ def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, s
     try:
         document = yaml.safe_load(live.template)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the webhook's template is no YAML: {error}") from error
+        raise ConfigError(f"the webhook's template is not valid YAML: {error}") from error
     return EffectiveConfig(config, Template.from_document(document, config, sts_ca_pem), is_template_shipped=False)
 
 
@@ -149,7 +149,7 @@ def _find_file(
 
 
 def _find_certificate(environ: Mapping[str, str], container: Object, deployment: Object) -> tuple[str, str]:
-    """The webhook keeps its certificate in a Secret by itself, or has files that another one is mounted for."""
+    """Find the Secret of the serving certificate: the mounted one of PODROLE_TLS_CERT, or the self-managed one."""
     volume, key = _find_mounted(environ.get("PODROLE_TLS_CERT"), container, deployment)
     if name := read_mapping(volume, "secret").get("secretName"):
         return str(name), key
@@ -158,7 +158,7 @@ def _find_certificate(environ: Mapping[str, str], container: Object, deployment:
 
 
 def _find_mounted(path: str | None, container: Object, deployment: Object) -> tuple[Object, str]:
-    """The volume that a file of the container is in, and the file's name there."""
+    """Find the volume that contains a file of the container, and the file's name there."""
     volumes = {str(one.get("name")): one for one in read_objects(_read_pod_spec(deployment), "volumes")}
     for mount in read_objects(container, "volumeMounts"):
         place = PurePosixPath(str(mount.get("mountPath")))

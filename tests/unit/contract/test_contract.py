@@ -51,7 +51,7 @@ def resolve(variables: dict[str, Any]) -> dict[str, str]:
     return environ
 
 
-def test_the_sidecar_understands_the_environment_that_the_injector_gives_it() -> None:
+def test_sidecar_reads_the_environment_that_the_injector_writes() -> None:
     pod = load_case("session-settings").inject(INJECTOR_CONFIG)
     annotations = pod["metadata"]["annotations"]
 
@@ -72,7 +72,7 @@ def test_the_sidecar_understands_the_environment_that_the_injector_gives_it() ->
     assert config.token_file == contract.TOKEN_FILE
 
 
-def test_without_settings_of_its_own_a_pod_gets_the_sidecars_defaults() -> None:
+def test_pod_without_settings_gets_the_defaults_of_the_sidecar() -> None:
     pod = load_case("role-on-the-pod").inject(INJECTOR_CONFIG)
 
     config = Config.from_environ(resolve(environment_of(find_container(pod, contract.SIDECAR_CONTAINER))))
@@ -82,7 +82,7 @@ def test_without_settings_of_its_own_a_pod_gets_the_sidecars_defaults() -> None:
     assert not config.requires_imds_token
 
 
-def test_the_uri_that_an_app_is_given_leads_to_the_credentials() -> None:
+def test_injected_uri_returns_credentials() -> None:
     pod = load_case("role-on-the-pod").inject(INJECTOR_CONFIG)
     config = Config.from_environ(resolve(environment_of(find_container(pod, contract.SIDECAR_CONTAINER))))
     state = State(

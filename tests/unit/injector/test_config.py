@@ -14,7 +14,7 @@ def refusal_of(environ: dict[str, str], *, with_tls: bool = False) -> str:
     return str(caught.value)
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_one_error_has_all_problems() -> None:
     environ = {
         "PODROLE_REGION": "Europe",
         "PODROLE_ACCOUNT_ID": "1111",
@@ -36,7 +36,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert "'ebpf': it must be nftables or iptables" in message
 
 
-def test_without_certificate_files_the_webhook_takes_care_of_its_own() -> None:
+def test_certificate_is_self_managed_without_files() -> None:
     config = Config.from_environ(ENVIRON, with_tls=True)
 
     assert (config.tls_cert, config.tls_key) == (None, None)
@@ -49,7 +49,7 @@ def test_without_certificate_files_the_webhook_takes_care_of_its_own() -> None:
     assert config.webhook_configuration == "podrole-injector"
 
 
-def test_manifests_cannot_keep_a_certificate_so_its_files_are_required() -> None:
+def test_certificate_files_are_required_with_manifests() -> None:
     message = refusal_of({**ENVIRON, "PODROLE_MANIFESTS": "/manifests"}, with_tls=True)
 
     assert "PODROLE_TLS_CERT is not set" in message
@@ -57,7 +57,7 @@ def test_manifests_cannot_keep_a_certificate_so_its_files_are_required() -> None
 
 
 @pytest.mark.parametrize(("given", "missing"), [("CERT", "KEY"), ("KEY", "CERT")])
-def test_a_certificate_without_its_key_is_refused(given: str, missing: str) -> None:
+def test_certificate_without_its_key_is_rejected(given: str, missing: str) -> None:
     message = refusal_of({**ENVIRON, f"PODROLE_TLS_{given}": "/tls/file"})
 
     assert f"PODROLE_TLS_{missing} is not set" in message
@@ -67,23 +67,23 @@ def test_a_certificate_without_its_key_is_refused(given: str, missing: str) -> N
     "base",
     ["arn:aws:iam::1:role/", "arn:aws:iam::111122223333:role", "arn:aws:iam::111122223333:role/team", "role/"],
 )
-def test_a_base_arn_must_end_where_a_name_can_follow(base: str) -> None:
+def test_base_arn_must_end_with_a_slash(base: str) -> None:
     assert "PODROLE_BASE_ROLE_ARN is" in refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": base})
 
 
-def test_account_and_base_arn_exclude_each_other() -> None:
+def test_account_and_base_arn_are_mutually_exclusive() -> None:
     message = refusal_of({**ENVIRON, "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/"})
 
     assert "are both set" in message
 
 
-def test_the_base_arn_must_be_of_the_regions_partition() -> None:
+def test_base_arn_must_be_in_the_partition_of_the_region() -> None:
     message = refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": "arn:aws-cn:iam::111122223333:role/"})
 
     assert "in partition aws-cn, but PODROLE_REGION is in aws" in message
 
 
-def test_what_is_not_set_has_its_default() -> None:
+def test_unset_variables_have_their_defaults() -> None:
     config = Config.from_environ(ENVIRON)
 
     assert config == Config(
@@ -95,7 +95,7 @@ def test_what_is_not_set_has_its_default() -> None:
     assert (config.redirect_backend, config.pods_without_role, config.webhook_port) == ("nftables", "block", 9443)
 
 
-def test_an_empty_variable_is_an_unset_one() -> None:
+def test_empty_variable_is_unset() -> None:
     empty = dict.fromkeys(
         ("PODROLE_STS_ENDPOINT", "PODROLE_REDIRECT_BACKEND", "PODROLE_TEMPLATE", "PODROLE_WEBHOOK_PORT"), ""
     )
@@ -103,7 +103,7 @@ def test_an_empty_variable_is_an_unset_one() -> None:
     assert Config.from_environ({**ENVIRON, **empty}) == Config.from_environ(ENVIRON)
 
 
-def test_everything_can_be_set() -> None:
+def test_variables_set_their_fields() -> None:
     config = Config.from_environ(
         {
             **_without_account(),

@@ -14,7 +14,7 @@ COMPLETE = {
 }
 
 
-def test_an_empty_environment_names_every_variable_that_is_missing() -> None:
+def test_error_names_all_missing_variables() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_environ({})
 
@@ -51,14 +51,14 @@ def test_an_empty_environment_names_every_variable_that_is_missing() -> None:
         ("PODROLE_ZONE", "in the cellar"),
     ],
 )
-def test_a_bad_value_is_shown_with_the_name_of_its_variable(key: str, value: str) -> None:
+def test_invalid_value_is_shown_with_its_variable(key: str, value: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_environ(COMPLETE | {key: value})
 
     assert f"{key} is {value!r}" in str(caught.value)
 
 
-def test_two_bad_values_stand_in_one_message() -> None:
+def test_one_error_has_both_invalid_values() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_environ(COMPLETE | {"PODROLE_REGION": "?", "PODROLE_MODE": "?"})
 
@@ -66,7 +66,7 @@ def test_two_bad_values_stand_in_one_message() -> None:
     assert "PODROLE_MODE" in str(caught.value)
 
 
-def test_a_complete_environment_gives_a_configuration_with_the_documented_defaults() -> None:
+def test_required_variables_give_the_documented_defaults() -> None:
     config = Config.from_environ(COMPLETE)
 
     assert config.role_name == "reader"
@@ -83,23 +83,23 @@ def test_a_complete_environment_gives_a_configuration_with_the_documented_defaul
 
 
 @pytest.mark.parametrize("seconds", ["900", "3600", "9999", "10000", "43200"])
-def test_every_duration_that_sts_takes_is_taken(seconds: str) -> None:
+def test_session_duration_in_the_range_of_sts_is_accepted(seconds: str) -> None:
     config = Config.from_environ(COMPLETE | {"PODROLE_SESSION_DURATION": seconds})
 
     assert config.session_duration_seconds == int(seconds)
 
 
-def test_the_session_is_named_after_namespace_and_pod() -> None:
+def test_default_session_name_has_namespace_and_pod() -> None:
     assert Config.from_environ(COMPLETE).role_session_name == "shop.web-5d9c7"
 
 
-def test_a_given_session_name_is_used_as_it_is() -> None:
+def test_given_session_name_is_used_unchanged() -> None:
     config = Config.from_environ(COMPLETE | {"PODROLE_SESSION_NAME": "billing@night"})
 
     assert config.role_session_name == "billing@night"
 
 
-def test_a_long_session_name_keeps_the_end_of_the_pods_name() -> None:
+def test_long_session_name_keeps_the_end_of_the_pod_name() -> None:
     names = {"PODROLE_POD_NAMESPACE": "n" * 63, "PODROLE_POD_NAME": "p" * 80 + "-7f9cbd4c5-x2x9k"}
 
     session_name = Config.from_environ(COMPLETE | names).role_session_name
@@ -110,16 +110,16 @@ def test_a_long_session_name_keeps_the_end_of_the_pods_name() -> None:
 
 
 @pytest.mark.parametrize("zone", ["eu-west-1a", "eu-west-1-lax-1a", "eu-west-1-wl1-bos-wlz-1"])
-def test_a_zone_of_the_region_is_known(zone: str) -> None:
+def test_zone_of_the_region_is_accepted(zone: str) -> None:
     assert Config.from_environ(COMPLETE | {"PODROLE_ZONE": zone}).zone == zone
 
 
 @pytest.mark.parametrize("zone", ["", "rack-7", "eu-west-1", "eu-west-11", "eu-west-2a", "eu-west-1-", "xeu-west-1a"])
-def test_a_label_that_is_no_zone_of_the_region_counts_as_none(zone: str) -> None:
+def test_label_that_is_not_a_zone_of_the_region_is_ignored(zone: str) -> None:
     assert Config.from_environ(COMPLETE | {"PODROLE_ZONE": zone}).zone is None
 
 
-def test_metrics_that_are_turned_on_have_a_port() -> None:
+def test_enabled_metrics_have_a_port() -> None:
     metrics = {"PODROLE_METRICS": "true"}
 
     assert Config.from_environ(COMPLETE | metrics).metrics_port == 16926

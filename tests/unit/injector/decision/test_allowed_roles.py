@@ -41,23 +41,23 @@ def allowed(role_arn: str, entry: str, form: str = "glob") -> bool:
     return not refusals
 
 
-def test_an_allow_list_with_nothing_in_it_allows_nothing() -> None:
+def test_empty_list_allows_no_role() -> None:
     refused = refusals_of(BASE + "reader", [])
 
     assert [refusal.reason for refusal in refused] == [Reason.ROLE_NOT_ALLOWED]
 
 
-def test_an_empty_entry_allows_nothing() -> None:
+def test_empty_entry_allows_no_role() -> None:
     assert not allowed(BASE + "reader", "")
     assert not allowed(BASE + "reader", "", "regexp")
     assert not permitted(BASE + "reader", "")
 
 
-def test_without_an_annotation_nothing_is_refused() -> None:
+def test_any_role_is_allowed_without_annotations() -> None:
     assert list(check_role_allowed(BASE + "reader", {"example.com/other": "[]"}, GLOB)) == []
 
 
-def test_a_refusal_names_role_annotation_patterns_rule_and_remedy() -> None:
+def test_denial_states_role_annotation_patterns_rule_and_remedy() -> None:
     (refusal,) = refusals_of(BASE + "reader", ["writer", "team-a/*"])
 
     assert refusal.text == (
@@ -67,7 +67,7 @@ def test_a_refusal_names_role_annotation_patterns_rule_and_remedy() -> None:
     )
 
 
-def test_a_long_list_is_cut_in_the_refusal() -> None:
+def test_long_list_is_truncated_in_the_denial() -> None:
     (refusal,) = refusals_of(BASE + "reader", [f"writer-{number}" for number in range(MOST_ENTRIES)])
 
     assert refusal.reason is Reason.ROLE_NOT_ALLOWED
@@ -76,7 +76,7 @@ def test_a_long_list_is_cut_in_the_refusal() -> None:
     assert len(refusal.text) < 800
 
 
-def test_a_list_over_several_lines_is_told_in_one() -> None:
+def test_list_of_several_lines_is_one_line_in_the_denial() -> None:
     (refusal,) = check_role_allowed(BASE + "reader", {ALLOWED_ROLES: '[\n  "writer",\n  "auditor"\n]'}, GLOB)
 
     assert 'is [ "writer", "auditor" ] (' in refusal.text
@@ -91,7 +91,7 @@ def test_a_list_over_several_lines_is_told_in_one() -> None:
         (["writer"], ".*:role/writer", [ALLOWED_ROLES, PERMITTED]),
     ],
 )
-def test_where_both_annotations_stand_both_must_allow(entries: list[str], regexp: str, refusing: list[str]) -> None:
+def test_both_annotations_must_allow_the_role(entries: list[str], regexp: str, refusing: list[str]) -> None:
     annotations = {PERMITTED: regexp, ALLOWED_ROLES: json.dumps(entries)}
 
     refused = list(check_role_allowed(BASE + "reader", annotations, GLOB))
@@ -120,7 +120,7 @@ def test_where_both_annotations_stand_both_must_allow(entries: list[str], regexp
         ("a+b=c,d.e@f_g-h", "a+b=c,d.e@f_g-h"),
     ],
 )
-def test_a_glob_allows_what_it_matches_in_full(entry: str, role: str) -> None:
+def test_glob_allows_roles_that_it_matches_in_full(entry: str, role: str) -> None:
     assert allowed(BASE + role, entry)
 
 
@@ -143,12 +143,12 @@ def test_a_glob_allows_what_it_matches_in_full(entry: str, role: str) -> None:
         ("**/reader", "reader"),
     ],
 )
-def test_what_is_no_wildcard_in_a_glob_is_literal(entry: str, role: str) -> None:
+def test_other_special_characters_of_a_glob_are_literal(entry: str, role: str) -> None:
     assert not allowed(BASE + role, entry)
 
 
 @pytest.mark.parametrize("role", ["app-admin", "app/admin", "app.", "team/app"])
-def test_a_pattern_does_not_allow_what_only_begins_or_ends_like_it(role: str) -> None:
+def test_pattern_does_not_match_only_a_prefix_or_suffix(role: str) -> None:
     assert not allowed(BASE + role, "app")
     assert not allowed(BASE + role, BASE + "app")
     assert not allowed(BASE + role, "app", "regexp")
@@ -159,7 +159,7 @@ def test_a_pattern_does_not_allow_what_only_begins_or_ends_like_it(role: str) ->
 
 
 @pytest.mark.parametrize("part", ["o", "role", "eade", "reade", "eader", "111122223333", ":role/reader"])
-def test_a_pattern_does_not_allow_what_only_contains_it(part: str) -> None:
+def test_pattern_does_not_match_only_a_part(part: str) -> None:
     assert not allowed(BASE + "reader", part)
     assert not allowed(BASE + "reader", part, "regexp")
     assert not permitted(BASE + "reader", part)
@@ -167,7 +167,7 @@ def test_a_pattern_does_not_allow_what_only_contains_it(part: str) -> None:
 
 @pytest.mark.parametrize("role", ["admin-b", "b/admin", "a-admin", "other/b", "ab"])
 @pytest.mark.parametrize("entry", ["a|b", "^a|b$", "^a$|^b$", "(a|b)", "^(?:a|b)$"])
-def test_an_alternation_does_not_escape_the_anchors(entry: str, role: str) -> None:
+def test_alternation_is_matched_in_full(entry: str, role: str) -> None:
     assert not allowed(BASE + role, entry, "regexp")
     assert not allowed("arn:aws:iam::444455556666:role/b", entry, "regexp")
     assert not permitted(BASE + role, f"{BASE}a|{BASE}b")
@@ -179,13 +179,13 @@ def test_an_alternation_does_not_escape_the_anchors(entry: str, role: str) -> No
 @pytest.mark.parametrize(
     "entries", [["a)|(b"], ["a)|(?:.*"], ["(a", "b)"], [r"\Qa", r"b\E"], ["[a", "b]"], ["(?i", ")a"]]
 )
-def test_an_entry_cannot_reach_out_of_itself(entries: list[str]) -> None:
+def test_entry_cannot_change_other_entries(entries: list[str]) -> None:
     (refusal,) = refusals_of(BASE + "b", entries, form="regexp")
     assert refusal.reason is Reason.INVALID_ALLOW_LIST
     assert "in entry 1 " in refusal.text
 
 
-def test_a_flag_holds_for_its_own_entry_alone() -> None:
+def test_flag_applies_only_to_its_own_entry() -> None:
     assert refusals_of(BASE + "B", ["(?i)a", "b"], form="regexp")
     assert not refusals_of(BASE + "A", ["(?i)a", "b"], form="regexp")
 
@@ -202,20 +202,20 @@ def test_a_flag_holds_for_its_own_entry_alone() -> None:
         ("arn:*", "reader"),
     ],
 )
-def test_a_star_does_not_cross_a_slash_and_two_do(entry: str, role: str) -> None:
+def test_one_star_does_not_match_a_slash_and_two_stars_do(entry: str, role: str) -> None:
     assert not allowed(BASE + role, entry)
     assert allowed(BASE + role, entry.replace("*", "**"))
 
 
 @pytest.mark.parametrize("role", ["Reader", "READER", "readeR"])
-def test_case_counts(role: str) -> None:
+def test_patterns_are_case_sensitive(role: str) -> None:
     assert not allowed(BASE + role, "reader")
     assert not allowed(BASE + role, "reader", "regexp")
     assert not allowed(BASE + role, "ARN" + BASE[3:] + role)
     assert not permitted(BASE + role, BASE + "reader")
 
 
-def test_a_letter_of_another_alphabet_is_another_letter_and_is_told_apart() -> None:
+def test_lookalike_letter_does_not_match_and_is_visible_in_the_denial() -> None:
     cyrillic = "re\u0430der"
 
     for refused in (
@@ -231,7 +231,7 @@ def test_a_letter_of_another_alphabet_is_another_letter_and_is_told_apart() -> N
 @pytest.mark.parametrize(
     ("entry", "role"), [("team%2Freader", "team/reader"), ("%72eader", "reader"), ("%", "reader"), ("%s", "reader")]
 )
-def test_a_percent_sign_is_a_percent_sign(entry: str, role: str) -> None:
+def test_percent_encoding_is_not_decoded(entry: str, role: str) -> None:
     assert not allowed(BASE + role, entry)
     assert not allowed(BASE + role, entry, "regexp")
     assert not permitted(BASE + role, f".*:role/{entry}")
@@ -240,7 +240,7 @@ def test_a_percent_sign_is_a_percent_sign(entry: str, role: str) -> None:
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov", "awsx"])
-def test_a_pattern_for_one_partition_does_not_allow_another(partition: str) -> None:
+def test_pattern_does_not_allow_other_partitions(partition: str) -> None:
     elsewhere = f"arn:{partition}:iam::111122223333:role/reader"
 
     assert not allowed(elsewhere, "reader")
@@ -252,7 +252,7 @@ def test_a_pattern_for_one_partition_does_not_allow_another(partition: str) -> N
 
 
 @pytest.mark.parametrize("account", ["444455556666", "111122223334", "1111222233330"])
-def test_a_pattern_for_one_account_does_not_allow_another(account: str) -> None:
+def test_pattern_does_not_allow_other_accounts(account: str) -> None:
     elsewhere = f"arn:aws:iam::{account}:role/reader"
 
     assert not allowed(elsewhere, "reader")
@@ -263,7 +263,7 @@ def test_a_pattern_for_one_account_does_not_allow_another(account: str) -> None:
     assert allowed(elsewhere, elsewhere)
 
 
-def test_the_base_arn_is_literal_before_a_regexp() -> None:
+def test_base_arn_is_literal_in_front_of_a_regexp() -> None:
     config = replace(REGEXP, base_role_arn=BASE + "a.b+/")
     annotations = {ALLOWED_ROLES: '["reader"]'}
 
@@ -271,7 +271,7 @@ def test_the_base_arn_is_literal_before_a_regexp() -> None:
     assert list(check_role_allowed(BASE + "axbb/reader", annotations, config))
 
 
-def test_a_base_arn_with_a_path_keeps_names_under_it() -> None:
+def test_names_are_below_the_path_of_the_base_arn() -> None:
     config = replace(GLOB, base_role_arn=BASE + "team-a/")
     annotations = {ALLOWED_ROLES: '["**"]'}
 
@@ -296,15 +296,15 @@ def test_a_base_arn_with_a_path_keeps_names_under_it() -> None:
         ("(?P<name>reader)", "reader"),
     ],
 )
-def test_a_regexp_is_matched_in_full_behind_the_base_arn_or_as_an_arn(entry: str, role: str) -> None:
+def test_regexp_is_appended_to_the_base_arn_unless_it_is_an_arn(entry: str, role: str) -> None:
     assert allowed(BASE + role, entry, "regexp")
 
 
-def test_groups_of_two_entries_may_have_the_same_name() -> None:
+def test_two_entries_can_have_groups_of_the_same_name() -> None:
     assert refusals_of(BASE + "b", ["(?P<name>a)", "(?P<name>b)"], form="regexp") == []
 
 
-def test_kiams_regexp_is_for_the_whole_arn() -> None:
+def test_kiam_regexp_matches_the_complete_arn() -> None:
     assert permitted(BASE + "reader", BASE + "(reader|writer)")
     assert permitted(BASE + "reader", "^.*:role/reader$")
     assert permitted(BASE + "team-a/reader", ".*")
@@ -312,7 +312,7 @@ def test_kiams_regexp_is_for_the_whole_arn() -> None:
 
 
 @pytest.mark.parametrize("form", ["glob", "regexp"])
-def test_any_entry_of_a_list_may_allow(form: str) -> None:
+def test_any_entry_of_a_list_can_allow_the_role(form: str) -> None:
     entries = ["writer", BASE + "auditor", "reader", "arn:aws:iam::444455556666:role/reader"]
 
     assert refusals_of(BASE + "reader", entries, form=form) == []
@@ -342,7 +342,7 @@ def test_any_entry_of_a_list_may_allow(form: str) -> None:
     ],
 )
 @pytest.mark.parametrize("config", [GLOB, REGEXP], ids=["glob", "regexp"])
-def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, problem: str, config: Config) -> None:
+def test_invalid_list_allows_no_role_and_is_explained(text: str, problem: str, config: Config) -> None:
     (refusal,) = check_role_allowed(BASE + "reader", {ALLOWED_ROLES: text}, config)
 
     assert refusal.reason is Reason.INVALID_ALLOW_LIST
@@ -370,7 +370,9 @@ def test_a_list_that_cannot_be_read_allows_nothing_and_says_so(text: str, proble
         (r"\pL" * 1000, "pattern too large"),
     ],
 )
-def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_invalid_regexp_allows_no_role_and_is_explained(
+    regexp: str, problem: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     (of_list,) = refusals_of(BASE + "reader", ["reader", regexp], form="regexp")
     (of_kiam,) = check_role_allowed(BASE + "reader", {PERMITTED: regexp}, GLOB)
 
@@ -382,7 +384,7 @@ def test_a_bad_regexp_allows_nothing_and_says_why(regexp: str, problem: str, cap
 
 
 @pytest.mark.parametrize("text", ["\ud800", "x" * (LONGEST_VALUE + 1)], ids=["surrogate", "too long"])
-def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
+def test_surrogates_and_oversized_values_allow_no_role(text: str) -> None:
     (refusal,) = check_role_allowed(BASE + "reader", {PERMITTED: text}, GLOB)
 
     assert refusal.reason is Reason.INVALID_ALLOW_LIST
@@ -390,7 +392,7 @@ def test_a_value_that_no_engine_should_see_allows_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["glob", "regexp"])
-def test_a_name_without_a_base_arn_cannot_be_read(form: str) -> None:
+def test_name_is_invalid_without_a_base_arn(form: str) -> None:
     (refusal,) = refusals_of(BASE + "reader", [BASE + "reader", "writer"], form=form, base=None)
 
     assert refusal.reason is Reason.INVALID_ALLOW_LIST
@@ -400,13 +402,13 @@ def test_a_name_without_a_base_arn_cannot_be_read(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["glob", "regexp"])
-def test_whole_arns_need_no_base_arn(form: str) -> None:
+def test_complete_arns_need_no_base_arn(form: str) -> None:
     assert refusals_of(BASE + "reader", [BASE + "reader"], form=form, base=None) == []
     (refusal,) = refusals_of(BASE + "writer", [BASE + "reader"], form=form, base=None)
     assert "are appended to the base ARN, which is not configured" in refusal.text
 
 
-def test_the_longest_list_is_read() -> None:
+def test_list_of_maximum_length_is_accepted() -> None:
     entries = [f"team-{number}-*" for number in range(MOST_ENTRIES)]
 
     assert refusals_of(BASE + "team-999-reader", entries) == []
@@ -414,7 +416,7 @@ def test_the_longest_list_is_read() -> None:
 
 
 @pytest.mark.parametrize("regexp", HOSTILE, ids=lambda regexp: regexp[:12])
-def test_a_pattern_that_takes_a_backtracking_engine_a_minute_is_answered_at_once(regexp: str) -> None:
+def test_catastrophic_backtracking_pattern_is_matched_fast(regexp: str) -> None:
     started = time.perf_counter()
 
     for role in (BASE + "a" * 64, LONG_ROLE):
@@ -425,7 +427,7 @@ def test_a_pattern_that_takes_a_backtracking_engine_a_minute_is_answered_at_once
 
 
 @pytest.mark.parametrize("entry", ["**a" * 40 + "b", "*a" * 60 + "b", "?*" * 60 + "b", "**/" * 60 + "b"])
-def test_a_glob_of_many_stars_is_answered_at_once(entry: str) -> None:
+def test_glob_of_many_stars_is_matched_fast(entry: str) -> None:
     started = time.perf_counter()
 
     assert not allowed(BASE + "a" * 64, entry)
@@ -434,7 +436,7 @@ def test_a_glob_of_many_stars_is_answered_at_once(entry: str) -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_a_list_filled_with_costly_patterns_is_refused_as_a_whole_and_at_once() -> None:
+def test_list_of_expensive_patterns_is_rejected_fast() -> None:
     entries = [f".{{{number}}}" for number in range(1, MOST_ENTRIES)]
     started = time.perf_counter()
 
@@ -445,7 +447,7 @@ def test_a_list_filled_with_costly_patterns_is_refused_as_a_whole_and_at_once() 
     assert time.perf_counter() - started < 1
 
 
-def test_a_list_of_globs_too_large_for_the_engine_is_refused() -> None:
+def test_list_of_globs_that_exceeds_the_engine_is_rejected() -> None:
     (refusal,) = refusals_of(LONG_ROLE, ["*?" * 100 + str(number) for number in range(78)])
 
     assert refusal.reason is Reason.INVALID_ALLOW_LIST
@@ -453,7 +455,7 @@ def test_a_list_of_globs_too_large_for_the_engine_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [json.dumps([f"team-{number}-*" for number in range(100)]), '["("]', "reader"])
-def test_an_annotation_is_compiled_once_whether_it_can_be_read_or_not(text: str) -> None:
+def test_annotation_is_compiled_once_valid_or_not(text: str) -> None:
     annotations = {ALLOWED_ROLES: text}
     first = list(check_role_allowed(BASE + "reader", annotations, REGEXP))
     started = time.perf_counter()

@@ -17,7 +17,7 @@ def denial_of(case: Case) -> list[Reason]:
     return [explanation.reason for explanation in decision.explanations]
 
 
-def test_everything_wrong_is_said_in_one_denial() -> None:
+def test_one_denial_has_all_errors() -> None:
     reasons = denial_of(load_case("everything-wrong"))
 
     assert sorted(reason.code for reason in reasons) == [
@@ -36,7 +36,7 @@ def test_everything_wrong_is_said_in_one_denial() -> None:
     ]
 
 
-def test_a_missing_namespace_is_named() -> None:
+def test_missing_namespace_is_named_in_the_denial() -> None:
     decision = load_case("namespace-missing").decide()
 
     assert isinstance(decision, Deny)
@@ -45,7 +45,7 @@ def test_a_missing_namespace_is_named() -> None:
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: override.key)
-def test_an_override_is_denied_by_name_and_its_harmless_value_is_not(override: Override) -> None:
+def test_unsafe_override_is_denied_and_its_safe_value_is_not(override: Override) -> None:
     case = build_case()
     kind = "labels" if override.kind == "label" else "annotations"
     strings = case.pod["metadata"].setdefault(kind, {})
@@ -68,19 +68,19 @@ def test_an_override_is_denied_by_name_and_its_harmless_value_is_not(override: O
     ("name", "reason"),
     [("namespace-without-label", Reason.NAMESPACE_NOT_LABELLED), ("mirror-pod", Reason.MIRROR_POD)],
 )
-def test_what_is_no_business_of_ours_is_allowed_without_a_word(name: str, reason: Reason) -> None:
+def test_unrelated_pods_are_skipped_without_warnings(name: str, reason: Reason) -> None:
     assert load_case(name).decide() == Skip(reason)
 
 
 @pytest.mark.parametrize("value", ["disabled", "true", "Enabled", ""])
-def test_only_the_exact_label_value_turns_injection_on(value: str) -> None:
+def test_only_the_exact_label_value_enables_injection(value: str) -> None:
     case = replace(build_case(), namespace=Metadata({"podrole.io/injection": value}, {}))
 
     assert case.decide() == Skip(Reason.NAMESPACE_NOT_LABELLED)
 
 
 @pytest.mark.parametrize(("name", "reason"), [("host-network", Reason.HOST_NETWORK), ("windows-os", Reason.WINDOWS)])
-def test_a_pod_that_cannot_be_redirected_is_left_alone_with_a_warning(name: str, reason: Reason) -> None:
+def test_unsupported_pod_without_role_is_skipped_with_a_warning(name: str, reason: Reason) -> None:
     decision = load_case(name).decide()
 
     assert isinstance(decision, Skip)
@@ -95,11 +95,11 @@ def test_a_pod_that_cannot_be_redirected_is_left_alone_with_a_warning(name: str,
         ("windows-node-selector-with-role", Reason.WINDOWS_WITH_ROLE),
     ],
 )
-def test_a_pod_that_cannot_be_redirected_is_denied_the_role_it_asks_for(name: str, reason: Reason) -> None:
+def test_unsupported_pod_with_role_is_denied(name: str, reason: Reason) -> None:
     assert denial_of(load_case(name)) == [reason]
 
 
-def test_pod_without_role_is_blocked_and_told() -> None:
+def test_pod_without_role_is_blocked_with_a_warning() -> None:
     decision = load_case("no-role").decide()
 
     assert isinstance(decision, Block)
@@ -107,7 +107,7 @@ def test_pod_without_role_is_blocked_and_told() -> None:
     assert "iam.amazonaws.com/role" in decision.warnings[0].text
 
 
-def test_pod_without_role_is_left_untouched_where_the_operator_wants_it_so() -> None:
+def test_pod_without_role_is_skipped_if_the_operator_ignores_such_pods() -> None:
     decision = load_case("no-role").decide(replace(CONFIG, pods_without_role=PodsWithoutRole.IGNORE))
 
     assert decision == Skip(Reason.PODS_WITHOUT_ROLE_IGNORED)
@@ -123,7 +123,7 @@ def test_pod_without_role_is_left_untouched_where_the_operator_wants_it_so() -> 
         ("role-everywhere", "role/of-the-pod", Reason.ROLE_FROM_POD),
     ],
 )
-def test_the_nearest_place_that_names_a_role_wins(name: str, role: str, reason: Reason) -> None:
+def test_role_comes_from_the_first_source_that_sets_one(name: str, role: str, reason: Reason) -> None:
     decision = load_case(name).decide()
 
     assert isinstance(decision, Inject)
@@ -131,7 +131,7 @@ def test_the_nearest_place_that_names_a_role_wins(name: str, role: str, reason: 
     assert decision.reason is reason
 
 
-def test_each_place_counts_when_the_nearer_ones_name_no_role() -> None:
+def test_each_source_is_used_if_the_sources_before_it_set_no_role() -> None:
     case = load_case("role-everywhere")
     assert case.service_account is not None
     del case.pod["metadata"]["annotations"]
@@ -148,7 +148,7 @@ def test_each_place_counts_when_the_nearer_ones_name_no_role() -> None:
     assert roles == ["of-the-account", "of-irsa", "of-the-namespace"]
 
 
-def test_a_bad_role_is_not_replaced_by_the_next_place() -> None:
+def test_invalid_role_is_not_replaced_by_the_next_source() -> None:
     case = load_case("role-everywhere")
     case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = ""
 
@@ -159,7 +159,7 @@ def test_a_bad_role_is_not_replaced_by_the_next_place() -> None:
     "context",
     [{"runAsUser": contract.SIDECAR_UID}, {"runAsGroup": contract.SIDECAR_UID}],
 )
-def test_nothing_may_run_as_the_sidecar(context: dict[str, int]) -> None:
+def test_uid_and_gid_of_the_sidecar_are_denied(context: dict[str, int]) -> None:
     container = {"name": "app", "securityContext": context}
 
     whole_pod = build_case(securityContext=context)
@@ -171,7 +171,7 @@ def test_nothing_may_run_as_the_sidecar(context: dict[str, int]) -> None:
         assert denial_of(case) == [Reason.RESERVED_USER]
 
 
-def test_containers_that_can_undo_the_redirect_are_named() -> None:
+def test_privileged_containers_are_named_in_warnings() -> None:
     decision = load_case("powerful-containers").decide()
 
     assert isinstance(decision, Inject)
@@ -181,7 +181,7 @@ def test_containers_that_can_undo_the_redirect_are_named() -> None:
     assert '"vpn" adds NET_ADMIN' in texts[1]
 
 
-def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
+def test_warning_suggests_the_nearest_key() -> None:
     decision = load_case("misspelt-annotation").decide()
 
     assert isinstance(decision, Inject)
@@ -190,7 +190,7 @@ def test_a_misspelt_key_is_answered_with_the_nearest_one() -> None:
     assert "podrole.io/session-duration" in decision.warnings[1].text
 
 
-def test_a_denial_repeats_only_the_beginning_of_a_huge_value() -> None:
+def test_denial_truncates_a_huge_value() -> None:
     case = build_case()
     case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "x" * 250_000
 
@@ -200,7 +200,7 @@ def test_a_denial_repeats_only_the_beginning_of_a_huge_value() -> None:
     assert len(decision.explanations[0].text) < 1000
 
 
-def test_braces_in_a_value_are_repeated_as_they_are() -> None:
+def test_braces_in_a_value_are_not_interpreted() -> None:
     case = build_case()
     case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "{where}{0}"
 
@@ -210,7 +210,7 @@ def test_braces_in_a_value_are_repeated_as_they_are() -> None:
     assert '"{where}{0}"' in decision.explanations[0].text
 
 
-def test_the_pod_is_never_changed() -> None:
+def test_decision_does_not_change_the_pod() -> None:
     case = load_case("forged")
     before = repr(case.pod)
 
@@ -219,7 +219,7 @@ def test_the_pod_is_never_changed() -> None:
     assert repr(case.pod) == before
 
 
-def test_a_service_account_that_does_not_exist_names_no_role() -> None:
+def test_missing_service_account_sets_no_role() -> None:
     case = load_case("no-role")
     assert case.service_account is None
     assert case.namespace == ENABLED

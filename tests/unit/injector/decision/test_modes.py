@@ -16,7 +16,7 @@ FULL_URI = "http://127.0.0.1:16925/v2/credentials"
 
 
 @pytest.mark.parametrize("name", ["pod-security-baseline", "pod-security-restricted"])
-def test_where_pod_security_refuses_the_redirect_there_is_only_the_sidecar(name: str) -> None:
+def test_pod_security_level_that_forbids_the_redirect_gives_env_mode(name: str) -> None:
     case = load_case(name)
 
     pod = case.inject()
@@ -30,7 +30,7 @@ def test_where_pod_security_refuses_the_redirect_there_is_only_the_sidecar(name:
     assert f"PodSecurity {name.removeprefix('pod-security-')} of the namespace" in warnings[0]
 
 
-def test_the_sidecar_alone_meets_pod_security_restricted() -> None:
+def test_env_mode_meets_pod_security_restricted() -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     sidecar = load_case("pod-security-restricted").inject()["spec"]["initContainers"][0]
 
@@ -45,7 +45,7 @@ def test_the_sidecar_alone_meets_pod_security_restricted() -> None:
     }
 
 
-def test_the_operator_can_choose_env_mode_for_every_pod() -> None:
+def test_operator_can_configure_env_mode_for_all_pods() -> None:
     pod = load_case("init-containers").inject(ENV_MODE)
 
     names = [container["name"] for container in pod["spec"]["initContainers"]]
@@ -53,7 +53,7 @@ def test_the_operator_can_choose_env_mode_for_every_pod() -> None:
     assert "podrole-redirect" not in names
 
 
-def test_in_env_mode_apps_are_led_to_loopback_by_both_ways() -> None:
+def test_env_mode_sets_loopback_urls_for_ecs_and_imds() -> None:
     pod = load_case("role-on-the-pod").inject(ENV_MODE)
 
     assert environment_of(find_container(pod, "app")) == {
@@ -64,7 +64,7 @@ def test_in_env_mode_apps_are_led_to_loopback_by_both_ways() -> None:
     }
 
 
-def test_a_metadata_endpoint_of_the_users_is_kept_and_warned_about() -> None:
+def test_metadata_endpoint_of_the_user_is_kept_with_a_warning() -> None:
     variable = {"name": "AWS_EC2_METADATA_SERVICE_ENDPOINT", "value": "http://metadata.example"}
     case = build_case(containers=[{"name": "app", "env": [variable]}])
 
@@ -75,7 +75,7 @@ def test_a_metadata_endpoint_of_the_users_is_kept_and_warned_about() -> None:
     assert any(f'"app" sets {variable["name"]}' in warning for warning in warnings)
 
 
-def test_without_ipv4_the_uri_names_loopback_and_the_redirect_stays() -> None:
+def test_ipv6_only_uses_a_loopback_uri_and_the_redirect() -> None:
     config = replace(CONFIG, ipv6_only=True)
 
     pod = load_case("role-on-the-pod").inject(config)
@@ -86,7 +86,7 @@ def test_without_ipv4_the_uri_names_loopback_and_the_redirect_stays() -> None:
     assert pod["spec"]["initContainers"][0]["name"] == "podrole-redirect"
 
 
-def test_a_change_of_mode_replaces_nothing_that_an_app_already_has() -> None:
+def test_change_of_mode_replaces_no_variable_of_an_app() -> None:
     case = load_case("role-on-the-pod")
     redirected = case.with_pod(case.inject())
 
@@ -98,7 +98,7 @@ def test_a_change_of_mode_replaces_nothing_that_an_app_already_has() -> None:
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-sidecar"]
 
 
-def test_a_pods_wish_for_env_mode_counts_only_where_it_is_allowed() -> None:
+def test_env_mode_annotation_works_only_if_the_override_is_allowed() -> None:
     case = load_case("asks-for-env-mode")
 
     allowed = case.decide(replace(CONFIG, allow_overrides=frozenset({OverrideName.MODE})))
@@ -106,10 +106,10 @@ def test_a_pods_wish_for_env_mode_counts_only_where_it_is_allowed() -> None:
     assert isinstance(case.decide(), Deny)
     assert isinstance(allowed, Inject)
     assert allowed.mode == Mode.ENV
-    assert "the pod asks for it" in allowed.warnings[0].text
+    assert "(podrole.io/mode: env)" in allowed.warnings[0].text
 
 
-def test_env_mode_has_no_redirect_that_a_container_could_undo() -> None:
+def test_env_mode_does_not_warn_about_privileged_containers() -> None:
     decision = load_case("powerful-containers").decide(ENV_MODE)
 
     assert isinstance(decision, Inject)

@@ -1,4 +1,4 @@
-"""The outcome table, row by row; and that every rule is needed: without it some row comes out differently."""
+"""The outcome table, row by row. Each rule has rows whose outcome differs without it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,10 @@ ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("outcomes.y
 TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")
 RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
 UNDECIDED = {
-    Reason.NOT_A_POD_CREATION,  # told before anything is decided
+    Reason.NOT_A_POD_CREATION,  # before the decision
     Reason.CLUSTER_READ_FAILED,
     Reason.INTERNAL_ERROR,
-    Reason.CREDENTIALS_OVERRIDDEN,  # told by what is planned after the decision
+    Reason.CREDENTIALS_OVERRIDDEN,  # by the plan, after the decision
     Reason.REGION_NOT_SET,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,
@@ -48,12 +48,12 @@ def summarize(found: Decision) -> tuple[str, list[str], list[str]]:
 
 
 @pytest.mark.parametrize("row", rows(with_rule=False))
-def test_a_pod_gets_the_outcome_of_its_row(row: dict[str, Any]) -> None:
+def test_pod_has_the_outcome_of_its_row(row: dict[str, Any]) -> None:
     assert summarize(decide(row)) == (row["outcome"], row["reasons"], row.get("warnings", []))
 
 
 @pytest.mark.parametrize("row", rows(with_rule=True))
-def test_without_its_rule_the_row_comes_out_differently(row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcome_of_a_row_differs_without_its_rule(row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     for table in TABLES:
         rest = tuple(rule for rule in getattr(rules, table) if rule.__name__ != row["rule"])
         monkeypatch.setattr(rules, table, rest)
@@ -61,11 +61,15 @@ def test_without_its_rule_the_row_comes_out_differently(row: dict[str, Any], mon
     assert summarize(decide(row)) != (row["outcome"], row["reasons"], row.get("warnings", []))
 
 
-def test_every_rule_has_a_row_that_needs_it() -> None:
+def test_every_rule_has_a_row() -> None:
     assert {row["rule"] for row in ROWS if "rule" in row} == RULES
 
 
-def test_every_reason_that_a_decision_can_have_is_in_a_row() -> None:
-    told = {code for row in ROWS for code in [*row["reasons"], *row.get("warnings", [])]}
+def test_every_reason_of_a_decision_has_a_row() -> None:
+    reasons = {code for row in ROWS for code in [*row["reasons"], *row.get("warnings", [])]}
 
-    assert told == {reason.code for reason in Reason} - {reason.code for reason in UNDECIDED}
+    assert reasons == {reason.code for reason in Reason} - {reason.code for reason in UNDECIDED}
+
+
+def test_ids_of_rows_are_unique() -> None:
+    assert len({row["id"] for row in ROWS}) == len(ROWS)

@@ -42,7 +42,7 @@ def refusal_of(text: str, config: Config = CONFIG) -> InvalidRoleError:
         "arn:aws:iam::١١١١٢٢٢٢٣٣٣٣:role/reader",
     ],
 )
-def test_what_is_no_role_is_refused_and_repeated(text: str) -> None:
+def test_invalid_role_is_rejected_and_repeated(text: str) -> None:
     error = refusal_of(text)
 
     assert error.explanation.reason is Reason.INVALID_ROLE
@@ -61,11 +61,11 @@ def test_what_is_no_role_is_refused_and_repeated(text: str) -> None:
         ("arn:aws:iam::999988887777:role/team/reader", "arn:aws:iam::999988887777:role/team/reader"),
     ],
 )
-def test_a_name_a_path_and_an_arn_become_the_canonical_arn(text: str, arn: str) -> None:
+def test_name_path_and_arn_resolve_to_the_canonical_arn(text: str, arn: str) -> None:
     assert parse_role(text, "x", CONFIG) == arn
 
 
-def test_a_role_of_another_partition_is_refused_with_both_partitions() -> None:
+def test_role_in_another_partition_is_rejected_with_both_partitions() -> None:
     error = refusal_of("arn:aws-us-gov:iam::111122223333:role/reader")
 
     assert error.explanation.reason is Reason.WRONG_PARTITION
@@ -84,26 +84,26 @@ def test_a_role_of_another_partition_is_refused_with_both_partitions() -> None:
         ("eusc-de-east-1", "aws-eusc"),
     ],
 )
-def test_names_get_the_partition_of_the_region(region: str, partition: str) -> None:
+def test_name_resolves_to_the_partition_of_the_region(region: str, partition: str) -> None:
     config = Config.from_environ({**ENVIRON, "PODROLE_REGION": region})
 
     assert parse_role("reader", "x", config) == f"arn:{partition}:iam::111122223333:role/reader"
 
 
-def test_a_name_without_a_configured_account_is_refused_with_the_remedy() -> None:
+def test_name_without_configured_account_is_rejected_with_the_remedy() -> None:
     error = refusal_of("reader", replace(CONFIG, account_id=None))
 
     assert error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED
     assert "PODROLE_ACCOUNT_ID" in str(error)
 
 
-def test_an_arn_needs_no_configured_account() -> None:
+def test_arn_needs_no_configured_account() -> None:
     arn = f"{ACCOUNT}/reader"
 
     assert parse_role(arn, "x", replace(CONFIG, account_id=None)) == arn
 
 
-def test_the_base_arn_may_hold_a_path() -> None:
+def test_base_arn_can_have_a_path() -> None:
     config = replace(CONFIG, base_role_arn=f"{ACCOUNT}/pods/")
 
     assert parse_role("team/reader", "x", config) == f"{ACCOUNT}/pods/team/reader"

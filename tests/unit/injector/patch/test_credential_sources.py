@@ -78,7 +78,7 @@ def refuse(**changes: str) -> str:
         (",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, the maximum is 50"),
     ],
 )
-def test_what_sts_would_not_take_as_tags_is_an_error(text: str, problem: str) -> None:
+def test_invalid_session_tags_are_an_error(text: str, problem: str) -> None:
     [error] = read_errors({"podrole.io/session-tags": text})
 
     assert error.startswith("annotation podrole.io/session-tags of the pod has invalid session tags: ")
@@ -98,7 +98,7 @@ def test_what_sts_would_not_take_as_tags_is_an_error(text: str, problem: str) ->
         ",".join(f"k{n}=v" for n in range(50)),
     ],
 )
-def test_what_sts_takes_as_tags_reaches_the_sidecar(text: str) -> None:
+def test_valid_session_tags_reach_the_sidecar(text: str) -> None:
     case = load_case("intermediate-role-with-tags")
     case.pod["metadata"]["annotations"]["podrole.io/session-tags"] = text
 
@@ -108,14 +108,14 @@ def test_what_sts_takes_as_tags_reaches_the_sidecar(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "x", "a b", "x" * 1225, "a;b", "ok\n", "é" * 3])
-def test_a_bad_external_id_is_an_error(value: str) -> None:
+def test_invalid_external_id_is_an_error(value: str) -> None:
     [error] = read_errors({"iam.amazonaws.com/external-id": value})
 
     assert "2 to 1224" in error
 
 
 @pytest.mark.parametrize("key", ["iam.amazonaws.com/external-id", "podrole.io/session-tags"])
-def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
+def test_parameters_of_role_chaining_need_an_intermediate_role(key: str) -> None:
     [error] = read_errors({key: "a=b"}, through=None)
 
     assert error == (
@@ -133,7 +133,7 @@ def test_what_a_web_identity_cannot_have_names_what_it_needs(key: str) -> None:
         ("arn:aws-cn:iam::111122223333:role/hub", "aws-cn"),
     ],
 )
-def test_a_namespace_that_names_no_role_to_go_through_is_an_error(through: str, problem: str) -> None:
+def test_invalid_intermediate_role_is_an_error(through: str, problem: str) -> None:
     [error] = read_errors({}, through=through)
 
     assert "annotation podrole.io/intermediate-role of the namespace" in error
@@ -141,7 +141,7 @@ def test_a_namespace_that_names_no_role_to_go_through_is_an_error(through: str, 
 
 
 @pytest.mark.parametrize("duration", ["3601", "43200"])
-def test_a_chained_session_of_more_than_an_hour_is_an_error(duration: str) -> None:
+def test_chained_session_longer_than_an_hour_is_an_error(duration: str) -> None:
     annotations = {"podrole.io/session-duration": duration}
 
     [through], [of_node] = read_errors(annotations), read_errors(annotations, NODE, None)
@@ -151,15 +151,15 @@ def test_a_chained_session_of_more_than_an_hour_is_an_error(duration: str) -> No
     assert read_errors(annotations, through=None) == []
 
 
-def test_a_duration_that_is_none_is_told_of_once() -> None:
+def test_invalid_duration_is_reported_once() -> None:
     assert len(read_errors({"podrole.io/session-duration": "9999s"})) == 1
 
 
-def test_the_nodes_role_may_ask_with_an_external_id_and_tags() -> None:
+def test_node_source_allows_external_id_and_tags() -> None:
     assert read_errors({"iam.amazonaws.com/external-id": "42", "podrole.io/session-tags": "a=b"}, NODE, None) == []
 
 
-def test_the_sidecar_gets_the_chain_as_it_was_written() -> None:
+def test_sidecar_gets_the_role_chain_of_the_annotations() -> None:
     config = read_sidecar(load_case("intermediate-role-with-tags"))
 
     assert config.chain == (HUB, "arn:aws:iam::444455556666:role/team-a/reader")
@@ -168,7 +168,7 @@ def test_the_sidecar_gets_the_chain_as_it_was_written() -> None:
     assert config.session_duration_seconds == 3600
 
 
-def test_a_dollar_in_the_path_of_a_hop_is_none_of_kubernetes_variables() -> None:
+def test_dollar_in_a_role_path_is_not_expanded_by_kubernetes() -> None:
     case = load_case("intermediate-role")
     hop = "arn:aws:iam::111122223333:role/$(PODROLE_REGION)/hub"
     changed = replace(case, namespace=Metadata(case.namespace.labels, {"podrole.io/intermediate-role": hop}))  # type: ignore[union-attr] # the case has one
@@ -182,7 +182,7 @@ def test_a_dollar_in_the_path_of_a_hop_is_none_of_kubernetes_variables() -> None
     assert value == "arn:aws:iam::111122223333:role/$$(PODROLE_REGION)/hub"
 
 
-def test_without_any_of_it_a_sidecar_gets_no_variable_more() -> None:
+def test_sidecar_gets_no_chaining_variables_by_default() -> None:
     environment = environment_of(find_container(load_case("role-on-the-pod").inject(), "podrole-sidecar"))
 
     assert not [name for name in environment if "SOURCE" in name or "THROUGH" in name or "NODE" in name]
@@ -190,13 +190,13 @@ def test_without_any_of_it_a_sidecar_gets_no_variable_more() -> None:
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize(("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)])
-def test_the_rules_let_the_sidecar_pass_where_it_asks_the_node(pod: str, config: Config, redirect: str) -> None:
+def test_rules_let_the_sidecar_reach_the_node_if_it_needs_to(pod: str, config: Config, redirect: str) -> None:
     assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=RedirectBackend(redirect))))
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["usual", "passthrough-not-asked-for"])
-def test_the_rules_let_nobody_pass_elsewhere(config: Config, redirect: str) -> None:
+def test_rules_let_no_user_reach_the_node_by_default(config: Config, redirect: str) -> None:
     assert not lets_sidecar_pass(
         load_case("role-on-the-pod").inject(replace(config, redirect_backend=RedirectBackend(redirect)))
     )
@@ -208,13 +208,13 @@ def lets_sidecar_pass(pod: dict[str, Any]) -> bool:
     return "sidecar_uid=16925 -f /etc/podrole/redirect-node.nft" in words or "--sidecar-uid 16925" in words
 
 
-def test_a_pod_without_a_role_is_blocked_as_ever() -> None:
+def test_pod_without_role_is_blocked_with_the_node_source() -> None:
     blocked = load_case("no-role").inject(NODE)
 
     assert blocked["spec"]["initContainers"][0]["command"] == ["nft", "-f", "/etc/podrole/block.nft"]
 
 
-def test_in_env_mode_the_source_node_needs_no_rules() -> None:
+def test_node_source_in_env_mode_has_no_redirect() -> None:
     case = load_case("role-allowed")
 
     names = [
@@ -225,14 +225,14 @@ def test_in_env_mode_the_source_node_needs_no_rules() -> None:
     assert read_sidecar(case, replace(NODE, mode=ModePolicy.ENV)).credential_source == "node"
 
 
-def test_where_pods_have_no_ipv4_the_node_is_asked_by_ipv6() -> None:
+def test_ipv6_only_pods_reach_the_node_by_ipv6() -> None:
     config = read_sidecar(load_case("asks-for-passthrough"), replace(PASSING, ipv6_only=True))
 
     assert config.metadata_passthrough
     assert config.node_metadata_endpoint == "http://[fd00:ec2::254]"
 
 
-def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
+def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
     others = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23")
 
     assert read_sidecar(load_case("role-allowed"), NODE).redirected_addresses == others
@@ -259,18 +259,18 @@ def test_a_sidecar_that_asks_the_node_proves_the_other_addresses() -> None:
         ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode, metadata-passthrough"),
     ],
 )
-def test_a_setting_that_means_nothing_is_refused(changes: dict[str, str], said: str) -> None:
+def test_invalid_setting_is_rejected(changes: dict[str, str], said: str) -> None:
     assert said in refuse(**changes)
 
 
-def test_a_password_in_the_proxys_url_is_refused_and_not_repeated() -> None:
+def test_password_in_the_proxy_url_is_rejected_and_not_repeated() -> None:
     message = refuse(PODROLE_STS_PROXY="http://user:hunter2@proxy:3128")
 
     assert "PODROLE_STS_PROXY is a URL with a user name or password, which every pod would show" in message
     assert "hunter2" not in message
 
 
-def test_the_operators_way_to_sts_reaches_the_sidecar(certificates: CertificateFiles) -> None:
+def test_proxy_and_ca_of_sts_reach_the_sidecar(certificates: CertificateFiles) -> None:
     settings = {"PODROLE_STS_PROXY": "http://proxy:3128", "PODROLE_STS_CA": str(certificates.ca)}
 
     config = read_sidecar(load_case("role-on-the-pod"), Config.from_environ(ENVIRON | settings))
@@ -311,9 +311,7 @@ def build_wrong_files(certificates: CertificateFiles) -> dict[str, tuple[bytes |
         *("no certificate", "one of two damaged", "with a key", "too many"),
     ],
 )
-def test_what_is_no_file_of_authorities_is_refused_by_name(
-    name: str, certificates: CertificateFiles, tmp_path: Path
-) -> None:
+def test_invalid_ca_file_is_rejected_with_its_path(name: str, certificates: CertificateFiles, tmp_path: Path) -> None:
     content, said = build_wrong_files(certificates)[name]
     path = tmp_path / "ca.pem"
     if content is not None:
@@ -327,7 +325,7 @@ def test_what_is_no_file_of_authorities_is_refused_by_name(
     assert str(path) in str(caught.value)
 
 
-def test_only_the_certificates_of_a_file_travel(certificates: CertificateFiles, tmp_path: Path) -> None:
+def test_only_certificates_of_the_ca_file_are_injected(certificates: CertificateFiles, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text(f"# $(PODROLE_REGION)\r\nCN=x\n{certificates.ca.read_text()}# bag attributes\n")
 
@@ -356,7 +354,7 @@ def injector(directory: Path, **changes: str) -> Iterator[subprocess.Popen[str]]
             one.send_signal(signal.SIGTERM)
 
 
-def test_a_wrong_file_of_authorities_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
+def test_invalid_ca_file_stops_the_injector_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("hello")
 
     with injector(tmp_path / "injector", PODROLE_STS_CA=str(tmp_path / "ca.pem")) as process:
@@ -369,13 +367,13 @@ def test_a_wrong_file_of_authorities_ends_the_start_with_a_sentence(tmp_path: Pa
     )
 
 
-def test_a_start_with_the_source_node_is_called_unsafe_in_the_log(tmp_path: Path) -> None:
+def test_node_source_is_logged_as_unsafe_at_start(tmp_path: Path) -> None:
     assert "PODROLE_CREDENTIAL_SOURCE=node is unsafe" in read_start(
         tmp_path / "injector", PODROLE_CREDENTIAL_SOURCE="node"
     )
 
 
-def test_a_start_with_web_identities_is_not(tmp_path: Path) -> None:
+def test_web_identity_is_not_logged_as_unsafe_at_start(tmp_path: Path) -> None:
     assert "unsafe" not in read_start(tmp_path / "injector")
 
 

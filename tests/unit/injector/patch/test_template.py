@@ -75,7 +75,7 @@ def make_ordinary(document: Document) -> None:
         (make_ordinary, "sidecar.restartPolicy is None"),
     ],
 )
-def test_a_template_that_breaks_the_contract_is_refused(edit: Callable[[Document], None], said: str) -> None:
+def test_template_that_violates_the_contract_is_rejected(edit: Callable[[Document], None], said: str) -> None:
     document = shipped()
     edit(document)
 
@@ -85,7 +85,7 @@ def test_a_template_that_breaks_the_contract_is_refused(edit: Callable[[Document
     assert said in str(caught.value)
 
 
-def test_all_that_is_wrong_with_a_template_is_said_at_once() -> None:
+def test_one_error_has_all_problems_of_a_template() -> None:
     document = shipped()
     for edit in (set_uid, drop_token, misspell):
         edit(document)
@@ -97,13 +97,13 @@ def test_all_that_is_wrong_with_a_template_is_said_at_once() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {}, {"sidecar": {}}, {"sidecar": {"name": "podrole-sidecar"}}])
-def test_what_is_no_template_is_refused(document: object) -> None:
+def test_document_of_another_type_is_rejected(document: object) -> None:
     with pytest.raises(ConfigError, match="invalid template"):
         Template.from_document(document, CONFIG)
 
 
 @pytest.mark.parametrize("text", [None, "a: [", "\x00"])
-def test_an_unreadable_template_is_named(tmp_path: Path, text: str | None) -> None:
+def test_unreadable_template_is_named_in_the_error(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "template.yaml"
     if text is not None:
         path.write_text(text)
@@ -114,7 +114,7 @@ def test_an_unreadable_template_is_named(tmp_path: Path, text: str | None) -> No
     assert str(path) in str(caught.value)
 
 
-def test_an_edited_template_is_used(tmp_path: Path) -> None:
+def test_edited_template_is_used(tmp_path: Path) -> None:
     document = shipped()
     document["sidecar"]["env"].append({"name": "PODROLE_INSTANCE_ID", "value": "i-0123456789abcdef0"})
     path = tmp_path / "template.yaml"
