@@ -124,6 +124,12 @@ def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) 
     manager.start()
     gates.add("waiting for a serving certificate: the log has the cause", lambda: tls.certificate_not_after > 0)
     gates.add("waiting for the CA of the serving certificate to be in every caBundle", lambda: manager.is_ready)
+    export_cert_manager(manager, metrics)
+    return tls
+
+
+def export_cert_manager(manager: CertManager, metrics: Metrics) -> None:
+    """Export the metrics of the self-managed certificates."""
     metrics.gauge(
         "podrole_ca_bundle_in_sync",
         "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
@@ -139,7 +145,6 @@ def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) 
         "Reconciliations of the certificates that failed.",
         lambda: manager.reconcile_errors,
     )
-    return tls
 
 
 def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> MetadataReader:

@@ -97,16 +97,19 @@ class RotationMachine(RuleBasedStateMachine):
         self.cluster.is_drop_requested |= request == "drop"
         self.edit_secret(lambda secret: secret["metadata"].update(annotations={ROTATE_ANNOTATION: request}))
 
-    @rule()
-    def ca_is_rotated(self) -> None:
-        """A whole rotation without other events, which random rules reach too rarely. A backup is made before it."""
+    @rule(then=st.sampled_from(["", "drop"]))
+    def ca_is_rotated(self, then: str) -> None:
+        """A backup, then a whole rotation without other events, which random rules reach too rarely."""
         self.backup_is_made()
         self.user_requests_rotation("ca")
-        for _ in range(3):
-            self.time_passes_and_all_replicas_run(POLICY.lifetimes.propagation_seconds)
+        for turn in range(8):
+            self.minutes_pass_and_one_replica_runs(turn)
+            if then:
+                self.user_requests_rotation(then)
 
-    @rule(damage=st.sampled_from(["deleted", "emptied", *SECRET_KEYS]))
-    def secret_is_damaged(self, damage: str) -> None:
+    @rule(damage=st.sampled_from(["deleted", "emptied", *SECRET_KEYS]), index=st.none() | REPLICAS)
+    def secret_is_damaged(self, damage: str, index: int | None) -> None:
+        """With an index, a replica that has just started repairs it, without knowing what the others serve."""
         match damage:
             case "deleted":
                 self.cluster.replace_secret(None)
@@ -114,6 +117,9 @@ class RotationMachine(RuleBasedStateMachine):
                 self.edit_secret(lambda secret: secret.pop("data", None))
             case key:
                 self.edit_secret(lambda secret: _truncate(secret, key))
+        if index is not None:
+            self.find(index).step(CrashError())
+            self.find(index).run_pass()
 
     @rule()
     def backup_is_made(self) -> None:
