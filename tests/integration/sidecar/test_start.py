@@ -33,7 +33,7 @@ def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str,
 
     assert result.returncode == 2
     assert result.stderr.splitlines() == [
-        "podrole-sidecar: the environment is wrong:",
+        "podrole-sidecar: invalid environment:",
         (
             "  PODROLE_ROLE_ARN is 'reader': it must be the ARN of an IAM role, "
             "such as arn:aws:iam::111122223333:role/reader"
@@ -201,7 +201,14 @@ def wait_until_refused(port: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("value", ["x" * 5000, "\u00e9\U0001f600" * 2000, "two\nlines" * 500])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("x" * 5000, id="ascii"),
+        pytest.param("\u00e9\U0001f600" * 2000, id="unicode"),
+        pytest.param("two\nlines" * 500, id="many-lines"),
+    ],
+)
 def test_config_errors_fit_into_the_termination_message(environ: dict[str, str], value: str) -> None:
     """The kubelet shows the last 2048 bytes or 80 lines: they must include the first error."""
     wrong = {name: value for name in environ if name.startswith("PODROLE_")}
@@ -210,7 +217,7 @@ def test_config_errors_fit_into_the_termination_message(environ: dict[str, str],
 
     shown = result.stderr.encode()[-2048:].decode(errors="replace").splitlines()[-80:]
     assert result.returncode == 2
-    assert shown[0] == "podrole-sidecar: the environment is wrong:"
+    assert shown[0] == "podrole-sidecar: invalid environment:"
     assert shown[1].startswith("  PODROLE_ROLE_ARN is '")
     assert sum(line.startswith("  PODROLE_") for line in shown) == len(result.stderr.splitlines()) - 1 > 5
 
