@@ -85,7 +85,11 @@ def test_token_headers_are_case_insensitive(sidecar: Sidecar, spell: type[str]) 
 @pytest.mark.parametrize(
     "path", [ROLES, f"{ROLES}/reader", f"{METADATA}/placement/region", IDENTITY, "/latest/user-data"]
 )
-@pytest.mark.parametrize("token", ["x", "A" * 56, "AAAAAAAAAAAAAAAAAAAA=", "é", "'; DROP TABLE tokens"])
+@pytest.mark.parametrize(
+    "token",
+    ["x", "A" * 56, "AAAAAAAAAAAAAAAAAAAA=", "é", "'; DROP TABLE tokens"],
+    ids=["too-short", "wrong-signature", "wrong-length", "not-ascii", "sql"],
+)
 def test_invalid_token_gets_401_even_if_none_is_required(sidecar: Sidecar, token: str, path: str) -> None:
     answer = get(sidecar, path, token)
 

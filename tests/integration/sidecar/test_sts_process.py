@@ -44,7 +44,7 @@ def test_missing_token_file_is_reported_without_calling_sts(environ: dict[str, s
     assert faulty_sts.requests == []
 
 
-@pytest.mark.parametrize("content", ["", "\n"])
+@pytest.mark.parametrize("content", ["", "\n"], ids=["empty", "line-feed"])
 def test_empty_token_file_is_reported_without_calling_sts(
     environ: dict[str, str], faulty_sts: FaultySts, content: str
 ) -> None:

@@ -23,7 +23,11 @@ def test_fatal_error_is_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "podrole-sidecar: cannot listen on 127.0.0.1 port 16925\n"
 
 
-@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\udc80"])
+@pytest.mark.parametrize(
+    "letter",
+    ["x", "\u00e9", "\U0001f600", "\udc80"],
+    ids=["one-byte", "two-bytes", "four-bytes", "lone-surrogate"],
+)
 def test_long_termination_message_keeps_its_beginning(letter: str) -> None:
     truncated = truncate_termination_message("podrole-sidecar: " + letter * 3000)
 
