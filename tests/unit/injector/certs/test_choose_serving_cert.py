@@ -30,42 +30,24 @@ from tests.unit.injector.certs.rotation_examples import (
     published,
 )
 
+PROPAGATED = NOW + PROPAGATION
 RENEWED = ServingCert(issue_leaf(OLD, LATE), OLD_CA)
 
 
 @pytest.mark.parametrize(
     ("secret", "ca_bundle", "current", "now", "chosen"),
     [
-        (SecretState(), published(), None, NOW, None),
-        (SecretState(), published(), CURRENT_OLD, NOW, CURRENT_OLD),
-        (ROTATED, published(), None, NOW, CURRENT_NEW),
-        (ROTATED, published(NEW_CA, OLD_CA), CURRENT_OLD, NOW, CURRENT_OLD),
-        (ROTATED, published(NEW_CA, OLD_CA), CURRENT_OLD, NOW + PROPAGATION, CURRENT_NEW),
-        (ROTATED, None, CURRENT_OLD, NOW + PROPAGATION, CURRENT_OLD),
-        (ROTATED, published(OLD_CA), CURRENT_OLD, NOW + PROPAGATION, CURRENT_OLD),
-        (ROTATED, published(NEW_CA), CURRENT_OLD, NOW, CURRENT_NEW),
-        (ROTATED, published(FOREIGN_CA), CURRENT_OLD, NOW + PROPAGATION, CURRENT_OLD),
-        (
-            replace(AT_REST, pair=issue_leaf(OLD, LATE)),
-            None,
-            CURRENT_OLD,
-            LATE,
-            ServingCert(issue_leaf(OLD, LATE), OLD_CA),
-        ),
-        (AT_REST, published(OLD_CA), None, NOW + 91 * DAY_SECONDS, None),
-    ],
-    ids=[
-        "nothing",
-        "empty-secret",
-        "start",
-        "just-published",
-        "published-long-enough",
-        "no-configuration",
-        "not-published",
-        "only-new-ca-published",
-        "neither-published",
-        "renewed-by-same-ca",
-        "secret-has-expired-cert",
+        pytest.param(SecretState(), published(), None, NOW, None, id="nothing"),
+        pytest.param(SecretState(), published(), CURRENT_OLD, NOW, CURRENT_OLD, id="empty-secret"),
+        pytest.param(ROTATED, published(), None, NOW, CURRENT_NEW, id="start"),
+        pytest.param(ROTATED, published(NEW_CA, OLD_CA), CURRENT_OLD, NOW, CURRENT_OLD, id="just-published"),
+        pytest.param(ROTATED, published(NEW_CA, OLD_CA), CURRENT_OLD, PROPAGATED, CURRENT_NEW, id="propagated"),
+        pytest.param(ROTATED, None, CURRENT_OLD, PROPAGATED, CURRENT_OLD, id="no-configuration"),
+        pytest.param(ROTATED, published(OLD_CA), CURRENT_OLD, PROPAGATED, CURRENT_OLD, id="not-published"),
+        pytest.param(ROTATED, published(NEW_CA), CURRENT_OLD, NOW, CURRENT_NEW, id="only-new-ca-published"),
+        pytest.param(ROTATED, published(FOREIGN_CA), CURRENT_OLD, PROPAGATED, CURRENT_OLD, id="neither-published"),
+        pytest.param(replace(AT_REST, pair=RENEWED.pair), None, CURRENT_OLD, LATE, RENEWED, id="renewed-by-same-ca"),
+        pytest.param(AT_REST, published(OLD_CA), None, NOW + 91 * DAY_SECONDS, None, id="secret-has-expired-cert"),
     ],
 )
 def test_chosen_serving_cert(

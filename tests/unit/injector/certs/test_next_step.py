@@ -243,7 +243,7 @@ def test_old_ca_of_another_history_is_kept_while_its_cert_can_be_valid() -> None
     assert find_step(secret, published(*secret.cas, since=now), now) is None
 
 
-def test_an_authority_that_was_dropped_is_not_taken_up_again_while_it_is_still_published() -> None:
+def test_removed_ca_is_not_added_again_while_still_published() -> None:
     later = issue_ca(NOW + 60, LIFETIMES)
     secret = SecretState((later.certificate,), later, issue_leaf(later, NOW + 60))
 
@@ -275,7 +275,7 @@ def test_old_ca_is_removed_when_its_certs_have_expired(
     ],
     ids=["not-replaced", "too-early", "published-too-late", "rolled-out"],
 )
-def test_an_old_authority_is_removed_on_request_when_every_replica_has_the_new_leaf(
+def test_old_ca_is_removed_on_request_when_every_replica_has_the_new_cert(
     pair: KeyPair,
     since: float,
     now: float,
