@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
+from types import NoneType
 
 import pytest
 from xdist.remote import Producer
@@ -18,6 +20,13 @@ from tests.scheduling import GroupScheduling
 
 WRITER = store.Role("writer", subject="system:serviceaccount:team-a:writer", bucket="team-a")
 READER = store.Role("reader", subject="system:serviceaccount:team-b:reader", bucket="team-b")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> None:
+    """Require an id for values that pytest would only number."""
+    is_named = getattr(val, "__name__", "<lambda>") != "<lambda>"
+    if not is_named and not isinstance(val, str | int | float | Enum | NoneType):
+        raise TypeError(f"{argname}={val!r} needs an id: pytest.param(..., id=...) or ids=")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:

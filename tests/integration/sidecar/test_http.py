@@ -248,6 +248,7 @@ def test_duplicate_host_header_is_rejected(sidecar: Sidecar, second: str) -> Non
         ("Forwarded", "for=10.1.2.3"),
         ("Via", "1.1 proxy"),
     ],
+    ids=": ".join,
 )
 @pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/nothing"])
 def test_browser_and_proxy_headers_are_rejected(sidecar: Sidecar, path: str, header: tuple[str, str]) -> None:

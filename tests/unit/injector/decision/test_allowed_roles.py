@@ -90,6 +90,7 @@ def test_list_of_several_lines_is_one_line_in_the_denial() -> None:
         (["reader"], ".*:role/writer", [PERMITTED]),
         (["writer"], ".*:role/writer", [ALLOWED_ROLES, PERMITTED]),
     ],
+    ids=["both-allow", "only-permitted-allows", "only-allowed-roles-allows", "none-allows"],
 )
 def test_both_annotations_must_allow_the_role(entries: list[str], regexp: str, refusing: list[str]) -> None:
     annotations = {PERMITTED: regexp, ALLOWED_ROLES: json.dumps(entries)}
@@ -177,7 +178,9 @@ def test_alternation_is_matched_in_full(entry: str, role: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "entries", [["a)|(b"], ["a)|(?:.*"], ["(a", "b)"], [r"\Qa", r"b\E"], ["[a", "b]"], ["(?i", ")a"]]
+    "entries",
+    [["a)|(b"], ["a)|(?:.*"], ["(a", "b)"], [r"\Qa", r"b\E"], ["[a", "b]"], ["(?i", ")a"]],
+    ids=["alternation", "any", "group", "quote", "class", "flags"],
 )
 def test_entry_cannot_change_other_entries(entries: list[str]) -> None:
     (refusal,) = refusals_of(BASE + "b", entries, form="regexp")

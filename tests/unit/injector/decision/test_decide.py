@@ -158,6 +158,7 @@ def test_invalid_role_is_not_replaced_by_the_next_source() -> None:
 @pytest.mark.parametrize(
     "context",
     [{"runAsUser": contract.SIDECAR_UID}, {"runAsGroup": contract.SIDECAR_UID}],
+    ids=["user", "group"],
 )
 def test_uid_and_gid_of_the_sidecar_are_denied(context: dict[str, int]) -> None:
     container = {"name": "app", "securityContext": context}
