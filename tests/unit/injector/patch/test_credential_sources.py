@@ -189,7 +189,9 @@ def test_sidecar_gets_no_chaining_variables_by_default() -> None:
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
-@pytest.mark.parametrize(("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)])
+@pytest.mark.parametrize(
+    ("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)], ids=["passthrough", "node"]
+)
 def test_rules_let_the_sidecar_reach_the_node_if_it_needs_to(pod: str, config: Config, redirect: str) -> None:
     assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=RedirectBackend(redirect))))
 

@@ -96,7 +96,11 @@ def test_one_error_has_all_problems_of_a_template() -> None:
     assert len(str(caught.value).splitlines()) == 4
 
 
-@pytest.mark.parametrize("document", [None, [], "text", {}, {"sidecar": {}}, {"sidecar": {"name": "podrole-sidecar"}}])
+@pytest.mark.parametrize(
+    "document",
+    [None, [], "text", {}, {"sidecar": {}}, {"sidecar": {"name": "podrole-sidecar"}}],
+    ids=["null", "list", "text", "empty", "empty-sidecar", "only-a-name"],
+)
 def test_document_of_another_type_is_rejected(document: object) -> None:
     with pytest.raises(ConfigError, match="invalid template"):
         Template.from_document(document, CONFIG)
