@@ -260,6 +260,16 @@ def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
         ),
         ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode, metadata-passthrough"),
     ],
+    ids=[
+        "unknown-source",
+        "relative-ca-path",
+        "proxy-without-scheme",
+        "proxy-without-port",
+        "proxy-with-reference",
+        "not-a-boolean",
+        "fips-and-endpoint",
+        "unknown-override",
+    ],
 )
 def test_invalid_setting_is_rejected(changes: dict[str, str], said: str) -> None:
     assert said in refuse(**changes)
