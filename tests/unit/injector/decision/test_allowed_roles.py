@@ -85,10 +85,10 @@ def test_list_of_several_lines_is_one_line_in_the_denial() -> None:
 @pytest.mark.parametrize(
     ("entries", "regexp", "refusing"),
     [
-        (["reader"], ".*:role/reader", []),
-        (["writer"], ".*:role/reader", [ALLOWED_ROLES]),
-        (["reader"], ".*:role/writer", [PERMITTED]),
-        (["writer"], ".*:role/writer", [ALLOWED_ROLES, PERMITTED]),
+        pytest.param(["reader"], ".*:role/reader", [], id="both allow"),
+        pytest.param(["writer"], ".*:role/reader", [ALLOWED_ROLES], id="only permitted allows"),
+        pytest.param(["reader"], ".*:role/writer", [PERMITTED], id="only allowed-roles allows"),
+        pytest.param(["writer"], ".*:role/writer", [ALLOWED_ROLES, PERMITTED], id="neither allows"),
     ],
     ids=["both-allow", "only-permitted-allows", "only-allowed-roles-allows", "none-allows"],
 )
@@ -327,12 +327,12 @@ def test_any_entry_of_a_list_can_allow_the_role(form: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "it is not valid JSON (Expecting value"),
+        pytest.param("", "it is not valid JSON (Expecting value", id="empty"),
         ("reader", "it is not valid JSON (Expecting value"),
         ("['reader']", "it is not valid JSON (Expecting value"),
         ('["reader",]', "it is not valid JSON ("),
-        ("[" * 10000, "it is not valid JSON ("),
-        ("[" + "1" * 5000 + "]", "it is not valid JSON ("),
+        pytest.param("[" * 10000, "it is not valid JSON (", id="deeply nested"),
+        pytest.param("[" + "1" * 5000 + "]", "it is not valid JSON (", id="number of 5000 digits"),
         ('"reader"', "it is JSON, but not a list"),
         ("null", "it is JSON, but not a list"),
         ('{"reader": true}', "it is JSON, but not a list"),
@@ -340,8 +340,14 @@ def test_any_entry_of_a_list_can_allow_the_role(form: str) -> None:
         ('[null, "reader"]', "entry 1 is not a string"),
         ('[["reader"]]', "entry 1 is not a string"),
         (r'["reader", "\ud800"]', "half of a surrogate pair"),
-        (json.dumps(["reader"] * (MOST_ENTRIES + 1)), "it has 1001 entries, the maximum is 1000"),
-        (json.dumps(["reader", "x" * LONGEST_VALUE]), "it has 16398 characters, the maximum is 16384"),
+        pytest.param(
+            json.dumps(["reader"] * (MOST_ENTRIES + 1)),
+            "it has 1001 entries, the maximum is 1000",
+            id="too many entries",
+        ),
+        pytest.param(
+            json.dumps(["reader", "x" * LONGEST_VALUE]), "it has 16398 characters, the maximum is 16384", id="too long"
+        ),
     ],
 )
 @pytest.mark.parametrize("config", [GLOB, REGEXP], ids=["glob", "regexp"])
@@ -369,8 +375,8 @@ def test_invalid_list_allows_no_role_and_is_explained(text: str, problem: str, c
         ("[\u0430", r"missing ]: [\u0430"),
         (r"\Qreader", r"missing ): (?:\Qreader)"),
         ("(?:a{0,999}){10}", "invalid repetition size: {10}"),
-        ("".join("a{1000}" for _ in range(200)), "pattern too large"),
-        (r"\pL" * 1000, "pattern too large"),
+        pytest.param("".join("a{1000}" for _ in range(200)), "pattern too large", id="many repetitions"),
+        pytest.param(r"\pL" * 1000, "pattern too large", id="many Unicode classes"),
     ],
 )
 def test_invalid_regexp_allows_no_role_and_is_explained(
@@ -429,7 +435,9 @@ def test_catastrophic_backtracking_pattern_is_matched_fast(regexp: str) -> None:
     assert time.perf_counter() - started < 1
 
 
-@pytest.mark.parametrize("entry", ["**a" * 40 + "b", "*a" * 60 + "b", "?*" * 60 + "b", "**/" * 60 + "b"])
+@pytest.mark.parametrize(
+    "entry", ["**a" * 40 + "b", "*a" * 60 + "b", "?*" * 60 + "b", "**/" * 60 + "b"], ids=lambda entry: entry[:4]
+)
 def test_glob_of_many_stars_is_matched_fast(entry: str) -> None:
     started = time.perf_counter()
 
@@ -457,7 +465,11 @@ def test_list_of_globs_that_exceeds_the_engine_is_rejected() -> None:
     assert "pattern too large" in refusal.text
 
 
-@pytest.mark.parametrize("text", [json.dumps([f"team-{number}-*" for number in range(100)]), '["("]', "reader"])
+@pytest.mark.parametrize(
+    "text",
+    [json.dumps([f"team-{number}-*" for number in range(100)]), '["("]', "reader"],
+    ids=["long list", "invalid regexp", "not a list"],
+)
 def test_annotation_is_compiled_once_valid_or_not(text: str) -> None:
     annotations = {ALLOWED_ROLES: text}
     first = list(check_role_allowed(BASE + "reader", annotations, REGEXP))

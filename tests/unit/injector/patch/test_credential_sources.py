@@ -72,10 +72,10 @@ def refuse(**changes: str) -> str:
         ("team=\u0301", "has '\u0301', but STS accepts only letters"),
         ("aws:team=a", 'has a key that begins with "aws:"'),
         ("AWS:team=a", 'has a key that begins with "aws:"'),
-        ("k" * 129 + "=a", "is too long: a key has 128 characters at most"),
-        ("k=" + "v" * 257, "is too long"),
+        pytest.param("k" * 129 + "=a", "is too long: a key has 128 characters at most", id="key too long"),
+        pytest.param("k=" + "v" * 257, "is too long", id="value too long"),
         ("Team=a,team=b", '"team" appears 2 times'),
-        (",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, the maximum is 50"),
+        pytest.param(",".join(f"k{n}=v" for n in range(51)), "it has 51 tags, the maximum is 50", id="51 tags"),
     ],
 )
 def test_invalid_session_tags_are_an_error(text: str, problem: str) -> None:
@@ -94,8 +94,8 @@ def test_invalid_session_tags_are_an_error(text: str, problem: str) -> None:
         "cost center=a b",
         "a=b=c",
         "é日本=\u0661+-@/:_.",
-        "k" * 128 + "=" + "v" * 256,
-        ",".join(f"k{n}=v" for n in range(50)),
+        pytest.param("k" * 128 + "=" + "v" * 256, id="longest key and value"),
+        pytest.param(",".join(f"k{n}=v" for n in range(50)), id="50 tags"),
     ],
 )
 def test_valid_session_tags_reach_the_sidecar(text: str) -> None:
@@ -107,7 +107,7 @@ def test_valid_session_tags_reach_the_sidecar(text: str) -> None:
     assert config.session_tags == tuple(tuple(tag.split("=", 1)) for tag in text.split(","))
 
 
-@pytest.mark.parametrize("value", ["", "x", "a b", "x" * 1225, "a;b", "ok\n", "é" * 3])
+@pytest.mark.parametrize("value", ["", "x", "a b", pytest.param("x" * 1225, id="too long"), "a;b", "ok\n", "é" * 3])
 def test_invalid_external_id_is_an_error(value: str) -> None:
     [error] = read_errors({"iam.amazonaws.com/external-id": value})
 
@@ -185,7 +185,7 @@ def test_dollar_in_a_role_path_is_not_expanded_by_kubernetes() -> None:
 def test_sidecar_gets_no_chaining_variables_by_default() -> None:
     environment = environment_of(find_container(load_case("role-on-the-pod").inject(), "podrole-sidecar"))
 
-    assert not [name for name in environment if "SOURCE" in name or "THROUGH" in name or "NODE" in name]
+    assert not [name for name in environment if "SOURCE" in name or "INTERMEDIATE" in name or "NODE" in name]
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
@@ -197,7 +197,7 @@ def test_rules_let_the_sidecar_reach_the_node_if_it_needs_to(pod: str, config: C
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
-@pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["usual", "passthrough-not-asked-for"])
+@pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["web identity", "passthrough not requested"])
 def test_rules_let_no_user_reach_the_node_by_default(config: Config, redirect: str) -> None:
     assert not lets_sidecar_pass(
         load_case("role-on-the-pod").inject(replace(config, redirect_backend=RedirectBackend(redirect)))
@@ -243,22 +243,34 @@ def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        (
+        pytest.param(
             {"PODROLE_CREDENTIAL_SOURCE": "imds"},
             "PODROLE_CREDENTIAL_SOURCE is 'imds': it must be web-identity or node",
+            id="unknown source",
         ),
-        ({"PODROLE_STS_CA": "ca.pem"}, "PODROLE_STS_CA is 'ca.pem': it must be an absolute path"),
-        ({"PODROLE_STS_PROXY": "proxy:3128"}, "PODROLE_STS_PROXY is 'proxy:3128'"),
-        ({"PODROLE_STS_PROXY": "http://proxy"}, "PODROLE_STS_PROXY is 'http://proxy'"),
-        ({"PODROLE_STS_PROXY": "http://$(HOME):3128"}, "PODROLE_STS_PROXY is"),
-        ({"PODROLE_USE_FIPS": "yes"}, "PODROLE_USE_FIPS is 'yes'"),
-        (
+        pytest.param(
+            {"PODROLE_STS_CA": "ca.pem"}, "PODROLE_STS_CA is 'ca.pem': it must be an absolute path", id="relative path"
+        ),
+        pytest.param(
+            {"PODROLE_STS_PROXY": "proxy:3128"}, "PODROLE_STS_PROXY is 'proxy:3128'", id="proxy without scheme"
+        ),
+        pytest.param(
+            {"PODROLE_STS_PROXY": "http://proxy"}, "PODROLE_STS_PROXY is 'http://proxy'", id="proxy without port"
+        ),
+        pytest.param({"PODROLE_STS_PROXY": "http://$(HOME):3128"}, "PODROLE_STS_PROXY is", id="proxy with a reference"),
+        pytest.param({"PODROLE_USE_FIPS": "yes"}, "PODROLE_USE_FIPS is 'yes'", id="boolean"),
+        pytest.param(
             {"PODROLE_USE_FIPS": "true", "PODROLE_STS_ENDPOINT": "https://sts.example"},
             "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set",
+            id="FIPS and endpoint",
         ),
-        ({"PODROLE_ALLOW_OVERRIDES": "passthrough"}, "a list of inject, mode, metadata-passthrough"),
+        pytest.param(
+            {"PODROLE_ALLOW_OVERRIDES": "passthrough"},
+            "a list of inject, mode, metadata-passthrough",
+            id="unknown override",
+        ),
     ],
     ids=[
         "unknown-source",
@@ -271,8 +283,8 @@ def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
         "unknown-override",
     ],
 )
-def test_invalid_setting_is_rejected(changes: dict[str, str], said: str) -> None:
-    assert said in refuse(**changes)
+def test_invalid_setting_is_rejected(changes: dict[str, str], message: str) -> None:
+    assert message in refuse(**changes)
 
 
 def test_password_in_the_proxy_url_is_rejected_and_not_repeated() -> None:

@@ -61,7 +61,7 @@ def make_ordinary(document: Document) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "message"),
     [
         (set_uid, "sidecar.securityContext.runAsUser is 0"),
         (drop_token, f"the volume at {contract.TOKEN_DIRECTORY} of sidecar is None"),
@@ -75,14 +75,14 @@ def make_ordinary(document: Document) -> None:
         (make_ordinary, "sidecar.restartPolicy is None"),
     ],
 )
-def test_template_that_violates_the_contract_is_rejected(edit: Callable[[Document], None], said: str) -> None:
+def test_template_that_violates_the_contract_is_rejected(edit: Callable[[Document], None], message: str) -> None:
     document = shipped()
     edit(document)
 
     with pytest.raises(ConfigError) as caught:
         Template.from_document(document, CONFIG)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_one_error_has_all_problems_of_a_template() -> None:
