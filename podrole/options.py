@@ -1,4 +1,4 @@
-"""Options that several commands share: the cluster, manifests, and the webhook's settings by their PODROLE_* names."""
+"""Options that several commands share: the cluster, manifests, and the webhook's settings."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,20 +17,20 @@ from podrole.iam.usage import Account
 F = TypeVar("F", bound=Callable[..., Any])
 
 SETTINGS = [one for one in list_settings(Config).values() if one.is_for_pods]
-"""The webhook's settings that can change a pod: each is an option."""
+"""The webhook's settings that can change a pod. Each is an option."""
 
 ACCOUNT_VARIABLES = ("PODROLE_ACCOUNT_ID", "PODROLE_BASE_ROLE_ARN", "PODROLE_REGION")
 
 HOW_TO_FIND_SETTINGS = """\
-Give what the injector of your cluster runs with: by options, by environment variables, or with --cluster, which reads
-them from its Deployment. They are also printed by
+Use the settings of your cluster's injector: as options, as environment variables, or with --cluster, which reads them
+from its Deployment. To print them:
   kubectl -n podrole-system set env deployment/podrole-injector --list
-For a first look without a cluster:
+To try it without a cluster:
   --sidecar-image podrole-sidecar:0.1.0 --region eu-west-1 --account-id 111122223333"""
 
 
 def settings_options(command: F) -> F:
-    """The webhook's settings, each by option or variable; see load_effective_config for what to do with them."""
+    """The webhook's settings as options and variables, for load_effective_config."""
     for one in reversed(SETTINGS):
         command = _build_option(one, help=_describe(one))(command)
     return command
@@ -52,7 +52,7 @@ def _describe(one: Setting) -> str:
 
 
 def load_effective_config(options: Mapping[str, Any], deployed: DeployedEnv | None = None) -> EffectiveConfig:
-    """Configuration and template, of options that win over what is deployed; ConfigError names options."""
+    """Load configuration and template; options take precedence over the Deployment. ConfigError names options."""
     given = {one.variable: str(options[one.variable]) for one in SETTINGS if options.get(one.variable)}
     paths = {one.variable for one in SETTINGS if one.type is PATH}
     environ = {name: str(Path(value).absolute()) if name in paths else value for name, value in given.items()}
@@ -83,7 +83,7 @@ def output_option(command: F) -> F:
 
 
 def check_setting(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Check an option as its variable is checked."""
+    """Validate an option like its variable."""
     one = next(one for one in SETTINGS if one.variable == param.name)
     if value and (problem := find_problem(one, value)):
         raise click.BadParameter(problem)
@@ -103,7 +103,7 @@ def report_output_option(command: F) -> F:
 
 
 def account_options(command: F) -> F:
-    """Where roles without an account are, see load_account."""
+    """The default account of roles, for load_account."""
     for one in SETTINGS:
         if one.variable in ACCOUNT_VARIABLES:
             text = f"{one.meaning}.  [default: any]" if one.is_required else _describe(one)

@@ -1,4 +1,4 @@
-"""What the injector's tests share: the pods of tests/pods, an injection from end to end, an API server's defaults."""
+"""Shared by the injector's tests: the pods of tests/pods, a complete injection, and the API server's defaults."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ Pod = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A pod and what surrounds it."""
+    """A pod, its namespace and its ServiceAccount."""
 
     pod: Pod
     namespace: Metadata | None
@@ -47,13 +47,13 @@ class Case:
         return decide(self.pod, ClusterContext(self.namespace, self.service_account, self.version), config)
 
     def inject(self, config: Config = CONFIG) -> Pod:
-        """The pod as it is after the webhook's patch was applied; fails where there would be none."""
+        """Apply the webhook's patch to the pod; fails if the decision has no patch."""
         patch, _ = self.build_patch(config)
         patched: Pod = patch.apply(self.pod)
         return patched
 
     def build_patch(self, config: Config = CONFIG) -> tuple[Any, list[str]]:
-        """The patch and the warnings beside it."""
+        """The patch and the warnings."""
         decision = self.decide(config)
         assert isinstance(decision, Inject | Block), decision
         plan = plan_injection(decision, self.pod, load_template(config), config)
@@ -75,26 +75,26 @@ def load_case(name: str) -> Case:
 
 
 def load_injectable_cases() -> dict[str, Case]:
-    """Every pod of tests/pods that gets something injected."""
+    """Every pod of tests/pods that is injected or blocked."""
     cases = {path.stem: load_case(path.stem) for path in sorted(PODS.glob("*.yaml"))}
     return {name: case for name, case in cases.items() if isinstance(case.decide(), Inject | Block)}
 
 
 def load_review(name: str) -> Pod:
-    """A recorded review: the body that an API server posted."""
+    """A recorded review: the body of an API server's request."""
     review: Pod = yaml.safe_load((REVIEWS / f"{name}.yaml").read_text(encoding="utf-8"))
     return review
 
 
 def build_case(**spec: Any) -> Case:
-    """A pod with a role, and whatever its spec needs to have."""
+    """A pod with a role and these fields in its spec."""
     metadata = {"name": "app", "namespace": "team-a", "annotations": {"iam.amazonaws.com/role": "reader"}}
     pod = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "example/app:1"}], **spec}}
     return Case(pod, ENABLED, None)
 
 
 def find_container(pod: Pod, name: str) -> Pod:
-    """The container of that name, wherever in the pod it is."""
+    """The container of that name, in any list of the pod."""
     return next(c for c in all_containers(pod) if c["name"] == name)
 
 
@@ -104,7 +104,7 @@ def all_containers(pod: Pod) -> Iterator[Pod]:
 
 
 def environment_of(container: Mapping[str, Any]) -> dict[str, Any]:
-    """A container's variables: name to value, or to where the value comes from."""
+    """A container's variables by name: the value, or the valueFrom."""
     return {v["name"]: v.get("value", v.get("valueFrom")) for v in container.get("env") or []}
 
 

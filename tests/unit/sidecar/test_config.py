@@ -1,4 +1,4 @@
-"""The sidecar's environment: what is wrong with it is said all at once, by name."""
+"""The sidecar's settings. One error names all problems."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who asks STS for a pod's role: what operators and users may write about it, and what a sidecar gets of that."""
+"""Credential sources: their settings and annotations, and what a sidecar gets from them."""
 
 import signal
 import subprocess
@@ -45,7 +45,7 @@ def read_errors(annotations: dict[str, str], config: Config = CONFIG, through: s
 
 
 def read_sidecar(case: Case, config: Config = CONFIG) -> SidecarConfig:
-    """What the sidecar makes of the environment that it is given."""
+    """The sidecar's configuration from its injected environment."""
     return SidecarConfig.from_environ(resolve(environment_of(find_container(case.inject(config), "podrole-sidecar"))))
 
 
@@ -358,7 +358,7 @@ def test_only_certificates_of_the_ca_file_are_injected(certificates: Certificate
 
 @contextmanager
 def injector(directory: Path, **changes: str) -> Iterator[subprocess.Popen[str]]:
-    """The webhook as a process, with certificates of its own and no cluster."""
+    """Run the webhook as a process with certificate files, without a cluster."""
     directory.mkdir()
     files = write_certificates(directory, ["127.0.0.1"])
     settings = {
@@ -402,7 +402,7 @@ def test_web_identity_is_not_logged_as_unsafe_at_start(tmp_path: Path) -> None:
 
 
 def read_start(directory: Path, **changes: str) -> str:
-    """What is logged until it listens."""
+    """The log until the webhook listens."""
     log = ""
     with injector(directory, **changes) as process:
         assert process.stderr
