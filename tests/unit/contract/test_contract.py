@@ -1,8 +1,10 @@
 """The round trip of the contract: what the injector writes into a pod means the same to the sidecar."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +136,9 @@ def test_sidecar_accepts_each_value_that_an_annotation_can_have(annotation: PodA
 
 def _find_tag_problems(annotation: PodAnnotation, text: str) -> Iterator[str]:
     return find_tag_problems(text) if annotation.key == SESSION_TAGS else iter(())
+
+
+def test_package_contract_imports_nothing_because_the_post_start_hook_imports_it() -> None:
+    tree = ast.parse(Path(contract.__file__).read_text())
+
+    assert [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)] == []
