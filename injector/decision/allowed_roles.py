@@ -72,7 +72,7 @@ def check_role_allowed(
 
     | annotation                            | value                | matched in full, and case counts, against   |
     |---------------------------------------|----------------------|---------------------------------------------|
-    | allowed-roles (kube2iam), glob format | JSON list of globs   | the ARN, or the name behind the base ARN    |
+    | allowed-roles (kube2iam), glob format | JSON list of globs   | the ARN, or the name after the base ARN     |
     | allowed-roles, regexp format          | JSON list of regexps | as above                                    |
     | permitted (Kiam)                      | one regexp           | the ARN                                     |
 
