@@ -47,7 +47,7 @@ def _parse_boolean(text: str) -> bool:
 HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\])"
 
 BOOLEAN = ValueType("true|false", r"true|false", "true or false", parse=_parse_boolean)
-PORT = ValueType("PORT", r"\d{1,5}", "a port from 0 to 65535", parse=int, numbers=range(65536))
+PORT = ValueType("PORT", r"\d{1,4}|[1-9]\d{4}", "a port from 0 to 65535", parse=int, numbers=range(65536))
 ABSOLUTE_PATH = ValueType("PATH", r"/[^\0]+", "an absolute path")
 REGION = ValueType("REGION", r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1")
 ENDPOINT = ValueType("URL", r"https?://[^\s/]+/?", "a URL without a path, such as https://sts.example.com")

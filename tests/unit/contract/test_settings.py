@@ -92,6 +92,16 @@ def test_all_problems_are_found() -> None:
     ]
 
 
+@pytest.mark.parametrize("port", ["00080", "000080", "65536", "99999", "-1", "٣"])
+def test_wrong_port_is_rejected(port: str) -> None:
+    assert not PORT.accepts(port)
+
+
+@pytest.mark.parametrize("port", ["0", "80", "0080", "10000", "65535"])
+def test_port_is_accepted(port: str) -> None:
+    assert PORT.accepts(port)
+
+
 def test_wrong_value_is_truncated_and_ascii() -> None:
     [problem] = find_problems(Example, {"X_IMAGE": "\u00e9" * 300})
 
