@@ -89,6 +89,7 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
     records = {
         label: _build_record(container, environment.get(ref, EnvironmentChange()), earlier.get(label))
         for label, ref, container in label_app_containers(pod)
+        if ref in environment or label in earlier
     }
     return {label: record for label, record in records.items() if record.added or record.appended}
 

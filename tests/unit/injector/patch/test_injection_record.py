@@ -76,6 +76,13 @@ def test_blocked_pod_has_an_empty_record() -> None:
     assert added == {"initContainers": ["podrole-redirect"], "volumes": ["podrole-token"], "containers": {}}
 
 
+def test_pod_without_role_is_blocked_whatever_type_its_env_has() -> None:
+    case = build_case(containers=[{"name": "app", "env": True}])
+    case.pod["metadata"]["annotations"] = {}
+
+    assert records_of(case.inject()) == {}
+
+
 def test_containers_without_a_unique_name_are_recorded_by_position() -> None:
     case = build_case(
         initContainers=[{"name": "podrole-sidecar"}, {"name": "a"}],
