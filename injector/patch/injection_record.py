@@ -135,7 +135,7 @@ def _build_record(container: Object, change: EnvironmentChange, earlier: Contain
 
 def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[str, str], dict[str, str]]:
     env = read_objects(container, "env")
-    values = {str(variable.get("name")): str(variable.get("value")) for variable in env}
+    values = {str(variable.get("name")): str(variable.get("value") or "") for variable in env}
     added = {
         name: value
         for name, value in earlier.added.items()

@@ -76,10 +76,12 @@ def _restore_environment(
         if name in last and not added:
             yield name
     for name, suffix in record.appended.items():
-        value = str(env[last[name]].get("value")) if name in last else ""
-        if value.endswith(suffix):
-            operations.replace((*path, last[name], "value"), value.removesuffix(suffix))
-        elif name in last:
+        if name not in last:
+            continue
+        present = env[last[name]].get("value")
+        if isinstance(present, str) and present.endswith(suffix):
+            operations.replace((*path, last[name], "value"), present.removesuffix(suffix))
+        else:
             yield name
     operations.remove_all(path, removed)
 

@@ -269,6 +269,24 @@ def test_blocked_pod_without_record_is_not_reported() -> None:
     assert plan_uninjection(blocked).is_recorded
 
 
+@pytest.mark.parametrize(
+    ("env", "appended"),
+    [
+        pytest.param([], {"NO_PROXY": ""}, id="variable is missing and suffix is empty"),
+        pytest.param([{"name": "NO_PROXY"}], {"NO_PROXY": ""}, id="variable has no value and suffix is empty"),
+        pytest.param([{"name": "NO_PROXY", "value": None}], {"NO_PROXY": "one"}, id="value is null"),
+        pytest.param([{"name": "HOST", "valueFrom": {}}], {"HOST": ""}, id="value comes from elsewhere"),
+    ],
+)
+def test_forged_suffix_of_a_variable_without_value_changes_nothing(env: list[Pod], appended: dict[str, str]) -> None:
+    pod = build_case(containers=[{"name": "app", "image": "example/app:1", "env": env}]).pod
+    original = copy.deepcopy(pod)
+    status = json.dumps({"added": {"containers": {"app": {"appended": appended}}}})
+    pod["metadata"]["annotations"]["podrole.io/status"] = status
+
+    assert build_uninject_patch(pod).apply(pod) == original
+
+
 def test_lists_and_objects_that_become_empty_are_removed() -> None:
     case = build_case()
     del case.pod["metadata"]
