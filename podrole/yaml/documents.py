@@ -54,7 +54,10 @@ def read_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Doc
     if paths.count(STDIN) > 1:
         raise ConfigError("-f - is given twice: stdin can be read only once")
     files = [file for path in paths for file in _find_files(path, recursive=recursive)]
-    return [document for file in files for document in parse_documents(_read(file), file)]
+    try:
+        return [document for file in files for document in parse_documents(_read(file), file)]
+    except RecursionError as error:
+        raise ConfigError("the manifests are nested too deeply") from error
 
 
 def parse_documents(text: str, file: str) -> list[Document]:
@@ -153,7 +156,7 @@ def _split_yaml(text: str, file: str) -> Iterator[Document]:
 
 def _load(document: Document, lines_before: int) -> Any:
     try:
-        return load(document.text)
+        return _expand_aliases(load(document.text))
     except yaml.MarkedYAMLError as error:
         problem, place = " ".join(filter(None, (error.context, error.problem))), ""
         if mark := error.problem_mark or error.context_mark:
@@ -163,3 +166,10 @@ def _load(document: Document, lines_before: int) -> Any:
         raise ConfigError(f"{document.location}{place}: {problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{document.location}: {error}") from error
+
+
+def _expand_aliases(value: Any) -> Any:
+    """Copy what an alias shares: a patch of one container must not change another."""
+    if isinstance(value, dict):
+        return {key: _expand_aliases(element) for key, element in value.items()}
+    return [_expand_aliases(element) for element in value] if isinstance(value, list) else value

@@ -84,6 +84,44 @@ def test_custom_template_is_read_relative_to_the_working_directory(run: Run, tmp
     assert "memory: 97Mi" in result.stdout
 
 
+SHARED_ENV = """\
+kind: Pod
+metadata: {name: app, annotations: {iam.amazonaws.com/role: reader}}
+spec:
+  containers:
+  - name: one
+    env: &env
+    - {name: A, value: b}
+  - name: two
+    env: *env
+"""
+SHARED_POD = """\
+kind: List
+items:
+- kind: Pod
+  metadata: &metadata {name: app, annotations: {iam.amazonaws.com/role: reader}}
+  spec: &spec
+    containers: [{name: app}, {name: podrole-sidecar}]
+- kind: Deployment
+  metadata: {name: web}
+  spec:
+    template: {metadata: *metadata, spec: *spec}
+"""
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    "text", [pytest.param(SHARED_ENV, id="env-of-two-containers"), pytest.param(SHARED_POD, id="spec-of-two-pods")]
+)
+def test_manifest_with_aliases_is_changed_as_one_without(run: Run, text: str) -> None:
+    without_aliases = json.dumps(yaml.safe_load(text))
+
+    result, expected = (run("inject", "-f", "-", stdin=f"{NAMESPACE}---\n{one}") for one in (text, without_aliases))
+
+    assert result.code == 0
+    assert documents_of(result.stdout) == documents_of(expected.stdout)
+
+
 @pytest.mark.usefixtures("settings")
 def test_json_manifest_stays_json(run: Run) -> None:
     text = json.dumps(yaml.safe_load(DEPLOYMENT), indent=2)

@@ -65,6 +65,8 @@ def test_invalid_setting_is_reported_by_option_and_variable(run: Run, tmp_path: 
         ),
         pytest.param("", "the input is empty", id="empty-input"),
         pytest.param("\n \n", "the input is empty", id="only-blank-lines"),
+        pytest.param("[" * 5000, "nested too deeply", id="nested-too-deeply-in-json"),
+        pytest.param("a: " + "[" * 5000, "exceeded maximum nesting depth", id="nested-too-deeply-in-yaml"),
     ],
 )
 def test_invalid_input_is_reported_with_its_place(run: Run, text: str, problem: str) -> None:
