@@ -35,9 +35,9 @@ def choice(values: type[StrEnum]) -> ValueType:
 
 
 def seconds(minimum: int, maximum: int) -> ValueType:
-    """A duration; both limits have three to five digits."""
+    """A duration within two limits of up to five digits."""
     expected = f"a number of seconds from {minimum} to {maximum}"
-    return ValueType("SECONDS", r"[1-9]\d{2,4}", expected, parse=int, numbers=range(minimum, maximum + 1))
+    return ValueType("SECONDS", r"[1-9]\d{0,4}", expected, parse=int, numbers=range(minimum, maximum + 1))
 
 
 def _parse_boolean(text: str) -> bool:

@@ -16,7 +16,7 @@ def compile_beside_sources(root: Path, folder: str) -> None:
 
 
 def compile_instead_of_sources(root: Path, folder: str, optimize: int) -> None:
-    """Compile packages and delete their sources, a third of an image. Tracebacks still have file and line number."""
+    """Compile packages and delete their sources, a third of the image's size. Tracebacks keep file and line number."""
     for source in _list_sources(root, folder):
         _compile(root, source, str(source.with_suffix(".pyc")), optimize)
         source.unlink()

@@ -35,8 +35,8 @@ class Reason(MessageTable):
         "No role is configured for this pod, and PODROLE_PODS_WITHOUT_ROLE=ignore leaves such pods unchanged.",
     )
     NO_ROLE_UNPROTECTED = (
-        "No role is configured for this pod, which cannot be blocked ({why}): it can get the node's role.",
-        "Set a role (iam.amazonaws.com/role), or limit the hops of the node's metadata service.",
+        "No role is configured for this pod, and podrole cannot block its access to the node's role ({why}).",
+        "Set a role (iam.amazonaws.com/role), or set HttpPutResponseHopLimit to 1 on the nodes.",
     )
     OPTED_OUT = (
         "The pod has the label podrole.io/inject: false: it is unchanged and can get the node's role.",
@@ -99,7 +99,7 @@ class Reason(MessageTable):
         "Use 3600 or less.",
     )
     ALLOW_LIST_REQUIRED = (
-        "The node's role assumes the roles of pods here, and the namespace does not list the roles that it allows.",
+        "With PODROLE_CREDENTIAL_SOURCE=node, the namespace must list the roles that its pods may have.",
         "Annotate the namespace with iam.amazonaws.com/allowed-roles.",
     )
     RESERVED_USER = (

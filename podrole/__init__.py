@@ -1,1 +1,1 @@
-"""The command `podrole`. Imports `injector`, which never imports this package."""
+"""The command `podrole`: one module per subcommand. May import `injector`."""

@@ -8,7 +8,7 @@ import contract
 from injector.errors import ApiError, ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
-from injector.k8s.pod_exec import ContainerRef, exec_command
+from injector.k8s.pod_exec import RunningContainer, exec_command
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
 from podrole.diagnosis.cluster_state import (
@@ -125,7 +125,7 @@ def _fetch_certificate(
 
 
 def _fetch_status(client: ApiClient, namespace: str, pod: str) -> ReadResult[str | None]:
-    sidecar = ContainerRef(namespace, pod, contract.SIDECAR_CONTAINER)
+    sidecar = RunningContainer(namespace, pod, contract.SIDECAR_CONTAINER)
     return _fetch(lambda: exec_command(client, sidecar, STATUS_COMMAND), "the sidecar's status", None)
 
 

@@ -33,8 +33,10 @@ class AdmissionContext:
     namespace: Metadata
     settings: PodSettings
     errors: tuple[Explanation, ...]
+    """Annotations with invalid values: the pod is denied."""
+
     warnings: tuple[Explanation, ...]
-    """What is wrong with the annotations."""
+    """Annotations that have no effect."""
 
     mode: Mode
     mode_reason: str

@@ -40,7 +40,7 @@ def _check_role(role: str, text: str, where: str) -> None:
     if not NAME.fullmatch(name):
         problem = "the name must have 1 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"
     elif not PATH.fullmatch(path) or len(path) > LONGEST_PATH:
-        problem = "the path must have printable ASCII characters without spaces, 512 at most"
+        problem = "the path must be at most 512 printable ASCII characters without spaces"
     else:
         return
     raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))

@@ -47,7 +47,7 @@ def skip_mirror_pod(context: AdmissionContext) -> Skip | None:
 
 
 def skip_unlabelled_namespace(context: AdmissionContext) -> Skip | None:
-    """The webhook configuration selects labelled namespaces; without its selector, no other pods may be injected."""
+    """Repeat the webhook's namespaceSelector, in case it was removed."""
     is_labelled = context.namespace.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
     return Skip(Reason.NAMESPACE_NOT_LABELLED) if context.has_namespace and not is_labelled else None
 
@@ -60,7 +60,7 @@ def skip_opted_out_pod(context: AdmissionContext) -> Skip | None:
 
 
 def skip_unsupported_pod(context: AdmissionContext) -> Skip | None:
-    """A role of the namespace or ServiceAccount alone must not deny node agents in a labelled namespace."""
+    """Skip unsupported pods whose role comes only from the namespace or ServiceAccount, such as node agents."""
     reason = find_unsupported(context.pod)
     if reason is None or context.has_pod_role_annotation:
         return None
@@ -167,7 +167,7 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
-    """Env mode does not block the node's metadata service."""
+    """In env mode the node's metadata service stays reachable."""
     if context.mode == Mode.ENV:
         yield Reason.ENV_MODE.explain(why=context.mode_reason)
 
@@ -210,7 +210,7 @@ DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_sidecar_user,
     deny_old_kubernetes,
 )
-"""One denial has all that apply."""
+"""One denial reports all matching rules."""
 
 SKIP_RULES_WITHOUT_ROLE: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
     skip_pods_without_role,

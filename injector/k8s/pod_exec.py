@@ -22,7 +22,7 @@ websockets: Any = ws_client
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerRef:
+class RunningContainer:
     """A container of a running pod."""
 
     namespace: str
@@ -35,7 +35,7 @@ class ContainerRef:
         return f"{self.namespace}/{self.pod}, container {self.name}"
 
 
-def exec_command(client: ApiClient, container: ContainerRef, command: Sequence[str]) -> str:
+def exec_command(client: ApiClient, container: RunningContainer, command: Sequence[str]) -> str:
     """Run a command and return its standard output. Raise ClusterError where it fails and prints nothing."""
     action = f"exec in {container.description}"
     query = {"container": container.name, "stdout": "true", "stderr": "true"}
@@ -61,7 +61,7 @@ def exec_command(client: ApiClient, container: ContainerRef, command: Sequence[s
 
 
 def _read_message(error: Any) -> str:
-    """The API server's own sentence, which names the user and the missing verb."""
+    """The `message` of the API server's Status, which names the user and the missing verb."""
     try:
         status = json.loads(error.resp_body or b"")
     except ValueError:
@@ -70,7 +70,7 @@ def _read_message(error: Any) -> str:
     return str(message or "the API server gave no reason")
 
 
-def _read_output(stream: Any, container: ContainerRef) -> str:
+def _read_output(stream: Any, container: RunningContainer) -> str:
     stream.run_forever(timeout=TIMEOUT_SECONDS)
     if stream.is_open():
         raise ClusterError(f"the command in {container.description} did not end within {TIMEOUT_SECONDS} s")

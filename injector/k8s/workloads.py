@@ -19,7 +19,7 @@ TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
     ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
     ("batch", "Job"): SPEC_TEMPLATE,
 }
-"""API group and kind: the path of the template. Other API groups have other kinds with the same names."""
+"""(API group, kind) -> path of the pod template. Other API groups have other kinds with the same names."""
 
 LISTS = {f"{kind}List": kind for _, kind in TEMPLATES}
 

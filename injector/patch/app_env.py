@@ -27,9 +27,9 @@ SIDECAR_VARIABLES = {
 }
 """Variables that lead to the sidecar. A container that has another value for one keeps it."""
 
-URIS = (RELATIVE_URI, FULL_URI)
+URI_VARIABLES = (RELATIVE_URI, FULL_URI)
 URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
-REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_URL = "AWS_ENDPOINT_URL"
 
 AWS_PREFIX = "AWS_"
@@ -47,7 +47,7 @@ NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 
-ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGIONS, ENDPOINT_URL, *NO_PROXIES}
+ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGION_VARIABLES, ENDPOINT_URL, *NO_PROXIES}
 """All that podrole may add to a container."""
 
 
@@ -99,11 +99,13 @@ def _find_missing(
     container: Object, present: Mapping[str, Object], wanted: tuple[str, ...], config: Config
 ) -> dict[str, str]:
     has_uri = any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
-    missing = {name: SIDECAR_VARIABLES[name] for name in wanted if not (has_uri if name in URIS else name in present)}
+    missing = {
+        name: SIDECAR_VARIABLES[name] for name in wanted if not (has_uri if name in URI_VARIABLES else name in present)
+    }
     if container.get("envFrom"):
         return missing
-    if present.keys().isdisjoint(REGIONS):
-        missing |= dict.fromkeys(REGIONS, config.region)
+    if present.keys().isdisjoint(REGION_VARIABLES):
+        missing |= dict.fromkeys(REGION_VARIABLES, config.region)
     if config.aws_endpoint_url and ENDPOINT_URL not in present:
         missing[ENDPOINT_URL] = config.aws_endpoint_url
     return missing
@@ -124,7 +126,7 @@ def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
 
 
 def _extend(hosts: str) -> str:
-    """Append podrole's hosts, to an empty list too, and keep the user's text unchanged."""
+    """Append podrole's hosts, even if the list is empty, and keep the user's text unchanged."""
     return hosts if _exempts_all(hosts) else f"{hosts},{NO_PROXY_VALUE}"
 
 
@@ -153,7 +155,7 @@ def _has_value_from(variable: Object) -> bool:
 
 def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
     container_name = str(container.get("name"))
-    if container.get("envFrom") and present.keys().isdisjoint(REGIONS):
+    if container.get("envFrom") and present.keys().isdisjoint(REGION_VARIABLES):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
     for name, variable in present.items():
         is_ours = name in SIDECAR_VARIABLES and variable.get("value") == SIDECAR_VARIABLES[name]

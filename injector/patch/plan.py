@@ -110,16 +110,16 @@ def _choose_values(decision: Inject, run_directory: str) -> Mapping[str, str | N
     return {
         contract.ENV_ROLE_ARN: _escape(decision.role_arn),
         contract.ENV_MODE: decision.mode.value,
-        contract.ENV_INTERMEDIATE_ROLE: _escape(settings.intermediate_role) if settings.intermediate_role else None,
+        contract.ENV_INTERMEDIATE_ROLE: _escape(settings.intermediate_role),
         contract.ENV_METADATA_PASSTHROUGH: "true" if settings.passes_metadata else None,
         contract.ENV_RUN_DIRECTORY: run_directory,
-        **{one.variable: settings.sidecar_env.get(one.variable) for one in POD_ANNOTATIONS},
+        **{one.variable: _escape(settings.sidecar_env.get(one.variable)) for one in POD_ANNOTATIONS},
     }
 
 
-def _escape(role_arn: str) -> str:
-    """Kubernetes expands $(NAME) in a value. A role's path can contain one, and must stay as it was checked."""
-    return role_arn.replace("$", "$$")
+def _escape(value: str | None) -> str | None:
+    """Kubernetes expands $(NAME) in a value; the sidecar must get the value that was checked, such as a role's path."""
+    return None if value is None else value.replace("$", "$$")
 
 
 def _build_status(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from sidecar.credentials.credentials import Credentials
 
+REFRESH_SHARE = 0.5
+"""A refresh comes after this share of the lifetime."""
+
 JITTER_SHARE = 0.1
 """Each refresh comes up to this share of its wait early, so that pods that started together spread out."""
 
@@ -85,11 +88,13 @@ def next_state(state: State, outcome: Credentials | Failure, now: float, jitter:
 
 
 def state_with(credentials: Credentials, jitter: float) -> State:
-    """Schedule the next refresh at half of the lifetime, or a little before."""
+    """Schedule the next refresh after REFRESH_SHARE of the lifetime, or a little before."""
     lifetime = credentials.ends_at - credentials.obtained_at
     latest = lifetime - MIN_SERVED_LIFETIME_SECONDS - MAX_FETCH_SECONDS
+    wait = lifetime * REFRESH_SHARE
     # A session under half an hour cannot satisfy both minimums: then STS is called less often.
-    wait = min(lifetime / 2, latest) if lifetime >= 2 * MIN_SERVED_LIFETIME_SECONDS else lifetime / 2
+    if wait >= MIN_SERVED_LIFETIME_SECONDS:
+        wait = min(wait, latest)
     early = JITTER_SHARE * jitter * wait
     return State(credentials.obtained_at + max(MIN_REFRESH_SECONDS, wait - early), credentials)
 

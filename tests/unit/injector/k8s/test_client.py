@@ -24,7 +24,7 @@ from injector.errors import (
     UnreachableError,
 )
 from injector.k8s.client import ApiClient
-from injector.k8s.pod_exec import ContainerRef, exec_command
+from injector.k8s.pod_exec import RunningContainer, exec_command
 
 STDOUT, STDERR, ERROR = 1, 2, 3
 SUCCESS = (ERROR, b'{"status":"Success"}')
@@ -128,7 +128,7 @@ def api_client(server: type[ApiServer]) -> Iterator[ApiClient]:
 
 
 def run_status(api_client: ApiClient) -> str:
-    container = ContainerRef("team-a", "web", "podrole-sidecar")
+    container = RunningContainer("team-a", "web", "podrole-sidecar")
     return exec_command(api_client, container, ["python3", "-m", "sidecar.status"])
 
 
