@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import cached_property
 
 from contract.text import truncate
 
@@ -16,7 +17,7 @@ class MessageTable(Enum):
         self.sentence = sentence
         self.remedy = remedy
 
-    @property
+    @cached_property
     def code(self) -> str:
         """The member's name in CamelCase: it is public, in logs, metrics and JSON output."""
         return self.name.title().replace("_", "")

@@ -208,10 +208,10 @@ def _name(key: str) -> str:
 
 def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
     """Find misspelt keys, which would have no effect."""
-    names = [key.removeprefix(PREFIX) for key in POD_KEYS]
-    known = f"The known annotations are {', '.join(POD_KEYS)}."
     for key in annotations:
         if key.startswith(PREFIX) and key != STATUS_ANNOTATION and key not in POD_KEYS:
+            names = [known.removeprefix(PREFIX) for known in POD_KEYS]
             nearest = difflib.get_close_matches(key.removeprefix(PREFIX), names, n=1)
-            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else known
+            all_keys = f"The known annotations are {', '.join(POD_KEYS)}."
+            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else all_keys
             yield Reason.UNKNOWN_ANNOTATION.explain(key=key, remedy=remedy)

@@ -12,8 +12,11 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 import contract
 from injector.decision.annotations import STATUS_ANNOTATION
@@ -23,7 +26,8 @@ from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, EnvironmentChang
 ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
 
-ENCODER = json.JSONEncoder(separators=(",", ":"))
+MAX_UTF8_BYTES = 4
+"""Of one character."""
 
 MAX_STATUS_BYTES = 64 * 1024
 MAX_ANNOTATIONS_BYTES = 256 * 1024
@@ -43,6 +47,8 @@ class ContainerRecord:
     appended: Mapping[str, str]
     """The author's variables, and the text that was appended to the value of each."""
 
+
+UNCHANGED = EnvironmentChange()
 
 Records = Mapping[str, ContainerRecord]
 """By container, see `label_app_containers`; containers to which nothing was added are left out."""
@@ -74,11 +80,11 @@ def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Objec
 def read_records(pod: Object) -> Records | None:
     """Read what was added to each container; None where an injected pod does not record it."""
     text = read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION)
-    try:
-        return _parse_records(text)
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-        names = [container.get("name") for container in read_objects(read_spec(pod), "initContainers")]
-        return None if contract.SIDECAR_CONTAINER in names else {}
+    if text is not None:
+        with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
+            return _parse_records(text)
+    names = [container.get("name") for container in read_objects(read_spec(pod), "initContainers")]
+    return None if contract.SIDECAR_CONTAINER in names else {}
 
 
 def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentChange]) -> Records | None:
@@ -86,8 +92,10 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
     earlier = read_records(pod)
     if earlier is None:
         return None
+    if not earlier and not environment:
+        return {}
     records = {
-        label: _build_record(container, environment.get(ref, EnvironmentChange()), earlier.get(label))
+        label: _build_record(container, environment.get(ref, UNCHANGED), earlier.get(label))
         for label, ref, container in label_app_containers(pod)
         if ref in environment or label in earlier
     }
@@ -97,10 +105,17 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
     """Format the annotation's value. If the records make it too long, they are replaced by null."""
     containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
-    text = ENCODER.encode({**status, "added": {**added, "containers": containers}})
+    text = _format_json({**status, "added": {**added, "containers": containers}})
     if containers and not _fits(text, pod):
-        return ENCODER.encode({**status, "added": {**added, "containers": None}})
+        return _format_json({**status, "added": {**added, "containers": None}})
     return text
+
+
+def _format_json(document: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(document).decode()
+    except TypeError:  # half of a surrogate pair in a container's name: valid JSON, but not UTF-8
+        return json.dumps(document, separators=(",", ":"))
 
 
 def _parse_records(text: Any) -> Records | None:
@@ -121,9 +136,9 @@ def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
 
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
-    env = read_objects(container, "env")
     added, appended = _find_unchanged(container, earlier) if earlier else ({}, {})
     added |= {variable["name"]: variable["value"] for variable in change.additions}
+    env = read_objects(container, "env") if change.replacements else ()
     for index, value in (change.replacements or {}).items():
         name, old = str(env[index]["name"]), str(env[index].get("value") or "")
         if name in added:
@@ -157,5 +172,8 @@ def _format_record(record: ContainerRecord) -> Mapping[str, Any]:
 def _fits(text: str, pod: Object) -> bool:
     annotations = read_mapping(read_mapping(pod, "metadata"), "annotations")
     others = [part for key, value in annotations.items() if key != STATUS_ANNOTATION for part in (key, str(value))]
-    total = sum(len(part.encode(errors="surrogatepass")) for part in (STATUS_ANNOTATION, text, *others))
+    parts = (STATUS_ANNOTATION, text, *others)
+    if sum(map(len, parts)) * MAX_UTF8_BYTES <= MAX_STATUS_BYTES:  # nearly every pod: nothing has to be encoded
+        return True
+    total = sum(len(part.encode(errors="surrogatepass")) for part in parts)
     return len(text) <= MAX_STATUS_BYTES and total <= MAX_ANNOTATIONS_BYTES

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -96,6 +97,7 @@ def load_template(config: Config, sts_ca_pem: str | None = None) -> Template:
     return Template.from_document(document, config, sts_ca_pem)
 
 
+@cache
 def name_placeholder(variable: str) -> str:
     """`$ROLE_ARN` for PODROLE_ROLE_ARN."""
     return "$" + variable.removeprefix("PODROLE_")
