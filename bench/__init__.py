@@ -1,1 +1,1 @@
-"""Benchmarks: each command measures one component over loopback and prints tables."""
+"""Benchmarks: each command measures one component over loopback. May import everything but tests."""

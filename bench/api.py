@@ -14,8 +14,8 @@ from typing import Any
 from injector.decision.allowed_roles import ALLOWED_ROLES
 from injector.decision.annotations import ROLE
 from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
-from tests.unit.injector.k8s.fake_api_server import writable_api_server
-from tests.unit.injector.k8s.fake_list_watch_server import ACCOUNTS, NAMESPACES, ListWatchServer
+from testing.fake_api_server import writable_api_server
+from testing.fake_list_watch_server import ACCOUNTS, NAMESPACES, ListWatchServer
 
 ACCOUNTS_FOR_ONE_ROLE = 5
 

@@ -19,8 +19,8 @@ import psutil
 
 from bench.api import running_api
 from bench.measure import MEBI, compare_with_budgets, pin, print_table, read_memory
+from testing.fake_api_server import build_environ
 from testing.ports import find_free_ports
-from tests.unit.injector.k8s.fake_api_server import build_environ
 
 NAMESPACES, ACCOUNTS = 2_000, 10_000
 ROUNDS = 5

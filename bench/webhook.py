@@ -16,7 +16,7 @@ from bench.baseline import running_baseline
 from bench.client import Target, send_requests
 from bench.measure import Latency, compare_with_budgets, pin, print_table, read_memory, summarize
 from testing.admission import PATH, PORT, webhook
-from tests.unit.injector.cases import ENVIRON, PODS, load_review
+from testing.cases import ENVIRON, PODS, load_review
 
 ADDRESS = "127.0.0.1"
 REVIEW = "pod-create-replicaset"

@@ -1,1 +1,1 @@
-"""The container images: their contents as data, and the code that builds and assembles them."""
+"""The container images: their contents as data, and the code that builds them. Imports no other package."""

@@ -1,1 +1,1 @@
-"""Pod in, Pod out: a mutating admission webhook over a pure core."""
+"""The mutating admission webhook: Pod in, JSON patch out. May import `contract` and `server`."""

@@ -1,1 +1,1 @@
-"""The sidecar: exchanges the pod's own token for the role's credentials and serves them on the pod's loopback only."""
+"""The sidecar: exchanges the pod's token for credentials, served on loopback. May import `contract` and `server`."""

@@ -1,1 +1,1 @@
-"""What demo, tests and benchmarks share: a pod runner, fake AWS services and test harnesses. Not installed."""
+"""What demo, tests and bench share: pod runner, stand-ins, harnesses. Not installed. May import the product."""

@@ -1,1 +1,1 @@
-"""Manifests as text: read documents, and change them without touching a byte that need not change."""
+"""Manifests as text: read documents, and change them without touching a byte that need not change. Pure."""

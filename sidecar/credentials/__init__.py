@@ -1,1 +1,1 @@
-"""The pod's credentials: their refresh schedule, the thread that refreshes them, the file that survives a restart."""
+"""The pod's credentials: their refresh schedule, refresher thread and state file. Imports no other package."""

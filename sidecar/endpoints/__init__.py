@@ -1,1 +1,1 @@
-"""The HTTP endpoints: IMDS, ECS, the status, and metrics on their own port. They never call STS."""
+"""The HTTP endpoints: IMDS, ECS, status, metrics. May import `credentials` and `server`; they never call STS."""

@@ -1,1 +1,1 @@
-"""Calls STS in a short-lived child process; the only package that may import boto3, botocore and tenacity."""
+"""Calls STS in a short-lived child process; only it may import boto3 and tenacity. May import `credentials`."""

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes.config import ConfigException
 
+from testing.cases import ENVIRON
 from testing.progress import print_progress
 from testing.repository import ROOT
 from tests.integration.api_server.api import ApiServer, RefusedError, connect, load_configuration, wait_for
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.private import PrivateCluster, find_programs, private_cluster
 from tests.integration.api_server.webhooks import Injector, build_configuration, build_selector, run_injector
-from tests.unit.injector.cases import ENVIRON
 
 SCRIPTS = ROOT.parent / "shared" / "cluster"
 ENVIRONMENT = dict(os.environ)

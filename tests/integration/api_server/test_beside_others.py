@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from testing.cases import all_containers, environment_of, find_container
 from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, wait_for
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
 from tests.integration.api_server.pods import APP, OURS, Pod, build_pod, names_of, renew, store
 from tests.integration.api_server.webhooks import Injector, build_configuration, run_mesh
-from tests.unit.injector.cases import all_containers, environment_of, find_container
 
 MESH_LABEL = {"example.com/mesh": "enabled"}
 MOST_CONTAINERS = 250

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from testing.cases import environment_of, find_container
 from tests.integration.api_server.api import ApiServer, RefusedError
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
 from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, renew, store
-from tests.unit.injector.cases import environment_of, find_container
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 RESTRICTED_CONTAINER = {

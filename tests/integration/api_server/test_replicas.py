@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from testing.cases import ENVIRON
 from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
 from tests.integration.api_server.balancer import balance
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.pods import OURS, build_pod, names_of, store
 from tests.integration.api_server.webhooks import ADDRESS, Injector, build_configuration, run_injector
-from tests.unit.injector.cases import ENVIRON
 
 PODS = 40
 LABEL = {"example.com/podrole-replicas": "yes"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from testing.cases import find_container
 from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
 from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, store
-from tests.unit.injector.cases import find_container
 
 SOME = {"cpu": "500m", "memory": "128Mi"}
 GUARANTEED = {"requests": SOME, "limits": SOME}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from testing.cases import environment_of, find_container
 from tests.integration.api_server.api import ApiServer
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
 from tests.integration.api_server.pods import (
@@ -17,7 +18,6 @@ from tests.integration.api_server.pods import (
     names_of,
     store,
 )
-from tests.unit.injector.cases import environment_of, find_container
 
 both = pytest.mark.parametrize("dry_run", [True, False], ids=["dry-run", "real"])
 

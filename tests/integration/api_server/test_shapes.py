@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from injector.decision.outcomes import Block, Deny, Inject
+from testing.cases import PODS, Case, all_containers, find_container, load_case
 from tests.integration.api_server.api import Answer, ApiServer, RefusedError
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.pods import build_pod, find_losses, store
-from tests.unit.injector.cases import PODS, Case, all_containers, find_container, load_case
 
 CASES = {path.stem: case for path in sorted(PODS.glob("*.yaml")) if (case := load_case(path.stem)).namespace}
 REFUSED_BY_THE_SERVER = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from testing.cases import environment_of, find_container
 from tests.integration.api_server.api import ApiServer, wait_for
 from tests.integration.api_server.pods import APP, OURS, READER, ROLE, names_of
-from tests.unit.injector.cases import environment_of, find_container
 
 LABELS = {"app": "work"}
 TEMPLATE = {"metadata": {"labels": LABELS, "annotations": ROLE}, "spec": {"containers": [APP]}}

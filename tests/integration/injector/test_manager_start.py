@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from testing.ports import find_free_ports
 from testing.repository import ROOT
-from tests.unit.injector.k8s.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 CONNECTIONS = 20

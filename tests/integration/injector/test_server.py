@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from injector.webhook.app import MAX_BODY_BYTES
+from testing.cases import ENVIRON, load_review
 from testing.repository import ROOT
-from tests.unit.injector.cases import ENVIRON, load_review
 
 RECORDED = load_review("pod-create-generate-name")
 

@@ -13,7 +13,7 @@ from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
 from sidecar.endpoints.counters import create_counters
 from sidecar.endpoints.metrics import create_metrics_app
-from tests.unit.injector.cases import ENVIRON
+from testing.cases import ENVIRON
 
 INJECTOR = "podrole-injector"
 SIDECAR = "podrole-sidecar"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from injector.value_types import ModePolicy, RedirectBackend
+from testing.cases import CONFIG, ENABLED, Case
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod, PodError
 from testing.repository import ROOT
-from tests.unit.injector.cases import CONFIG, ENABLED, Case
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 

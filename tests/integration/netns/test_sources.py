@@ -13,9 +13,9 @@ from contract.modes import CredentialSource
 from injector.config import Config
 from injector.k8s.objects import Metadata
 from injector.value_types import ModePolicy, OverrideName, RedirectBackend
+from testing.cases import CONFIG, ENABLED, Case
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
-from tests.unit.injector.cases import CONFIG, ENABLED, Case
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 BASE = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)

@@ -13,12 +13,12 @@ from typing import Any, Self
 
 from contract.modes import Mode
 from injector.value_types import ModePolicy
+from testing.cases import CONFIG, ENABLED, Case
 from testing.demo_node import DemoNode
 from testing.pods import Image, Node, Pod
 from testing.pods.containers import RUNC
 from testing.pods.namespaces import NamespaceProcess
 from tests.integration.sdk.build import CACHE, Program
-from tests.unit.injector.cases import CONFIG, ENABLED, Case
 
 CALL_WITHIN_SECONDS = 120
 """Limit for any call on a busy machine. The table has the real limits."""

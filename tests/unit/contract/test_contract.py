@@ -21,7 +21,7 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
 from sidecar.endpoints.app import AppState, create_app
-from tests.unit.injector.cases import (
+from testing.cases import (
     ENVIRON,
     all_containers,
     environment_of,

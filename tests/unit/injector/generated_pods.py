@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import contract
 from injector.k8s.objects import Metadata
 from injector.patch.app_env import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES, SIDECAR_VARIABLES
-from tests.unit.injector.cases import CONFIG, ENABLED, Case, Pod
+from testing.cases import CONFIG, ENABLED, Case, Pod
 
 Strategy = st.SearchStrategy[Any]
 

@@ -5,7 +5,7 @@ import pytest
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.value_types import PodsWithoutRole, RedirectBackend
-from tests.unit.injector.cases import ENVIRON
+from testing.cases import ENVIRON
 
 
 def refusal_of(environ: dict[str, str], *, with_tls: bool = False) -> str:

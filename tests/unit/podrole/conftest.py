@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from podrole.__main__ import main
+from testing.cases import ENVIRON
 from testing.repository import ROOT
-from tests.unit.injector.cases import ENVIRON
 
 
 @dataclass(frozen=True)

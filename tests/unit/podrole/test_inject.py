@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from testing.cases import CONFIG, PODS, Case, build_case, find_container, load_case
 from testing.repository import ROOT
-from tests.unit.injector.cases import CONFIG, PODS, Case, build_case, find_container, load_case
 from tests.unit.podrole.conftest import Run
 from tests.unit.podrole.manifests import DEPLOYMENT, NAMESPACE, SERVICE, write
 from tests.unit.podrole.workloads import KINDS, Manifest, build_workload, find_pod

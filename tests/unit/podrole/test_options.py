@@ -13,8 +13,8 @@ from injector.k8s.objects import Metadata
 from injector.patch.plan import plan_injection
 from injector.patch.template import SHIPPED
 from podrole.options import load_effective_config
+from testing.cases import ENABLED, ENVIRON, build_case, load_case
 from testing.services.certificates import write_certificates
-from tests.unit.injector.cases import ENABLED, ENVIRON, build_case, load_case
 from tests.unit.podrole.conftest import Run
 
 CASES = [

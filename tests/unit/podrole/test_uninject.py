@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from injector.value_types import ModePolicy, RedirectBackend
-from tests.unit.injector.cases import CONFIG, Case, build_case, load_injectable_cases
+from testing.cases import CONFIG, Case, build_case, load_injectable_cases
 from tests.unit.injector.generated_pods import normalize
 from tests.unit.podrole.conftest import Run
 from tests.unit.podrole.manifests import DEPLOYMENT, SERVICE, TEXTS

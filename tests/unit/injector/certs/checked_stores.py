@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from injector.certs.ca_store import SINCE_ANNOTATION, Document, parse_secret
-from tests.unit.injector.certs.stored_object import StoredObject
+from testing.stored_object import StoredObject
 
 if TYPE_CHECKING:
     from tests.unit.injector.certs.rotation_model import Replica

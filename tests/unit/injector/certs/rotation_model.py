@@ -12,9 +12,9 @@ from injector.certs.state import RotationPolicy
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import ClusterError
+from testing.stored_object import StoredObject, build_empty_configuration
 from tests.unit.injector.certs.checked_stores import ConfigurationAccess, SecretAccess
 from tests.unit.injector.certs.stepped_call import CrashError, SteppedCall
-from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
 
 
 @dataclass

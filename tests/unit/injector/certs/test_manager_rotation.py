@@ -17,7 +17,7 @@ from injector.certs.x509 import DAY_SECONDS, KeyPair
 from injector.errors import CertificateError, ClusterError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
-from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
+from testing.stored_object import StoredObject, build_empty_configuration
 
 POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
 START = 1_795_000_000.0

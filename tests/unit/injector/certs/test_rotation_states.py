@@ -20,9 +20,9 @@ from injector.certs.ca_store import REQUESTS, ROTATE_ANNOTATION, SECRET_KEYS, Do
 from injector.certs.state import RotationPolicy
 from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca
 from injector.errors import ClusterError
+from testing.stored_object import build_empty_configuration
 from tests.unit.injector.certs.rotation_model import Cluster, Replica
 from tests.unit.injector.certs.stepped_call import CrashError
-from tests.unit.injector.certs.stored_object import build_empty_configuration
 
 START = 1_800_000_000.0
 POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))

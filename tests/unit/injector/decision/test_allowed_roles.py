@@ -8,7 +8,7 @@ from injector.config import Config
 from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, check_role_allowed
 from injector.reasons import Explanation, Reason
 from injector.value_types import AllowedRolesFormat
-from tests.unit.injector.cases import CONFIG
+from testing.cases import CONFIG
 
 BASE = "arn:aws:iam::111122223333:role/"
 GLOB = replace(CONFIG, base_role_arn=BASE, allowed_roles_format=AllowedRolesFormat.GLOB)

@@ -3,7 +3,7 @@ import pytest
 import contract
 from injector.decision.annotations import POD_ANNOTATIONS, ParsedAnnotations, parse_annotations
 from injector.k8s.objects import Metadata
-from tests.unit.injector.cases import CONFIG, ENABLED, load_case
+from testing.cases import CONFIG, ENABLED, load_case
 
 
 def parse(**annotations: str) -> ParsedAnnotations:

@@ -8,7 +8,7 @@ from injector.decision.outcomes import Block, Deny, Inject, Skip
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
 from injector.value_types import PodsWithoutRole
-from tests.unit.injector.cases import CONFIG, ENABLED, Case, build_case, load_case
+from testing.cases import CONFIG, ENABLED, Case, build_case, load_case
 
 
 def denial_of(case: Case) -> list[Reason]:

@@ -9,7 +9,7 @@ import contract
 from contract.modes import Mode
 from injector.decision.outcomes import Deny, Inject
 from injector.value_types import ModePolicy, OverrideName
-from tests.unit.injector.cases import CONFIG, build_case, environment_of, find_container, load_case
+from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
 
 ENV_MODE = replace(CONFIG, mode=ModePolicy.ENV)
 FULL_URI = "http://127.0.0.1:16925/v2/credentials"

@@ -10,7 +10,7 @@ import yaml
 from injector.decision import rules
 from injector.decision.outcomes import Decision, Deny
 from injector.reasons import Reason
-from tests.unit.injector.cases import CONFIG, load_case
+from testing.cases import CONFIG, load_case
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("outcomes.yaml").read_text())
 TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")

@@ -5,7 +5,7 @@ import pytest
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.reasons import InvalidRoleError, Reason
-from tests.unit.injector.cases import CONFIG, ENVIRON
+from testing.cases import CONFIG, ENVIRON
 
 ACCOUNT = "arn:aws:iam::111122223333:role"
 

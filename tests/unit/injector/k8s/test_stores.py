@@ -8,7 +8,7 @@ from injector.errors import ClusterError, ConflictError
 from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
-from tests.unit.injector.k8s.fake_api_server import (
+from testing.fake_api_server import (
     CONFIGURATION,
     CONFIGURATIONS,
     SECRET,
@@ -17,7 +17,7 @@ from tests.unit.injector.k8s.fake_api_server import (
     WriteRequest,
     writable_api_server,
 )
-from tests.unit.injector.k8s.fake_list_watch_server import RequestHandler
+from testing.fake_list_watch_server import RequestHandler
 
 MANAGER = {"fieldManager": "podrole-injector"}
 FORBIDDEN = {"kind": "Status", "code": 403, "message": 'User "eve" cannot do that'}

@@ -18,8 +18,8 @@ from injector.k8s.cached_metadata import (
 )
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
-from tests.unit.injector.cases import CONFIG, PODS, Case, load_case
-from tests.unit.injector.k8s.fake_list_watch_server import (
+from testing.cases import CONFIG, PODS, Case, load_case
+from testing.fake_list_watch_server import (
     ACCOUNTS,
     NAMESPACES,
     ListWatchServer,

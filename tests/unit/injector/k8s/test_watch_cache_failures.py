@@ -11,7 +11,7 @@ from injector.k8s import list_watch
 from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
-from tests.unit.injector.k8s.fake_list_watch_server import (
+from testing.fake_list_watch_server import (
     ACCOUNTS,
     GONE,
     META,

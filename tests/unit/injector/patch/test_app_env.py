@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import contract
-from tests.unit.injector.cases import CONFIG, build_case, environment_of, find_container, load_case
+from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
 
 ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,127.0.0.1"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"

@@ -20,10 +20,10 @@ from injector.k8s.objects import Metadata
 from injector.patch.sts_ca import load_sts_ca
 from injector.value_types import ModePolicy, OverrideName, RedirectBackend
 from sidecar.config import Config as SidecarConfig
+from testing.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
 from testing.repository import ROOT
 from testing.services.certificates import CertificateFiles, write_certificates
 from tests.unit.contract.test_contract import resolve
-from tests.unit.injector.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
 
 HUB = "arn:aws:iam::111122223333:role/hub"
 NODE = replace(CONFIG, credential_source=CredentialSource.NODE)

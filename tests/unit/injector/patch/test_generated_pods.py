@@ -26,7 +26,7 @@ from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from injector.patch.uninject import build_uninject_patch
 from injector.value_types import ModePolicy, RedirectBackend
-from tests.unit.injector.cases import CONFIG, Case, Pod, add_api_defaults, all_containers
+from testing.cases import CONFIG, Case, Pod, add_api_defaults, all_containers
 from tests.unit.injector.generated_pods import ADDED_VALUES, CASES, FORGED_CASES, build_invalid_cases, normalize
 
 EXAMPLES = int(os.environ.get("PODROLE_TEST_EXAMPLES", "150"))

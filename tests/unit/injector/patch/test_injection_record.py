@@ -13,7 +13,7 @@ import contract
 from injector.patch.app_env import NO_PROXY_VALUE
 from injector.patch.injection_record import MAX_ANNOTATIONS_BYTES, MAX_STATUS_BYTES
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
-from tests.unit.injector.cases import CONFIG, Case, Pod, build_case, find_container, load_case
+from testing.cases import CONFIG, Case, Pod, build_case, find_container, load_case
 
 STATUS = "podrole.io/status"
 ADDED = {

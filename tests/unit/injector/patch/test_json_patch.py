@@ -9,7 +9,7 @@ import pytest
 
 import contract
 from injector.patch.json_patch import build_pointer
-from tests.unit.injector.cases import (
+from testing.cases import (
     CONFIG,
     ENABLED,
     Case,

@@ -9,7 +9,7 @@ import contract
 from contract.modes import Mode
 from injector.config import Config
 from injector.value_types import RedirectBackend
-from tests.unit.injector.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
+from testing.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
 
 NFT = ["nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES]
 

@@ -10,7 +10,7 @@ import yaml
 import contract
 from injector.errors import ConfigError
 from injector.patch.template import SHIPPED, Template, load_template
-from tests.unit.injector.cases import CONFIG, find_container, load_case
+from testing.cases import CONFIG, find_container, load_case
 
 Document = dict[str, Any]
 

@@ -11,7 +11,7 @@ from injector.decision.outcomes import Block, Inject
 from injector.patch.app_env import NO_PROXY_VALUE
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from injector.value_types import ModePolicy, RedirectBackend
-from tests.unit.injector.cases import (
+from testing.cases import (
     CONFIG,
     Case,
     Pod,

@@ -6,7 +6,7 @@ import pytest
 
 from injector.errors import ReviewError
 from injector.webhook.admission_review import build_allowed, build_denied, parse_review
-from tests.unit.injector.cases import load_review
+from testing.cases import load_review
 
 RECORDED = load_review("pod-create-replicaset")
 

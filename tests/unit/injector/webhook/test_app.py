@@ -9,7 +9,7 @@ from injector.k8s.manifest_files import ManifestReader
 from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
 from injector.webhook.handler import Admission
-from tests.unit.injector.cases import CONFIG, PODS, load_review
+from testing.cases import CONFIG, PODS, load_review
 
 RECORDED = load_review("pod-create-replicaset")
 

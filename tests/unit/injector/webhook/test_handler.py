@@ -16,7 +16,7 @@ from injector.patch.template import load_template
 from injector.webhook.admission_review import AdmissionReview, parse_review
 from injector.webhook.app import create_app
 from injector.webhook.handler import Admission
-from tests.unit.injector.cases import CONFIG, ENABLED, Pod, load_case, load_review
+from testing.cases import CONFIG, ENABLED, Pod, load_case, load_review
 
 if TYPE_CHECKING:
     from injector.webhook.decision_log import DecisionLogEntry

@@ -6,7 +6,7 @@ import pytest
 
 import contract
 from injector.decision.outcomes import Inject
-from tests.unit.injector.cases import Case, all_containers, build_case, find_container, load_case
+from testing.cases import Case, all_containers, build_case, find_container, load_case
 
 OURS = ["podrole-redirect", "podrole-sidecar"]
 LIMITS = {"cpu": "1", "memory": "1Gi"}

@@ -17,7 +17,7 @@ from podrole.diagnosis.cluster_state import (
 )
 from podrole.diagnosis.pod import diagnose_pod
 from podrole.findings import Finding, Section
-from tests.unit.injector.cases import ENVIRON, Pod, add_api_defaults, build_case
+from testing.cases import ENVIRON, Pod, add_api_defaults, build_case
 
 NOW = 1_790_000_000.0
 LIFETIMES = Lifetimes()

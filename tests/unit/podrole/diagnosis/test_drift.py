@@ -11,7 +11,7 @@ from injector.k8s.objects import Metadata
 from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from podrole.diagnosis.drift import find_drift
-from tests.unit.injector.cases import (
+from testing.cases import (
     CONFIG,
     Case,
     Pod,

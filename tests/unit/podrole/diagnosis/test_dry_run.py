@@ -14,8 +14,8 @@ from podrole.diagnosis.dry_run import (
     limit_namespaces,
 )
 from podrole.findings import Finding
+from testing.cases import CONFIG, ENVIRON
 from testing.repository import ROOT
-from tests.unit.injector.cases import CONFIG, ENVIRON
 from tests.unit.podrole.diagnosis.states import (
     NOW,
     build_cluster_state,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.injector.cases import add_api_defaults, build_case, find_container
+from testing.cases import add_api_defaults, build_case, find_container
 from tests.unit.podrole.diagnosis.states import (
     READER,
     SAFE,

@@ -15,8 +15,8 @@ from podrole.diagnosis.installed_config import (
     list_config_maps,
     read_deployed_env,
 )
+from testing.cases import ENVIRON
 from testing.services.certificates import write_certificates
-from tests.unit.injector.cases import ENVIRON
 from tests.unit.podrole.diagnosis.states import build_configuration, build_deployment, build_webhook
 
 

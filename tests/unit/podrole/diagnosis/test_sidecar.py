@@ -16,7 +16,7 @@ from podrole.diagnosis.sidecar import (
 )
 from podrole.findings import Finding
 from sidecar import errors
-from tests.unit.injector.cases import Pod
+from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import LATER, build_running_pod
 
 READER = "arn:aws:iam::111122223333:role/reader"

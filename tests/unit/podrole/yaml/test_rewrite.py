@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from injector.decision.outcomes import Block, Inject
 from podrole.yaml.documents import Document, parse_documents
 from podrole.yaml.rewrite import rewrite
-from tests.unit.injector.cases import CONFIG, Case
+from testing.cases import CONFIG, Case
 from tests.unit.injector.generated_pods import CASES
 
 TEXT = """\

@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,7 +20,7 @@ from injector.patch.template import load_template
 from testing.repository import ROOT
 
 PODS = ROOT / "tests/pods"
-REVIEWS = Path(__file__).with_name("reviews")
+REVIEWS = ROOT / "testing/reviews"
 
 ENVIRON = {
     "PODROLE_SIDECAR_IMAGE": "example/podrole-sidecar:1",

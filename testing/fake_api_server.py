@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from injector.errors import ConflictError
-from tests.unit.injector.cases import ENVIRON
-from tests.unit.injector.certs.stored_object import StoredObject, build_empty_configuration
-from tests.unit.injector.k8s.fake_list_watch_server import NAMESPACES, ListWatchServer, RequestHandler
+from testing.cases import ENVIRON
+from testing.fake_list_watch_server import NAMESPACES, ListWatchServer, RequestHandler
+from testing.stored_object import StoredObject, build_empty_configuration
 
 SECRETS = f"{NAMESPACES}/podrole-system/secrets"
 SECRET = f"{SECRETS}/podrole-injector-certs"
