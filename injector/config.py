@@ -10,7 +10,7 @@ from contract.modes import CredentialSource
 from contract.settings import find_problems, format_problems, parse_environ, setting
 from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
 from injector.errors import ConfigError
-from injector.partitions import partition_of
+from injector.partitions import build_role_arn_prefix, partition_of
 from injector.value_types import (
     ACCOUNT_ID,
     ADDRESS,
@@ -193,7 +193,7 @@ class Config:
         """What a role's name is appended to. None: such a role cannot be resolved and its pod is denied."""
         if self.base_role_arn or not self.account_id:
             return self.base_role_arn
-        return f"arn:{self.partition}:iam::{self.account_id}:role/"
+        return build_role_arn_prefix(self.region, self.account_id)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, with_tls: bool = False) -> Self:

@@ -1,4 +1,4 @@
-"""The AWS partition of a region."""
+"""The AWS partition of a region, which is a part of every ARN."""
 
 PARTITIONS = {
     "cn-": "aws-cn",
@@ -18,3 +18,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 def partition_of(region: str) -> str:
     """Return the partition of a region."""
     return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")
+
+
+def build_role_arn_prefix(region: str, account_id: str) -> str:
+    """Build what a role's name is appended to."""
+    return f"arn:{partition_of(region)}:iam::{account_id}:role/"

@@ -9,7 +9,7 @@ import click
 from contract.settings import Setting, find_problem, list_settings
 from injector.config import Config
 from injector.errors import ConfigError
-from injector.partitions import partition_of
+from injector.partitions import build_role_arn_prefix
 from injector.value_types import PATH
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
 from podrole.iam.usage import Account
@@ -117,7 +117,7 @@ def load_account(options: Mapping[str, Any]) -> Account:
     if account and base:
         raise click.UsageError("--account-id and --base-role-arn are both set: set only one")
     if account:
-        base = f"arn:{partition_of(region or '')}:iam::{account}:role/"
+        base = build_role_arn_prefix(region or "", account)
     return Account(base, region)
 
 
