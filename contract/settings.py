@@ -1,12 +1,11 @@
 """How a setting is declared and read. Both processes take their settings from environment variables only.
 
-A configuration is a dataclass. Each field is declared by `setting`, once: the process, the options and the help of the
-command, docs/configuration.md and the error messages all read this declaration.
+A configuration is a NamedTuple with the decorator `configuration`. Each field is declared by `setting`, once: the
+process, the options and the help of the command, docs/configuration.md and the error messages all read it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from contract.text import truncate
 from contract.value_types import PROXY, ValueType
@@ -42,14 +41,25 @@ class Setting(NamedTuple):
 
 def setting(variable: str, type_: ValueType, meaning: str, **options: Any) -> Any:
     """Declare a field of a configuration; the options are the other fields of `Setting`."""
-    declared = Setting(variable, type_, meaning, **options)
-    metadata = {"setting": declared}
-    return field(metadata=metadata) if declared.is_required else field(default=declared.parse(None), metadata=metadata)
+    return Setting(variable, type_, meaning, **options)
+
+
+ConfigClass = TypeVar("ConfigClass", bound=type[Any])
+
+
+def configuration(config_class: ConfigClass) -> ConfigClass:
+    """Make a NamedTuple of settings a configuration: a field's default is the setting's, parsed. Required fields first.
+
+    https://docs.python.org/3/reference/datamodel.html#function.__defaults__
+    """
+    optional = (one for one in list_settings(config_class).values() if not one.is_required)
+    config_class.__new__.__defaults__ = tuple(one.parse(None) for one in optional)
+    return config_class
 
 
 def list_settings(config_class: type[Any]) -> dict[str, Setting]:
     """The settings of a configuration by the names of their fields."""
-    return {one.name: one.metadata["setting"] for one in fields(config_class)}
+    return dict(config_class._field_defaults)
 
 
 def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from contract.modes import CredentialSource
-from contract.settings import find_problems, format_problems, parse_environ, setting
+from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
 from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
 from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix, partition_of
@@ -29,8 +28,8 @@ from injector.value_types import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+@configuration
+class Config(NamedTuple):
     """What this injector adds to pods, and where it listens."""
 
     sidecar_image: str = setting(

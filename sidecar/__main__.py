@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
+from contextlib import suppress
 from types import FrameType
 
 import contract
@@ -68,17 +68,18 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
     return CredentialRefresher(sts_process, state, [save]), saved.token_key
 
 
-def prepare_run_directory(path: str) -> Path:
+def prepare_run_directory(path: str) -> str:
     """Create the run directory with mode 0700, delete an old started file in it, and return that file's path."""
-    directory = Path(path)
-    started_file = directory / contract.STARTED_FILE
+    started_file = f"{path}/{contract.STARTED_FILE}"
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
-        status = directory.stat(follow_symlinks=False)
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        status = os.lstat(path)
         if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:  # noqa: PLR2004 - as chmod writes it
             message = f"{contract.ENV_RUN_DIRECTORY}: {path} must be a directory of user {os.geteuid()} with mode 0700"
             raise StartError(message)
-        started_file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(started_file)
     except OSError as error:
         raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {error}") from error
     return started_file

@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import contract
 from contract.modes import CredentialSource, Mode
-from contract.settings import find_problems, format_problems, list_settings, parse_environ, setting
+from contract.settings import configuration, find_problems, format_problems, list_settings, parse_environ, setting
 from contract.value_types import (
     ABSOLUTE_PATH,
     BOOLEAN,
@@ -34,8 +33,8 @@ ZONE_SUFFIX = r"(?:[a-z]|-[a-z0-9-]*[a-z0-9])"
 """The name of a zone is the name of its region with this: `a`, or `-lax-1a` for a local zone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
+@configuration
+class Config(NamedTuple):
     """What the sidecar serves, and how it gets it."""
 
     role_arn: str = setting(contract.ENV_ROLE_ARN, ROLE_ARN, "The role to assume", is_required=True)

@@ -1,11 +1,9 @@
 """Runs the app in the HTTP server, with the refresher's thread beside it, and writes the started file."""
 
 import os
-import secrets
 import socket
 import sys
 import threading
-from pathlib import Path
 
 import contract
 from contract.modes import Mode
@@ -43,14 +41,14 @@ class Server:
         self,
         config: Config,
         listeners: list[socket.socket],
-        started_file: Path,
+        started_file: str,
         refresher: CredentialRefresher,
         token_key: bytes,
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._started_file = started_file
-        self._boot_id = secrets.token_hex(16)
+        self._boot_id = os.urandom(16).hex()
         self._token_key = token_key
         self._refresher = refresher
 
@@ -72,7 +70,7 @@ class Server:
         for target in (self._refresher.run, self._announce_start):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
         loop.init_process()
-        if not self._started_file.exists():
+        if not os.path.exists(self._started_file):
             sys.exit(TERMINATED)
 
     def _announce_start(self) -> None:
@@ -86,7 +84,8 @@ class Server:
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
         pid = os.getpid()
         try:
-            self._started_file.write_text(f"{pid} {read_start_time(pid)}", encoding="ascii")
+            with open(self._started_file, "w", encoding="ascii") as file:
+                file.write(f"{pid} {read_start_time(pid)}")
         except OSError as error:  # the pod's other containers share this memory and may have filled it
             log_fatal(StartError(f"{self._started_file} cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)

@@ -1,8 +1,8 @@
 """Timestamps as RFC 3339, the format of AWS."""
 
-from datetime import UTC, datetime
+import time
 
 
 def format_time(seconds: float) -> str:
     """Format whole seconds, rounded down, with a literal Z: boto 2 and the JavaScript SDK parse no other format."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(seconds)))

@@ -1,7 +1,6 @@
 """Reads the webhook's configuration from its Deployment. The caller's own PODROLE_* variables take precedence."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -95,13 +94,13 @@ def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, s
     sts_ca_pem = None
     if SETTING not in own and config.sts_ca is not None:  # as for the template
         sts_ca_pem = parse_sts_ca(live.sts_ca, config.sts_ca) if live.sts_ca else None
-        config = replace(config, sts_ca=None)
+        config = config._replace(sts_ca=None)
     if TEMPLATE in own or config.template is None:
         return EffectiveConfig(config, load_template(config, sts_ca_pem), is_template_shipped=False)
     # The path is one in the webhook's container.
     if live.template is None:
         return EffectiveConfig(
-            config, load_template(replace(config, template=None), sts_ca_pem), is_template_shipped=True
+            config, load_template(config._replace(template=None), sts_ca_pem), is_template_shipped=True
         )
     try:
         document = yaml.safe_load(live.template)

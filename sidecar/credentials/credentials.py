@@ -1,8 +1,7 @@
-"""A role's credentials as a frozen value, and the two documents in which the endpoints return them."""
+"""A role's credentials as an immutable value, and the two documents in which the endpoints return them."""
 
 import json
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from sidecar.config import account_of
 from sidecar.time_format import format_time
@@ -14,14 +13,13 @@ MAX_TIMESTAMP = 2**33
 """Year 2242; later timestamps are rejected as implausible."""
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """Credentials from STS. Only the access key id and the timestamps may be logged; repr hides the rest."""
 
     role_arn: str
     access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str = field(repr=False)
+    secret_access_key: str
+    session_token: str
     obtained_at: int
     """Seconds since the epoch."""
 
@@ -31,13 +29,19 @@ class Credentials:
     clock_ahead_seconds: int = 0
     """How far this machine's clock is ahead of STS's; negative if it is behind."""
 
+    def __repr__(self) -> str:
+        return (
+            f"Credentials({self.role_arn}, {self.access_key_id}, obtained_at={self.obtained_at}, "
+            f"expires_at={self.expires_at}, clock_ahead_seconds={self.clock_ahead_seconds})"
+        )
+
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
         """Check every field; raise ValueError, which quotes no value, if one is missing, invalid or unknown."""
-        known = {field.name: field for field in fields(cls)}
-        for name in known.keys() | document.keys():
+        types = cls.__annotations__
+        for name in types.keys() | document.keys():
             # Not isinstance: bool is a subclass of int. Every field is annotated with a plain str or int.
-            if name not in known or type(document.get(name)) is not known[name].type or not _is_valid(document[name]):
+            if type(document.get(name)) is not types.get(name) or not _is_valid(document[name]):
                 raise ValueError(f"{name} is missing, unknown or has another type")
         return cls(**document)
 
@@ -53,7 +57,7 @@ class Credentials:
     def shift_clock(self, jump_seconds: float) -> Self:
         """Return the same credentials after this machine's clock was set: the remaining lifetime stays the same."""
         jump = round(jump_seconds)
-        return replace(self, obtained_at=self.obtained_at + jump, clock_ahead_seconds=self.clock_ahead_seconds + jump)
+        return self._replace(obtained_at=self.obtained_at + jump, clock_ahead_seconds=self.clock_ahead_seconds + jump)
 
     def to_metadata_document(self) -> str:
         """Format EC2's document. Scripts cut it by line, so the order and the `"Key" : "Value",` layout matter."""

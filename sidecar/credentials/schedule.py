@@ -3,7 +3,7 @@
 Times are seconds since the epoch by this machine's clock; `jitter` is a random number from 0 to 1. Both are passed in.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sidecar.credentials.credentials import Credentials
 
@@ -31,8 +31,7 @@ PERMANENT_RETRY_SECONDS = 60
 """An operator fixes a permanent error (trust policy, role); IAM takes seconds to minutes to apply the change."""
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Why STS returned no credentials."""
 
     code: str
@@ -46,8 +45,7 @@ class Failure:
     """Whether a role, and not the pod's web identity, called AssumeRole."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """What is known about the role's credentials. Immutable: readers in other threads never see half of a change."""
 
     refresh_at: float
@@ -84,7 +82,7 @@ def next_state(state: State, outcome: Credentials | Failure, now: float, jitter:
         return state_with(outcome, jitter)
     failures = state.failures + 1
     refresh_at = now + _retry_seconds(outcome, failures, jitter)
-    return replace(state, failure=outcome, failures=failures, failed_at=now, refresh_at=refresh_at)
+    return state._replace(failure=outcome, failures=failures, failed_at=now, refresh_at=refresh_at)
 
 
 def state_with(credentials: Credentials, jitter: float) -> State:
@@ -107,8 +105,7 @@ def shift_clock(state: State, jump_seconds: float) -> State:
     """
     if jump_seconds >= 0:
         return state
-    return replace(
-        state,
+    return state._replace(
         refresh_at=state.refresh_at + jump_seconds,
         credentials=state.credentials and state.credentials.shift_clock(jump_seconds),
         failed_at=state.failed_at and state.failed_at + jump_seconds,

@@ -10,12 +10,9 @@ other pod. A signature would not help: its key would lie in the same place.
 
 import json
 import os
-import secrets
 import stat
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from sidecar.config import Config
 from sidecar.credentials.clocks import SYSTEM, Clocks, clock_jump
@@ -36,19 +33,22 @@ class NotUsableError(Exception):
     """The file must not be used. The message quotes nothing of its content."""
 
 
-@dataclass(frozen=True)
-class SavedState:
+class SavedState(NamedTuple):
     """What one process of the pod leaves to the next."""
 
-    token_key: bytes = field(repr=False)
+    token_key: bytes
+    """A secret."""
+
     credentials: Credentials | None = None
 
+    def __repr__(self) -> str:
+        return f"SavedState(credentials={self.credentials!r})"
 
-@dataclass(frozen=True)
-class StateFile:
+
+class StateFile(NamedTuple):
     """The state file of one pod with one configuration."""
 
-    path: Path
+    path: str
     identity: dict[str, str | int]
     """Pod and configuration. A file that was saved with another identity is ignored."""
 
@@ -69,13 +69,13 @@ class StateFile:
             "external_id": config.external_id or "",
             "tags": json.dumps(config.session_tags),
         }
-        return cls(Path(config.run_directory) / FILE_NAME, identity)
+        return cls(f"{config.run_directory}/{FILE_NAME}", identity)
 
     def load_or_create(self) -> SavedState:
         """Load the saved state, or save a new token key."""
         if saved := self.load():
             return saved
-        created = SavedState(secrets.token_bytes(KEY_BYTES))
+        created = SavedState(os.urandom(KEY_BYTES))
         self.save(created)
         return created
 
@@ -91,7 +91,7 @@ class StateFile:
             reason = str(error)
         except PARSE_ERRORS:  # their messages may quote the content
             reason = "it is not a valid state file"
-        emit("state-file-ignored", file=str(self.path), reason=reason)
+        emit("state-file-ignored", file=self.path, reason=reason)
         return None
 
     def save(self, state: SavedState) -> None:
@@ -99,13 +99,13 @@ class StateFile:
         document = {
             "identity": self.identity,
             "token_key": state.token_key.hex(),
-            "credentials": state.credentials and asdict(state.credentials),
+            "credentials": state.credentials and state.credentials._asdict(),
             "clock_offset": self.clocks.read_offset(),
         }
         try:
             replace_own_file(self.path, json.dumps(document).encode())
         except OSError as error:
-            emit("state-file-write-failed", file=str(self.path), reason=error.strerror or str(error))
+            emit("state-file-write-failed", file=self.path, reason=error.strerror or str(error))
 
     def _parse(self, content: bytes) -> SavedState:
         document = json.loads(content)
@@ -124,7 +124,7 @@ class StateFile:
         return SavedState(token_key, credentials.shift_clock(min(0.0, jump)))
 
 
-def read_own_file(path: Path) -> bytes:
+def read_own_file(path: str) -> bytes:
     """Read a regular file of this user with mode 0600 and one link; raise NotUsableError if it is anything else.
 
     Never blocks, even on a pipe, and follows no symbolic link.
@@ -143,17 +143,17 @@ def read_own_file(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def replace_own_file(path: Path, content: bytes) -> None:
+def replace_own_file(path: str, content: bytes) -> None:
     """Write a new file and rename it: readers see the old or the new content, also after a kill."""
-    unfinished = path.with_suffix(".new")
+    unfinished = path.removesuffix(".json") + ".new"
     with suppress(FileNotFoundError):
-        unfinished.unlink()
+        os.unlink(unfinished)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - pathlib opens no descriptor
+        with open(descriptor, "wb") as file:
             file.write(content)
-        unfinished.replace(path)
+        os.replace(unfinished, path)
     except OSError:
         with suppress(OSError):
-            unfinished.unlink()
+            os.unlink(unfinished)
         raise

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,7 +119,7 @@ def assume_role(sts: Sts, role: ChainedRole, identity: CallerIdentity) -> Creden
     if not isinstance(outcome, Failure) or not (role.position or is_chained):
         return outcome
     context = ", ".join(filter(None, (role.position, f"{identity.owner} assumes {role.role_arn}")))
-    return replace(outcome, message=f"{outcome.message} ({context})", is_chained=is_chained)
+    return outcome._replace(message=f"{outcome.message} ({context})", is_chained=is_chained)
 
 
 def _should_retry(state: RetryCallState) -> bool:

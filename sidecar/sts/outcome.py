@@ -1,7 +1,6 @@
 """The line in which the child process returns credentials or a failure to its parent."""
 
 import json
-from dataclasses import asdict, fields
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
@@ -13,7 +12,7 @@ NO_OUTCOME = Failure(
 
 def serialize_outcome(outcome: Credentials | Failure) -> str:
     """Format one JSON object."""
-    return json.dumps(asdict(outcome))
+    return json.dumps(outcome._asdict())
 
 
 def parse_outcome(line: bytes) -> Credentials | Failure:
@@ -22,7 +21,7 @@ def parse_outcome(line: bytes) -> Credentials | Failure:
         document = json.loads(line)
         if not isinstance(document, dict):
             return NO_OUTCOME
-        if document.keys() == {field.name for field in fields(Failure)}:
+        if document.keys() == set(Failure._fields):
             return Failure(**document)
         return Credentials.parse(document)
     except ValueError:

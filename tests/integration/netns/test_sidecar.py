@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +91,8 @@ def test_pod_without_ipv6_gets_its_role(demo_node: DemoNode, injected: dict[str,
 
 
 def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
-    config = replace(
-        CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend=RedirectBackend.IPTABLES
+    config = CONFIG._replace(
+        sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend=RedirectBackend.IPTABLES
     )
     injected = Case(POD, ENABLED, None).inject(config)
 
@@ -106,7 +105,7 @@ def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
 
 def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNode) -> None:
     """As the warning of env mode states: it does not protect the node's role."""
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
+    config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
     injected = Case(POD, ENABLED, None).inject(config)
 
     with create_pod(demo_node, injected) as pod:

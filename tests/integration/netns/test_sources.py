@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +17,9 @@ from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
-BASE = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)
-NODE = replace(BASE, credential_source=CredentialSource.NODE)
-PASSING = replace(BASE, allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
+BASE = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)
+NODE = BASE._replace(credential_source=CredentialSource.NODE)
+PASSING = BASE._replace(allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
 ALLOWING = Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["reader"]'})
 CHAINING = Metadata(ENABLED.labels, {"podrole.io/intermediate-role": "arn:aws:iam::111122223333:role/hub"})
 REACH = ("python3", "/app/apps/reach.py", "169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")
@@ -59,13 +58,13 @@ def start(demo_node: DemoNode, config: Config, namespace: Metadata, **annotation
 @pytest.fixture
 def node_source_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod whose role is assumed by the node's role."""
-    yield from start(demo_node, replace(NODE, redirect_backend=RedirectBackend(redirect)), ALLOWING)
+    yield from start(demo_node, NODE._replace(redirect_backend=RedirectBackend(redirect)), ALLOWING)
 
 
 @pytest.fixture
 def passthrough_pod(demo_node: DemoNode, redirect: str) -> Iterator[Pod]:
     """A pod with metadata pass-through."""
-    config = replace(PASSING, redirect_backend=RedirectBackend(redirect))
+    config = PASSING._replace(redirect_backend=RedirectBackend(redirect))
     yield from start(demo_node, config, ENABLED, metadata_passthrough="true")
 
 
@@ -118,7 +117,7 @@ def test_pass_through_serves_allowed_paths_and_the_pods_role(demo_node: DemoNode
 @pytest.fixture
 def env_mode_pod(demo_node: DemoNode) -> Iterator[Pod]:
     """A pod in env mode whose role is assumed by the node's role."""
-    yield from start(demo_node, replace(NODE, mode=ModePolicy.ENV), ALLOWING)
+    yield from start(demo_node, NODE._replace(mode=ModePolicy.ENV), ALLOWING)
 
 
 def test_source_node_works_in_env_mode_without_rules(env_mode_pod: Pod) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -131,7 +131,7 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
             ]
         },
     }
-    config = replace(CONFIG, sidecar_image="podrole-sidecar", sts_endpoint=sts_url, mode=ModePolicy(mode))
+    config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=sts_url, mode=ModePolicy(mode))
     return Case(pod, ENABLED, None).inject(config)
 
 

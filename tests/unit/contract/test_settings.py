@@ -1,12 +1,11 @@
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from contract.settings import find_problems, list_settings, parse_environ, setting
+from contract.settings import Setting, configuration, find_problems, list_settings, parse_environ, setting
 from contract.value_types import BOOLEAN, PORT, PROXY, choice, seconds
 from injector.config import Config as InjectorConfig
 from injector.value_types import RedirectBackend
@@ -17,8 +16,8 @@ CONFIGS = [pytest.param(InjectorConfig, id="injector"), pytest.param(SidecarConf
 READERS = {InjectorConfig: ("injector", "podrole"), SidecarConfig: ("sidecar",)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Example:
+@configuration
+class Example(NamedTuple):
     image: str = setting("X_IMAGE", PROXY._replace(pattern=r"\w+", expected="a word"), "An image", is_required=True)
     backend: RedirectBackend = setting("X_BACKEND", choice(RedirectBackend), "A backend", default="nftables")
     port: int = setting("X_PORT", PORT, "A port", default="80")
@@ -46,7 +45,7 @@ def test_every_setting_is_read_by_the_product(config_class: type[Any]) -> None:
 def test_every_field_of_a_configuration_is_a_setting_of_its_own(config_class: type[Any]) -> None:
     settings = list_settings(config_class)
 
-    assert [*settings] == [field.name for field in fields(config_class)]
+    assert [*settings] == [*config_class._fields]
     assert len({one.variable for one in settings.values()}) == len(settings)
 
 
@@ -62,6 +61,28 @@ def test_meaning_is_one_line_that_starts_with_a_capital_letter(config_class: typ
 def test_every_default_is_a_valid_value(config_class: type[Any]) -> None:
     for one in list_settings(config_class).values():
         assert not one.default or one.type.accepts(one.default), one.variable
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_configuration_without_its_required_fields_cannot_be_created(config_class: type[Any]) -> None:
+    required = {name: "x" for name, one in list_settings(config_class).items() if one.is_required}
+
+    assert required
+    for name in required:
+        with pytest.raises(TypeError, match=name):
+            config_class(**{other: value for other, value in required.items() if other != name})
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_field_without_a_value_has_the_parsed_default(config_class: type[Any]) -> None:
+    settings = list_settings(config_class)
+    required = {name: "x" for name, one in settings.items() if one.is_required}
+    config = config_class(**required)
+
+    assert config._asdict() == required | {
+        name: one.parse(None) for name, one in settings.items() if not one.is_required
+    }
+    assert not [value for value in config if isinstance(value, Setting)]
 
 
 def test_unset_and_empty_variables_have_their_default() -> None:

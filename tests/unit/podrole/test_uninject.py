@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,11 +21,11 @@ WITH_EMPTY_LISTS = {"null-lists", "role-on-the-service-account"}
 NEED_NAMESPACE = {"intermediate-role-with-tags"}
 CONFIGS = {
     "redirect": CONFIG,
-    "other-settings": replace(
-        CONFIG, region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"
+    "other-settings": CONFIG._replace(
+        region="ap-south-1", aws_endpoint_url="https://store.example", sidecar_image="x/y:9"
     ),
-    "env": replace(CONFIG, mode=ModePolicy.ENV),
-    "ipv6-only": replace(CONFIG, ipv6_only=True, redirect_backend=RedirectBackend.IPTABLES),
+    "env": CONFIG._replace(mode=ModePolicy.ENV),
+    "ipv6-only": CONFIG._replace(ipv6_only=True, redirect_backend=RedirectBackend.IPTABLES),
 }
 
 

@@ -1,6 +1,5 @@
 import json
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -11,8 +10,8 @@ from injector.value_types import AllowedRolesFormat
 from testing.cases import CONFIG
 
 BASE = "arn:aws:iam::111122223333:role/"
-GLOB = replace(CONFIG, base_role_arn=BASE, allowed_roles_format=AllowedRolesFormat.GLOB)
-REGEXP = replace(GLOB, allowed_roles_format=AllowedRolesFormat.REGEXP)
+GLOB = CONFIG._replace(base_role_arn=BASE, allowed_roles_format=AllowedRolesFormat.GLOB)
+REGEXP = GLOB._replace(allowed_roles_format=AllowedRolesFormat.REGEXP)
 HOSTILE = (
     "(a+)+b",
     "(a|a)*b",
@@ -31,7 +30,7 @@ def permitted(role_arn: str, regexp: str) -> bool:
 
 
 def refusals_of(role_arn: str, entries: object, *, form: str = "glob", base: str | None = BASE) -> list[Explanation]:
-    config = replace(GLOB, allowed_roles_format=AllowedRolesFormat(form), account_id=None, base_role_arn=base)
+    config = GLOB._replace(allowed_roles_format=AllowedRolesFormat(form), account_id=None, base_role_arn=base)
     return list(check_role_allowed(role_arn, {ALLOWED_ROLES: json.dumps(entries)}, config))
 
 
@@ -267,7 +266,7 @@ def test_pattern_does_not_allow_other_accounts(account: str) -> None:
 
 
 def test_base_arn_is_literal_in_front_of_a_regexp() -> None:
-    config = replace(REGEXP, base_role_arn=BASE + "a.b+/")
+    config = REGEXP._replace(base_role_arn=BASE + "a.b+/")
     annotations = {ALLOWED_ROLES: '["reader"]'}
 
     assert list(check_role_allowed(BASE + "a.b+/reader", annotations, config)) == []
@@ -275,7 +274,7 @@ def test_base_arn_is_literal_in_front_of_a_regexp() -> None:
 
 
 def test_names_are_below_the_path_of_the_base_arn() -> None:
-    config = replace(GLOB, base_role_arn=BASE + "team-a/")
+    config = GLOB._replace(base_role_arn=BASE + "team-a/")
     annotations = {ALLOWED_ROLES: '["**"]'}
 
     assert list(check_role_allowed(BASE + "team-a/reader", annotations, config)) == []

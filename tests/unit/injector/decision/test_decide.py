@@ -108,7 +108,7 @@ def test_pod_without_role_is_blocked_with_a_warning() -> None:
 
 
 def test_pod_without_role_is_skipped_if_the_operator_ignores_such_pods() -> None:
-    decision = load_case("no-role").decide(replace(CONFIG, pods_without_role=PodsWithoutRole.IGNORE))
+    decision = load_case("no-role").decide(CONFIG._replace(pods_without_role=PodsWithoutRole.IGNORE))
 
     assert decision == Skip(Reason.PODS_WITHOUT_ROLE_IGNORED)
 

@@ -1,7 +1,6 @@
 """Env mode: a role without a redirect, for places where NET_ADMIN is refused."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -11,7 +10,7 @@ from injector.decision.outcomes import Deny, Inject
 from injector.value_types import ModePolicy, OverrideName
 from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
 
-ENV_MODE = replace(CONFIG, mode=ModePolicy.ENV)
+ENV_MODE = CONFIG._replace(mode=ModePolicy.ENV)
 FULL_URI = "http://127.0.0.1:16925/v2/credentials"
 
 
@@ -76,7 +75,7 @@ def test_metadata_endpoint_of_the_user_is_kept_with_a_warning() -> None:
 
 
 def test_ipv6_only_uses_a_loopback_uri_and_the_redirect() -> None:
-    config = replace(CONFIG, ipv6_only=True)
+    config = CONFIG._replace(ipv6_only=True)
 
     pod = load_case("role-on-the-pod").inject(config)
 
@@ -101,7 +100,7 @@ def test_change_of_mode_replaces_no_variable_of_an_app() -> None:
 def test_env_mode_annotation_works_only_if_the_override_is_allowed() -> None:
     case = load_case("asks-for-env-mode")
 
-    allowed = case.decide(replace(CONFIG, allow_overrides=frozenset({OverrideName.MODE})))
+    allowed = case.decide(CONFIG._replace(allow_overrides=frozenset({OverrideName.MODE})))
 
     assert isinstance(case.decide(), Deny)
     assert isinstance(allowed, Inject)

@@ -37,7 +37,7 @@ def decide(row: dict[str, Any]) -> Decision:
         changes["allow_overrides"] = frozenset(changes["allow_overrides"])
     case = load_case(row["pod"])
     version = tuple(row["version"]) if "version" in row else None
-    return replace(case, version=version).decide(replace(CONFIG, **changes))
+    return replace(case, version=version).decide(CONFIG._replace(**changes))
 
 
 def summarize(found: Decision) -> tuple[str, list[str], list[str]]:

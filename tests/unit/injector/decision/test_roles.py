@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from injector.config import Config
@@ -91,7 +89,7 @@ def test_name_resolves_to_the_partition_of_the_region(region: str, partition: st
 
 
 def test_name_without_configured_account_is_rejected_with_the_remedy() -> None:
-    error = refusal_of("reader", replace(CONFIG, account_id=None))
+    error = refusal_of("reader", CONFIG._replace(account_id=None))
 
     assert error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED
     assert "PODROLE_ACCOUNT_ID" in str(error)
@@ -100,10 +98,10 @@ def test_name_without_configured_account_is_rejected_with_the_remedy() -> None:
 def test_arn_needs_no_configured_account() -> None:
     arn = f"{ACCOUNT}/reader"
 
-    assert parse_role(arn, "x", replace(CONFIG, account_id=None)) == arn
+    assert parse_role(arn, "x", CONFIG._replace(account_id=None)) == arn
 
 
 def test_base_arn_can_have_a_path() -> None:
-    config = replace(CONFIG, base_role_arn=f"{ACCOUNT}/pods/")
+    config = CONFIG._replace(base_role_arn=f"{ACCOUNT}/pods/")
 
     assert parse_role("team/reader", "x", config) == f"{ACCOUNT}/pods/team/reader"

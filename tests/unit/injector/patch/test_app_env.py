@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import contract
 from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
 
@@ -77,7 +75,7 @@ def test_uri_with_the_value_that_podrole_sets_causes_no_warning() -> None:
 
 
 def test_operators_endpoint_url_is_set_unless_the_user_has_one() -> None:
-    config = replace(CONFIG, aws_endpoint_url="https://store.example")
+    config = CONFIG._replace(aws_endpoint_url="https://store.example")
 
     pod = load_case("own-environment").inject(config)
 
@@ -131,7 +129,7 @@ def test_later_of_two_no_proxy_variables_is_extended() -> None:
 def test_container_with_env_from_gets_no_region_and_a_warning() -> None:
     container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}}]}
     case = build_case(containers=[container])
-    config = replace(CONFIG, aws_endpoint_url="https://store.example")
+    config = CONFIG._replace(aws_endpoint_url="https://store.example")
 
     pod = case.inject(config)
     _, warnings = case.build_patch(config)

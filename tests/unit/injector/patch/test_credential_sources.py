@@ -26,8 +26,8 @@ from testing.services.certificates import CertificateFiles, write_certificates
 from tests.unit.contract.test_contract import resolve
 
 HUB = "arn:aws:iam::111122223333:role/hub"
-NODE = replace(CONFIG, credential_source=CredentialSource.NODE)
-PASSING = replace(CONFIG, allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
+NODE = CONFIG._replace(credential_source=CredentialSource.NODE)
+PASSING = CONFIG._replace(allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
 
 
 @pytest.fixture(scope="module")
@@ -193,14 +193,14 @@ def test_sidecar_gets_no_chaining_variables_by_default() -> None:
     ("pod", "config"), [("asks-for-passthrough", PASSING), ("role-allowed", NODE)], ids=["passthrough", "node"]
 )
 def test_rules_let_the_sidecar_reach_the_node_if_it_needs_to(pod: str, config: Config, redirect: str) -> None:
-    assert lets_sidecar_pass(load_case(pod).inject(replace(config, redirect_backend=RedirectBackend(redirect))))
+    assert lets_sidecar_pass(load_case(pod).inject(config._replace(redirect_backend=RedirectBackend(redirect))))
 
 
 @pytest.mark.parametrize("redirect", ["nftables", "iptables"])
 @pytest.mark.parametrize("config", [CONFIG, PASSING], ids=["web identity", "passthrough not requested"])
 def test_rules_let_no_user_reach_the_node_by_default(config: Config, redirect: str) -> None:
     assert not lets_sidecar_pass(
-        load_case("role-on-the-pod").inject(replace(config, redirect_backend=RedirectBackend(redirect)))
+        load_case("role-on-the-pod").inject(config._replace(redirect_backend=RedirectBackend(redirect)))
     )
 
 
@@ -220,15 +220,15 @@ def test_node_source_in_env_mode_has_no_redirect() -> None:
     case = load_case("role-allowed")
 
     names = [
-        container["name"] for container in case.inject(replace(NODE, mode=ModePolicy.ENV))["spec"]["initContainers"]
+        container["name"] for container in case.inject(NODE._replace(mode=ModePolicy.ENV))["spec"]["initContainers"]
     ]
 
     assert names == ["podrole-sidecar"]
-    assert read_sidecar(case, replace(NODE, mode=ModePolicy.ENV)).credential_source == "node"
+    assert read_sidecar(case, NODE._replace(mode=ModePolicy.ENV)).credential_source == "node"
 
 
 def test_ipv6_only_pods_reach_the_node_by_ipv6() -> None:
-    config = read_sidecar(load_case("asks-for-passthrough"), replace(PASSING, ipv6_only=True))
+    config = read_sidecar(load_case("asks-for-passthrough"), PASSING._replace(ipv6_only=True))
 
     assert config.metadata_passthrough
     assert config.node_metadata_endpoint == "http://[fd00:ec2::254]"
@@ -306,7 +306,7 @@ def test_proxy_and_ca_of_sts_reach_the_sidecar(certificates: CertificateFiles) -
 
 
 def test_fips_reaches_the_sidecar() -> None:
-    assert read_sidecar(load_case("role-on-the-pod"), replace(CONFIG, use_fips=True)).use_fips
+    assert read_sidecar(load_case("role-on-the-pod"), CONFIG._replace(use_fips=True)).use_fips
 
 
 def build_wrong_files(certificates: CertificateFiles) -> dict[str, tuple[bytes | None, str]]:

@@ -8,7 +8,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -34,11 +33,11 @@ RUN = settings(max_examples=EXAMPLES, deadline=None)
 CONFIGS = [
     pytest.param(CONFIG, id="redirect"),
     pytest.param(
-        replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url=ADDED_VALUES["AWS_ENDPOINT_URL"]),
+        CONFIG._replace(redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url=ADDED_VALUES["AWS_ENDPOINT_URL"]),
         id="redirect-iptables",
     ),
-    pytest.param(replace(CONFIG, mode=ModePolicy.ENV), id="env"),
-    pytest.param(replace(CONFIG, ipv6_only=True), id="ipv6-only"),
+    pytest.param(CONFIG._replace(mode=ModePolicy.ENV), id="env"),
+    pytest.param(CONFIG._replace(ipv6_only=True), id="ipv6-only"),
 ]
 
 load = cache(load_template)

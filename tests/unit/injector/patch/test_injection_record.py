@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -193,7 +192,7 @@ def test_injected_pod_without_readable_record_is_marked_so(status: str | None) -
 def test_pod_that_was_injected_with_other_settings_keeps_its_record() -> None:
     case = build_case()
 
-    again = case.with_pod(case.inject(replace(CONFIG, region="us-east-1"))).inject()
+    again = case.with_pod(case.inject(CONFIG._replace(region="us-east-1"))).inject()
 
     assert records_of(again)["app"]["env"]["AWS_REGION"] == "us-east-1"
 

@@ -1,7 +1,6 @@
 import copy
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -163,7 +162,7 @@ def test_podroles_containers_in_wrong_order_are_reordered() -> None:
 def test_new_sidecar_image_replaces_the_old_one() -> None:
     case = load_case("init-containers")
 
-    upgraded = case.with_pod(case.inject()).inject(replace(CONFIG, sidecar_image="example/podrole-sidecar:2"))
+    upgraded = case.with_pod(case.inject()).inject(CONFIG._replace(sidecar_image="example/podrole-sidecar:2"))
 
     assert [c["image"] for c in upgraded["spec"]["initContainers"][:2]] == ["example/podrole-sidecar:2"] * 2
     assert len(upgraded["spec"]["initContainers"]) == 4

@@ -1,6 +1,5 @@
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,7 +93,7 @@ def test_sidecar_variables_are_defined_before_they_are_expanded() -> None:
 
 
 def test_settings_of_user_and_operator_are_in_the_sidecars_variables() -> None:
-    config = replace(CONFIG, sts_endpoint="https://sts.example", sidecar_metrics=True)
+    config = CONFIG._replace(sts_endpoint="https://sts.example", sidecar_metrics=True)
 
     sidecar = environment_of(find_container(load_case("session-settings").inject(config), "podrole-sidecar"))
 
@@ -148,7 +147,7 @@ def test_blocked_pod_gets_block_rules_and_no_sidecar() -> None:
 )
 def test_iptables_redirect_runs_as_root_with_two_capabilities(name: str, arguments: list[str]) -> None:
     redirect = find_container(
-        load_case(name).inject(replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES)), "podrole-redirect"
+        load_case(name).inject(CONFIG._replace(redirect_backend=RedirectBackend.IPTABLES)), "podrole-redirect"
     )
 
     assert redirect["command"] == ["python3", "-m", "sidecar.redirect", *arguments]

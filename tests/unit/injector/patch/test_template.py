@@ -1,6 +1,5 @@
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +112,7 @@ def test_unreadable_template_is_named_in_the_error(tmp_path: Path, text: str | N
         path.write_text(text)
 
     with pytest.raises(ConfigError) as caught:
-        load_template(replace(CONFIG, template=path))
+        load_template(CONFIG._replace(template=path))
 
     assert str(path) in str(caught.value)
 
@@ -124,6 +123,6 @@ def test_edited_template_is_used(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text(yaml.safe_dump(document))
 
-    sidecar = find_container(load_case("role-on-the-pod").inject(replace(CONFIG, template=path)), "podrole-sidecar")
+    sidecar = find_container(load_case("role-on-the-pod").inject(CONFIG._replace(template=path)), "podrole-sidecar")
 
     assert {"name": "PODROLE_INSTANCE_ID", "value": "i-0123456789abcdef0"} in sidecar["env"]

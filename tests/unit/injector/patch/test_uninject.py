@@ -2,7 +2,6 @@
 
 import copy
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,9 +25,9 @@ from tests.unit.injector.generated_pods import normalize
 
 CONFIGS = {
     "redirect": CONFIG,
-    "iptables": replace(CONFIG, redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url="https://store.example"),
-    "env": replace(CONFIG, mode=ModePolicy.ENV),
-    "ipv6-only": replace(CONFIG, ipv6_only=True),
+    "iptables": CONFIG._replace(redirect_backend=RedirectBackend.IPTABLES, aws_endpoint_url="https://store.example"),
+    "env": CONFIG._replace(mode=ModePolicy.ENV),
+    "ipv6-only": CONFIG._replace(ipv6_only=True),
 }
 CASES = {name: case for name, case in load_injectable_cases().items() if name != "forged"}
 INJECTIONS = [
@@ -183,9 +182,9 @@ def test_containers_of_a_blocked_pod_keep_their_variables() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        pytest.param(replace(CONFIG, region="us-east-1"), id="other-region"),
-        pytest.param(replace(CONFIG, aws_endpoint_url="https://store.example"), id="endpoint"),
-        pytest.param(replace(CONFIG, mode=ModePolicy.ENV), id="env-mode"),
+        pytest.param(CONFIG._replace(region="us-east-1"), id="other-region"),
+        pytest.param(CONFIG._replace(aws_endpoint_url="https://store.example"), id="endpoint"),
+        pytest.param(CONFIG._replace(mode=ModePolicy.ENV), id="env-mode"),
     ],
 )
 def test_injection_with_other_settings_is_taken_back_after_an_injection_with_todays(config: Any) -> None:

@@ -1,7 +1,6 @@
 """Credentials: their documents, parsing, lifetime and secrets."""
 
 import json
-from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -57,7 +56,7 @@ def test_credentials_are_servable_until_a_minute_before_expiry() -> None:
 
 
 def test_serialized_credentials_are_parsed_unchanged() -> None:
-    assert Credentials.parse(json.loads(json.dumps(asdict(CREDENTIALS)))) == CREDENTIALS
+    assert Credentials.parse(json.loads(json.dumps(CREDENTIALS._asdict()))) == CREDENTIALS
 
 
 @pytest.mark.parametrize(
@@ -77,14 +76,14 @@ def test_serialized_credentials_are_parsed_unchanged() -> None:
 )
 def test_invalid_field_error_names_the_field_and_quotes_no_value(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))) as caught:
-        Credentials.parse(asdict(CREDENTIALS) | change)
+        Credentials.parse(CREDENTIALS._asdict() | change)
 
     assert "very+secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", sorted(asdict(CREDENTIALS)))
+@pytest.mark.parametrize("field", sorted(CREDENTIALS._asdict()))
 def test_missing_field_error_names_the_field(field: str) -> None:
-    document = asdict(CREDENTIALS)
+    document = CREDENTIALS._asdict()
     del document[field]
 
     with pytest.raises(ValueError, match=field):
@@ -93,7 +92,7 @@ def test_missing_field_error_names_the_field(field: str) -> None:
 
 @pytest.mark.parametrize("ahead", [-7200, 7200])
 def test_wrong_local_clock_changes_neither_lifetime_nor_documents(ahead: int) -> None:
-    wrong = replace(CREDENTIALS, obtained_at=1_700_000_000 + ahead, clock_ahead_seconds=ahead)
+    wrong = CREDENTIALS._replace(obtained_at=1_700_000_000 + ahead, clock_ahead_seconds=ahead)
 
     assert wrong.is_servable(now=1_700_003_539 + ahead)
     assert not wrong.is_servable(now=1_700_003_540 + ahead)

@@ -1,7 +1,6 @@
 """The credential refresher, called step by step with fake clocks and outcomes."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -130,7 +129,7 @@ def test_observer_is_called_with_outcome_and_new_state(time: FakeTime) -> None:
 
 
 def test_clock_set_forward_is_noticed_within_30_s_and_costs_one_call(time: FakeTime) -> None:
-    ahead = replace(make_credentials("B"), obtained_at=int(NOW) + 7 * 24 * HOUR, clock_ahead_seconds=7 * 24 * HOUR)
+    ahead = make_credentials("B")._replace(obtained_at=int(NOW) + 7 * 24 * HOUR, clock_ahead_seconds=7 * 24 * HOUR)
     refresher, left = create_refresher([make_credentials("A"), ahead, UNREACHABLE], time)
     refresher.refresh_if_due()
 

@@ -1,7 +1,5 @@
 """The refresh schedule and what clients get until the next refresh, without clocks."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,7 +183,7 @@ class TestShiftClock:
         assert state.servable(now) is None
         assert state.refresh_at <= now
         # The new credentials were obtained by the current clock, two hours ahead of STS's.
-        fresh = replace(make_credentials(now), expires_at=NOW + 10 + HOUR, clock_ahead_seconds=2 * HOUR)
+        fresh = make_credentials(now)._replace(expires_at=NOW + 10 + HOUR, clock_ahead_seconds=2 * HOUR)
         renewed = next_state(state, fresh, now, 0)
         assert renewed.servable(now) == fresh
         assert renewed.refresh_at == now + 1800
@@ -221,4 +219,4 @@ def test_random_outcomes_and_clocks_never_serve_expired_credentials_or_skip_refr
 
 def build_credentials(true: float, ahead: float, lifetime: int) -> Credentials:
     granted = make_credentials(int(true), lifetime)
-    return replace(granted, obtained_at=int(true + ahead), clock_ahead_seconds=round(ahead))
+    return granted._replace(obtained_at=int(true + ahead), clock_ahead_seconds=round(ahead))

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def state_file(config: Config) -> StateFile:
-    return replace(StateFile.for_config(config), clocks=Clocks(lambda: NOW, lambda: 5000.0))
+    return StateFile.for_config(config)._replace(clocks=Clocks(lambda: NOW, lambda: 5000.0))
 
 
 def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ignored") -> str:
@@ -45,6 +44,15 @@ def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ign
     event_line = json.loads(line)
     assert event_line["event"] == event
     return str(event_line["reason"])
+
+
+def test_repr_and_str_of_the_saved_state_contain_no_secret() -> None:
+    printed = f"{SAVED!r} {SAVED}"
+
+    assert "ASIAEXAMPLE" in printed
+    assert repr(KEY) not in printed
+    assert "secret/key" not in printed
+    assert "session+token" not in printed
 
 
 def test_saved_state_is_loaded(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,8 +81,8 @@ def test_file_mode_is_0600_with_any_umask(state_file: StateFile) -> None:
     finally:
         os.umask(before)
 
-    assert state_file.path.stat().st_mode & 0o7777 == 0o600
-    assert [file.name for file in state_file.path.parent.iterdir()] == ["state.json"]
+    assert Path(state_file.path).stat().st_mode & 0o7777 == 0o600
+    assert [file.name for file in Path(state_file.path).parent.iterdir()] == ["state.json"]
 
 
 def test_repr_of_saved_state_contains_no_secret() -> None:
@@ -100,15 +108,15 @@ def test_state_of_another_pod_role_or_configuration_is_ignored(
 ) -> None:
     state_file.save(SAVED)
 
-    found = StateFile.for_config(replace(config, **change)).load()
+    found = StateFile.for_config(config._replace(**change)).load()
 
     assert found is None
     assert read_reason(capsys) == "it was saved for another pod, role or configuration"
 
 
 def write(state_file: StateFile, content: bytes) -> None:
-    state_file.path.touch(mode=0o600)
-    state_file.path.write_bytes(content)
+    Path(state_file.path).touch(mode=0o600)
+    Path(state_file.path).write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_invalid_content_is_ignored(state_file: StateFile, content: bytes, capsy
 
 def test_file_truncated_at_any_byte_is_ignored(state_file: StateFile) -> None:
     state_file.save(SAVED)
-    whole = state_file.path.read_bytes()
+    whole = Path(state_file.path).read_bytes()
 
     for length in range(len(whole)):
         write(state_file, whole[:length])
@@ -159,14 +167,14 @@ def test_file_with_one_invalid_value_is_ignored(
     state_file: StateFile, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file.save(SAVED)
-    write(state_file, json.dumps(json.loads(state_file.path.read_bytes()) | change).encode())
+    write(state_file, json.dumps(json.loads(Path(state_file.path).read_bytes()) | change).encode())
 
     assert state_file.load() is None
     assert read_reason(capsys) == "it is not a valid state file"
 
 
 def test_credentials_of_another_role_are_ignored(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file.save(SavedState(KEY, replace(CREDENTIALS, role_arn="arn:aws:iam::111122223333:role/admin")))
+    state_file.save(SavedState(KEY, CREDENTIALS._replace(role_arn="arn:aws:iam::111122223333:role/admin")))
 
     assert state_file.load() is None
     assert read_reason(capsys) == "its credentials are for another role"
@@ -177,7 +185,7 @@ def test_file_with_another_mode_is_ignored(
     state_file: StateFile, mode: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state_file.save(SAVED)
-    state_file.path.chmod(mode)
+    Path(state_file.path).chmod(mode)
 
     assert state_file.load() is None
     assert read_reason(capsys) == f"its mode is {mode:04o}, not 0600"
@@ -187,33 +195,33 @@ def test_file_of_another_user_is_ignored(state_file: StateFile, capsys: pytest.C
     if os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     state_file.save(SAVED)
-    os.chown(state_file.path, 16926, -1)
+    os.chown(Path(state_file.path), 16926, -1)
 
     assert state_file.load() is None
     assert read_reason(capsys) == "it is not a regular file of user 0 with one link"
 
 
 def make_link(state_file: StateFile, elsewhere: Path) -> None:
-    state_file.path.rename(elsewhere)
-    state_file.path.symlink_to(elsewhere)
+    Path(state_file.path).rename(elsewhere)
+    Path(state_file.path).symlink_to(elsewhere)
 
 
 def make_second_name(state_file: StateFile, elsewhere: Path) -> None:
-    elsewhere.hardlink_to(state_file.path)
+    elsewhere.hardlink_to(Path(state_file.path))
 
 
 def make_pipe(state_file: StateFile, _elsewhere: Path) -> None:
-    state_file.path.unlink()
-    os.mkfifo(state_file.path, 0o600)
+    Path(state_file.path).unlink()
+    os.mkfifo(Path(state_file.path), 0o600)
 
 
 def make_directory(state_file: StateFile, _elsewhere: Path) -> None:
-    state_file.path.unlink()
-    state_file.path.mkdir(0o600)
+    Path(state_file.path).unlink()
+    Path(state_file.path).mkdir(0o600)
 
 
 def make_long(state_file: StateFile, _elsewhere: Path) -> None:
-    state_file.path.write_bytes(state_file.path.read_bytes() + b" " * MAX_BYTES)
+    Path(state_file.path).write_bytes(Path(state_file.path).read_bytes() + b" " * MAX_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +270,7 @@ def test_special_file_is_replaced_and_not_written_through(
 
 def test_unfinished_file_of_a_killed_process_is_replaced(state_file: StateFile) -> None:
     state_file.save(SAVED)
-    state_file.path.with_suffix(".new").write_bytes(b'{"identity"')
+    Path(state_file.path).with_suffix(".new").write_bytes(b'{"identity"')
 
     assert state_file.load() == SAVED
     state_file.save(SavedState(KEY))
@@ -274,7 +282,7 @@ def test_symlink_at_the_temporary_path_is_not_followed(
 ) -> None:
     target = tmp_path_factory.mktemp("elsewhere") / "target"
     target.write_bytes(b"untouched")
-    state_file.path.with_suffix(".new").symlink_to(target)
+    Path(state_file.path).with_suffix(".new").symlink_to(target)
 
     state_file.save(SAVED)
 
@@ -298,8 +306,8 @@ def one_page(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_is_logged_and_leaves_no_partial_file(
     config: Config, one_page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state_file = replace(
-        StateFile.for_config(replace(config, run_directory=str(one_page))), clocks=Clocks(lambda: NOW, lambda: 5.0)
+    state_file = StateFile.for_config(config._replace(run_directory=str(one_page)))._replace(
+        clocks=Clocks(lambda: NOW, lambda: 5.0)
     )
     (one_page / "filler").write_bytes(b"x" * 4096)
     capsys.readouterr()
@@ -312,7 +320,7 @@ def test_full_disk_is_logged_and_leaves_no_partial_file(
 
 
 def test_missing_directory_is_logged(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file = StateFile.for_config(replace(config, run_directory="/nowhere/at/all"))
+    state_file = StateFile.for_config(config._replace(run_directory="/nowhere/at/all"))
 
     state_file.save(SAVED)
 
@@ -322,7 +330,7 @@ def test_missing_directory_is_logged(config: Config, capsys: pytest.CaptureFixtu
 def test_clock_set_back_between_processes_does_not_extend_credentials(state_file: StateFile) -> None:
     state_file.save(SAVED)
 
-    found = replace(state_file, clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
+    found = state_file._replace(clocks=Clocks(lambda: NOW - 7200 + 30, lambda: 5030.0)).load()
 
     assert found is not None
     assert found.credentials is not None
@@ -343,7 +351,7 @@ def test_credentials_expired_between_processes_are_not_servable(
 ) -> None:
     state_file.save(SAVED)
 
-    found = replace(state_file, clocks=Clocks(lambda: wall, lambda: boottime)).load()
+    found = state_file._replace(clocks=Clocks(lambda: wall, lambda: boottime)).load()
 
     assert found is not None
     assert found.credentials is not None

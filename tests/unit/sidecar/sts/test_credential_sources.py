@@ -1,6 +1,5 @@
 """Credential sources and role chains, without a process: validation, chain, endpoint, state file, status."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def test_state_saved_with_another_source_is_ignored(changes: dict[str, Any], tmp
     StateFile.for_config(config).load_or_create()
 
     assert StateFile.for_config(config).load() is not None
-    assert StateFile.for_config(replace(config, **changes)).load() is None
+    assert StateFile.for_config(config._replace(**changes)).load() is None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +164,7 @@ def test_state_saved_with_another_source_is_ignored(changes: dict[str, Any], tmp
     ],
 )
 def test_status_shows_the_source(changes: dict[str, Any], shown: str, tmp_path: Path) -> None:
-    config = replace(build_config(tmp_path), **changes)
+    config = build_config(tmp_path)._replace(**changes)
 
     status = build_status(config, State(refresh_at=0), now=0)
 
