@@ -1,7 +1,7 @@
 """`python -m bench.sidecar`: start time, memory and latency of a sidecar, alone and under hostile connections.
 
-STS is a fake on loopback, over plain HTTP. The baseline (`bench.baseline`) is measured in the same rounds. The sidecar
-runs without docstrings and asserts, as the packages in its image are compiled; the baseline with them.
+STS is a fake on loopback. The baseline (`bench.baseline`) is measured in the same rounds. The sidecar runs without
+docstrings and asserts, as the packages in its image are compiled; the baseline with them.
 """
 
 import os
@@ -11,12 +11,25 @@ import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.baseline import running_baseline
 from bench.client import Target, send_requests
+from bench.cpu import measure_cpu
+from bench.go_baseline import running_go_baseline
 from bench.measure import Latency, Memory, compare_with_budgets, pin, print_table, read_memory, summarize
 from bench.slow_clients import ADDRESS, ATTACKS, attacking
-from bench.startup import BASELINE_GET, GET, measure_baseline_starts, measure_starts, running, wait_for_response
+from bench.startup import (
+    BASELINE_GET,
+    FAR_STS,
+    GET,
+    NEAR_STS,
+    STARTS,
+    THE_BASELINE,
+    measure_starts,
+    running,
+    wait_for_response,
+)
 from testing.services.faulty_sts import GRANTED, FaultySts, Grant, faulty_sts
 
 ROUNDS = 5
@@ -27,6 +40,15 @@ HOSTILE = (200, 900)
 GOOD_REQUESTS = 50
 GOOD_SECONDS = 1
 SAMPLE_SECONDS = 0.005
+PODROLE, BASELINE, GO = "podrole", "baseline", "Go net/http, one fixed answer"
+
+
+class Load(NamedTuple):
+    """Latency of requests one at a time and together, and the memory after them."""
+
+    alone: Latency
+    together: Latency
+    memory: Memory
 
 
 def measure_latency(targets: dict[str, Target], concurrency: int) -> dict[str, Latency]:
@@ -43,7 +65,8 @@ def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
     soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sts.will(GRANTED, *[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
     seen = len(sts.requests)
-    with running(sts, "bench.fast_refresh_sidecar") as (pid, port):
+    with running(sts, "bench.fast_refresh_sidecar") as (process, port, _):
+        pid = process.pid
         peaks: list[Memory] = []
         is_over = threading.Event()
         watcher = threading.Thread(target=_sample, args=(pid, peaks, is_over))
@@ -80,48 +103,64 @@ def measure_attacks(port: int) -> dict[str, str]:
     return rows
 
 
+def measure_servers(sts: FaultySts, directory: Path) -> tuple[dict[str, Load], dict[str, str]]:
+    """Latency of each server on one CPU, measured from the other, and the memory after it; then the attacks."""
+    with (
+        running(sts) as sidecar,
+        running_baseline(directory) as (baseline_pid, baseline_port),
+        running_go_baseline(directory) as go,
+    ):
+        wait_for_response(sidecar.port)
+        servers = {PODROLE: (sidecar.process.pid, sidecar.port, GET)}
+        servers[BASELINE] = (baseline_pid, baseline_port, BASELINE_GET)
+        if go:
+            servers[GO] = (*go, BASELINE_GET)
+        for pid, _, _ in servers.values():
+            pin(pid, 1)  # not the baseline's worker: budgets are ratios to one that may use both CPUs
+        pin(os.getpid(), 0)
+        targets = {who: Target((ADDRESS, port), request) for who, (_, port, request) in servers.items()}
+        alone, together = measure_latency(targets, 1), measure_latency(targets, CONCURRENCY)
+        loads = {who: Load(alone[who], together[who], read_memory(pid)) for who, (pid, _, _) in servers.items()}
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        return loads, measure_attacks(sidecar.port)
+
+
+def print_loads(loads: dict[str, Load], peak: Memory) -> None:
+    """Print a table for each server."""
+    for who, load in loads.items():
+        rows = {
+            "GET on a new connection, one at a time": load.alone,
+            f"the same, {CONCURRENCY} at a time": load.together,
+            f"memory after {REQUESTS} requests and {REFRESHES if who == PODROLE else 'no'} refreshes": load.memory,
+        }
+        print_table(who, rows | ({"peak during a refresh": peak} if who == PODROLE else {}))
+
+
 def main() -> None:
     """Measure, print the tables, and exit with 1 if a figure is over budget."""
     with faulty_sts() as sts, tempfile.TemporaryDirectory() as name:
-        starts = {
-            "the baseline, to its first response": measure_baseline_starts(),
-            "STS at 0 ms": measure_starts(sts, 0),
-            "STS at 2 x 100 ms": measure_starts(sts, 0.2),
-            "STS at 0 ms, CPU limit 250m": measure_starts(sts, 0, 250),
-            "STS at 0 ms, CPU limit 100m": measure_starts(sts, 0, 100),
-        }
+        cpu = measure_cpu(Path(name))
+        print_table(f"sidecar: CPU seconds from exec to the first served credential, medians of {STARTS}", cpu)
+        starts = measure_starts(sts)
         print_table("sidecar: exec to the first served credential", starts)
         memory, peak = measure_memory(sts)
-        with running(sts) as (pid, port), running_baseline(Path(name)) as (baseline_pid, baseline_port):
-            wait_for_response(port)
-            for process in (pid, baseline_pid):
-                pin(process, 1)
-            pin(os.getpid(), 0)
-            targets = {
-                "podrole": Target((ADDRESS, port), GET),
-                "baseline": Target((ADDRESS, baseline_port), BASELINE_GET),
-            }
-            alone, together = measure_latency(targets, 1), measure_latency(targets, CONCURRENCY)
-            baseline_memory = read_memory(baseline_pid)
-            os.sched_setaffinity(0, range(os.cpu_count() or 1))
-            attacks = measure_attacks(port)
-    for who, now in (("podrole", memory), ("baseline", baseline_memory)):
-        rows = {
-            "GET on a new connection, one at a time": alone[who],
-            f"the same, {CONCURRENCY} at a time": together[who],
-            f"memory after {REQUESTS} requests and {REFRESHES if who == 'podrole' else 'no'} refreshes": now,
-        }
-        print_table(who, rows | ({"peak during a refresh": peak} if who == "podrole" else {}))
+        loads, attacks = measure_servers(sts, Path(name))
+    loads[PODROLE] = loads[PODROLE]._replace(memory=memory)
+    print_loads(loads, peak)
     print_table("sidecar: valid requests during hostile connections", attacks)
-    baseline_start = starts["the baseline, to its first response"].median
+    podrole, baseline = loads[PODROLE], loads[BASELINE]
+    baseline_cpu, over_http, over_tls = (start.total for start in cpu.values())
+    baseline_start = starts[THE_BASELINE].median
     figures = {
-        "start / baseline": starts["STS at 0 ms"].median / baseline_start,
-        "start at 2 x 100 ms / baseline": starts["STS at 2 x 100 ms"].median / baseline_start,
-        "anonymous MiB / baseline": memory.anonymous / baseline_memory.anonymous,
-        "p50 / baseline": alone["podrole"].p50 / alone["baseline"].p50,
-        "p99 at c=32 / baseline": together["podrole"].p99 / together["baseline"].p99,
-        "PSS MiB": memory.pss,
-        "anonymous MiB": memory.anonymous,
+        "CPU of a start / baseline": over_http / baseline_cpu,
+        "CPU of a start, STS over TLS / baseline": over_tls / baseline_cpu,
+        "start / baseline": starts[NEAR_STS].median / baseline_start,
+        "start at 2 x 100 ms / baseline": starts[FAR_STS].median / baseline_start,
+        "anonymous MiB / baseline": podrole.memory.anonymous / baseline.memory.anonymous,
+        "p50 / baseline": podrole.alone.p50 / baseline.alone.p50,
+        "p99 at c=32 / baseline": podrole.together.p99 / baseline.together.p99,
+        "PSS MiB": podrole.memory.pss,
+        "anonymous MiB": podrole.memory.anonymous,
         "peak PSS MiB": peak.pss,
     }
     sys.exit(compare_with_budgets("sidecar", figures) and 1)
