@@ -8,7 +8,6 @@ import socket
 import sys
 from types import FrameType
 
-import contract
 from contract.modes import CredentialSource
 from injector.certs.manager import CertManager, Stores
 from injector.certs.state import RotationPolicy
@@ -25,23 +24,21 @@ from injector.webhook.decision_log import set_up_logging
 from injector.webhook.handler import Admission
 from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
-from server.connection import Service
+from server.listener import Service
 from server.loop import Loop
+from server.settings import Settings
+from server.wsgi import WsgiHandler
 
 LOG = logging.getLogger("podrole")
 
 BACKLOG = 1024
-LINGER_SECONDS = 3
-"""How long connections stay open after SIGTERM: the API server does not retry a review that is cut off."""
-
-SETTINGS = {
-    "threads": 4,  # for reviews that the cache cannot answer: each waits for a read of the API server
-    "keepalive": 75,  # seconds; the API server reuses connections, and a TLS handshake costs more than a review
-    "graceful_timeout": 10,  # seconds
-    "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
-    "loglevel": "warning",
-}
-"""https://docs.gunicorn.org/en/stable/settings.html"""
+SETTINGS = Settings(
+    keepalive_seconds=75,  # the API server reuses connections, and a TLS handshake costs more than a review
+    graceful_seconds=10,
+    linger_seconds=3,  # the API server does not retry a review that is cut off
+    max_threads=4,  # for reviews that the cache cannot answer: each waits for a read of the API server
+    max_buffered_bytes=32 * 1024 * 1024,
+)
 
 
 def main() -> None:
@@ -63,7 +60,9 @@ def main() -> None:
         address, port = listener.getsockname()[:2]
         host = f"[{address}]" if ":" in address else address
         LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
-    Loop(services, SETTINGS, LINGER_SECONDS).init_process()
+    loop = Loop(services, SETTINGS, _log_problem)
+    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+    loop.run()
 
 
 def build_services(config: Config) -> dict[socket.socket, Service]:
@@ -72,8 +71,8 @@ def build_services(config: Config) -> dict[socket.socket, Service]:
     listeners = bind(config, config.health_port), bind(config, config.webhook_port)
     admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
     tls = load_tls(config, metrics, gates)
-    health = Service(create_health_app(gates.pending, metrics.render), max_body_bytes=0)
-    webhook = Service(create_app(admission, gates.pending), MAX_BODY_BYTES, tls.context)
+    health = Service(WsgiHandler(create_health_app(gates.pending, metrics.render)), max_body_bytes=0)
+    webhook = Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context)
     return dict(zip(listeners, (health, webhook), strict=True))
 
 
@@ -169,6 +168,10 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
         cluster.last_event_timestamps,
     )
     return cluster
+
+
+def _log_problem(reason: str, count: int, detail: str) -> None:
+    LOG.error("%s (%d since the last line): %s", reason, count, detail)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,5 @@
-"""The HTTP server of both processes, a gunicorn worker: a slow client cannot block other clients.
+"""The HTTP server of both processes: one event loop for all clients, so that no client blocks another.
 
-gunicorn's own workers use one thread per connection, so a client that opens connections and sends nothing blocks all
-threads. Here one event loop reads from all clients with non-blocking sockets and passes only complete requests to the
-app; a response is sent in one piece.
+`loop` runs `connection`s; `parser` (llhttp) is the only judge of where a request ends; `messages` is what handlers see.
+`wsgi` adapts a WSGI app, `gunicorn_worker` runs the loop under gunicorn. Imports neither `injector` nor `sidecar`.
 """

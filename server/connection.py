@@ -1,17 +1,13 @@
-"""One client's non-blocking socket, with its receive and send buffers and its deadline."""
+"""One client's connection: its non-blocking socket, its parser, what is not yet sent, and its deadline."""
 
 import math
 import socket
-import ssl
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Protocol
 
-from server.request_buffer import RequestBuffer
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+from server.listener import Listener
+from server.messages import Address, Request
+from server.parser import Endpoints, RequestParser
 
 REQUEST_SECONDS = 5.0
 """Deadline for one complete request, including the TLS handshake."""
@@ -20,123 +16,146 @@ SEND_SECONDS = 5.0
 """Deadline for the client to read a response."""
 
 LINGERING_CLOSE_SECONDS = 1.0
-"""How long to keep reading after an early error response, so that the client sees it instead of a reset."""
+"""How long to keep reading after an error response, so that the client sees it instead of a reset."""
 
-READ_BYTES = 64 * 1024
-
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-@dataclass(frozen=True)
-class Service:
-    """The app behind a listener."""
-
-    app: "WSGIApplication"
-    max_body_bytes: int
-    """Each connection may buffer one body of this size."""
-
-    tls: Callable[[], ssl.SSLContext] | None = None
-    """Called for each connection, so that a renewed certificate is used from the next handshake on."""
+READ_BYTES = 16 * 1024
+"""Read at once from one client: as much as a TLS record holds. Then it is the next client's turn."""
 
 
-@dataclass(eq=False)
+class Socket(Protocol):
+    """The methods of a non-blocking socket; a TLS connection has them, too."""
+
+    def recv(self, size: int, /) -> bytes: ...  # noqa: D102
+    def send(self, data: memoryview, /) -> int: ...  # noqa: D102
+    def fileno(self) -> int: ...  # noqa: D102
+    def shutdown(self, how: int, /) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
 class Connection:
     """A client's connection."""
 
-    socket: socket.socket
-    client: tuple[str, int]
-    server: tuple[str, int]
-    service: Service
-    deadline: float = field(default_factory=lambda: time.monotonic() + REQUEST_SECONDS)
-    """The connection is closed at this time (monotonic clock)."""
+    def __init__(self, accepted: socket.socket, client: Address, listener: Listener, now: float) -> None:
+        accepted.settimeout(0)
+        service = listener.service
+        self.listener = listener
+        self.socket: Socket = accepted
+        self.is_tls = service.tls is not None
+        if service.tls:
+            from server.tls import TlsSocket  # noqa: PLC0415 - the sidecar has no TLS, and ssl takes 0.6 MiB
 
-    received: RequestBuffer = field(init=False)
-    unsent: bytes = b""
-    is_busy: bool = False
-    """A thread handles its request: the loop ignores the connection."""
+            self.socket = TlsSocket(accepted, service.tls())
+        self.parser = RequestParser(Endpoints(client, listener.address, self.is_tls), service.max_body_bytes)
+        self.deadline = now + REQUEST_SECONDS
+        """The connection is closed at this time (monotonic clock)."""
 
-    is_closing: bool = False
-    """No further requests are read: it is closed when everything is sent."""
+        self.interest = 0
+        """The selector's events that it waits for; 0 while it is not registered."""
 
-    is_eof: bool = False
-    """The client has closed its sending side."""
+        self.request_bytes = 0
+        """Of the request that a thread handles."""
 
-    _is_handshaking: bool = False
+        self.counted_bytes = 0
+        """How many bytes of this connection are part of the loop's sum."""
 
-    def __post_init__(self) -> None:
-        self.received = RequestBuffer(self.service.max_body_bytes)
-        self.socket.settimeout(0)
-        # With Nagle's algorithm the first response of each TLS connection would wait 40 ms, until the client
-        # acknowledges the end of the handshake.
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.service.tls:
-            self.socket = self.service.tls().wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
-            self._is_handshaking = True
+        self.is_dropped = False
+
+        self.is_busy = False
+        """A thread handles its request: nothing is read."""
+
+        self.is_closing = False
+        """No further requests are read: it is closed when everything is sent."""
+
+        self.is_eof = False
+        """The client has closed its sending side."""
+
+        self._unsent = memoryview(b"")
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a part of a response is not yet sent."""
+        return bool(self._unsent)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """About how much memory its unanswered requests take."""
+        return self.parser.buffered_bytes + self.request_bytes
+
+    @property
+    def wanted_events(self) -> int:
+        """The selector's events to wait for."""
+        if self.is_busy:
+            return 0  # not even a disconnect: the client's next request would be read while this one waits
+        wants_write = self._unsent or (self.is_tls and self.socket.wants_write)  # type: ignore[attr-defined]
+        return EVENT_WRITE if wants_write else EVENT_READ
 
     @property
     def is_idle(self) -> bool:
         """Whether it is between two requests or before the first."""
-        return not (self.is_busy or self.is_closing or self.unsent or len(self.received))
+        return not (self.is_busy or self.is_closing or self._unsent or self.parser.is_begun)
 
-    def receive(self) -> None:
-        """Read what has arrived; raise OSError if the connection is broken."""
-        if self.is_closing:
-            self._receive()  # discarded: closing with unread data would reset the connection and lose the response
+    def take_request(self) -> tuple[Request, bool] | None:
+        """Remove and return the oldest complete request, and whether the connection stays open after it."""
+        before = self.parser.buffered_bytes
+        taken = self.parser.take_request()
+        self.request_bytes = before - self.parser.buffered_bytes
+        return taken
+
+    def receive(self, now: float) -> None:
+        """Read what has arrived, once; raise OSError if the connection is broken."""
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
             return
-        was_empty = not len(self.received)
-        if data := self._receive():
-            self.received.add(data)
-        if was_empty and data:
-            self.deadline = time.monotonic() + REQUEST_SECONDS
+        self.is_eof = not data
+        if self.is_closing:
+            return  # discarded: closing with unread data would reset the connection and lose the response
+        was_begun = self.parser.is_begun
+        self.parser.feed(data)
+        if self.parser.is_begun and not was_begun:
+            self.deadline = now + REQUEST_SECONDS
+
+    @property
+    def has_decrypted(self) -> bool:
+        """Whether there is data that a selector does not see."""
+        return self.is_tls and self.socket.pending() > 0  # type: ignore[attr-defined]
 
     def send(self, data: bytes = b"") -> None:
-        """Send as much as possible and buffer the rest; raise OSError if the connection is broken."""
-        self.unsent += data
+        """Send as much as possible and keep the rest; raise OSError if the connection is broken."""
+        if data:
+            self._unsent = memoryview(bytes(self._unsent) + data) if self._unsent else memoryview(data)
         try:
-            while self.unsent:
-                self.unsent = self.unsent[self.socket.send(self.unsent) :]
-        except _WOULD_BLOCK:
+            while self._unsent:
+                self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        except BlockingIOError:
             return
 
-    def start_response(self) -> None:
+    def start_thread(self) -> None:
         """Mark it as handled by a thread, without a deadline."""
         self.is_busy = True
         self.deadline = math.inf
 
-    def end_response(self, keepalive_seconds: float, *, keeps_alive: bool) -> None:
+    def end_response(self, now: float, keepalive_seconds: float, *, keeps_alive: bool) -> None:
         """Set the deadline for what comes after a response: sending it, closing, or the next request."""
         self.is_busy = False
+        self.request_bytes = 0
         self.is_closing = not keeps_alive
-        if self.unsent:
+        if self._unsent:
             wait = SEND_SECONDS
         elif self.is_closing:
             wait = LINGERING_CLOSE_SECONDS
         else:
-            wait = REQUEST_SECONDS if len(self.received) else keepalive_seconds
-        self.deadline = time.monotonic() + wait
+            wait = REQUEST_SECONDS if self.parser.is_begun else keepalive_seconds
+        self.deadline = now + wait
 
     def can_close(self) -> bool:
         """Whether it can be closed. If the client has sent more data, close only our sending side and keep reading."""
-        if self.is_eof or not len(self.received):
+        if self.is_eof or not (self.parser.has_surplus or self.parser.error):
             return True
         self.socket.shutdown(socket.SHUT_WR)
         return False
 
     def close(self) -> None:
         """Close the socket."""
+        self.parser.close()
         self.socket.close()
-
-    def _receive(self) -> bytes:
-        try:
-            if self._is_handshaking:
-                self.socket.do_handshake()  # type: ignore[attr-defined] # an SSLSocket by then
-                self._is_handshaking = False
-            chunks = [self.socket.recv(READ_BYTES)]
-            # Decrypted data may be in TLS's own buffer, which a selector does not see.
-            while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
-                chunks.append(self.socket.recv(READ_BYTES))
-        except _WOULD_BLOCK:
-            return b""
-        data = b"".join(chunks)
-        self.is_eof = not data
-        return data

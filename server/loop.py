@@ -1,245 +1,265 @@
-"""The event loop: accepts connections, reads requests, calls the app, sends responses.
+"""The event loop: accepts connections, reads requests, calls handlers, sends responses.
 
-It uses internals of gunicorn, so it refuses to start with another version.
+Nothing that a client sends and no error of a handler ends it: whatever goes wrong closes one connection.
 """
 
 import gc
-import os
-import queue
-import resource
 import selectors
 import socket
-import sys
 import time
+import traceback
 from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 
-import gunicorn
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
-from gunicorn.workers.base import Worker
+from server.connection import Connection
+from server.dispatcher import Dispatcher, Reply
+from server.listener import Listener, Service
+from server.log_limit import LimitedLog, Log
+from server.messages import Address
+from server.responses import CONTINUE, serialize_error
+from server.settings import Settings
+from server.threads import ThreadPool
 
-from server.connection import Connection, Service
-from server.request_buffer import TooLargeError
-from server.wsgi import RequestOptions, Response, WouldBlock, build_error_response, handle_request
-
-GUNICORN_VERSION = "27.0."
-"""The version that this module was tested with."""
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-POLL_SECONDS = 1
+POLL_SECONDS = 1.0
 """How often deadlines are checked."""
 
 SHUTDOWN_POLL_SECONDS = 0.05
-"""The same after SIGTERM."""
+"""The same after `stop`."""
 
 MAX_ACCEPTS = 64
 """Connections accepted at once, so that a flood of new clients does not block the accepted ones."""
 
-RESERVED_FILES = 64
-"""File descriptors for other uses than clients: listeners, child processes, the app's files."""
 
-
-class Loop(Worker):  # type: ignore[misc] # gunicorn has no types
-    """A gunicorn worker that runs in the main process.
-
-    It has no arbiter: in a pod the kubelet restarts the container, and one process less saves 7 MiB.
-    """
+class Loop:
+    """Serves several listeners. Only `stop` can be called from another thread or a signal handler."""
 
     def __init__(
-        self, services: Mapping[socket.socket, Service], settings: Mapping[str, object], linger_seconds: float = 0
+        self,
+        services: Mapping[socket.socket, Service],
+        settings: Settings,
+        log: Log,
+        on_tick: Callable[[], None] | None = None,
     ) -> None:
-        """Configure it with a service for each listener and with gunicorn's settings.
-
-        https://docs.gunicorn.org/en/stable/settings.html
-        """
-        if not gunicorn.__version__.startswith(GUNICORN_VERSION):
-            sys.exit(f"podrole: gunicorn {gunicorn.__version__} is not supported, server/ needs {GUNICORN_VERSION}x")
-        config = Config()
-        for name, value in settings.items():
-            config.set(name, value)
-        super().__init__(1, os.getppid(), list(services), None, config.timeout, config, Logger(config))
-        self._services = services
-        self._linger_seconds = linger_seconds
-        """How long clients can still use kept-alive connections after SIGTERM."""
-
-        self._max_connections = min(
-            config.worker_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES
-        )
+        """`on_tick` is called about once a second."""
+        self._settings = settings
+        self._report = LimitedLog(log)
+        self._on_tick = on_tick
+        self._is_stopping = False
+        self._listeners = [Listener(listening, service) for listening, service in services.items()]
         self._selector = selectors.DefaultSelector()
-        self._connections: dict[Connection, None] = {}
-        """All clients, oldest first."""
-
         self._ready: deque[Connection] = deque()
         """Connections to continue in the next turn without a new event."""
 
-        self._finished: queue.SimpleQueue[tuple[Connection, Response]] = queue.SimpleQueue()
-        self._next_check = 0.0
-        self._threads = ThreadPoolExecutor(config.threads, "request")  # starts threads on demand
-
-    def load_wsgi(self) -> None:
-        """Do nothing: each listener already has its app."""
+        self._buffered_bytes = 0
+        self._next_tick = 0.0
+        self._dispatcher = Dispatcher(ThreadPool(settings.max_threads, settings.max_waiting), self._wake, self._report)
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        for end in (self._wake_reader, self._wake_writer):
+            end.settimeout(0)
 
     def run(self) -> None:
-        """Serve until SIGTERM, then finish the requests that have begun."""
-        self._selector.register(self.PIPE[0], selectors.EVENT_READ, self._wake)
-        for listener, service in self._services.items():
-            listener.settimeout(0)
-            self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener, service))
+        """Serve until `stop`, then finish the requests that have begun."""
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        for listener in self._listeners:
+            self._selector.register(listener.socket, selectors.EVENT_READ, listener)
         gc.freeze()  # imported modules are never freed: collecting them takes milliseconds
-        while self.alive:
+        while not self._is_stopping:
             self._run_once(POLL_SECONDS)
         self._shut_down()
 
+    def stop(self) -> None:
+        """Accept no more connections and make `run` return."""
+        self._is_stopping = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # a full buffer wakes the loop, too
+            self._wake_writer.send(b".")
+
     def _run_once(self, timeout_seconds: float) -> None:
-        for key, events in self._selector.select(0 if self._ready else timeout_seconds):
+        for key, _ in self._selector.select(0 if self._ready else timeout_seconds):
             if isinstance(key.data, Connection):
-                self._on_event(key.data, events)
+                self._guard(key.data, self._on_event)
+            elif key.data is None:
+                self._take_finished()
             else:
-                key.data()
+                self._accept(key.data)
         for _ in range(len(self._ready)):
-            self._advance(self._ready.popleft())
+            self._guard(self._ready.popleft(), self._advance)
         now = time.monotonic()
-        if now >= self._next_check:
-            self._next_check = now + POLL_SECONDS
-            self._drop([connection for connection in self._connections if now >= connection.deadline])
+        if now >= self._next_tick:
+            self._next_tick = now + (SHUTDOWN_POLL_SECONDS if self._is_stopping else POLL_SECONDS)
+            self._tick(now)
 
-    def _accept(self, listener: socket.socket, service: Service) -> None:
+    def _tick(self, now: float) -> None:
+        for listener in self._listeners:
+            self._drop(*[connection for connection in listener.connections if now >= connection.deadline])
+            if listener.is_paused:
+                listener.is_paused = False
+                self._selector.register(listener.socket, selectors.EVENT_READ, listener)
+        if self._on_tick:
+            self._on_tick()
+
+    def _accept(self, listener: Listener) -> None:
         for _ in range(MAX_ACCEPTS):
-            if len(self._connections) >= self._max_connections and not self._drop_oldest():
+            if listener.is_full and not self._drop_oldest(listener):
                 return
             try:
-                accepted, client = listener.accept()
-            except OSError:  # no connection is waiting, or this one was closed
+                accepted = listener.accept()
+            except OSError as error:
+                self._report("accept-failed", str(error))
+                if not self._drop_oldest(listener):
+                    self._pause(listener)
                 return
-            try:
-                connection = Connection(accepted, client[:2], listener.getsockname()[:2], service)
-            except Exception:
-                # The client is gone, or no certificate is loaded yet. At debug level: clients could flood the log.
-                self.log.debug("Cannot serve a connection", exc_info=True)
-                accepted.close()
-                continue
-            self._connections[connection] = None
-            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-            self._on_event(connection, selectors.EVENT_READ)  # most clients have sent their request by now
+            if accepted is None:
+                return
+            self._open(listener, *accepted)
 
-    def _on_event(self, connection: Connection, events: int) -> None:
-        if connection not in self._connections:  # closed earlier in this turn
-            return
+    def _open(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
         try:
-            if events & selectors.EVENT_WRITE:
-                connection.send()
-                if not connection.unsent:
-                    self._selector.modify(connection.socket, selectors.EVENT_READ, connection)
-            else:
-                connection.receive()
-        except OSError:
-            self._drop([connection])
+            connection = Connection(accepted, client, listener, time.monotonic())
+        except Exception as error:  # noqa: BLE001 - the client is gone, or no certificate is loaded yet
+            self._report("accept-failed", str(error))
+            accepted.close()
+            return
+        listener.connections[connection] = None
+        self._guard(connection, self._on_event)  # most clients have sent their request by now
+
+    def _pause(self, listener: Listener) -> None:
+        """Accept nothing until the next tick: the selector would report the waiting clients in every turn."""
+        listener.is_paused = True
+        self._selector.unregister(listener.socket)
+
+    def _guard(self, connection: Connection, step: Callable[..., None], *arguments: Reply) -> None:
+        """Do a step for a connection. Whatever goes wrong closes this connection only."""
+        try:
+            step(connection, *arguments)
+            self._watch(connection)
+        except OSError:  # the client is gone
+            self._drop(connection)
+        except Exception:  # noqa: BLE001 - nothing may end the loop
+            self._report("connection-failed", traceback.format_exc())
+            self._drop(connection)
+
+    def _on_event(self, connection: Connection) -> None:
+        if connection.is_dropped:  # earlier in this turn
+            return
+        if connection.has_unsent:
+            connection.send()
         else:
-            self._advance(connection)
+            connection.receive(time.monotonic())
+            self._count(connection)
+        self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
         """Do the next step for a connection, depending on its state."""
-        if connection not in self._connections:
+        if connection.has_unsent or connection.is_busy or connection.is_dropped:
             return
-        try:
-            if connection.unsent:
-                self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
-            elif not connection.is_closing:
-                self._next_request(connection)
-            elif connection.can_close():
-                self._drop([connection])
-        except OSError:
-            self._drop([connection])
-
-    def _next_request(self, connection: Connection) -> None:
-        try:
-            request = connection.received.take_request()
-        except TooLargeError as error:
-            self._reply(connection, build_error_response(error.status))
-            return
-        if request:
-            self._handle(connection, request)
+        if connection.is_closing:
+            if connection.can_close():
+                self._drop(connection)
+        elif taken := connection.take_request():
+            request, keeps_alive = taken
+            reply = self._dispatcher.dispatch(connection, request, keeps_alive=keeps_alive and not self._is_stopping)
+            if reply:
+                self._reply(connection, reply)
+        elif connection.parser.error:
+            connection.send(serialize_error(connection.parser.error, time.time()))
+            self._end_response(connection, keeps_alive=False)
         elif connection.is_eof:
-            self._drop([connection])
-        elif connection.received.expects_continue():
+            self._drop(connection)
+        elif connection.parser.take_continue():
             connection.send(CONTINUE)
-
-    def _handle(self, connection: Connection, request: bytes) -> None:
-        try:
-            response = self._call_app(connection, request, may_block=False)
-        except WouldBlock:
-            connection.start_response()
-            self._selector.unregister(connection.socket)
-            self._threads.submit(self._handle_in_thread, connection, request)
-        else:
-            self._reply(connection, response)
-
-    def _call_app(self, connection: Connection, request: bytes, *, may_block: bool) -> Response:
-        options = RequestOptions(may_block, is_last=not self.alive)
-        return handle_request(request, connection, self.cfg, self.log, options)
-
-    def _handle_in_thread(self, connection: Connection, request: bytes) -> None:
-        try:
-            response = self._call_app(connection, request, may_block=True)
-        except WouldBlock:
-            response = build_error_response(500)
-        with suppress(OSError):  # the loop will see the same error
-            self._send(connection, response)
-        self._finished.put((connection, response))
-        with suppress(BlockingIOError):  # a full pipe wakes the loop too
-            os.write(self.PIPE[1], b".")
-
-    def _wake(self) -> None:
-        os.read(self.PIPE[0], 4096)
-        with suppress(queue.Empty):
-            while True:
-                connection, response = self._finished.get_nowait()
-                self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-                self._end_response(connection, response)
-
-    def _reply(self, connection: Connection, response: Response) -> None:
-        self._send(connection, response)
-        self._end_response(connection, response)
-
-    def _send(self, connection: Connection, response: Response) -> None:
-        try:
-            connection.send(response.data)
-        finally:
-            try:
-                response.close()
-            except Exception:
-                self.log.exception("The app failed after its response")
-
-    def _end_response(self, connection: Connection, response: Response) -> None:
-        connection.end_response(self.cfg.keepalive, keeps_alive=response.keeps_alive)
-        if connection.unsent or connection.is_closing or len(connection.received) or connection.is_eof:
+        if connection.has_decrypted:
             self._ready.append(connection)
 
-    def _drop_oldest(self) -> bool:
-        """Close the connection that has waited longest: it is the least likely to send a request."""
-        oldest = next((connection for connection in self._connections if not connection.is_busy), None)
+    def _reply(self, connection: Connection, reply: Reply) -> None:
+        try:
+            if not connection.is_dropped:
+                connection.send(reply.data)
+        finally:
+            self._dispatcher.finish(reply)
+        self._end_response(connection, keeps_alive=reply.keeps_alive)
+
+    def _take_finished(self) -> None:
+        with suppress(BlockingIOError):
+            self._wake_reader.recv(4096)
+        for connection, reply in self._dispatcher.take_finished():
+            self._guard(connection, self._reply, reply)
+
+    def _end_response(self, connection: Connection, *, keeps_alive: bool) -> None:
+        if connection.is_dropped:
+            return
+        connection.end_response(time.monotonic(), self._settings.keepalive_seconds, keeps_alive=keeps_alive)
+        self._count(connection)
+        if connection.has_unsent:
+            return
+        if connection.is_closing:
+            if connection.can_close():
+                self._drop(connection)
+        else:
+            connection.listener.move_to_end(connection)
+            if connection.parser.has_request or connection.is_eof:
+                self._ready.append(connection)
+
+    def _count(self, connection: Connection) -> None:
+        """Keep the sum of buffered bytes below its limit."""
+        self._buffered_bytes += connection.buffered_bytes - connection.counted_bytes
+        connection.counted_bytes = connection.buffered_bytes
+        while self._buffered_bytes > self._settings.max_buffered_bytes:
+            largest = max(
+                (one for listener in self._listeners for one in listener.connections if not one.is_busy),
+                key=lambda one: one.counted_bytes,
+                default=None,
+            )
+            if largest is None or not largest.counted_bytes:
+                return
+            self._report("buffers-full", f"closed a connection that had sent {largest.counted_bytes} bytes")
+            self._drop(largest)
+
+    def _watch(self, connection: Connection) -> None:
+        """Wait for the events that the connection needs next."""
+        wanted = 0 if connection.is_dropped else connection.wanted_events
+        if wanted == connection.interest:
+            return
+        if not connection.interest:
+            self._selector.register(connection.socket, wanted, connection)
+        elif wanted:
+            self._selector.modify(connection.socket, wanted, connection)
+        else:
+            self._selector.unregister(connection.socket)
+        connection.interest = wanted
+
+    def _drop_oldest(self, listener: Listener) -> bool:
+        oldest = listener.find_oldest()
         if oldest:
-            self._drop([oldest])
+            self._drop(oldest)
         return oldest is not None
 
-    def _drop(self, connections: list[Connection]) -> None:
+    def _drop(self, *connections: Connection) -> None:
         for connection in connections:
-            del self._connections[connection]
-            self._selector.unregister(connection.socket)
-            connection.close()
+            if connection.is_dropped:
+                continue
+            connection.is_dropped = True
+            del connection.listener.connections[connection]
+            self._buffered_bytes -= connection.counted_bytes
+            if connection.interest:
+                self._selector.unregister(connection.socket)
+                connection.interest = 0
+            with suppress(OSError):
+                connection.close()
 
     def _shut_down(self) -> None:
-        for listener in self._services:
-            self._selector.unregister(listener)
-            listener.close()
+        for listener in self._listeners:
+            if not listener.is_paused:
+                self._selector.unregister(listener.socket)
+            listener.is_paused = False
+            listener.socket.close()
         now = time.monotonic()
-        linger, deadline = now + self._linger_seconds, now + self.cfg.graceful_timeout
-        while self._connections and time.monotonic() < deadline:
+        linger, deadline = now + self._settings.linger_seconds, now + self._settings.graceful_seconds
+        while any(listener.connections for listener in self._listeners) and time.monotonic() < deadline:
             if time.monotonic() >= linger:
-                self._drop([connection for connection in self._connections if connection.is_idle])
+                for listener in self._listeners:
+                    self._drop(*[connection for connection in listener.connections if connection.is_idle])
             self._run_once(SHUTDOWN_POLL_SECONDS)
-        self._threads.shutdown(wait=False, cancel_futures=True)

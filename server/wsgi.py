@@ -1,134 +1,102 @@
-"""Runs the WSGI app for one complete request, with gunicorn's parser and without a socket."""
+"""Adapts a WSGI app: a handler that calls it.
 
-from collections.abc import Callable
+https://peps.python.org/pep-3333/
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
-from gunicorn.http import errors, get_parser, wsgi
-from gunicorn.util import http_date
+from server.messages import Request, Response
 
-from server.connection import Connection
-
-STATUSES = {
-    errors.LimitRequestLine: 414,
-    errors.LimitRequestHeaders: 431,
-    errors.ExpectationFailed: 417,
-    errors.UnsupportedTransferCoding: 501,
-}
-"""The parser's errors and their HTTP status. All others are a 400."""
-
-REASONS = {
-    400: "Bad Request",
-    413: "Content Too Large",
-    414: "URI Too Long",
-    417: "Expectation Failed",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-}
-
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 MAY_BLOCK = "podrole.may_block"
-"""WSGI environ key: whether the app runs in a thread and may block."""
+"""Environ key: whether the app runs in a thread and may block. If not, it can raise `server.messages.WouldBlock`."""
 
 
-class WouldBlock(Exception):  # noqa: N818 - a signal, not an error
-    """Raised by an app that would block: the server calls it again, in a thread.
+class WsgiHandler:
+    """A handler. The app's iterable is closed after the response was sent."""
 
-    Most responses come from memory, where a thread would cost more than the response itself.
-    """
+    def __init__(self, app: "WSGIApplication") -> None:
+        self._app = app
 
-
-class Response(NamedTuple):
-    """A response's bytes, and whether the connection stays open."""
-
-    data: bytes
-    keeps_alive: bool
-    close: Callable[[], object] = lambda: None
-    """Must be called after the response was sent, or sending failed.
-
-    https://peps.python.org/pep-3333/#specification-details
-    """
-
-
-class ResponseBuffer:
-    """Stands in for a socket: gunicorn writes head and body separately, and they must leave in one segment.
-
-    With the head in its own segment a client would wait for the body until its delayed acknowledgement, 40 ms.
-    """
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def sendall(self, data: bytes) -> None:
-        """Append the data."""
-        self.data += data
-
-    def send(self, data: bytes) -> int:
-        """Append the data."""
-        self.data += data
-        return len(data)
+    def __call__(self, request: Request) -> Response:
+        """Call the app and collect its response."""
+        started = StartedResponse(sets_length=request.method == "HEAD")
+        chunks = self._app(build_environ(request), started)
+        close: Callable[[], object] | None = getattr(chunks, "close", None)
+        try:
+            started.write_all(chunks)
+        except BaseException:
+            if close:
+                with suppress(Exception):  # the first error is the one to log
+                    close()
+            raise
+        return Response(started.status, bytes(started.body), started.headers, close)
 
 
-class RequestOptions(NamedTuple):
-    """How a request is handled."""
+class StartedResponse:
+    """The callable that a WSGI app gets, and what the app gave to it."""
 
-    may_block: bool
-    is_last: bool
-    """Whether the connection closes after this response."""
+    def __init__(self, *, sets_length: bool) -> None:
+        self._sets_length = sets_length
+        self.status = 0
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.body = bytearray()
 
+    def __call__(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        """Set status and headers. The server sets Content-Length itself, except for HEAD."""
+        if self.status and not exc_info:
+            raise AssertionError("the app started its response twice")
+        self.status = int(status.partition(" ")[0])
+        self.headers = tuple(
+            (name, value) for name, value in headers if self._sets_length or name.lower() != "content-length"
+        )
+        return self.body.extend
 
-def handle_request(
-    request: bytes, connection: Connection, config: Config, log: Logger, options: RequestOptions
-) -> Response:
-    """Call the app; raise WouldBlock if it does.
-
-    An invalid request or an error of the app is a response with a status and no body.
-    """
-    try:
-        message = next(get_parser(config, iter([request]), connection.client))
-    except errors.NoMoreData:
-        return build_error_response(400)
-    except (errors.ParseException, StopIteration) as error:
-        return build_error_response(STATUSES.get(type(error), 400))
-    try:
-        return _call(message, connection, config, options)
-    except WouldBlock:
-        raise
-    except errors.ParseException:  # in a chunked body, which is parsed as it is read
-        return build_error_response(400)
-    except Exception:
-        log.exception("The app failed")
-        return build_error_response(500)
-
-
-def build_error_response(status: int) -> Response:
-    """Build a response without a body that closes the connection: where the next request begins is unknown."""
-    head = (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {http_date()}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    )
-    return Response(head.encode("ascii"), keeps_alive=False)
-
-
-def _call(message: Any, connection: Connection, config: Config, options: RequestOptions) -> Response:
-    buffer = ResponseBuffer()
-    response, environ = wsgi.create(message, buffer, connection.client, connection.server, config)
-    buffer.data = b""  # drop a 100 Continue: the body has already arrived
-    environ["wsgi.input"] = BytesIO(message.body.read())  # complete; reading it validates a chunked body
-    environ["wsgi.multithread"] = True
-    environ[MAY_BLOCK] = options.may_block
-    environ["wsgi.url_scheme"] = "https" if connection.service.tls else "http"
-    if options.is_last:
-        response.force_close()
-    chunks = connection.service.app(environ, response.start_response)
-    close = getattr(chunks, "close", lambda: None)
-    try:
+    def write_all(self, chunks: Iterable[bytes]) -> None:
+        """Collect the body; raise AssertionError if the app has not started its response."""
         for chunk in chunks:
-            response.write(chunk)
-        response.close()
-    except BaseException:
-        close()
-        raise
-    return Response(buffer.data, keeps_alive=not response.should_close(), close=close)
+            self.body += chunk
+        if not self.status:
+            raise AssertionError("the app did not start its response")
+
+
+def build_environ(request: Request) -> "WSGIEnvironment":
+    """Build the environ of PEP 3333.
+
+    A header with an underscore is left out: it would look like another one with a dash.
+    """
+    path, _, query = request.target.partition("?")
+    environ: WSGIEnvironment = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": request.target,
+        "REMOTE_ADDR": request.client[0],
+        "REMOTE_PORT": str(request.client[1]),
+        "SERVER_NAME": request.server[0],
+        "SERVER_PORT": str(request.server[1]),
+        "SERVER_PROTOCOL": f"HTTP/{request.version}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "https" if request.is_tls else "http",
+        "wsgi.input": BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        MAY_BLOCK: request.may_block,
+    }
+    for name, value in request.headers.items():
+        if "_" not in name:
+            key = name.upper().replace("-", "_")
+            environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = value
+    if request.body:  # a chunked body has no length
+        environ["CONTENT_LENGTH"] = str(len(request.body))
+    return environ

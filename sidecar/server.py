@@ -1,14 +1,16 @@
 """Runs the app in the HTTP server, with the refresher's thread beside it, and writes the started file."""
 
 import os
+import signal
 import socket
 import sys
 import threading
 
-import contract
 from contract.modes import Mode
-from server.connection import Service
+from server.listener import Service
 from server.loop import Loop
+from server.settings import Settings
+from server.wsgi import WsgiHandler
 from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
 from sidecar.endpoints.app import AppState, create_app
@@ -23,15 +25,10 @@ FIRST_RESULT_SECONDS = 10
 MAX_BODY_BYTES = 1024
 """No metadata request needs a body; curl may send one."""
 
-SETTINGS = {
-    "keepalive": 2,  # seconds
-    "graceful_timeout": 5,  # seconds
-    "worker_connections": 512,  # each may hold 17 KiB of an incomplete request; the oldest is closed for a new one
-    "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
-    "limit_request_fields": 50,
-    "loglevel": "warning",
-}
-"""https://docs.gunicorn.org/en/stable/settings.html"""
+MAX_CONNECTIONS = 512
+"""Each may hold 17 KiB of an incomplete request."""
+
+SETTINGS = Settings(keepalive_seconds=2, graceful_seconds=5)
 
 
 class Server:
@@ -64,12 +61,13 @@ class Server:
             except StartError as error:
                 log_fatal(error)
                 sys.exit(error.exit_code)
-        service = Service(create_app(state), MAX_BODY_BYTES)
-        loop = Loop(dict.fromkeys(self._listeners, service), SETTINGS)
+        service = Service(WsgiHandler(create_app(state)), MAX_BODY_BYTES, MAX_CONNECTIONS)
+        loop = Loop(dict.fromkeys(self._listeners, service), SETTINGS, _log_problem)
+        signal.signal(signal.SIGTERM, lambda *_: loop.stop())
         threading.excepthook = _exit_process
         for target in (self._refresher.run, self._announce_start):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
-        loop.init_process()
+        loop.run()
         if not os.path.exists(self._started_file):
             sys.exit(TERMINATED)
 
@@ -90,6 +88,10 @@ class Server:
             log_fatal(StartError(f"{self._started_file} cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
+
+
+def _log_problem(reason: str, count: int, detail: str) -> None:
+    emit("server-problem", reason=reason, count=count, detail=detail)
 
 
 def _exit_process(failure: threading.ExceptHookArgs) -> None:

@@ -11,7 +11,8 @@ from injector.errors import ReviewError
 from injector.webhook import metrics
 from injector.webhook.admission_review import parse_review
 from injector.webhook.handler import Admission
-from server.wsgi import MAY_BLOCK, WouldBlock
+from server.messages import WouldBlock
+from server.wsgi import MAY_BLOCK
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

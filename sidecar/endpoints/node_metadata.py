@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Response
 
-from server.wsgi import WouldBlock
+from server.messages import WouldBlock
 from sidecar.endpoints.responses import NOT_FOUND, PLAIN
 from sidecar.log import emit
 

@@ -1,39 +1,39 @@
-"""Serves a small app: `python -m tests.unit.server.served PORT [CERTIFICATE KEY]`."""
+"""Serves a small handler: `python -m tests.unit.server.served PORT [CERTIFICATE KEY]`."""
 
+import signal
 import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import server.connection
-from server.connection import Service
+from server.listener import Service
 from server.loop import Loop
-from server.wsgi import MAY_BLOCK, WouldBlock
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+from server.messages import Request, Response, WouldBlock
+from server.settings import Settings
 
 REQUEST_SECONDS = 2.0
 """Shorter than the server's own timeout, so that the tests are faster."""
 
 LARGE = 8 * 1024 * 1024
-SETTINGS = {"keepalive": 30, "graceful_timeout": 5, "worker_connections": 200, "threads": 2, "loglevel": "warning"}
+MAX_CONNECTIONS = 200
+SETTINGS = Settings(keepalive_seconds=30, graceful_seconds=5, linger_seconds=1, max_threads=2)
 
 
-def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+def handle(request: Request) -> Response:
     """Fail, block, send a large body or echo the request body, depending on the path."""
-    path = environ["PATH_INFO"]
-    if path == "/fail":
-        raise RuntimeError("error of the app")
-    if path == "/block":
-        if not environ[MAY_BLOCK]:
+    if request.target == "/fail":
+        raise RuntimeError("error of the handler")
+    if request.target == "/block":
+        if not request.may_block:
             raise WouldBlock
         time.sleep(0.5)
-    body = b"x" * LARGE if path == "/large" else environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
-    return [body[: len(body) // 2], body[len(body) // 2 :]]
+    return Response(200, b"x" * LARGE if request.target == "/large" else request.body)
+
+
+def log(reason: str, count: int, detail: str) -> None:
+    """Write one line to standard error."""
+    sys.stderr.write(f"{reason} {count} {detail}\n")
 
 
 def main() -> None:
@@ -44,13 +44,14 @@ def main() -> None:
     if files:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*files)
+    plain = Service(handle, 1024, MAX_CONNECTIONS)
     services = {
-        socket.create_server(("127.0.0.1", int(port))): Service(app, 1024),
-        socket.create_server(("127.0.0.1", int(port) + 1)): Service(
-            app, 1024, tls=(lambda: context) if context else None
-        ),
+        socket.create_server(("127.0.0.1", int(port))): plain,
+        socket.create_server(("127.0.0.1", int(port) + 1)): plain._replace(tls=(lambda: context) if context else None),
     }
-    Loop(services, SETTINGS, linger_seconds=1).init_process()
+    loop = Loop(services, SETTINGS, log)
+    signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+    loop.run()
 
 
 if __name__ == "__main__":

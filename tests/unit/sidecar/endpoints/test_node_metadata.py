@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from contract.value_types import ImdsTokens
-from server.wsgi import MAY_BLOCK, WouldBlock
+from server.messages import WouldBlock
+from server.wsgi import MAY_BLOCK
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.endpoints import node_metadata

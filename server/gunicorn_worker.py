@@ -1,0 +1,62 @@
+"""The event loop as a worker class of gunicorn.
+
+gunicorn's arbiter binds the listeners, starts this worker, and starts another one at once if it dies.
+https://docs.gunicorn.org/en/stable/settings.html#worker-class
+"""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from gunicorn.workers.base import Worker
+
+from server.listener import Service
+from server.loop import Loop
+from server.settings import Settings
+from server.wsgi import WsgiHandler
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
+    """Serves the WSGI app on every listener. Subclasses can serve something else."""
+
+    _loop: Loop | None = None
+
+    def build_services(self, listeners: Sequence[socket.socket]) -> Mapping[socket.socket, Service]:
+        """Return what each listener serves. It runs in the worker's process."""
+        service = Service(WsgiHandler(self.wsgi), MAX_BODY_BYTES, self.cfg.worker_connections)
+        return dict.fromkeys(listeners, service)
+
+    def build_settings(self) -> Settings:
+        """Return the server's limits."""
+        return Settings(
+            keepalive_seconds=self.cfg.keepalive,
+            graceful_seconds=self.cfg.graceful_timeout,
+            max_threads=self.cfg.threads,
+        )
+
+    def log_problem(self, reason: str, count: int, detail: str) -> None:
+        """Log what went wrong in the server."""
+        self.log.error("%s (%d since the last line): %s", reason, count, detail)
+
+    def run(self) -> None:
+        """Serve until the arbiter stops this worker, or has died itself."""
+        listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
+        services = self.build_services(listeners)
+        self._loop = Loop(services, self.build_settings(), self.log_problem, self._on_tick)
+        if self.alive:  # else it was stopped before the loop could be
+            self._loop.run()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop gracefully: the handler of SIGTERM."""
+        super().handle_exit(sig, frame)
+        if self._loop:
+            self._loop.stop()
+
+    def _on_tick(self) -> None:
+        self.notify()
+        if self.ppid != os.getppid() and self._loop:
+            self.log.error("the arbiter has died, so this worker stops")
+            self._loop.stop()

@@ -1,0 +1,23 @@
+"""The limits of a server."""
+
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """Limits of all services of one process together."""
+
+    keepalive_seconds: float = 2.0
+    """How long a connection stays open between two requests."""
+
+    graceful_seconds: float = 5.0
+    """How long requests that have begun can take after `Loop.stop`."""
+
+    linger_seconds: float = 0.0
+    """How long clients can still use kept-alive connections after `Loop.stop`."""
+
+    max_threads: int = 1
+    max_waiting: int = 64
+    """Requests that wait for a thread. Further ones get 429."""
+
+    max_buffered_bytes: int = 4 * 1024 * 1024
+    """Unanswered requests of all connections. Beyond it the largest connection that still sends one is closed."""
