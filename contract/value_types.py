@@ -45,13 +45,24 @@ def _parse_boolean(text: str) -> bool:
 
 
 HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\])"
+PORT_NUMBER = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+"""From 1 to 65535."""
+
+URL_PATH = r"/[\w.~!*+,;=:@%/-]*"
+"""Without `$`: the kubelet expands `$(NAME)` in a container's variables."""
 
 BOOLEAN = ValueType("true|false", r"true|false", "true or false", parse=_parse_boolean)
 PORT = ValueType("PORT", r"\d{1,4}|[1-9]\d{4}", "a port from 0 to 65535", parse=int, numbers=range(65536))
 ABSOLUTE_PATH = ValueType("PATH", r"/[^\0]+", "an absolute path")
 REGION = ValueType("REGION", r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1")
-ENDPOINT = ValueType("URL", r"https?://[^\s/]+/?", "a URL without a path, such as https://sts.example.com")
-PROXY = ValueType("URL", rf"https?://{HOST}:\d{{1,5}}/?", "a URL with a port, such as http://proxy.example.com:3128")
+ENDPOINT = ValueType(
+    "URL",
+    rf"https?://{HOST}(?::{PORT_NUMBER})?(?:{URL_PATH})?",
+    "a URL without user, query and fragment, such as https://sts.example.com/path",
+)
+PROXY = ValueType(
+    "URL", rf"https?://{HOST}:{PORT_NUMBER}/?", "a URL with a port, such as http://proxy.example.com:3128"
+)
 """A value with a password does not match, and errors do not repeat it: see `contract.settings.find_problem`."""
 
 ROLE_ARN = ValueType(

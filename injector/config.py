@@ -103,6 +103,12 @@ class Config(NamedTuple):
         "A proxy for requests to STS only, without a password, as every pod shows it",
     )
     use_fips: bool = setting("PODROLE_USE_FIPS", BOOLEAN, "Use the region's FIPS endpoint of STS", default="false")
+    use_dualstack: bool = setting(
+        "PODROLE_USE_DUALSTACK",
+        BOOLEAN,
+        "Use the region's dual-stack endpoint of STS, which pods without IPv4 can reach",
+        default="false",
+    )
     aws_endpoint_url: str | None = setting(
         "PODROLE_AWS_ENDPOINT_URL", URL, "AWS_ENDPOINT_URL of app containers that set none, for stores outside AWS"
     )
@@ -210,8 +216,9 @@ class Config(NamedTuple):
 
 
 def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
-    if environ.get("PODROLE_USE_FIPS") == "true" and environ.get("PODROLE_STS_ENDPOINT"):
-        yield "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set: set only one"
+    for variable in ("PODROLE_USE_FIPS", "PODROLE_USE_DUALSTACK"):
+        if environ.get(variable) == "true" and environ.get("PODROLE_STS_ENDPOINT"):
+            yield f"{variable} and PODROLE_STS_ENDPOINT are both set: set only one"
     base = re.fullmatch(ROLE_ARN_PREFIX.pattern, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
     if base and environ.get("PODROLE_ACCOUNT_ID"):
         yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"

@@ -106,6 +106,12 @@ class Config(NamedTuple):
     )
     sts_proxy: str | None = setting(contract.ENV_STS_PROXY, PROXY, "A proxy for requests to STS only")
     use_fips: bool = setting(contract.ENV_USE_FIPS, BOOLEAN, "Use the region's FIPS endpoint of STS", default="false")
+    use_dualstack: bool = setting(
+        contract.ENV_USE_DUALSTACK,
+        BOOLEAN,
+        "Use the region's dual-stack endpoint of STS, which pods without IPv4 can reach",
+        default="false",
+    )
     metadata_passthrough: bool = setting(
         contract.ENV_METADATA_PASSTHROUGH, BOOLEAN, "Serve some of the node's metadata", default="false"
     )
@@ -203,8 +209,9 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
         for key in (contract.ENV_EXTERNAL_ID, contract.ENV_SESSION_TAGS):
             if environ.get(key):
                 yield f"{key} is set: web identity credentials cannot use it without {contract.ENV_INTERMEDIATE_ROLE}"
-    if environ.get(contract.ENV_USE_FIPS) == "true" and environ.get(contract.ENV_STS_ENDPOINT):
-        yield f"{contract.ENV_USE_FIPS} and {contract.ENV_STS_ENDPOINT} are both set: set only one"
+    for key in (contract.ENV_USE_FIPS, contract.ENV_USE_DUALSTACK):
+        if environ.get(key) == "true" and environ.get(contract.ENV_STS_ENDPOINT):
+            yield f"{key} and {contract.ENV_STS_ENDPOINT} are both set: set only one"
 
 
 def account_of(role_arn: str) -> str:

@@ -13,6 +13,7 @@ from botocore.config import Config as ClientConfig
 from botocore.utils import InstanceMetadataFetcher
 
 from sidecar.config import Config
+from sidecar.sts.endpoints import find_sts_url
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 5
@@ -72,12 +73,11 @@ class Sts:
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": 1},
-            use_fips_endpoint=self._config.use_fips,
             proxies={"http": proxy, "https": proxy} if proxy else {},  # with None botocore would read the environment
         )
         return self._session.client(
             "sts",
-            endpoint_url=self._config.sts_endpoint,
+            endpoint_url=find_sts_url(self._config),
             config=options,
             verify=self._ca_bundle,
             aws_access_key_id=keys and keys.access_key_id,

@@ -37,6 +37,7 @@ CHANGES = {
     "PODROLE_STS_CA": "ca.pem",
     "PODROLE_STS_PROXY": "http://proxy.example.com:3128",
     "PODROLE_USE_FIPS": "true",
+    "PODROLE_USE_DUALSTACK": "true",
     "PODROLE_AWS_ENDPOINT_URL": "https://store.example.com",
     "PODROLE_NATIVE_SIDECARS_CONFIRMED": "true",
     "PODROLE_IPV6_ONLY": "true",

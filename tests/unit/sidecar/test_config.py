@@ -41,7 +41,7 @@ def test_error_names_all_missing_variables() -> None:
         ("PODROLE_MODE", "block"),
         ("PODROLE_IMDS_TOKENS", "no"),
         ("PODROLE_STS_ENDPOINT", "sts.example.com"),
-        ("PODROLE_STS_ENDPOINT", "http://sts.example.com/path"),
+        ("PODROLE_STS_ENDPOINT", "https://sts.example.com/a b"),
         ("PODROLE_TOKEN_FILE", "token"),
         ("PODROLE_PORT", "http"),
         ("PODROLE_PORT", "65536"),

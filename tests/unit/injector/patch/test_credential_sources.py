@@ -267,6 +267,11 @@ def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
             id="FIPS and endpoint",
         ),
         pytest.param(
+            {"PODROLE_USE_DUALSTACK": "true", "PODROLE_STS_ENDPOINT": "https://sts.example"},
+            "PODROLE_USE_DUALSTACK and PODROLE_STS_ENDPOINT are both set",
+            id="dual-stack and endpoint",
+        ),
+        pytest.param(
             {"PODROLE_ALLOW_OVERRIDES": "passthrough"},
             "a list of inject, mode, metadata-passthrough",
             id="unknown override",
@@ -280,6 +285,7 @@ def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
         "proxy-with-reference",
         "not-a-boolean",
         "fips-and-endpoint",
+        "dual-stack-and-endpoint",
         "unknown-override",
     ],
 )
@@ -307,6 +313,21 @@ def test_proxy_and_ca_of_sts_reach_the_sidecar(certificates: CertificateFiles) -
 
 def test_fips_reaches_the_sidecar() -> None:
     assert read_sidecar(load_case("role-on-the-pod"), CONFIG._replace(use_fips=True)).use_fips
+
+
+def test_dual_stack_reaches_the_sidecar() -> None:
+    assert not read_sidecar(load_case("role-on-the-pod"), CONFIG).use_dualstack
+    assert read_sidecar(load_case("role-on-the-pod"), CONFIG._replace(use_dualstack=True)).use_dualstack
+
+
+def test_path_of_the_sts_endpoint_reaches_the_sidecar() -> None:
+    endpoint = "https://vpce.example.com:8443/sts"
+
+    config = read_sidecar(
+        load_case("role-on-the-pod"), Config.from_environ(ENVIRON | {"PODROLE_STS_ENDPOINT": endpoint})
+    )
+
+    assert config.sts_endpoint == endpoint
 
 
 def build_wrong_files(certificates: CertificateFiles) -> dict[str, tuple[bytes | None, str]]:

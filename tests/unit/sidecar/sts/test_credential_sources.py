@@ -72,6 +72,11 @@ def read_config_error(environ: dict[str, str]) -> str:
             "PODROLE_USE_FIPS and PODROLE_STS_ENDPOINT are both set",
             id="fips-with-endpoint",
         ),
+        pytest.param(
+            {"PODROLE_USE_DUALSTACK": "true"},
+            "PODROLE_USE_DUALSTACK and PODROLE_STS_ENDPOINT are both set",
+            id="dual-stack-with-endpoint",
+        ),
         pytest.param({"PODROLE_STS_CA_PEM": "/etc/ca.pem"}, "PODROLE_STS_CA_PEM is '/etc/ca.pem'", id="ca-is-a-path"),
         pytest.param(
             {"PODROLE_STS_PROXY": "http://user:pass@proxy:3128"}, "PODROLE_STS_PROXY is", id="proxy-with-password"
