@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-Task = Callable[[], None]
+Task = Callable[[], object]
 """It must catch its own exceptions."""
 
 
