@@ -5,7 +5,6 @@ The order makes a pod start fast: the first fetch runs while gunicorn and Flask 
 
 import errno
 import os
-import random
 import signal
 import socket
 import sys
@@ -16,7 +15,7 @@ from types import FrameType
 import contract
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.refresher import CredentialRefresher
+from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
 from sidecar.credentials.schedule import Failure, State, initial_state
 from sidecar.credentials.state_file import SavedState, StateFile
 from sidecar.errors import TERMINATED, SidecarError, StartError
@@ -53,7 +52,7 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
     state_file = StateFile.for_config(config)
     saved = state_file.load_or_create()
     now = time.time()
-    state = initial_state(saved.credentials, now, random.random())  # noqa: S311 - spreads load
+    state = initial_state(saved.credentials, now, draw_jitter())
     sts_process = StsProcess(os.environ)
     if state.refresh_at <= now:
         sts_process.prefetch()

@@ -1,13 +1,11 @@
 """The status of a running sidecar: `python3 -m sidecar.status` in its container. It contains no secrets.
 
 The server builds the status and serves it at its own path; this command prints what the running process returns.
-`podrole check` runs it, so it imports neither Flask nor http.client.
+`podrole check` runs it.
 """
 
-import argparse
 import json
 import os
-import socket
 import sys
 from enum import StrEnum
 from typing import Any
@@ -17,6 +15,7 @@ from contract.modes import CredentialSource
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
+from sidecar.sockets import http_get
 from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
 
@@ -24,7 +23,6 @@ SOURCE_NAMES = {CredentialSource.NODE: "node (unsafe)"}
 """How the text output names a source, if not by its value."""
 
 TIMEOUT_SECONDS = 5
-MAX_BYTES = 64 * 1024
 
 
 class ServingState(StrEnum):
@@ -102,20 +100,17 @@ def format_status(status: dict[str, Any]) -> str:
 
 def fetch_status(port: int) -> dict[str, Any]:
     """Get the status from this pod's sidecar; raise OSError or, if another server responds, ValueError."""
-    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:
-        connection.sendall(f"GET {contract.STATUS_PATH} HTTP/1.0\r\n\r\n".encode())
-        received = b""
-        while (data := connection.recv(MAX_BYTES)) and len(received) <= MAX_BYTES:
-            received += data
-    head, _, body = received.partition(b"\r\n\r\n")
-    if head.split(b" ")[1:2] != [b"200"]:
+    reply = http_get("127.0.0.1", port, contract.STATUS_PATH, TIMEOUT_SECONDS)
+    if reply.status != 200:  # noqa: PLR2004 - OK
         raise ValueError("the server on this port is not a podrole sidecar")
-    status: dict[str, Any] = json.loads(body)
+    status: dict[str, Any] = json.loads(reply.body)
     return status
 
 
 def main() -> None:
     """Print the status; exit with 0 if the sidecar serves credentials, else with 1."""
+    import argparse  # noqa: PLC0415 - the server, which imports this module too, needs no options
+
     parser = argparse.ArgumentParser(prog="python3 -m sidecar.status", description="Print this pod's sidecar status.")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     output = parser.parse_args().output

@@ -1,6 +1,6 @@
 """The thread that refreshes the credentials: runs the fetch when the schedule says so and publishes the new state."""
 
-import random
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class CredentialRefresher:
             return
         outcome = self._fetch(self.state.attempts)
         self._follow_clock()  # the clock may have been set during the fetch
-        self.state = next_state(self.state, outcome, self._clocks.realtime(), random.random())  # noqa: S311 - spreads load
+        self.state = next_state(self.state, outcome, self._clocks.realtime(), draw_jitter())
         _log_outcome(outcome, self.state)
         self._mark_first_result()
         for observe in self.observers:
@@ -75,6 +75,11 @@ class CredentialRefresher:
     def _mark_first_result(self) -> None:
         if self.state.servable(self._clocks.realtime()):
             self.first_result.set()
+
+
+def draw_jitter() -> float:
+    """Return a random number from 0 to 1, without the 0.1 MiB of the module `random`."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 def _log_outcome(outcome: Credentials | Failure, state: State) -> None:

@@ -1,15 +1,16 @@
 """Verifies the redirect: a connection to each metadata address, from inside the pod, must reach this process."""
 
-import http.client
 import socket
 from collections.abc import Mapping, Sequence
 
 import contract
 from sidecar.errors import RedirectError
+from sidecar.sockets import http_get
 
 TIMEOUT_SECONDS = 2
 REDIRECTED = "redirected"
 NO_ROUTE = "no route"
+OTHER_SERVER = "another server responds"
 
 
 def verify_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
@@ -33,17 +34,13 @@ def _connect(address: str, boot_id: str) -> str:
     """Request this process's boot id from port 80 of an address; return REDIRECTED, NO_ROUTE or an error."""
     if not has_route(address):
         return NO_ROUTE
-    connection = http.client.HTTPConnection(address, 80, timeout=TIMEOUT_SECONDS)
     try:
-        connection.request("GET", contract.BOOT_PATH)
-        body = connection.getresponse().read(len(boot_id) + 1)
+        body = http_get(address, 80, contract.BOOT_PATH, TIMEOUT_SECONDS).body
     except OSError as error:
         return error.strerror or str(error)
-    except http.client.HTTPException as error:
-        return f"another server responds ({type(error).__name__})"
-    finally:
-        connection.close()
-    return REDIRECTED if body == boot_id.encode() else "another server responds"
+    except ValueError:
+        return OTHER_SERVER
+    return REDIRECTED if body == boot_id.encode() else OTHER_SERVER
 
 
 def has_route(address: str) -> bool:

@@ -4,21 +4,22 @@ This process imports no AWS SDK.
 """
 
 import os
-import select
-import subprocess
+import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from sidecar.config import VARIABLES
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
-from sidecar.sts.outcome import parse_outcome
+from sidecar.sockets import receive_all
+from sidecar.sts.outcome import NO_OUTCOME, parse_outcome
 
 DEADLINE_SECONDS = 30
 MAX_OUTPUT_BYTES = 64 * 1024
-
 PASSED_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """The configuration, and where the code is. No proxy, CA or AWS_* variable is passed on."""
 
@@ -31,8 +32,13 @@ SET_VARIABLES = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
-Child = subprocess.Popen[bytes]
-"""A running fetch. Nothing is written to its standard input: the child exits when it closes, as this process died."""
+
+class Child(NamedTuple):
+    """A running fetch."""
+
+    pid: int
+    connection: socket.socket
+    """Its standard input and output. Nothing is written: the child exits when it closes, as this process died."""
 
 
 class StsProcess:
@@ -59,38 +65,30 @@ class StsProcess:
 def spawn(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
     """Start a fetch with a minimal environment: AWS_* variables of the container do not affect it."""
     passed = {key: environ[key] for key in PASSED_VARIABLES if key in environ}
-    return subprocess.Popen(
-        [sys.executable, "-m", "sidecar.sts", str(attempts)],
-        env=passed | SET_VARIABLES,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+    argv = [sys.executable, "-m", "sidecar.sts", str(attempts)]
+    connection, its_end = socket.socketpair()
+    with its_end:
+        # All other descriptors of this process are closed on exec (PEP 446), the sockets of clients too.
+        standard = [(os.POSIX_SPAWN_DUP2, its_end.fileno(), number) for number in (0, 1)]
+        try:
+            pid = os.posix_spawn(sys.executable, argv, passed | SET_VARIABLES, file_actions=standard)
+        except OSError:
+            connection.close()
+            raise
+    return Child(pid, connection)
 
 
 def wait_for_result(child: Child, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
     """Wait for a fetch to end; kill it at the deadline."""
-    if child.stdin is None or child.stdout is None:  # spawn() always opens them
-        raise AssertionError
-    with child.stdin, child.stdout as output:
-        line = _read_until(output.fileno(), time.monotonic() + deadline_seconds)
-        child.kill()
-    child.wait()
-    if line is None:
+    try:
+        with child.connection:
+            line = receive_all(child.connection, time.monotonic() + deadline_seconds, MAX_OUTPUT_BYTES)
+    except TimeoutError:
         message = f"STS did not respond within {deadline_seconds:g} s; the attempt was aborted."
         return Failure("Timeout", message, is_permanent=False)
+    except ValueError:
+        return NO_OUTCOME
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
     return parse_outcome(line)
-
-
-def _read_until(descriptor: int, deadline: float) -> bytes | None:
-    """Read to the end of the file, or return None if that takes until after the deadline (monotonic clock)."""
-    poll = select.poll()  # select() supports no descriptors above 1023, and clients may hold that many
-    poll.register(descriptor, select.POLLIN)
-    output = b""
-    while len(output) <= MAX_OUTPUT_BYTES:
-        if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
-            return None
-        data = os.read(descriptor, MAX_OUTPUT_BYTES)
-        if not data:
-            break
-        output += data
-    return output

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -216,7 +217,7 @@ def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_s
         [
             sys.executable,
             "-c",
-            "import os, time; from sidecar.sts import process; process.spawn(os.environ); time.sleep(60)",
+            "import os, time; from sidecar.sts import process; child = process.spawn(os.environ); time.sleep(60)",
         ],
         cwd=ROOT,
         env=environ,
@@ -243,11 +244,27 @@ def test_killed_child_is_a_failure(environ: dict[str, str], faulty_sts: FaultySt
     assert process.wait_for_result(child) == NO_OUTCOME
 
 
+def test_child_inherits_no_socket_of_its_parent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        child = process.spawn(environ)
+        faulty_sts.await_requests(1)
+
+        its_files = {file.readlink() for file in Path(f"/proc/{child.pid}/fd").iterdir()}
+        process.wait_for_result(child, deadline_seconds=0)
+
+        ours = {Path(f"/proc/self/fd/{one.fileno()}").readlink() for one in (listener, client)}
+    assert len(ours) == 2
+    assert not ours & its_files
+
+
 def test_child_that_cannot_start_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python3")
+    descriptors_before = list(map(str, Path("/proc/self/fd").iterdir()))
 
     outcome = process.StsProcess(environ)(attempts=3)
 
+    assert list(map(str, Path("/proc/self/fd").iterdir())) == descriptors_before
     assert outcome == Failure(
         "SpawnFailed", "The attempt could not be started: No such file or directory.", is_permanent=False
     )
