@@ -30,13 +30,15 @@ def receive_all(connection: socket.socket, deadline: float, max_bytes: int) -> b
 
 
 def http_get(address: str, port: int, path: str, timeout_seconds: float) -> Reply:
-    """Send a request by HTTP/1.0, which the server ends by closing the connection.
+    """Send a request to an IP address by HTTP/1.0, which the server ends by closing the connection.
 
     Raise OSError, at the latest after `timeout_seconds`; ValueError if the response is too large or not HTTP.
     """
     deadline = time.monotonic() + timeout_seconds
-    host = f"[{address}]" if ":" in address else address
-    with socket.create_connection((address, port), timeout_seconds) as connection:
+    family, host = (socket.AF_INET6, f"[{address}]") if ":" in address else (socket.AF_INET, address)
+    with socket.socket(family, socket.SOCK_STREAM) as connection:  # create_connection() imports the codec for names
+        connection.settimeout(timeout_seconds)
+        connection.connect((address, port))
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
         return parse_reply(receive_all(connection, deadline, MAX_REPLY_BYTES))
 

@@ -1,6 +1,8 @@
 """The request of the self-check and of the status command, against servers that respond wrongly or not at all."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 
 from sidecar.sockets import MAX_REPLY_BYTES, Reply, http_get, receive_all
 from testing.ports import find_free_port
+from testing.repository import ROOT
 
 
 @contextmanager
@@ -107,3 +110,18 @@ def test_response_in_pieces_is_returned_whole(address: str, host: str) -> None:
 
     assert reply == Reply(404, b"one\r\n\r\ntwo")
     assert received == [f"GET /podrole/boot HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode()]
+
+
+def test_request_does_not_import_the_codec_for_names() -> None:
+    """It takes 0.3 MiB, and the address needs none."""
+    program = f"""
+import contextlib, sys
+from sidecar.sockets import http_get
+with contextlib.suppress(ConnectionRefusedError):
+    http_get("127.0.0.1", {find_free_port()}, "/", 5)
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "sidecar.sockets" in done.stdout.split()
+    assert "encodings.idna" not in done.stdout.split()
