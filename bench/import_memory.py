@@ -15,12 +15,11 @@ from testing.repository import ROOT
 
 STAGES = {
     "the interpreter": "",
-    "parts of the standard library that the others need": (
-        "import dataclasses, email.message, http.client, ipaddress, json, logging.config, pathlib, re, selectors, ssl, "
-        "subprocess, tempfile, threading, typing, urllib.request, uuid"
+    "parts of the standard library": (
+        "import base64, collections.abc, contextlib, enum, functools, gc, hmac, json, re, resource, selectors, signal, "
+        "socket, threading, time, traceback, typing"
     ),
-    "gunicorn": "import gunicorn.config, gunicorn.glogging, gunicorn.http, gunicorn.workers.base",
-    "Flask, with Werkzeug and Jinja": "import flask",
+    "httptools": "import httptools",
     "podrole's own modules": "import sidecar.__main__, sidecar.server",
 }
 """Name -> the statement that imports it."""

@@ -1,12 +1,10 @@
 """The entry point: reads the configuration, binds the sockets, starts the first fetch, then loads the server.
 
-The order makes a pod start fast: the first fetch runs while gunicorn and Flask are imported.
+The order makes a pod start fast: the first fetch runs while the server is imported.
 """
 
-import errno
 import os
 import signal
-import socket
 import sys
 import time
 from contextlib import suppress
@@ -19,12 +17,10 @@ from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
 from sidecar.credentials.schedule import Failure, State, initial_state
 from sidecar.credentials.state_file import SavedState, StateFile
 from sidecar.errors import TERMINATED, SidecarError, StartError
+from sidecar.listeners import bind_loopback
 from sidecar.log import emit, log_fatal
 from sidecar.sts.process import StsProcess
 from sidecar.time_format import format_time
-
-LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
-BACKLOG = 1024
 
 
 def main() -> None:
@@ -39,7 +35,7 @@ def main() -> None:
         log_fatal(error)
         sys.exit(error.exit_code)
     refresher, token_key = start_refreshing(config)
-    from sidecar.server import Server  # noqa: PLC0415 - gunicorn and Flask load while the first fetch runs
+    from sidecar.server import Server  # noqa: PLC0415 - it loads while the first fetch runs
 
     Server(config, listeners, started_file, refresher, token_key).run()
 
@@ -82,26 +78,6 @@ def prepare_run_directory(path: str) -> str:
     except OSError as error:
         raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {error}") from error
     return started_file
-
-
-def bind_loopback(port: int) -> list[socket.socket]:
-    """Listen on 127.0.0.1 and, if the pod has IPv6, on ::1; no other pod can reach these addresses."""
-    listeners = []
-    for family, address in LOOPBACK:
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((address, port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            if family == socket.AF_INET6 and error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
-                continue
-            in_use = "another process of the pod already listens on it"
-            reason = in_use if error.errno == errno.EADDRINUSE else error.strerror
-            raise StartError(f"cannot listen on {address} port {port}: {reason}") from error
-        listeners.append(listener)
-    return listeners
 
 
 def _exit_on_signal(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Runs the app in the HTTP server, with the refresher's thread beside it, and writes the started file."""
+"""Runs the HTTP server, with the refresher's thread beside it, and writes the started file."""
 
 import os
 import signal
@@ -10,11 +10,12 @@ from contract.modes import Mode
 from server.listener import Service
 from server.loop import Loop
 from server.settings import Settings
-from server.wsgi import WsgiHandler
 from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
-from sidecar.endpoints.app import AppState, create_app
+from sidecar.endpoints.handler import create_handler
+from sidecar.endpoints.state import EndpointState
 from sidecar.errors import TERMINATED, RedirectError, StartError
+from sidecar.listeners import bind_metrics
 from sidecar.log import emit, log_fatal
 from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import verify_redirect
@@ -26,9 +27,12 @@ MAX_BODY_BYTES = 1024
 """No metadata request needs a body; curl may send one."""
 
 MAX_CONNECTIONS = 512
-"""Each may hold 17 KiB of an incomplete request."""
+"""On each loopback address. With more, the one that has waited longest is closed for a new one."""
 
-SETTINGS = Settings(keepalive_seconds=2, graceful_seconds=5)
+MAX_METRICS_CONNECTIONS = 16
+"""Of Prometheus and the kubelet. A flood from another pod must not use up this pod's memory."""
+
+SETTINGS = Settings(keepalive_seconds=2, graceful_seconds=5, max_buffered_bytes=4 * 1024 * 1024)
 
 
 class Server:
@@ -50,19 +54,14 @@ class Server:
         self._refresher = refresher
 
     def run(self) -> None:
-        """Serve until a signal. A signal before the sidecar is started counts as a failure."""
-        state = AppState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
+        """Serve until SIGTERM. A signal before the sidecar is started counts as a failure."""
+        state = EndpointState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
         self._refresher.observers.append(lambda outcome, _state: state.counters.count_refresh(outcome))
-        if self._config.metrics:
-            from sidecar.endpoints.metrics import create_metrics_app, serve_metrics  # noqa: PLC0415 - memory only where it is on
-
-            try:
-                serve_metrics(create_metrics_app(state.counters, state.expires_at), self._config.metrics_port)
-            except StartError as error:
-                log_fatal(error)
-                sys.exit(error.exit_code)
-        service = Service(WsgiHandler(create_app(state)), MAX_BODY_BYTES, MAX_CONNECTIONS)
-        loop = Loop(dict.fromkeys(self._listeners, service), SETTINGS, _log_problem)
+        try:
+            loop = Loop(self._build_services(state), SETTINGS, _log_problem)
+        except StartError as error:
+            log_fatal(error)
+            sys.exit(error.exit_code)
         signal.signal(signal.SIGTERM, lambda *_: loop.stop())
         threading.excepthook = _exit_process
         for target in (self._refresher.run, self._announce_start):
@@ -70,6 +69,15 @@ class Server:
         loop.run()
         if not os.path.exists(self._started_file):
             sys.exit(TERMINATED)
+
+    def _build_services(self, state: EndpointState) -> dict[socket.socket, Service]:
+        services = dict.fromkeys(self._listeners, Service(create_handler(state), MAX_BODY_BYTES, MAX_CONNECTIONS))
+        if self._config.metrics:
+            from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
+
+            handler = create_metrics_handler(state.counters, state.expires_at)
+            services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)
+        return services
 
     def _announce_start(self) -> None:
         """Write the started file once the redirect is verified and STS has responded, or had time to."""
@@ -80,14 +88,17 @@ class Server:
                 log_fatal(error)
                 os._exit(error.exit_code)
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
-        pid = os.getpid()
         try:
-            with open(self._started_file, "w", encoding="ascii") as file:
-                file.write(f"{pid} {read_start_time(pid)}")
+            self._write_started_file()
         except OSError as error:  # the pod's other containers share this memory and may have filled it
             log_fatal(StartError(f"{self._started_file} cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
+
+    def _write_started_file(self) -> None:
+        pid = os.getpid()
+        with open(self._started_file, "w", encoding="ascii") as started:
+            started.write(f"{pid} {read_start_time(pid)}")
 
 
 def _log_problem(reason: str, count: int, detail: str) -> None:

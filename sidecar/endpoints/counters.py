@@ -1,5 +1,6 @@
 """Counters since the start, as plain numbers. `metrics` exports them."""
 
+import threading
 from collections import Counter
 from enum import StrEnum
 from typing import NamedTuple
@@ -20,8 +21,12 @@ Counts = Counter[tuple[str | int, ...]]
 """By label values. No label value comes from a client."""
 
 
+_REQUESTS = threading.Lock()
+"""With pass-through, requests are also counted in the server's threads."""
+
+
 class Counters(NamedTuple):
-    """Each is written by one thread only, so no lock is needed."""
+    """All but `requests` are written by one thread only."""
 
     refreshes: Counts
     """By outcome and error code; the code is empty for a success."""
@@ -40,6 +45,11 @@ class Counters(NamedTuple):
             self.refreshes[RefreshOutcome.PERMANENT_ERROR, outcome.code] += 1
         else:
             self.refreshes[RefreshOutcome.TRANSIENT_ERROR, outcome.code] += 1
+
+    def count_request(self, route_name: str, status: int) -> None:
+        """Count one request."""
+        with _REQUESTS:
+            self.requests[route_name, status] += 1
 
     def copy(self) -> "Counters":
         """Return a snapshot for another thread."""

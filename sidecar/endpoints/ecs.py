@@ -6,8 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 import json
 from functools import lru_cache
 
-from flask import Response
-
+from server.messages import Response
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.endpoints.responses import JSON, build_response

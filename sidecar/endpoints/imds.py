@@ -5,14 +5,21 @@ returns the same 404 on an instance without one.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
-from flask import Response
-
+from server.messages import Response
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials, build_metadata_document
 from sidecar.credentials.schedule import Failure
 from sidecar.endpoints.responses import NOT_FOUND, UNAUTHORIZED, UNAVAILABLE, build_response
+
+EC2 = "/latest"
+TOKEN = f"{EC2}/api/token"
+IDENTITY = f"{EC2}/dynamic/instance-identity/document"
+ROLES = f"{EC2}/meta-data/iam/security-credentials"
+REGION = f"{EC2}/meta-data/placement/region"
+ZONE = f"{EC2}/meta-data/placement/availability-zone"
+INSTANCE_ID = f"{EC2}/meta-data/instance-id"
 
 
 def build_role_list(config: Config, servable: Credentials | Failure | None) -> Response:
@@ -20,16 +27,14 @@ def build_role_list(config: Config, servable: Credentials | Failure | None) -> R
 
     Without credentials the body is empty: awscrt uses it as a role name whatever the status is.
     """
-    return build_text(config.role_name) if isinstance(servable, Credentials) else UNAVAILABLE
+    return build_response(config.role_name) if isinstance(servable, Credentials) else UNAVAILABLE
 
 
-def build_role_document(config: Config, role_name: str, servable: Credentials | Failure | None) -> Response:
-    """Return the credentials of the pod's role; any other role is 404.
+def build_role_document(servable: Credentials | Failure | None) -> Response:
+    """Return the credentials of the pod's role.
 
     Without credentials it is 401 and empty: awscrt aborts its process at any other status, SDKs request a new token.
     """
-    if role_name != config.role_name:
-        return NOT_FOUND
     return _build_document(servable) if isinstance(servable, Credentials) else UNAUTHORIZED
 
 
@@ -38,9 +43,8 @@ def _build_document(credentials: Credentials) -> Response:
     return build_response(credentials.to_metadata_document())
 
 
-@cache
 def build_text(value: str | None) -> Response:
-    """Return a value of the configuration, such as the region; 404 if it is not set. Cached: pass no client input."""
+    """Return a value of the configuration, such as the region; 404 if it is not set."""
     return build_response(value) if value else NOT_FOUND
 
 

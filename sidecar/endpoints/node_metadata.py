@@ -15,10 +15,9 @@ from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from flask import Response
-
-from server.messages import WouldBlock
-from sidecar.endpoints.responses import NOT_FOUND, PLAIN
+from server.messages import Response, WouldBlock
+from sidecar.endpoints.imds import IDENTITY
+from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND
 from sidecar.log import emit
 
 _NAMES = (
@@ -26,7 +25,6 @@ _NAMES = (
     *("placement/availability-zone", "placement/availability-zone-id", "placement/group-name", "placement/host-id"),
     *("placement/partition-number", "placement/region", "services/domain", "services/partition"),
 )
-IDENTITY = "/latest/dynamic/instance-identity/document"
 PATHS = frozenset({IDENTITY, *(f"/latest/meta-data/{name}" for name in _NAMES)})
 """The allowed paths, in canonical form.
 
@@ -116,11 +114,11 @@ def fetch(endpoint: str, path: str) -> Response | None:
     if token.status != 200 or not _TOKEN.fullmatch(token.body):  # noqa: PLR2004 - HTTP's own number
         raise NodeError(f"PUT {TOKEN_PATH}: status {token.status}")
     document = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
-    if document.status == NOT_FOUND.status_code:
+    if document.status == NOT_FOUND.status:
         return None
     if document.status != 200:  # noqa: PLR2004 - as above
         raise NodeError(f"GET {path}: status {document.status}")
-    return Response(document.body, 200, {**PLAIN, "Content-Type": document.content_type})
+    return Response(200, document.body, (("Content-Type", document.content_type), *NO_STORE_HEADERS))
 
 
 def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> NodeResponse:

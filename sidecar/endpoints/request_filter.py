@@ -9,7 +9,6 @@ https://aws.amazon.com/blogs/security/defense-in-depth-open-firewalls-reverse-pr
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
 import contract
 
@@ -17,16 +16,17 @@ HOST_NAMES = (*contract.METADATA_ADDRESSES, "127.0.0.1", "::1", "localhost")
 HOSTS = frozenset(HOST_NAMES) | {f"[{name}]" for name in HOST_NAMES if ":" in name}
 """IPv6 addresses without brackets too: awscrt writes none."""
 
-FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_VIA")
-BROWSER_HEADERS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_FETCH_SITE")
-"""WSGI's names of the headers. Not Sec-Fetch-Mode: the fetch() of Node.js, which is not a browser, sends it too."""
+FORWARDING_HEADERS = frozenset({"x-forwarded-for", "forwarded", "via"})
+BROWSER_HEADERS = frozenset({"origin", "referer", "sec-fetch-site"})
+"""Not Sec-Fetch-Mode: the fetch() of Node.js, which is not a browser, sends it too."""
 
 _ABSOLUTE_URI = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
-_PORT = re.compile(r":\d{1,5}$")
-_DATED_VERSION = re.compile(r"^/(?:\d{4}-\d{2}-\d{2}|1\.0)(?=/|$)")
+_PORT = re.compile(r":\d{1,5}$", re.ASCII)
+_DATED_VERSION = re.compile(r"^/(?:\d{4}-\d{2}-\d{2}|1\.0)(?=/|$)", re.ASCII)
 _AMBIGUOUS = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
-_SLASHES = re.compile("/+")
-_FORBIDDEN = re.compile(rb"[\x00-\x20\x7f-\xff\\%]|(?:^|/)\.{1,2}(?:/|$)")
+_ESCAPE = re.compile("%([0-9a-f]{2})", re.IGNORECASE)
+_SLASHES = re.compile("//+")
+_FORBIDDEN = re.compile(r"[^!-$&-\[\]-~]|/\.\.?(?:/|$)")
 """Not allowed in a decoded path: control characters, spaces, non-ASCII bytes, backslashes, dot segments, and percent
 signs, which remain after an invalid encoding."""
 
@@ -38,25 +38,27 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def filter_request(method: str, raw_uri: str, headers: Mapping[str, str]) -> str | Rejection:
+def filter_request(method: str, target: str, headers: Mapping[str, str]) -> str | Rejection:
     """Return the request's canonical path, or why it is rejected.
 
-    `raw_uri` is the request line's unmodified target, `headers` are WSGI's HTTP_ variables.
+    `target` is the unmodified target of the request line, `headers` are by lower-case name.
     """
-    absolute = _ABSOLUTE_URI.fullmatch(raw_uri)
+    absolute = _ABSOLUTE_URI.fullmatch(target)
     # A client that is configured with a proxy sends an absolute URI. Its host and the Host header must both be allowed.
-    uri_host, target = absolute.groups() if absolute else (None, raw_uri)
-    if not all(host is None or is_allowed_host(host) for host in (uri_host, headers.get("HTTP_HOST"))):
+    uri_host, relative = absolute.groups() if absolute else (None, target)
+    if not (is_allowed_host(uri_host) and is_allowed_host(headers.get("host"))):
         return Rejection(403, "host")
-    if any(header in headers for header in FORWARDING_HEADERS):
+    if not FORWARDING_HEADERS.isdisjoint(headers):
         return Rejection(403, "forwarded")
-    if any(header in headers for header in BROWSER_HEADERS):
+    if not BROWSER_HEADERS.isdisjoint(headers):
         return Rejection(403, "browser")
-    return canonicalize(method, target.partition("?")[0])
+    return canonicalize(method, relative.partition("?")[0])
 
 
-def is_allowed_host(host: str) -> bool:
-    """Whether a Host value is a metadata address or loopback, with or without a port."""
+def is_allowed_host(host: str | None) -> bool:
+    """Whether a Host value is a metadata address or loopback, with or without a port. None is a missing one."""
+    if host is None:
+        return True
     name = host.lower()
     return name in HOSTS or _PORT.sub("", name) in HOSTS
 
@@ -67,13 +69,15 @@ def canonicalize(method: str, path: str) -> str | Rejection:
     It is decoded once; encoded slashes, backslashes and percent signs are rejected, as other parsers could read
     another path.
     """
-    if _AMBIGUOUS.search(path):
+    decoded = _ESCAPE.sub(_decode, path)
+    if not decoded.startswith("/") or _AMBIGUOUS.search(path) or _FORBIDDEN.search(decoded):
         return Rejection(404, "path")
-    decoded = unquote_to_bytes(path)
-    if _FORBIDDEN.search(decoded) or not decoded.startswith(b"/"):
-        return Rejection(404, "path")
-    clean = _SLASHES.sub("/", decoded.decode("ascii")).rstrip("/") or "/"
+    clean = _SLASHES.sub("/", decoded).rstrip("/") or "/"
     latest = _DATED_VERSION.sub("/latest", clean)
     if method == "PUT" and latest != clean:  # EC2 issues tokens under /latest only, by design
         return Rejection(403, "version")
     return latest
+
+
+def _decode(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))

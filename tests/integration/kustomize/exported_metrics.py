@@ -12,7 +12,7 @@ from injector.config import Config
 from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
 from sidecar.endpoints.counters import create_counters
-from sidecar.endpoints.metrics import create_metrics_app
+from sidecar.endpoints.metrics import list_metrics, render
 from testing.cases import ENVIRON
 
 INJECTOR = "podrole-injector"
@@ -56,9 +56,7 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
 
 def read_sidecar() -> Families:
     """All metrics of a sidecar."""
-    app = create_metrics_app(create_counters(), lambda: 0.0)
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}
-    return parse_families(b"".join(app(environ, lambda *_: lambda _: None)).decode())
+    return parse_families(render(list_metrics(create_counters(), 0.0)))
 
 
 def parse_families(text: str) -> Families:

@@ -3,14 +3,15 @@
 import json
 import time
 import urllib.error
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from sidecar.endpoints.counters import create_counters
-from sidecar.endpoints.metrics import create_metrics_app, serve_metrics
+from sidecar.listeners import bind_metrics
 from testing.ports import find_free_port
-from testing.raw_http import ask, build_request
+from testing.raw_http import ask, build_request, connect
 from testing.services import faulty_sts as faulty
 from testing.services.faulty_sts import FaultySts
 from testing.sidecars import build_environ, running_sidecar
@@ -18,9 +19,10 @@ from tests.unit.sidecar.endpoints.test_metrics import EXPIRATION, fetch, read_sa
 
 
 @pytest.fixture
-def port() -> int:
+def port() -> Iterator[int]:
     """The port of another metrics server."""
-    return serve_metrics(create_metrics_app(create_counters(), lambda: 0.0), 0)
+    with bind_metrics(0) as listener:
+        yield listener.getsockname()[1]
 
 
 def test_sidecar_without_metrics_has_no_second_listener(faulty_sts: FaultySts, tmp_path: Path) -> None:
@@ -54,6 +56,24 @@ def test_running_sidecar_exports_its_metrics(faulty_sts: FaultySts, tmp_path: Pa
     assert samples["podrole_sidecar_rejected_requests_total", "host"] == 1
     assert 3500 < samples[EXPIRATION,] - time.time() <= 3600
     assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
+
+
+def test_prometheus_is_answered_at_once_while_others_hold_idle_connections(
+    faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("to.ke.n")
+    port = find_free_port()
+    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
+    with running_sidecar(environ, tmp_path) as sidecar, ExitStack() as held:
+        assert sidecar.wait_until_started() == 0
+        for _ in range(4):
+            held.enter_context(connect(port))
+
+        began = time.monotonic()
+        answer = ask(port, build_request("/metrics"))
+
+        assert answer.status == 200
+        assert time.monotonic() - began < 2
 
 
 def test_sidecar_with_used_metrics_port_exits(port: int, faulty_sts: FaultySts, tmp_path: Path) -> None:

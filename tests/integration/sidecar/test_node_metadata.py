@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from server.messages import Handler
 from sidecar.credentials.schedule import State
-from sidecar.endpoints.app import AppState, create_app
+from sidecar.endpoints.handler import create_handler
+from sidecar.endpoints.state import EndpointState
+from testing.handlers import call
 from testing.serving import serving
 from testing.sidecars import build_environ, running_sidecar
 from tests.unit.sidecar.endpoints.test_node_metadata import ALLOWED, ID, SECRET, NodeService, build_config
@@ -84,58 +85,33 @@ TARGETS = st.one_of(
 )
 
 
-@contextmanager
-def node_and_app() -> Iterator[tuple[NodeService, Any]]:
-    with serving(NodeService) as service:
-        yield (
-            service,
-            create_app(AppState(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")).wsgi_app,
-        )
-
-
-def send_request(app: Any, target: str, method: str) -> tuple[int, bytes]:
-    """Send one request, with the target in RAW_URI as gunicorn sets it."""
-    started: list[str] = []
-    path = target.partition("?")[0]
-    environ = {
-        "REQUEST_METHOD": method,
-        "RAW_URI": target,
-        "PATH_INFO": path,
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "HTTP_HOST": "169.254.169.254",
-        "wsgi.url_scheme": "http",
-    }
-    body = b"".join(app(environ, lambda status, _headers, _error=None: started.append(status)))
-    return int(started[0].split()[0]), body
-
-
 @pytest.fixture(scope="module")
-def fuzzed() -> Iterator[tuple[NodeService, Any]]:
-    with node_and_app() as pair:
-        yield pair
+def fuzzed() -> Iterator[tuple[NodeService, Handler]]:
+    with serving(NodeService) as service:
+        state = EndpointState(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")
+        yield service, create_handler(state)
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(target=TARGETS, method=st.sampled_from(["GET", "HEAD", "PUT", "POST"]))
 def test_random_targets_never_reach_the_node_outside_of_the_list(
-    fuzzed: tuple[NodeService, Any], target: str, method: str
+    fuzzed: tuple[NodeService, Handler], target: str, method: str
 ) -> None:
-    service, app = fuzzed
+    service, handler = fuzzed
     passthrough_before = len(service.script.requests)
 
-    status, body = send_request(app, target, method)
+    reply = call(handler, target, method=method)
 
     requested = {request.path for request in service.script.requests[passthrough_before:]}
     assert requested <= ALLOWED | {"/latest/api/token"}
-    assert SECRET.encode() not in body
-    assert status in {200, 400, 401, 403, 404, 405, 503}
+    assert SECRET.encode() not in reply.body
+    assert reply.status in {200, 400, 401, 403, 404, 405, 503}
 
 
-def test_fuzzed_app_passes_on_allowed_paths(fuzzed: tuple[NodeService, Any]) -> None:
-    _, app = fuzzed
+def test_fuzzed_app_passes_on_allowed_paths(fuzzed: tuple[NodeService, Handler]) -> None:
+    _, handler = fuzzed
 
-    assert send_request(app, "//latest///meta-data/%69nstance-id/", "GET") == (200, b"from the node")
-    assert send_request(app, "/2021-03-23/meta-data/mac", "GET") == (200, b"from the node")
+    for target in ("//latest///meta-data/%69nstance-id/", "/2021-03-23/meta-data/mac"):
+        reply = call(handler, target)
+
+        assert (reply.status, reply.body) == (200, b"from the node")

@@ -20,7 +20,8 @@ from injector.patch.template import SHIPPED
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
-from sidecar.endpoints.app import AppState, create_app
+from sidecar.endpoints.handler import create_handler
+from sidecar.endpoints.state import EndpointState
 from testing.cases import (
     ENVIRON,
     all_containers,
@@ -29,6 +30,7 @@ from testing.cases import (
     load_case,
     load_injectable_cases,
 )
+from testing.handlers import call
 
 NOW = 1_700_000_000
 POD_FIELDS = {
@@ -91,14 +93,15 @@ def test_injected_uri_returns_credentials() -> None:
         refresh_at=NOW + 1800,
         credentials=Credentials(config.role_arn, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600),
     )
-    client = create_app(AppState(config, lambda: state, b"key", "boot", clock=lambda: NOW)).test_client()
+    handler = create_handler(EndpointState(config, lambda: state, b"key", "boot", clock=lambda: NOW))
     uri = environment_of(find_container(pod, "app"))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
 
-    reply = client.get(uri, headers={"Host": "169.254.170.2"})
+    reply = call(handler, uri, {"Host": "169.254.170.2"})
 
-    assert reply.status_code == 200
-    assert reply.get_json()["AccessKeyId"] == "ASIAEXAMPLE"
-    assert reply.get_json()["RoleArn"] == config.role_arn
+    document = json.loads(reply.body)
+    assert reply.status == 200
+    assert document["AccessKeyId"] == "ASIAEXAMPLE"
+    assert document["RoleArn"] == config.role_arn
 
 
 NOT_INJECTED = {contract.ENV_PORT, contract.ENV_METRICS_PORT, contract.ENV_TOKEN_FILE, contract.ENV_INSTANCE_ID}

@@ -1,4 +1,4 @@
-from server.log_limit import INTERVAL_SECONDS, MAX_DETAIL_CHARACTERS, LimitedLog
+from server.log_limit import INTERVAL_SECONDS, MAX_DETAIL_CHARACTERS, LimitedLog, LogLimit
 
 
 def test_one_line_per_reason_and_minute_with_the_number_of_occurrences() -> None:
@@ -22,3 +22,26 @@ def test_long_details_lose_their_beginning() -> None:
 
     assert len(lines[0][2]) == MAX_DETAIL_CHARACTERS
     assert lines[0][2].endswith("the error")
+
+
+def test_first_occurrence_of_each_reason_is_logged() -> None:
+    limit = LogLimit()
+
+    assert [limit.count(reason, 0) for reason in ("host", "host", "browser")] == [1, None, 1]
+
+
+def test_next_minutes_line_counts_unlogged_occurrences() -> None:
+    limit = LogLimit()
+    for second in range(60):
+        limit.count("host", second)
+
+    assert limit.count("host", 60) == 60
+    assert limit.count("host", 61) is None
+    assert limit.count("host", 120) == 2
+
+
+def test_clock_set_back_starts_a_new_minute() -> None:
+    limit = LogLimit()
+    limit.count("host", 1_000_000)
+
+    assert limit.count("host", 5) == 1

@@ -1,23 +1,35 @@
 """Metrics and health on their own listener; they contain no credentials."""
 
 import socket
-import subprocess
-import sys
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
+import contract
+from server.listener import Service
+from server.loop import Loop
+from server.messages import Handler
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.endpoints.app import AppState, create_app
-from sidecar.endpoints.counters import create_counters
-from sidecar.endpoints.metrics import MAX_CLIENTS, create_metrics_app, serve_metrics
+from sidecar.endpoints.counters import Counters, Counts, create_counters
+from sidecar.endpoints.handler import create_handler
+from sidecar.endpoints.metrics import create_metrics_handler, list_metrics, render
+from sidecar.endpoints.state import EndpointState
 from sidecar.errors import StartError
+from sidecar.listeners import bind_metrics
+from sidecar.server import MAX_METRICS_CONNECTIONS, SETTINGS
+from testing.handlers import call
 from testing.raw_http import Wire, connect
-from testing.repository import ROOT
 from testing.sidecars import ROLE_ARN
 
 NOW = 1_700_000_000
@@ -45,22 +57,75 @@ def read_samples(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
+@contextmanager
+def serving_metrics(handler: Handler) -> Iterator[int]:
+    """Serve it as a sidecar does; yield the port."""
+    with bind_metrics(0) as listener:
+        loop = Loop({listener: Service(handler, 0, MAX_METRICS_CONNECTIONS)}, SETTINGS, lambda *_: None)
+        thread = threading.Thread(target=loop.run)
+        port = listener.getsockname()[1]
+        thread.start()
+        try:
+            yield port
+        finally:
+            loop.stop()
+            thread.join()
+
+
+class PrometheusClient(Collector):
+    """The same metrics, exported by Prometheus' own library."""
+
+    def __init__(self, counters: Counters, expires_at: float) -> None:
+        self._counters = counters
+        self._expires_at = expires_at
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("podrole_sidecar", "The sidecar's version.", {"version": contract.VERSION})
+        yield GaugeMetricFamily(
+            EXPIRATION,
+            "When the credentials expire, in seconds since the epoch; 0 without credentials.",
+            self._expires_at,
+        )
+        refreshes, requests, rejections = self._counters
+        help_text = "Attempts to refresh the credentials, by outcome and error code."
+        yield self._build("podrole_sidecar_refreshes", help_text, ("outcome", "code"), refreshes)
+        help_text = "HTTP requests, by route and status."
+        yield self._build("podrole_sidecar_requests", help_text, ("path", "status"), requests)
+        help_text = "HTTP requests that the request filter rejected, by reason."
+        yield self._build("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
+
+    def _build(self, name: str, description: str, labels: Sequence[str], counts: Counts) -> Metric:
+        family = CounterMetricFamily(name, description, labels=labels)
+        for values, count in counts.items():
+            family.add_metric([str(value) for value in values], count)
+        return family
+
+
+def parse(text: str) -> list[tuple[str, str, str, list[tuple[str, dict[str, str], float]]]]:
+    """Each metric's name, type, description and samples."""
+    return [
+        (family.name, family.type, family.documentation, [(one.name, one.labels, one.value) for one in family.samples])
+        for family in text_string_to_metric_families(text)
+    ]
+
+
 @pytest.fixture
-def state() -> AppState:
+def state() -> EndpointState:
     credential_state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
     config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run")
-    return AppState(config, lambda: credential_state, b"k" * 32, "boot", clock=lambda: NOW + 600)
+    return EndpointState(config, lambda: credential_state, b"k" * 32, "boot", clock=lambda: NOW + 600)
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
+def port() -> Iterator[int]:
     """A listener with credentials that expire in 42 s."""
-    return serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
+    with serving_metrics(create_metrics_handler(create_counters(), lambda: NOW + 42.0, lambda: NOW)) as port:
+        yield port
 
 
 def test_used_port_error_names_the_setting(port: int) -> None:
     with pytest.raises(StartError, match=f"PODROLE_METRICS_PORT: cannot listen on port {port} of the pod"):
-        serve_metrics(create_metrics_app(create_counters(), lambda: 0.0), port)
+        bind_metrics(port)
 
 
 @pytest.mark.parametrize(
@@ -72,27 +137,27 @@ def test_credential_paths_are_not_found(port: int, path: str) -> None:
     assert (status, body) == (404, "use GET /metrics or GET /healthz\n")
 
 
-def test_metrics_contain_no_credentials_or_names(state: AppState) -> None:
-    client = create_app(state).test_client()
+def test_metrics_contain_no_credentials_or_names(state: EndpointState) -> None:
+    handler = create_handler(state)
     for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
-        client.get(path, headers=LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
-    client.get("/v2/credentials", headers={"Host": "marked.example.com"})
-    port = serve_metrics(create_metrics_app(state.counters, state.expires_at), 0)
+        call(handler, path, LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
+    call(handler, "/v2/credentials", {"Host": "marked.example.com"})
 
-    text = fetch(port, "/metrics")[1]
+    text = call(create_metrics_handler(state.counters, state.expires_at), "/metrics").body.decode()
 
+    assert "podrole_sidecar_rejected_requests_total" in text
     for word in ("marked", "reader", "111122223333", "arn:", "ASIA", "web"):
         assert word not in text
 
 
-def test_requests_are_counted_by_route_and_status(state: AppState) -> None:
-    client = create_app(state).test_client()
+def test_requests_are_counted_by_route_and_status(state: EndpointState) -> None:
+    handler = create_handler(state)
     for path in ("/v2/credentials", "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
-        client.get(path, headers=LOCAL)
-    client.get(ROLES, headers=LOCAL | {"X-aws-ec2-metadata-token": "x"})
-    client.put("/latest/api/token", headers=LOCAL | {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-    client.put("/latest/api/token", headers=LOCAL)
-    client.post(ROLES, headers=LOCAL)
+        call(handler, path, LOCAL)
+    call(handler, ROLES, LOCAL | {"X-aws-ec2-metadata-token": "x"})
+    call(handler, "/latest/api/token", LOCAL | {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
+    call(handler, "/latest/api/token", LOCAL, "PUT")
+    call(handler, ROLES, LOCAL, "POST")
 
     assert state.counters.requests == {
         ("credentials", 200): 2,
@@ -107,12 +172,12 @@ def test_requests_are_counted_by_route_and_status(state: AppState) -> None:
     }
 
 
-def test_rejected_requests_are_counted_by_reason(state: AppState) -> None:
-    client = create_app(state).test_client()
+def test_rejected_requests_are_counted_by_reason(state: EndpointState) -> None:
+    handler = create_handler(state)
     for headers in ({"Host": "evil"}, {"Host": "evil2"}, LOCAL | {"Via": "x"}, LOCAL | {"Origin": "null"}):
-        client.get("/v2/credentials", headers=headers)
-    client.get("/a/../b", headers=LOCAL)
-    client.put("/1.0/api/token", headers=LOCAL)
+        call(handler, "/v2/credentials", headers)
+    call(handler, "/a/../b", LOCAL)
+    call(handler, "/1.0/api/token", LOCAL, "PUT")
 
     assert state.counters.rejections == {
         ("host",): 2,
@@ -128,9 +193,8 @@ def test_refreshes_are_counted_by_outcome_and_code() -> None:
     refused = Failure("AccessDenied", "no", is_permanent=True)
     for outcome in (CREDENTIALS, refused, refused, Failure("Throttling", "slower", is_permanent=False)):
         counters.count_refresh(outcome)
-    port = serve_metrics(create_metrics_app(counters, lambda: 0.0), 0)
 
-    samples = read_samples(fetch(port, "/metrics")[1])
+    samples = read_samples(render(list_metrics(counters, 0.0)))
 
     assert samples["podrole_sidecar_refreshes_total", "", "success"] == 1
     assert samples["podrole_sidecar_refreshes_total", "AccessDenied", "permanent_error"] == 2
@@ -141,8 +205,8 @@ def test_expiration_of_the_credentials_is_exported_as_a_timestamp(port: int) -> 
     assert read_samples(fetch(port, "/metrics")[1])[EXPIRATION,] == NOW + 42
 
 
-def test_expiration_is_zero_without_credentials(state: AppState) -> None:
-    never = AppState(state.config, lambda: State(refresh_at=NOW), b"", "boot")
+def test_expiration_is_zero_without_credentials(state: EndpointState) -> None:
+    never = EndpointState(state.config, lambda: State(refresh_at=NOW), b"", "boot")
 
     assert state.expires_at() == NOW + 3600
     assert never.expires_at() == 0
@@ -157,9 +221,10 @@ def test_expiration_is_zero_without_credentials(state: AppState) -> None:
     ],
 )
 def test_health_depends_on_valid_credentials(expires_at: float, answer: tuple[int, str]) -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: expires_at, lambda: NOW), 0)
+    reply = call(create_metrics_handler(create_counters(), lambda: expires_at, lambda: NOW), "/healthz")
 
-    assert fetch(port, "/healthz") == answer
+    assert (reply.status, reply.body.decode()) == answer
+    assert reply.headers == (("Content-Type", "text/plain"),)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "[::1]"])
@@ -170,26 +235,31 @@ def test_metrics_listen_on_all_addresses(port: int, host: str) -> None:
     assert fetch(port, "/healthz", host)[0] == 200
 
 
-def test_idle_clients_below_the_limit_do_not_block_others() -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
-    with connect(port) as first, connect(port) as second, connect(port) as third:
-        for wire in (first, second, third):
-            wire.send(b"GET /metrics HTTP/1.1\r\n")
+@pytest.mark.parametrize("count", [3, 4, MAX_METRICS_CONNECTIONS, 100])
+@pytest.mark.parametrize(
+    "sent", [pytest.param(b"", id="nothing"), pytest.param(b"GET /metrics HTTP/1.1\r\n", id="half-a-request")]
+)
+def test_metrics_are_answered_at_once_with_idle_connections(port: int, count: int, sent: bytes) -> None:
+    with ExitStack() as held:
+        for _ in range(count):
+            held.enter_context(connect(port)).send(sent)
 
-        assert fetch(port, "/healthz")[0] == 200
+        with connect(port) as wire:
+            wire.socket.settimeout(2)  # less than the server's timeout for idle connections
+            wire.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = wire.read_answer()
+
+    assert answer.status == 200
+    assert answer.find("Content-Type") == CONTENT_TYPE_PLAIN_0_0_4
 
 
-def test_clients_above_the_limit_are_disconnected() -> None:
-    port = serve_metrics(create_metrics_app(create_counters(), lambda: NOW + 42.0, lambda: NOW), 0)
-    holders = [connect(port) for _ in range(MAX_CLIENTS)]
-    try:
-        for holder in holders:
-            holder.__enter__()
-        with connect(port) as late:
-            assert late.read_rest() == b""
-    finally:
-        for holder in holders:
-            holder.__exit__(None, None, None)
+def test_oldest_client_above_the_limit_is_disconnected(port: int) -> None:
+    with connect(port) as oldest, ExitStack() as held:
+        for _ in range(MAX_METRICS_CONNECTIONS):
+            held.enter_context(connect(port)).send(b"GET /metrics HTTP/1.1\r\n")
+
+        oldest.socket.settimeout(2)
+        assert oldest.read_rest() == b""
 
 
 @pytest.mark.parametrize(
@@ -214,12 +284,24 @@ def send_until_closed(wire: Wire, sent: bytes) -> None:
         return
 
 
-def test_prometheus_client_is_not_imported_without_metrics() -> None:
-    program = (
-        "import sys, sidecar.__main__, sidecar.server; "
-        "print(sorted({'prometheus_client', 'wsgiref'} & set(sys.modules)))"
-    )
+@pytest.mark.parametrize("code", ["AccessDenied", 'quo"te', "back\\slash", "new\nline", "\\n", "", "\u00fc"])
+def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> None:
+    counters = create_counters()
+    counters.refreshes["success", ""] += 12345678901
+    counters.refreshes["permanent_error", code] += 2
+    counters.requests["roles", 200] += 1
+    counters.rejections[("host",)] += 3
+    registry = CollectorRegistry()
+    registry.register(PrometheusClient(counters, NOW + 0.5))
 
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    text = render(list_metrics(counters, NOW + 0.5))
 
-    assert done.stdout.strip() == "[]"
+    assert parse(text) == parse(generate_latest(registry).decode())
+    assert len(parse(text)) == 5
+
+
+def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:
+    registry = CollectorRegistry()
+    registry.register(PrometheusClient(create_counters(), 0.0))
+
+    assert parse(render(list_metrics(create_counters(), 0.0))) == parse(generate_latest(registry).decode())

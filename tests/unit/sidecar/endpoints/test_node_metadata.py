@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from contract.value_types import ImdsTokens
-from server.messages import WouldBlock
-from server.wsgi import MAY_BLOCK
+from server.messages import Handler, WouldBlock
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
-from sidecar.endpoints import node_metadata
-from sidecar.endpoints.app import AppState, create_app
+from sidecar.endpoints import imds, node_metadata
+from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
+from sidecar.endpoints.state import EndpointState
+from testing.handlers import call
 from testing.serving import serving
 
 SECRET = "the node's secret"
@@ -166,8 +167,8 @@ def build_config(url: str, **changes: Any) -> Config:
     return Config(role_arn=role, region="eu-west-1", session_name="shop.web", run_directory="/run", **settings)
 
 
-def build_client(config: Config) -> Any:
-    return create_app(AppState(config, lambda: State(refresh_at=0), b"key", "boot")).test_client()
+def build_handler(config: Config) -> Handler:
+    return create_handler(EndpointState(config, lambda: State(refresh_at=0), b"key", "boot"))
 
 
 def read_log(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
@@ -286,7 +287,7 @@ def test_invalid_http_response_error_quotes_nothing(sent: bytes) -> None:
 
 
 def test_node_request_has_its_own_token_and_nothing_from_the_client(service: NodeService) -> None:
-    client = build_client(build_config(service.url))
+    handler = build_handler(build_config(service.url))
     headers = {
         "Host": "169.254.169.254",
         "X-aws-ec2-metadata-token-ttl-seconds": "21600",
@@ -296,10 +297,10 @@ def test_node_request_has_its_own_token_and_nothing_from_the_client(service: Nod
         "X-Client": "client",
     }
 
-    reply = client.get(f"{ID}?client=client", headers=headers)
+    reply = call(handler, f"{ID}?client=client", headers)
 
     token, document = service.script.requests
-    assert (reply.status_code, reply.text) == (200, "from the node")
+    assert (reply.status, reply.body) == (200, b"from the node")
     assert (token.method, token.path) == ("PUT", "/latest/api/token")
     assert token.headers["X-aws-ec2-metadata-token-ttl-seconds"] == "60"
     assert (document.method, document.path) == ("GET", ID)
@@ -316,9 +317,9 @@ def test_response_is_cached_with_its_content_type(node: NodeMetadata, service: N
     answer = node.get(path, may_block=False)
 
     assert answer is not None
-    assert answer.get_data() == b"from the node"
-    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.body == b"from the node"
+    assert dict(answer.headers)["Content-Type"] == "application/json; charset=utf-8"
+    assert dict(answer.headers)["Cache-Control"] == "no-store"
     assert len(service.script.requests) == 2
 
 
@@ -337,7 +338,7 @@ def test_invalid_content_type_becomes_plain_text(service: NodeService) -> None:
     answer = node_metadata.fetch(service.url, ID)
 
     assert answer is not None
-    assert answer.headers["Content-Type"] == "text/plain"
+    assert dict(answer.headers)["Content-Type"] == "text/plain"
 
 
 def test_uncached_path_raises_would_block_in_the_loop(node: NodeMetadata, service: NodeService) -> None:
@@ -347,45 +348,49 @@ def test_uncached_path_raises_would_block_in_the_loop(node: NodeMetadata, servic
     assert service.script.requests == []
 
 
-def test_app_raises_would_block_for_an_uncached_path(service: NodeService) -> None:
-    client = build_client(build_config(service.url))
+def test_uncached_path_is_counted_once_although_it_would_block(service: NodeService) -> None:
+    state = EndpointState(build_config(service.url), lambda: State(refresh_at=0), b"key", "boot")
+    handler = create_handler(state)
 
     with pytest.raises(WouldBlock):
-        client.get(ID, headers={"Host": "169.254.169.254"}, environ_overrides={MAY_BLOCK: False})
+        call(handler, ID, may_block=False)
 
     assert service.script.requests == []
+    assert call(handler, ID, may_block=True).body == b"from the node"
+    assert call(handler, ID, may_block=False).body == b"from the node"
+    assert state.counters.requests == {("instance-id", 200): 2}
 
 
 def test_pass_through_requires_a_token_if_configured(service: NodeService) -> None:
-    client = build_client(build_config(service.url, imds_tokens=ImdsTokens.REQUIRED))
+    handler = build_handler(build_config(service.url, imds_tokens=ImdsTokens.REQUIRED))
 
-    assert client.get(ID, headers={"Host": "169.254.169.254"}).status_code == 401
+    assert call(handler, ID).status == 401
     assert service.script.requests == []
 
 
-@pytest.mark.parametrize("path", sorted(ALLOWED - {node_metadata.IDENTITY, "/latest/meta-data/placement/region"}))
+@pytest.mark.parametrize("path", sorted(ALLOWED - {imds.IDENTITY, "/latest/meta-data/placement/region"}))
 def test_without_pass_through_node_paths_are_not_found(service: NodeService, path: str) -> None:
-    client = build_client(build_config(service.url, metadata_passthrough=False))
+    handler = build_handler(build_config(service.url, metadata_passthrough=False))
 
-    assert client.get(path, headers={"Host": "169.254.169.254"}).status_code == 404
+    assert call(handler, path).status == 404
     assert service.script.requests == []
 
 
 def test_configured_values_are_not_requested_from_the_node(service: NodeService) -> None:
-    client = build_client(build_config(service.url, zone_label="eu-west-1c", instance_id="i-0123456789abcdef0"))
+    handler = build_handler(build_config(service.url, zone_label="eu-west-1c", instance_id="i-0123456789abcdef0"))
     names = ("placement/availability-zone", "instance-id", "placement/region")
 
-    replies = [client.get(f"/latest/meta-data/{name}", headers={"Host": "169.254.169.254"}).text for name in names]
+    replies = [call(handler, f"/latest/meta-data/{name}").body for name in names]
 
-    assert replies == ["eu-west-1c", "i-0123456789abcdef0", "eu-west-1"]
+    assert replies == [b"eu-west-1c", b"i-0123456789abcdef0", b"eu-west-1"]
     assert service.script.requests == []
 
 
 def test_identity_document_falls_back_to_the_configuration(service: NodeService) -> None:
     service.script.body = b'{"instanceId": "i-0123456789abcdef0"}'
-    paths = {url: build_client(build_config(url)) for url in (service.url, "http://127.0.0.1:1")}
+    handlers = [build_handler(build_config(url)) for url in (service.url, "http://127.0.0.1:1")]
 
-    there, away = (client.get(node_metadata.IDENTITY, headers={"Host": "127.0.0.1"}) for client in paths.values())
+    there, away = (json.loads(call(handler, imds.IDENTITY).body) for handler in handlers)
 
-    assert there.get_json(force=True) == {"instanceId": "i-0123456789abcdef0"}
-    assert away.get_json(force=True)["region"] == "eu-west-1"
+    assert there == {"instanceId": "i-0123456789abcdef0"}
+    assert away["region"] == "eu-west-1"

@@ -1,0 +1,63 @@
+"""Answers requests: the request filter, then the token, then the route. A plain function of one request."""
+
+from server.messages import Handler, Request, Response
+from sidecar.endpoints import imds, imds_tokens
+from sidecar.endpoints.request_filter import Rejection, filter_request
+from sidecar.endpoints.responses import NOT_FOUND, PLAIN, UNAUTHORIZED, build_response
+from sidecar.endpoints.routes import Route, build_routes, create_lookup
+from sidecar.endpoints.state import EndpointState
+from sidecar.log import emit
+
+TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
+UNKNOWN_ROUTE = "unknown"
+"""In the counters: unknown paths and wrong methods."""
+
+
+def create_handler(state: EndpointState) -> Handler:
+    """Return the handler of all routes. It raises WouldBlock if a request must wait for the node."""
+    find_route = create_lookup(build_routes(state))
+
+    def handle(request: Request) -> Response:
+        path = filter_request(request.method, request.target, request.headers)
+        if isinstance(path, Rejection):
+            return _reject(state, path)
+        route = find_route(path)
+        if route and request.method in route.methods:
+            name, response = route.name, _respond(state, route, request)
+        else:
+            name, response = UNKNOWN_ROUTE, _build_error(state, route, path, request)
+        state.counters.count_request(name, response.status)
+        return response
+
+    return handle
+
+
+def _respond(state: EndpointState, route: Route, request: Request) -> Response:
+    if route.requires_token and not _is_token_accepted(state, request):
+        return UNAUTHORIZED
+    return route.respond(request)
+
+
+def _is_token_accepted(state: EndpointState, request: Request) -> bool:
+    """Check the token as EC2 does: an invalid one is rejected even if none is required."""
+    token = request.headers.get(TOKEN_HEADER)
+    if token is None:
+        return not state.config.requires_imds_token
+    return imds_tokens.is_valid(state.token_key, token, state.clock())
+
+
+def _build_error(state: EndpointState, route: Route | None, path: str, request: Request) -> Response:
+    """Answer a wrong method or an unknown path. Under EC2's path the token is checked first, also for unknown paths."""
+    if route:
+        return build_response(status=405, headers=(*PLAIN, ("Allow", ", ".join(route.methods))))
+    if path.startswith(imds.EC2) and not _is_token_accepted(state, request):
+        return UNAUTHORIZED
+    return NOT_FOUND
+
+
+def _reject(state: EndpointState, rejection: Rejection) -> Response:
+    state.counters.rejections[(rejection.reason,)] += 1
+    count = state.rejection_log.count(rejection.reason, state.clock())
+    if count is not None:
+        emit("request-rejected", status=rejection.status, reason=rejection.reason, count=count)
+    return build_response(status=rejection.status)

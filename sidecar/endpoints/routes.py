@@ -1,0 +1,122 @@
+"""The sidecar's routes. Responses are built from the current state: no request waits for STS."""
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import contract
+from server.messages import Request, Response
+from sidecar.config import Config
+from sidecar.endpoints import ecs, imds, imds_tokens
+from sidecar.endpoints.responses import BAD_REQUEST, JSON, NOT_FOUND, PLAIN, build_response
+from sidecar.endpoints.state import EndpointState
+from sidecar.status import build_status
+
+TTL_HEADER = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds"
+
+Responder = Callable[[Request], Response]
+NodeLookup = Callable[[str, Response], Responder]
+
+
+class Route(NamedTuple):
+    """Canonical paths and the function that builds their response."""
+
+    name: str
+    """Also the label of these paths in the counters."""
+
+    paths: tuple[str, ...]
+    respond: Responder
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    requires_token: bool = True
+
+
+def build_routes(state: EndpointState) -> tuple[Route, ...]:
+    """Return all routes; responses that depend on the configuration only are built here, once."""
+    from_node = _create_node_lookup(state.config)
+    routes = (*_build_imds_routes(state, from_node), *_build_other_routes(state))
+    own_paths = {path for route in routes for path in route.paths}
+    node_paths = sorted(_list_node_paths(state.config) - own_paths)
+    return (*routes, *(Route("passthrough", (path,), from_node(path, NOT_FOUND)) for path in node_paths))
+
+
+def create_lookup(routes: tuple[Route, ...]) -> Callable[[str], Route | None]:
+    """Return a function that finds the route of a canonical path. Any role's name has a route, only one is found."""
+    table = {path: route for route in routes for path in route.paths}
+    prefix = f"{imds.ROLES}/"
+    other_role = Route("role", (), _always(NOT_FOUND))
+
+    def find(path: str) -> Route | None:
+        route = table.get(path)
+        if route is None and path.startswith(prefix) and "/" not in path[len(prefix) :]:
+            return other_role
+        return route
+
+    return find
+
+
+def _always(response: Response) -> Responder:
+    return lambda _request: response
+
+
+def _build_imds_routes(state: EndpointState, from_node: NodeLookup) -> tuple[Route, ...]:
+    config, servable = state.config, state.servable
+    region, zone, instance_id = map(imds.build_text, (config.region, config.zone, config.instance_id))
+    identity = imds.build_identity_document(config)
+    return (
+        Route("token", (imds.TOKEN,), lambda request: _build_token(state, request), ("PUT",), requires_token=False),
+        Route("roles", (imds.ROLES,), lambda _: imds.build_role_list(config, servable())),
+        Route("role", (f"{imds.ROLES}/{config.role_name}",), lambda _: imds.build_role_document(servable())),
+        Route("region", (imds.REGION,), _always(region)),
+        Route("zone", (imds.ZONE,), _always(zone) if config.zone else from_node(imds.ZONE, zone)),
+        Route(
+            "instance-id",
+            (imds.INSTANCE_ID,),
+            _always(instance_id) if config.instance_id else from_node(imds.INSTANCE_ID, instance_id),
+        ),
+        Route("identity", (imds.IDENTITY,), from_node(imds.IDENTITY, identity)),
+    )
+
+
+def _build_other_routes(state: EndpointState) -> tuple[Route, ...]:
+    boot = build_response(state.boot_id)
+    return (
+        Route(
+            "credentials",
+            (contract.CREDENTIALS_PATH, "/v1/credentials"),
+            lambda _: ecs.build_credentials(state.servable(), state.read_state().failure),
+            requires_token=False,
+        ),
+        Route("boot", (contract.BOOT_PATH,), _always(boot), requires_token=False),
+        Route("status", (contract.STATUS_PATH,), lambda _: _build_status(state), requires_token=False),
+    )
+
+
+def _list_node_paths(config: Config) -> frozenset[str]:
+    if not config.metadata_passthrough:
+        return frozenset()
+    from sidecar.endpoints.node_metadata import PATHS  # noqa: PLC0415 - as below
+
+    return PATHS
+
+
+def _create_node_lookup(config: Config) -> NodeLookup:
+    """Return what builds a responder from a path of the node and the response if the node has none."""
+    if not config.metadata_passthrough:
+        return lambda _path, fallback: _always(fallback)
+    from sidecar.endpoints.node_metadata import NodeMetadata  # noqa: PLC0415 - http.client takes 1.7 MiB
+
+    node = NodeMetadata(config.node_metadata_endpoint)
+    return lambda path, fallback: lambda request: node.get(path, may_block=request.may_block) or fallback
+
+
+def _build_status(state: EndpointState) -> Response:
+    status = build_status(state.config, state.read_state(), state.clock())
+    return build_response(json.dumps(status), headers=JSON)
+
+
+def _build_token(state: EndpointState, request: Request) -> Response:
+    ttl_seconds = imds_tokens.parse_ttl(request.headers.get(TTL_HEADER.lower()))
+    if ttl_seconds is None:
+        return BAD_REQUEST
+    token = imds_tokens.build_token(state.token_key, ttl_seconds, state.clock())
+    return build_response(token, headers=(*PLAIN, (TTL_HEADER, str(ttl_seconds))))

@@ -1,0 +1,41 @@
+"""What the endpoints read and count."""
+
+import time
+from collections.abc import Callable
+
+from server.log_limit import LogLimit
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure, State
+from sidecar.endpoints.counters import create_counters
+
+
+class EndpointState:
+    """The configuration, the current credentials, the key of the tokens, and the counters."""
+
+    def __init__(
+        self,
+        config: Config,
+        read_state: Callable[[], State],
+        token_key: bytes,
+        boot_id: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.read_state = read_state
+        self.token_key = token_key
+        self.boot_id = boot_id
+        """Random for each process: the redirect's self-check verifies that it reached this process. Not a secret."""
+
+        self.clock = clock
+        self.counters = create_counters()
+        self.rejection_log = LogLimit()
+
+    def servable(self) -> Credentials | Failure | None:
+        """Return what clients get at this moment."""
+        return self.read_state().servable(self.clock())
+
+    def expires_at(self) -> float:
+        """When the credentials expire, by this machine's clock; 0 without credentials."""
+        credentials = self.read_state().credentials
+        return credentials.ends_at if credentials else 0

@@ -1,0 +1,222 @@
+"""The handler: the responses of docs/wire.md, without a server."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from contract.value_types import ImdsTokens
+from server.messages import Handler, Response
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure, State
+from sidecar.endpoints import imds_tokens
+from sidecar.endpoints.handler import create_handler
+from sidecar.endpoints.request_filter import filter_request
+from sidecar.endpoints.routes import Route, build_routes
+from sidecar.endpoints.state import EndpointState
+from testing.handlers import call
+from testing.sidecars import ROLE_ARN
+
+NOW = 1_700_000_000
+KEY = b"k" * 32
+ROLES = "/latest/meta-data/iam/security-credentials"
+TOKEN = "X-aws-ec2-metadata-token"
+TTL = "X-aws-ec2-metadata-token-ttl-seconds"
+CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600)
+DENIED = Failure("AccessDenied", "no", is_permanent=True)
+VALID = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
+WAITING = State(refresh_at=NOW)
+REFUSED = State(refresh_at=NOW, failure=DENIED, failures=1, failed_at=NOW)
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def build_state(states: Sequence[State] = (VALID,), tokens: ImdsTokens = ImdsTokens.OPTIONAL) -> EndpointState:
+    """Its credentials are always those of the first of the states."""
+    config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run", imds_tokens=tokens)
+    return EndpointState(config, lambda: states[0], KEY, "boot", clock=lambda: NOW)
+
+
+def build_handler(state: State = VALID, tokens: ImdsTokens = ImdsTokens.OPTIONAL) -> Handler:
+    return create_handler(build_state([state], tokens))
+
+
+ROUTES = build_routes(build_state())
+
+
+def with_token(token: str) -> dict[str, str]:
+    return {"Host": "169.254.169.254", TOKEN: token}
+
+
+def allow_of(response: Response) -> str | None:
+    return dict(response.headers).get("Allow")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get", pytest.param("", id="empty")])
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.name != "token"], ids=lambda route: route.name)
+def test_wrong_method_gets_405_with_get_and_head(route: Route, method: str) -> None:
+    response = call(build_handler(), route.paths[0], method=method)
+
+    assert (response.status, response.body, allow_of(response)) == (405, b"", "GET, HEAD")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_token_path_allows_put_only(method: str) -> None:
+    response = call(build_handler(), "/latest/api/token", method=method)
+
+    assert (response.status, response.body, allow_of(response)) == (405, b"", "PUT")
+
+
+@pytest.mark.parametrize("path", [f"{ROLES}/other", f"{ROLES}/reade", f"{ROLES}/reader2", f"{ROLES}/Reader"])
+def test_other_role_gets_404_and_405(path: str) -> None:
+    assert call(build_handler(), path).status == 404
+    assert allow_of(call(build_handler(), path, method="POST")) == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/", "/latest", "/latest/user-data", f"{ROLES}/a/b", "/latest/meta-data/iam/info"])
+def test_unknown_path_gets_404_for_every_method(path: str) -> None:
+    responses = [call(build_handler(), path, method=method) for method in ("GET", "PUT", "POST")]
+
+    assert [(response.status, allow_of(response)) for response in responses] == [(404, None)] * 3
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{ROLES}/reader", 401),
+        (ROLES, 401),
+        ("/latest/meta-data/placement/region", 401),
+        pytest.param("/latest/unknown", 401, id="unknown-path-under-latest"),
+        ("/latest", 401),
+        pytest.param("/unknown", 404, id="unknown-path-elsewhere"),
+        ("/v2/credentials", 200),
+        ("/podrole/status", 200),
+        ("/podrole/boot", 200),
+    ],
+)
+@pytest.mark.parametrize(
+    "token", ["", "x", imds_tokens.build_token(b"other" * 8, 60, NOW)], ids=("empty", "x", "other")
+)
+def test_invalid_token_is_rejected_under_latest_only(path: str, status: int, token: str) -> None:
+    assert call(build_handler(), path, with_token(token)).status == status
+
+
+@pytest.mark.parametrize("path", [f"{ROLES}/reader", ROLES, "/latest/meta-data/placement/region"])
+def test_required_token_is_checked_before_the_path_is_answered(path: str) -> None:
+    handler = build_handler(tokens=ImdsTokens.REQUIRED)
+    token = call(handler, "/latest/api/token", {TTL: "60"}, "PUT").body.decode()
+
+    assert call(handler, path).status == 401
+    assert call(handler, "/latest/unknown").status == 401
+    assert call(handler, path, with_token(token)).status == 200
+    assert call(handler, "/latest/unknown", with_token(token)).status == 404
+
+
+@pytest.mark.parametrize("ttl", ["0", "21601", "x", "60,60", pytest.param("", id="empty")])
+def test_token_request_with_invalid_ttl_gets_400(ttl: str) -> None:
+    assert call(build_handler(), "/latest/api/token", {TTL: ttl}, "PUT").status == 400
+
+
+def test_token_response_has_the_ttl() -> None:
+    response = call(build_handler(), "/latest/api/token", {TTL: "60"}, "PUT")
+
+    assert response.status == 200
+    assert dict(response.headers) == HEADERS | {"Content-Type": "text/plain", TTL.title(): "60"}
+
+
+@pytest.mark.parametrize(
+    ("path", "valid", "waiting", "refused"),
+    [
+        (ROLES, 200, 503, 503),
+        (f"{ROLES}/reader", 200, 401, 401),
+        (f"{ROLES}/other", 404, 404, 404),
+        ("/v1/credentials", 200, 503, 403),
+        ("/v2/credentials", 200, 503, 403),
+        ("/latest/meta-data/placement/region", 200, 200, 200),
+        ("/latest/dynamic/instance-identity/document", 200, 200, 200),
+        ("/latest/meta-data/placement/availability-zone", 404, 404, 404),
+        ("/latest/meta-data/instance-id", 404, 404, 404),
+        ("/podrole/boot", 200, 200, 200),
+        ("/podrole/status", 200, 200, 200),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_status_in_each_state(path: str, valid: int, waiting: int, refused: int, method: str) -> None:
+    responses = [call(build_handler(state), path, method=method) for state in (VALID, WAITING, REFUSED)]
+
+    assert [response.status for response in responses] == [valid, waiting, refused]
+    assert all(HEADERS.items() <= dict(response.headers).items() for response in responses)
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/v2/credentials", "application/json"),
+        ("/podrole/status", "application/json"),
+        (f"{ROLES}/reader", "text/plain"),
+        ("/latest/dynamic/instance-identity/document", "text/plain"),
+        ("/nothing", "text/plain"),
+    ],
+)
+def test_content_type(path: str, content_type: str) -> None:
+    assert dict(call(build_handler(), path).headers)["Content-Type"] == content_type
+
+
+def test_documents_have_the_credentials() -> None:
+    container, metadata = (
+        json.loads(call(build_handler(), path).body) for path in ("/v2/credentials", f"{ROLES}/reader")
+    )
+
+    assert container["SecretAccessKey"] == metadata["SecretAccessKey"] == "secret"
+    assert call(build_handler(), ROLES).body == b"reader"
+
+
+@pytest.mark.parametrize("path", ["/v2/credentials", f"{ROLES}/reader"])
+def test_response_with_credentials_is_built_once(path: str) -> None:
+    handler = build_handler()
+
+    assert call(handler, path) is call(handler, path)
+
+
+@pytest.mark.parametrize("path", ["/v2/credentials", f"{ROLES}/reader"])
+def test_new_credentials_replace_the_built_response(path: str) -> None:
+    states = [VALID]
+    handler = create_handler(build_state(states))
+    old = call(handler, path).body
+    states[0] = VALID._replace(credentials=CREDENTIALS._replace(secret_access_key="renewed"))
+
+    new = call(handler, path).body
+
+    assert b"renewed" not in old
+    assert b"renewed" in new
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_paths_of_routes_are_canonical(route: Route) -> None:
+    assert [filter_request(route.methods[0], path, {}) for path in route.paths] == list(route.paths)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        pytest.param("/v2/credentials", {"Host": "evil.example.com"}, 403, id="host"),
+        pytest.param("/v2/credentials", {"X-Forwarded-For": ""}, 403, id="forwarded"),
+        pytest.param("/v2/credentials", {"Origin": "null"}, 403, id="browser"),
+        pytest.param("/v2/../v2/credentials", {}, 404, id="path"),
+    ],
+)
+def test_rejected_request_gets_an_empty_body_and_no_route(
+    target: str, headers: dict[str, str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = build_state()
+
+    response = call(create_handler(state), target, headers)
+
+    assert (response.status, response.body) == (status, b"")
+    assert dict(response.headers) == HEADERS | {"Content-Type": "text/plain"}
+    assert not state.counters.requests
+    assert json.loads(capsys.readouterr().err)["event"] == "request-rejected"
+
+
+def test_repr_of_the_state_contains_no_key() -> None:
+    assert "kkk" not in repr(build_state())
