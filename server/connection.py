@@ -19,7 +19,11 @@ LINGERING_CLOSE_SECONDS = 1.0
 """How long to keep reading after an error response, so that the client sees it instead of a reset."""
 
 READ_BYTES = 16 * 1024
-"""Read at once from one client: as much as a TLS record holds. Then it is the next client's turn."""
+"""Read at once from one client, then it is the next client's turn.
+
+As much as a TLS record holds, so that no decrypted data stays behind, which a selector would not see.
+https://www.rfc-editor.org/rfc/rfc8446#section-5.1
+"""
 
 
 class Socket(Protocol):
@@ -78,14 +82,16 @@ class Connection:
 
     @property
     def buffered_bytes(self) -> int:
-        """About how much memory its unanswered requests take."""
-        return self.parser.buffered_bytes + self.request_bytes
+        """About how much memory its requests and responses take."""
+        return self.parser.buffered_bytes + self.request_bytes + len(self._unsent)
 
     @property
     def wanted_events(self) -> int:
         """The selector's events to wait for."""
         if self.is_busy:
-            return 0  # not even a disconnect: the client's next request would be read while this one waits
+            return 0
+        if self.parser.has_work and not (self.is_closing or self._unsent):
+            return 0  # the loop continues without an event; nothing is read ahead
         wants_write = self._unsent or (self.is_tls and self.socket.wants_write)  # type: ignore[attr-defined]
         return EVENT_WRITE if wants_write else EVENT_READ
 
@@ -108,17 +114,12 @@ class Connection:
         except BlockingIOError:
             return
         self.is_eof = not data
-        if self.is_closing:
+        if self.is_eof or self.is_closing:
             return  # discarded: closing with unread data would reset the connection and lose the response
         was_begun = self.parser.is_begun
         self.parser.feed(data)
         if self.parser.is_begun and not was_begun:
             self.deadline = now + REQUEST_SECONDS
-
-    @property
-    def has_decrypted(self) -> bool:
-        """Whether there is data that a selector does not see."""
-        return self.is_tls and self.socket.pending() > 0  # type: ignore[attr-defined]
 
     def send(self, data: bytes = b"") -> None:
         """Send as much as possible and keep the rest; raise OSError if the connection is broken."""

@@ -1,13 +1,13 @@
 """Calls handlers, at once or in a thread, and formats their responses."""
 
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
 from server.connection import Connection
+from server.log_limit import LimitedLog
 from server.messages import Request, Response, WouldBlock
 from server.responses import serialize
 from server.threads import ThreadPool
@@ -35,16 +35,19 @@ class Exchange(NamedTuple):
     keeps_alive: bool
 
 
+Result = Response | BaseException
+"""Of a handler that ran in a thread."""
+
+
 class Dispatcher:
     """Turns each request into one reply. Exceptions of handlers are logged, and the client gets a 500."""
 
-    def __init__(self, threads: ThreadPool, wake: Callable[[], None], report: Callable[[str, str], None]) -> None:
+    def __init__(self, threads: ThreadPool, wake: Callable[[], None], log: LimitedLog) -> None:
         """`wake` is called in a thread when its reply can be taken."""
         self._threads = threads
         self._wake = wake
-        self._report = report
-        self._finished: deque[tuple[Exchange, Response | str]] = deque()
-        """Responses of threads, or the traceback of a handler that failed."""
+        self._log = log
+        self._finished: deque[tuple[Exchange, Result]] = deque()
 
     def dispatch(self, connection: Connection, request: Request, *, keeps_alive: bool) -> Reply | None:
         """Return the reply; None if a thread handles the request."""
@@ -55,46 +58,48 @@ class Dispatcher:
             exchange = Exchange(connection, request, keeps_alive)
             if self._threads.submit(partial(self._run_in_thread, exchange)):
                 return None
-            self._report("too-many-requests", f"{request.method} waited for no thread")
+            self._log("too-many-requests", f"{request.method} waited for no thread")
             response = TOO_MANY_REQUESTS
-        except BaseException:  # noqa: BLE001 - nothing may end the loop
-            return self._fail(request, traceback.format_exc())
+        except BaseException as error:  # noqa: BLE001 - nothing may end the loop
+            return self._fail(request, error)
         return self._format(request, response, keeps_alive=keeps_alive)
 
-    def take_finished(self) -> Iterator[tuple[Connection, Reply]]:
-        """Yield the replies of threads. The connection can be closed by now."""
+    def take_finished(self) -> Iterator[tuple[Exchange, Result]]:
+        """Yield what threads have done, for `format_result`. The connection can be closed by now."""
         while self._finished:
-            (connection, request, keeps_alive), result = self._finished.popleft()
             self._threads.finished()
-            if isinstance(result, str):
-                yield connection, self._fail(request, result)
-            else:
-                yield connection, self._format(request, result, keeps_alive=keeps_alive)
+            yield self._finished.popleft()
+
+    def format_result(self, exchange: Exchange, result: Result) -> Reply:
+        """Return the reply of a thread."""
+        if isinstance(result, BaseException):
+            return self._fail(exchange.request, result)
+        return self._format(exchange.request, result, keeps_alive=exchange.keeps_alive)
 
     def finish(self, reply: Reply) -> None:
         """Do what the handler wanted to do after its response."""
         try:
             if reply.after:
                 reply.after()
-        except BaseException:  # noqa: BLE001 - nothing may end the loop
-            self._report("handler-failed", traceback.format_exc())
+        except BaseException as error:  # noqa: BLE001 - nothing may end the loop
+            self._log.exception("handler-failed", error)
 
     def _run_in_thread(self, exchange: Exchange) -> None:
         try:
             request = exchange.request._replace(may_block=True)
-            result: Response | str = exchange.connection.listener.service.handler(request)
-        except BaseException:  # noqa: BLE001 - nothing may end the loop
-            result = traceback.format_exc()
+            result: Result = exchange.connection.listener.service.handler(request)
+        except BaseException as error:  # noqa: BLE001 - nothing may end the loop
+            result = error
         self._finished.append((exchange, result))
         self._wake()
 
     def _format(self, request: Request, response: Response, *, keeps_alive: bool) -> Reply:
         try:
             data = serialize(response, request, keeps_alive=keeps_alive, now=time.time())
-        except Exception:  # noqa: BLE001 - nothing may end the loop
-            return self._fail(request, traceback.format_exc())._replace(after=response.after)
+        except Exception as error:  # noqa: BLE001 - nothing may end the loop
+            return self._fail(request, error)._replace(after=getattr(response, "after", None))
         return Reply(data, keeps_alive, response.after)
 
-    def _fail(self, request: Request, problem: str) -> Reply:
-        self._report("handler-failed", problem)
+    def _fail(self, request: Request, error: BaseException) -> Reply:
+        self._log.exception("handler-failed", error)
         return Reply(serialize(FAILED, request, keeps_alive=False, now=time.time()), keeps_alive=False)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 INTERVAL_SECONDS = 60
 MAX_DETAIL_CHARACTERS = 2000
@@ -31,7 +32,10 @@ class LogLimit:
 
 
 class LimitedLog:
-    """Passes on at most one line per reason and minute, with the end of its details."""
+    """Passes on at most one line per reason and minute, with the end of its details.
+
+    It raises nothing: a log that cannot be written must not end the server.
+    """
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -40,6 +44,20 @@ class LimitedLog:
 
     def __call__(self, reason: str, detail: str) -> None:
         """Log an occurrence."""
+        self._write(reason, lambda: detail)
+
+    def exception(self, reason: str, error: BaseException) -> None:
+        """Log an occurrence with a traceback."""
+        self._write(reason, lambda: _format_traceback(error))
+
+    def _write(self, reason: str, describe: Callable[[], str]) -> None:
         count = self._limit.count(reason, self._clock())
         if count is not None:
-            self._log(reason, count, detail[-MAX_DETAIL_CHARACTERS:])
+            with suppress(Exception):
+                self._log(reason, count, describe()[-MAX_DETAIL_CHARACTERS:])
+
+
+def _format_traceback(error: BaseException) -> str:
+    import traceback  # noqa: PLC0415 - takes 0.5 MiB, and most processes never log one
+
+    return "".join(traceback.format_exception(error))

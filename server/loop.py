@@ -7,13 +7,12 @@ import gc
 import selectors
 import socket
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from server.connection import Connection
-from server.dispatcher import Dispatcher, Reply
+from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, Service
 from server.log_limit import LimitedLog, Log
 from server.messages import Address
@@ -43,7 +42,7 @@ class Loop:
     ) -> None:
         """`on_tick` is called about once a second."""
         self._settings = settings
-        self._report = LimitedLog(log)
+        self._log = LimitedLog(log)
         self._on_tick = on_tick
         self._is_stopping = False
         self._listeners = [Listener(listening, service) for listening, service in services.items()]
@@ -53,7 +52,7 @@ class Loop:
 
         self._buffered_bytes = 0
         self._next_tick = 0.0
-        self._dispatcher = Dispatcher(ThreadPool(settings.max_threads, settings.max_waiting), self._wake, self._report)
+        self._dispatcher = Dispatcher(ThreadPool(settings.max_threads, settings.max_waiting), self._wake, self._log)
         self._wake_reader, self._wake_writer = socket.socketpair()
         for end in (self._wake_reader, self._wake_writer):
             end.settimeout(0)
@@ -102,15 +101,18 @@ class Loop:
             self._on_tick()
 
     def _accept(self, listener: Listener) -> None:
-        for _ in range(MAX_ACCEPTS):
-            if listener.is_full and not self._drop_oldest(listener):
+        for number in range(MAX_ACCEPTS):
+            if listener.is_full and not self._drop_oldest(listener):  # threads handle all of them
+                self._pause(listener)
                 return
             try:
                 accepted = listener.accept()
             except OSError as error:
-                self._report("accept-failed", str(error))
-                if not self._drop_oldest(listener):
-                    self._pause(listener)
+                # Linux takes the descriptor first: accept fails even if no further client waits.
+                if number == 0:
+                    self._log("accept-failed", str(error))
+                    if not any(map(self._drop_oldest, (listener, *self._listeners))):
+                        self._pause(listener)
                 return
             if accepted is None:
                 return
@@ -120,7 +122,7 @@ class Loop:
         try:
             connection = Connection(accepted, client, listener, time.monotonic())
         except Exception as error:  # noqa: BLE001 - the client is gone, or no certificate is loaded yet
-            self._report("accept-failed", str(error))
+            self._log("accept-failed", str(error))
             accepted.close()
             return
         listener.connections[connection] = None
@@ -131,15 +133,15 @@ class Loop:
         listener.is_paused = True
         self._selector.unregister(listener.socket)
 
-    def _guard(self, connection: Connection, step: Callable[..., None], *arguments: Reply) -> None:
+    def _guard(self, connection: Connection, step: Callable[..., None], *arguments: Exchange | Result) -> None:
         """Do a step for a connection. Whatever goes wrong closes this connection only."""
         try:
             step(connection, *arguments)
             self._watch(connection)
         except OSError:  # the client is gone
             self._drop(connection)
-        except Exception:  # noqa: BLE001 - nothing may end the loop
-            self._report("connection-failed", traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - nothing may end the loop
+            self._log.exception("connection-failed", error)
             self._drop(connection)
 
     def _on_event(self, connection: Connection) -> None:
@@ -149,7 +151,7 @@ class Loop:
             connection.send()
         else:
             connection.receive(time.monotonic())
-            self._count(connection)
+        self._count(connection)
         self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
@@ -171,8 +173,6 @@ class Loop:
             self._drop(connection)
         elif connection.parser.take_continue():
             connection.send(CONTINUE)
-        if connection.has_decrypted:
-            self._ready.append(connection)
 
     def _reply(self, connection: Connection, reply: Reply) -> None:
         try:
@@ -185,26 +185,29 @@ class Loop:
     def _take_finished(self) -> None:
         with suppress(BlockingIOError):
             self._wake_reader.recv(4096)
-        for connection, reply in self._dispatcher.take_finished():
-            self._guard(connection, self._reply, reply)
+        for exchange, result in self._dispatcher.take_finished():
+            self._guard(exchange.connection, self._reply_from_thread, exchange, result)
+
+    def _reply_from_thread(self, connection: Connection, exchange: Exchange, result: Result) -> None:
+        self._reply(connection, self._dispatcher.format_result(exchange, result))
 
     def _end_response(self, connection: Connection, *, keeps_alive: bool) -> None:
         if connection.is_dropped:
             return
         connection.end_response(time.monotonic(), self._settings.keepalive_seconds, keeps_alive=keeps_alive)
         self._count(connection)
-        if connection.has_unsent:
+        if connection.has_unsent or connection.is_dropped:
             return
         if connection.is_closing:
             if connection.can_close():
                 self._drop(connection)
         else:
             connection.listener.move_to_end(connection)
-            if connection.parser.has_request or connection.is_eof:
+            if connection.parser.has_work or connection.is_eof:
                 self._ready.append(connection)
 
     def _count(self, connection: Connection) -> None:
-        """Keep the sum of buffered bytes below its limit."""
+        """Keep the sum of buffered bytes below its limit. The connection itself may be closed for it."""
         self._buffered_bytes += connection.buffered_bytes - connection.counted_bytes
         connection.counted_bytes = connection.buffered_bytes
         while self._buffered_bytes > self._settings.max_buffered_bytes:
@@ -215,7 +218,7 @@ class Loop:
             )
             if largest is None or not largest.counted_bytes:
                 return
-            self._report("buffers-full", f"closed a connection that had sent {largest.counted_bytes} bytes")
+            self._log("buffers-full", f"closed a connection that had sent {largest.counted_bytes} bytes")
             self._drop(largest)
 
     def _watch(self, connection: Connection) -> None:
@@ -263,3 +266,4 @@ class Loop:
                 for listener in self._listeners:
                     self._drop(*[connection for connection in listener.connections if connection.is_idle])
             self._run_once(SHUTDOWN_POLL_SECONDS)
+        self._selector.close()

@@ -20,6 +20,12 @@ MAX_HEADERS = 50
 MAX_PIPELINED = 32
 """Requests that one client sent without waiting for a response. The connection closes after so many."""
 
+OTHER_PROTOCOLS = frozenset(
+    {"ANNOUNCE", "DESCRIBE", "FLUSH", "GET_PARAMETER", "PAUSE", "PLAY", "RECORD", "REDIRECT", "SETUP", "SET_PARAMETER"}
+    | {"SOURCE", "TEARDOWN"}
+)
+"""Methods of RTSP and ICE, which llhttp parses, too."""
+
 HEADER_COST = 128
 """Bytes of memory that a header takes beside its text."""
 
@@ -98,9 +104,9 @@ class RequestParser:
                 self._count(len(data))
 
     @property
-    def has_request(self) -> bool:
-        """Whether there is a complete request, or an invalid one."""
-        return bool(self._complete) or self.error is not None
+    def has_work(self) -> bool:
+        """Whether there is a complete request, or an invalid one, or the client waits for 100 Continue."""
+        return bool(self._complete) or self.error is not None or self._awaits_continue
 
     def take_request(self) -> tuple[Request, bool] | None:
         """Remove and return the oldest complete request, and whether the connection stays open after it."""
@@ -180,12 +186,15 @@ class RequestParser:
         """Reject a head that no handler should see."""
         headers = self._headers
         self._has_head = True
+        self._method = self._parser.get_method().decode("ascii")
         self._head_bytes = len(self._target) + sum(len(name) + len(value) for name, value in headers.items())
         if self._head_bytes > MAX_HEAD_BYTES:
             raise RequestError(431)
         self._version = self._parser.get_http_version()
         if self._version not in {"1.0", "1.1"}:
             raise RequestError(400 if self._version == "0.9" else 505)
+        if self._method in OTHER_PROTOCOLS:
+            raise RequestError(400)
         length, coding = headers.get("content-length"), headers.get("transfer-encoding")
         if coding is not None and (self._version == "1.0" or length is not None):
             raise RequestError(400)
@@ -207,9 +216,8 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """Keep the request until it is taken."""
-        method = self._parser.get_method().decode("ascii")
         request = Request(
-            method,
+            self._method,
             self._target.decode("latin-1"),
             self._headers,
             bytes(self._body),
@@ -221,7 +229,7 @@ class RequestParser:
             self._parser.should_keep_alive()
             and len(self._complete) + 1 < MAX_PIPELINED
             # llhttp skips the body of an upgrade, so the next request would begin inside of it.
-            and not (self._parser.should_upgrade() and (self._is_framed or method == "CONNECT"))
+            and not (self._parser.should_upgrade() and (self._is_framed or self._method == "CONNECT"))
         )
         size = self.buffered_bytes - self._complete_bytes
         self._complete.append((request, keeps_alive, size))

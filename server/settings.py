@@ -20,4 +20,4 @@ class Settings(NamedTuple):
     """Requests that wait for a thread. Further ones get 429."""
 
     max_buffered_bytes: int = 4 * 1024 * 1024
-    """Unanswered requests of all connections. Beyond it the largest connection that still sends one is closed."""
+    """Unanswered requests and unsent responses of all connections. Beyond it the connection with the most is closed."""

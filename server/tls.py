@@ -35,10 +35,6 @@ class TlsSocket:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
 
-    def pending(self) -> int:
-        """How many decrypted bytes a selector does not see."""
-        return self._socket.pending()
-
     def fileno(self) -> int:
         """The file descriptor."""
         return self._socket.fileno()

@@ -17,7 +17,9 @@ REQUEST_SECONDS = 2.0
 
 LARGE = 8 * 1024 * 1024
 MAX_CONNECTIONS = 200
-SETTINGS = Settings(keepalive_seconds=30, graceful_seconds=5, linger_seconds=1, max_threads=2)
+SETTINGS = Settings(
+    keepalive_seconds=30, graceful_seconds=5, linger_seconds=1, max_threads=2, max_buffered_bytes=4 * LARGE
+)
 
 
 def handle(request: Request) -> Response:

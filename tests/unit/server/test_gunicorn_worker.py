@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 3
 """After which the arbiter replaces a worker that hangs."""
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 def app(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:

@@ -45,3 +45,21 @@ def test_clock_set_back_starts_a_new_minute() -> None:
     limit.count("host", 1_000_000)
 
     assert limit.count("host", 5) == 1
+
+
+def test_traceback_is_formatted_only_for_a_line() -> None:
+    lines: list[tuple[str, int, str]] = []
+    limited = LimitedLog(lambda *line: lines.append(line), lambda: 0.0)
+
+    for number in range(3):
+        limited.exception("failed", RuntimeError(f"error {number}"))
+
+    assert len(lines) == 1
+    assert lines[0][2].endswith("RuntimeError: error 0\n")
+
+
+def test_log_that_cannot_be_written_raises_nothing() -> None:
+    def fail(*_line: object) -> None:
+        raise BrokenPipeError
+
+    LimitedLog(fail)("failed", "")

@@ -186,6 +186,9 @@ def test_request_in_a_body_is_never_taken_as_a_request(length: bytes) -> None:
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="http-2-preface"),
         pytest.param(b"GET / HTTP/11.1\r\n\r\n", id="version-of-two-digits"),
         pytest.param(b"get / HTTP/1.1\r\n\r\n", id="lower-case-method"),
+        pytest.param(b"FOO / HTTP/1.1\r\n\r\n", id="unknown-method"),
+        pytest.param(b"PLAY / RTSP/1.0\r\n\r\n", id="rtsp"),
+        pytest.param(b"SOURCE / ICE/1.0\r\n\r\n", id="ice"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="tls-hello"),
     ],
 )
