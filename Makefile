@@ -53,7 +53,7 @@ lint: $(VENV)/dev.done ## ruff, mypy, import-linter and hadolint
 bench: $(VENV)/dev.done ## benchmark the sidecar, the webhook and its watch cache on this machine
 	@status=0; for part in sidecar webhook cluster; do $(BIN)/python -m bench.$$part || status=1; done; exit $$status
 
-bench-cluster: $(VENV)/dev.done ## measure start time and memory of an injected pod on a real node
+bench-cluster: $(VENV)/dev.done ## measure start time, CPU and memory of injected pods on a real node
 	@PODROLE_TEST_CLUSTER=required $(BIN)/pytest -q --capture=no tests/integration/node/costs.py
 
 images: ## build both container images and their SBOMs into images/out

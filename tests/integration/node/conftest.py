@@ -82,8 +82,11 @@ def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """podrole's images and the app's, on the nodes. PODROLE_TEST_ARCHIVES: a folder with archives built before."""
+def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Load podrole's images and the app's into the nodes; return their archives.
+
+    PODROLE_TEST_ARCHIVES: a folder with archives built before.
+    """
     given = ENVIRONMENT.get("PODROLE_TEST_ARCHIVES")
     if given:
         archives = sorted(Path(given).glob("*.tar"))
@@ -92,6 +95,7 @@ def images(node: Node, pytestconfig: pytest.Config, tmp_path_factory: pytest.Tem
         archives = build_images(tmp_path_factory.mktemp("images"), ENVIRONMENT)
     for archive in archives:
         node.load_image(archive)
+    return archives
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +133,7 @@ def overlay(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(node: Node, images: None, overlay: Path) -> Node:  # noqa: ARG001 - loads them into the nodes
+def installed(node: Node, images: list[Path], overlay: Path) -> Node:  # noqa: ARG001 - loads them into the nodes
     """podrole, installed by `kubectl apply -k`."""
     node.kubectl.run("apply", "-k", str(overlay))
     await_rollout(node)
