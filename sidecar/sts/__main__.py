@@ -139,14 +139,14 @@ def _last_outcome(state: RetryCallState) -> Any:
     return state.outcome.result() if state.outcome else None
 
 
-def main() -> None:
+def main(attempts: int) -> None:
     """Print the outcome and exit at once: a normal exit of the interpreter takes 50 ms to free memory."""
     threading.Thread(target=exit_with_parent, daemon=True).start()
-    outcome = fetch(Config.from_environ(os.environ), attempts=int(sys.argv[1]))
+    outcome = fetch(Config.from_environ(os.environ), attempts)
     print(serialize_outcome(outcome), flush=True)  # noqa: T201
     sys.stderr.flush()
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

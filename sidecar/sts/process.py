@@ -8,9 +8,9 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from sidecar.config import VARIABLES
 from sidecar.credentials.credentials import Credentials
@@ -20,6 +20,11 @@ from sidecar.sts.outcome import NO_OUTCOME, parse_outcome
 
 DEADLINE_SECONDS = 30
 MAX_OUTPUT_BYTES = 64 * 1024
+STANDARD_DESCRIPTORS = (0, 1)
+"""Input and output. A child inherits standard error, for its log."""
+
+DESCRIPTORS_AT_START = 256
+"""More than this process has when it starts the first child. It has about ten."""
 PASSED_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """The configuration, and where the code is. No proxy, CA or AWS_* variable is passed on."""
 
@@ -49,9 +54,9 @@ class StsProcess:
         self._prefetched: Child | None = None
 
     def prefetch(self) -> None:
-        """Start the first child, while the rest of this process is still loading."""
+        """Start the first child, while the rest of this process is still loading. Must precede the first thread."""
         with suppress(OSError):  # then the first call tries again and returns the error
-            self._prefetched = spawn(self._environ)
+            self._prefetched = fork(self._environ)
 
     def __call__(self, attempts: int) -> Credentials | Failure:
         """Wait for the prefetched child, or for a new one."""
@@ -63,19 +68,56 @@ class StsProcess:
 
 
 def spawn(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
-    """Start a fetch with a minimal environment: AWS_* variables of the container do not affect it."""
-    passed = {key: environ[key] for key in PASSED_VARIABLES if key in environ}
+    """Start a fetch in a new interpreter."""
     argv = [sys.executable, "-m", "sidecar.sts", str(attempts)]
+
+    def start(connection: int) -> int:
+        # All other descriptors of this process are closed on exec (PEP 446), the sockets of clients too.
+        standard = [(os.POSIX_SPAWN_DUP2, connection, number) for number in STANDARD_DESCRIPTORS]
+        return os.posix_spawn(sys.executable, argv, build_environment(environ), file_actions=standard)
+
+    return _connect(start)
+
+
+def fork(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
+    """Start a fetch in a copy of this process, which needs no new interpreter and no second import of most modules.
+
+    Only before this process starts a thread: the copy would have the locks of other threads without the threads.
+    """
+    return _connect(lambda connection: os.fork() or _run_in_copy(connection, environ, attempts))
+
+
+def build_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return a minimal environment: AWS_* variables of the container do not affect a fetch."""
+    return {key: environ[key] for key in PASSED_VARIABLES if key in environ} | SET_VARIABLES
+
+
+def _connect(start: Callable[[int], int]) -> Child:
+    """Start a process, by a function of the descriptor that is its standard input and output."""
     connection, its_end = socket.socketpair()
     with its_end:
-        # All other descriptors of this process are closed on exec (PEP 446), the sockets of clients too.
-        standard = [(os.POSIX_SPAWN_DUP2, its_end.fileno(), number) for number in (0, 1)]
         try:
-            pid = os.posix_spawn(sys.executable, argv, passed | SET_VARIABLES, file_actions=standard)
+            return Child(start(its_end.fileno()), connection)
         except OSError:
             connection.close()
             raise
-    return Child(pid, connection)
+
+
+def _run_in_copy(connection: int, environ: Mapping[str, str], attempts: int) -> NoReturn:
+    try:
+        for number in STANDARD_DESCRIPTORS:
+            os.dup2(connection, number)
+        os.closerange(3, DESCRIPTORS_AT_START)  # the listeners too
+        environment = build_environment(environ)
+        os.environ.clear()
+        os.environ.update(environment)
+        from sidecar.sts.__main__ import main  # noqa: PLC0415 - the resident process must not import it
+
+        main(attempts)
+    except Exception:  # noqa: BLE001 - it must not run on as a second sidecar
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(1)
 
 
 def wait_for_result(child: Child, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:

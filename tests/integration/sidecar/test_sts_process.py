@@ -3,10 +3,11 @@
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -211,20 +212,32 @@ def test_fractional_expiration_is_rounded_down(environ: dict[str, str], faulty_s
     assert '"2030-01-01T00:00:00Z"' in outcome.to_container_document()
 
 
-def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_sts: FaultySts) -> None:
+@contextmanager
+def running_parent(environ: dict[str, str], how: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run a process that listens on a port and then starts a child; yield it and the child's pid."""
+    program = f"""
+import os, socket, time
+from sidecar.sts import process
+listener = socket.create_server(("127.0.0.1", 0))
+child = process.{how}(os.environ)
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as parent:
+        try:
+            assert parent.stdout
+            yield parent, int(parent.stdout.readline())
+        finally:
+            parent.kill()
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_sts: FaultySts, how: str) -> None:
     faulty_sts.will(afterwards=answers.HANGING)
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import os, time; from sidecar.sts import process; child = process.spawn(os.environ); time.sleep(60)",
-        ],
-        cwd=ROOT,
-        env=environ,
-    )
-    with parent:
+    with running_parent(environ, how) as (parent, child):
         faulty_sts.await_requests(1)
-        [child] = find_children(parent.pid)
+        assert is_running(child)
 
         parent.kill()
 
@@ -232,6 +245,54 @@ def test_child_exits_when_its_parent_is_killed(environ: dict[str, str], faulty_s
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_running(child)
+
+
+@pytest.mark.parametrize("how", ["spawn", "fork"])
+def test_child_inherits_no_socket_of_its_parent(environ: dict[str, str], faulty_sts: FaultySts, how: str) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    with running_parent(environ, how) as (parent, child):
+        faulty_sts.await_requests(1)
+
+        shared = list_sockets(parent.pid) & list_sockets(child)
+        count = len(list_sockets(parent.pid))
+
+    assert count == 2, "the listener and the connection to the child"
+    assert shared == set()
+
+
+def test_forked_child_returns_credentials_and_sees_no_aws_variables(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:1\n")
+    misleading = {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    chained = {"PODROLE_INTERMEDIATE_ROLE": ROLE_ARN}
+
+    outcome = prefetch(environ | misleading | chained)
+
+    assert outcome.startswith(f"Credentials({ROLE_ARN}")
+    assert len(faulty_sts.requests) == 2
+
+
+def test_forked_child_that_fails_is_a_failure_with_a_traceback(
+    environ: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = prefetch(environ | {"PODROLE_ROLE_ARN": "x"})
+
+    assert outcome == str(NO_OUTCOME)
+    assert "ConfigError" in capfd.readouterr().err
+
+
+def prefetch(environ: dict[str, str]) -> str:
+    """Run a process that prefetches; return its outcome as text."""
+    program = """
+import os
+from sidecar.sts.process import StsProcess
+sts_process = StsProcess(os.environ)
+sts_process.prefetch()
+print(sts_process(1))
+"""
+    argv = [sys.executable, "-c", program]
+    return subprocess.run(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def test_killed_child_is_a_failure(environ: dict[str, str], faulty_sts: FaultySts) -> None:
@@ -242,20 +303,6 @@ def test_killed_child_is_a_failure(environ: dict[str, str], faulty_sts: FaultySt
     os.kill(child.pid, signal.SIGKILL)
 
     assert process.wait_for_result(child) == NO_OUTCOME
-
-
-def test_child_inherits_no_socket_of_its_parent(environ: dict[str, str], faulty_sts: FaultySts) -> None:
-    faulty_sts.will(afterwards=answers.HANGING)
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
-        child = process.spawn(environ)
-        faulty_sts.await_requests(1)
-
-        its_files = {file.readlink() for file in Path(f"/proc/{child.pid}/fd").iterdir()}
-        process.wait_for_result(child, deadline_seconds=0)
-
-        ours = {Path(f"/proc/self/fd/{one.fileno()}").readlink() for one in (listener, client)}
-    assert len(ours) == 2
-    assert not ours & its_files
 
 
 def test_child_that_cannot_start_is_a_failure(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,8 +334,9 @@ def test_wait_works_with_more_than_1024_open_files(environ: dict[str, str]) -> N
     assert isinstance(outcome, Credentials)
 
 
-def find_children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def list_sockets(pid: int) -> set[str]:
+    targets = (str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir())
+    return {target for target in targets if target.startswith("socket:")}
 
 
 def is_running(pid: int) -> bool:
