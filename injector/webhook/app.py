@@ -1,11 +1,11 @@
-"""The WSGI apps: the webhook, and health, readiness and metrics. The only module that imports Flask."""
+"""The Flask apps: the webhook, and health, readiness and metrics. The only module that imports Flask."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Request, Response, request
+from werkzeug.routing import MapAdapter
 
 from injector.errors import ReviewError
 from injector.webhook import metrics
@@ -13,9 +13,6 @@ from injector.webhook.admission_review import parse_review
 from injector.webhook.handler import Admission
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 WEBHOOK_PATH = "/mutate"
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -27,47 +24,46 @@ FindPending = Callable[[], Sequence[str]]
 PLAIN = "text/plain; charset=utf-8"
 
 
-class ClosingBody(list[bytes]):
-    """A response body with a callback that runs after it is sent: WSGI servers call `close`."""
+class _App(Flask):
+    """Routes by path alone, whatever the Host header is."""
 
-    def __init__(self, chunks: Iterable[bytes], close: Callable[[], None]) -> None:
-        super().__init__(chunks)
-        self.close = close
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """https://flask.palletsprojects.com/en/stable/api/#flask.Flask.create_url_adapter."""
+        if request is None:
+            return None  # an app context without a request
+        return self.url_map.bind("", path_info=request.environ["PATH_INFO"], default_method=request.method)
 
 
-def create_app(admission: Admission, find_pending: FindPending = list) -> "WSGIApplication":
-    """Build the webhook's app, which answers 503 while readiness gates are closed.
+def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
+    """Build the webhook's app, which answers 503 while readiness gates are closed."""
+    app = _App("podrole-webhook", static_folder=None)
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the server: WouldBlock is a signal to it
+    app.url_map.merge_slashes = False  # `//mutate` would be redirected
 
-    Plain WSGI, because there is one route: Flask's routing takes as long as the decision, and a pod waits for it.
-    """
-
-    def webhook(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"] != WEBHOOK_PATH:
-            return _text_response(start_response, "404 Not Found", f"POST an AdmissionReview to {WEBHOOK_PATH}\n")
-        if environ["REQUEST_METHOD"] != "POST":
-            return _text_response(start_response, "405 Method Not Allowed", "POST an AdmissionReview\n", Allow="POST")
+    @app.post(WEBHOOK_PATH, provide_automatic_options=False)
+    def mutate() -> Response:
         if pending := find_pending():
-            return _text_response(start_response, "503 Service Unavailable", f"not ready: {'; '.join(pending)}\n")
+            return Response(f"not ready: {'; '.join(pending)}\n", 503, content_type=PLAIN)
         try:
-            review = parse_review(environ["wsgi.input"].read())
-            if not environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
+            review = parse_review(request.environ["wsgi.input"].read())
+            if not request.environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
                 raise WouldBlock
             answer, entry = admission.answer(review)
         except ReviewError as error:
-            return _text_response(start_response, "400 Bad Request", f"{error}\n")
-        body = _send(start_response, "200 OK", "application/json", orjson.dumps(answer))
-        return ClosingBody(body, partial(admission.log_and_count, entry))
+            return Response(f"{error}\n", 400, content_type=PLAIN)
+        response = Response(orjson.dumps(answer), content_type="application/json")
+        response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
+        return response
 
-    return webhook
+    @app.errorhandler(404)
+    def explain_path(_error: Exception) -> Response:
+        return Response(f"POST an AdmissionReview to {WEBHOOK_PATH}\n", 404, content_type=PLAIN)
 
+    @app.errorhandler(405)
+    def explain_method(_error: Exception) -> Response:
+        return Response("POST an AdmissionReview\n", 405, {"Allow": "POST"}, content_type=PLAIN)
 
-def _text_response(start_response: "StartResponse", status: str, text: str, **headers: str) -> Iterable[bytes]:
-    return _send(start_response, status, PLAIN, text.encode(), **headers)
-
-
-def _send(start_response: "StartResponse", status: str, content_type: str, body: bytes, **headers: str) -> list[bytes]:
-    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body))), *headers.items()])
-    return [body]
+    return app
 
 
 def create_health_app(find_pending: FindPending, render_metrics: Callable[[], bytes]) -> Flask:

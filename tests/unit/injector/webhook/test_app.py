@@ -1,14 +1,19 @@
 import base64
 import json
+import logging
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
+from flask import Flask
+from flask.testing import FlaskClient
 
 from injector.k8s.manifest_files import ManifestReader
 from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
+from injector.webhook.decision_log import DecisionLogEntry
 from injector.webhook.handler import Admission
+from server.messages import WouldBlock
+from server.wsgi import MAY_BLOCK
 from testing.cases import CONFIG, PODS, load_review
 
 RECORDED = load_review("pod-create-replicaset")
@@ -19,10 +24,29 @@ def build_review(namespace: str = "team-a", **pod: Any) -> dict[str, Any]:
     return {**RECORDED, "request": {**request, "object": {**request["object"], **pod}}}
 
 
+class Uncached(ManifestReader):
+    """A cluster whose objects are all read live."""
+
+    def is_cached(self, _namespace: str, _service_account: str) -> bool:
+        return False
+
+
+class Broken(ManifestReader):
+    """A cluster that has a bug."""
+
+    def is_cached(self, _namespace: str, _service_account: str) -> bool:
+        raise LookupError("a bug")
+
+
+def build_app(cluster: ManifestReader, counted: list[DecisionLogEntry] | None = None) -> Flask:
+    entries: list[DecisionLogEntry] = [] if counted is None else counted
+    return create_app(Admission(CONFIG, cluster, load_template(CONFIG), entries.append))
+
+
 @pytest.fixture
-def webhook() -> Client:
+def webhook() -> FlaskClient:
     cluster = ManifestReader(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
-    return Client(create_app(Admission(CONFIG, cluster, load_template(CONFIG))))
+    return build_app(cluster).test_client()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +61,7 @@ def webhook() -> Client:
         ),
     ],
 )
-def test_invalid_review_gets_400_with_a_message(webhook: Client, body: bytes, message: str) -> None:
+def test_invalid_review_gets_400_with_a_message(webhook: FlaskClient, body: bytes, message: str) -> None:
     response = webhook.post("/mutate", data=body, content_type="application/json")
 
     assert response.status_code == 400
@@ -45,7 +69,7 @@ def test_invalid_review_gets_400_with_a_message(webhook: Client, body: bytes, me
     assert message in response.text
 
 
-def test_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
+def test_review_of_one_mebibyte_is_answered(webhook: FlaskClient) -> None:
     metadata = {"name": "app", "annotations": {"example.com/big": "x" * 1024 * 1024}}
 
     response = webhook.post("/mutate?timeout=5s", json=build_review(metadata=metadata))
@@ -55,15 +79,17 @@ def test_review_of_one_mebibyte_is_answered(webhook: Client) -> None:
     assert response.json["response"]["allowed"] is True
 
 
-@pytest.mark.parametrize("path", ["/", "/mutate/", "/healthz", "/metrics"])
-def test_other_path_gets_404(webhook: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/", "/mutate/", "//mutate", "/mutate//", "/Mutate", "/healthz", "/metrics", "/static/x"]
+)
+def test_other_path_gets_404(webhook: FlaskClient, path: str) -> None:
     response = webhook.post(path, json=build_review())
 
     assert response.status_code == 404
     assert response.text == "POST an AdmissionReview to /mutate\n"
 
 
-def test_review_is_answered_with_a_patch(webhook: Client) -> None:
+def test_review_is_answered_with_a_patch(webhook: FlaskClient) -> None:
     response = webhook.post("/mutate?timeout=5s", json=build_review())
 
     assert response.status_code == 200
@@ -73,7 +99,7 @@ def test_review_is_answered_with_a_patch(webhook: Client) -> None:
     assert {operation["path"] for operation in operations} >= {"/spec/initContainers", "/spec/volumes/-"}
 
 
-def test_pod_in_unknown_namespace_is_denied(webhook: Client) -> None:
+def test_pod_in_unknown_namespace_is_denied(webhook: FlaskClient) -> None:
     response = webhook.post("/mutate", json=build_review(namespace="team-b"))
 
     assert response.json is not None
@@ -81,14 +107,84 @@ def test_pod_in_unknown_namespace_is_denied(webhook: Client) -> None:
     assert response.json["response"]["auditAnnotations"] == {"reason": "NamespaceNotFound"}
 
 
-def test_get_is_rejected(webhook: Client) -> None:
+def test_get_is_rejected(webhook: FlaskClient) -> None:
     assert webhook.get("/mutate").status_code == 405
     assert webhook.post("/").status_code == 404
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH", "FOO"])
+def test_other_method_gets_405_and_the_allowed_one(webhook: FlaskClient, method: str) -> None:
+    response = webhook.open("/mutate", method=method)
+
+    assert response.status_code == 405
+    assert response.text == "POST an AdmissionReview\n"
+    assert response.headers.get_all("Allow") == ["POST"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("a b", id="invalid"),
+        pytest.param("x" * 300, id="too-long"),
+        pytest.param("podrole-injector.podrole-system.svc:443", id="service"),
+    ],
+)
+def test_review_is_answered_for_every_host_header(webhook: FlaskClient, host: str) -> None:
+    response = webhook.post("/mutate", json=build_review(), headers={"Host": host})
+
+    assert response.status_code == 200
+
+
+def test_review_that_needs_a_live_read_raises_would_block_where_blocking_is_not_allowed() -> None:
+    client = build_app(Uncached(PODS / "role-of-the-namespace.yaml")).test_client()
+
+    with pytest.raises(WouldBlock):
+        client.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: False})
+    in_a_thread = client.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: True})
+
+    assert in_a_thread.status_code == 200
+
+
+def test_cached_review_is_answered_where_blocking_is_not_allowed(webhook: FlaskClient) -> None:
+    response = webhook.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: False})
+
+    assert response.status_code == 200
+
+
+def test_invalid_review_gets_400_where_blocking_is_not_allowed() -> None:
+    client = build_app(Uncached()).test_client()
+
+    response = client.post("/mutate", data=b"[]", environ_overrides={MAY_BLOCK: False})
+
+    assert response.status_code == 400
+
+
+def test_unexpected_error_reaches_the_server() -> None:
+    client = build_app(Broken()).test_client()
+
+    with pytest.raises(LookupError, match="a bug"):
+        client.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: False})
+
+
+def test_review_is_logged_and_counted_once_when_the_response_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    counted: list[DecisionLogEntry] = []
+    client = build_app(ManifestReader(PODS / "role-of-the-namespace.yaml"), counted).test_client()
+
+    response = client.post("/mutate", json=build_review(), buffered=False)
+    before = (list(counted), caplog.text)
+    assert response.get_data()
+    response.close()
+
+    assert before == ([], "")
+    assert [entry.uid for entry in counted] == [RECORDED["request"]["uid"]]
+    assert caplog.text.count(RECORDED["request"]["uid"]) == 1
+
+
 def test_review_gets_503_while_a_gate_is_closed() -> None:
     admission = Admission(CONFIG, ManifestReader(), load_template(CONFIG))
-    client = Client(create_app(admission, lambda: ["waiting for namespaces"]))
+    client = create_app(admission, lambda: ["waiting for namespaces"]).test_client()
 
     response = client.post("/mutate", json=build_review())
 
