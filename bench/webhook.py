@@ -85,8 +85,9 @@ def main() -> None:
             "podrole": Target((ADDRESS, PORT), build_request(PATH, review), context),
             "baseline": Target((ADDRESS, baseline_port), build_request("/", review), context),
         }
-        for pid in (start.process.pid, baseline_pid, *find_children(baseline_pid)):
-            pin(pid, 1)
+        for pid in (start.process.pid, baseline_pid):
+            for process in (pid, *find_children(pid)):
+                pin(process, 1)
         pin(os.getpid(), 0)
         alone, together = measure(targets, 1), measure(targets, CONCURRENCY)
         memory = {"podrole": read_memory(start.process.pid), "baseline": read_memory(baseline_pid)}

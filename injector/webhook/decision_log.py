@@ -1,11 +1,8 @@
 """One log line for each review. It contains only names from the pod, because its environment can hold secrets."""
 
 import dataclasses
-import json
 import logging
-import sys
 from dataclasses import dataclass
-from typing import TextIO
 
 from injector.decision.outcomes import Outcome
 
@@ -43,23 +40,3 @@ FIELDS = tuple(field.name for field in dataclasses.fields(DecisionLogEntry))
 def log(entry: DecisionLogEntry) -> None:
     """Write one line."""
     LOG.info("%s", entry, extra={"fields": {name: getattr(entry, name) for name in FIELDS}})
-
-
-class JsonFormatter(logging.Formatter):
-    """One JSON object for each line, for log collectors."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format the record's `fields`, or its message if it has none."""
-        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"), "level": record.levelname, "logger": record.name}
-        fields = getattr(record, "fields", None) or {"message": record.getMessage()}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line | fields, separators=(",", ":"), default=str)
-
-
-def set_up_logging(stream: TextIO = sys.stderr) -> None:
-    """Log to a stream: text if it is a terminal, else JSON."""
-    output = logging.StreamHandler(stream)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    output.setFormatter(text if stream.isatty() else JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[output])

@@ -25,19 +25,24 @@ class Replicas:
     injectors: list[Injector]
     namespace: str
 
-    def find_process(self, number: int) -> psutil.Process:
-        listening = {
-            connection.laddr[1]: connection.pid
+    def find_arbiter(self, number: int) -> psutil.Process:
+        """Find the replica's arbiter: it and its worker listen on the port."""
+        port = int(self.injectors[number].port)
+        pids = {
+            connection.pid
             for connection in psutil.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
         }
-        return psutil.Process(listening[int(self.injectors[number].port)])
+        [arbiter] = [process for process in map(psutil.Process, pids) if process.ppid() not in pids]
+        return arbiter
 
     def kill(self, number: int) -> None:
-        """Kill the replica with SIGKILL."""
-        process = self.find_process(number)
-        process.kill()
-        process.wait(10)
+        """Kill the replica with SIGKILL: the arbiter first, which would start another worker."""
+        arbiter = self.find_arbiter(number)
+        processes = [arbiter, *arbiter.children()]
+        for process in processes:
+            process.kill()
+        psutil.wait_procs(processes, 10)
 
 
 @pytest.fixture
@@ -85,7 +90,7 @@ def test_killed_replica_fails_at_most_the_request_in_progress(api: ApiServer, re
 
 
 def test_terminated_replica_fails_no_request(api: ApiServer, replicas: Replicas) -> None:
-    injected = create_pods(api, replicas, replicas.find_process(0).terminate)
+    injected = create_pods(api, replicas, replicas.find_arbiter(0).terminate)
 
     assert injected == [True] * PODS
 

@@ -1,67 +1,15 @@
 """The injector as a process that starts before its API server."""
 
-import signal
-import ssl
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
+from testing.fake_api_server import WritableApiServer, writable_api_server
 from testing.ports import find_free_ports
-from testing.repository import ROOT
+from tests.integration.injector.injector_process import running
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 CONNECTIONS = 20
-
-
-@dataclass(frozen=True)
-class Injector:
-    """A process that logs into a file."""
-
-    process: "subprocess.Popen[bytes]"
-    port: int
-    log_file: Path
-
-    @property
-    def log(self) -> str:
-        return self.log_file.read_text()
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and body from the health port; 0 while nothing listens there."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + 1}{path}", timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            assert self.process.poll() is None, self.log
-            return 0, ""
-
-    def shake_hands(self) -> str:
-        """The certificate that a handshake gets; OSError if the connection is closed instead."""
-        return ssl.get_server_certificate(("127.0.0.1", self.port), timeout=10)
-
-
-@contextmanager
-def running(directory: Path, api_port: int) -> Iterator[Injector]:
-    """Run the injector until the block ends; each of its imports is a line of the log."""
-    port, log = find_free_ports(2), directory / "log"
-    environ = build_environ(directory, api_port, port)
-    argv = [sys.executable, "-X", "importtime", "-m", "injector"]
-    with log.open("wb") as output, subprocess.Popen(argv, cwd=ROOT, env=environ, stderr=output) as process:
-        try:
-            yield Injector(process, port, log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
 
 
 def test_without_api_server_it_is_alive_and_readyz_has_the_reasons(tmp_path: Path) -> None:

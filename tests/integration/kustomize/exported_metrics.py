@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from kubernetes.client import Configuration
 
-from injector import __main__ as injector
+from injector import services
 from injector.config import Config
 from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
@@ -45,12 +45,12 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
     """All metrics of the injector, whose threads are not started."""
     metrics = Metrics()
     config = Config.from_environ(ENVIRON)
-    monkeypatch.setattr("injector.__main__.CertManager.start", lambda _: None)
+    monkeypatch.setattr("injector.services.CertManager.start", lambda _: None)
     monkeypatch.setattr("injector.k8s.kubeconfig.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.version", lambda _: None)
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.start", lambda _: None)
-    injector.load_cluster(config, metrics, ReadinessGates())
-    injector.load_tls(config, metrics, ReadinessGates())
+    services.load_cluster(config, metrics, ReadinessGates())
+    services.load_tls(config, metrics, ReadinessGates())
     return parse_families(metrics.render().decode())
 
 

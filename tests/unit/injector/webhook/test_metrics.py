@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from injector.decision.outcomes import Outcome
 from injector.webhook.metrics import Metrics
-from tests.unit.injector.webhook.test_decision_log import ENTRY
+from tests.unit.injector.test_log import ENTRY
 
 
 def read(metrics: Metrics) -> dict[str, float]:

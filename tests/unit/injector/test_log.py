@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from injector.decision.outcomes import Outcome
-from injector.webhook.decision_log import DecisionLogEntry, JsonFormatter, set_up_logging
+from injector.log import JsonFormatter, set_up_logging
+from injector.webhook.decision_log import DecisionLogEntry
 
 ENTRY = DecisionLogEntry(
     uid="u-1",

@@ -1,0 +1,130 @@
+"""The composition root of a worker: builds what the webhook and the health server need, and connects both to it.
+
+It imports everything that the arbiter does not need, so only a worker imports it.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+from injector.certs.manager import CertManager, Stores
+from injector.certs.state import RotationPolicy
+from injector.certs.tls import FileTls, MemoryTls, Tls
+from injector.certs.x509 import build_names
+from injector.config import Config
+from injector.errors import CertificateError, ClusterError, ConfigError
+from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.reader import MetadataReader
+from injector.k8s.version import format_version
+from injector.patch.template import load_template
+from injector.webhook.app import MAX_BODY_BYTES, create_app, create_health_app
+from injector.webhook.handler import Admission
+from injector.webhook.metrics import Metrics
+from injector.webhook.readiness import ReadinessGates
+from server.listener import Service
+from server.wsgi import WsgiHandler
+
+LOG = logging.getLogger("podrole")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a worker serves."""
+
+    webhook: Service
+    health: Service
+
+
+def build_services(config: Config) -> Services:
+    """Connect to the cluster and load the certificates; raise ConfigError or ClusterError if a setting is invalid."""
+    metrics, gates = Metrics(), ReadinessGates()
+    admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
+    tls = load_tls(config, metrics, gates)
+    return Services(
+        webhook=Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context),
+        health=Service(WsgiHandler(create_health_app(gates.pending, metrics.render)), max_body_bytes=0),
+    )
+
+
+def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
+    """Load certificates from files, or manage them here; raise ConfigError if the files cannot be loaded."""
+    if config.tls_cert and config.tls_key:
+        try:
+            tls: Tls = FileTls(config.tls_cert, config.tls_key)
+        except CertificateError as error:
+            raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
+    else:
+        tls = start_cert_manager(config, metrics, gates)
+    metrics.gauge(
+        "podrole_certificate_expiration_timestamp_seconds",
+        "When the serving certificate expires, in seconds since the epoch; NaN without a certificate.",
+        lambda: tls.certificate_not_after or math.nan,  # 0 would be 1970, and would raise an alert
+    )
+    metrics.counter(
+        "podrole_certificate_load_failures",
+        "Serving certificates that could not be loaded.",
+        lambda: tls.load_failures,
+    )
+    return tls
+
+
+def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
+    """Start to manage the certificates. Until there is one, TLS connections are closed and the replica is unready."""
+    from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - takes half a second, not needed for files
+
+    api, tls = kubeconfig.load_configuration(), MemoryTls()
+    stores = Stores(
+        secret.CertificateSecret(api, config.namespace, config.certificate_secret),
+        webhook_configuration.WebhookConfiguration(api, config.webhook_configuration),
+    )
+    manager = CertManager(
+        stores, tls, RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
+    )
+    manager.start()
+    gates.add("waiting for a serving certificate: the log has the cause", lambda: tls.certificate_not_after > 0)
+    gates.add("waiting for the CA of the serving certificate to be in every caBundle", lambda: manager.is_ready)
+    export_cert_manager(manager, metrics)
+    return tls
+
+
+def export_cert_manager(manager: CertManager, metrics: Metrics) -> None:
+    """Export the metrics of the self-managed certificates."""
+    metrics.gauge(
+        "podrole_ca_bundle_in_sync",
+        "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
+        lambda: manager.ca_bundle_in_sync,
+    )
+    metrics.counter(
+        "podrole_certificate_rotations",
+        "Updates of the certificate Secret by this replica.",
+        lambda: manager.rotations,
+    )
+    metrics.counter(
+        "podrole_certificate_reconcile_errors",
+        "Reconciliations of the certificates that failed.",
+        lambda: manager.reconcile_errors,
+    )
+
+
+def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> MetadataReader:
+    """Connect to the cluster, or read manifests instead if they are configured."""
+    if config.manifests is not None:
+        return ManifestReader(config.manifests)
+    from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
+
+    cluster = watch_cache.CachedReader(
+        kubeconfig.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
+    )
+    try:
+        version = cluster.version()
+        LOG.info("Kubernetes version: %s", format_version(version) if version else "unknown")
+    except ClusterError as error:  # a later read can succeed
+        LOG.warning("%s", error)
+    cluster.start()
+    gates.add("waiting for the first list of namespaces and ServiceAccounts", lambda: cluster.is_synced)
+    metrics.gauge_by_kind(
+        "podrole_watch_last_event_timestamp_seconds",
+        "When the last event or bookmark arrived, in seconds since the epoch; NaN before the first one.",
+        cluster.last_event_timestamps,
+    )
+    return cluster

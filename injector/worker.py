@@ -1,0 +1,51 @@
+"""The worker process: serves the webhook and the health port until SIGTERM."""
+
+import logging
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from injector.errors import ClusterError, ConfigError
+from server.gunicorn_worker import LoopWorker
+from server.listener import Service
+from server.settings import Settings
+
+LOG = logging.getLogger("podrole")
+
+LIMITS = Settings(
+    keepalive_seconds=75,  # the API server reuses connections, and a TLS handshake costs more than a review
+    graceful_seconds=10,
+    linger_seconds=3,  # the API server does not retry a review that is cut off
+    max_threads=4,  # for reviews that the cache cannot answer: each waits for a read of the API server
+    max_buffered_bytes=32 * 1024 * 1024,
+)
+
+
+class InjectorWorker(LoopWorker):
+    """A worker of gunicorn: https://docs.gunicorn.org/en/stable/settings.html#worker-class."""
+
+    def build_settings(self) -> Settings:
+        """Return the server's limits."""
+        return LIMITS
+
+    def build_services(self, listeners: Sequence[socket.socket]) -> Mapping[socket.socket, Service]:
+        """Build both services; if a setting is invalid, log that and end the arbiter."""
+        # 30 MiB that the arbiter does not need; threads and connections would not survive the fork.
+        from injector.services import build_services  # noqa: PLC0415 - see above
+
+        self.notify()  # from here on gunicorn expects signs of life
+        for inherited in self.sockets:
+            inherited.close()  # `listeners` are duplicates; while one is open, clients can connect
+        try:
+            services = build_services(self.app.config)
+        except (ConfigError, ClusterError) as error:
+            sys.stderr.write(f"podrole-injector: {error}\n")
+            self.app.exit_with(ConfigError.exit_code)
+            sys.exit(0)
+        by_port = {self.app.ports.health: services.health, self.app.ports.webhook: services.webhook}
+        by_listener = {listener: by_port[listener.getsockname()[1]] for listener in listeners}
+        for listener, service in by_listener.items():
+            address, port = listener.getsockname()[:2]
+            host = f"[{address}]" if ":" in address else address
+            LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
+        return by_listener
