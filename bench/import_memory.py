@@ -8,21 +8,17 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 
 from bench.measure import MEBI, print_table
 from bench.startup import OPTIONS
 from testing.repository import ROOT
 
-STAGES = {
-    "the interpreter": "",
-    "parts of the standard library": (
-        "import base64, collections.abc, contextlib, enum, functools, gc, hmac, json, re, resource, selectors, signal, "
-        "socket, threading, time, traceback, typing"
-    ),
-    "httptools": "import httptools",
-    "podrole's own modules": "import sidecar.__main__, sidecar.server",
-}
-"""Name -> the statement that imports it."""
+ALL = "import sidecar.__main__, sidecar.server"
+"""What a sidecar imports before its first request."""
+
+LIST_MODULES = f"{ALL}\nimport sys\nprint(*sys.modules)"
 
 PROBE = """
 import gc, sys
@@ -41,18 +37,29 @@ RUNS = 5
 
 def measure() -> dict[str, str]:
     """The median of what each import adds, and their sum."""
-    runs = [_probe() for _ in range(RUNS)]
-    totals = [statistics.median(run[stage] for run in runs) * 1024 / MEBI for stage in range(len(STAGES))]
-    added = [after - before for before, after in zip([0.0, *totals], totals, strict=False)]
-    rows = {what: f"{mebibytes:5.1f} MiB" for what, mebibytes in zip(STAGES, added, strict=True)}
+    stages = build_stages(_run(LIST_MODULES).split())
+    runs: list[list[int]] = [json.loads(_run(PROBE, *stages.values())) for _ in range(RUNS)]
+    totals = [statistics.median(run[stage] for run in runs) * 1024 / MEBI for stage in range(len(stages))]
+    added = [after - before for before, after in pairwise([0.0, *totals])]
+    rows = {what: f"{mebibytes:5.1f} MiB" for what, mebibytes in zip(stages, added, strict=True)}
     return rows | {"together, before the first request": f"{totals[-1]:5.1f} MiB"}
 
 
-def _probe() -> list[int]:
-    argv = [sys.executable, *OPTIONS, "-c", PROBE, *STAGES.values()]
-    done = subprocess.run(argv, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True)
-    kibibytes: list[int] = json.loads(done.stdout)
-    return kibibytes
+def build_stages(modules: Sequence[str]) -> dict[str, str]:
+    """Name -> the statement that imports this part of a sidecar's modules."""
+    standard = [name for name in modules if name.partition(".")[0] in sys.stdlib_module_names and name != "__main__"]
+    return {
+        "the interpreter": "",
+        "parts of the standard library": f"import {', '.join(standard)}",
+        "httptools": "import httptools",
+        "podrole's own modules": ALL,
+    }
+
+
+def _run(program: str, *arguments: str) -> str:
+    argv = [sys.executable, *OPTIONS, "-c", program, *arguments]
+    environ = {"PATH": os.environ["PATH"]}
+    return subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
 
 
 if __name__ == "__main__":
