@@ -54,6 +54,9 @@ def add_packages(tree: Tree, installed: Path, contents: Contents) -> None:
     for endpoints in tree.at(PACKAGES).glob("botocore/data/endpoints.json"):
         cut_endpoints(endpoints, "sts")
     compile_instead_of_sources(tree.root, PACKAGES, contents.optimize)
+    for pattern in contents.stripped:
+        for found in sorted(tree.at(PACKAGES).glob(pattern)):
+            subprocess.run(["strip", "--strip-unneeded", found], check=True)
 
 
 def add_system(tree: Tree, contents: Contents) -> None:
@@ -89,7 +92,10 @@ def add_libraries(system: Tree, trees: list[Tree]) -> None:
 def add_code(tree: Tree, contents: Contents) -> None:
     """Add podrole's packages, the redirect's rules in /etc/podrole, and the commands."""
     for package in contents.code:
-        tree.copy_folder(Path(package), f"/app/{package}", [])
+        excluded = [
+            str(file.relative_to(package)) for file in map(Path, contents.excluded_code) if file.is_relative_to(package)
+        ]
+        tree.copy_folder(Path(package), f"/app/{package}", excluded)
         for rules in sorted(Path(package).glob("redirect/*.nft")):
             tree.write(f"/etc/podrole/{rules.name}", rules.read_text(encoding="utf-8"))
     compile_beside_sources(tree.root, "/app")

@@ -25,10 +25,14 @@ class Contents:
     extensions: Sequence[str]
     """Shared libraries that programs load at run time, relative to the library folder."""
     users: Mapping[str, int]
+    excluded_code: Sequence[str]
+    """Files of podrole's packages, relative to the repository."""
     excluded_library: Sequence[str]
     """Patterns in Python's standard library."""
     excluded_packages: Sequence[str]
     """Patterns in the installed packages."""
+    stripped: Sequence[str]
+    """Patterns in the installed packages: shared libraries whose debug information is removed."""
     included: Sequence[str]
     """Patterns in the installed packages that override `excluded_packages`."""
 
@@ -46,7 +50,9 @@ class Contents:
             capabilities=document.get("capabilities", {}),
             extensions=document.get("extensions", []),
             users=document["users"],
+            excluded_code=exclude.get("code", []),
             excluded_library=exclude["library"],
             excluded_packages=exclude["packages"],
+            stripped=document.get("strip", []),
             included=document.get("include", []),
         )

@@ -9,6 +9,7 @@ import pytest
 
 from images.archive import Image, load_image
 from images.build import OUT, PARTS
+from images.contents import Contents
 from testing.repository import ROOT
 
 WANTED = os.environ.get("PODROLE_TEST_IMAGES", "")
@@ -53,15 +54,16 @@ def roots(built: dict[str, Image], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def find_stale(image: Image, part: str) -> list[str]:
     """podrole's files that are missing or different in the image."""
-    sources = [path for package in load_packages(part) for path in (ROOT / package).rglob("*.py")]
+    contents = load_contents(part)
+    excluded = {ROOT / file for file in contents.excluded_code}
+    sources = {path for package in contents.code for path in (ROOT / package).rglob("*.py")} - excluded
     ours = {f"/app/{path.relative_to(ROOT)}": path.read_bytes() for path in sources}
     return [path for path, content in ours.items() if path not in image.entries or image.read(path) != content]
 
 
-def load_packages(part: str) -> list[str]:
-    """podrole's packages in an image."""
-    packages: list[str] = tomllib.loads((ROOT / f"images/{part}.toml").read_text())["code"]
-    return packages
+def load_contents(part: str) -> Contents:
+    """The description of an image."""
+    return Contents.from_document(tomllib.loads((ROOT / f"images/{part}.toml").read_text()))
 
 
 def skip_or_fail(reason: str) -> None:

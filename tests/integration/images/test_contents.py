@@ -25,7 +25,7 @@ PROGRAMS = {
     "injector": {"/usr/bin/podrole", "/usr/bin/python3.13"},
     "sidecar": {"/usr/bin/python3.13", NFT, "/usr/sbin/xtables-nft-multi"},
 }
-LIMITS = {"injector": (90, 30), "sidecar": (42, 15)}
+LIMITS = {"injector": (90, 30), "sidecar": (34, 12)}
 """MiB uncompressed, and as pulled."""
 
 

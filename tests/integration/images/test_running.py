@@ -16,7 +16,7 @@ from images.archive import Image
 from testing.demo_node import DemoNode
 from testing.pods import Image as PodImage
 from testing.repository import ROOT
-from tests.integration.images.conftest import load_packages
+from tests.integration.images.conftest import load_contents
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 IMPORT_ALL = """
@@ -92,7 +92,7 @@ def pod_images(demo_node: DemoNode, roots: Mapping[str, Path], built: Mapping[st
 
 def test_every_module_imports_in_its_image(roots: Mapping[str, Path], image: Image, part: str) -> None:
     result = subprocess.run(
-        enter(roots[part], image, "/usr/bin/python3", "-c", IMPORT_ALL, *load_packages(part)),
+        enter(roots[part], image, "/usr/bin/python3", "-c", IMPORT_ALL, *load_contents(part).code),
         capture_output=True,
         text=True,
         check=False,
