@@ -9,8 +9,9 @@ TOO_LARGE = {
     *("argparse", "asyncio", "concurrent.futures", "dataclasses", "datetime", "email", "http.client", "inspect"),
     *("ipaddress", "logging", "pathlib", "random", "secrets", "ssl", "subprocess", "tempfile", "urllib.parse"),
     *("urllib.request", "wsgiref", "boto3", "botocore", "flask", "gunicorn", "prometheus_client", "tenacity"),
-    "werkzeug",
+    *("werkzeug", "_hashlib"),
 }
+"""`_hashlib` loads OpenSSL's library."""
 
 
 def list_imported(statement: str) -> set[str]:
