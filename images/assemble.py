@@ -13,6 +13,7 @@ from pathlib import Path
 
 import contract
 from images.bytecode import compile_beside_sources, compile_instead_of_sources
+from images.ca_directory import CA_DIRECTORY, split_bundle
 from images.contents import Contents
 from images.endpoints import cut_endpoints
 from images.sbom import SBOM_PATH, build_sbom, find_owners, load_metadata, parse_stanza
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> None:
     system, packages, app = (Tree(out / layer) for layer in ("system", "packages", "app"))
     add_packages(packages, installed, contents)
     add_system(system, contents)
+    add_cas(packages, contents)
     add_libraries(system, [system, packages])
     add_code(app, contents)
     add_sbom(app, system, packages, contents)
@@ -59,6 +61,13 @@ def add_packages(tree: Tree, installed: Path, contents: Contents) -> None:
             subprocess.run(["strip", "--strip-unneeded", found], check=True)
 
 
+def add_cas(tree: Tree, contents: Contents) -> None:
+    """Add the CAs that OpenSSL trusts by default: those of the bundle, each in a file of its own."""
+    bundle = tree.at(f"{PACKAGES}/{contents.ca_bundle}").read_text(encoding="utf-8")
+    for name, certificate in split_bundle(bundle).items():
+        tree.write(f"{CA_DIRECTORY}/{name}", certificate)
+
+
 def add_system(tree: Tree, contents: Contents) -> None:
     """Add the interpreter and its library, the programs, and the files that the C library reads."""
     for link, target in MERGED.items():
@@ -79,8 +88,6 @@ def add_system(tree: Tree, contents: Contents) -> None:
     tree.write("/etc/group", "".join(f"{name}:x:{gid}:\n" for name, gid in users.items()))
     tree.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     tree.copy("/etc/os-release")
-    # The CAs that OpenSSL trusts by default.
-    tree.link("/usr/lib/ssl/cert.pem", f"{PACKAGES}/{contents.ca_bundle}")
 
 
 def add_libraries(system: Tree, trees: list[Tree]) -> None:

@@ -26,6 +26,7 @@ GROUPS = [
     (r"/usr/lib/[^/]*-linux-gnu/(xtables/[^/.]+).*", r"extension: \1"),
     (r"/usr/lib/[^/]*-linux-gnu/(.+?)(-linux-[^/]*)?\.so.*", r"shared library: \1"),
     (r"/usr/lib64/.*", "shared library: ld"),
+    (r"(/usr/lib/ssl/certs)/.*", r"\1"),
     (r"/usr/share/doc/([^/]+)/.*", r"copyright: \1"),
     (r"/var/lib/dpkg/status.d/(.+)", r"Debian: \1"),
     (r"(/app/[^/]+)/.*", r"\1"),
