@@ -1,7 +1,8 @@
-"""A forward proxy that records its requests: tunnels (CONNECT) and absolute URIs."""
+"""A forward proxy that records its requests: tunnels (CONNECT) and absolute URIs; with TLS or without."""
 
 import select
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,9 +29,11 @@ class ProxyServer(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), ProxyRequest)
-        self.proxy = Proxy(f"http://127.0.0.1:{self.server_port}")
+        self.proxy = Proxy(f"{'https' if tls else 'http'}://127.0.0.1:{self.server_port}")
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
 
 
 class ProxyRequest(BaseHTTPRequestHandler):
@@ -53,6 +56,8 @@ class ProxyRequest(BaseHTTPRequestHandler):
                     data = side.recv(65536)
                     if not data:
                         return
+                    while isinstance(side, ssl.SSLSocket) and side.pending():
+                        data += side.recv(65536)
                     others[side].sendall(data)
                 if not ready:
                     return
@@ -68,7 +73,7 @@ class ProxyRequest(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_proxy() -> Iterator[Proxy]:
-    """Run a proxy until the block ends."""
-    with serving(ProxyServer) as server:
+def running_proxy(tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """Run a proxy until the block ends; clients speak TLS with it if a context is given."""
+    with serving(lambda: ProxyServer(tls)) as server:
         yield server.proxy

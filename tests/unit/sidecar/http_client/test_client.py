@@ -1,0 +1,321 @@
+"""One request over a real connection: bad responses, limits, deadlines, proxies, TLS."""
+
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from images.ca_directory import split_bundle
+from sidecar.http_client.client import Limits, Request, Route, format_request, send
+from sidecar.http_client.errors import RequestError
+from sidecar.http_client.response import Response
+from sidecar.http_client.url import Url, parse_url
+from testing.ports import find_free_port
+from testing.raw_server import Connection, Respond, raw_server
+from testing.services.certificates import CertificateFiles, write_certificates
+
+LIMITS = Limits(total_seconds=5, connect_seconds=1, max_body_bytes=1000)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SECRET = b"SECRET"
+
+
+def post(url: str, *, limits: Limits = LIMITS, proxy: str | None = None, ca_pem: str | None = None) -> Response:
+    request = Request("POST", parse_url(url), {"Content-Type": "text/plain"}, b"hello")
+    return send(request, Route(parse_url(proxy) if proxy else None, ca_pem), limits)
+
+
+def fail(respond: Respond | bytes, limits: Limits = LIMITS) -> RequestError:
+    with raw_server(respond) as server, pytest.raises(RequestError) as caught:
+        post(server.url(), limits=limits)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"HTTP/1.1 200", id="in-the-status-line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Len", id="in-a-header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n", id="before-the-empty-line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nSECRET", id="in-a-body-with-a-length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nSECRET", id="in-a-chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nSECRET\r\n", id="before-last-chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nSECRET", id="unknown-encoding"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="after-an-interim-response"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n", id="not-http"),
+        pytest.param(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", id="line-feeds-only"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", id="negative-length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", id="two-lengths"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            id="length-and-chunks",
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET", id="chunk-without-a-size"),
+        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="upgrade"),
+    ],
+)
+def test_incomplete_or_malformed_response_is_an_error_that_quotes_nothing(response: bytes) -> None:
+    error = fail(response)
+
+    assert error.code == "ConnectionClosedError"
+    assert SECRET.decode() not in str(error)
+    assert SECRET.decode() not in str(error.__cause__)
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001, id="body"),
+        pytest.param(lambda one: start_and_flood(one, b"\r\n", b"x" * 4096), id="endless-body"),
+        pytest.param(
+            lambda one: start_and_flood(one, b"Transfer-Encoding: chunked\r\n\r\n", b"1;" + b"e" * 500 + b"\r\nx\r\n"),
+            id="endless-chunks",
+        ),
+        pytest.param(
+            lambda one: start_and_flood(one, b"Transfer-Encoding: chunked\r\n\r\n1;", b"e" * 4096),
+            id="endless-chunk-extension",
+        ),
+        pytest.param(lambda one: start_and_flood(one, b"Name: ", b"x" * 4096), id="endless-header"),
+        pytest.param(lambda one: start_and_flood(one, b"", b"a: b\r\n" * 100), id="endless-headers"),
+        pytest.param(lambda one: one.flood(b"HTTP/1.1 100 Continue\r\n\r\n"), id="endless-interim-responses"),
+        pytest.param(lambda one: one.flood(b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"), id="endless-early-hints"),
+    ],
+)
+def test_response_over_a_limit_is_an_error_before_its_end(respond: Respond | bytes) -> None:
+    started = time.monotonic()
+
+    assert fail(respond).code == "InvalidResponse"
+    assert time.monotonic() - started < 3
+
+
+def start_and_flood(connection: Connection, start: bytes, endless: bytes) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\n" + start)
+    connection.flood(endless)
+
+
+@pytest.mark.parametrize(
+    "respond",
+    [
+        pytest.param(lambda one: one.wait(), id="silent"),
+        pytest.param(lambda one: one.drip(OK * 100, 0.02), id="head-byte-by-byte"),
+        pytest.param(
+            lambda one: one.drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n" + b"x" * 999, 0.02),
+            id="body-byte-by-byte",
+        ),
+        pytest.param(lambda one: one.drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 9, 0.02), id="interim-byte-by-byte"),
+    ],
+)
+def test_deadline_holds_for_the_whole_response(respond: Callable[[Connection], None]) -> None:
+    started = time.monotonic()
+
+    error = fail(respond, LIMITS._replace(total_seconds=0.3))
+
+    assert error.code == "ReadTimeoutError"
+    assert 0.25 < time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_refused_connection_is_an_error(host: str) -> None:
+    with pytest.raises(RequestError, match="refused") as caught:
+        post(f"http://{host}:{find_free_port()}/")
+
+    assert caught.value.code == "EndpointConnectionError"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("sts.invalid", id="unknown"),
+        pytest.param("a..b", id="empty-label"),
+        pytest.param("x" * 70 + ".invalid", id="long-label"),
+    ],
+)
+def test_name_without_an_address_is_an_error(host: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        post(f"http://{host}/")
+
+    assert caught.value.code == "EndpointConnectionError"
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        pytest.param(OK, (200, b"ok"), id="length"),
+        pytest.param(OK + b"HTTP/1.1 500 More\r\n\r\n", (200, b"ok"), id="bytes-after-the-end"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok", (200, b"ok"), id="until-the-end"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\nok", (200, b"ok"), id="http-1.0"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", (204, b""), id="no-content"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\no\r\n1\r\nk\r\n0\r\nTrailer: x\r\n\r\n",
+            (200, b"ok"),
+            id="chunks",
+        ),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, (200, b"ok"), id="continue"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 10 + OK, (200, b"ok"), id="early-hints"),
+        pytest.param(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            (302, b""),
+            id="redirect",
+        ),
+        pytest.param(
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000, (500, b"x" * 1000), id="largest-body"
+        ),
+    ],
+)
+def test_complete_response_is_returned_whatever_its_status(response: bytes, expected: tuple[int, bytes]) -> None:
+    with raw_server(response) as server:
+        answer = post(server.url())
+
+    assert (answer.status, answer.body) == expected
+    assert len(server.requests) == 1
+
+
+def test_response_in_single_bytes_is_parsed() -> None:
+    with raw_server(lambda one: one.drip(b"HTTP/1.1 103 Early\r\n\r\n" + OK, 0)) as server:
+        assert post(server.url()).body == b"ok"
+
+
+def test_headers_have_lower_case_names_and_repeated_ones_are_joined() -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\nDATE: x\r\nVia: a\r\nvia: b\r\nContent-Length: 0\r\n\r\n") as server:
+        headers = post(server.url()).headers
+
+    assert headers == {"date": "x", "via": "a, b", "content-length": "0"}
+
+
+def test_headers_of_an_interim_response_are_not_the_responses() -> None:
+    with raw_server(b"HTTP/1.1 103 Early Hints\r\nDate: interim\r\n\r\n" + OK) as server:
+        assert "date" not in post(server.url()).headers
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        pytest.param("http://sts.example", b"sts.example", b"/", id="default-port"),
+        pytest.param("https://sts.example:443/", b"sts.example", b"/", id="default-port-of-https"),
+        pytest.param("https://sts.example:80/a/b", b"sts.example:80", b"/a/b", id="port-and-path"),
+        pytest.param("http://[fd00::1]:8080/sts", b"[fd00::1]:8080", b"/sts", id="ipv6"),
+    ],
+)
+def test_request_has_host_path_and_length(url: str, host: bytes, target: bytes) -> None:
+    request = Request("POST", parse_url(url), {}, b"hello")
+
+    formatted = format_request(request, request.url.path)
+
+    assert formatted.startswith(b"POST " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\n")
+    assert formatted.endswith(b"\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+
+
+def test_get_has_no_length() -> None:
+    assert b"Content-Length" not in format_request(Request("GET", Url("http", "a", 80), {}), "/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sts", "ftp://sts", "http://", "http://a b", "http://a/\n", "http://a:x", "http://user@a", "http://a:123456"],
+)
+def test_text_that_is_no_url_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="not a URL"):
+        parse_url(text)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    return write_certificates(tmp_path_factory.mktemp("tls"), ["127.0.0.1", "::1", "localhost"])
+
+
+@pytest.fixture
+def tls(certificates: CertificateFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    return context
+
+
+@pytest.fixture
+def ca(certificates: CertificateFiles) -> str:
+    return certificates.ca.read_text()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_tls_response_is_returned(tls: ssl.SSLContext, ca: str, version: ssl.TLSVersion, host: str) -> None:
+    tls.minimum_version = tls.maximum_version = version
+
+    with raw_server(OK, tls, host=host) as server:
+        assert post(server.url("https"), ca_pem=ca).body == b"ok"
+
+
+def test_response_without_a_length_ends_with_tls(tls: ssl.SSLContext, ca: str) -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\n\r\nok", tls) as server:
+        assert post(server.url("https"), ca_pem=ca).body == b"ok"
+
+
+def test_response_without_a_length_is_truncated_if_only_the_connection_ends(tls: ssl.SSLContext, ca: str) -> None:
+    def truncate(connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\no")
+        connection.socket.shutdown(2)
+
+    with raw_server(truncate, tls) as server, pytest.raises(RequestError, match="without an end of TLS") as caught:
+        post(server.url("https"), ca_pem=ca)
+
+    assert caught.value.code == "ConnectionClosedError"
+
+
+def test_server_that_does_not_use_tls_is_an_error(ca: str) -> None:
+    response = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    with raw_server(response, reads_first=False) as server, pytest.raises(RequestError) as caught:
+        post(server.url("https"), ca_pem=ca)
+
+    assert caught.value.code == "SSLError"
+
+
+def test_silent_server_of_tls_is_an_error_at_the_deadline(ca: str) -> None:
+    started = time.monotonic()
+
+    with raw_server(lambda one: one.wait(), reads_first=False) as server, pytest.raises(RequestError) as caught:
+        post(server.url("https"), ca_pem=ca, limits=LIMITS._replace(total_seconds=0.3))
+
+    assert caught.value.code == "ReadTimeoutError"
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("AAAA", id="not-pem"),
+        pytest.param("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", id="not-a-certificate"),
+        pytest.param("\u00e4", id="not-ascii"),
+    ],
+)
+def test_invalid_ca_is_an_error(tls: ssl.SSLContext, pem: str) -> None:
+    with raw_server(OK, tls) as server, pytest.raises(RequestError) as caught:
+        post(server.url("https"), ca_pem=pem)
+
+    assert caught.value.code == "SSLError"
+    assert server.requests == []
+
+
+def test_only_the_given_ca_is_trusted(tls: ssl.SSLContext, tmp_path: Path) -> None:
+    other = write_certificates(tmp_path, ["127.0.0.1"])
+
+    with raw_server(OK, tls) as server:
+        for ca_pem in (other.ca.read_text(), None):
+            with pytest.raises(RequestError, match="certificate verify failed"):
+                post(server.url("https"), ca_pem=ca_pem)
+
+    assert server.requests == []
+
+
+def test_ca_in_the_default_hashed_directory_is_trusted(
+    tls: ssl.SSLContext, certificates: CertificateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [(name, ca)] = split_bundle(certificates.ca.read_text()).items()
+    (tmp_path / name).write_text(ca)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+    with raw_server(OK, tls) as server:
+        assert post(server.url("https")).body == b"ok"
