@@ -1,6 +1,7 @@
-"""Clients for STS and the node's metadata service: endpoint, CA, proxy and keys come from the configuration only.
+"""Clients for signed calls of STS and for the node's metadata service, by boto3.
 
-Part of the child process. The container's AWS variables, files and proxies do not affect them.
+Part of the child process. Endpoint, CA, proxy and keys come from the configuration only: the container's AWS variables,
+files and proxies do not affect them.
 """
 
 import os
@@ -8,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.utils import InstanceMetadataFetcher
 
@@ -33,18 +33,6 @@ class AccessKeys:
     session_token: str = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Token:
-    """A web identity token. The request that sends it is not signed."""
-
-    text: str = field(repr=False)
-    owner: str = "the web identity"
-
-
-CallerIdentity = AccessKeys | Token
-"""The caller of AssumeRole or AssumeRoleWithWebIdentity."""
-
-
 class Sts:
     """The STS endpoint of this configuration."""
 
@@ -53,23 +41,15 @@ class Sts:
         self._session = boto3.session.Session(region_name=config.region)
         self._ca_bundle = True if config.sts_ca_pem is None else _write_to_memory_file(config.sts_ca_pem)
 
-    def assume(self, parameters: dict[str, Any], identity: CallerIdentity) -> dict[str, Any]:
-        """Call STS once; raise what botocore raises."""
-        client = self.build_client(identity)
-        if isinstance(identity, Token):
-            response: dict[str, Any] = client.assume_role_with_web_identity(
-                WebIdentityToken=identity.text, **parameters
-            )
-        else:
-            response = client.assume_role(**parameters)
+    def assume(self, parameters: dict[str, Any], keys: AccessKeys) -> dict[str, Any]:
+        """Call AssumeRole once; raise what botocore raises."""
+        response: dict[str, Any] = self.build_client(keys).assume_role(**parameters)
         return response
 
-    def build_client(self, identity: CallerIdentity) -> Any:
+    def build_client(self, keys: AccessKeys) -> Any:
         """Build a client without retries and with short timeouts."""
-        keys = identity if isinstance(identity, AccessKeys) else None
         proxy = self._config.sts_proxy
         options = ClientConfig(
-            signature_version=None if keys else UNSIGNED,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": 1},
@@ -80,9 +60,9 @@ class Sts:
             endpoint_url=find_sts_url(self._config),
             config=options,
             verify=self._ca_bundle,
-            aws_access_key_id=keys and keys.access_key_id,
-            aws_secret_access_key=keys and keys.secret_access_key,
-            aws_session_token=keys and keys.session_token,
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+            aws_session_token=keys.session_token,
         )
 
 

@@ -1,13 +1,16 @@
-"""Turns a response of STS into credentials, a transient failure or a permanent failure. Pure functions.
+"""Turns a parsed response of STS into credentials, a transient failure or a permanent failure. Pure functions."""
 
-Responses are dicts, as botocore parses them from STS's XML.
-"""
+from collections.abc import Mapping
 
-from email.utils import parsedate_to_datetime
-from typing import Any
-
+from contract.text import truncate
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.sts.timestamps import parse_date
+
+MESSAGE_LENGTH = 1024
+"""Characters of STS's message that are kept: it goes into the log, the status and the clients' responses."""
+
+CODE_LENGTH = 128
 
 CLOCK_TOLERANCE_SECONDS = 30
 """Network delay and the Date header's whole seconds. Credentials are withdrawn a minute early in any case."""
@@ -41,6 +44,8 @@ botocore's standard retry mode retries.
 
 UNREADABLE = Failure("InvalidResponse", "the response is not from STS, or it was truncated", is_permanent=False)
 
+REQUIRED_FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+
 RETRY_ONCE_CODES = frozenset({"InvalidIdentityToken"})
 """Permanent, but one more attempt reads the token file again: the kubelet may just have replaced it.
 
@@ -48,31 +53,34 @@ STS also returns this code for some seconds after an OIDC provider or a signing 
 """
 
 
-def classify(response: dict[str, Any]) -> Failure:
+def classify(code: str, message: str, status: int) -> Failure:
     """Decide by STS's error code and the HTTP status whether an error is transient or permanent."""
-    error = response.get("Error") or {}
-    code, message = error.get("Code", ""), error.get("Message", "")
     if not code:  # a proxy's 403 or 407, with an HTML page
         return UNREADABLE
-    status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
     is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429  # noqa: PLR2004 - HTTP status codes
-    return Failure(code, message, is_permanent=not is_transient)
+    shown = truncate(message, MESSAGE_LENGTH)
+    return Failure(truncate(code, CODE_LENGTH), shown, is_permanent=not is_transient)
 
 
-def parse_response(response: dict[str, Any], role_arn: str, now: float) -> Credentials | Failure:
-    """Build a role's credentials; a response without one of their fields is a failure."""
-    document = response.get("Credentials") or {}
-    required = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-    if missing := [name for name in required if not document.get(name)]:
+def find_missing(fields: Mapping[str, object]) -> Failure | None:
+    """Return a failure if STS responded without one of the credentials' fields."""
+    if missing := [name for name in REQUIRED_FIELDS if not fields.get(name)]:
         return Failure("IncompleteResponse", f"STS responded without {', '.join(missing)}", is_permanent=False)
+    return None
+
+
+def build_credentials(
+    role_arn: str, fields: Mapping[str, str], expires_at: int, date: str | None, now: float
+) -> Credentials:
+    """Build a role's credentials from fields of which none is missing."""
     return Credentials(
         role_arn=role_arn,
-        access_key_id=document["AccessKeyId"],
-        secret_access_key=document["SecretAccessKey"],
-        session_token=document["SessionToken"],
+        access_key_id=fields["AccessKeyId"],
+        secret_access_key=fields["SecretAccessKey"],
+        session_token=fields["SessionToken"],
         obtained_at=int(now),
-        expires_at=int(document["Expiration"].timestamp()),
-        clock_ahead_seconds=measure_clock(response["ResponseMetadata"]["HTTPHeaders"].get("date"), now),
+        expires_at=expires_at,
+        clock_ahead_seconds=measure_clock(date, now),
     )
 
 
@@ -83,7 +91,7 @@ def measure_clock(date: str | None, now: float) -> int:
     or expired ones valid.
     """
     try:
-        ahead = round(now - parsedate_to_datetime(date or "").timestamp())
-    except (ValueError, OverflowError):
+        ahead = round(now - parse_date(date or ""))
+    except ValueError:
         return 0
     return ahead if abs(ahead) > CLOCK_TOLERANCE_SECONDS else 0

@@ -11,10 +11,11 @@ from sidecar.credentials.schedule import State
 from sidecar.credentials.state_file import StateFile
 from sidecar.errors import ConfigError
 from sidecar.status import build_status, format_status
-from sidecar.sts.__main__ import build_chain
-from sidecar.sts.client import Sts, Token
+from sidecar.sts.chain import build_chain
+from sidecar.sts.client import AccessKeys, Sts
 from testing.sidecars import ROLE_ARN, build_environ
 
+KEYS = AccessKeys("the node's role node-role", "ASIANODE", "secret", "token")
 HOP = "arn:aws:iam::999988887777:role/hub"
 CHAINED = {
     "PODROLE_INTERMEDIATE_ROLE": HOP,
@@ -113,7 +114,7 @@ def test_endpoint_is_the_regional_host_of_the_partition(region: str, use_fips: s
     changes = {"PODROLE_REGION": region, "PODROLE_USE_FIPS": use_fips}
     config = Config.from_environ(build_environ(tmp_path, "", **changes))
 
-    client = Sts(config).build_client(Token("to.ke.n"))
+    client = Sts(config).build_client(KEYS)
 
     assert client.meta.endpoint_url == f"https://{HOSTS[region, use_fips]}"
 
@@ -124,7 +125,7 @@ def test_configured_endpoint_is_used(tmp_path: Path) -> None:
         sts_endpoint="https://vpce-1.example:8443",
     )
 
-    assert Sts(config).build_client(Token("to.ke.n")).meta.endpoint_url == "https://vpce-1.example:8443"
+    assert Sts(config).build_client(KEYS).meta.endpoint_url == "https://vpce-1.example:8443"
 
 
 def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:

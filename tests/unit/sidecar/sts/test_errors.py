@@ -3,15 +3,13 @@
 import time
 from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import tenacity.nap
 
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure, State, next_state
-from sidecar.sts.__main__ import fetch
+from sidecar.sts import __main__
 from sidecar.sts.hints import HINTS, PERMANENT, TRANSIENT, find_hint
 from sidecar.time_format import format_time
 from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
@@ -53,10 +51,9 @@ PERMANENT_CODES = {
 """Not retried at once, then every 30 to 60 s."""
 
 
-@pytest.fixture(autouse=True)
-def no_retry_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip tenacity's waits between retries."""
-    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda _seconds: None))
+def fetch(config: Config, attempts: int) -> Credentials | Failure:
+    """Fetch without the waits between attempts."""
+    return __main__.fetch(config, attempts, sleep=lambda _seconds: None)
 
 
 @pytest.fixture

@@ -1,0 +1,147 @@
+"""Signed calls: each role of a chain is assumed with the keys of the one before it, by boto3; tenacity retries.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
+
+from contract.modes import CredentialSource
+from sidecar.config import Config
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure
+from sidecar.sts.client import AccessKeys, Sts, fetch_node_keys
+from sidecar.sts.errors import UNREADABLE, build_credentials, classify, find_missing
+from sidecar.sts.retry import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Sleep, should_retry
+from sidecar.sts.web_identity import assume_role
+
+MIN_SESSION_SECONDS = 900
+"""For a role that only assumes the next one. STS issues no shorter sessions."""
+
+
+class ChainedRole(NamedTuple):
+    """One role to assume (AWS: role chaining), and the parameters of the call."""
+
+    role_arn: str
+    parameters: dict[str, Any]
+    position: str
+    """Such as `hop 1 of 2`; empty without a chain."""
+
+
+def fetch_signed(config: Config, attempts: int, sleep: Sleep) -> Credentials | Failure:
+    """Assume the roles in order; retry the whole chain after transient errors."""
+    retrying = Retrying(
+        sleep=sleep,
+        stop=stop_after_attempt(attempts),
+        wait=wait_exponential_jitter(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
+        retry=lambda state: should_retry(_last_outcome(state), state.attempt_number),
+        retry_error_callback=_last_outcome,
+    )
+    outcome: Credentials | Failure = retrying(assume_chain, Sts(config), config)
+    return outcome
+
+
+def assume_chain(sts: Sts, config: Config) -> Credentials | Failure:
+    """Assume every role of the chain once. It starts with the token in the file, or with the node's role."""
+    roles = build_chain(config)
+    keys: AccessKeys | Failure
+    if config.credential_source is CredentialSource.NODE:
+        keys = load_node_keys(config)
+    else:
+        first, *roles = roles
+        outcome = assume_role(config, first.role_arn, first.parameters["DurationSeconds"])
+        keys = take_keys(add_context(outcome, first, "the web identity"))
+    outcome = UNREADABLE
+    for role in roles:
+        if isinstance(keys, Failure):
+            return keys
+        outcome = assume_with_keys(sts, role, keys)
+        keys = take_keys(outcome)
+    return outcome
+
+
+def build_chain(config: Config) -> list[ChainedRole]:
+    """The roles in order. Only the last session has the pod's tags and duration."""
+    *intermediate, last = config.chain
+    parameters: dict[str, Any] = {"DurationSeconds": config.session_duration_seconds}
+    if config.external_id:
+        parameters["ExternalId"] = config.external_id
+    if config.session_tags:
+        parameters["Tags"] = [{"Key": key, "Value": value} for key, value in config.session_tags]
+    short_session = {"DurationSeconds": MIN_SESSION_SECONDS}
+    roles = [*((role_arn, short_session) for role_arn in intermediate), (last, parameters)]
+    return [
+        ChainedRole(
+            role_arn,
+            {"RoleArn": role_arn, "RoleSessionName": config.role_session_name, **specific},
+            f"hop {number} of {len(roles)}" if intermediate else "",
+        )
+        for number, (role_arn, specific) in enumerate(roles, start=1)
+    ]
+
+
+def load_node_keys(config: Config) -> AccessKeys | Failure:
+    """Get the access keys of the node's role from its metadata service."""
+    problem = f"the node's metadata service at {config.node_metadata_endpoint} returned no credentials of a role"
+    try:
+        keys = fetch_node_keys(config)
+    except BotoCoreError as error:
+        keys, problem = None, f"{problem}: {error}"
+    return keys or Failure("NodeCredentialsMissing", problem, is_permanent=False)
+
+
+def take_keys(outcome: Credentials | Failure) -> AccessKeys | Failure:
+    """The keys with which the next role is assumed."""
+    if isinstance(outcome, Failure):
+        return outcome
+    return AccessKeys(outcome.role_arn, outcome.access_key_id, outcome.secret_access_key, outcome.session_token)
+
+
+def assume_with_keys(sts: Sts, role: ChainedRole, keys: AccessKeys) -> Credentials | Failure:
+    """Assume one role once."""
+    outcome: Credentials | Failure
+    try:
+        outcome = parse_response(sts.assume(role.parameters, keys), role.role_arn, time.time())
+    except ClientError as error:
+        outcome = parse_error(error.response)
+    except BotoCoreError as error:
+        outcome = Failure(type(error).__name__, str(error), is_permanent=False)
+    except ResponseParserError:  # its message quotes the response, and a truncated response may contain a key
+        outcome = UNREADABLE
+    return add_context(outcome, role, keys.owner, is_chained=True)
+
+
+def parse_response(response: Mapping[str, Any], role_arn: str, now: float) -> Credentials | Failure:
+    """Build credentials from a response as botocore parses it."""
+    fields = response.get("Credentials") or {}
+    if missing := find_missing(fields):
+        return missing
+    expires_at = int(fields["Expiration"].timestamp())
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return build_credentials(role_arn, fields, expires_at, date, now)
+
+
+def parse_error(response: Mapping[str, Any]) -> Failure:
+    """Classify an error as botocore parses it."""
+    error = response.get("Error") or {}
+    status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
+    return classify(error.get("Code", ""), error.get("Message", ""), status)
+
+
+def add_context(
+    outcome: Credentials | Failure, role: ChainedRole, caller: str, *, is_chained: bool = False
+) -> Credentials | Failure:
+    """Name both roles in a failure's message."""
+    if not isinstance(outcome, Failure):
+        return outcome
+    context = ", ".join(filter(None, (role.position, f"{caller} assumes {role.role_arn}")))
+    return outcome._replace(message=f"{outcome.message} ({context})", is_chained=is_chained)
+
+
+def _last_outcome(state: RetryCallState) -> Any:
+    return state.outcome.result() if state.outcome else None
