@@ -7,6 +7,7 @@ import pytest
 
 from testing.services import faulty_sts as faulty
 from testing.sidecars import Sidecar, build_environ, running_sidecar
+from tests.integration.sidecar.sts_clients import BothClients
 
 ODD_ROLE = "a+b=c,d.e@f_g-h"
 """All special characters that IAM allows in a role name."""
@@ -14,6 +15,12 @@ ODD_ROLE = "a+b=c,d.e@f_g-h"
 
 def write_token(directory: Path, token: str = "to.ke.n") -> None:
     (directory / "token").write_text(token)
+
+
+@pytest.fixture
+def both_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BothClients:
+    """The sidecar's own client of STS, and boto3."""
+    return BothClients(tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
