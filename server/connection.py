@@ -74,6 +74,8 @@ class Connection:
         """The client has closed its sending side."""
 
         self._unsent = memoryview(b"")
+        self._response_bytes = 0
+        """Of the whole response: its beginning stays in memory until its end is sent."""
 
     @property
     def has_unsent(self) -> bool:
@@ -83,7 +85,7 @@ class Connection:
     @property
     def buffered_bytes(self) -> int:
         """About how much memory its requests and responses take."""
-        return self.parser.buffered_bytes + self.request_bytes + len(self._unsent)
+        return self.parser.buffered_bytes + self.request_bytes + self._response_bytes
 
     @property
     def wanted_events(self) -> int:
@@ -125,11 +127,13 @@ class Connection:
         """Send as much as possible and keep the rest; raise OSError if the connection is broken."""
         if data:
             self._unsent = memoryview(bytes(self._unsent) + data) if self._unsent else memoryview(data)
+            self._response_bytes = len(self._unsent)
         try:
             while self._unsent:
                 self._unsent = self._unsent[self.socket.send(self._unsent) :]
         except BlockingIOError:
             return
+        self._response_bytes = 0
 
     def start_thread(self) -> None:
         """Mark it as handled by a thread, without a deadline."""
