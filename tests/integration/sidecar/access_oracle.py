@@ -47,8 +47,12 @@ class Request(NamedTuple):
 
 
 def parse_heads(sent: bytes) -> list[Request]:
-    """Parse every request head in `sent`: at its start and after each line end, as a body may contain one."""
-    starts = [0, *(match.end() for match in re.finditer(rb"\r\n", sent))]
+    """Parse every request head in `sent`: at its start and after each line end, as a body may contain one.
+
+    A server ignores line feeds before a request line: https://www.rfc-editor.org/rfc/rfc9112#section-2.2
+    """
+    starts = {match.end() for match in re.finditer(rb"(?:\A|\r\n)[\r\n]*", sent)}
+    starts |= {match.end() for match in re.finditer(rb"\r\n", sent)}
     return [_parse_head(head) for start in starts if (head := HEAD.match(sent, start))]
 
 

@@ -20,6 +20,8 @@ OPTIONAL, REQUIRED = TokenPolicy(b"valid", is_required=False), TokenPolicy(b"val
         pytest.param(build_request("/v1/credentials", host=None, version="1.0"), id="no-host"),
         pytest.param(build_request("http://169.254.170.2/v2/credentials"), id="absolute-uri"),
         pytest.param(build_request(f"{DOCUMENT[:-1]}%72"), id="encoded-letter"),
+        pytest.param(b"\r\n" + build_request(DOCUMENT), id="empty-line-before"),
+        pytest.param(b"\n\r\n\n" + build_request(DOCUMENT), id="line-feeds-before"),
     ],
 )
 def test_request_of_a_real_client_is_allowed(request_: bytes) -> None:
@@ -39,6 +41,8 @@ def test_request_of_a_real_client_is_allowed(request_: bytes) -> None:
         pytest.param(build_request("/v2/credentials", headers=[("Via", "x")]), id="proxy-header"),
         pytest.param(build_request("/v2/credentials", headers=[("Origin", "null")]), id="browser-header"),
         pytest.param(build_request(DOCUMENT)[:-2], id="incomplete-head"),
+        pytest.param(b"x\n" + build_request(DOCUMENT), id="after-a-line-feed"),
+        pytest.param(b"\n \n" + build_request(DOCUMENT), id="after-a-space"),
     ],
 )
 def test_other_request_is_not_allowed(request_: bytes) -> None:
