@@ -6,18 +6,16 @@ no iam/, user-data, identity-credentials, public-keys or tags.
 """
 
 import re
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from server.messages import Response, WouldBlock
 from sidecar.endpoints.imds import IDENTITY
 from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND
+from sidecar.http_client.client import Limits, Request, Route, send
+from sidecar.http_client.errors import RequestError
+from sidecar.http_client.url import parse_url
 from sidecar.log import emit
 
 _NAMES = (
@@ -36,13 +34,9 @@ TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TTL_SECONDS = 60
 
-TIMEOUT_SECONDS = 1
-"""For a connection and each read. With a hop limit of 1 the response that carries the token never arrives."""
+LIMITS = Limits(total_seconds=2, connect_seconds=1, max_body_bytes=64 * 1024)
+"""For each request. With a hop limit of 1 the response that carries the token never arrives."""
 
-DEADLINE_SECONDS = 2
-"""For a whole response."""
-
-MAX_RESPONSE_BYTES = 64 * 1024
 CACHE_TTL_SECONDS = 3600
 """These values do not change while an instance runs."""
 
@@ -123,52 +117,11 @@ def fetch(endpoint: str, path: str) -> Response | None:
 
 def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> NodeResponse:
     """Send one request on a new connection; raise NodeError if there is no complete response in time."""
-    parts = urlsplit(endpoint)
-    host, port = parts.hostname or "", parts.port or 80
+    request = Request(method, parse_url(endpoint)._replace(path=path), headers)
     try:
-        with socket.create_connection((host, port), TIMEOUT_SECONDS) as connected, _deadline(connected):
-            connection = HTTPConnection(host, port)
-            connection.sock = connected
-            connection.request(method, path, headers=dict(headers))
-            response = connection.getresponse()
-            with response:
-                body = response.read(MAX_RESPONSE_BYTES + 1)
-                missing = response.length
-    except OSError as error:
-        raise NodeError(f"{method} {path}: {error.strerror or error}") from error
-    except (HTTPException, ValueError) as error:  # their messages quote the response
-        raise NodeError(f"{method} {path}: not a valid HTTP response ({type(error).__name__})") from error
-    if len(body) > MAX_RESPONSE_BYTES:
-        raise NodeError(f"{method} {path}: the response is larger than {MAX_RESPONSE_BYTES} bytes")
-    if missing:
-        raise NodeError(f"{method} {path}: the response was truncated")
-    content_type = response.getheader("Content-Type", "")
-    return NodeResponse(response.status, content_type if _CONTENT_TYPE.fullmatch(content_type) else "text/plain", body)
-
-
-@contextmanager
-def _deadline(connected: socket.socket) -> Iterator[None]:
-    """Close the connection at the deadline: a response that arrives byte by byte would block the thread.
-
-    Raise TimeoutError then, whether the reader sees a reset or a response that only looks complete.
-    """
-    is_expired = threading.Event()
-
-    def close() -> None:
-        is_expired.set()
-        with suppress(OSError):
-            connected.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(DEADLINE_SECONDS, close)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except (OSError, HTTPException):
-        if not is_expired.is_set():
-            raise
-    finally:
-        timer.cancel()
-        timer.join()
-    if is_expired.is_set():
-        raise TimeoutError("timed out")
+        response = send(request, Route(), LIMITS)
+    except RequestError as error:
+        raise NodeError(f"{method} {path}: {error.reason}") from error
+    content_type = response.headers.get("content-type", "")
+    is_plain = _CONTENT_TYPE.fullmatch(content_type)
+    return NodeResponse(response.status, content_type if is_plain else "text/plain", response.body)

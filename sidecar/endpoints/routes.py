@@ -94,7 +94,7 @@ def _build_other_routes(state: EndpointState) -> tuple[Route, ...]:
 def _list_node_paths(config: Config) -> frozenset[str]:
     if not config.metadata_passthrough:
         return frozenset()
-    from sidecar.endpoints.node_metadata import PATHS  # noqa: PLC0415 - as below
+    from sidecar.endpoints.node_metadata import PATHS  # noqa: PLC0415 - only for this setting
 
     return PATHS
 
@@ -103,7 +103,7 @@ def _create_node_lookup(config: Config) -> NodeLookup:
     """Return what builds a responder from a path of the node and the response if the node has none."""
     if not config.metadata_passthrough:
         return lambda _path, fallback: _always(fallback)
-    from sidecar.endpoints.node_metadata import NodeMetadata  # noqa: PLC0415 - http.client takes 1.7 MiB
+    from sidecar.endpoints.node_metadata import NodeMetadata  # noqa: PLC0415 - only for this setting
 
     node = NodeMetadata(config.node_metadata_endpoint)
     return lambda path, fallback: lambda request: node.get(path, may_block=request.may_block) or fallback

@@ -125,4 +125,4 @@ def _naming(stage: Stage, request: Request, route: Route) -> Iterator[None]:
     except OSError as error:
         code = stage.find_code(error)
         message = MESSAGES[code].format(url=request.url, proxy=route.proxy)
-        raise RequestError(code, f"{message}: {explain(error)}") from error
+        raise RequestError(code, message, explain(error)) from error

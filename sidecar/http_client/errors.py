@@ -11,7 +11,7 @@ MESSAGES = {
     "SSLError": "SSL validation failed for {url}",
     "ReadTimeoutError": 'Read timeout on endpoint URL: "{url}"',
     "ConnectionClosedError": 'Connection was closed before a valid response arrived from endpoint URL: "{url}"',
-    "InvalidResponse": 'The response is too large, from endpoint URL: "{url}"',
+    "InvalidResponse": 'No valid response from endpoint URL: "{url}"',
     "ProxyConnectionError": "Failed to connect to proxy URL: {proxy}",
 }
 """Code -> the start of the message. The reason follows; it quotes nothing that was sent or received."""
@@ -20,9 +20,10 @@ MESSAGES = {
 class RequestError(Exception):
     """There is no complete response."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, reason: str) -> None:
+        super().__init__(f"{message}: {reason}")
         self.code = code
+        self.reason = reason
 
 
 class TlsError(OSError):

@@ -63,7 +63,7 @@ class ResponseReader:
             return
         self._headers.append((name, value))
         if len(self._headers) > MAX_HEADERS:
-            self._problem = TooLargeError(f"more than {MAX_HEADERS} headers")
+            self._problem = TooLargeError(f"the response has more than {MAX_HEADERS} headers")
             self._headers.clear()
 
     def on_headers_complete(self) -> None:
@@ -76,7 +76,7 @@ class ResponseReader:
             return
         self._body += data
         if len(self._body) > self._max_body_bytes:
-            self._problem = TooLargeError(f"a body of more than {self._max_body_bytes} bytes")
+            self._problem = TooLargeError(f"the response is larger than {self._max_body_bytes} bytes")
 
     def on_message_complete(self) -> None:
         """Complete the response, or skip an interim one."""
@@ -90,7 +90,7 @@ class ResponseReader:
         self._has_head = False
         self._headers.clear()
         if self._interim > MAX_INTERIM_RESPONSES:
-            self._problem = TooLargeError(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+            self._problem = TooLargeError(f"there are more than {MAX_INTERIM_RESPONSES} interim responses")
 
     def _complete(self) -> None:
         if self.response:

@@ -58,7 +58,7 @@ class SocketStream:
         data = self._socket.recv(PIECE_BYTES)
         self._received += len(data)
         if self._received > self._max_bytes:
-            raise TooLargeError(f"more than {self._max_bytes} bytes")
+            raise TooLargeError(f"more than {self._max_bytes} bytes arrived")
         return data
 
 

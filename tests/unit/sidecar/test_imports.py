@@ -29,3 +29,18 @@ def test_modules_of_settings_that_are_off_are_not_imported() -> None:
 
     assert imported & {"sidecar.endpoints.metrics", "sidecar.endpoints.node_metadata"} == set()
     assert "sidecar.endpoints.handler" in imported
+
+
+def test_metadata_pass_through_imports_no_large_module() -> None:
+    assert list_imported("import sidecar.endpoints.node_metadata") & (TOO_LARGE - list_imported("pass")) == set()
+
+
+def test_web_identity_call_imports_of_the_large_modules_only_ssl() -> None:
+    imported = list_imported("import sidecar.sts.__main__, sidecar.http_client.tls")
+
+    assert imported & (TOO_LARGE - list_imported("pass")) == {"ssl"}
+    assert imported & {"http", "xml", "sidecar.sts.chain", "encodings.idna", "stringprep"} == set()
+
+
+def test_web_identity_call_by_http_does_not_import_ssl() -> None:
+    assert "ssl" not in list_imported("import sidecar.sts.__main__")

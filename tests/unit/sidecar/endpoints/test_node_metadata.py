@@ -189,7 +189,7 @@ def test_silent_node_times_out_and_is_logged_once(
     clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Like a hop limit of 1: the connection works, the response is lost."""
-    monkeypatch.setattr(node_metadata, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(node_metadata, "LIMITS", node_metadata.LIMITS._replace(total_seconds=0.2))
     with serving(SilentService) as silent:
         node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
 
@@ -253,7 +253,7 @@ def test_failed_node_is_retried_after_the_backoff(
 def test_unusable_response_of_the_node_is_an_error(
     service: NodeService, answers: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node_metadata, "DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(node_metadata, "LIMITS", node_metadata.LIMITS._replace(total_seconds=0.5))
     for name, value in answers.items():
         setattr(service.script, name, value)
 
