@@ -25,10 +25,20 @@ PLAIN = "text/plain; charset=utf-8"
 
 
 class _App(Flask):
-    """Routes by path alone, whatever the Host header is."""
+    """Leaves out what this app does not use: hooks, signals and the session. It routes by path alone, not by host.
+
+    https://flask.palletsprojects.com/en/stable/api/#flask.Flask
+    """
+
+    def full_dispatch_request(self) -> Response:
+        """Call the view or an error handler."""
+        try:
+            return self.make_response(self.dispatch_request())
+        except Exception as error:  # noqa: BLE001 - as the original does
+            return self.make_response(self.handle_user_exception(error))
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """https://flask.palletsprojects.com/en/stable/api/#flask.Flask.create_url_adapter."""
+        """Find the route."""
         if request is None:
             return None  # an app context without a request
         return self.url_map.bind("", path_info=request.environ["PATH_INFO"], default_method=request.method)

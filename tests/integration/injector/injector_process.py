@@ -1,5 +1,8 @@
 """The injector as processes that log into a file: an arbiter and its worker."""
 
+import http.client
+import json
+import os
 import signal
 import ssl
 import subprocess
@@ -7,19 +10,25 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from testing.fake_api_server import build_environ
+from testing.cases import ENVIRON, load_review
+from testing.fake_api_server import build_environ as build_cluster_environ
 from testing.ports import find_free_ports
 from testing.repository import ROOT
+from testing.services.certificates import write_certificates
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 MODULE = ("-m", "injector")
+CHANGED = "from injector import __main__, arbiter, services, worker; {change}; __main__.main()"
+"""A program that changes something before it starts the injector."""
+
 END_WITHIN_SECONDS = 20
+REVIEW = json.dumps(load_review("pod-create-generate-name")).encode()
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,22 @@ class Injector:
         return self.worker
 
 
+def build_file_environ(directory: Path) -> dict[str, str]:
+    """The environment of an injector without a cluster, whose certificate is in files."""
+    files = write_certificates(directory, ["127.0.0.1"])
+    port = find_free_ports(2)
+    return {
+        **ENVIRON,
+        "PATH": os.environ["PATH"],
+        "PODROLE_MANIFESTS": str(ROOT / "testing/manifests"),
+        "PODROLE_TLS_CERT": str(files.certificate),
+        "PODROLE_TLS_KEY": str(files.key),
+        "PODROLE_WEBHOOK_HOST": "127.0.0.1",
+        "PODROLE_WEBHOOK_PORT": str(port),
+        "PODROLE_HEALTH_PORT": str(port + 1),
+    }
+
+
 @contextmanager
 def run_injector(directory: Path, environ: Mapping[str, str], program: Sequence[str] = MODULE) -> Iterator[Injector]:
     """Run the injector until the block ends."""
@@ -96,6 +121,26 @@ def run_injector(directory: Path, environ: Mapping[str, str], program: Sequence[
 @contextmanager
 def running(directory: Path, api_port: int) -> Iterator[Injector]:
     """Run the injector with an API server; each of its imports is a line of the log."""
-    environ = build_environ(directory, api_port, find_free_ports(2))
+    environ = build_cluster_environ(directory, api_port, find_free_ports(2))
     with run_injector(directory, environ, ["-X", "importtime", *MODULE]) as injector:
         yield injector
+
+
+def open_connection(injector: Injector) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection("127.0.0.1", injector.port, timeout=10, context=context)
+
+
+def send_review(connection: http.client.HTTPSConnection, body: bytes = REVIEW) -> http.client.HTTPResponse:
+    connection.request("POST", "/mutate?timeout=5s", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    response.read()
+    return response
+
+
+def review(injector: Injector, body: bytes = REVIEW) -> int:
+    """The status of a review on a new connection."""
+    with closing(open_connection(injector)) as connection:
+        return send_review(connection, body).status

@@ -1,0 +1,105 @@
+"""How both processes start and end."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from testing.repository import ROOT
+from tests.integration.injector.injector_process import (
+    CHANGED,
+    Injector,
+    build_file_environ,
+    open_connection,
+    run_injector,
+    send_review,
+)
+from tests.unit.injector.k8s.watched_cluster import wait_until
+
+
+@pytest.fixture
+def injector(tmp_path: Path) -> Iterator[Injector]:
+    with run_injector(tmp_path, build_file_environ(tmp_path)) as one:
+        one.wait_for_worker()
+        yield one
+
+
+def test_review_on_a_kept_connection_is_answered_after_sigterm_and_the_code_is_0(injector: Injector) -> None:
+    with closing(open_connection(injector)) as connection:
+        assert send_review(connection).status == 200
+
+        injector.process.send_signal(signal.SIGTERM)
+        wait_until("the ports are closed", lambda: not accepts(injector.port))
+        response = send_review(connection)
+    code = injector.process.wait(timeout=10)
+
+    assert (response.status, response.getheader("Connection")) == (200, "close")
+    assert code == 0
+    assert "Traceback" not in injector.log
+
+
+def accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["term", "int", "quit"])
+def test_signal_while_the_worker_starts_ends_both_processes_with_code_0(tmp_path: Path, number: signal.Signals) -> None:
+    with run_injector(tmp_path, build_file_environ(tmp_path)) as injector:
+        worker = injector.worker  # it imports for half a second before it answers
+        injector.process.send_signal(number)
+
+        code = injector.process.wait(timeout=10)
+
+    assert code == 0
+    assert not worker.is_running()
+    assert "Traceback" not in injector.log
+
+
+def test_sigterm_before_the_arbiter_runs_ends_it_with_code_0(tmp_path: Path) -> None:
+    wait = "arbiter.bind = lambda *_: (sys.stderr.write('binding'), sys.stderr.flush(), time.sleep(60))"
+    program = ["-c", f"import sys, time; {CHANGED.format(change=wait)}"]
+    with run_injector(tmp_path, build_file_environ(tmp_path), program) as injector:
+        wait_until("it binds", lambda: "binding" in injector.log)
+        injector.process.send_signal(signal.SIGTERM)
+
+        assert injector.process.wait(timeout=10) == 0
+
+
+def test_invalid_setting_that_only_a_worker_finds_ends_the_arbiter_with_one_line(tmp_path: Path) -> None:
+    environ = build_file_environ(tmp_path) | {"PODROLE_TLS_KEY": "/nowhere/tls.key"}
+    with run_injector(tmp_path, environ) as injector:
+        code = injector.process.wait(timeout=20)
+
+    assert code == 2
+    assert len(injector.log.splitlines()) == 1
+    assert injector.log.startswith("podrole-injector: PODROLE_TLS_CERT and PODROLE_TLS_KEY: ")
+
+
+def test_port_in_use_ends_the_arbiter_with_one_line(tmp_path: Path, injector: Injector) -> None:
+    (tmp_path / "second").mkdir()
+    environ = build_file_environ(tmp_path / "second") | {"PODROLE_WEBHOOK_PORT": str(injector.port)}
+    with run_injector(tmp_path / "second", environ) as second:
+        code = second.process.wait(timeout=20)
+
+    assert code == 2
+    assert len(second.log.splitlines()) == 1
+    assert f"podrole-injector: cannot listen on 127.0.0.1 port {injector.port}: Address already in use" in second.log
+
+
+def test_arbiter_imports_nothing_that_only_a_worker_needs() -> None:
+    program = "import sys, injector.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    imported = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+
+    assert {"gunicorn", "injector"} <= set(imported.stdout.split())
+    assert not {"cryptography", "flask", "kubernetes", "prometheus_client", "werkzeug", "yaml"} & set(
+        imported.stdout.split()
+    )
