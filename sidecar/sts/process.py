@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -54,9 +55,10 @@ class StsProcess:
         self._prefetched: Child | None = None
 
     def prefetch(self) -> None:
-        """Start the first child, while the rest of this process is still loading. Must precede the first thread."""
+        """Start the first child, while the rest of this process is still loading."""
+        start = fork if threading.active_count() == 1 else spawn
         with suppress(OSError):  # then the first call tries again and returns the error
-            self._prefetched = fork(self._environ)
+            self._prefetched = start(self._environ)
 
     def __call__(self, attempts: int) -> Credentials | Failure:
         """Wait for the prefetched child, or for a new one."""
@@ -82,7 +84,7 @@ def spawn(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
 def fork(environ: Mapping[str, str], attempts: int = ATTEMPTS) -> Child:
     """Start a fetch in a copy of this process, which needs no new interpreter and no second import of most modules.
 
-    Only before this process starts a thread: the copy would have the locks of other threads without the threads.
+    Only while this process has one thread: the copy would have the locks of other threads without the threads.
     """
     return _connect(lambda connection: os.fork() or _run_in_copy(connection, environ, attempts))
 

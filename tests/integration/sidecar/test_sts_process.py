@@ -213,6 +213,17 @@ def test_fractional_expiration_is_rounded_down(environ: dict[str, str], faulty_s
 
 
 @contextmanager
+def running_python(program: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the block ends."""
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+@contextmanager
 def running_parent(environ: dict[str, str], how: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run a process that listens on a port and then starts a child; yield it and the child's pid."""
     program = f"""
@@ -223,13 +234,9 @@ child = process.{how}(os.environ)
 print(child.pid, flush=True)
 time.sleep(60)
 """
-    argv = [sys.executable, "-c", program]
-    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as parent:
-        try:
-            assert parent.stdout
-            yield parent, int(parent.stdout.readline())
-        finally:
-            parent.kill()
+    with running_python(program, environ) as parent:
+        assert parent.stdout
+        yield parent, int(parent.stdout.readline())
 
 
 @pytest.mark.parametrize("how", ["spawn", "fork"])
@@ -280,6 +287,31 @@ def test_forked_child_that_fails_is_a_failure_with_a_traceback(
 
     assert outcome == str(NO_OUTCOME)
     assert "ConfigError" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("threads", "is_copy"), [(0, True), (1, False)], ids=["no-other-thread", "another-thread"])
+def test_first_child_is_a_copy_only_without_other_threads(
+    environ: dict[str, str],
+    faulty_sts: FaultySts,
+    threads: int,
+    is_copy: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    faulty_sts.will(afterwards=answers.HANGING)
+    program = f"""
+import os, threading, time
+from sidecar.sts.process import StsProcess
+for _ in range({threads}):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+sts_process = StsProcess(os.environ)
+sts_process.prefetch()
+time.sleep(60)
+"""
+    with running_python(program, environ) as parent:
+        faulty_sts.await_requests(1)
+        [child] = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+
+    assert (b"sidecar.sts" not in command) is is_copy
 
 
 def prefetch(environ: dict[str, str]) -> str:
