@@ -10,10 +10,13 @@ import yaml
 import contract
 from images.archive import Image
 from images.build import MEBI
+from images.ca_directory import CA_DIRECTORY, split_bundle
 from images.sbom import SBOM_PATH
 from testing.repository import ROOT
+from tests.integration.images.conftest import load_contents
 from tests.integration.images.listing import load_listing, summarize
 
+CAS = f"{CA_DIRECTORY}/"
 NFT = "/usr/sbin/nft"
 CAP_NET_ADMIN_EP = bytes.fromhex("01000002 00100000 00000000 00000000 00000000")
 """Revision 2 with the effective flag, bit 12: https://man7.org/linux/man-pages/man7/capabilities.7.html."""
@@ -111,6 +114,17 @@ def test_sidecar_image_has_the_paths_of_template_and_contract(built: dict[str, I
 @pytest.mark.parametrize("rules", sorted((ROOT / "sidecar/redirect").glob("*.nft")), ids=lambda rules: rules.name)
 def test_rule_files_are_in_etc_podrole(built: dict[str, Image], rules: Path) -> None:
     assert built["sidecar"].read(f"/etc/podrole/{rules.name}") == rules.read_bytes()
+
+
+def test_every_ca_of_the_bundle_is_in_a_file_that_openssl_looks_up(image: Image, part: str) -> None:
+    [bundle] = [path for path in image.entries if path.endswith(f"/dist-packages/{load_contents(part).ca_bundle}")]
+
+    found = {path.rpartition("/")[2]: image.read(path).decode() for path in image.entries if path.startswith(CAS)}
+
+    assert found == split_bundle(image.read(bundle).decode())
+    assert len(found) > 100
+    assert all(re.fullmatch(r"[0-9a-f]{8}\.\d", name) for name in found)
+    assert "/usr/lib/ssl/cert.pem" not in image.entries
 
 
 def test_sbom_lists_every_installed_package(image: Image, part: str) -> None:

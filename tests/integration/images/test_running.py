@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,9 +14,12 @@ import pytest
 
 import contract
 from images.archive import Image
+from images.ca_directory import CA_DIRECTORY, split_bundle
 from testing.demo_node import DemoNode
 from testing.pods import Image as PodImage
+from testing.raw_server import raw_server
 from testing.repository import ROOT
+from testing.services.certificates import write_certificates
 from tests.integration.images.conftest import load_contents
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
@@ -60,6 +64,20 @@ kinds = itertools.product(regions, (False, True), (False, True))
 print(json.dumps({f"{region} {fips} {dual}": find(region, fips, dual) for region, fips, dual in kinds}))
 """
 """Prints the URL of STS for each region, with and without FIPS and dual stack."""
+
+
+GET = """
+import sys
+from sidecar.http_client.client import Limits, Request, Route, send
+from sidecar.http_client.errors import RequestError
+from sidecar.http_client.url import parse_url
+
+try:
+    print(send(Request("GET", parse_url(sys.argv[1]), {}), Route(), Limits(5, 5, 100)).body.decode(), end="")
+except RequestError as error:
+    print(error)
+"""
+"""Prints the response of a URL, or why there is none."""
 
 
 def enter(root: Path, image: Image, *command: str) -> list[str]:
@@ -145,6 +163,28 @@ def test_sts_endpoints_match_the_full_sdk_in_every_region(
     assert len(regions) > 30
     assert "https://sts-fips.us-east-1.amazonaws.com/" in reduced["us-east-1 True False"]
     assert reduced == full
+
+
+def test_sidecar_image_trusts_cas_of_openssls_directory_only(
+    roots: Mapping[str, Path], built: Mapping[str, Image], tmp_path: Path
+) -> None:
+    certificates = write_certificates(tmp_path, ["127.0.0.1"])
+    [(name, ca)] = split_bundle(certificates.ca.read_text()).items()
+    added = roots["sidecar"] / CA_DIRECTORY.lstrip("/") / name
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.certificate, certificates.key)
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\ntrusted", tls) as server:
+        command = enter(roots["sidecar"], built["sidecar"], "/usr/bin/python3", "-c", GET, server.url("https"))
+
+        refused = run(command, "")
+        added.write_text(ca)
+        try:
+            answer = run(command, "")
+        finally:
+            added.unlink()
+
+    assert "certificate verify failed" in refused
+    assert answer == "trusted"
 
 
 def test_built_image_serves_role_with_read_only_root_and_no_capabilities(
