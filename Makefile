@@ -26,7 +26,7 @@ test-unit: $(VENV)/dev.done ## tests/unit, on all CPUs
 	$(PYTEST) $(PARALLEL) tests/unit
 
 test-local: $(VENV)/dev.done ## integration tests with processes and network namespaces, on all CPUs
-	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns services sidecar injector)
+	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns server services sidecar injector)
 
 test-shared: $(VENV)/dev.done ## test-images, test-sdk and test-api, each group in one process
 	$(PYTEST) -n 2 $(addprefix tests/integration/,images sdk api_server kustomize)
