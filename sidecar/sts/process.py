@@ -26,6 +26,7 @@ STANDARD_DESCRIPTORS = (0, 1)
 
 DESCRIPTORS_AT_START = 256
 """More than this process has when it starts the first child. It has about ten."""
+
 PASSED_VARIABLES = (*VARIABLES, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """The configuration, and where the code is. No proxy, CA or AWS_* variable is passed on."""
 
