@@ -55,6 +55,9 @@ class Application(BaseApplication):  # type: ignore[misc] # gunicorn has no type
         listeners = bind(config, config.health_port), bind(config, config.webhook_port)
         self.ports = Ports(*(listener.getsockname()[1] for listener in listeners))
         self._descriptors = [listener.detach() for listener in listeners]
+        self.starts = 0
+        """How many workers were started."""
+
         self._restarts = Restarts()
         self._delay_seconds = 0.0
         self._exit_code = mmap.mmap(-1, 1)
@@ -76,6 +79,7 @@ class Application(BaseApplication):  # type: ignore[misc] # gunicorn has no type
         self._exit_code[0] = code
 
     def _pre_fork(self, _arbiter: object, _worker: object) -> None:
+        self.starts += 1
         gc.freeze()  # a collection in the worker would copy the pages that it shares with the arbiter
         self._delay_seconds = self._restarts.next_delay(time.monotonic())
 

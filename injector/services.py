@@ -35,9 +35,12 @@ class Services:
     health: Service
 
 
-def build_services(config: Config) -> Services:
-    """Connect to the cluster and load the certificates; raise ConfigError or ClusterError if a setting is invalid."""
-    metrics, gates = Metrics(), ReadinessGates()
+def build_services(config: Config, starts: int) -> Services:
+    """Connect to the cluster and load the certificates; raise ConfigError or ClusterError if a setting is invalid.
+
+    `starts` is how many workers the arbiter has started, this one included.
+    """
+    metrics, gates = Metrics(starts), ReadinessGates()
     admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
     tls = load_tls(config, metrics, gates)
     return Services(

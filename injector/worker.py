@@ -33,11 +33,10 @@ class InjectorWorker(LoopWorker):
         # 30 MiB that the arbiter does not need; threads and connections would not survive the fork.
         from injector.services import build_services  # noqa: PLC0415 - see above
 
-        self.notify()  # from here on gunicorn expects signs of life
         for inherited in self.sockets:
             inherited.close()  # `listeners` are duplicates; while one is open, clients can connect
         try:
-            services = build_services(self.app.config)
+            services = build_services(self.app.config, self.app.starts)
         except (ConfigError, ClusterError) as error:
             sys.stderr.write(f"podrole-injector: {error}\n")
             self.app.exit_with(ConfigError.exit_code)

@@ -38,8 +38,13 @@ class Metrics:
     Names of counters are passed without `_total`, which the client library appends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, worker_starts: int = 1) -> None:
         self._registry = CollectorRegistry()
+        self.counter(
+            "podrole_worker_starts",
+            "Workers that this replica has started. More than one: a worker died, and its counters are lost.",
+            lambda: worker_starts,
+        )
         self._requests = self._counter("podrole_admission_requests", "Admission reviews answered.")
         self._injected = self._counter("podrole_pods_injected", "Pods injected, by mode.", "mode")
         self._blocked = self._counter(

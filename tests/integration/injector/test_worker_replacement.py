@@ -41,6 +41,7 @@ def test_killed_worker_is_replaced(injector: Injector) -> None:
     worker = injector.wait_for_worker(other_than=killed.pid)
     assert review(injector) == 200
     assert worker.ppid() == arbiter
+    assert "podrole_worker_starts_total 2.0" in injector.get("/metrics")[1]
     assert injector.process.poll() is None
     assert f"(pid:{killed.pid}) was sent SIGKILL" in injector.log
 
@@ -116,7 +117,7 @@ def test_new_worker_serves_renewed_certificates(tmp_path: Path, injector: Inject
     "death", ["os._exit(1)", "os.kill(os.getpid(), 9)", "1 / 0"], ids=["exit", "killed", "unexpected-error"]
 )
 def test_workers_that_die_at_once_are_started_ever_more_slowly(tmp_path: Path, death: str) -> None:
-    program = ["-c", f"import os; {CHANGED.format(change=f'services.build_services = lambda _: {death}')}"]
+    program = ["-c", f"import os; {CHANGED.format(change=f'services.build_services = lambda *_: {death}')}"]
     with run_injector(tmp_path, build_file_environ(tmp_path), program) as injector:
 
         def count_deaths() -> int:
