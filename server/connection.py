@@ -25,6 +25,8 @@ As much as a TLS record holds, so that no decrypted data stays behind, which a s
 https://www.rfc-editor.org/rfc/rfc8446#section-5.1
 """
 
+NOTHING = memoryview(b"")
+
 
 class Socket(Protocol):
     """The methods of a non-blocking socket; a TLS connection has them, too."""
@@ -73,7 +75,7 @@ class Connection:
         self.is_eof = False
         """The client has closed its sending side."""
 
-        self._unsent = memoryview(b"")
+        self._unsent = NOTHING
         self._response_bytes = 0
         """Of the whole response: its beginning stays in memory until its end is sent."""
 
@@ -133,7 +135,7 @@ class Connection:
                 self._unsent = self._unsent[self.socket.send(self._unsent) :]
         except BlockingIOError:
             return
-        self._response_bytes = 0
+        self._unsent, self._response_bytes = NOTHING, 0  # an empty part of a response would keep the whole of it
 
     def start_thread(self) -> None:
         """Mark it as handled by a thread, without a deadline."""

@@ -163,7 +163,6 @@ def test_clients_that_do_not_read_are_closed_and_others_are_answered(hostile: Ru
     hostile.check_new_clients()
 
 
-@pytest.mark.xfail(strict=True, reason="a connection keeps its last response")
 def test_response_is_freed_when_it_is_sent(hostile: Running, port: Port) -> None:
     before = hostile.read_memory()
     with ExitStack() as stack:
@@ -176,7 +175,6 @@ def test_response_is_freed_when_it_is_sent(hostile: Running, port: Port) -> None
     assert memory < 8 * MIB
 
 
-@pytest.mark.xfail(strict=True, reason="a connection keeps its last response")
 def test_responses_that_clients_do_not_read_stay_within_a_bound(hostile: Running, port: Port) -> None:
     before = hostile.read_memory()
     with ExitStack() as stack:
