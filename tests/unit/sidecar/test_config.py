@@ -42,6 +42,7 @@ def test_error_names_all_missing_variables() -> None:
         ("PODROLE_IMDS_TOKENS", "no"),
         ("PODROLE_STS_ENDPOINT", "sts.example.com"),
         ("PODROLE_STS_ENDPOINT", "https://sts.example.com/a b"),
+        ("PODROLE_NODE_METADATA_ENDPOINT", "http://169.254.169.254:65536"),
         ("PODROLE_TOKEN_FILE", "token"),
         ("PODROLE_PORT", "http"),
         ("PODROLE_PORT", "65536"),
