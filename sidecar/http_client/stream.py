@@ -68,11 +68,13 @@ def connect(url: Url, deadline: Deadline, timeout_seconds: float) -> socket.sock
     The C library's resolver cannot be interrupted: it has its own timeouts.
     """
     error: OSError = OSError("the name has no address")
-    # As bytes: for text Python would import its IDNA codec.
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        url.host.encode("ascii"), url.port, type=socket.SOCK_STREAM
-    ):
-        connection = socket.socket(family, kind, protocol)
+    host = url.host.encode("ascii")  # for text Python would import its IDNA codec
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, url.port, type=socket.SOCK_STREAM):
+        try:
+            connection = socket.socket(family, kind, protocol)
+        except OSError as problem:  # such as IPv6, switched off in the kernel
+            error = problem
+            continue
         try:
             connection.settimeout(min(timeout_seconds, deadline.remaining()))
             connection.connect(address)

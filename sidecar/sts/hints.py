@@ -7,8 +7,8 @@ https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 from sidecar.credentials.schedule import Failure
 
 _NETWORK = (
-    "Check the network path to STS: NetworkPolicies, a proxy, a VPC endpoint for sts in the region, or "
-    "PODROLE_STS_ENDPOINT."
+    "Check the network path to STS: NetworkPolicies, a proxy, a VPC endpoint for sts in the region, "
+    "PODROLE_STS_ENDPOINT, or PODROLE_USE_DUALSTACK for pods without IPv4."
 )
 _THROTTLED = "No action needed; the sidecar retries. If it persists, request a higher STS quota."
 _TOKEN = "Check the volume podrole-token of the pod: the kubelet writes the token there."  # noqa: S105 - a sentence

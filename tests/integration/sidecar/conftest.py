@@ -7,6 +7,7 @@ import pytest
 
 from testing.services import faulty_sts as faulty
 from testing.sidecars import Sidecar, build_environ, running_sidecar
+from tests.integration.sidecar.sts_authority import Authority, create_authority
 from tests.integration.sidecar.sts_clients import BothClients
 
 ODD_ROLE = "a+b=c,d.e@f_g-h"
@@ -15,6 +16,11 @@ ODD_ROLE = "a+b=c,d.e@f_g-h"
 
 def write_token(directory: Path, token: str = "to.ke.n") -> None:
     (directory / "token").write_text(token)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return create_authority()
 
 
 @pytest.fixture

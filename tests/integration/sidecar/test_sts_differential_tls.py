@@ -1,54 +1,19 @@
-"""The sidecar's own client of STS beside boto3: TLS, proxies, and answers without an end."""
+"""The sidecar's own client of STS beside boto3: TLS."""
 
-import json
 import ssl
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import trustme
 
-from sidecar.sts.process import PASSED_VARIABLES, SET_VARIABLES
-from testing.ports import find_free_port
-from testing.proxy import running_proxy
-from testing.raw_server import Connection, Respond, raw_server
-from testing.repository import ROOT
-from testing.sidecars import build_environ
-from tests.integration.sidecar.sts_answers.answer import CLOSED, GRANT, GRANTED, build_response
+from testing.raw_server import Respond, raw_server
+from tests.integration.sidecar.sts_answers.answer import GRANT, GRANTED, build_response
+from tests.integration.sidecar.sts_authority import DAY, Authority, create_authority
 from tests.integration.sidecar.sts_clients import BothClients, name_outcome
 
-PROXY = "ProxyConnectionError"
-DAY = timedelta(days=1)
 ANSWER = build_response(200, GRANT)
-
-
-class Authority(NamedTuple):
-    """A CA, its PEM, and contexts of servers with its certificates."""
-
-    ca: trustme.CA
-    pem: str
-
-    def serve(self, *names: str, valid: timedelta = DAY, common_name: str | None = None) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        expires = datetime.now(UTC) + valid
-        self.ca.issue_cert(*names, not_after=expires, common_name=common_name).configure_cert(context)
-        return context
-
-
-def create_authority() -> Authority:
-    ca = trustme.CA(key_type=trustme.KeyType.ECDSA)
-    return Authority(ca, ca.cert_pem.bytes().decode())
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return create_authority()
 
 
 def limit_version(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLContext:
@@ -158,135 +123,3 @@ def test_several_configured_cas_are_trusted(both_clients: BothClients, authority
 
     assert name_outcome(ours) == GRANTED
     assert ours == reference
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("sts_scheme", ["http", "https"])
-def test_proxy_forwards_http_and_tunnels_https(
-    both_clients: BothClients, authority: Authority, sts_scheme: str, scheme: str
-) -> None:
-    tls = authority.serve("127.0.0.1")
-    with ExitStack() as stack:
-        sts = stack.enter_context(raw_server(ANSWER, tls if sts_scheme == "https" else None))
-        proxy = stack.enter_context(running_proxy(authority.serve("127.0.0.1") if scheme == "https" else None))
-        outcomes = both_clients.ask(
-            sts.url(sts_scheme, "/sts"), PODROLE_STS_PROXY=proxy.url, PODROLE_STS_CA_PEM=authority.pem
-        )
-
-    expected = f"POST {sts.url('http', '/sts')}" if sts_scheme == "http" else f"CONNECT 127.0.0.1:{sts.port}"
-    # botocore sets the CAs only for https URLs, so it cannot verify an https proxy for an http URL.
-    is_supported_by_boto3 = (sts_scheme, scheme) != ("http", "https")
-    assert [name_outcome(outcome) for outcome in outcomes] == [
-        GRANTED,
-        GRANTED if is_supported_by_boto3 else "HTTPClientError",
-    ]
-    assert proxy.requests == [expected] * (1 + is_supported_by_boto3)
-
-
-@pytest.mark.parametrize(
-    ("respond", "boto3_code"),
-    [
-        pytest.param(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", PROXY, id="407"),
-        pytest.param(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", PROXY, id="403"),
-        pytest.param(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", PROXY, id="302"),
-        pytest.param(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", PROXY, id="502"),
-        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tls\r\n\r\n", PROXY, id="101"),
-        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", CLOSED, id="not-http"),
-        pytest.param(b"", CLOSED, id="closes"),
-        pytest.param(b"HTTP/1.1 20", CLOSED, id="closes-in-the-head"),
-        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "SSLError", id="speaks-before-tls"),
-    ],
-)
-def test_proxy_that_opens_no_tunnel_is_an_error_of_the_proxy(
-    both_clients: BothClients, authority: Authority, respond: bytes, boto3_code: str
-) -> None:
-    """boto3 does not say that it was the proxy that closed the connection."""
-    with raw_server(respond) as proxy:
-        ours, reference = both_clients.ask(
-            "https://127.0.0.1:1", PODROLE_STS_PROXY=proxy.url(), PODROLE_STS_CA_PEM=authority.pem
-        )
-
-    assert (name_outcome(ours), name_outcome(reference)) == (PROXY, boto3_code)
-
-
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1"], ids=["http", "https"])
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_that_refuses_connections_is_an_error_of_the_proxy(
-    both_clients: BothClients, url: str, scheme: str
-) -> None:
-    ours, reference = both_clients.ask(url, PODROLE_STS_PROXY=f"{scheme}://127.0.0.1:{find_free_port()}")
-
-    assert name_outcome(ours) == name_outcome(reference) == "ProxyConnectionError"
-
-
-def test_untrusted_proxy_is_an_error_of_the_proxy(both_clients: BothClients, authority: Authority) -> None:
-    with raw_server(b"", create_authority().serve("127.0.0.1")) as proxy:
-        ours, reference = both_clients.ask(
-            "https://127.0.0.1:1", PODROLE_STS_PROXY=proxy.url("https"), PODROLE_STS_CA_PEM=authority.pem
-        )
-
-    assert name_outcome(ours) == name_outcome(reference) == "ProxyConnectionError"
-    assert proxy.requests == []
-
-
-def test_untrusted_server_behind_a_proxy_is_an_ssl_error(both_clients: BothClients, authority: Authority) -> None:
-    with raw_server(ANSWER, create_authority().serve("127.0.0.1")) as sts, running_proxy() as proxy:
-        ours, reference = both_clients.ask(
-            sts.url("https"), PODROLE_STS_PROXY=proxy.url, PODROLE_STS_CA_PEM=authority.pem
-        )
-
-    assert name_outcome(ours) == name_outcome(reference) == "SSLError"
-    assert sts.requests == []
-
-
-def test_page_of_a_proxy_for_http_is_no_answer_of_sts(both_clients: BothClients) -> None:
-    page = build_response(407, "<html>log in</html>")
-
-    with raw_server(page) as proxy:
-        ours, reference = both_clients.ask("http://sts.example.com", PODROLE_STS_PROXY=proxy.url())
-
-    assert name_outcome(ours) == name_outcome(reference) == "InvalidResponse"
-
-
-ENDLESS = {
-    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536),
-    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"x" * 65536 + b"\r\n"),
-    "header": (b"HTTP/1.1 200 OK\r\nName: ", b"x" * 65536),
-    "headers": (b"HTTP/1.1 200 OK\r\n", b"Name: value\r\n" * 5000),
-    "interim-responses": (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 3000),
-}
-"""The start, and what follows again and again."""
-
-LARGEST_CHILD_KIB = 40 * 1024
-
-
-@pytest.mark.parametrize("kind", ENDLESS)
-def test_endless_answer_does_not_fill_the_childs_memory(tmp_path: Path, kind: str) -> None:
-    """boto3 would read it until the memory limit ends the process."""
-    start, endless = ENDLESS[kind]
-    (tmp_path / "token").write_text("to.ke.n")
-
-    def respond(connection: Connection) -> None:
-        connection.send(start)
-        connection.flood(endless)
-
-    with raw_server(respond) as server:
-        outcome, peak_kib = run_child(build_environ(tmp_path, server.url()))
-
-    assert outcome["code"] == "InvalidResponse"
-    assert peak_kib < LARGEST_CHILD_KIB
-
-
-def run_child(environ: dict[str, str]) -> tuple[dict[str, str], int]:
-    """Run the child process; return its outcome and its peak memory, which does not include this process's."""
-    script = (
-        "import resource, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'sidecar.sts', '1'], stdin=subprocess.PIPE)\n"
-        "child.wait()\n"
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    passed = {name: environ[name] for name in PASSED_VARIABLES if name in environ} | SET_VARIABLES
-    command = [sys.executable, "-c", script]
-    ran = subprocess.run(command, env=passed, cwd=ROOT, capture_output=True, text=True, check=True)
-    line, peak = ran.stdout.splitlines()
-    return json.loads(line), int(peak)

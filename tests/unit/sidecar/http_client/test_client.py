@@ -1,29 +1,20 @@
-"""One request over a real connection: bad responses, limits, deadlines, proxies, TLS."""
+"""One request over a real connection: bad responses, limits, deadlines."""
 
-import ssl
+import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from images.ca_directory import split_bundle
-from sidecar.http_client.client import Limits, Request, Route, format_request, send
+from sidecar.http_client.client import Limits, Request, format_request
 from sidecar.http_client.errors import RequestError
-from sidecar.http_client.response import Response
 from sidecar.http_client.url import Url, parse_url
 from testing.ports import find_free_port
 from testing.raw_server import Connection, Respond, raw_server
-from testing.services.certificates import CertificateFiles, write_certificates
+from tests.unit.sidecar.http_client.requests import LIMITS, OK, post
 
-LIMITS = Limits(total_seconds=5, connect_seconds=1, max_body_bytes=1000)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SECRET = b"SECRET"
-
-
-def post(url: str, *, limits: Limits = LIMITS, proxy: str | None = None, ca_pem: str | None = None) -> Response:
-    request = Request("POST", parse_url(url), {"Content-Type": "text/plain"}, b"hello")
-    return send(request, Route(parse_url(proxy) if proxy else None, ca_pem), limits)
 
 
 def fail(respond: Respond | bytes, limits: Limits = LIMITS) -> RequestError:
@@ -220,102 +211,37 @@ def test_text_that_is_no_url_is_an_error(text: str) -> None:
         parse_url(text)
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
-    return write_certificates(tmp_path_factory.mktemp("tls"), ["127.0.0.1", "::1", "localhost"])
+def test_address_that_refuses_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(OK) as server:
+        refusing = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", find_free_port()))
+        unsupported = (socket.AF_X25, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        accepting = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [refusing, unsupported, accepting])
+
+        assert post("http://sts.example").body == b"ok"
 
 
-@pytest.fixture
-def tls(certificates: CertificateFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.certificate, certificates.key)
-    return context
+def test_address_that_does_not_answer_is_a_connect_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        started = time.monotonic()
+
+        with pytest.raises(RequestError) as caught:
+            post(f"http://127.0.0.1:{full.getsockname()[1]}", limits=LIMITS._replace(connect_seconds=0.3))
+
+    assert caught.value.code == "ConnectTimeoutError"
+    assert 0.25 < time.monotonic() - started < 2
 
 
-@pytest.fixture
-def ca(certificates: CertificateFiles) -> str:
-    return certificates.ca.read_text()
+def test_name_whose_resolution_takes_all_the_time_is_a_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
 
+    def resolve_slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.05)
+        return real(*args, **options)
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
-def test_tls_response_is_returned(tls: ssl.SSLContext, ca: str, version: ssl.TLSVersion, host: str) -> None:
-    tls.minimum_version = tls.maximum_version = version
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_slowly)
+    with raw_server(OK) as server, pytest.raises(RequestError) as caught:
+        post(server.url(), limits=LIMITS._replace(total_seconds=0.01))
 
-    with raw_server(OK, tls, host=host) as server:
-        assert post(server.url("https"), ca_pem=ca).body == b"ok"
-
-
-def test_response_without_a_length_ends_with_tls(tls: ssl.SSLContext, ca: str) -> None:
-    with raw_server(b"HTTP/1.1 200 OK\r\n\r\nok", tls) as server:
-        assert post(server.url("https"), ca_pem=ca).body == b"ok"
-
-
-def test_response_without_a_length_is_truncated_if_only_the_connection_ends(tls: ssl.SSLContext, ca: str) -> None:
-    def truncate(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 200 OK\r\n\r\no")
-        connection.socket.shutdown(2)
-
-    with raw_server(truncate, tls) as server, pytest.raises(RequestError, match="without an end of TLS") as caught:
-        post(server.url("https"), ca_pem=ca)
-
-    assert caught.value.code == "ConnectionClosedError"
-
-
-def test_server_that_does_not_use_tls_is_an_error(ca: str) -> None:
-    response = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-
-    with raw_server(response, reads_first=False) as server, pytest.raises(RequestError) as caught:
-        post(server.url("https"), ca_pem=ca)
-
-    assert caught.value.code == "SSLError"
-
-
-def test_silent_server_of_tls_is_an_error_at_the_deadline(ca: str) -> None:
-    started = time.monotonic()
-
-    with raw_server(lambda one: one.wait(), reads_first=False) as server, pytest.raises(RequestError) as caught:
-        post(server.url("https"), ca_pem=ca, limits=LIMITS._replace(total_seconds=0.3))
-
-    assert caught.value.code == "ReadTimeoutError"
-    assert time.monotonic() - started < 2
-
-
-@pytest.mark.parametrize(
-    "pem",
-    [
-        pytest.param("", id="empty"),
-        pytest.param("AAAA", id="not-pem"),
-        pytest.param("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", id="not-a-certificate"),
-        pytest.param("\u00e4", id="not-ascii"),
-    ],
-)
-def test_invalid_ca_is_an_error(tls: ssl.SSLContext, pem: str) -> None:
-    with raw_server(OK, tls) as server, pytest.raises(RequestError) as caught:
-        post(server.url("https"), ca_pem=pem)
-
-    assert caught.value.code == "SSLError"
+    assert caught.value.code == "ConnectTimeoutError"
     assert server.requests == []
-
-
-def test_only_the_given_ca_is_trusted(tls: ssl.SSLContext, tmp_path: Path) -> None:
-    other = write_certificates(tmp_path, ["127.0.0.1"])
-
-    with raw_server(OK, tls) as server:
-        for ca_pem in (other.ca.read_text(), None):
-            with pytest.raises(RequestError, match="certificate verify failed"):
-                post(server.url("https"), ca_pem=ca_pem)
-
-    assert server.requests == []
-
-
-def test_ca_in_the_default_hashed_directory_is_trusted(
-    tls: ssl.SSLContext, certificates: CertificateFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [(name, ca)] = split_bundle(certificates.ca.read_text()).items()
-    (tmp_path / name).write_text(ca)
-    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-
-    with raw_server(OK, tls) as server:
-        assert post(server.url("https")).body == b"ok"
