@@ -1,4 +1,4 @@
-"""Slow and hostile clients: `python -m bench.slow_clients NAME CONNECTIONS PORT`, until SIGTERM.
+"""Slow and hostile clients: `python -m bench.slow_clients NAME CONNECTIONS PORT [tls]`, until SIGTERM.
 
 Each keeps this many connections to loopback; most reopen each connection that the server closes.
 """
@@ -7,6 +7,7 @@ import resource
 import selectors
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from subprocess import PIPE, Popen
 
 ADDRESS = "127.0.0.1"
 HEAD = b"GET /v2/credentials HTTP/1.1\r\nHost: 169.254.170.2\r\n"
-QUICK = "quick"
+PUT = HEAD.replace(b"GET", b"PUT")
 LONGEST_SECONDS = 120
 
 
@@ -40,16 +41,22 @@ ATTACKS = {
     "drip": Attack(HEAD, b"x"),
     "reconnecting": Attack(HEAD, closes=True, pause_seconds=0.05),
     "lingering": Attack(HEAD + b"Connection: close\r\n\r\n", reopens=False),
-    "unread body": Attack(HEAD.replace(b"GET", b"PUT") + b"Content-Length: 1000\r\n\r\n", b"x" * 10),
+    "unread body": Attack(PUT + b"Content-Length: 1000\r\n\r\n", b"x" * 10),
+    "large body": Attack(PUT + b"Content-Length: 8388608\r\n\r\n", b"x" * 16384, pause_seconds=0.01),
+    "one-byte chunks": Attack(PUT + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 20, pause_seconds=0.05),
+    "pipelining": Attack(HEAD + b"\r\n", (HEAD + b"\r\n") * 20, pause_seconds=0.05),
 }
-"""Sends nothing; half a request; a header byte by byte; half a request, then closes; never closes after
-the response; a body that never ends."""
+"""Sends nothing; half a request; a header byte by byte; half a request, then closes; never closes after the response;
+a body that never ends; a large one; a chunk for each byte; requests without waiting for responses."""
+
+
+WAITS = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @contextmanager
-def attacking(name: str, connections: int, port: int) -> Iterator[None]:
+def attacking(name: str, connections: int, port: int, *, tls: bool = False) -> Iterator[None]:
     """Attack from another process until the block ends."""
-    argv = [sys.executable, "-m", "bench.slow_clients", name, str(connections), str(port)]
+    argv = [sys.executable, "-m", "bench.slow_clients", name, str(connections), str(port), *(["tls"] if tls else [])]
     with Popen(argv, stdout=PIPE) as process:
         try:
             if process.stdout is None or process.stdout.readline() != b"attacking\n":
@@ -62,9 +69,10 @@ def attacking(name: str, connections: int, port: int) -> Iterator[None]:
 class Attackers:
     """Connections of one kind."""
 
-    def __init__(self, kind: Attack, port: int) -> None:
+    def __init__(self, kind: Attack, port: int, *, tls: bool) -> None:
         self._kind = kind
         self._port = port
+        self._context = ssl._create_unverified_context() if tls else None  # noqa: S323, SLF001 - an attacker needs no CA
         self._selector = selectors.DefaultSelector()
         self._held: set[socket.socket] = set()
 
@@ -80,7 +88,7 @@ class Attackers:
         for connection in list(self._held):
             try:
                 connection.send(self._kind.again)
-            except BlockingIOError:
+            except WAITS:
                 continue
             except OSError:
                 self._lose(connection)
@@ -94,6 +102,8 @@ class Attackers:
     def _open(self) -> None:
         try:
             connection = socket.create_connection((ADDRESS, self._port), timeout=5)
+            if self._context:
+                connection = self._context.wrap_socket(connection)
         except OSError:  # the server's backlog is full, as an attacker wants: it retries
             return
         connection.settimeout(0)
@@ -103,9 +113,13 @@ class Attackers:
         self._held.add(connection)
 
     def _read(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             if connection.recv(65536):
                 return
+        except WAITS:
+            return
+        except OSError:
+            pass
         self._lose(connection)
 
     def _lose(self, connection: socket.socket) -> None:
@@ -116,10 +130,10 @@ class Attackers:
             connection.close()
 
 
-def attack(kind: Attack, connections: int, port: int) -> None:
+def attack(kind: Attack, connections: int, port: int, *, tls: bool) -> None:
     """Keep the connections open until SIGTERM, at most LONGEST_SECONDS."""
     end = time.monotonic() + LONGEST_SECONDS
-    attackers = Attackers(kind, port)
+    attackers = Attackers(kind, port, tls=tls)
     attackers.grow(connections)
     while not kind.reopens and attackers.is_waiting():
         attackers.act()
@@ -132,11 +146,11 @@ def attack(kind: Attack, connections: int, port: int) -> None:
 
 def main() -> None:
     """Attack until SIGTERM."""
-    name, connections, port = sys.argv[1:]
+    name, connections, port, *options = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    attack(ATTACKS[name], int(connections), int(port))
+    attack(ATTACKS[name], int(connections), int(port), tls="tls" in options)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import wraps
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,24 @@ INDEXES = st.integers(0, MAX_CLIENTS - 1)
 LIMITS = st.sampled_from([1, 7, 300, 5000, 65536, 10**7])
 
 
+FIRST_FAILURES: list[str] = []
+"""Hypothesis repeats a failed example, and may only report that the repetition had another result."""
+
+
+def noted(step: Callable[..., None]) -> Callable[..., None]:
+    """Note how a step failed."""
+
+    @wraps(step)
+    def run(*arguments: Any, **values: Any) -> None:
+        try:
+            step(*arguments, **values)
+        except (AssertionError, OSError, EOFError):
+            FIRST_FAILURES.append(traceback.format_exc())
+            raise
+
+    return run
+
+
 class ServerMachine(RuleBasedStateMachine):
     """Steps of clients. Each example begins and ends without clients."""
 
@@ -68,6 +88,7 @@ class ServerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.clients) < MAX_CLIENTS)
     @rule(port=st.sampled_from(Port), number=st.integers(1, 5))
+    @noted
     def connect(self, port: Port, number: int) -> None:
         for _ in range(number):
             connection = self.server.connect(port)
@@ -75,6 +96,7 @@ class ServerMachine(RuleBasedStateMachine):
             self.clients.append(Client(connection, port == Port.TLS))
 
     @rule(index=INDEXES, shapes=st.lists(SHAPES, min_size=1, max_size=5), limit=LIMITS)
+    @noted
     def request(self, index: int, shapes: list[Shape], limit: int) -> None:
         client = self.pick(index)
         for shape in shapes:
@@ -83,11 +105,13 @@ class ServerMachine(RuleBasedStateMachine):
         client.push(limit)
 
     @rule(shape=SHAPES)
+    @noted
     def request_of_all(self, shape: Shape) -> None:
         for index in range(len(self.clients)):
             self.request(index, [shape], 65536)
 
     @rule(index=INDEXES, shape=FAILING_SHAPES, limit=LIMITS)
+    @noted
     def fail(self, index: int, shape: Shape, limit: int) -> None:
         client = self.pick(index)
         if client.can_request:
@@ -95,6 +119,7 @@ class ServerMachine(RuleBasedStateMachine):
         client.push(limit)
 
     @rule(index=INDEXES, garbage=st.sampled_from(GARBAGE), limit=LIMITS)
+    @noted
     def send_garbage(self, index: int, garbage: bytes, limit: int) -> None:
         client = self.pick(index)
         if client.can_request:
@@ -102,6 +127,7 @@ class ServerMachine(RuleBasedStateMachine):
         client.push(limit)
 
     @rule(index=INDEXES)
+    @noted
     def send_unfinished_body(self, index: int) -> None:
         client = self.pick(index)
         if client.can_request:
@@ -111,24 +137,29 @@ class ServerMachine(RuleBasedStateMachine):
         client.push(10**7)
 
     @rule(index=INDEXES, limit=LIMITS)
+    @noted
     def push(self, index: int, limit: int) -> None:
         self.pick(index).push(limit)
 
     @rule(index=INDEXES, limit=LIMITS)
+    @noted
     def pull(self, index: int, limit: int) -> None:
         self.pick(index).pull(limit)
 
     @rule(index=INDEXES)
+    @noted
     def update_keys(self, index: int) -> None:
         client = self.pick(index)
         if isinstance(client.socket, ssl.SSLSocket) and not client.retry_limit:
             update_keys(client.socket)
 
     @rule(index=INDEXES)
+    @noted
     def half_close(self, index: int) -> None:
         self.pick(index).half_close()
 
     @rule(index=INDEXES, is_reset=st.booleans())
+    @noted
     def leave(self, index: int, is_reset: bool) -> None:  # noqa: FBT001 - hypothesis passes it by name
         client = self.pick(index)
         if is_reset:
@@ -137,17 +168,21 @@ class ServerMachine(RuleBasedStateMachine):
         self.clients.remove(client)
 
     @rule(index=INDEXES)
+    @noted
     def finish(self, index: int) -> None:
         self.pick(index).finish(FINISH_SECONDS)
 
     @rule(seconds=st.sampled_from([0.001, 0.01, 0.1]))
+    @noted
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
 
     @invariant()
+    @noted
     def new_clients_are_answered(self) -> None:
         self.server.check_new_clients()
 
+    @noted
     def teardown(self) -> None:
         try:
             for client in self.clients:
@@ -179,7 +214,7 @@ def test_clients_that_do_anything_get_their_own_responses_and_leave_nothing(serv
         try:
             run_state_machine_as_test(machine, settings=BATCH)
         except BaseException as error:
-            error.add_note(f"PODROLE_TEST_FUZZ_SEED={number}\n{server.log[-4000:]}")
+            error.add_note("\n".join([f"PODROLE_TEST_FUZZ_SEED={number}", *FIRST_FAILURES[:1], server.log[-4000:]]))
             raise
         if time.monotonic() > deadline or SEED:
             print(f"{number - first_seed + 1} batches, the first with seed {first_seed}")  # noqa: T201 - with `pytest -s`
