@@ -60,6 +60,8 @@ def test_incomplete_or_malformed_response_is_an_error_that_quotes_nothing(respon
     [
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001, id="body"),
         pytest.param(lambda one: start_and_flood(one, b"\r\n", b"x" * 4096), id="endless-body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100 + b"Content-Length: 0\r\n\r\n", id="headers"),
+        pytest.param(b"HTTP/1.1 103 Early\r\n\r\n" * 11 + OK, id="interim-responses"),
         pytest.param(
             lambda one: start_and_flood(one, b"Transfer-Encoding: chunked\r\n\r\n", b"1;" + b"e" * 500 + b"\r\nx\r\n"),
             id="endless-chunks",
@@ -142,6 +144,9 @@ def test_name_without_an_address_is_an_error(host: str) -> None:
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\no\r\n1\r\nk\r\n0\r\nTrailer: x\r\n\r\n",
             (200, b"ok"),
             id="chunks",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 99 + b"Content-Length: 2\r\n\r\nok", (200, b"ok"), id="100-headers"
         ),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, (200, b"ok"), id="continue"),
         pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 10 + OK, (200, b"ok"), id="early-hints"),
