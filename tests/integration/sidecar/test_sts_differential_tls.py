@@ -24,9 +24,9 @@ def limit_version(context: ssl.SSLContext, version: ssl.TLSVersion) -> ssl.SSLCo
     return context
 
 
-def use_certificate_of_its_own(directory: Path) -> ssl.SSLContext:
+def use_certificate_of_its_own(directory: Path, *names: str) -> ssl.SSLContext:
     files = ["-keyout", str(directory / "key"), "-out", str(directory / "crt")]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    names = names or ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     subprocess.run(["openssl", "req", "-x509", *curve, *names, *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -113,6 +113,17 @@ def test_self_signed_certificate_of_the_server_can_be_the_configured_ca(
 
     assert name_outcome(ours) == GRANTED
     assert ours == reference
+
+
+def test_name_in_the_subject_only_is_not_the_servers(both_clients: BothClients, tmp_path: Path) -> None:
+    """Stricter: RFC 9525 forbids it, and Go's clients and browsers refuse it. botocore still accepts it."""
+    context = use_certificate_of_its_own(tmp_path, "-subj", "/CN=localhost")
+
+    with raw_server(ANSWER, context) as server:
+        url = server.url("https").replace("127.0.0.1", "localhost")
+        ours, reference = both_clients.ask(url, PODROLE_STS_CA_PEM=(tmp_path / "crt").read_text())
+
+    assert (name_outcome(ours), name_outcome(reference)) == ("SSLError", GRANTED)
 
 
 def test_several_configured_cas_are_trusted(both_clients: BothClients, authority: Authority) -> None:

@@ -45,6 +45,7 @@ def fail(respond: Respond | bytes, limits: Limits = LIMITS) -> RequestError:
         ),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSECRET", id="chunk-without-a-size"),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="upgrade"),
+        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + OK, id="101-without-an-upgrade"),
     ],
 )
 def test_incomplete_or_malformed_response_is_an_error_that_quotes_nothing(response: bytes) -> None:
