@@ -35,10 +35,12 @@ class Start(NamedTuple):
     rss: float
     pss: float
     anonymous: float
+    arbiter: float
+    """The arbiter's share of the PSS."""
 
     def __str__(self) -> str:
-        memory = f"RSS {self.rss:.1f}, PSS {self.pss:.1f}, anonymous {self.anonymous:.1f} MiB"
-        return f"ready after {self.seconds:.2f} s; {memory}"
+        pss = f"PSS {self.pss:.1f} (arbiter {self.arbiter:.1f})"
+        return f"ready after {self.seconds:.2f} s; RSS {self.rss:.1f}, {pss}, anonymous {self.anonymous:.1f} MiB"
 
 
 def measure(namespaces: int, accounts: int) -> Start:
@@ -60,8 +62,10 @@ def measure_start(directory: Path, api_port: int) -> Start:
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - began
         arbiter = psutil.Process(process.pid)
-        rss = sum(each.memory_info().rss for each in (arbiter, *arbiter.children())) / MEBI
-        return Start(seconds, rss, *read_memory(process.pid))
+        [worker] = arbiter.children()
+        rss = sum(each.memory_info().rss for each in (arbiter, worker)) / MEBI
+        both = read_memory(process.pid)
+        return Start(seconds, rss, *both, both.pss - read_memory(worker.pid).pss)
 
 
 @contextmanager

@@ -84,6 +84,18 @@ def test_invalid_setting_that_only_a_worker_finds_ends_the_arbiter_with_one_line
     assert injector.log.startswith("podrole-injector: PODROLE_TLS_CERT and PODROLE_TLS_KEY: ")
 
 
+def test_without_a_configured_address_both_ports_accept_ipv4_and_ipv6(tmp_path: Path) -> None:
+    host, addresses = ("[::]", ("127.0.0.1", "::1")) if socket.has_dualstack_ipv6() else ("0.0.0.0", ("127.0.0.1",))
+    environ = build_file_environ(tmp_path) | {"PODROLE_WEBHOOK_HOST": ""}
+    with run_injector(tmp_path, environ) as injector:
+        injector.wait_for_worker()
+
+        for address in addresses:
+            for port in (injector.port, injector.port + 1):
+                socket.create_connection((address, port), timeout=5).close()
+    assert f"Listening at: https://{host}:{injector.port}" in injector.log
+
+
 def test_port_in_use_ends_the_arbiter_with_one_line(tmp_path: Path, injector: Injector) -> None:
     (tmp_path / "second").mkdir()
     environ = build_file_environ(tmp_path / "second") | {"PODROLE_WEBHOOK_PORT": str(injector.port)}
