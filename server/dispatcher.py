@@ -91,6 +91,7 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
             result = error
         self._finished.append((exchange, result))
+        del result  # an exception refers to this frame, and the two would keep the request until a garbage collection
         self._wake()
 
     def _format(self, request: Request, response: Response, *, keeps_alive: bool) -> Reply:
