@@ -26,15 +26,16 @@ class Replicas:
     namespace: str
 
     def find_arbiter(self, number: int) -> psutil.Process:
-        """Find the replica's arbiter: it and its worker listen on the port."""
-        port = int(self.injectors[number].port)
-        pids = {
-            connection.pid
+        """Find the replica's arbiter. psutil names one of the processes that listen: the arbiter or its worker."""
+        listening = {
+            connection.laddr[1]: connection.pid
             for connection in psutil.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr[1] == port
+            if connection.status == psutil.CONN_LISTEN and connection.laddr
         }
-        [arbiter] = [process for process in map(psutil.Process, pids) if process.ppid() not in pids]
-        return arbiter
+        process = psutil.Process(listening[int(self.injectors[number].port)])
+        parent = process.parent()
+        is_worker = parent is not None and parent.cmdline() == process.cmdline()  # it was forked, without exec
+        return parent if parent and is_worker else process
 
     def kill(self, number: int) -> None:
         """Kill the replica with SIGKILL: the arbiter first, which would start another worker."""
