@@ -9,7 +9,7 @@ import pytest
 
 from testing.raw_http import Wire
 from tests.unit.server.hostile_handler import BAD_RESPONSES, EXCEPTIONS
-from tests.unit.server.hostile_server import SETTINGS
+from tests.unit.server.hostile_server import MAX_BODY_BYTES, SETTINGS
 from tests.unit.server.running import Running, build
 
 MIB = 1024 * 1024
@@ -25,6 +25,27 @@ def test_exception_of_a_handler_is_a_500(hostile: Running, action: str, name: st
     assert name.encode() not in received
     assert received.count(b"HTTP/1.1 ") == 1
     hostile.check_new_clients()
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "raise",
+        pytest.param("thread-raise", marks=pytest.mark.xfail(strict=True, reason="the exception refers to itself")),
+        "return",
+        "thread-return",
+    ],
+)
+def test_failed_request_frees_its_body(hostile: Running, action: str) -> None:
+    """A traceback refers to the request: in a cycle, both would stay until a garbage collection."""
+    request = build(f"/{action}/{'none' if 'return' in action else 'KeyError'}", "a", b"x" * MAX_BODY_BYTES)
+    hostile.ask(request)
+    before = peak = hostile.read_memory()
+    for _ in range(60):
+        assert hostile.ask(request).status == 500
+        peak = max(peak, hostile.read_memory())
+
+    assert peak - before < 6 * MAX_BODY_BYTES
 
 
 @pytest.mark.parametrize("name", BAD_RESPONSES)
