@@ -31,7 +31,7 @@ def test_exception_of_a_handler_is_a_500(hostile: Running, action: str, name: st
     "action",
     [
         "raise",
-        pytest.param("thread-raise", marks=pytest.mark.xfail(strict=True, reason="the exception refers to itself")),
+        "thread-raise",
         "return",
         "thread-return",
     ],
