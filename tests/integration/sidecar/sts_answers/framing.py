@@ -1,6 +1,6 @@
 """Responses that HTTP cuts, or that are larger than the limits."""
 
-from sidecar.sts.errors import MESSAGE_LENGTH
+from sidecar.sts.errors import CODE_LENGTH, MESSAGE_LENGTH
 from tests.integration.sidecar.sts_answers.answer import (
     CLOSED,
     GRANT,
@@ -60,6 +60,14 @@ LARGE = [
         message="m" * MESSAGE_LENGTH + "...",
         boto3_code="AccessDenied",
         reason="a message is cut",
+    ),
+    Answer(
+        "huge-code",
+        build_response(400, build_error("C" * 60_000)),
+        "C" * CODE_LENGTH + "...",
+        is_permanent=True,
+        boto3_code="C" * 60_000,
+        reason="a code is cut",
     ),
     Answer(
         "larger-than-64-kib",
