@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import contract
+from bench.measure import list_children
 from bench.startup import BASELINE_GET, STARTS, THE_BASELINE, running, running_new_baseline, wait_for_response
 from testing.repository import ROOT
 from testing.services.certificates import write_certificates
@@ -118,8 +119,3 @@ def wait_for_end(process: "subprocess.Popen[bytes]") -> float:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime
-
-
-def list_children(pid: int) -> list[int]:
-    """The pids of the children that all threads of a process have started and not yet waited for."""
-    return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]

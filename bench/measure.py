@@ -57,6 +57,11 @@ def read_memory(pid: int) -> Memory:
     return Memory(pss, anonymous)
 
 
+def list_children(pid: int) -> list[int]:
+    """The pids of the children that all threads of a process have started and not yet waited for."""
+    return [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+
+
 def pin(pid: int, core: int) -> None:
     """Pin a process and all its threads to one CPU, so that client and server do not compete."""
     for thread in psutil.Process(pid).threads():

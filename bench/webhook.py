@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.baseline import running_baseline
 from bench.client import Target, send_requests
-from bench.measure import Latency, compare_with_budgets, pin, print_table, read_memory, summarize
+from bench.measure import Latency, compare_with_budgets, list_children, pin, print_table, read_memory, summarize
 from testing.admission import PATH, PORT, webhook
 from testing.cases import ENVIRON, PODS, load_review
 
@@ -86,7 +86,7 @@ def main() -> None:
             "baseline": Target((ADDRESS, baseline_port), build_request("/", review), context),
         }
         for pid in (start.process.pid, baseline_pid):
-            for process in (pid, *find_children(pid)):
+            for process in (pid, *list_children(pid)):
                 pin(process, 1)
         pin(os.getpid(), 0)
         alone, together = measure(targets, 1), measure(targets, CONCURRENCY)
@@ -105,11 +105,6 @@ def main() -> None:
         "p99 at c=8 / baseline": together["podrole"].p99 / together["baseline"].p99,
     }
     sys.exit(compare_with_budgets("webhook", figures) and 1)
-
-
-def find_children(pid: int) -> list[int]:
-    """The pids of a process's children."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.measure import print_table
+from bench.measure import compare_with_budgets, print_table
 from contract import SIDECAR_CONTAINER
 from tests.integration.api_server.api import ApiServer, connect
 from tests.integration.api_server.conftest import ENVIRONMENT
@@ -36,6 +36,7 @@ POLL_SECONDS = 0.5
 SMALL = {"requests": {"cpu": "1m", "memory": "16Mi"}}
 SCRIPT = "date +%s.%N; sleep 3600"
 STS_SECONDS = 0.1
+BASELINE, INJECTED = "the baseline", "injected"
 IDLE = [
     build_container("true", name="first", resources=SMALL),
     build_container("sleep 3600", name="second", resources=SMALL, restartPolicy="Always"),
@@ -92,12 +93,12 @@ def kinds(installed: Node, images: list[Path], team: str, plain: str) -> Iterato
     """Injected pods differ in the image that the name of the sidecar's image stands for."""
     found = {
         "without injection": Kind(plain, {}, most=MEASURED_COUNT),
-        "the baseline": Kind(plain, {"initContainers": IDLE}),
+        BASELINE: Kind(plain, {"initContainers": IDLE}),
     }
     [this] = [archive for archive in images if archive.name == "podrole-sidecar.tar"]
     if other := ENVIRONMENT.get("PODROLE_TEST_OTHER_SIDECAR"):
-        found[f"injected, {other}"] = Kind(team, {}, Path(other))
-    found["injected"] = Kind(team, {}, this)
+        found[f"{INJECTED}, {other}"] = Kind(team, {}, Path(other))
+    found[INJECTED] = Kind(team, {}, this)
     yield found
     installed.load_image(this)
 
@@ -160,6 +161,7 @@ def read_first_line(api: ApiServer, namespace: str, name: str) -> float:
 @pytest.mark.usefixtures("far_sts")
 def test_pods(installed: Node, api: ApiServer, kinds: dict[str, Kind]) -> None:
     starts: dict[str, str] = {}
+    lasts: dict[tuple[int, str], float] = {}
     usages: dict[str, Usage] = {}
     images: set[str] = set()
     for count, rounds in ROUNDS.items():
@@ -170,7 +172,7 @@ def test_pods(installed: Node, api: ApiServer, kinds: dict[str, Kind]) -> None:
                 measured[name].append(run_round(installed, api, kind, count))
         for name, found in measured.items():
             median = statistics.median(each for one in found for each in one.seconds)
-            last = statistics.median(one.until_last for one in found)
+            last = lasts[count, name] = statistics.median(one.until_last for one in found)
             starts[f"{count} at once, {name}"] = f"median {median:5.2f}, the last {last:5.2f} s"
             usages |= {f"one of {count} pods, {name}": one.usage for one in found if one.usage}
             images |= {one.image for one in found if one.image}
@@ -179,6 +181,8 @@ def test_pods(installed: Node, api: ApiServer, kinds: dict[str, Kind]) -> None:
     print_table("usage as the kubelet reports it, medians", usages)
     archives = {kind.archive for kind in kinds.values() if kind.archive}
     assert len(images) == len({read_image_id(archive) for archive in archives}), f"only these sidecars ran: {images}"
+    figures = {f"{count} at once / baseline": lasts[count, INJECTED] / lasts[count, BASELINE] for count in ROUNDS}
+    assert compare_with_budgets("kubelet", figures) == 0, "a figure is over budget"
 
 
 def test_injector(installed: Node, api: ApiServer, team: str) -> None:

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from bench.cpu import end_and_read_children, list_children, read_cpu, wait_for_end
+from bench.cpu import end_and_read_children, read_cpu, wait_for_end
+from bench.measure import list_children
 
 USE = """
 import time
