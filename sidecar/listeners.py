@@ -9,7 +9,6 @@ from sidecar.errors import StartError
 
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 BACKLOG = 1024
-METRICS_BACKLOG = 16
 
 
 def bind_loopback(port: int) -> list[socket.socket]:
@@ -37,7 +36,7 @@ def bind_metrics(port: int) -> socket.socket:
     has_ipv6 = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if has_ipv6 else socket.AF_INET
     try:
-        return socket.create_server(("", port), family=family, backlog=METRICS_BACKLOG, dualstack_ipv6=has_ipv6)
+        return socket.create_server(("", port), family=family, backlog=BACKLOG, dualstack_ipv6=has_ipv6)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
         raise StartError(f"{contract.ENV_METRICS_PORT}: cannot listen on port {port} of the pod: {reason}") from error
