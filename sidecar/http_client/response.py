@@ -12,7 +12,6 @@ MAX_HEADERS = 100
 MAX_INTERIM_RESPONSES = 10
 """Such as `103 Early Hints`, before the response itself."""
 
-SWITCHING_PROTOCOLS = 101
 OK = 200
 
 
@@ -84,8 +83,6 @@ class ResponseReader:
         if status >= OK:
             self._complete()
             return
-        if status == SWITCHING_PROTOCOLS:
-            self._problem = ConnectionError("an upgrade that was not requested")
         self._interim += 1
         self._has_head = False
         self._headers.clear()
