@@ -47,4 +47,5 @@ class InjectorWorker(LoopWorker):
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if ":" in address else address
             LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
+        self.notify()  # before the first request: gunicorn kills a worker that hangs only after its first call
         return by_listener
