@@ -27,7 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.integration.server.fuzz_client import Client, Expected
 from tests.integration.server.fuzz_requests import FAILING_SHAPES, GARBAGE, INVALID, SHAPES, Shape
 from tests.integration.server.key_update import update_keys
-from tests.unit.server.hostile_server import MAX_BODY_BYTES
+from tests.unit.server.hostile_server import MAX_BODY_BYTES, REQUEST_SECONDS
 from tests.unit.server.running import Port, Running, running
 
 FUZZ_SECONDS = float(os.environ.get("PODROLE_TEST_FUZZ_SECONDS", "60"))
@@ -172,7 +172,7 @@ class ServerMachine(RuleBasedStateMachine):
     def finish(self, index: int) -> None:
         self.pick(index).finish(FINISH_SECONDS)
 
-    @rule(seconds=st.sampled_from([0.001, 0.01, 0.1]))
+    @rule(seconds=st.sampled_from([0.001, 0.01, 0.1] * 5 + [REQUEST_SECONDS + 0.5]))
     @noted
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -38,7 +38,7 @@ def own_hostile(tmp_path: Path) -> Iterator[Running]:
     """Of one test."""
     with running(tmp_path) as started:
         yield started
-        assert started.process.poll() is None, started.log
+        assert not started.process.poll(), started.log
 
 
 @pytest.fixture(params=Port, ids=["plain", "tls"])

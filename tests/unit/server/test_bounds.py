@@ -118,6 +118,17 @@ def test_dropped_bodies_do_not_count_any_more(hostile: Running) -> None:
     assert [len(answer.body) for answer in answers] == [MAX_BODY_BYTES] * 10
 
 
+@pytest.mark.parametrize("chunk", [4096, MAX_BODY_BYTES], ids=["small-chunks", "one-chunk"])
+def test_chunked_body_is_limited_like_one_with_a_length(hostile: Running, chunk: int) -> None:
+    chunks = b"%x\r\n%s\r\n" % (chunk, b"x" * chunk) * (MAX_BODY_BYTES // chunk)
+
+    allowed = hostile.ask(CHUNKED + chunks + b"0\r\n\r\n")
+    refused = hostile.exchange(CHUNKED + chunks + b"1\r\nx\r\n0\r\n\r\n")
+
+    assert (allowed.status, len(allowed.body)) == (200, MAX_BODY_BYTES)
+    assert refused.startswith(b"HTTP/1.1 413 ")
+
+
 def read_answers(received: bytes) -> Iterator[tuple[str | None, str | None]]:
     """The id and the Connection header of each response that is complete."""
     while taken := take_answer(received, "PUT"):
@@ -209,6 +220,18 @@ def test_response_to_a_slow_reader_is_complete(hostile: Running, port: Port) -> 
         answers = [wire.read_answer() for _ in range(2)]
 
     assert [answer.find("X-Id") for answer in answers] == ["a", "b"]
+
+
+def test_client_that_reads_slowly_is_closed_in_time(hostile: Running, port: Port) -> None:
+    files = hostile.count_files()
+    with hostile.connect(port, SMALL_BUFFER) as connection:
+        connection.sendall(build("/large", "a"))
+        assert connection.recv(100)
+        began = time.monotonic()
+        while hostile.count_files() > files:
+            connection.recv(100)
+            time.sleep(0.02)
+            assert time.monotonic() - began < REQUEST_SECONDS + 4
 
 
 EXPECT = b"Expect: 100-continue\r\n"

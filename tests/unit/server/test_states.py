@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from testing.raw_http import Wire
+from tests.unit.server.hostile_server import SETTINGS
 from tests.unit.server.running import Port, Running, build
 
 COUNT = 10
@@ -102,3 +103,24 @@ def test_half_closed_client_gets_all_responses_and_then_the_end(hostile: Running
         str(number) for number in range(count - (name == "with-an-invalid-one"))
     ]
     assert rest == b""
+
+
+def test_sigterm_ends_the_process_whatever_its_clients_do(own_hostile: Running) -> None:
+    with ExitStack() as stack:
+        for port in Port:
+            for sent in STATES.values():
+                stack.enter_context(own_hostile.connect(port)).sendall(sent)
+        own_hostile.process.terminate()
+
+        assert own_hostile.process.wait(SETTINGS.graceful_seconds + 5) == 0
+
+
+def test_sigterm_does_not_wait_for_a_thread_beyond_the_grace_period(own_hostile: Running) -> None:
+    with own_hostile.connect() as connection:
+        connection.sendall(build("/wait/60", "a"))
+        own_hostile.check_new_clients()
+        began = time.monotonic()
+        own_hostile.process.terminate()
+
+        assert own_hostile.process.wait(SETTINGS.graceful_seconds + 10) == 0
+        assert time.monotonic() - began >= SETTINGS.graceful_seconds - 1
