@@ -17,6 +17,7 @@ from tests.unit.server.hostile_handler import handle
 MAX_BODY_BYTES = 512 * 1024
 MAX_CONNECTIONS = 200
 REQUEST_SECONDS = 2.0
+SEND_BUFFER = 64 * 1024
 SETTINGS = Settings(
     keepalive_seconds=3,
     graceful_seconds=5,
@@ -39,10 +40,10 @@ def main() -> None:
     context.load_cert_chain(certificate, key)
     server.connection.REQUEST_SECONDS = server.connection.SEND_SECONDS = REQUEST_SECONDS
     plain = Service(handle, MAX_BODY_BYTES, MAX_CONNECTIONS)
-    services = {
-        socket.create_server(("127.0.0.1", int(port))): plain,
-        socket.create_server(("127.0.0.1", int(port) + 1)): plain._replace(tls=lambda: context),
-    }
+    listeners = [socket.create_server(("127.0.0.1", int(port) + number)) for number in range(2)]
+    for listener in listeners:  # inherited by connections: the kernel takes only a small part of a large response
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    services = dict(zip(listeners, (plain, plain._replace(tls=lambda: context)), strict=True))
     loop = Loop(services, SETTINGS, log)
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     loop.run()
