@@ -98,6 +98,17 @@ def test_record_behind_requests_that_need_threads_does_not_end_the_process(hosti
     assert last == "4"
 
 
+def test_request_that_arrives_while_another_waits_is_answered_after_it(hostile: Running, port: Port) -> None:
+    with hostile.connect(port) as connection:
+        wire = Wire(connection)
+        for number, action in enumerate(["/wait/0.5", "/echo", "/wait/0.1", "/echo"]):
+            wire.send(build(action, str(number)))
+            time.sleep(0.1)  # so that the server reads each on its own
+        answers = [wire.read_answer().find("X-Id") for _ in range(4)]
+
+    assert answers == ["0", "1", "2", "3"]
+
+
 def test_close_notify_ends_the_connection_after_the_response(hostile: Running) -> None:
     files = hostile.count_files()
     with hostile.connect(Port.TLS) as connection:
