@@ -33,8 +33,6 @@ class InjectorWorker(LoopWorker):
         # 30 MiB that the arbiter does not need; threads and connections would not survive the fork.
         from injector.services import build_services  # noqa: PLC0415 - see above
 
-        for inherited in self.sockets:
-            inherited.close()  # `listeners` are duplicates; while one is open, clients can connect
         try:
             services = build_services(self.app.config, self.app.starts)
         except (ConfigError, ClusterError) as error:
@@ -47,5 +45,4 @@ class InjectorWorker(LoopWorker):
             address, port = listener.getsockname()[:2]
             host = f"[{address}]" if ":" in address else address
             LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
-        self.notify()  # before the first request: gunicorn kills a worker that hangs only after its first call
         return by_listener

@@ -44,8 +44,11 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
     def run(self) -> None:
         """Serve until the arbiter stops this worker, or has died itself."""
         listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
+        for inherited in self.sockets:
+            inherited.close()  # while one is open, clients can connect
         services = self.build_services(listeners)
         self._loop = Loop(services, self.build_settings(), self.log_problem, self._on_tick)
+        self.notify()  # before the first response: the arbiter replaces a worker that hangs only after its first call
         if self.alive:  # else it was stopped before the loop could be
             self._loop.run()
 
@@ -54,6 +57,12 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         super().handle_exit(sig, frame)
         if self._loop:
             self._loop.stop()
+
+    def handle_quit(self, _sig: int, _frame: FrameType | None) -> None:
+        """Stop at once: the handler of SIGQUIT and SIGINT. The handler of a request could catch SystemExit."""
+        self.alive = False
+        self.cfg.worker_int(self)
+        os._exit(0)
 
     def _on_tick(self) -> None:
         self.notify()

@@ -134,3 +134,27 @@ def test_sigterm_finishes_the_request_in_progress_and_exits_with_zero(gunicorn: 
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
     assert gunicorn.process.wait(WAIT_SECONDS) == 0
     assert not re.search("Traceback", gunicorn.log.read_text())
+
+
+def test_sigquit_ends_at_once_even_while_a_request_is_handled(gunicorn: Gunicorn) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=WAIT_SECONDS) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)  # until the request has arrived
+        gunicorn.process.send_signal(signal.SIGQUIT)
+        began = time.monotonic()
+        gunicorn.process.wait(WAIT_SECONDS)
+
+    assert time.monotonic() - began < 5
+
+
+def test_no_client_can_connect_while_requests_are_finished(gunicorn: Gunicorn) -> None:
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=WAIT_SECONDS) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+        worker = psutil.Process(gunicorn.process.pid).children()[0]
+        time.sleep(0.2)  # until the requests have arrived
+        gunicorn.process.terminate()
+
+        gunicorn.wait_for(lambda: not [one for one in worker.net_connections() if one.status == psutil.CONN_LISTEN])
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
