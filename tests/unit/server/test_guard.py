@@ -1,7 +1,9 @@
-"""A defect in the code of one connection: the loop runs in a thread of the test, with a connection that fails."""
+"""What no client can provoke at will: the loop runs in a thread of the test, and parts of it fail."""
 
+import errno
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -9,8 +11,8 @@ import pytest
 
 import server.loop
 from server.connection import Connection
-from server.listener import Service
-from server.loop import Loop
+from server.listener import Listener, Service
+from server.loop import POLL_SECONDS, Loop
 from server.messages import Request, Response, WouldBlock
 from server.settings import Settings
 
@@ -86,3 +88,26 @@ def test_defect_closes_its_connection_and_others_are_answered(served: Served, se
     assert served.exchange(GET).endswith(b"hello")
     assert [reason for reason, _, _ in served.lines] == ["connection-failed"], "one line a minute"
     assert "KeyError: 'a defect" in served.lines[0][2]
+
+
+def test_loop_waits_a_second_when_no_connection_can_be_accepted(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The selector reports the waiting client in every turn: without the pause the loop would use a whole CPU."""
+    attempts: list[float] = []
+
+    def fail(_listener: Listener) -> None:
+        attempts.append(time.monotonic())
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(Listener, "accept", fail)
+        with socket.create_connection(served.address, timeout=10) as waiting:
+            waiting.sendall(GET)
+            while len(attempts) < 3:
+                time.sleep(0.01)
+            exhausted.undo()
+            answer = waiting.recv(65536)
+
+    assert answer.endswith(b"hello")
+    assert attempts[2] - attempts[1] > POLL_SECONDS / 2  # a tick may follow the first one at once
