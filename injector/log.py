@@ -5,6 +5,8 @@ import logging
 import sys
 from typing import TextIO
 
+ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object for each line, for log collectors."""
@@ -15,7 +17,7 @@ class JsonFormatter(logging.Formatter):
         fields = getattr(record, "fields", None) or {"message": record.getMessage()}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line | fields, separators=(",", ":"), default=str)
+        return ENCODER.encode(line | fields)
 
 
 def set_up_logging(stream: TextIO = sys.stderr) -> None:

@@ -1,5 +1,7 @@
 """The AWS partition of a region, which is a part of every ARN."""
 
+from functools import lru_cache
+
 PARTITIONS = {
     "cn-": "aws-cn",
     "us-gov-": "aws-us-gov",
@@ -15,6 +17,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 """
 
 
+@lru_cache(maxsize=16)
 def partition_of(region: str) -> str:
     """Return the partition of a region."""
     return next((partition for prefix, partition in PARTITIONS.items() if region.startswith(prefix)), "aws")

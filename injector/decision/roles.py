@@ -21,9 +21,10 @@ def parse_role(text: str, where: str, config: Config) -> str:
     if not text.startswith("arn:"):
         role = text.removeprefix("/")
         _check_role(role, text, where)
-        if config.role_arn_prefix is None:
+        prefix = config.role_arn_prefix
+        if prefix is None:
             raise InvalidRoleError(Reason.ACCOUNT_NOT_CONFIGURED.explain(where=where, value=text))
-        return config.role_arn_prefix + role
+        return prefix + role
     arn = ARN.fullmatch(text)
     if arn is None:
         problem = "an ARN of a role looks like arn:aws:iam::111122223333:role/path/name"
