@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import contract
@@ -84,8 +83,7 @@ POD_KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PodSettings:
+class PodSettings(NamedTuple):
     """What pod, ServiceAccount and namespace set together."""
 
     role_arn: str | None
@@ -168,12 +166,14 @@ def _read(pod: Metadata, override: Override) -> str | None:
 def _find_override_errors(pod: Metadata, allowed: frozenset[OverrideName]) -> Iterator[Explanation]:
     for override in OVERRIDES:
         value = _read(pod, override)
+        if value is None or value == override.safe_value:
+            continue
         where = f"{override.kind} {override.key} of the pod"
-        if value == override.unsafe_value and override.name not in allowed:
-            yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
-        elif value not in {None, override.safe_value, override.unsafe_value}:
+        if value != override.unsafe_value:
             expected = f'"{override.safe_value}" or "{override.unsafe_value}"'
-            yield Reason.INVALID_VALUE.explain(where=where, value=str(value), expected=expected)
+            yield Reason.INVALID_VALUE.explain(where=where, value=value, expected=expected)
+        elif override.name not in allowed:
+            yield Reason.OVERRIDE_NOT_ALLOWED.explain(where=where, value=value)
 
 
 def _find_invalid_values(annotations: Mapping[str, str]) -> Iterator[Explanation]:

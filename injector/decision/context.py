@@ -1,6 +1,5 @@
 """The input of the rules: a pod that is being created, its settings and its cluster. Pure."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from contract.modes import Mode
@@ -23,8 +22,7 @@ class ClusterContext(NamedTuple):
     version: Version | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionContext:
+class AdmissionContext(NamedTuple):
     """Everything that a rule can read."""
 
     pod: Object

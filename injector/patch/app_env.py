@@ -6,7 +6,7 @@ uses `envFrom` therefore gets neither.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import contract
 from contract.modes import Mode
@@ -46,13 +46,13 @@ NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 """Single addresses: botocore does not support ranges."""
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
+PROXY_VARIABLES = {*PROXIES, *NO_PROXIES}
 
 ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGION_VARIABLES, ENDPOINT_URL, *NO_PROXIES}
 """All that podrole may add to a container."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentChange:
+class EnvironmentChange(NamedTuple):
     """The changes to one container's `env`."""
 
     additions: tuple[Object, ...] = ()
@@ -62,14 +62,20 @@ class EnvironmentChange:
     warnings: tuple[Explanation, ...] = ()
 
 
+UNCHANGED = EnvironmentChange()
+
+
 def plan_environment(container: Object, mode: str, config: Config) -> EnvironmentChange:
     """Find what a container's environment lacks in this mode."""
     variables = read_objects(container, "env")
     # Of two variables with the same name, the kubelet uses the later one.
-    present = {str(variable.get("name")): variable for variable in variables}
-    for_sdks = {name: variable for name, variable in present.items() if name.startswith(AWS_PREFIX)}
-    missing = _find_missing(container, for_sdks, _choose_sidecar_variables(mode, config), config)
-    warnings = tuple(_find_warnings(container, for_sdks))
+    present = {
+        name: variable
+        for variable in variables
+        if (name := str(variable.get("name"))).startswith(AWS_PREFIX) or name in PROXY_VARIABLES
+    }
+    missing = _find_missing(container, present, _choose_sidecar_variables(mode, config), config)
+    warnings = tuple(_find_warnings(container, present))
     if not _uses_proxy(present):
         return EnvironmentChange(_build_variables(missing), warnings=warnings)
     no_proxy = _extend_no_proxy(present)

@@ -11,17 +11,16 @@ https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-con
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 import contract
 from injector.decision.annotations import STATUS_ANNOTATION
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, EnvironmentChange
+from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, UNCHANGED, EnvironmentChange
 
 ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
@@ -37,8 +36,7 @@ https://github.com/kubernetes/kubernetes/blob/v1.34.4/staging/src/k8s.io/apimach
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
+class ContainerRecord(NamedTuple):
     """What podrole added to the environment of one container."""
 
     added: Mapping[str, str]
@@ -48,18 +46,19 @@ class ContainerRecord:
     """The author's variables, and the text that was appended to the value of each."""
 
 
-UNCHANGED = EnvironmentChange()
-
 Records = Mapping[str, ContainerRecord]
 """By container, see `label_app_containers`; containers to which nothing was added are left out."""
 
 
-def find_app_containers(pod: Object) -> Iterator[tuple[ContainerRef, Object]]:
+def find_app_containers(pod: Object) -> Sequence[tuple[ContainerRef, Object]]:
     """Find all containers but podrole's."""
-    for field in CONTAINER_FIELDS:
-        for index, container in enumerate(read_objects(read_spec(pod), field)):
-            if not is_reserved(container):
-                yield (field, index), container
+    spec = read_spec(pod)
+    return [
+        ((field, index), container)
+        for field in CONTAINER_FIELDS
+        for index, container in enumerate(read_objects(spec, field))
+        if not is_reserved(container)
+    ]
 
 
 def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Object]]:
@@ -67,7 +66,7 @@ def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Objec
 
     A name that is missing or not unique is replaced by a position; the API server refuses such a pod.
     """
-    containers = [*find_app_containers(pod)]
+    containers = find_app_containers(pod)
     names = [str(container.get("name")) for _, container in containers]
     counts: Mapping[str, int] = Counter(names) if len({*names}) < len(names) else {}
     positions = dict.fromkeys(CONTAINER_FIELDS, 0)

@@ -4,13 +4,14 @@ All JSON Pointers are built here. An array that has elements is never replaced.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from jsonpatch import JsonPatch
 
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
-from injector.patch.app_env import EnvironmentChange
+from injector.patch.app_env import UNCHANGED, EnvironmentChange
 from injector.patch.plan import InjectionPlan
 
 Operation = dict[str, Any]
@@ -34,12 +35,13 @@ class PatchBuilder:
         self._operations.append({"op": "replace", "path": build_pointer(path), "value": value})
 
     def remove(self, path: JsonPath) -> None:
-        """Remove a member of an object."""
+        """Remove a member of an object, or an element of a list."""
         self._operations.append({"op": "remove", "path": build_pointer(path)})
 
     def remove_all(self, path: JsonPath, indexes: Sequence[int]) -> None:
         """Remove elements of a list, from its end so that the remaining indexes stay valid."""
-        self._operations += [{"op": "remove", "path": build_pointer((*path, index))} for index in sorted(indexes)[::-1]]
+        for index in sorted(indexes, reverse=True):
+            self.remove((*path, index))
 
     def insert(self, path: JsonPath, present: object, elements: Sequence[Any], *, at_front: bool = False) -> None:
         """Insert into the list at `path`. If it is missing, null or empty (`present` is falsy), create it."""
@@ -58,6 +60,7 @@ class PatchBuilder:
         return self._operations
 
 
+@lru_cache(maxsize=256)
 def build_pointer(path: JsonPath) -> str:
     """Build a JSON Pointer, https://www.rfc-editor.org/rfc/rfc6901 ."""
     return "".join(["/" + str(part).replace("~", "~0").replace("/", "~1") for part in path])
@@ -91,7 +94,7 @@ def _patch_containers(operations: PatchBuilder, pod: Object, field: str, plan: I
     kept = [index for index in range(len(present)) if index not in removed]
     for position, index in enumerate(kept):
         if index not in reserved:
-            change = plan.environment.get((field, index), EnvironmentChange())
+            change = plan.environment.get((field, index), UNCHANGED)
             _patch_app_container(operations, (*path, position), present[index], change)
     if not is_in_place:
         operations.insert(path, present, ours, at_front=True)
@@ -113,11 +116,13 @@ def _patch_volumes(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -
     missing = list(plan.volumes)
     removed = []
     for index, volume in enumerate(present):
+        if not is_reserved(volume):
+            continue
         same = next((piece for piece in missing if equals_ignoring_defaults(piece, volume, VOLUME_DEFAULTS)), None)
-        if same is not None:
-            missing.remove(same)
-        elif is_reserved(volume):
+        if same is None:
             removed.append(index)
+        else:
+            missing.remove(same)
     operations.remove_all(path, removed)
     operations.insert(path, present, missing)
 

@@ -1,7 +1,7 @@
 """What a pod must have after an injection: from a decision, the pod and the template."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import contract
 from contract.modes import CredentialSource, Mode
@@ -22,8 +22,7 @@ INJECTED_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class InjectionPlan:
+class InjectionPlan(NamedTuple):
     """What an injection adds to what a pod's author wrote."""
 
     init_containers: tuple[Object, ...]
