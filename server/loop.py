@@ -149,8 +149,10 @@ class Loop:
             return
         if connection.has_unsent:
             connection.send()
-        else:
-            connection.receive(time.monotonic())
+            if not connection.has_unsent:
+                self._end_response(connection, keeps_alive=not connection.is_closing)
+            return
+        connection.receive(time.monotonic())
         self._count(connection)
         self._advance(connection)
 
@@ -254,6 +256,7 @@ class Loop:
                 connection.close()
 
     def _shut_down(self) -> None:
+        self._run_once(0)  # clients that wait to be accepted, and requests that nothing has read yet
         for listener in self._listeners:
             if not listener.is_paused:
                 self._selector.unregister(listener.socket)
