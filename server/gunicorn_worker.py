@@ -66,6 +66,7 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
 
     def _on_tick(self) -> None:
         self.notify()
-        if self.ppid != os.getppid() and self._loop:
+        if self.alive and self.ppid != os.getppid() and self._loop:
+            self.alive = False  # logged once: the loop still calls this while it finishes requests
             self.log.error("the arbiter has died, so this worker stops")
             self._loop.stop()

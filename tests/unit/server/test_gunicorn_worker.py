@@ -124,6 +124,19 @@ def test_worker_ends_after_the_arbiter_was_killed(gunicorn: Gunicorn) -> None:
     gunicorn.wait_for(lambda: not psutil.pid_exists(worker))
 
 
+def test_killed_arbiter_is_logged_once_while_a_request_is_unfinished(gunicorn: Gunicorn) -> None:
+    worker = gunicorn.ask()
+    with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=WAIT_SECONDS) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        gunicorn.process.kill()
+        gunicorn.process.wait()
+        gunicorn.wait_for(lambda: "arbiter has died" in gunicorn.log.read_text())
+        time.sleep(1.5)  # the first check after a second, then twenty in each
+
+    gunicorn.wait_for(lambda: not psutil.pid_exists(worker))
+    assert gunicorn.log.read_text().count("arbiter has died") == 1
+
+
 def test_sigterm_finishes_the_request_in_progress_and_exits_with_zero(gunicorn: Gunicorn) -> None:
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=WAIT_SECONDS) as connection:
         connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
