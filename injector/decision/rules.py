@@ -120,9 +120,11 @@ def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
     for field in CONTAINER_FIELDS:
         containers = read_objects(spec, field)
         owners += [(f"spec.{field}[{c.get('name')}]", c) for c in containers if not is_reserved(c)]
+    value = str(contract.SIDECAR_UID)
     for where, owner in owners:
         security = read_mapping(owner, "securityContext")
-        value = str(contract.SIDECAR_UID)
+        if not security:
+            continue
         for key in IDS:
             if security.get(key) == contract.SIDECAR_UID:
                 yield Reason.RESERVED_USER.explain(where=f"{where}.securityContext.{key}", value=value)
@@ -154,6 +156,8 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
     """Containers that can remove the redirect."""
     for container in read_app_containers(context.pod):
         security = read_mapping(container, "securityContext")
+        if not security:
+            continue
         added = read_list(read_mapping(security, "capabilities"), "add")
         powers = ["is privileged"] if security.get("privileged") else []
         powers += [
