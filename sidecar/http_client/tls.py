@@ -37,8 +37,10 @@ class TlsStream:
     def __init__(self, inner: Stream, context: ssl.SSLContext, host: str) -> None:
         self._inner = inner
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        # As bytes: for text Python would import its IDNA codec.
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host.encode("ascii"))
+        # As bytes: for text Python would import its IDNA codec. A dot at the end, which keeps the resolver from trying
+        # its search domains, is not part of the name in SNI: https://www.rfc-editor.org/rfc/rfc6066#section-3
+        name = host.rstrip(".").encode("ascii")
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._run(self._tls.do_handshake)
 
     def send(self, data: bytes) -> None:

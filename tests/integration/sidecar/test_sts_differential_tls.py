@@ -1,5 +1,6 @@
 """The sidecar's own client of STS beside boto3: TLS."""
 
+import socket
 import ssl
 import subprocess
 import warnings
@@ -124,6 +125,20 @@ def test_name_in_the_subject_only_is_not_the_servers(both_clients: BothClients, 
         ours, reference = both_clients.ask(url, PODROLE_STS_CA_PEM=(tmp_path / "crt").read_text())
 
     assert (name_outcome(ours), name_outcome(reference)) == ("SSLError", GRANTED)
+
+
+def test_dot_at_the_end_of_the_name_is_not_part_of_the_certificates_name(
+    both_clients: BothClients, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *more, **named: resolve("127.0.0.1", *more, **named))
+
+    with raw_server(ANSWER, authority.serve("sts.example.com")) as server:
+        url = server.url("https").replace("127.0.0.1", "sts.example.com.")
+        ours, reference = both_clients.ask(url, PODROLE_STS_CA_PEM=authority.pem)
+
+    assert name_outcome(ours) == GRANTED
+    assert ours == reference
 
 
 def test_several_configured_cas_are_trusted(both_clients: BothClients, authority: Authority) -> None:
