@@ -57,8 +57,8 @@ class ResponseReader:
         self._complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        if self.response:
+        """Keep a header, but no trailer: a Date there would change the lifetime of the credentials."""
+        if self.response or self._has_head:
             return
         self._headers.append((name, value))
         if len(self._headers) > MAX_HEADERS:

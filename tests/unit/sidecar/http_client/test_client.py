@@ -186,6 +186,12 @@ def test_headers_of_an_interim_response_are_not_the_responses() -> None:
         assert "date" not in post(server.url()).headers
 
 
+def test_trailers_are_not_headers() -> None:
+    """https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1"""
+    with raw_server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDate: trailer\r\n\r\n") as server:
+        assert post(server.url()).headers == {"transfer-encoding": "chunked"}
+
+
 @pytest.mark.parametrize(
     ("url", "host", "target"),
     [
