@@ -17,6 +17,11 @@ class RefreshOutcome(StrEnum):
     PERMANENT_ERROR = "permanent_error"
 
 
+MAX_CODES = 50
+"""Outcomes and error codes that are counted separately. An STS outside AWS can send any code."""
+
+OTHER_CODE = "other"
+
 Counts = Counter[tuple[str | int, ...]]
 """By label values. No label value comes from a client."""
 
@@ -40,11 +45,13 @@ class Counters(NamedTuple):
     def count_refresh(self, outcome: Credentials | Failure) -> None:
         """Count one attempt."""
         if isinstance(outcome, Credentials):
-            self.refreshes[RefreshOutcome.SUCCESS, ""] += 1
-        elif outcome.is_permanent:
-            self.refreshes[RefreshOutcome.PERMANENT_ERROR, outcome.code] += 1
+            labels = RefreshOutcome.SUCCESS, ""
         else:
-            self.refreshes[RefreshOutcome.TRANSIENT_ERROR, outcome.code] += 1
+            kind = RefreshOutcome.PERMANENT_ERROR if outcome.is_permanent else RefreshOutcome.TRANSIENT_ERROR
+            labels = kind, outcome.code
+            if labels not in self.refreshes and len(self.refreshes) >= MAX_CODES:
+                labels = kind, OTHER_CODE
+        self.refreshes[labels] += 1
 
     def count_request(self, route_name: str, status: int) -> None:
         """Count one request."""

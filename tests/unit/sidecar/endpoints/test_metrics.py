@@ -21,7 +21,7 @@ from server.messages import Handler
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.endpoints.counters import Counters, Counts, create_counters
+from sidecar.endpoints.counters import MAX_CODES, Counters, Counts, create_counters
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.metrics import create_metrics_handler, list_metrics, render
 from sidecar.endpoints.state import EndpointState
@@ -55,6 +55,19 @@ def read_samples(text: str) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
+
+
+def test_sts_that_sends_ever_new_error_codes_does_not_fill_memory() -> None:
+    counters = create_counters()
+    for number in range(10_000):
+        counters.count_refresh(Failure(f"Code{number}", "", is_permanent=False))
+    counters.count_refresh(CREDENTIALS)
+    counters.count_refresh(Failure("Code0", "", is_permanent=False))
+
+    assert len(counters.refreshes) == MAX_CODES + 2
+    assert counters.refreshes["transient_error", "Code0"] == 2
+    assert counters.refreshes["transient_error", "other"] == 10_000 - MAX_CODES
+    assert counters.refreshes["success", ""] == 1
 
 
 @contextmanager
