@@ -75,6 +75,9 @@ class Connection:
         self.is_eof = False
         """The client has closed its sending side."""
 
+        self._has_surplus = False
+        """The client has sent more after the last request that is answered."""
+
         self._unsent = NOTHING
         self._response_bytes = 0
         """Of the whole response: its beginning stays in memory until its end is sent."""
@@ -119,7 +122,7 @@ class Connection:
             return
         self.is_eof = not data
         if self.is_eof or self.is_closing:
-            return  # discarded: closing with unread data would reset the connection and lose the response
+            return  # discarded, as in can_close
         was_begun = self.parser.is_begun
         self.parser.feed(data)
         if self.parser.is_begun and not was_begun:
@@ -156,11 +159,23 @@ class Connection:
         self.deadline = now + wait
 
     def can_close(self) -> bool:
-        """Whether it can be closed. If the client has sent more data, close only our sending side and keep reading."""
-        if self.is_eof or not (self.parser.has_surplus or self.parser.error):
+        """Whether it can be closed. If the client has sent more data, close only our sending side and keep reading.
+
+        Closing with unread data would reset the connection, and the client could lose the response.
+        """
+        self._has_surplus |= self.parser.has_surplus or self.parser.error is not None or self._has_unread()
+        if self.is_eof or not self._has_surplus:
             return True
         self.socket.shutdown(socket.SHUT_WR)
         return False
+
+    def _has_unread(self) -> bool:
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return False
+        self.is_eof = not data
+        return bool(data)
 
     def close(self) -> None:
         """Close the socket."""

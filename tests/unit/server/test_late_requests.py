@@ -1,4 +1,4 @@
-"""`Loop.stop`, in this process: what clients have sent by then is answered."""
+"""Requests that arrive while the server is about to stop, or to close their connection. It runs in this process."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -71,6 +71,21 @@ def test_request_that_arrives_in_the_last_turn_before_stop_is_answered(
     loop.run()
 
     assert b"/late" in read_until_closed(late[0])
+
+
+def test_client_whose_next_request_is_not_read_gets_the_response_and_no_reset(clients: Clients) -> None:
+    client = clients.connect()
+    client.sendall(FIRST)
+
+    def fail(_request: Request) -> Response:
+        client.sendall(LATE)
+        loop.stop()
+        raise RuntimeError
+
+    loop = Loop({clients.listener: Service(fail, 0)}, Settings(linger_seconds=0), lambda *_: None)
+    loop.run()
+
+    assert read_until_closed(client).startswith(b"HTTP/1.1 500 ")
 
 
 def read_until_closed(connection: socket.socket) -> bytes:
