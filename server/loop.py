@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from server.connection import Connection
+from server.connections import Connections
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, Service
 from server.log_limit import LimitedLog, Log
@@ -47,10 +48,10 @@ class Loop:
         self._is_stopping = False
         self._listeners = [Listener(listening, service) for listening, service in services.items()]
         self._selector = selectors.DefaultSelector()
+        self._connections = Connections(self._listeners, self._selector, settings.max_buffered_bytes, self._log)
         self._ready: deque[Connection] = deque()
         """Connections to continue in the next turn without a new event."""
 
-        self._buffered_bytes = 0
         self._next_tick = 0.0
         self._dispatcher = Dispatcher(ThreadPool(settings.max_threads, settings.max_waiting), self._wake, self._log)
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -92,8 +93,8 @@ class Loop:
             self._tick(now)
 
     def _tick(self, now: float) -> None:
+        self._connections.drop_overdue(now)
         for listener in self._listeners:
-            self._drop(*[connection for connection in listener.connections if now >= connection.deadline])
             if listener.is_paused:
                 listener.is_paused = False
                 self._selector.register(listener.socket, selectors.EVENT_READ, listener)
@@ -102,7 +103,7 @@ class Loop:
 
     def _accept(self, listener: Listener) -> None:
         for number in range(MAX_ACCEPTS):
-            if listener.is_full and not self._drop_oldest(listener):  # threads handle all of them
+            if listener.is_full and not self._connections.drop_oldest(listener):  # threads handle all of them
                 self._pause(listener)
                 return
             try:
@@ -111,7 +112,7 @@ class Loop:
                 # Linux takes the descriptor first: accept fails even if no further client waits.
                 if number == 0:
                     self._log("accept-failed", str(error))
-                    if not any(map(self._drop_oldest, (listener, *self._listeners))):
+                    if not any(map(self._connections.drop_oldest, (listener, *self._listeners))):
                         self._pause(listener)
                 return
             if accepted is None:
@@ -137,12 +138,12 @@ class Loop:
         """Do a step for a connection. Whatever goes wrong closes this connection only."""
         try:
             step(connection, *arguments)
-            self._watch(connection)
+            self._connections.watch(connection)
         except OSError:  # the client is gone
-            self._drop(connection)
+            self._connections.drop(connection)
         except Exception as error:  # noqa: BLE001 - nothing may end the loop
             self._log.exception("connection-failed", error)
-            self._drop(connection)
+            self._connections.drop(connection)
 
     def _on_event(self, connection: Connection) -> None:
         if connection.is_dropped:  # earlier in this turn
@@ -153,7 +154,7 @@ class Loop:
                 self._end_response(connection, keeps_alive=not connection.is_closing)
             return
         connection.receive(time.monotonic())
-        self._count(connection)
+        self._connections.count(connection)
         self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
@@ -162,7 +163,7 @@ class Loop:
             return
         if connection.is_closing:
             if connection.can_close():
-                self._drop(connection)
+                self._connections.drop(connection)
         elif taken := connection.take_request():
             request, keeps_alive = taken
             reply = self._dispatcher.dispatch(connection, request, keeps_alive=keeps_alive and not self._is_stopping)
@@ -172,7 +173,7 @@ class Loop:
             connection.send(serialize_error(connection.parser.error, time.time()))
             self._end_response(connection, keeps_alive=False)
         elif connection.is_eof:
-            self._drop(connection)
+            self._connections.drop(connection)
         elif connection.parser.take_continue():
             connection.send(CONTINUE)
 
@@ -197,63 +198,16 @@ class Loop:
         if connection.is_dropped:
             return
         connection.end_response(time.monotonic(), self._settings.keepalive_seconds, keeps_alive=keeps_alive)
-        self._count(connection)
+        self._connections.count(connection)
         if connection.has_unsent or connection.is_dropped:
             return
         if connection.is_closing:
             if connection.can_close():
-                self._drop(connection)
+                self._connections.drop(connection)
         else:
             connection.listener.move_to_end(connection)
             if connection.parser.has_work or connection.is_eof:
                 self._ready.append(connection)
-
-    def _count(self, connection: Connection) -> None:
-        """Keep the sum of buffered bytes below its limit. The connection itself may be closed for it."""
-        self._buffered_bytes += connection.buffered_bytes - connection.counted_bytes
-        connection.counted_bytes = connection.buffered_bytes
-        while self._buffered_bytes > self._settings.max_buffered_bytes:
-            largest = max(
-                (one for listener in self._listeners for one in listener.connections if not one.is_busy),
-                key=lambda one: one.counted_bytes,
-                default=None,
-            )
-            if largest is None or not largest.counted_bytes:
-                return
-            self._log("buffers-full", f"closed a connection that had sent {largest.counted_bytes} bytes")
-            self._drop(largest)
-
-    def _watch(self, connection: Connection) -> None:
-        """Wait for the events that the connection needs next."""
-        wanted = 0 if connection.is_dropped else connection.wanted_events
-        if wanted == connection.interest:
-            return
-        if not connection.interest:
-            self._selector.register(connection.socket, wanted, connection)
-        elif wanted:
-            self._selector.modify(connection.socket, wanted, connection)
-        else:
-            self._selector.unregister(connection.socket)
-        connection.interest = wanted
-
-    def _drop_oldest(self, listener: Listener) -> bool:
-        oldest = listener.find_oldest()
-        if oldest:
-            self._drop(oldest)
-        return oldest is not None
-
-    def _drop(self, *connections: Connection) -> None:
-        for connection in connections:
-            if connection.is_dropped:
-                continue
-            connection.is_dropped = True
-            del connection.listener.connections[connection]
-            self._buffered_bytes -= connection.counted_bytes
-            if connection.interest:
-                self._selector.unregister(connection.socket)
-                connection.interest = 0
-            with suppress(OSError):
-                connection.close()
 
     def _shut_down(self) -> None:
         self._run_once(0)  # clients that wait to be accepted, and requests that nothing has read yet
@@ -264,9 +218,8 @@ class Loop:
             listener.socket.close()
         now = time.monotonic()
         linger, deadline = now + self._settings.linger_seconds, now + self._settings.graceful_seconds
-        while any(listener.connections for listener in self._listeners) and time.monotonic() < deadline:
+        while self._connections.has_any and time.monotonic() < deadline:
             if time.monotonic() >= linger:
-                for listener in self._listeners:
-                    self._drop(*[connection for connection in listener.connections if connection.is_idle])
+                self._connections.drop_idle()
             self._run_once(SHUTDOWN_POLL_SECONDS)
         self._selector.close()
