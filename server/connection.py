@@ -10,7 +10,7 @@ from server.messages import Address, Request
 from server.parser import Endpoints, RequestParser
 
 REQUEST_SECONDS = 5.0
-"""Deadline for one complete request, including the TLS handshake."""
+"""Deadline for the first byte of a request, including the TLS handshake, and from there for its last byte."""
 
 SEND_SECONDS = 5.0
 """Deadline for the client to read a response."""
