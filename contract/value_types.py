@@ -44,7 +44,7 @@ def _parse_boolean(text: str) -> bool:
     return text == "true"
 
 
-HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\])"
+HOST = r"(?:\w[\w.-]*|\[[0-9A-Fa-f:]+\])"
 PORT_NUMBER = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 """From 1 to 65535."""
 

@@ -13,6 +13,8 @@ from contract.value_types import ENDPOINT, PROXY
         pytest.param("ftp://sts.example.com", id="another-scheme"),
         pytest.param("https://", id="no-host"),
         pytest.param("https:///sts", id="no-host-but-a-path"),
+        pytest.param("https://.example.com", id="dot-before-the-host"),
+        pytest.param("https://.", id="only-a-dot"),
         pytest.param("https://user@sts.example.com", id="user"),
         pytest.param("https://user:password@sts.example.com/", id="password"),
         pytest.param("https://sts.example.com?a=b", id="query"),
@@ -41,6 +43,7 @@ def test_other_text_is_not_an_endpoint(url: str) -> None:
     [
         pytest.param("http://sts", id="one-label"),
         pytest.param("https://sts.example.com", id="host"),
+        pytest.param("https://sts.example.com./", id="dot-after-the-host"),
         pytest.param("https://sts.example.com/", id="slash"),
         pytest.param("https://sts.example.com:65535", id="largest-port"),
         pytest.param("https://vpce.example.com/sts", id="path"),
