@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from injector.errors import ReviewError
-from injector.webhook.admission_review import build_allowed, build_denied, parse_review
+from injector.webhook.admission_review import MAX_VALUES, build_allowed, build_denied, parse_review
 from testing.cases import load_review
 
 RECORDED = load_review("pod-create-replicaset")
@@ -51,6 +51,31 @@ def test_invalid_review_is_rejected_with_a_message(body: bytes, message: str) ->
 
     assert message in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"{}", id="objects"),
+        pytest.param(b'{"":0}', id="objects-with-a-key"),
+        pytest.param(b"[]", id="lists"),
+        pytest.param(b"0", id="numbers"),
+        pytest.param(b'"ab"', id="strings"),
+    ],
+)
+def test_review_of_too_many_values_is_rejected_before_they_take_memory(value: bytes) -> None:
+    body = b'{"kind": [' + (value + b",") * (MAX_VALUES + 1) + value + b"]}"
+
+    with pytest.raises(ReviewError, match="more than 200000 values"):
+        parse_review(body)
+
+
+def test_pod_of_the_largest_size_is_parsed() -> None:
+    container = {"name": "app", "env": [{"name": f"VARIABLE_{number}", "value": "x" * 50} for number in range(20_000)]}
+    body = change_request(object={"spec": {"containers": [container]}})
+
+    assert len(body) > 1.5 * 1024 * 1024  # etcd accepts no more: https://etcd.io/docs/v3.6/dev-guide/limit/
+    assert parse_review(body).is_pod_creation
 
 
 @pytest.mark.parametrize("name", ["pod-create-replicaset", "pod-create-generate-name"])
