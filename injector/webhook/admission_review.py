@@ -24,6 +24,9 @@ Parsed, 8 MiB of `{"":0},` would take 284 MiB. A pod of the largest size that et
 
 PODS = {"group": "", "version": "v1", "resource": "pods"}
 
+MAX_CONTAINERS = 1000
+"""In env mode the patch has 400 bytes for each: more than a kubelet can run would take more memory than there is."""
+
 
 class Status(TypedDict):
     """Why a request was denied."""
@@ -95,7 +98,14 @@ def _parse_request(uid: str, request: dict[str, Any]) -> Review:
         raise ReviewError(f"request {uid} creates a pod without a namespace")
     if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
         raise ReviewError(f"request {uid} creates a pod, but its object is not a pod with a spec")
+    if _count_containers(pod["spec"]) > MAX_CONTAINERS:
+        raise ReviewError(f"request {uid} creates a pod with more than {MAX_CONTAINERS} containers")
     return Review(uid, is_pod_creation=True, namespace=namespace, pod=pod)
+
+
+def _count_containers(spec: Object) -> int:
+    lists = (spec.get("initContainers"), spec.get("containers"))
+    return sum(len(found) for found in lists if isinstance(found, list))
 
 
 def build_allowed(

@@ -70,6 +70,14 @@ def test_review_of_too_many_values_is_rejected_before_they_take_memory(value: by
         parse_review(body)
 
 
+@pytest.mark.parametrize("key", ["containers", "initContainers"])
+def test_pod_with_too_many_containers_is_rejected_before_each_gets_variables(key: str) -> None:
+    body = change_request(object={"spec": {key: [{"name": "a"}] * 1001}})
+
+    with pytest.raises(ReviewError, match="more than 1000 containers"):
+        parse_review(body)
+
+
 def test_pod_of_the_largest_size_is_parsed() -> None:
     container = {"name": "app", "env": [{"name": f"VARIABLE_{number}", "value": "x" * 50} for number in range(20_000)]}
     body = change_request(object={"spec": {"containers": [container]}})
