@@ -1,6 +1,7 @@
 """A cluster that runs pods: kubectl, logs, and diagnostics for failed tests."""
 
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -23,6 +24,9 @@ POD_WITHIN_SECONDS = 180
 AUDIT_TAIL_BYTES = 4_000_000
 ENABLED = {"podrole.io/injection": "enabled"}
 ENDED = ("Succeeded", "Failed")
+
+KUBECTL_LOG = re.compile(r"^[IWEF]\d{4} .*\n?", re.MULTILINE)
+"""A line of its log, such as `E1129 23:46:49.706337   25559 websocket.go:296] Unknown stream id 1`."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,10 @@ class Node:
         return self.kubectl.try_run(f"--namespace={namespace}", "logs", name, f"--container={container}").output
 
     def execute(self, name: str, namespace: str, *command: str, container: str = "app") -> str:
-        """Run a command in a running container; return its output."""
+        """Run a command in a running container; return its output, without kubectl's own log."""
         where = [f"--namespace={namespace}", "exec", name, f"--container={container}"]
         answer = self.kubectl.try_run(*where, "--", *command)
-        return answer.output + answer.errors
+        return answer.output + KUBECTL_LOG.sub("", answer.errors)
 
     def describe(self, namespace: str) -> str:
         """Describe the pods of a namespace: status, events, logs and patches."""
