@@ -31,11 +31,20 @@ NOTHING = memoryview(b"")
 class Socket(Protocol):
     """The methods of a non-blocking socket; a TLS connection has them, too."""
 
-    def recv(self, size: int, /) -> bytes: ...  # noqa: D102
-    def send(self, data: memoryview, /) -> int: ...  # noqa: D102
-    def fileno(self) -> int: ...  # noqa: D102
-    def shutdown(self, how: int, /) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
+    def recv(self, size: int, /) -> bytes:
+        """Read; raise BlockingIOError if there is nothing yet. Empty at the end."""
+
+    def send(self, data: memoryview, /) -> int:
+        """Send a part; raise BlockingIOError if nothing can be sent yet."""
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+
+    def shutdown(self, how: int, /) -> None:
+        """Close one side of the connection."""
+
+    def close(self) -> None:
+        """Close the socket."""
 
 
 class Connection:
@@ -99,7 +108,7 @@ class Connection:
             return 0
         if self.parser.has_work and not (self.is_closing or self._unsent):
             return 0  # the loop continues without an event; nothing is read ahead
-        wants_write = self._unsent or (self.is_tls and self.socket.wants_write)  # type: ignore[attr-defined]
+        wants_write = self._unsent or (self.is_tls and self.socket.wants_write)  # type: ignore[attr-defined] # a TlsSocket
         return EVENT_WRITE if wants_write else EVENT_READ
 
     @property

@@ -366,7 +366,6 @@ def test_closed_parser_is_freed_without_a_garbage_collection() -> None:
 
 def test_exception_in_a_callback_is_raised() -> None:
     parser = build_parser()
-    parser.on_body = None  # type: ignore[assignment, method-assign]
     parser._body = None  # type: ignore[assignment]  # noqa: SLF001 - breaks the parser
 
     with pytest.raises(Exception, match="callback"):

@@ -137,7 +137,7 @@ def test_app_can_replace_its_response_after_an_error() -> None:
     def app(_environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         start_response("200 OK", [])
         error = RuntimeError("x")
-        start_response("500 Internal Server Error", [("X", "1")], (RuntimeError, error, None))  # type: ignore[arg-type]
+        start_response("500 Internal Server Error", [("X", "1")], (RuntimeError, error, None))  # type: ignore[arg-type] # not raised
         return [b"sorry"]
 
     response = WsgiHandler(app)(POST)
