@@ -11,9 +11,7 @@ from subprocess import PIPE, Popen
 from threading import Event
 from typing import Any
 
-from injector.decision.allowed_roles import ALLOWED_ROLES
-from injector.decision.annotations import ROLE
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import ALLOWED_ROLES, INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from testing.fake_api_server import writable_api_server
 from testing.fake_list_watch_server import ACCOUNTS, NAMESPACES, ListWatchServer
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from injector.decision.context import ClusterContext
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_service_account_name
 from injector.k8s.version import Version, read_version
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.progress import progress_message
 
 

@@ -9,7 +9,7 @@ from injector.errors import ApiError, ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
 from podrole.diagnosis.cluster_state import (
     ClusterState,

@@ -14,11 +14,9 @@ import re2
 
 from injector.config import Config
 from injector.errors import InjectorError
+from injector.metadata_keys import ALLOWED_ROLES, PERMITTED
 from injector.reasons import Explanation, Reason
 from injector.value_types import AllowedRolesFormat
-
-ALLOWED_ROLES = "iam.amazonaws.com/allowed-roles"
-PERMITTED = "iam.amazonaws.com/permitted"
 
 LONGEST_VALUE = 16 * 1024
 """Characters of one annotation: about 200 ARNs. All annotations of a namespace can have 256 KiB."""

@@ -12,29 +12,27 @@ from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
 from injector.k8s.objects import Metadata
+from injector.metadata_keys import (
+    DEFAULT_ROLE,
+    EXTERNAL_ID,
+    IMDS_TOKENS,
+    INJECT_LABEL,
+    INTERMEDIATE_ROLE,
+    IRSA_ROLE,
+    METADATA_PASSTHROUGH,
+    MODE,
+    PREFIX,
+    ROLE,
+    SESSION_DURATION,
+    SESSION_NAME,
+    SESSION_TAGS,
+    STATUS_ANNOTATION,
+)
 from injector.reasons import Explanation, InvalidRoleError, Reason
 from injector.value_types import OverrideName
 
-PREFIX = "podrole.io/"
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
-STATUS_ANNOTATION = "podrole.io/status"
-"""Output only: users can change it, so no decision reads it."""
-
-ROLE = "iam.amazonaws.com/role"
-IRSA_ROLE = "eks.amazonaws.com/role-arn"
-DEFAULT_ROLE = "podrole.io/default-role"
-EXTERNAL_ID = "iam.amazonaws.com/external-id"
-SESSION_NAME = "iam.amazonaws.com/session-name"
-SESSION_TAGS = "podrole.io/session-tags"
-SESSION_DURATION = "podrole.io/session-duration"
-IMDS_TOKENS = "podrole.io/imds-tokens"
-
 SESSION_TAGS_TYPE = ValueType("TAGS", r"(?s).*", "key=value,key=value")
 """`session_tags.find_tag_problems` checks them."""
-
-
-INTERMEDIATE_ROLE = "podrole.io/intermediate-role"
-"""On the namespace: the role that is assumed first, and from which the pod's role is assumed."""
 
 
 class PodAnnotation(NamedTuple):
@@ -67,12 +65,12 @@ class Override(NamedTuple):
 
 
 OVERRIDES = (
-    Override(OverrideName.INJECT, "label", "podrole.io/inject", unsafe_value="false", safe_value="true"),
-    Override(OverrideName.MODE, "annotation", "podrole.io/mode", unsafe_value="env", safe_value="redirect"),
+    Override(OverrideName.INJECT, "label", INJECT_LABEL, unsafe_value="false", safe_value="true"),
+    Override(OverrideName.MODE, "annotation", MODE, unsafe_value="env", safe_value="redirect"),
     Override(
         OverrideName.METADATA_PASSTHROUGH,
         "annotation",
-        "podrole.io/metadata-passthrough",
+        METADATA_PASSTHROUGH,
         unsafe_value="true",
         safe_value="false",
     ),

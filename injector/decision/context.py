@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from contract.modes import Mode
 from injector.config import Config
-from injector.decision.annotations import ROLE, PodSettings, parse_annotations
+from injector.decision.annotations import PodSettings, parse_annotations
 from injector.k8s.objects import Metadata, Object, parse_metadata
 from injector.k8s.version import Version
+from injector.metadata_keys import POD_SECURITY_LABEL, ROLE
 from injector.reasons import Explanation
 from injector.value_types import ModePolicy, OverrideName
 
-POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import contract
 from contract.modes import CredentialSource, Mode
-from injector.decision.allowed_roles import ALLOWED_ROLES, PERMITTED, check_role_allowed
-from injector.decision.annotations import MIRROR_ANNOTATION
+from injector.decision.allowed_roles import check_role_allowed
 from injector.decision.context import AdmissionContext
 from injector.decision.outcomes import Skip
 from injector.k8s.objects import (
@@ -22,7 +21,7 @@ from injector.k8s.objects import (
     read_spec,
 )
 from injector.k8s.version import format_version
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import ALLOWED_ROLES, INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, PERMITTED
 from injector.reasons import Explanation, Reason
 from injector.value_types import OverrideName, PodsWithoutRole
 

@@ -13,7 +13,7 @@ from injector.k8s.list_watch import PATHS, ListWatch, WatchTimeouts
 from injector.k8s.objects import Metadata
 from injector.k8s.reflector import Reflector
 from injector.k8s.version import Version
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 
 
 class CachedReader:

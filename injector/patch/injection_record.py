@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import orjson
 
 import contract
-from injector.decision.annotations import STATUS_ANNOTATION
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, UNCHANGED, EnvironmentChange
 
 ContainerRef = tuple[str, int]

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import contract
 from contract.modes import CredentialSource, Mode
 from injector.config import Config
-from injector.decision.annotations import POD_ANNOTATIONS, STATUS_ANNOTATION
+from injector.decision.annotations import POD_ANNOTATIONS
 from injector.decision.outcomes import Block, Inject
 from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
+from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import EnvironmentChange, plan_environment
 from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
 from injector.patch.template import Template, fill_env

@@ -8,8 +8,8 @@ from typing import Any
 from jsonpatch import JsonPatch
 from jsonpointer import JsonPointer
 
-from injector.decision.annotations import STATUS_ANNOTATION
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.injection_record import ContainerRecord, Records, label_app_containers, read_records
 from injector.patch.json_patch import Operation, PatchBuilder
 

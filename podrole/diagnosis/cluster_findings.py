@@ -1,6 +1,6 @@
 """The findings about a cluster: level, sentence, remedy. The checks decide which of them apply."""
 
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.findings import FindingTemplate, Level
 
 

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 
 from injector.config import Config
-from injector.decision.annotations import ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from injector.reasons import Reason
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_state import ClusterState, DryRunResult

@@ -7,7 +7,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.k8s.objects import Metadata, Object
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.patch.plan import plan_injection
 from injector.patch.uninject import build_uninject_patch
 from injector.reasons import Explanation, Reason

@@ -7,9 +7,8 @@ from typing import Any
 
 import contract
 from contract.modes import Mode
-from injector.decision.annotations import MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects, read_spec
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.reasons import Reason
 from podrole.diagnosis.cluster_state import OptionalObject, ReadResult
 from podrole.diagnosis.pod_findings import Injection

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from contract.modes import Mode
-from injector.decision.context import POD_SECURITY_LABEL, POD_SECURITY_WITHOUT_REDIRECT
+from injector.decision.context import POD_SECURITY_WITHOUT_REDIRECT
 from injector.k8s.objects import parse_metadata
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, POD_SECURITY_LABEL
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import Namespaces
 from podrole.findings import Finding

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from injector.decision.annotations import IRSA_ROLE
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects
+from injector.metadata_keys import IRSA_ROLE
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import OtherInjectors
 from podrole.diagnosis.webhooks import Webhook, list_pod_webhooks

@@ -1,7 +1,6 @@
 """The findings about a pod: level, sentence, remedy. The other modules decide which of them apply."""
 
-from injector.decision.annotations import STATUS_ANNOTATION
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, STATUS_ANNOTATION
 from podrole.findings import FindingTemplate, Level
 
 RECREATE = "{recreate}"

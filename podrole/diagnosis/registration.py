@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from injector.certs.x509 import Certificate, parse_certificates
 from injector.errors import CertificateError
 from injector.k8s.objects import read_mapping, read_objects
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.check_context import CheckContext
 from podrole.diagnosis.selectors import find_mismatch
 from podrole.diagnosis.webhook_findings import Registration

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from injector.config import Config
-from injector.decision.annotations import DEFAULT_ROLE, EXTERNAL_ID, INTERMEDIATE_ROLE, IRSA_ROLE, ROLE, SESSION_TAGS
 from injector.decision.roles import parse_role
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
+from injector.metadata_keys import DEFAULT_ROLE, EXTERNAL_ID, INTERMEDIATE_ROLE, IRSA_ROLE, ROLE, SESSION_TAGS
 from injector.partitions import PARTITIONS
 from injector.reasons import InvalidRoleError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject

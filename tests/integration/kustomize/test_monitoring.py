@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from injector.decision.annotations import POD_ANNOTATIONS, SESSION_DURATION
+from injector.decision.annotations import POD_ANNOTATIONS
+from injector.metadata_keys import SESSION_DURATION
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import state_with
 from tests.integration.kustomize.exported_metrics import Families, list_series

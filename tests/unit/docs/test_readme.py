@@ -5,10 +5,11 @@ import re
 
 import pytest
 
+from injector import metadata_keys
 from injector.config import Config
-from injector.decision import annotations
+from injector.decision.annotations import parse_annotations
 from injector.k8s.objects import Metadata
-from injector.labels import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.iam.policies import TrustRequirements, build_subject, build_trust_policy
 from testing.repository import ROOT
 from tests.unit.docs.pages import read_block, read_section, read_tables
@@ -46,7 +47,7 @@ def test_the_install_lines_use_the_keys_that_the_webhook_reads() -> None:
     lines = read_block(INSTALL, "sh")
 
     assert f"{INJECTION_LABEL}={INJECTION_ENABLED}\n" in lines
-    assert f" {annotations.ROLE}=reader\n" in lines
+    assert f" {metadata_keys.ROLE}=reader\n" in lines
 
 
 @pytest.mark.parametrize("first", range(len(PRECEDENCE)), ids=[f"{kind} {key}" for kind, key in PRECEDENCE])
@@ -59,6 +60,6 @@ def test_roles_take_precedence_in_the_order_of_the_table(first: int) -> None:
         {"PODROLE_SIDECAR_IMAGE": "image", "PODROLE_REGION": "eu-west-1", "PODROLE_ACCOUNT_ID": "111122223333"}
     )
 
-    settings = annotations.parse_annotations(pod, namespace, account, config).settings
+    settings = parse_annotations(pod, namespace, account, config).settings
 
     assert settings.role_arn == f"arn:aws:iam::111122223333:role/role-{first}"

@@ -4,7 +4,8 @@ import time
 import pytest
 
 from injector.config import Config
-from injector.decision.allowed_roles import ALLOWED_ROLES, LONGEST_VALUE, MOST_ENTRIES, PERMITTED, check_role_allowed
+from injector.decision.allowed_roles import LONGEST_VALUE, MOST_ENTRIES, check_role_allowed
+from injector.metadata_keys import ALLOWED_ROLES, PERMITTED
 from injector.reasons import Explanation, Reason
 from injector.value_types import AllowedRolesFormat
 from testing.cases import CONFIG
