@@ -111,7 +111,7 @@ def test_web_identity_and_api_tokens_are_in_separate_containers(installed: Node,
     show = "import base64, json; print(open('/var/run/secrets/kubernetes.io/serviceaccount/token').read())"
 
     tokens = {
-        name: _read_audience(installed.execute("app", team, "python3", "-c", show, container=name))
+        name: read_audience(installed.execute("app", team, "python3", "-c", show, container=name))
         for name in ("app", "podrole-sidecar")
     }
 
@@ -120,7 +120,8 @@ def test_web_identity_and_api_tokens_are_in_separate_containers(installed: Node,
     assert "sts.amazonaws.com" not in tokens["app"]
 
 
-def _read_audience(token: str) -> list[str]:
+def read_audience(token: str) -> list[str]:
+    """The audiences of a token."""
     body = token.split(".")[1]
     audience: list[str] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["aud"]
     return audience
