@@ -127,13 +127,13 @@ class Installation:
         body = {"data": {key.replace("_", "."): value for key, value in encoded.items()}}
         self.send("PATCH", self.secret_path, body, "application/merge-patch+json")
 
-    def create_pod(self) -> None:
-        """In a dry run, which calls every webhook."""
+    def create_pod(self) -> Manifest:
+        """In a dry run, which calls every webhook; return what would be stored."""
         pod = {
             "metadata": {"generateName": "try-"},
             "spec": {"containers": [{"name": "app", "image": "example/app:1"}]},
         }
-        self.send("POST", f"api/v1/namespaces/{self.name}/pods?dryRun=All", pod)
+        return self.send("POST", f"api/v1/namespaces/{self.name}/pods?dryRun=All", pod)
 
     def start_replica(self, *, is_admin: bool = False) -> Replica:
         """Start a process. An administrator can also create the Secret."""
