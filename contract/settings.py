@@ -7,7 +7,7 @@ process, the options and the help of the command, docs/configuration.md and the 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from contract.text import truncate
+from contract.text import quote
 from contract.value_types import PROXY, ValueType
 
 SHOWN_LENGTH = 100
@@ -83,7 +83,7 @@ def find_problem(one: Setting, value: str) -> str | None:
         return "a URL with a user name or password, which every pod would show: use a proxy without one"
     if one.type.accepts(value):
         return None
-    return f"{truncate(ascii(value), SHOWN_LENGTH)}: it must be {one.type.expected}"
+    return f"{quote(ascii(value), SHOWN_LENGTH)}: it must be {one.type.expected}"
 
 
 def format_problems(title: str, problems: Collection[str]) -> str:

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 
 from contract.modes import CredentialSource
+from contract.text import escape
 from injector.arbiter import Application
 from injector.config import Config
 from injector.errors import ConfigError
@@ -23,7 +24,7 @@ def main() -> None:
         config = Config.from_environ(os.environ, with_tls=True)
         application = Application(config)
     except ConfigError as error:
-        sys.stderr.write(f"podrole-injector: {error}\n")
+        sys.stderr.write(escape(f"podrole-injector: {error}\n"))
         sys.exit(ConfigError.exit_code)
     if config.credential_source == CredentialSource.NODE:
         LOG.warning(

@@ -1,11 +1,26 @@
-"""The log of both processes, on standard error: one JSON object for each line, or text on a terminal."""
+"""The log of both processes, on standard error: one JSON object for each line, or text on a terminal.
+
+Fields and messages contain what others wrote: they are quoted here.
+"""
 
 import json
 import logging
 import sys
-from typing import TextIO
+import textwrap
+from types import TracebackType
+from typing import Any, TextIO
+
+from contract.text import escape, quote
 
 ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
+MAX_FIELD_LENGTH = 2048
+"""Characters of a message, or of one field."""
+
+MAX_TRACEBACK_LENGTH = 16 * 1024
+"""Characters of its end, which has the error and the innermost frames."""
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class JsonFormatter(logging.Formatter):
@@ -17,12 +32,30 @@ class JsonFormatter(logging.Formatter):
         fields = getattr(record, "fields", None) or {"message": record.getMessage()}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return ENCODER.encode(line | fields)
+        return ENCODER.encode(line | {name: _quote_field(value) for name, value in fields.items()})
+
+    def formatException(self, ei: ExcInfo) -> str:  # noqa: N802 - the method of the standard library
+        """Format the end of a traceback."""
+        return escape(super().formatException(ei)[-MAX_TRACEBACK_LENGTH:])[-MAX_TRACEBACK_LENGTH:]
+
+
+class TextFormatter(JsonFormatter):
+    """Text for a terminal. A traceback is indented, so that none of its lines looks like one of the log's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format the message, and the traceback below it."""
+        line = f"{self.formatTime(record)} {record.levelname} {quote(record.getMessage(), MAX_FIELD_LENGTH)}"
+        if not record.exc_info:
+            return line
+        return f"{line}\n{textwrap.indent(self.formatException(record.exc_info), '    ')}"
+
+
+def _quote_field(value: Any) -> Any:
+    return quote(value, MAX_FIELD_LENGTH) if isinstance(value, str) else value
 
 
 def set_up_logging(stream: TextIO = sys.stderr) -> None:
     """Log to a stream: text if it is a terminal, else JSON."""
     output = logging.StreamHandler(stream)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    output.setFormatter(text if stream.isatty() else JsonFormatter())
+    output.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[output])

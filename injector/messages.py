@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
 
-from contract.text import truncate
+from contract.text import quote
 
 MAX_VALUE_LENGTH = 200
 """Characters of a user's value that a message repeats: an annotation can have 256 KiB."""
@@ -23,6 +23,6 @@ class MessageTable(Enum):
         return self.name.title().replace("_", "")
 
     def fill(self, values: Mapping[str, object], max_length: int = MAX_VALUE_LENGTH) -> tuple[str, str]:
-        """Return sentence and remedy with these values, each truncated."""
-        truncated = {name: truncate(str(value), max_length) for name, value in values.items()}
-        return self.sentence.format_map(truncated), self.remedy.format_map(truncated)
+        """Return sentence and remedy with these values, each quoted."""
+        quoted = {name: quote(str(value), max_length) for name, value in values.items()}
+        return self.sentence.format_map(quoted), self.remedy.format_map(quoted)

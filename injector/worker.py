@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
+from contract.text import escape
 from injector.errors import ClusterError, ConfigError
 from server.gunicorn_worker import LoopWorker
 from server.listener import Service
@@ -36,7 +37,7 @@ class InjectorWorker(LoopWorker):
         try:
             services = build_services(self.app.config, self.app.starts)
         except (ConfigError, ClusterError) as error:
-            sys.stderr.write(f"podrole-injector: {error}\n")
+            sys.stderr.write(escape(f"podrole-injector: {error}\n"))
             self.app.exit_with(ConfigError.exit_code)
             sys.exit(0)
         by_port = {self.app.ports.health: services.health, self.app.ports.webhook: services.webhook}

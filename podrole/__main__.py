@@ -8,6 +8,7 @@ import click
 import contract
 from injector.errors import ClusterError, InjectorError
 from podrole.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, ClusterUnreachableError, InvalidInputError
+from podrole.terminal import write
 
 COMMANDS = {
     "inject": ("podrole.inject:inject", "Print manifests as the webhook would change them, for kubectl apply."),
@@ -59,7 +60,7 @@ class Commands(click.Group):
 
 
 def _interrupt(ctx: click.Context) -> NoReturn:
-    click.echo("interrupted", err=True)
+    write("interrupted", is_error=True)
     ctx.exit(EXIT_INTERRUPTED)
 
 

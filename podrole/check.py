@@ -1,6 +1,5 @@
 """`podrole check`: explains a running pod. Reads its state and passes it to `podrole.diagnosis.pod`."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from podrole.findings import Level, Section, build_document, choose_exit_code, f
 from podrole.options import cluster_options, report_output_option
 from podrole.progress import progress_message
 from podrole.queries import fetch_installation, fetch_pod_state
+from podrole.terminal import write, write_json
 
 OWNERS = {
     "daemonset": "apis/apps/v1",
@@ -82,10 +82,10 @@ def check(target: str, namespace: str | None, output: str, kubeconfig: str | Non
         diagnoses = [_diagnose(client, pod, installation) for pod in pods]
     if output == "json":
         documents = [{"pod": diagnosis.pod, "findings": build_document(diagnosis.sections)} for diagnosis in diagnoses]
-        click.echo(json.dumps({"pods": documents}, indent=2))
+        write_json({"pods": documents})
     else:
         for pod, sections in diagnoses:
-            click.echo(f"pod {pod}\n{format_sections(sections)}\n\n{format_counts(sections)}")
+            write(f"pod {pod}\n{format_sections(sections)}\n\n{format_counts(sections)}")
     sections = [section for diagnosis in diagnoses for section in diagnosis.sections]
     raise SystemExit(choose_exit_code(sections, Level.WARNING))
 

@@ -2,6 +2,8 @@
 
 import click
 
+from contract.text import escape
+
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
@@ -17,13 +19,20 @@ EXIT_CODES = {
 """The same table is in docs/cli.md."""
 
 
-class InvalidInputError(click.ClickException):
+class CommandError(click.ClickException):
+    """The base class. The message can contain what others wrote, and click prints it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(escape(message))
+
+
+class InvalidInputError(CommandError):
     """Usage, configuration or input is not valid."""
 
     exit_code = EXIT_USAGE
 
 
-class ClusterUnreachableError(click.ClickException):
+class ClusterUnreachableError(CommandError):
     """The cluster is unreachable, or rejected a request."""
 
     exit_code = EXIT_UNREACHABLE

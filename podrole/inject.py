@@ -22,6 +22,7 @@ from podrole.inject_result import InjectResult
 from podrole.options import cluster_options, load_effective_config, manifest_options, output_option, settings_options
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
+from podrole.terminal import write
 from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
@@ -78,7 +79,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
         live, deployed = _connect(options, stack) if options["is_live"] else (None, None)
         config, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
         if config.is_template_shipped:
-            click.echo("note: the injector's custom template could not be read; the default template is used", err=True)
+            write("note: the injector's custom template could not be read; the default template is used", is_error=True)
         results = [*_inject_all(documents, namespace, config, lookup)]
     write_results(documents, results, output)
     _print_trust_policy_commands(results)
@@ -95,10 +96,10 @@ def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetad
     deployed = installation.deployed_env
     if deployed is None:
         why = installation.deployment.error or "there is none"
-        click.echo(f"note: no settings are taken from the injector's Deployment: {why}", err=True)
+        write(f"note: no settings are taken from the injector's Deployment: {why}", is_error=True)
         return ClusterMetadata(client), None
     for gap in deployed.gaps:
-        click.echo(f"note: settings of the injector's Deployment may be missing: {gap}", err=True)
+        write(f"note: settings of the injector's Deployment may be missing: {gap}", is_error=True)
     return ClusterMetadata(client), deployed
 
 
@@ -172,6 +173,6 @@ def _print_trust_policy_commands(results: Iterable[InjectResult]) -> None:
     """Print the step that is often forgotten: STS gives no credentials until the role's trust policy allows it."""
     users = sorted({(str(result.role), result.namespace, result.service_account) for result in results if result.role})
     if users:
-        click.echo("Each role must trust its pods. To print the trust policy that a role needs:", err=True)
+        write("Each role must trust its pods. To print the trust policy that a role needs:", is_error=True)
     for role, namespace, account in users:
-        click.echo(f"  podrole trust-policy {role} --namespace {namespace} --service-account {account}", err=True)
+        write(f"  podrole trust-policy {role} --namespace {namespace} --service-account {account}", is_error=True)

@@ -1,16 +1,15 @@
 """Writes manifests or JSON to standard output, and a report about each pod to standard error."""
 
 import copy
-import json
 from collections.abc import Sequence
 
-import click
 from jsonpatch import JsonPatch
 
 from injector.decision.outcomes import Outcome
 from injector.errors import ConfigError
 from podrole.inject_result import InjectResult, build_result_document, format_result, prefix_operations
 from podrole.progress import progress_message
+from podrole.terminal import write, write_json, write_manifests
 from podrole.yaml.documents import Document, join_documents
 from podrole.yaml.rewrite import rewrite
 
@@ -25,17 +24,17 @@ def write_results(documents: Sequence[Document], results: Sequence[InjectResult]
     """Write manifests or JSON, then the report. If a pod is denied, no manifest: half of a set must not be applied."""
     is_denied = any(result.outcome == Outcome.DENY for result in results)
     if output == "json":
-        click.echo(json.dumps([build_result_document(result) for result in results], indent=2, ensure_ascii=False))
+        write_json([build_result_document(result) for result in results])
     elif not is_denied:
         with progress_message(f"writing {len(documents)} documents"):
             texts = [_rewrite(document, results) for document in documents]
-        click.echo(join_documents(documents, texts), nl=False)
+        write_manifests(join_documents(documents, texts))
     for result in results:
-        click.echo(format_result(result), err=True)
+        write(format_result(result), is_error=True)
     if not results:
-        click.echo("The manifests contain no pods or workloads. They were printed unchanged.", err=True)
+        write("The manifests contain no pods or workloads. They were printed unchanged.", is_error=True)
     if is_denied and output != "json":
-        click.echo("A pod is denied, so no manifest was printed.", err=True)
+        write("A pod is denied, so no manifest was printed.", is_error=True)
 
 
 def _rewrite(document: Document, results: Sequence[InjectResult]) -> str:

@@ -1,6 +1,5 @@
 """`podrole preflight`: checks a cluster. Reads the cluster's state and passes it to `podrole.diagnosis`."""
 
-import json
 import os
 import time
 from dataclasses import replace
@@ -15,6 +14,7 @@ from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
+from podrole.terminal import write, write_json
 
 EXAMPLES = """\b
 Examples:
@@ -63,9 +63,9 @@ def preflight(
         cluster = _add_dry_runs(client, cluster) if dry_run else replace(cluster, dry_run_skipped=True)
     sections = diagnose_cluster(cluster, os.environ, time.time())
     if output == "json":
-        click.echo(json.dumps({"findings": build_document(sections)}, indent=2))
+        write_json({"findings": build_document(sections)})
     else:
-        click.echo(f"{format_sections(sections)}\n\n{format_counts(sections)}")
+        write(f"{format_sections(sections)}\n\n{format_counts(sections)}")
     raise SystemExit(choose_exit_code(sections, Level.PROBLEM))
 
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import click
-
 from podrole.findings import Finding
 from podrole.iam.policies import TrustRequirements
+from podrole.terminal import write
 
 
 def build_entry(requirements: TrustRequirements, policy: dict[str, Any]) -> dict[str, Any]:
@@ -30,19 +29,19 @@ def format_entry(requirements: TrustRequirements, policy: dict[str, Any]) -> str
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print findings on standard error, beside a document on standard output."""
     for finding in findings:
-        click.echo(f"{finding.level}: {finding.text} {finding.remedy}".rstrip(), err=True)
+        write(f"{finding.level}: {finding.text} {finding.remedy}".rstrip(), is_error=True)
 
 
 def print_next_steps(requirements: TrustRequirements, *, is_merged: bool) -> None:
     """Print the commands that set the policy, and how to keep the existing one."""
     name = requirements.role_arn.rpartition("/")[2]
     if not is_merged:
-        click.echo("This replaces the role's existing policy. --merge keeps its statements:", err=True)
-        click.echo(f"  aws iam get-role --role-name {name} | podrole trust-policy --merge - ...", err=True)
-    click.echo("To set it, with the output in trust.json:", err=True)
-    click.echo(f"  aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json", err=True)
+        write("This replaces the role's existing policy. --merge keeps its statements:", is_error=True)
+        write(f"  aws iam get-role --role-name {name} | podrole trust-policy --merge - ...", is_error=True)
+    write("To set it, with the output in trust.json:", is_error=True)
+    write(f"  aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json", is_error=True)
     for role_arn in _list_intermediate_roles(requirements):
-        click.echo(f"Its pods assume {role_arn} first: see podrole trust-policy {role_arn}", err=True)
+        write(f"Its pods assume {role_arn} first: see podrole trust-policy {role_arn}", is_error=True)
 
 
 def _list_intermediate_roles(requirements: TrustRequirements) -> list[str]:

@@ -1,6 +1,5 @@
 """`podrole trust-policy`: prints, merges and checks trust policies of roles. Their content is in `podrole.iam`."""
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -32,6 +31,7 @@ from podrole.options import (
     report_output_option,
 )
 from podrole.role_sources import RoleUsageLoader
+from podrole.terminal import write, write_json
 from podrole.trust_output import build_entry, format_entry, print_findings, print_next_steps
 from podrole.yaml.documents import read_text
 
@@ -141,9 +141,9 @@ def _check(role_arn: str | None, loader: RoleUsageLoader) -> int:
         findings = check_document(text, expected)
     section = Section(role_arn or options["check_file"], tuple(findings))
     if options["output"] == "json":
-        click.echo(json.dumps(build_document([section]), indent=2))
+        write_json(build_document([section]))
     else:
-        click.echo(f"{format_sections([section]).lstrip()}\n\n{format_counts([section])}")
+        write(f"{format_sections([section]).lstrip()}\n\n{format_counts([section])}")
     return choose_exit_code([section], Level.WARNING)
 
 
@@ -164,7 +164,7 @@ def _print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
     if existing is not None:
         with error_context(loader.options["merge_file"]):
             policy = merge(existing, build_statements(requirements, issuer))
-    click.echo(json.dumps(policy, indent=2))
+    write_json(policy)
     findings = [*check_issuer(loader.issuer_url), *check_length(policy)]
     print_findings(findings)
     print_next_steps(requirements, is_merged=existing is not None)
@@ -201,17 +201,17 @@ def _print_all(loader: RoleUsageLoader) -> int:
     issuer = parse_issuer(loader.issuer_url)
     policies = [(requirements, build_trust_policy(requirements, issuer)) for requirements in usage.requirements]
     if loader.options["output"] == "json":
-        click.echo(json.dumps([build_entry(requirements, policy) for requirements, policy in policies], indent=2))
+        write_json([build_entry(requirements, policy) for requirements, policy in policies])
     else:
         for requirements, policy in policies:
-            click.echo(format_entry(requirements, policy))
+            write(format_entry(requirements, policy))
     findings = [
         *check_issuer(loader.issuer_url),
         *(finding for _, policy in policies for finding in check_length(policy)),
         *_build_problems(usage.problems),
     ]
     print_findings(findings)
-    click.echo(f"{len(policies)} role{'' if len(policies) == 1 else 's'}", err=True)
+    write(f"{len(policies)} role{'' if len(policies) == 1 else 's'}", is_error=True)
     return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
 
 

@@ -4,19 +4,28 @@ import json
 import sys
 import time
 
+from contract.text import escape
 from sidecar.errors import SidecarError
 from sidecar.time_format import format_time
 
 TERMINATION_BYTES = 2048
 """The kubelet takes this much, and at most 80 lines, from the end of a failed container's log."""
 
+MAX_FIELD_LENGTH = 2048
+"""Characters of a field of an event. The longest is a traceback, of which the server passes on 2000."""
+
 TRUNCATED = " (truncated)\n"
 
 
 def emit(event: str, **fields: str | int | bool | None) -> None:
     """Write one line with one call, so that lines of different threads or processes do not mix."""
-    sys.stderr.write(json.dumps({"time": format_time(time.time()), "event": event, **fields}) + "\n")
+    line = {"time": format_time(time.time()), "event": event} | {name: _escape(value) for name, value in fields.items()}
+    sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
+
+
+def _escape(value: str | int | bool | None) -> str | int | bool | None:  # noqa: FBT001 - a field's value
+    return escape(value[:MAX_FIELD_LENGTH])[:MAX_FIELD_LENGTH] if isinstance(value, str) else value
 
 
 def log_fatal(error: SidecarError) -> None:
@@ -30,7 +39,7 @@ def truncate_termination_message(text: str) -> str:
 
     https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
     """
-    encoded = text.encode(errors="backslashreplace")
+    encoded = escape(text).encode()
     if len(encoded) <= TERMINATION_BYTES:
         return encoded.decode()
     beginning = encoded[: TERMINATION_BYTES - len(TRUNCATED.encode())].decode(errors="ignore")

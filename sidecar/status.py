@@ -12,6 +12,7 @@ from typing import Any
 
 import contract
 from contract.modes import CredentialSource
+from contract.text import escape
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
@@ -118,8 +119,8 @@ def main() -> None:
     try:
         status = fetch_status(port)
     except (OSError, ValueError) as error:
-        sys.exit(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: {error}")
-    sys.stdout.write((json.dumps(status) if output == "json" else format_status(status)) + "\n")
+        sys.exit(escape(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: {error}"))
+    sys.stdout.write((json.dumps(status) if output == "json" else escape(format_status(status))) + "\n")
     sys.exit(0 if status["state"] == ServingState.SERVING else 1)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import re2
 
+from contract.text import quote
 from injector.config import Config
 from injector.errors import InjectorError
 from injector.metadata_keys import ALLOWED_ROLES, PERMITTED
@@ -188,8 +189,8 @@ def _require_base(base: str | None, entry: str) -> str:
 
 
 def _quote(text: str) -> str:
-    """Return one line of ASCII, so that letters that only look like ASCII are visible."""
-    return " ".join(text.split()).encode("ascii", "backslashreplace").decode()
+    """Return one line: a list can have one entry a line."""
+    return quote(" ".join(text.split()), LONGEST_VALUE)
 
 
 FORMATS: dict[str, AllowListFormat] = {

@@ -4,7 +4,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 
-from contract.text import truncate
+from contract.text import quote
 
 MOST_TAGS = 50
 LONGEST_KEY = 128
@@ -27,11 +27,11 @@ def find_tag_problems(text: str) -> Iterator[str]:
         yield f"it has {len(tags)} tags, the maximum is {MOST_TAGS}"
     for key, sign, value in tags:
         if problem := _find_problem(key, sign, value):
-            yield f'"{truncate(f"{key}{sign}{value}", SHOWN_LENGTH)}" {problem}'
+            yield f'"{quote(f"{key}{sign}{value}", SHOWN_LENGTH)}" {problem}'
     # STS ignores the case of keys.
     for key, count in Counter(key.lower() for key, _, _ in tags).items():
         if count > 1:
-            yield f'"{truncate(key, SHOWN_LENGTH)}" appears {count} times'
+            yield f'"{quote(key, SHOWN_LENGTH)}" appears {count} times'
 
 
 def _find_problem(key: str, sign: str, value: str) -> str:
@@ -44,7 +44,7 @@ def _find_problem(key: str, sign: str, value: str) -> str:
     if len(key) > LONGEST_KEY or len(value) > LONGEST_VALUE:
         return f"is too long: a key has {LONGEST_KEY} characters at most, a value {LONGEST_VALUE}"
     odd = [character for character in key + value if not _is_allowed(character)]
-    return f"has {odd[0]!r}, but STS accepts only letters, numbers, spaces and _ . : / = + - @" if odd else ""
+    return f"has {odd[0]!a}, but STS accepts only letters, numbers, spaces and _ . : / = + - @" if odd else ""
 
 
 def _is_allowed(character: str) -> bool:

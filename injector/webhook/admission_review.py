@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import orjson
 
-from contract.text import truncate
+from contract.text import quote
 from injector.errors import ReviewError
 from injector.k8s.objects import Object
 
@@ -78,7 +78,7 @@ def parse_review(body: bytes) -> Review:
         raise ReviewError(f"the body is a JSON {type(review).__name__}, not an AdmissionReview object")
     for key, expected in (("kind", KIND), ("apiVersion", API_VERSION)):
         if review.get(key) != expected:
-            given = truncate(orjson.dumps(review.get(key)).decode(errors="replace"), SHOWN_LENGTH)
+            given = quote(orjson.dumps(review.get(key)).decode(errors="replace"), SHOWN_LENGTH)
             raise ReviewError(f"{key} is {given}: only {expected} is supported")
     request = review.get("request")
     if not isinstance(request, dict):

@@ -8,7 +8,7 @@ class Kubernetes(FindingTemplate):
     """The API server and the nodes."""
 
     API_SERVER_SUPPORTED = (Level.OK, "The API server is {version} and supports native sidecars.")
-    API_SERVER_VERSION_UNKNOWN = (Level.UNKNOWN, "The API server's version {version!r} is not a valid version.")
+    API_SERVER_VERSION_UNKNOWN = (Level.UNKNOWN, "The API server's version '{version}' is not a valid version.")
     API_SERVER_TOO_OLD = (
         Level.PROBLEM,
         "The API server is {version}. Native sidecars require 1.29, so every pod with a role is denied.",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import contract
-from contract.text import truncate
+from contract.text import quote
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.plan import InjectionPlan
@@ -70,7 +70,7 @@ def _format_change(what: str, found: Any, wanted: Any) -> str:
 
 def _show(value: Any) -> str:
     text = "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return truncate(text, LONGEST_VALUE)
+    return quote(text, LONGEST_VALUE)
 
 
 def _compare_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import contract
 from contract.modes import Mode
-from contract.text import truncate
+from contract.text import quote
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import Sidecar
@@ -74,7 +74,7 @@ def report_status(pod: Object, output: str) -> Iterator[Finding]:
     except ValueError:
         status = None
     if not isinstance(status, dict):
-        yield report_unread_status(pod, f"the output {truncate(output, MAX_OUTPUT_LENGTH)!r} is not valid.")
+        yield report_unread_status(pod, f"the output {quote(output, MAX_OUTPUT_LENGTH)!r} is not valid.")
         return
     yield _format_status(status)
     if status.get("source") == "node":

@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import click
 import yaml
 
 from injector.errors import ConfigError
+from podrole.terminal import write
 from podrole.yaml.kube_yaml import load
 
 SUFFIXES = {".yaml", ".yml", ".json"}
@@ -113,7 +113,7 @@ def read_text(file: str) -> str:
 
 def _read(file: str) -> str:
     if file == STDIN and sys.stdin.isatty():
-        click.echo("reading from the terminal: end with Ctrl-D", err=True)
+        write("reading from the terminal: end with Ctrl-D", is_error=True)
     try:
         content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
         return content.decode()

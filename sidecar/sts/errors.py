@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from contract.text import truncate
+from contract.text import quote
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts.timestamps import parse_date
@@ -58,8 +58,8 @@ def classify(code: str, message: str, status: int) -> Failure:
     if not code:  # a proxy's 403 or 407, with an HTML page
         return UNREADABLE
     is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429  # noqa: PLR2004 - HTTP status codes
-    shown = truncate(message, MESSAGE_LENGTH)
-    return Failure(truncate(code, CODE_LENGTH), shown, is_permanent=not is_transient)
+    shown = quote(message, MESSAGE_LENGTH)
+    return Failure(quote(code, CODE_LENGTH), shown, is_permanent=not is_transient)
 
 
 def find_missing(fields: Mapping[str, object]) -> Failure | None:

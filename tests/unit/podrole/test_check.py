@@ -5,11 +5,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from threading import Event
 
-import click
 import pytest
 
 from podrole.check import Target, TargetError, parse_target
 from podrole.progress import progress_message
+from podrole.terminal import write
 from tests.unit.podrole.conftest import Run
 
 KUBECONFIG = """
@@ -106,6 +106,6 @@ def test_slow_operation_is_reported_on_standard_error() -> None:
 
 def test_fast_operation_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_message("reading nodes", delay_seconds=60):
-        click.echo("done")
+        write("done")
 
     assert capsys.readouterr() == ("done\n", "")

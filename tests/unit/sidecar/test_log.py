@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.errors import StartError
 from sidecar.log import emit, log_fatal, truncate_termination_message
+from testing.hostile_text import HOSTILE, find_unprintable
 
 
 def test_event_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +35,20 @@ def test_long_termination_message_keeps_its_beginning(letter: str) -> None:
     assert truncated.startswith("podrole-sidecar: ")
     assert truncated.endswith(" (truncated)\n")
     assert 2000 < len(truncated.encode()) <= 2048
+
+
+def test_hostile_field_is_escaped_and_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    emit("refresh-failed", message=HOSTILE, detail="\x1b" * 1_000_000)
+
+    line = capsys.readouterr().err
+    event = json.loads(line)
+    assert not find_unprintable(line + event["message"] + event["detail"])
+    assert len(event["detail"]) <= 2048
+
+
+def test_hostile_fatal_error_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    log_fatal(StartError(f"one\n  {HOSTILE}"))
+
+    text = capsys.readouterr().err
+    assert text.startswith("podrole-sidecar: one\n  arn:")
+    assert not find_unprintable(text)

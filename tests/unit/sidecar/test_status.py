@@ -1,11 +1,17 @@
 """The status as JSON and as text."""
 
 import json
+import sys
+from typing import NoReturn
 
+import pytest
+
+from sidecar import status
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State, next_state, state_with
 from sidecar.status import build_status, format_status
+from testing.hostile_text import HOSTILE, find_unprintable
 from testing.sidecars import ROLE_ARN
 
 NOW = 1_700_000_000
@@ -98,3 +104,31 @@ def test_text_status_has_error_and_hint() -> None:
             "ServiceAccount; `podrole trust-policy` prints that policy."
         ),
     ]
+
+
+def test_hostile_answer_of_another_server_is_printed_as_printable_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = next_state(State(refresh_at=NOW), DENIED._replace(message=HOSTILE), NOW, 0)
+    monkeypatch.setattr(status, "fetch_status", lambda _port: build_status(CONFIG, state, NOW))
+    monkeypatch.setattr(sys, "argv", ["status"])
+
+    with pytest.raises(SystemExit):
+        status.main()
+
+    assert not find_unprintable(capsys.readouterr().out)
+
+
+def test_hostile_reason_why_there_is_no_status_is_printed_as_printable_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_port: int) -> NoReturn:
+        raise ValueError(HOSTILE)
+
+    monkeypatch.setattr(status, "fetch_status", fail)
+    monkeypatch.setattr(sys, "argv", ["status"])
+
+    with pytest.raises(SystemExit) as exited:
+        status.main()
+
+    assert not find_unprintable(str(exited.value.code))

@@ -1,5 +1,6 @@
 import pytest
 
+from contract.text import quote
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.reasons import InvalidRoleError, Reason
@@ -45,7 +46,7 @@ def test_invalid_role_is_rejected_and_repeated(text: str) -> None:
 
     assert error.explanation.reason is Reason.INVALID_ROLE
     assert "annotation x of the pod" in str(error)
-    assert text[:100] in str(error)
+    assert quote(text[:100], 200) in str(error)
 
 
 @pytest.mark.parametrize(
