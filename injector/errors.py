@@ -35,6 +35,10 @@ class InvalidResponseError(ClusterError):
     """The API server answered with success, but its answer is not a valid Kubernetes object."""
 
 
+class ObjectTooLargeError(ClusterError):
+    """An object's metadata is too large to be read. Its owner must make it smaller."""
+
+
 class ApiError(ClusterError):
     """The API server answered with a failure.
 

@@ -114,6 +114,7 @@ class Reason(MessageTable):
         "podrole needs native sidecars (kubelet 1.29 or later), and with API server {version} a kubelet can be older.",
         "Ask the operator to set PODROLE_NATIVE_SIDECARS_CONFIRMED=true when all kubelets are 1.29 or later.",
     )
+    OBJECT_TOO_LARGE = ("{problem}.", "Remove labels, annotations or finalizers that it does not need.")
     CLUSTER_READ_FAILED = ("{problem}.", "Create the pod again; the injector's log has the details.")
     INTERNAL_ERROR = (
         "podrole failed to decide about this pod, so the pod is denied.",

@@ -8,12 +8,15 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import Configuration
+
+from testing.protobuf import CONTENT_TYPE, encode_document, encode_event
 
 NAMESPACES, ACCOUNTS = "/api/v1/namespaces", "/api/v1/serviceaccounts"
 META = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
@@ -56,9 +59,10 @@ class RequestHandler(BaseHTTPRequestHandler):
         self.api.connections.append(self.connection)
 
     def send_document(self, status: int, document: Any) -> None:
-        body = json.dumps(document).encode()
+        is_protobuf = status == HTTPStatus.OK and (self.headers["Accept"] or "").startswith(CONTENT_TYPE)
+        body = encode_document(document) if is_protobuf else json.dumps(document).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", CONTENT_TYPE if is_protobuf else "application/json")
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:  # otherwise the client can send its next request on a connection that is closing
             self.send_header("Connection", "close")
@@ -67,7 +71,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def open_stream(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json;stream=watch")
+        self.send_header("Content-Type", f"{CONTENT_TYPE};stream=watch")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
@@ -218,7 +222,7 @@ class ListWatchServer:
         return [request for request in self.requests if is_wanted(request)]
 
     def _record(self, path: str, kind: str, thing: Any) -> None:
-        self.events[path].append((self.version, json.dumps({"type": kind, "object": thing}).encode() + b"\n"))
+        self.events[path].append((self.version, encode_event(kind, thing)))
         self.changed.notify_all()
 
     def build_page(self, request: Request) -> Any:

@@ -14,7 +14,7 @@ from kubernetes.client import Configuration, rest
 from urllib3 import Timeout
 
 import contract
-from injector.errors import InvalidResponseError, NotFoundError, ObjectError
+from injector.errors import InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
 from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
 from injector.k8s.objects import Object, read_mapping, read_objects
 from injector.k8s.request import METHODS, Options, Request
@@ -30,6 +30,12 @@ PAGE_SIZE = 500
 """Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""
 
 SUCCESS = range(200, 300)
+
+CHUNK_BYTES = 64 * 1024
+"""What is read at once of an answer that is not read whole."""
+
+MAX_ERROR_BYTES = 64 * 1024
+"""Of the answer of a failed request."""
 
 
 class ListPage(NamedTuple):
@@ -97,6 +103,22 @@ class ApiClient:
             items += page.items
         return items
 
+    def read(self, request: Request, max_bytes: int) -> bytes:
+        """The body of an answer, in any format; raise ObjectTooLargeError if it is larger."""
+        with translate_network_errors(request.action), closing(self._open(request)) as response:
+            data: bytes = response.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise ObjectTooLargeError(f"{request.description} has more than {max_bytes >> 20} MiB of metadata")
+        return data
+
+    @contextmanager
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
+        """Open an answer and yield its chunks, which are read one by one. Its errors are not translated."""
+        with translate_network_errors(request.action):
+            response = self._open(request)
+        with closing(response):
+            yield response.stream(CHUNK_BYTES, decode_content=False)
+
     @contextmanager
     def watch(self, path: str, **options: Unpack[Options]) -> Iterator[WatchStream]:
         """Open a watch, and close it after the block. Its connection cannot be used again."""
@@ -161,7 +183,7 @@ class ApiClient:
 
 def _read_message(response: Any) -> str:
     try:
-        status = json.loads(response.data)
+        status = json.loads(response.read(MAX_ERROR_BYTES))
     except ValueError:
         status = None
     message = status.get("message") if isinstance(status, dict) else None

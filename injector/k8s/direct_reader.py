@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from kubernetes.client import Configuration
 from urllib3 import Timeout
 
-from injector.errors import ClusterError, ConnectionClosedError
+from injector.errors import ClusterError, ConnectionClosedError, NotFoundError, ObjectTooLargeError
 from injector.k8s.api_errors import translate_object_errors
+from injector.k8s.cached_metadata import MAX_FIELDS, ReadObject
 from injector.k8s.client import ApiClient
-from injector.k8s.objects import Metadata, Object, parse_metadata
-from injector.k8s.request import METADATA, build_path
+from injector.k8s.metadata_stream import MAX_OBJECT_BYTES, read_single
+from injector.k8s.objects import Metadata
+from injector.k8s.request import METADATA, Request, build_path
 from injector.k8s.version import Version, read_version
 
 TIMEOUT_SECONDS = 2
@@ -18,6 +21,8 @@ TIMEOUT_SECONDS = 2
 
 VERSION_TTL_SECONDS = 3600
 VERSION_RETRY_SECONDS = 60
+
+Answer = TypeVar("Answer")
 
 
 class DirectReader:
@@ -30,13 +35,13 @@ class DirectReader:
         self._version_due = 0.0
 
     def namespace(self, name: str) -> Metadata | None:
-        """A namespace's labels and annotations, or None if there is no such namespace."""
-        return self._read_metadata(f"namespace {name}", build_path("namespaces", name))
+        """A namespace's labels and annotations that decisions read, or None if there is no such namespace."""
+        return self._read_metadata("Namespace", f"namespace {name}", build_path("namespaces", name))
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
-        """A ServiceAccount's labels and annotations, or None if there is no such account."""
+        """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
         path = build_path("namespaces", namespace, "serviceaccounts", name)
-        return self._read_metadata(f"ServiceAccount {namespace}/{name}", path)
+        return self._read_metadata("ServiceAccount", f"ServiceAccount {namespace}/{name}", path)
 
     def version(self) -> Version | None:
         """Major and minor version of the API server, read again after an hour, as clusters are upgraded.
@@ -64,33 +69,40 @@ class DirectReader:
         """False: every read is a request."""
         return False
 
-    def _read_metadata(self, description: str, path: str) -> Metadata | None:
-        document = self._get(description, path)
-        with translate_object_errors(f"get {description}"):
-            return None if document is None else parse_metadata(document)
+    def _read_metadata(self, kind: str, description: str, path: str) -> Metadata | None:
+        def read(timeout: Timeout) -> ReadObject:
+            request = Request("get", path, description, accept=METADATA, timeout=timeout)
+            data = self._client.read(request, MAX_OBJECT_BYTES)
+            with translate_object_errors(request.action):
+                return read_single(kind, data)
+
+        found = self._send(read)
+        if found is not None and found.metadata is None:
+            raise ObjectTooLargeError(
+                f"{description} has more than {MAX_FIELDS} labels, annotations and other entries of metadata"
+            )
+        return found and found.metadata
 
     def _read_version(self) -> Version | None:
         description = "the API server's version"
-        document = self._get(description, "/version/")
+        document = self._send(lambda timeout: self._client.get("/version/", description=description, timeout=timeout))
         with translate_object_errors(f"get {description}"):
             return None if document is None else read_version(document)
 
-    def _get(self, description: str, path: str) -> Object | None:
+    def _send(self, send: Callable[[Timeout], Answer]) -> Answer | None:
         """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
 
         A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
         connection can still succeed: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
-        left: float = TIMEOUT_SECONDS
         try:
-            return self._send(description, path, left)
-        except ConnectionClosedError:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise
-        return self._send(description, path, left)
-
-    def _send(self, description: str, path: str, seconds: float) -> Object | None:
-        timeout = Timeout(total=seconds)
-        return self._client.get_or_none(path, description=description, accept=METADATA, timeout=timeout)
+            try:
+                return send(Timeout(total=TIMEOUT_SECONDS))
+            except ConnectionClosedError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+            return send(Timeout(total=left))
+        except NotFoundError:
+            return None

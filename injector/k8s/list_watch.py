@@ -3,20 +3,33 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from urllib3 import Timeout
 
 from injector.errors import ObjectError
-from injector.k8s.api_errors import translate_object_errors
-from injector.k8s.cached_metadata import build_key, parse_cached_metadata
-from injector.k8s.client import ApiClient
-from injector.k8s.objects import Metadata, read_mapping, read_string
-from injector.k8s.request import METADATA, METADATA_LIST
-from injector.k8s.watch_stream import WatchEvent, WatchStream
+from injector.k8s.api_errors import translate_network_errors, translate_object_errors
+from injector.k8s.cached_metadata import ReadObject, fits_cache
+from injector.k8s.client import PAGE_SIZE, ApiClient
+from injector.k8s.metadata_stream import WatchEvent, read_list
+from injector.k8s.objects import Metadata
+from injector.k8s.protobuf import ByteSource
+from injector.k8s.request import METADATA, METADATA_LIST, Request
+
+if TYPE_CHECKING:
+    from injector.k8s.watch_stream import WatchStream
 
 PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}
 """Kind: the path of its collection, in all namespaces."""
+
+PAGE_BYTES = 8 * 1024 * 1024
+"""What a page should have at most. A larger one needs no more memory here, but much in the API server, and so time: the
+token of the next page is valid for five minutes."""
+
+SMALLER_PAGE = 4
+"""A page that fails is asked again with a limit that is so many times smaller: it can have been too large."""
+
+MAX_SHOWN = 100
 
 
 class Page(NamedTuple):
@@ -79,24 +92,33 @@ class ListWatch:
         self._client = client
         self._timeouts = timeouts
         self._description = f"{kind}s"
+        self._limit = PAGE_SIZE
         self._stream: WatchStream | None = None
 
     def list_page(self, continue_token: str = "") -> Page:
         """The first page, or the page that the token of the page before names."""
-        page = self._client.list_page(
+        request = Request(
+            "list",
             PATHS[self.kind],
-            continue_token,
-            description=self._description,
+            self._description,
+            query={"limit": str(self._limit), **({"continue": continue_token} if continue_token else {})},
             accept=METADATA_LIST,
             timeout=self._build_timeout(self._timeouts.list_timeout_seconds),
         )
-        with translate_object_errors(f"list {self._description}"):
-            objects = {build_key(item): parse_cached_metadata(item) for item in page.items}
-            return Page(
-                objects={key: metadata for key, metadata in objects.items() if metadata is not None},
-                resource_version=read_string(page.metadata, "resourceVersion"),
-                continue_token=page.continue_token,
-            )
+        objects: dict[str, Metadata] = {}
+
+        def add(found: ReadObject) -> None:
+            key = _check_key(found)
+            if found.metadata is not None and fits_cache(self.kind, found.metadata):
+                objects[key] = found.metadata
+
+        self._limit = max(1, self._limit // SMALLER_PAGE)  # in case that this one fails
+        with self._client.stream(request) as chunks:
+            source = ByteSource(chunks)
+            with translate_network_errors(request.action), translate_object_errors(request.action):
+                metadata = read_list(self.kind, source, add)
+        self._limit = choose_limit(metadata.objects, source.position)
+        return Page(objects, metadata.resource_version, metadata.continue_token)
 
     def watch(self, resource_version: str, on_open: Callable[[], None]) -> Iterator[Event]:
         """The changes after a resource version, until the API server ends the watch."""
@@ -111,9 +133,9 @@ class ListWatch:
         ) as stream:
             on_open()
             self._stream = stream
-            for event in stream:
+            for event in stream.read_events(self.kind):
                 with translate_object_errors(f"watch {self._description}"):
-                    parsed = _parse_event(event)
+                    parsed = _parse_event(self.kind, event)
                 yield parsed
 
     def interrupt(self) -> None:
@@ -125,14 +147,30 @@ class ListWatch:
         return Timeout(connect=self._timeouts.connect_timeout_seconds, read=read_seconds)
 
 
-def _parse_event(event: WatchEvent) -> Event:
+def choose_limit(count: int, page_bytes: int) -> int:
+    """The limit of the next page, so that it has about PAGE_BYTES if its objects are as large as those of this one."""
+    return max(1, min(PAGE_SIZE, count * PAGE_BYTES // page_bytes)) if count else PAGE_SIZE
+
+
+def _parse_event(kind: str, event: WatchEvent) -> Event:
+    found = event.object
+    if not found.resource_version:
+        raise ObjectError("an event has no resourceVersion")
+    metadata = None
     match event.type:
         case "BOOKMARK":
-            key, metadata = None, None
+            return Event(None, None, found.resource_version)
         case "DELETED":
-            key, metadata = build_key(event.object), None
+            pass
         case "ADDED" | "MODIFIED":
-            key, metadata = build_key(event.object), parse_cached_metadata(event.object)
+            if found.metadata is not None and fits_cache(kind, found.metadata):
+                metadata = found.metadata
         case unknown:
-            raise ObjectError(f"an event has the unknown type {unknown}")
-    return Event(key, metadata, read_string(read_mapping(event.object, "metadata"), "resourceVersion"))
+            raise ObjectError(f"an event has the unknown type {unknown[:MAX_SHOWN]}")
+    return Event(_check_key(found), metadata, found.resource_version)
+
+
+def _check_key(found: ReadObject) -> str:
+    if not found.key:
+        raise ObjectError("an object has no name")
+    return found.key

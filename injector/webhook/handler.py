@@ -10,7 +10,7 @@ from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome, Skip
-from injector.errors import ClusterError, ReviewError
+from injector.errors import ClusterError, ObjectTooLargeError, ReviewError
 from injector.k8s.objects import read_owner, read_pod_name, read_service_account_name
 from injector.k8s.reader import MetadataReader
 from injector.patch.json_patch import build_operations
@@ -64,6 +64,9 @@ class Admission:
             return decision, self._build_patch(decision, review)
         except ReviewError:
             raise
+        except ObjectTooLargeError as error:
+            denial = Deny((Reason.OBJECT_TOO_LARGE.explain(problem=str(error)),))
+            return denial, _deny(review, denial)
         except ClusterError as error:
             LOG.exception("%s failed", review.uid)
             failure = Fail((Reason.CLUSTER_READ_FAILED.explain(problem=str(error)),))

@@ -17,6 +17,7 @@ TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")
 RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
 UNDECIDED = {
     Reason.NOT_A_POD_CREATION,  # before the decision
+    Reason.OBJECT_TOO_LARGE,
     Reason.CLUSTER_READ_FAILED,
     Reason.INTERNAL_ERROR,
     Reason.CREDENTIALS_OVERRIDDEN,  # by the plan, after the decision

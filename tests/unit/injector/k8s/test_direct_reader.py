@@ -23,7 +23,10 @@ from injector.k8s.direct_reader import TIMEOUT_SECONDS, DirectReader
 from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
+from testing.protobuf import MAGIC, encode_document, wrap
 from testing.services.certificates import write_certificates
+
+ENABLED = {"podrole.io/injection": "enabled"}
 
 
 @dataclass
@@ -63,12 +66,16 @@ def run(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
                 api.stopping.wait(10)
                 return
             status, document = answer
-            body = document if isinstance(document, bytes) else json.dumps(document).encode()
+            body = document if isinstance(document, bytes) else self.encode(document)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def encode(self, document: Any) -> bytes:
+            is_metadata = isinstance(document, dict) and "metadata" in document
+            return encode_document(document) if is_metadata else json.dumps(document).encode()
 
         def drop(self) -> None:
             self.close_connection = True
@@ -137,8 +144,8 @@ def test_failure_status_is_an_error_not_an_absent_object(api_server: ApiServer, 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b'{"metadata": {"labels": {"a": 1}}}'],
-    ids=["empty", "html", "json-list", "number-as-label"],
+    [b"", b"<html>", b"[]", b'{"metadata": {"labels": {"a": "b"}}}', MAGIC, MAGIC + b"\x12\xff", wrap("", b"\x0a\xff")],
+    ids=["empty", "html", "json-list", "json-object", "no-object", "cut-off", "cut-off-metadata"],
 )
 def test_invalid_answer_is_an_error(api_server: ApiServer, body: bytes) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = (200, body)
@@ -151,7 +158,7 @@ def test_bug_in_a_parser_is_not_reported_as_an_invalid_answer(
     api_server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {}})
-    monkeypatch.setattr(direct_reader, "parse_metadata", lambda document: document["metadata"].labels)
+    monkeypatch.setattr(direct_reader, "read_single", lambda _kind, data: data.labels)
 
     with pytest.raises(AttributeError):
         connect(api_server.url).namespace("team-a")
@@ -171,12 +178,12 @@ def test_request_on_a_closed_kept_connection_is_sent_again(tmp_path: Path, *, is
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
     with run(context if is_secure else None) as api:
-        api.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
+        api.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": ENABLED}})
         reader = connect(api.url, certificates.ca)
         reader.namespace("team-a")
         api.requests_to_drop, api.resets = 1, resets
 
-        assert reader.namespace("team-a") == Metadata({"a": "b"}, {})
+        assert reader.namespace("team-a") == Metadata(ENABLED, {})
         assert len(api.accepted) == 3
 
 
@@ -230,7 +237,7 @@ def test_only_metadata_is_requested_and_parsed(api_server: ApiServer) -> None:
 def test_kubeconfig_is_used_outside_of_a_cluster(
     api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": {"a": "b"}}})
+    api_server.answers["/api/v1/namespaces/team-a"] = (200, {"metadata": {"labels": ENABLED}})
     kubeconfig = {
         "current-context": "test",
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
@@ -243,7 +250,7 @@ def test_kubeconfig_is_used_outside_of_a_cluster(
 
     reader = DirectReader(load_configuration())
 
-    assert reader.namespace("team-a") == Metadata({"a": "b"}, {})
+    assert reader.namespace("team-a") == Metadata(ENABLED, {})
     assert api_server.authorizations == ["Bearer secret"]
 
 

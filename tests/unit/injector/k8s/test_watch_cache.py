@@ -1,21 +1,25 @@
 """Where CachedReader reads from: its cache or the API server. Over real sockets."""
 
 import gc
-import json
 import time
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from injector.errors import ClusterError
+from injector.errors import ClusterError, ObjectTooLargeError
 from injector.k8s.cached_metadata import (
-    CACHED_PREFIXES,
+    ANNOTATIONS,
     EMPTY_METADATA,
-    MAX_CHARACTERS,
-    build_key,
-    parse_cached_metadata,
+    KEPT_KEYS,
+    LABELS,
+    MAX_CACHED_BYTES,
+    MAX_FIELDS,
+    read_object,
 )
+from injector.k8s.list_watch import choose_limit
+from injector.k8s.metadata_stream import MAX_OBJECT_BYTES
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
 from testing.cases import CONFIG, PODS, Case, load_case
@@ -26,6 +30,7 @@ from testing.fake_list_watch_server import (
     RequestHandler,
     list_watch_server,
 )
+from testing.protobuf import encode_object
 from tests.unit.injector.k8s.watched_cluster import Callbacks, build_reader, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
@@ -138,7 +143,7 @@ def test_lists_and_watches_request_metadata_only(api: ListWatchServer, callbacks
 
     for request in api.requests:
         form = "PartialObjectMetadata" if request.is_watch else "PartialObjectMetadataList"
-        assert request.accept == f"application/json;as={form};g=meta.k8s.io;v=v1"
+        assert request.accept == f"application/vnd.kubernetes.protobuf;as={form};g=meta.k8s.io;v=v1"
         assert not request.is_watch or request.query["allowWatchBookmarks"] == "true"
 
 
@@ -216,25 +221,80 @@ def test_stale_cache_is_not_used(api: ListWatchServer, callbacks: Callbacks) -> 
         api.stop()
 
 
-def test_only_keys_that_decisions_read_are_cached() -> None:
-    last_applied = {"kubectl.kubernetes.io/last-applied-configuration": "x" * 100_000}
-    labels = {"kubernetes.io/metadata.name": "team-a", **ENABLED}
-
-    metadata = parse_cached_metadata({"metadata": {"labels": labels, "annotations": {**last_applied, **ROLE}}})
-
-    assert metadata == Metadata(ENABLED, ROLE)
-
-
-def test_objects_without_our_keys_share_one_empty_metadata() -> None:
-    assert parse_cached_metadata({"metadata": {"labels": {"a": "b"}, "annotations": None}}) is EMPTY_METADATA
-
-
-def test_object_with_too_many_characters_is_not_cached(api: ListWatchServer, callbacks: Callbacks) -> None:
-    value = "x" * MAX_CHARACTERS
-    api.put(NAMESPACES, "team-a", labels=ENABLED, annotations={"podrole.io/default-role": value})
+def test_object_that_would_take_much_memory_is_not_cached(api: ListWatchServer, callbacks: Callbacks) -> None:
+    role = {"iam.amazonaws.com/role": "\N{GRINNING FACE}" + "x" * (MAX_CACHED_BYTES["ServiceAccount"] // 4)}
+    api.put(NAMESPACES, "team-a", labels=ENABLED)
+    api.put(ACCOUNTS, "worker", "team-a", annotations=role)
     with run_reader(api.configuration, callbacks) as reader:
-        assert reader.namespace("team-a") == Metadata(ENABLED, {"podrole.io/default-role": value})
-        assert callbacks.live_reads == ["Namespace"]
+        assert reader.service_account("team-a", "worker") == Metadata({}, role)
+        assert callbacks.live_reads == ["ServiceAccount"]
+
+
+def test_object_that_becomes_too_large_is_no_longer_cached(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+    with run_reader(api.configuration, callbacks) as reader:
+        for annotations in ({"a": "x" * MAX_OBJECT_BYTES}, {str(number): "" for number in range(MAX_FIELDS)}):
+            api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+            wait_until("it is cached", lambda: is_cached_as(reader, callbacks, Metadata({}, ROLE)))
+            api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE | annotations)
+
+            def is_refused() -> bool:
+                try:
+                    return reader.service_account("team-a", "worker") is None
+                except ObjectTooLargeError:
+                    return True
+
+            wait_until("it is refused", is_refused)
+        assert callbacks.restarts == []
+
+
+def test_objects_that_are_too_large_do_not_stop_a_list(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.put(ACCOUNTS, "large", "team-a", annotations={**ROLE, "a": "x" * MAX_OBJECT_BYTES})
+    api.put(ACCOUNTS, "crowded", "team-a", labels={str(number): "" for number in range(MAX_FIELDS)}, annotations=ROLE)
+    api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+    with run_reader(api.configuration, callbacks) as reader:
+        assert is_cached_as(reader, callbacks, Metadata({}, ROLE))
+        for name, problem in (("large", "more than 2 MiB of metadata"), ("crowded", "more than 1000 labels")):
+            with pytest.raises(ObjectTooLargeError, match=f"ServiceAccount team-a/{name} has {problem}"):
+                reader.service_account("team-a", name)
+    assert callbacks.restarts == []
+
+
+def test_page_that_fails_is_asked_again_with_a_smaller_limit(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+    for _ in range(2):
+        api.fail_next(
+            ACCOUNTS, lambda handler: handler.send_document(504, {"kind": "Status", "code": 504}), watch=False
+        )
+    with run_reader(api.configuration, callbacks):
+        lists = [request for request in api.requests if request.path == ACCOUNTS and not request.is_watch]
+
+    assert [request.query["limit"] for request in lists] == ["500", "125", "31"]
+
+
+def test_pages_of_large_objects_become_smaller(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.page_objects = 20
+    for number in range(60):
+        api.put(ACCOUNTS, f"worker-{number}", "team-a", annotations={**ROLE, "a": "x" * 1024 * 1024})
+    with run_reader(api.configuration, callbacks) as reader:
+        assert all(reader.service_account("team-a", f"worker-{number}") for number in range(60))
+    limits = [int(request.query["limit"]) for request in api.requests if "limit" in request.query]
+
+    assert min(limits) <= 8
+
+
+@pytest.mark.parametrize(
+    ("count", "page_bytes", "expected"),
+    [
+        pytest.param(500, 100_000, 500, id="small-page"),
+        pytest.param(0, 30, 500, id="empty-page"),
+        pytest.param(500, 128 * 1024 * 1024, 31, id="large-page"),
+        pytest.param(1, 9 * 1024 * 1024, 1, id="one-large-object"),
+        pytest.param(1, 1500, 500, id="small-page-after-large-ones"),
+    ],
+)
+def test_limit_of_the_next_page_follows_the_size_of_this_one(count: int, page_bytes: int, expected: int) -> None:
+    assert choose_limit(count, page_bytes) == expected
 
 
 class RecordingDict(dict[str, str]):
@@ -254,24 +314,31 @@ class RecordingDict(dict[str, str]):
 
 
 def test_every_key_that_a_decision_reads_is_cached() -> None:
-    keys: set[str] = set()
+    keys: dict[tuple[str, int], set[str]] = {(kind, field): set() for kind in KEPT_KEYS for field in KEPT_KEYS[kind]}
+
+    def record(kind: str, metadata: Metadata | None) -> Metadata | None:
+        fields = (LABELS, ANNOTATIONS)
+        return metadata and Metadata(
+            *(RecordingDict(dict(each), keys[kind, field]) for field, each in zip(fields, metadata, strict=True))
+        )
 
     for case in (load_case(path.stem) for path in PODS.glob("*.yaml")):
-        namespace, account = (
-            metadata and Metadata(*(RecordingDict(dict(strings), keys) for strings in metadata))
-            for metadata in (case.namespace, case.service_account)
-        )
+        namespace, account = record("Namespace", case.namespace), record("ServiceAccount", case.service_account)
         Case(case.pod, namespace, account, case.version).decide(CONFIG)
 
-    assert {"podrole.io/injection", "iam.amazonaws.com/permitted", "eks.amazonaws.com/role-arn"} <= keys
-    assert [key for key in keys if not key.startswith(CACHED_PREFIXES)] == []
+    assert {"podrole.io/injection"} <= keys["Namespace", LABELS]
+    assert {"iam.amazonaws.com/permitted"} <= keys["Namespace", ANNOTATIONS]
+    assert {"eks.amazonaws.com/role-arn"} <= keys["ServiceAccount", ANNOTATIONS]
+    for (kind, field), read in keys.items():
+        assert read <= {key.name for key in KEPT_KEYS[kind][field].values()}
 
 
 def test_ten_thousand_accounts_without_a_role_take_less_than_3_mb() -> None:
+    encoded = [encode_object({"metadata": build_metadata(number)}) for number in range(10_000)]
     gc.collect()
     tracemalloc.start()
     try:
-        objects = dict(build_object(number) for number in range(10_000))
+        objects = {found.key: found.metadata for found in (read_object("ServiceAccount", data) for data in encoded)}
         bytes_used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -280,7 +347,5 @@ def test_ten_thousand_accounts_without_a_role_take_less_than_3_mb() -> None:
     assert bytes_used < 3_000_000
 
 
-def build_object(number: int) -> tuple[str, Metadata | None]:
-    metadata = {"name": "default", "namespace": f"team-with-a-long-name-{number}", "annotations": {"a": "b"}}
-    thing = json.loads(json.dumps({"metadata": metadata}))
-    return build_key(thing), parse_cached_metadata(thing)
+def build_metadata(number: int) -> dict[str, Any]:
+    return {"name": "default", "namespace": f"team-with-a-long-name-{number}", "annotations": {"a": "b"}}

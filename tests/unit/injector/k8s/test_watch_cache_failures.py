@@ -1,6 +1,5 @@
 """CachedReader when a list or watch fails, in every way that it can. Over real sockets."""
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from testing.fake_list_watch_server import (
     RequestHandler,
     list_watch_server,
 )
+from testing.protobuf import encode_event
 from tests.unit.injector.k8s.watched_cluster import WITHIN_SECONDS, Callbacks, build_reader, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
@@ -74,10 +74,6 @@ def send_and_cut(data: bytes) -> Callable[[RequestHandler], None]:
     return fault
 
 
-def event(kind: str, thing: object) -> bytes:
-    return json.dumps({"type": kind, "object": thing}).encode() + b"\n"
-
-
 def test_ended_watch_resumes_at_its_last_resource_version(api: ListWatchServer, callbacks: Callbacks) -> None:
     with run_reader(api.configuration, callbacks, watch_seconds=2) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
@@ -94,7 +90,7 @@ def test_ended_watch_resumes_at_its_last_resource_version(api: ListWatchServer, 
 
 
 @pytest.mark.parametrize(
-    "fault", [fail_with(410), send_and_cut(event("ERROR", GONE))], ids=["http-status", "error-event"]
+    "fault", [fail_with(410), send_and_cut(encode_event("ERROR", GONE))], ids=["http-status", "error-event"]
 )
 def test_410_causes_a_new_list_while_the_old_cache_still_answers(
     api: ListWatchServer, callbacks: Callbacks, fault: Callable[[RequestHandler], None]
@@ -139,8 +135,9 @@ def test_list_that_expires_between_pages_starts_again(api: ListWatchServer, call
     assert callbacks.count("ServiceAccount", "expired") == 1
 
 
-def test_watch_cut_within_a_line_resumes_without_loss(api: ListWatchServer, callbacks: Callbacks) -> None:
-    api.fail_next(ACCOUNTS, send_and_cut(b'{"type": "ADDED", "object": {"metadata": {"name": "ne'))
+def test_watch_cut_within_an_event_resumes_without_loss(api: ListWatchServer, callbacks: Callbacks) -> None:
+    cut = encode_event("ADDED", {**META, "metadata": {"name": "new", "namespace": "team-a", "resourceVersion": "900"}})
+    api.fail_next(ACCOUNTS, send_and_cut(cut[:-10]))
     with run_reader(api.configuration, callbacks) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
@@ -151,7 +148,7 @@ def test_watch_cut_within_a_line_resumes_without_loss(api: ListWatchServer, call
 
 def test_events_split_across_chunks_are_joined(api: ListWatchServer, callbacks: Callbacks) -> None:
     first, second = (
-        event(
+        encode_event(
             "ADDED",
             {**META, "metadata": {"name": name, "namespace": "team-a", "annotations": ROLE, "resourceVersion": "900"}},
         )
@@ -173,19 +170,26 @@ def test_events_split_across_chunks_are_joined(api: ListWatchServer, callbacks: 
 
 
 @pytest.mark.parametrize(
-    "line",
+    "event",
     [
-        b"<html>\n",
-        b"[]\n",
-        event("ADDED", {**META, "metadata": {}}),
-        event("RENAMED", {**META, "metadata": {"name": "worker"}}),
-        event("ADDED", {**META, "metadata": {"name": "a", "annotations": {"podrole.io/a": 1}, "resourceVersion": "1"}}),
-        event("ERROR", {"kind": "Status", "code": 403, "message": "no"}),
+        pytest.param(b"<html>\n", id="html"),
+        pytest.param(b'{"type": "BOOKMARK", "object": {}}\n', id="json"),
+        pytest.param(bytes([0, 0, 0, 2, 0xFF, 0xFF]), id="no-end"),
+        pytest.param(bytes([0, 0, 0, 0]), id="empty"),
+        pytest.param(bytes([0, 0, 0, 12]) + b"\x80" * 12, id="long-number"),
+        pytest.param(bytes([0, 0, 0, 2, 0x0B, 0]), id="unknown-wire-type"),
+        pytest.param(encode_event("ADDED", {**META, "metadata": {}}), id="no-resource-version"),
+        pytest.param(encode_event("ADDED", {**META, "metadata": {"resourceVersion": "1"}}), id="no-name"),
+        pytest.param(
+            encode_event("RENAMED", {**META, "metadata": {"name": "a", "resourceVersion": "1"}}), id="unknown-type"
+        ),
+        pytest.param(
+            encode_event("ERROR", {"kind": "Status", "code": 403, "message": "no"}), id="forbidden-error-event"
+        ),
     ],
-    ids=["html", "json-list", "no-name", "unknown-type", "number-as-annotation", "forbidden-error-event"],
 )
-def test_invalid_event_causes_a_new_list(api: ListWatchServer, callbacks: Callbacks, line: bytes) -> None:
-    api.fail_next(ACCOUNTS, send_and_cut(line))
+def test_invalid_event_causes_a_new_list(api: ListWatchServer, callbacks: Callbacks, event: bytes) -> None:
+    api.fail_next(ACCOUNTS, send_and_cut(event))
     with run_reader(api.configuration, callbacks) as reader:
         api.put(ACCOUNTS, "new", "team-a", annotations=ROLE)
 
@@ -310,11 +314,11 @@ def test_watch_thread_survives_an_unexpected_error(
 def test_bug_in_a_parser_is_logged_with_its_traceback(
     api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_thing: object) -> None:
+    def fail(_kind: str, _metadata: object) -> bool:
         monkeypatch.undo()
         raise TypeError("a bug")
 
-    monkeypatch.setattr(list_watch, "parse_cached_metadata", fail)
+    monkeypatch.setattr(list_watch, "fits_cache", fail)
 
     with run_reader(api.configuration, callbacks) as reader:
         assert is_cached_as(reader, callbacks, "worker")

@@ -9,7 +9,7 @@ import jsonpatch
 import pytest
 from werkzeug.test import Client
 
-from injector.errors import ClusterError, ReviewError
+from injector.errors import ClusterError, ObjectTooLargeError, ReviewError
 from injector.k8s.objects import Metadata, read_owner
 from injector.k8s.reader import MetadataReader
 from injector.patch.template import load_template
@@ -98,6 +98,17 @@ def test_cluster_error_denies_the_pod_and_names_the_failed_read() -> None:
     assert response["allowed"] is False
     assert "ServiceAccount demo/default: timed out" in response["status"]["message"]
     assert response["auditAnnotations"] == {"reason": "ClusterReadFailed"}
+
+
+def test_account_with_too_large_metadata_denies_the_pod_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = Lookups(account=ObjectTooLargeError("ServiceAccount demo/default has more than 1000 labels"))
+
+    response = answer(RECORDED, cluster)["response"]
+
+    assert response["allowed"] is False
+    assert "[ObjectTooLarge] ServiceAccount demo/default has more than 1000 labels." in response["status"]["message"]
+    assert response["auditAnnotations"] == {"reason": "ObjectTooLarge"}
+    assert "Traceback" not in caplog.text
 
 
 @pytest.mark.parametrize(
