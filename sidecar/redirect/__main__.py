@@ -95,7 +95,8 @@ def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
     if result.returncode:
         raise RulesError(
             f"{command[0]} could not {purpose}: {result.stderr.strip()}. If the node's kernel has no such table, "
-            "load its modules (iptable_nat, ip6table_nat or nft_chain_nat) or set PODROLE_REDIRECT_BACKEND=nftables"
+            "load its modules (iptable_nat, ip6table_nat or nft_chain_nat; xt_bpf and ip6t_rt) or set "
+            "PODROLE_REDIRECT_BACKEND=nftables"
         )
 
 

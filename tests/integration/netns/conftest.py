@@ -15,15 +15,21 @@ from testing.pods import Image, Node, PodNetwork, UnavailableError, build_image,
 from testing.pods.namespaces import SEARCH_PATH, NamespaceProcess
 from testing.repository import ROOT
 from tests.integration.netns.backends import Backend, build_iptables, build_nftables
-from tests.integration.netns.checks import NEIGHBOUR, SendProbes
+from tests.integration.netns.checks import NAT64, NEIGHBOUR, NESTED_GATEWAY, SendProbes
 
 HERE = Path(__file__).parent
 PORTS = "53,80,443,8080,sctp"
 
+ROUTER = (
+    *(f"net.ipv4.conf.{device}.accept_source_route=1" for device in ("all", "podrole0")),
+    *(f"net.ipv6.conf.{device}.seg6_enabled=1" for device in ("all", "podrole0")),
+)
+"""The node forwards source-routed packets."""
+
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
-    """A node where all metadata addresses respond with `node`."""
+    """A node where all metadata addresses respond with `node`, also by a source route and by their NAT64 addresses."""
     if not has_ipv6():
         pytest.skip("the kernel was booted without IPv6: remove ipv6.disable=1 from its command line")
     with contextlib.ExitStack() as stack:
@@ -31,9 +37,10 @@ def node() -> Iterator[Node]:
             node = stack.enter_context(Node())
         except UnavailableError as error:
             pytest.skip(str(error))
-        addresses = (*contract.METADATA_ADDRESSES, NEIGHBOUR)
+        addresses = (*contract.METADATA_ADDRESSES, NEIGHBOUR, *NAT64)
         for address in addresses:
             node.add_address(address)
+        node.run(["sysctl", "-qw", *ROUTER])
         start_responder(node.popen, "node", ",".join(addresses), PORTS)
         yield node
 
@@ -106,13 +113,13 @@ def build_backend(name: str, directory: Path, node: Node, repository: Path = ROO
 
 @contextlib.contextmanager
 def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
-    """Create a network behind the pod's."""
+    """Create a network behind the pod's, which forwards its packets, also those with a source route."""
     node = network.node
     inner = PodNetwork(node, f"{network.name}-nested", "10.78.0.2", "fd00:78::2")
     node.run(["ip", "netns", "add", inner.name])
     outside = [
         f"link add inner type veth peer name eth0 netns {inner.name}",
-        "addr add 10.78.0.1/24 dev inner",
+        f"addr add {NESTED_GATEWAY}/24 dev inner",
         "addr add fd00:78::1/64 dev inner nodad",
         "link set inner up",
     ]
@@ -121,12 +128,13 @@ def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
         f"addr add {inner.ipv4}/24 dev eth0",
         f"addr add {inner.ipv6}/64 dev eth0 nodad",
         "link set eth0 up",
-        "route add 0.0.0.0/0 via 10.78.0.1",
+        f"route add 0.0.0.0/0 via {NESTED_GATEWAY}",
         "route add ::/0 via fd00:78::1",
     ]
     network.run(["ip", "-batch", "-"], text="\n".join(outside) + "\n")
     inner.run(["ip", "-batch", "-"], text="\n".join(inside) + "\n")
-    network.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+    accept = [f"net.ipv4.conf.{device}.accept_source_route=1" for device in ("all", "inner")]
+    network.run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *accept])
     allow_ping(inner)
     routes = [f"route add 10.78.0.0/24 via {network.ipv4}", f"route add fd00:78::/64 via {network.ipv6}"]
     node.run(["ip", "-batch", "-"], text="\n".join(routes) + "\n")

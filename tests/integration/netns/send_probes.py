@@ -1,14 +1,21 @@
 """Sends probes in parallel and prints a JSON list of their results: a response or an error's name.
 
-    send_probes.py [uid=UID] tcp/ADDRESS/PORT[/DEVICE] udp/ADDRESS/PORT raw/ADDRESS/PROTOCOL icmp/ADDRESS ...
+    send_probes.py [uid=UID] tcp/ADDRESS/PORT[/OPTION=VALUE] udp/ADDRESS/PORT[/OPTION=VALUE] raw/ADDRESS/PROTOCOL
+        icmp/ADDRESS ...
 
-No response within five seconds is "silence", so that a rejected packet can be distinguished from a dropped one.
+Options: `device=NAME` binds the socket to a device; `lsrr=HOP` and `ssrr=HOP` send by a router (IPv4 source route), and
+`srh=HOP` (IPv6 segment routing header); `alert=` adds Router Alert, and `padding=` IPv6
+destination options.
+
+No response within five seconds is "silence", so that a rejected packet can be distinguished from a dropped one. A probe
+with a route has two seconds, as the rules drop those.
 """
 
 import errno
 import json
 import os
 import socket
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +29,12 @@ ECHO_REQUESTS = {socket.AF_INET: b"\x08\0\0\0\0\0\0\x01", socket.AF_INET6: b"\x8
 ECHO_PROTOCOLS = {socket.AF_INET: socket.IPPROTO_ICMP, socket.AF_INET6: socket.IPPROTO_ICMPV6}
 IPV4_HEADER_BYTES = 20
 TIMEOUT_SECONDS = 5
+ROUTED_TIMEOUT_SECONDS = 2
+
+IPV6_RTHDR = 57  # https://github.com/torvalds/linux/blob/v6.1/include/uapi/linux/in6.h
+SEGMENT_ROUTING_TYPE = 4
+DESTINATION_OPTIONS = b"\0\0\x01\x04\0\0\0\0"  # PadN of six bytes
+ROUTER_ALERT = b"\x94\x04\0\0"
 
 
 def open_socket(probe: str) -> socket.socket:
@@ -31,13 +44,39 @@ def open_socket(probe: str) -> socket.socket:
     return socket.socket(family, SOCKET_TYPES[kind], protocol)
 
 
+def set_option(client: socket.socket, address: str, option: str, value: str) -> None:
+    """Set an option for packets to the address."""
+    if option == "device":
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, value.encode())
+    elif option == "srh":
+        client.setsockopt(socket.IPPROTO_IPV6, IPV6_RTHDR, build_segment_routing_header(value, address))
+    elif option == "padding":
+        client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, DESTINATION_OPTIONS)
+    elif option == "alert":
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, ROUTER_ALERT)
+    else:
+        client.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, build_source_route(option, value))
+
+
+def build_source_route(kind: str, hop: str) -> bytes:
+    """The IPv4 option with one hop. The kernel adds the socket's address behind it: man 7 ip, IP_OPTIONS."""
+    return bytes([{"lsrr": 0x83, "ssrr": 0x89}[kind], 7, 4]) + socket.inet_aton(hop) + b"\0"
+
+
+def build_segment_routing_header(hop: str, address: str) -> bytes:
+    """Segments are listed from last to first: https://www.rfc-editor.org/rfc/rfc8754#section-2"""
+    segments = [socket.inet_pton(socket.AF_INET6, segment) for segment in (address, hop)]
+    return struct.pack("!BBBBBBH", 0, 4, SEGMENT_ROUTING_TYPE, 1, 1, 0, 0) + b"".join(segments)
+
+
 def send_probe(probe: str) -> str:
     kind, address, *rest = probe.split("/")
+    option, _, value = rest[1].partition("=") if rest[1:] else ("", "", "")
     with open_socket(probe) as client:
-        client.settimeout(TIMEOUT_SECONDS)
-        if rest[1:]:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, rest[1].encode())
+        client.settimeout(ROUTED_TIMEOUT_SECONDS if option in {"lsrr", "ssrr", "srh"} else TIMEOUT_SECONDS)
         try:
+            if option:
+                set_option(client, address, option, value)
             client.connect((address, int(rest[0]) if kind in {"tcp", "udp"} else 0))
             if kind != "tcp":
                 # an ICMP error is delivered only if it quotes at least eight bytes

@@ -141,7 +141,7 @@ def test_iptables_nft_without_nf_tables_reports_program_file_and_table(
     assert result.returncode == 1
     assert "iptables-restore could not load block.rules into table filter: " in result.stderr
     assert "Failed to initialize nft: Protocol not supported" in result.stderr
-    assert "load its modules (iptable_nat, ip6table_nat or nft_chain_nat)" in result.stderr
+    assert "load its modules (iptable_nat, ip6table_nat or nft_chain_nat; xt_bpf and ip6t_rt)" in result.stderr
     assert backend.load(plain).returncode == 0
 
 

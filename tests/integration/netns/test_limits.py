@@ -82,7 +82,7 @@ def test_socket_bound_to_device_does_not_reach_the_node(
     backend: Backend, network: PodNetwork, plain: PodNetwork, send_probes: SendProbes, kind: str
 ) -> None:
     """The redirected packets leave by eth0 for a loopback address, where nothing responds."""
-    probes = [f"tcp/{address}/80/eth0" for address in EC2]
+    probes = [f"tcp/{address}/80/device=eth0" for address in EC2]
     backend.load(network, kind)
 
     results = send_probes(network, *probes)
