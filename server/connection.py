@@ -60,7 +60,9 @@ class Connection:
             from server.tls import TlsSocket  # noqa: PLC0415 - the sidecar has no TLS, and ssl takes 1.2 MiB
 
             self.socket = TlsSocket(accepted, service.tls())
-        self.parser = RequestParser(Endpoints(client, listener.address, self.is_tls), service.max_body_bytes)
+        destination = service.find_destination(accepted) if service.find_destination else None
+        endpoints = Endpoints(client, destination or listener.address, self.is_tls)
+        self.parser = RequestParser(endpoints, service.max_body_bytes)
         self.deadline = now + REQUEST_SECONDS
         """The connection is closed at this time (monotonic clock)."""
 

@@ -28,6 +28,12 @@ class Service(NamedTuple):
     max_connections: int = 512
     """With more, the connection that has waited longest is closed for a new one."""
 
+    find_destination: Callable[[socket.socket], Address | None] | None = None
+    """Called once for each connection: returns the address that the client connected to, before a redirect.
+
+    Without it, or if it returns None, that is the listener's own address.
+    """
+
     tls: Callable[[], "ssl.SSLContext"] | None = None
     """Called for each connection, so that a renewed certificate is used from the next handshake on.
 

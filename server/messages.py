@@ -21,7 +21,7 @@ class Request(NamedTuple):
     version: str = "1.1"
     client: Address = ("", 0)
     server: Address = ("", 0)
-    """The local address of the connection."""
+    """The local address of the connection, or the one that `Service.find_destination` returned."""
 
     is_tls: bool = False
     may_block: bool = True
