@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from subprocess import PIPE, Popen
 
 ADDRESS = "127.0.0.1"
-HEAD = b"GET /v2/credentials HTTP/1.1\r\nHost: 169.254.170.2\r\n"
+HEAD = b"GET /v2/credentials/x HTTP/1.1\r\nHost: 169.254.170.2\r\n"
 PUT = HEAD.replace(b"GET", b"PUT")
 LONGEST_SECONDS = 120
 

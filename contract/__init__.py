@@ -47,7 +47,7 @@ https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
 
 CREDENTIALS_PATH = "/v2/credentials"
-"""The path of ECS's container credentials, for both URI variables of the SDKs."""
+"""The path of ECS's container credentials. The pod's uid follows: a path that is the same in every pod is guessable."""
 
 BOOT_PATH = "/podrole/boot"
 """Returns the id of this start of the sidecar, see `sidecar.redirect.self_check`. Not a secret."""
@@ -82,6 +82,7 @@ ENV_MODE = "PODROLE_MODE"
 ENV_POD_NAMESPACE = "PODROLE_POD_NAMESPACE"
 ENV_POD_NAME = "PODROLE_POD_NAME"
 ENV_POD_UID = "PODROLE_POD_UID"
+ENV_SERVE_LOOPBACK = "PODROLE_SERVE_LOOPBACK"
 ENV_RUN_DIRECTORY = "PODROLE_RUN_DIRECTORY"
 ENV_PORT = "PODROLE_PORT"
 ENV_ZONE = "PODROLE_ZONE"

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from injector.patch.pod_uid import describe_addition
 from testing.admission import Admitted
 from testing.demo_node import IMDS_ENDPOINTS, NODE_SESSION, STS_URL, DemoNode, open_demo_node
 from testing.pods import describe_limitations
@@ -80,7 +81,7 @@ def describe_patch(before: dict[str, Any], admitted: Admitted) -> str:
     for container in spec["containers"]:
         for variable in container.get("env") or []:
             if variable not in old[container["name"]]:
-                variables.setdefault(f"{variable['name']}={variable['value']}", []).append(container["name"])
+                variables.setdefault(f"{variable['name']}={describe_addition(variable)}", []).append(container["name"])
     everywhere = [variable for variable, names in variables.items() if set(names) == set(old)]
     somewhere = [f"{variable} in {', '.join(names)}" for variable, names in variables.items() if set(names) != set(old)]
     return f"added {'; '.join([*added, *somewhere])}" + (

@@ -29,7 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         config = Config.from_environ(os.environ)
-        started_file = prepare_run_directory(config.run_directory)
+        started_file = prepare_run_directory(config)
         listeners = bind_loopback(config.port)
     except SidecarError as error:
         log_fatal(error)
@@ -63,20 +63,22 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
     return CredentialRefresher(sts_process, state, [save]), saved.token_key
 
 
-def prepare_run_directory(path: str) -> str:
+def prepare_run_directory(config: Config) -> str:
     """Create the run directory with mode 0700, delete an old started file in it, and return that file's path."""
+    path = config.run_directory
+    shown = path.replace(config.pod_uid, "<uid>")  # the uid is the end of the credential path
     started_file = f"{path}/{contract.STARTED_FILE}"
     try:
         with suppress(FileExistsError):
             os.mkdir(path, 0o700)
         status = os.lstat(path)
         if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:  # noqa: PLR2004 - as chmod writes it
-            message = f"{contract.ENV_RUN_DIRECTORY}: {path} must be a directory of user {os.geteuid()} with mode 0700"
+            message = f"{contract.ENV_RUN_DIRECTORY}: {shown} must be a directory of user {os.geteuid()} with mode 0700"
             raise StartError(message)
         with suppress(FileNotFoundError):
             os.unlink(started_file)
     except OSError as error:
-        raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {error}") from error
+        raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {shown}: {error.strerror}") from error
     return started_file
 
 

@@ -45,15 +45,18 @@ class Config(NamedTuple):
         "A directory in memory, for the started file and the state file; the sidecar creates it",
         is_required=True,
     )
+    pod_uid: str = setting(
+        contract.ENV_POD_UID,
+        UID,
+        "The pod's uid: the end of the credential path; the state file of another pod is not used",
+        is_required=True,
+    )
     session_name: str | None = setting(
         contract.ENV_SESSION_NAME, SESSION_NAME, "The name of the session", unset="`<namespace>.<pod>`"
     )
     pod_namespace: str = setting(contract.ENV_POD_NAMESPACE, ANY, "The pod's namespace", default="")
     pod_name: str = setting(
         contract.ENV_POD_NAME, ANY, "The pod's name; required without PODROLE_SESSION_NAME", default=""
-    )
-    pod_uid: str = setting(
-        contract.ENV_POD_UID, UID, "The pod's uid; the state file of another pod is not used", default=""
     )
     session_duration_seconds: int = setting(
         contract.ENV_SESSION_DURATION,
@@ -66,6 +69,13 @@ class Config(NamedTuple):
         MODE,
         "In redirect mode the sidecar checks the redirect before it is ready; env mode has no redirect",
         default=Mode.REDIRECT,
+    )
+    serve_loopback: bool = setting(
+        contract.ENV_SERVE_LOOPBACK,
+        BOOLEAN,
+        "In redirect mode, also serve the credential path to connections that the redirect did not lead here; "
+        "env mode serves all of them",
+        default="false",
     )
     imds_tokens: ImdsTokens = setting(
         contract.ENV_IMDS_TOKENS,
@@ -148,6 +158,11 @@ class Config(NamedTuple):
     def role_name(self) -> str:
         """The name without its path, as the metadata service lists it."""
         return self.role_arn.rpartition("/")[2]
+
+    @property
+    def credentials_path(self) -> str:
+        """The path of the container credentials, which nobody outside the pod can guess."""
+        return f"{contract.CREDENTIALS_PATH}/{self.pod_uid}"
 
     @property
     def account_id(self) -> str:

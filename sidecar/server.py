@@ -17,6 +17,7 @@ from sidecar.endpoints.state import EndpointState
 from sidecar.errors import TERMINATED, RedirectError, StartError
 from sidecar.listeners import bind_metrics
 from sidecar.log import emit, log_fatal
+from sidecar.original_destination import find_original_destination
 from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import verify_redirect
 
@@ -71,7 +72,14 @@ class Server:
             sys.exit(TERMINATED)
 
     def _build_services(self, state: EndpointState) -> dict[socket.socket, Service]:
-        services = dict.fromkeys(self._listeners, Service(create_handler(state), MAX_BODY_BYTES, MAX_CONNECTIONS))
+        is_redirected = self._config.mode == Mode.REDIRECT
+        service = Service(
+            create_handler(state),
+            MAX_BODY_BYTES,
+            MAX_CONNECTIONS,
+            find_destination=find_original_destination if is_redirected else None,
+        )
+        services = dict.fromkeys(self._listeners, service)
         if self._config.metrics:
             from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
 
@@ -91,7 +99,7 @@ class Server:
         try:
             self._write_started_file()
         except OSError as error:  # the pod's other containers share this memory and may have filled it
-            log_fatal(StartError(f"{self._started_file} cannot be written: {error.strerror}"))
+            log_fatal(StartError(f"the started file cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
 

@@ -17,6 +17,8 @@ from testing.ports import find_free_port
 from testing.repository import ROOT
 
 ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
+POD_UID = "0c7c5f4e-1b1a-4c6e-9d52-6f0f6f0b7a11"
+CREDENTIALS_PATH = f"{contract.CREDENTIALS_PATH}/{POD_UID}"
 START_SECONDS = 20
 
 
@@ -89,6 +91,7 @@ def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[st
         contract.ENV_MODE: Mode.ENV,
         contract.ENV_POD_NAMESPACE: "shop",
         contract.ENV_POD_NAME: "web-5d9c7",
+        contract.ENV_POD_UID: POD_UID,
         contract.ENV_RUN_DIRECTORY: str(directory / "run"),
         contract.ENV_TOKEN_FILE: str(directory / "token"),
         contract.ENV_PORT: str(find_free_port()),

@@ -5,13 +5,14 @@ takes precedence over `envFrom`, so a region or endpoint that podrole adds could
 uses `envFrom` therefore gets neither.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import contract
 from contract.modes import Mode
 from injector.config import Config
 from injector.k8s.objects import Object, read_objects
+from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID, POD_UID_FIELD, is_pod_uid
 from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -21,8 +22,8 @@ SIDECAR_URL = f"http://127.0.0.1:{contract.SIDECAR_PORT}"
 """An address, not a name: all SDKs allow plain HTTP to it."""
 
 SIDECAR_VARIABLES = {
-    RELATIVE_URI: contract.CREDENTIALS_PATH,
-    FULL_URI: SIDECAR_URL + contract.CREDENTIALS_PATH,
+    RELATIVE_URI: CREDENTIALS_PATH,
+    FULL_URI: SIDECAR_URL + CREDENTIALS_PATH,
     METADATA_ENDPOINT: f"{SIDECAR_URL}/",
 }
 """Variables that lead to the sidecar. A container that has another value for one keeps it."""
@@ -46,9 +47,10 @@ NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 """Single addresses: botocore does not support ranges."""
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
-PROXY_VARIABLES = {*PROXIES, *NO_PROXIES}
+OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, contract.ENV_POD_UID}
+"""Those that this module reads, besides AWS's."""
 
-ADDED_VARIABLES = {*SIDECAR_VARIABLES, *REGION_VARIABLES, ENDPOINT_URL, *NO_PROXIES}
+ADDED_VARIABLES = {contract.ENV_POD_UID, *SIDECAR_VARIABLES, *REGION_VARIABLES, ENDPOINT_URL, *NO_PROXIES}
 """All that podrole may add to a container."""
 
 
@@ -56,6 +58,8 @@ class EnvironmentChange(NamedTuple):
     """The changes to one container's `env`."""
 
     additions: tuple[Object, ...] = ()
+    """POD_UID goes to the front of `env`, the others to its end."""
+
     replacements: Mapping[int, str] | None = None
     """New values by index in the present list. Only values of NO_PROXY and no_proxy are changed."""
 
@@ -72,10 +76,11 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     present = {
         name: variable
         for variable in variables
-        if (name := str(variable.get("name"))).startswith(AWS_PREFIX) or name in PROXY_VARIABLES
+        if (name := str(variable.get("name"))).startswith(AWS_PREFIX) or name in OTHER_VARIABLES
     }
-    missing = _find_missing(container, present, _choose_sidecar_variables(mode, config), config)
-    warnings = tuple(_find_warnings(container, present))
+    wanted = _choose_sidecar_variables(mode, config)
+    missing = _find_missing(container, present, wanted, config)
+    warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
     if not _uses_proxy(present):
         return EnvironmentChange(_build_variables(missing), warnings=warnings)
     no_proxy = _extend_no_proxy(present)
@@ -91,7 +96,9 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
 
 
 def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
-    return tuple([{"name": name, "value": value} for name, value in values.items()])
+    return tuple(
+        [POD_UID if name == contract.ENV_POD_UID else {"name": name, "value": value} for name, value in values.items()]
+    )
 
 
 def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
@@ -104,10 +111,16 @@ def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
 def _find_missing(
     container: Object, present: Mapping[str, Object], wanted: tuple[str, ...], config: Config
 ) -> dict[str, str]:
-    has_uri = any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
+    has_uri = _has_uri(present)
+    uid = present.get(contract.ENV_POD_UID)
+    cannot_add_uri = has_uri or (uid is not None and not is_pod_uid(uid))
     missing = {
-        name: SIDECAR_VARIABLES[name] for name in wanted if not (has_uri if name in URI_VARIABLES else name in present)
+        name: SIDECAR_VARIABLES[name]
+        for name in wanted
+        if not (cannot_add_uri if name in URI_VARIABLES else name in present)
     }
+    if uid is None and any(name in missing or _is_ours(name, present) for name in URI_VARIABLES):
+        missing = {contract.ENV_POD_UID: POD_UID_FIELD, **missing}
     if container.get("envFrom"):
         return missing
     if present.keys().isdisjoint(REGION_VARIABLES):
@@ -159,12 +172,39 @@ def _has_value_from(variable: Object) -> bool:
     return variable.get("valueFrom") is not None
 
 
-def _find_warnings(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+def _has_uri(present: Mapping[str, Object]) -> bool:
+    return any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
+
+
+def _is_ours(name: str, present: Mapping[str, Object]) -> bool:
+    return name in present and present[name].get("value") == SIDECAR_VARIABLES.get(name)
+
+
+def _warn_pod_uid(
+    container: Object, present: Mapping[str, Object], variables: Sequence[Object]
+) -> Iterator[Explanation]:
+    """Warn if the kubelet would not expand the path of the container credentials to the sidecar's."""
+    uid = present.get(contract.ENV_POD_UID)
+    uris = [present[name] for name in URI_VARIABLES if _is_ours(name, present)]
+    if uid is None or (_has_uri(present) and not uris):
+        return
+    values = {"container": str(container.get("name"))}
+    if not is_pod_uid(uid):
+        yield Reason.POD_UID_OVERRIDDEN.explain(problem="with a value of its own", **values)
+    elif any(_comes_before(uri, uid, variables) for uri in uris):
+        yield Reason.POD_UID_OVERRIDDEN.explain(problem="after the variable that refers to it", **values)
+
+
+def _comes_before(one: Object, other: Object, variables: Sequence[Object]) -> bool:
+    return next(variable is one for variable in variables if variable is one or variable is other)
+
+
+def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tuple[str, ...]) -> Iterator[Explanation]:
     container_name = str(container.get("name"))
     if container.get("envFrom") and present.keys().isdisjoint(REGION_VARIABLES):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
     for name, variable in present.items():
-        is_ours = name in SIDECAR_VARIABLES and variable.get("value") == SIDECAR_VARIABLES[name]
+        is_ours = name in wanted and _is_ours(name, present)
         if not is_ours and (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
             yield Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
 

@@ -21,6 +21,7 @@ import contract
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, UNCHANGED, EnvironmentChange
+from injector.patch.pod_uid import describe_addition, is_addition
 
 ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
@@ -40,7 +41,7 @@ class ContainerRecord(NamedTuple):
     """What podrole added to the environment of one container."""
 
     added: Mapping[str, str]
-    """Variables and their values."""
+    """Variables and their values; the field for the one that has `valueFrom`."""
 
     appended: Mapping[str, str]
     """The author's variables, and the text that was appended to the value of each."""
@@ -136,7 +137,7 @@ def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
     added, appended = _find_unchanged(container, earlier) if earlier else ({}, {})
-    added |= {variable["name"]: variable["value"] for variable in change.additions}
+    added |= {variable["name"]: describe_addition(variable) for variable in change.additions}
     env = read_objects(container, "env") if change.replacements else ()
     for index, value in (change.replacements or {}).items():
         name, old = str(env[index]["name"]), str(env[index].get("value") or "")
@@ -153,7 +154,7 @@ def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[s
     added = {
         name: value
         for name, value in earlier.added.items()
-        if name in ADDED_VARIABLES and {"name": name, "value": value} in env
+        if name in ADDED_VARIABLES and any(is_addition(variable, name, value) for variable in env)
     }
     appended = {
         name: suffix

@@ -9,6 +9,7 @@ from typing import Any
 
 from jsonpatch import JsonPatch
 
+import contract
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.app_env import UNCHANGED, EnvironmentChange
@@ -107,7 +108,13 @@ def _patch_app_container(
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
         operations.add((*path, "env", index, "value"), value)  # "add", as the variable can lack a value
-    operations.insert((*path, "env"), container.get("env"), change.additions)
+    first = [variable for variable in change.additions if variable["name"] == contract.ENV_POD_UID]
+    others = [variable for variable in change.additions if variable["name"] != contract.ENV_POD_UID]
+    if env := container.get("env"):
+        operations.insert((*path, "env"), env, first, at_front=True)
+        operations.insert((*path, "env"), env, others)
+    else:
+        operations.insert((*path, "env"), env, [*first, *others])
 
 
 def _patch_volumes(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -> None:

@@ -12,6 +12,7 @@ from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.injection_record import ContainerRecord, Records, label_app_containers, read_records
 from injector.patch.json_patch import Operation, PatchBuilder
+from injector.patch.pod_uid import is_addition
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _restore_environment(
     last = {str(variable.get("name")): index for index, variable in enumerate(env)}
     removed = []
     for name, value in record.added.items():
-        added = [index for index, variable in enumerate(env) if variable == {"name": name, "value": value}]
+        added = [index for index, variable in enumerate(env) if is_addition(variable, name, value)]
         removed += added[-1:]
         if name in last and not added:
             yield name

@@ -91,7 +91,7 @@ class StateFile(NamedTuple):
             reason = str(error)
         except PARSE_ERRORS:  # their messages may quote the content
             reason = "it is not a valid state file"
-        emit("state-file-ignored", file=self.path, reason=reason)
+        emit("state-file-ignored", file=FILE_NAME, reason=reason)
         return None
 
     def save(self, state: SavedState) -> None:
@@ -105,7 +105,7 @@ class StateFile(NamedTuple):
         try:
             replace_own_file(self.path, json.dumps(document).encode())
         except OSError as error:
-            emit("state-file-write-failed", file=self.path, reason=error.strerror or str(error))
+            emit("state-file-write-failed", file=FILE_NAME, reason=error.strerror or str(error))
 
     def _parse(self, content: bytes) -> SavedState:
         document = json.loads(content)

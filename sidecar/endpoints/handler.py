@@ -1,12 +1,22 @@
 """Answers requests: the request filter, then the token, then the route. A plain function of one request."""
 
 from server.messages import Handler, Request, Response
-from sidecar.endpoints import imds, imds_tokens
-from sidecar.endpoints.request_filter import Rejection, filter_request
+from sidecar.endpoints import ecs, imds, imds_tokens
+from sidecar.endpoints.request_filter import (
+    AUTHORIZATION,
+    HOSTS,
+    NOT_AUTHORIZED,
+    NOT_REDIRECTED,
+    REDIRECTED_HOSTS,
+    Rejection,
+    filter_request,
+    list_direct_paths,
+)
 from sidecar.endpoints.responses import NOT_FOUND, PLAIN, UNAUTHORIZED, build_response
 from sidecar.endpoints.routes import Route, build_routes, create_lookup
 from sidecar.endpoints.state import EndpointState
 from sidecar.log import emit
+from sidecar.original_destination import METADATA_DESTINATIONS
 
 TOKEN_HEADER = "x-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 UNKNOWN_ROUTE = "unknown"
@@ -16,13 +26,20 @@ UNKNOWN_ROUTE = "unknown"
 def create_handler(state: EndpointState) -> Handler:
     """Return the handler of all routes. It raises WouldBlock if a request must wait for the node."""
     find_route = create_lookup(build_routes(state))
+    direct_paths = list_direct_paths(state.config)
 
     def handle(request: Request) -> Response:
-        path = filter_request(request.method, request.target, request.headers)
+        is_redirected = request.server in METADATA_DESTINATIONS
+        hosts = REDIRECTED_HOSTS if is_redirected else HOSTS
+        path = filter_request(request.method, request.target, request.headers, hosts)
         if isinstance(path, Rejection):
             return _reject(state, path)
+        if not (is_redirected or direct_paths is None or path in direct_paths):
+            return _reject(state, NOT_REDIRECTED)
         route = find_route(path)
         if route and request.method in route.methods:
+            if route.requires_authorization and not AUTHORIZATION.fullmatch(request.headers.get("authorization", "")):
+                return _reject(state, NOT_AUTHORIZED, ecs.AUTHORIZATION_REQUIRED)
             name, response = route.name, _respond(state, route, request)
         else:
             name, response = UNKNOWN_ROUTE, _build_error(state, route, path, request)
@@ -55,9 +72,10 @@ def _build_error(state: EndpointState, route: Route | None, path: str, request: 
     return NOT_FOUND
 
 
-def _reject(state: EndpointState, rejection: Rejection) -> Response:
+def _reject(state: EndpointState, rejection: Rejection, response: Response | None = None) -> Response:
+    """Count and log a rejection; return the response, or one with an empty body."""
     state.counters.rejections[(rejection.reason,)] += 1
     count = state.rejection_log.count(rejection.reason, state.clock())
     if count is not None:
         emit("request-rejected", status=rejection.status, reason=rejection.reason, count=count)
-    return build_response(status=rejection.status)
+    return response or build_response(status=rejection.status)

@@ -1,8 +1,9 @@
 """Decides from a request's head whether it is answered, and normalizes its path: pure functions.
 
-It protects against two attacks. With DNS rebinding a web page resolves its own name to a metadata address and reaches
+It protects against three attacks. With DNS rebinding a web page resolves its own name to a metadata address and reaches
 this server through a browser in the pod: its Host header and browser headers give it away. With SSRF a proxy in the
-pod forwards a request from outside: the headers that proxies add give it away.
+pod forwards a request from outside: the headers that proxies add give it away. And a port-forward reaches the
+sidecar's port without the redirect, through which the requests of the pod's SDKs come.
 https://aws.amazon.com/blogs/security/defense-in-depth-open-firewalls-reverse-proxies-ssrf-vulnerabilities-ec2-instance-metadata-service/
 """
 
@@ -11,14 +12,31 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import contract
+from contract.modes import Mode
+from sidecar.config import Config
 
-HOST_NAMES = (*contract.METADATA_ADDRESSES, "127.0.0.1", "::1", "localhost")
-HOSTS = frozenset(HOST_NAMES) | {f"[{name}]" for name in HOST_NAMES if ":" in name}
-"""IPv6 addresses without brackets too: awscrt writes none."""
+
+def _list_hosts(*names: str) -> frozenset[str]:
+    """IPv6 addresses without brackets too: awscrt writes none."""
+    return frozenset((*names, *(f"[{name}]" for name in names if ":" in name)))
+
+
+REDIRECTED_HOSTS = _list_hosts(*contract.METADATA_ADDRESSES)
+"""What the Host header of a redirected request can be."""
+
+HOSTS = REDIRECTED_HOSTS | _list_hosts("127.0.0.1", "::1", "localhost")
+"""And of one that the redirect did not lead here."""
 
 FORWARDING_HEADERS = frozenset({"x-forwarded-for", "forwarded", "via"})
 BROWSER_HEADERS = frozenset({"origin", "referer", "sec-fetch-site"})
 """Not Sec-Fetch-Mode: the fetch() of Node.js, which is not a browser, sends it too."""
+
+AUTHORIZATION = re.compile(r"[!-+\--~]+")
+"""One value, not two joined by a comma, and without a scheme, as SDKs send it to EKS's agent.
+
+With SSRF an attacker can choose a URL with a user name, which clients send as `Basic ...`, and an app may add its own
+`Bearer ...`.
+"""
 
 _ABSOLUTE_URI = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE)
 _PORT = re.compile(r":\d{1,5}$", re.ASCII)
@@ -38,7 +56,20 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def filter_request(method: str, target: str, headers: Mapping[str, str]) -> str | Rejection:
+NOT_REDIRECTED = Rejection(403, "destination")
+NOT_AUTHORIZED = Rejection(403, "authorization")
+
+
+def list_direct_paths(config: Config) -> frozenset[str] | None:
+    """Return the paths for requests that the redirect did not lead here; None if all paths are for them (env mode)."""
+    if config.mode == Mode.ENV:
+        return None
+    return frozenset((contract.STATUS_PATH, *((config.credentials_path,) if config.serve_loopback else ())))
+
+
+def filter_request(
+    method: str, target: str, headers: Mapping[str, str], hosts: frozenset[str] = HOSTS
+) -> str | Rejection:
     """Return the request's canonical path, or why it is rejected.
 
     `target` is the unmodified target of the request line, `headers` are by lower-case name.
@@ -46,7 +77,7 @@ def filter_request(method: str, target: str, headers: Mapping[str, str]) -> str 
     absolute = _ABSOLUTE_URI.fullmatch(target)
     # A client that is configured with a proxy sends an absolute URI. Its host and the Host header must both be allowed.
     uri_host, relative = absolute.groups() if absolute else (None, target)
-    if not (is_allowed_host(uri_host) and is_allowed_host(headers.get("host"))):
+    if not (is_allowed_host(uri_host, hosts) and is_allowed_host(headers.get("host"), hosts)):
         return Rejection(403, "host")
     if not FORWARDING_HEADERS.isdisjoint(headers):
         return Rejection(403, "forwarded")
@@ -55,12 +86,12 @@ def filter_request(method: str, target: str, headers: Mapping[str, str]) -> str 
     return canonicalize(method, relative.partition("?")[0])
 
 
-def is_allowed_host(host: str | None) -> bool:
-    """Whether a Host value is a metadata address or loopback, with or without a port. None is a missing one."""
+def is_allowed_host(host: str | None, hosts: frozenset[str]) -> bool:
+    """Whether a Host value is one of these hosts, with or without a port. None is a missing one."""
     if host is None:
         return True
     name = host.lower()
-    return name in HOSTS or _PORT.sub("", name) in HOSTS
+    return name in hosts or _PORT.sub("", name) in hosts
 
 
 def canonicalize(method: str, path: str) -> str | Rejection:

@@ -8,9 +8,13 @@ from sidecar.errors import RedirectError
 from sidecar.sockets import http_get
 
 TIMEOUT_SECONDS = 2
+FORBIDDEN = 403
+"""This sidecar's status for a connection that does not look redirected."""
+
 REDIRECTED = "redirected"
 NO_ROUTE = "no route"
 OTHER_SERVER = "another server responds"
+UNTRACKED = "another server responds, or the kernel does not report the original destination (SO_ORIGINAL_DST)"
 
 
 def verify_redirect(boot_id: str, port: int, addresses: Sequence[str] = contract.METADATA_ADDRESSES) -> None:
@@ -35,12 +39,14 @@ def _connect(address: str, boot_id: str) -> str:
     if not has_route(address):
         return NO_ROUTE
     try:
-        body = http_get(address, 80, contract.BOOT_PATH, TIMEOUT_SECONDS).body
+        reply = http_get(address, 80, contract.BOOT_PATH, TIMEOUT_SECONDS)
     except OSError as error:
         return error.strerror or str(error)
     except ValueError:
         return OTHER_SERVER
-    return REDIRECTED if body == boot_id.encode() else OTHER_SERVER
+    if reply.status == FORBIDDEN:
+        return UNTRACKED
+    return REDIRECTED if reply.body == boot_id.encode() else OTHER_SERVER
 
 
 def has_route(address: str) -> bool:

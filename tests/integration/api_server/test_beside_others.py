@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from injector.patch.pod_uid import CREDENTIALS_PATH
 from testing.cases import all_containers, environment_of, find_container
 from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, wait_for
 from tests.integration.api_server.namespaces import ENABLED, Namespaces
@@ -53,7 +54,7 @@ def test_containers_of_a_mesh_get_the_role_and_come_after_the_sidecar(
     assert names_of(stored, "containers") == ["app", "mesh-proxy"]
     for name in ("app", "mesh-init", "mesh-proxy"):
         variables = environment_of(find_container(stored, name))
-        assert variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == "/v2/credentials"
+        assert variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == CREDENTIALS_PATH
 
 
 def count_reviews(injector: Injector, pod: Pod) -> int:
@@ -115,7 +116,7 @@ def test_pod_with_250_containers_is_injected(api: ApiServer, namespace: str) -> 
     assert names_of(stored, "initContainers") == OURS
     assert names_of(stored, "containers") == [container["name"] for container in containers]
     for container in stored["spec"]["containers"]:
-        assert environment_of(container)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == "/v2/credentials"
+        assert environment_of(container)["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == CREDENTIALS_PATH
 
 
 def test_pod_of_one_mebibyte_is_injected(api: ApiServer, namespace: str) -> None:

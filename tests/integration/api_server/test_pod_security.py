@@ -35,7 +35,7 @@ def test_pod_is_injected_in_env_mode_if_pod_security_forbids_redirect(
     assert names_of(stored, "initContainers") == ["podrole-sidecar"]
     assert environment_of(find_container(stored, "podrole-sidecar"))["PODROLE_MODE"] == "env"
     variables = environment_of(find_container(stored, "app"))
-    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:16925/v2/credentials"
+    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://127.0.0.1:16925/v2/credentials/$(PODROLE_POD_UID)"
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in variables
 
 

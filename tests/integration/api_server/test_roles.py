@@ -94,7 +94,8 @@ def test_injected_containers_come_before_all_others(api: ApiServer, namespace: s
     assert names_of(stored, "initContainers") == [*OURS, "migrate", "cache"]
     for name in ("migrate", "cache", "app"):
         assert environment_of(find_container(stored, name)) == {
-            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials",
+            "PODROLE_POD_UID": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}},
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/$(PODROLE_POD_UID)",
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
         }

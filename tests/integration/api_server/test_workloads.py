@@ -36,7 +36,7 @@ def check_injected(pod: dict[str, Any]) -> None:
     assert names_of(pod, "initContainers") == OURS
     assert environment_of(find_container(pod, "podrole-sidecar"))["PODROLE_ROLE_ARN"] == READER
     uri = environment_of(find_container(pod, "app"))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
-    assert uri == "/v2/credentials"
+    assert uri == "/v2/credentials/$(PODROLE_POD_UID)"
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload["kind"])

@@ -10,8 +10,9 @@ from tests.integration.node.store import Store
 
 SIDECAR = "podrole-sidecar"
 CREDENTIALS = (
-    "import json, urllib.request; "
-    "print(json.load(urllib.request.urlopen('http://169.254.170.2/v2/credentials', timeout=10))['AccessKeyId'])"
+    "import json, os, urllib.request; "
+    "url = 'http://169.254.170.2' + os.environ['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI']; "
+    "print(json.load(urllib.request.urlopen(url, timeout=10))['AccessKeyId'])"
 )
 
 

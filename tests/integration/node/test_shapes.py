@@ -11,8 +11,9 @@ from tests.integration.node.cluster import Node, build_container, build_pod, bui
 
 LIST = "aws s3 ls s3://anybody && echo listed"
 ROLE = """
-import json, urllib.request
-print(json.load(urllib.request.urlopen("http://169.254.170.2/v2/credentials", timeout=10))["RoleArn"])
+import json, os, urllib.request
+url = "http://169.254.170.2" + os.environ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+print(json.load(urllib.request.urlopen(url, timeout=10))["RoleArn"])
 """
 GUARANTEED = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "100m", "memory": "128Mi"}}
 RESTRICTED = {

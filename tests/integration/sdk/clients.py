@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import contract
 from testing.repository import ROOT
+from testing.sidecars import CREDENTIALS_PATH
 
 AWS_CLI = str(Path(sys.executable).with_name("aws"))
 WHO_AM_I = str(ROOT / "testing/apps/whoami.py")
@@ -60,7 +60,7 @@ def build_imds_environ(port: int) -> dict[str, str]:
 
 def build_ecs_environ(port: int) -> dict[str, str]:
     """Point an SDK to the sidecar as the container endpoint, which it tries before EC2's metadata service."""
-    return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}{contract.CREDENTIALS_PATH}"}
+    return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{port}{CREDENTIALS_PATH}"}
 
 
 def build_app(home: Path, service_url: str, credentials_environ: Mapping[str, str]) -> LocalApp:

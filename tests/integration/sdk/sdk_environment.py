@@ -29,9 +29,9 @@ CHANGE_WITHIN_SECONDS = 150
 POLL_SECONDS = 1
 
 READ_SERVED_KEY = str(Path(__file__).with_name("read_served_key.py"))
-CREDENTIALS_URLS = {
-    Mode.REDIRECT: f"http://169.254.170.2{contract.CREDENTIALS_PATH}",
-    Mode.ENV: f"http://127.0.0.1:{contract.SIDECAR_PORT}{contract.CREDENTIALS_PATH}",
+SIDECAR_URLS = {
+    Mode.REDIRECT: "http://169.254.170.2",
+    Mode.ENV: f"http://127.0.0.1:{contract.SIDECAR_PORT}",
 }
 
 Case = tuple[str, str]
@@ -73,7 +73,7 @@ class StsScenario:
 
     def _fetch_served_keys(self) -> list[str]:
         return [
-            pod.network.run([sys.executable, READ_SERVED_KEY, CREDENTIALS_URLS[Mode(mode)]]).stdout
+            pod.network.run([sys.executable, READ_SERVED_KEY, build_credentials_url(mode, pod)]).stdout
             for mode, pod in self._pods.items()
         ]
 
@@ -130,6 +130,11 @@ class SdkEnvironment:
         pod = pods[MODES[way]]
         log = self.directory / f"{pod.manifest['metadata']['name']}-{name}-{way}.log"
         return start_app(self.demo_node.node, pod, self.programs[case], [*SETTINGS[way], *settings], log)
+
+
+def build_credentials_url(mode: str, pod: Pod) -> str:
+    """The URL of the container credentials of a pod."""
+    return f"{SIDECAR_URLS[Mode(mode)]}{contract.CREDENTIALS_PATH}/{pod.manifest['metadata']['uid']}"
 
 
 def build_url(port: int) -> str:

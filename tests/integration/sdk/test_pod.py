@@ -60,5 +60,5 @@ def test_app_has_only_the_ecs_variable(pod: Pod) -> None:
     variables = run(pod, "env").stdout
 
     assert re.findall(r"^AWS_(?:CONTAINER|EC2|ROLE|WEB).*$", variables, re.MULTILINE) == [
-        f"{ECS_VARIABLE}={contract.CREDENTIALS_PATH}"
+        f"{ECS_VARIABLE}={contract.CREDENTIALS_PATH}/{pod.manifest['metadata']['uid']}"
     ]

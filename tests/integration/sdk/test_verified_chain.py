@@ -11,7 +11,7 @@ import pytest
 import contract
 from testing.services.issuer import Issuer
 from testing.services.seaweedfs import Role, Seaweedfs
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 from tests.integration.sdk.clients import STORE, build_app, build_ecs_environ, build_imds_environ
 
 NO_CREDENTIALS = "botocore.exceptions.NoCredentialsError: Unable to locate credentials"
@@ -128,7 +128,7 @@ def test_boto3_through_ecs_reports_the_error_of_sts_for_a_wrong_token(
 
 
 def test_container_endpoint_returns_the_error_of_sts(refused: Refused, refused_sidecar: Sidecar) -> None:
-    reply = refused_sidecar.request(contract.CREDENTIALS_PATH)
+    reply = refused_sidecar.request(CREDENTIALS_PATH)
 
     document = json.loads(reply.body)
     assert reply.status == refused.status

@@ -23,7 +23,7 @@ from testing.repository import ROOT
 from testing.services.certificates import write_certificates
 from testing.services.faulty_sts import faulty_sts
 from testing.serving import serving
-from testing.sidecars import build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, build_environ, running_sidecar
 from tests.unit.server.stopwatch import Stopwatch
 from tests.unit.sidecar.endpoints.test_node_metadata import ALLOWED, NodeService
 
@@ -128,7 +128,7 @@ def running_passthrough_sidecar(directory: Path) -> Iterator[Target]:
         }
         with running_sidecar(build_environ(directory, sts.url, **changes), directory) as sidecar:
             assert sidecar.wait_until_started() == 0, sidecar.log
-            good = build_request("/v2/credentials")
+            good = build_request(CREDENTIALS_PATH)
             slow = [build_request(path) for path in sorted(ALLOWED)]
             log = directory / "sidecar.log"
             yield Target(sidecar.process, sidecar.port, log, good, slow, plain_port=metrics)

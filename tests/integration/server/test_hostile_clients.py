@@ -8,6 +8,7 @@ import pytest
 
 from injector.webhook.app import MAX_BODY_BYTES
 from testing.raw_http import Wire, build_request
+from testing.sidecars import CREDENTIALS_PATH
 from tests.integration.server.senders import flooding, sending
 from tests.integration.server.targets import MIB, Target
 
@@ -75,7 +76,7 @@ def test_unfinished_bodies_do_not_fill_the_memory(injector: Target, length: int)
 
 
 def test_one_byte_chunks_do_not_delay_other_clients(target: Target) -> None:
-    path = b"/mutate" if target.context else b"/v2/credentials"
+    path = b"/mutate" if target.context else CREDENTIALS_PATH.encode()
     head = b"POST " + path + b" HTTP/1.1\r\nHost: 169.254.170.2\r\nTransfer-Encoding: chunked\r\n\r\n"
     target.time_answer()
 
@@ -86,7 +87,7 @@ def test_one_byte_chunks_do_not_delay_other_clients(target: Target) -> None:
 
 
 def test_malformed_chunk_sizes_do_not_fill_the_log(target: Target) -> None:
-    path = b"/mutate" if target.context else b"/v2/credentials"
+    path = b"/mutate" if target.context else CREDENTIALS_PATH.encode()
     before, processes = len(target.log), target.find_processes()
 
     for _ in range(500):

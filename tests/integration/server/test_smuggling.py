@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from testing.raw_http import Wire, build_request
+from testing.sidecars import CREDENTIALS_PATH
 from tests.integration.server.targets import Target, running_passthrough_sidecar
 from tests.unit.server.framing import build_attacks, build_closing
 
 FORWARDED = b"Host: 169.254.170.2\r\nX-Forwarded-For: 203.0.113.9\r\n"
-INNER = build_request("/v2/credentials", host="169.254.170.2")
+INNER = build_request(CREDENTIALS_PATH, host="169.254.170.2")
 ATTACKS = build_attacks(INNER, FORWARDED) | build_closing(INNER, FORWARDED)
 
 

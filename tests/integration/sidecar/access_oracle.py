@@ -7,6 +7,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from testing.sidecars import POD_UID
+
 HEAD = re.compile(
     rb"(?P<method>[A-Z]+) (?P<target>[^ \r\n]+) HTTP/1\.[0-9]\r\n(?P<headers>(?:[^\r\n:]+:[^\r\n]*\r\n)*)\r\n"
 )
@@ -17,7 +19,9 @@ HOST = re.compile(
 )
 ABSOLUTE_URI = re.compile(rb"https?://([^/?#]+)(/.*)", re.IGNORECASE)
 ROLE_DOCUMENT = re.compile(rb"/+(?:latest|1\.0|\d{4}-\d\d-\d\d)/+meta-data/+iam/+security-credentials/+reader/*")
-CONTAINER_ENDPOINT = re.compile(rb"/+v[12]/+credentials/*")
+ECS_ENDPOINT = re.compile(rb"/+v2/+credentials/+" + POD_UID.encode() + rb"/*")
+EKS_ENDPOINT = re.compile(rb"/+v1/+credentials/*")
+AUTHORIZATION = re.compile(rb"[^ ,\x00-\x1f\x7f-\xff]+")
 AMBIGUOUS = re.compile(rb"%(2f|5c|25)|\\", re.IGNORECASE)
 FORBIDDEN_HEADERS = {b"x-forwarded-for", b"forwarded", b"via", b"origin", b"referer", b"sec-fetch-site"}
 TOKEN_HEADER = b"x-aws-ec2-metadata-token"
@@ -79,8 +83,11 @@ def may_get_credentials(request: Request, policy: TokenPolicy) -> bool:
 
 def _is_allowed_path(request: Request, policy: TokenPolicy) -> bool:
     path = unquote_to_bytes(request.path)
-    if CONTAINER_ENDPOINT.fullmatch(path):
+    if ECS_ENDPOINT.fullmatch(path):
         return True
+    if EKS_ENDPOINT.fullmatch(path):
+        values = request.values(b"authorization")
+        return len(values) == 1 and AUTHORIZATION.fullmatch(values[0]) is not None
     tokens = request.values(TOKEN_HEADER)
     has_access = tokens == [policy.valid_token] or (not tokens and not policy.is_required)
     return has_access and ROLE_DOCUMENT.fullmatch(path) is not None

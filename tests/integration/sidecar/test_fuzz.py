@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from testing.raw_http import ask, build_request
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 from tests.integration.sidecar.access_oracle import TokenPolicy, count_allowed
 from tests.integration.sidecar.wire_requests import ROLES, TTL, VALID_TOKEN, wire_requests
 
@@ -49,7 +49,7 @@ class Target:
 
 def open_target(sidecar: Sidecar, *, requires_token: bool) -> Target:
     token = ask(sidecar.port, build_request("/latest/api/token", "PUT", [(TTL, "21600")])).body
-    document = json.loads(ask(sidecar.port, build_request("/v2/credentials")).body)
+    document = json.loads(ask(sidecar.port, build_request(CREDENTIALS_PATH)).body)
     secrets = [document[key].encode() for key in ("AccessKeyId", "SecretAccessKey", "Token")]
     return Target(sidecar, TokenPolicy(token, requires_token), secrets, log_offset=len(sidecar.log))
 
@@ -106,7 +106,7 @@ def test_random_requests_never_leak_credentials_or_crash_the_server(targets: lis
     @given(wire_requests())
     @example(build_request(f"{ROLES}/reader", headers=[("SCRIPT_NAME", "/v2")]))
     @example(build_request(f"{ROLES}/reader", headers=[("SCRIPT_NAME", "/v2")], host="127.0.0.1"))
-    @example(build_request("/v2/credentials", host="[169.254.169.254"))
+    @example(build_request(CREDENTIALS_PATH, host="[169.254.169.254"))
     @example(build_request(f"{ROLES}/reader%"))
     def check(request: bytes) -> None:
         if time.monotonic() < deadline:  # a busy machine runs fewer examples

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testing.raw_http import METADATA, TIMEOUT_SECONDS, ask, build_request, connect, take_answers
-from testing.sidecars import Sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar
 
 ROLES = "/latest/meta-data/iam/security-credentials"
 LIST = build_request(ROLES)
@@ -18,7 +18,7 @@ ALL = {
     "bad-token-request": build_request("/latest/api/token", "PUT"),
     "list": LIST,
     "document": build_request(f"{ROLES}/reader"),
-    "container": build_request("/v2/credentials"),
+    "container": build_request(CREDENTIALS_PATH),
     "region": build_request("/latest/meta-data/placement/region"),
     "not-found": build_request("/nothing"),
     "wrong-method": build_request(ROLES, "POST"),
@@ -34,7 +34,7 @@ EVERY_RESPONSE = pytest.mark.parametrize("request_name", ALL)
         pytest.param("/latest/api/token", {"PUT"}, id="token"),
         pytest.param(f"{ROLES}/", {"GET", "HEAD"}, id="role-list"),
         pytest.param(f"{ROLES}/reader", {"GET", "HEAD"}, id="role-document"),
-        pytest.param("/v2/credentials", {"GET", "HEAD"}, id="container"),
+        pytest.param(CREDENTIALS_PATH, {"GET", "HEAD"}, id="container"),
         pytest.param("/latest/meta-data/placement/region", {"GET", "HEAD"}, id="region"),
     ],
 )
@@ -46,7 +46,7 @@ def test_wrong_method_gets_405_with_allow_header(sidecar: Sidecar, path: str, al
         assert set(re.split(", *", answer.find("Allow") or "")) == allowed
 
 
-@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/latest/meta-data/placement/region"])
+@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", CREDENTIALS_PATH, "/latest/meta-data/placement/region"])
 def test_head_response_has_headers_of_get_and_no_body(sidecar: Sidecar, path: str) -> None:
     got = ask(sidecar.port, build_request(path))
     with connect(sidecar.port) as wire:
@@ -216,7 +216,7 @@ def test_ipv6_host_without_brackets_is_accepted(sidecar: Sidecar, host: str) -> 
         *("", "169.254.169.254:80:80", "169.254.169.254:", "[169.254.169.254", "169.254.169.254, evil.example.com"),
     ],
 )
-@pytest.mark.parametrize("path", [f"{ROLES}/reader", "/v2/credentials"])
+@pytest.mark.parametrize("path", [f"{ROLES}/reader", CREDENTIALS_PATH])
 def test_dns_rebinding_host_is_rejected(sidecar: Sidecar, path: str, host: str) -> None:
     answer = ask(sidecar.port, build_request(path, host=host))
 
@@ -228,7 +228,7 @@ def test_dns_rebinding_host_is_rejected(sidecar: Sidecar, path: str, host: str) 
     "second", [pytest.param("evil.example.com", id="foreign-second-host"), pytest.param(METADATA, id="same-host-twice")]
 )
 def test_duplicate_host_header_is_rejected(sidecar: Sidecar, second: str) -> None:
-    answer = ask(sidecar.port, build_request("/v2/credentials", headers=[("Host", second)]))
+    answer = ask(sidecar.port, build_request(CREDENTIALS_PATH, headers=[("Host", second)]))
 
     assert answer.status in {400, 403}
     assert answer.body == b""
@@ -250,7 +250,7 @@ def test_duplicate_host_header_is_rejected(sidecar: Sidecar, second: str) -> Non
     ],
     ids=": ".join,
 )
-@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/v2/credentials", "/nothing"])
+@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", CREDENTIALS_PATH, "/nothing"])
 def test_browser_and_proxy_headers_are_rejected(sidecar: Sidecar, path: str, header: tuple[str, str]) -> None:
     answer = ask(sidecar.port, build_request(path, headers=[header]))
 
@@ -277,7 +277,7 @@ def test_cors_preflight_is_rejected(sidecar: Sidecar) -> None:
 )
 def test_header_with_underscores_is_ignored(sidecar: Sidecar, name: str) -> None:
     """WSGI cannot distinguish underscores from dashes, and some such names are WSGI variables."""
-    answer = ask(sidecar.port, build_request(ROLES, headers=[(name, "/v2/credentials")]))
+    answer = ask(sidecar.port, build_request(ROLES, headers=[(name, CREDENTIALS_PATH)]))
 
     assert answer.status in {200, 400}
     assert answer.body in {b"reader", b""}
@@ -337,9 +337,9 @@ def test_request_sent_byte_by_byte_is_answered(sidecar: Sidecar) -> None:
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="tls-handshake"),
         pytest.param(b"GET\r\n\r\n", id="method-only"),
         pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="unknown-version"),
-        pytest.param(b"GET /v2/credentials\r\n\r\n", id="no-version"),
-        pytest.param(b"get /v2/credentials HTTP/1.1\r\nHost: localhost\r\n\r\n", id="lower-case-method"),
-        pytest.param(b"GET /v2/credentials HTTP/1.1\nHost: localhost\n\n", id="bare-line-feeds"),
+        pytest.param(f"GET {CREDENTIALS_PATH}\r\n\r\n".encode(), id="no-version"),
+        pytest.param(f"get {CREDENTIALS_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(), id="lower-case-method"),
+        pytest.param(f"GET {CREDENTIALS_PATH} HTTP/1.1\nHost: localhost\n\n".encode(), id="bare-line-feeds"),
         pytest.param(b"GET \x00 HTTP/1.1\r\n\r\n", id="nul-in-target"),
         pytest.param(b"\xff" * 100, id="binary"),
         pytest.param(LIST.replace(b"\r\n\r\n", b"\r\n folded: yes\r\n\r\n"), id="folded-header"),

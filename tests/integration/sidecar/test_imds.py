@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testing.raw_http import Answer, ask, build_request
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 from tests.integration.sidecar.conftest import ODD_ROLE, write_token
 
 TOKEN_PATH = "/latest/api/token"
@@ -174,7 +174,7 @@ def test_metadata_with_token_works_if_tokens_are_required(strict_sidecar: Sideca
 
 
 def test_container_endpoint_needs_no_token_if_tokens_are_required(strict_sidecar: Sidecar) -> None:
-    assert get(strict_sidecar, "/v2/credentials").status == 200
+    assert get(strict_sidecar, CREDENTIALS_PATH).status == 200
 
 
 def test_token_of_another_sidecar_gets_401(sidecar: Sidecar, strict_sidecar: Sidecar) -> None:
@@ -212,7 +212,7 @@ def test_role_document_has_ec2s_layout(sidecar: Sidecar, path: str) -> None:
 def test_timestamps_have_whole_seconds_and_a_literal_z(sidecar: Sidecar) -> None:
     """boto 2 and the JavaScript SDK parse no fractions and no offsets."""
     document = json.loads(get(sidecar, f"{ROLES}/reader").body)
-    container = json.loads(get(sidecar, "/v2/credentials").body)
+    container = json.loads(get(sidecar, CREDENTIALS_PATH).body)
 
     times = [document["LastUpdated"], document["Expiration"], container["Expiration"]]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moment) for moment in times)

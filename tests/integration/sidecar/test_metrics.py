@@ -14,7 +14,7 @@ from testing.ports import find_free_port
 from testing.raw_http import ask, build_request, connect
 from testing.services import faulty_sts as faulty
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, build_environ, running_sidecar
 from tests.unit.sidecar.endpoints.test_metrics import EXPIRATION, fetch, read_samples
 
 
@@ -43,8 +43,8 @@ def test_running_sidecar_exports_its_metrics(faulty_sts: FaultySts, tmp_path: Pa
     environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_for_log('"refreshed"', 30)
-        document = json.loads(ask(sidecar.port, build_request("/v2/credentials")).body)
-        ask(sidecar.port, build_request("/v2/credentials", host="evil.example.com"))
+        document = json.loads(ask(sidecar.port, build_request(CREDENTIALS_PATH)).body)
+        ask(sidecar.port, build_request(CREDENTIALS_PATH, host="evil.example.com"))
 
         text = fetch(port, "/metrics")[1]
         health = fetch(port, "/healthz")

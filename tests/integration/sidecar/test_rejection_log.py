@@ -3,7 +3,7 @@
 import json
 
 from testing.raw_http import ask, build_request, connect
-from testing.sidecars import Sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar
 
 ROLES = "/latest/meta-data/iam/security-credentials"
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -41,7 +41,7 @@ def test_log_contains_no_request_or_response_data(sidecar: Sidecar) -> None:
 
     for method in ("GET", "PUT", "POST"):
         for host in ("169.254.169.254", "marked.example.com"):
-            for path in ("/marked", f"{ROLES}/marked?marked=marked", "/v2/credentials?marked", f"{ROLES}/..marked"):
+            for path in ("/marked", f"{ROLES}/marked?marked=marked", f"{CREDENTIALS_PATH}?marked", f"{ROLES}/..marked"):
                 ask(sidecar.port, build_request(path, method, marked, host))
 
     secrets = [token, *(document[key] for key in ("AccessKeyId", "SecretAccessKey", "Token"))]

@@ -10,7 +10,7 @@ import pytest
 
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 
 TTL = "X_Aws_Ec2_Metadata_Token_Ttl_Seconds"
 ROLE = "/latest/meta-data/iam/security-credentials/reader"
@@ -19,7 +19,7 @@ ROLE = "/latest/meta-data/iam/security-credentials/reader"
 @pytest.fixture
 def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1", PODROLE_IMDS_TOKENS="required")
+    return build_environ(tmp_path, faulty_sts.url, PODROLE_IMDS_TOKENS="required")
 
 
 def kill(sidecar: Sidecar) -> None:
@@ -40,7 +40,7 @@ def test_restart_while_sts_is_down_serves_saved_credentials_and_tokens(
 ) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
-        token, before = take_token(sidecar), sidecar.request("/v2/credentials").body
+        token, before = take_token(sidecar), sidecar.request(CREDENTIALS_PATH).body
         kill(sidecar)
     faulty_sts.will(afterwards=answers.HANGING)
 
@@ -49,7 +49,7 @@ def test_restart_while_sts_is_down_serves_saved_credentials_and_tokens(
         assert sidecar.wait_until_started() == 0
         # Without credentials a start would wait for ten seconds.
         assert time.monotonic() - began < 9
-        assert sidecar.request("/v2/credentials").body == before
+        assert sidecar.request(CREDENTIALS_PATH).body == before
         assert read_role(sidecar, token) == 200
         assert '"restored"' in sidecar.log
 
@@ -60,7 +60,7 @@ def test_restart_does_not_call_sts_before_the_refresh_is_due(
     for _ in range(3):
         with running_sidecar(environ, tmp_path) as sidecar:
             sidecar.wait_until_started()
-            assert sidecar.request("/v2/credentials").status == 200
+            assert sidecar.request(CREDENTIALS_PATH).status == 200
             kill(sidecar)
 
     assert len(faulty_sts.requests) == 1
@@ -103,7 +103,7 @@ def test_saved_state_of_another_role_is_ignored(environ: dict[str, str], tmp_pat
 
     with running_sidecar(environ | {"PODROLE_ROLE_ARN": "arn:aws:iam::111122223333:role/writer"}, tmp_path) as sidecar:
         sidecar.wait_until_started()
-        document = json.loads(sidecar.request("/v2/credentials").body)
+        document = json.loads(sidecar.request(CREDENTIALS_PATH).body)
 
         assert document["RoleArn"].endswith("/writer")
         assert document["AccessKeyId"] == "ASIA0000000000000002"
@@ -124,7 +124,7 @@ def test_damaged_state_file_is_ignored_and_replaced(environ: dict[str, str], tmp
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
 
-        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.request(CREDENTIALS_PATH).status == 200
         assert sidecar.log.count('"state-file-ignored"') == 1
         assert b"ASIA0000000000000001" in (directory / "state.json").read_bytes()
 
@@ -141,7 +141,7 @@ def test_killed_child_costs_one_attempt(environ: dict[str, str], faulty_sts: Fau
         assert sidecar.wait_until_started() == 0
         sidecar.wait_for_log('"refreshed"', 20)
         assert '"ChildFailed"' in sidecar.log
-        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.request(CREDENTIALS_PATH).status == 200
 
 
 def test_child_exits_when_the_sidecar_is_killed(environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path) -> None:

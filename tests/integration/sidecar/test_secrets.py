@@ -12,7 +12,7 @@ import pytest
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, POD_UID, Sidecar, build_environ, running_sidecar
 
 TTL = "X_Aws_Ec2_Metadata_Token_Ttl_Seconds"
 ROLE = "/latest/meta-data/iam/security-credentials/reader"
@@ -21,7 +21,8 @@ TOKENS = ("header.firstpayload.firstsignature", "header.secondpayload.secondsign
 
 @pytest.fixture
 def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    return build_environ(tmp_path, faulty_sts.url, PODROLE_POD_UID="0c7c5f4e-1")
+    environ = build_environ(tmp_path, faulty_sts.url)
+    return environ | {"PODROLE_RUN_DIRECTORY": f"{tmp_path}/podrole-{POD_UID}"}
 
 
 def send_requests(sidecar: Sidecar) -> set[str]:
@@ -29,7 +30,7 @@ def send_requests(sidecar: Sidecar) -> set[str]:
     token = sidecar.request("/latest/api/token", "PUT", **{TTL: "60"}).body
     documents = [
         sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token),
-        sidecar.request("/v2/credentials", Authorization="a-secret-of-the-app"),
+        sidecar.request(CREDENTIALS_PATH, Authorization="a-secret-of-the-app"),
     ]
     sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token + "x")
     sidecar.request(ROLE, X_Aws_Ec2_Metadata_Token=token, Host="evil.example.com")
@@ -62,7 +63,7 @@ class SidecarRuns:
     """Consecutive sidecars of one pod, their secrets and their output."""
 
     def __init__(self, environ: dict[str, str], directory: Path) -> None:
-        self.secrets = set(TOKENS)
+        self.secrets = {*TOKENS, POD_UID}
         self.written = b""
         self._environ = environ
         self._directory = directory
@@ -115,8 +116,8 @@ def test_no_output_of_a_sidecar_contains_a_secret(
     runs.fail_to_start()
 
     # Two web identity tokens, two keys in two forms, two sets of two credentials, up to four IMDS tokens (those of one
-    # second are equal), one of the app.
-    assert len(runs.secrets) > 2 + 4 + 4 + 1
+    # second are equal), one of the app, the pod's uid (the end of the credential path).
+    assert len(runs.secrets) > 2 + 4 + 4 + 1 + 1
     written = runs.read_all()
     for secret in runs.secrets:
         assert secret.encode() not in written

@@ -9,7 +9,7 @@ import pytest
 
 from bench.slow_clients import ATTACKS, attacking
 from testing.services.faulty_sts import faulty_sts
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 from tests.unit.server.stopwatch import Stopwatch
 
 GOOD_REQUESTS = 30
@@ -34,7 +34,7 @@ def time_good_requests(sidecar: Sidecar, count: int) -> list[float]:
     durations = []
     for _ in range(count):
         stopwatch = Stopwatch(sidecar.process.pid)
-        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.request(CREDENTIALS_PATH).status == 200
         durations.append(stopwatch.read())
         time.sleep(0.03)  # spread over the attack's phases
     return durations
@@ -69,7 +69,9 @@ def test_5000_short_connections_leak_no_file_descriptors(sidecar: Sidecar) -> No
     files = process.num_fds()
 
     for _ in range(SHORT_CONNECTIONS):
-        sidecar.exchange(b"GET /v2/credentials HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n")
+        sidecar.exchange(
+            f"GET {CREDENTIALS_PATH} HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n".encode()
+        )
 
     assert wait_for_files(process, files + 5) <= files + 5
     assert max(time_good_requests(sidecar, 5)) < MAX_RESPONSE_SECONDS

@@ -11,7 +11,7 @@ import pytest
 
 from testing.repository import ROOT
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, build_environ, running_sidecar
 
 CPU = Path("/sys/fs/cgroup/cpu")
 PERIOD_MICROSECONDS = 100_000
@@ -44,7 +44,7 @@ def test_start_with_a_tenth_of_a_cpu_succeeds(tenth_of_a_cpu: Path, faulty_sts: 
         hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
         assert subprocess.run(hook, env=environ, check=False, timeout=60).returncode == 0
 
-        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.request(CREDENTIALS_PATH).status == 200
         assert was_throttled(tenth_of_a_cpu)
 
 

@@ -14,7 +14,7 @@ import pytest
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, POD_UID, build_environ, running_sidecar
 
 
 @pytest.fixture
@@ -78,6 +78,20 @@ def test_run_directory_without_parent_fails_the_start(environ: dict[str, str]) -
     assert "/nowhere/at/all" in result.stderr
 
 
+def test_error_of_the_run_directory_does_not_contain_the_pods_uid(environ: dict[str, str]) -> None:
+    result = run_until_exit(environ | {"PODROLE_RUN_DIRECTORY": f"/nowhere/podrole-{POD_UID}"})
+
+    assert "/nowhere/podrole-<uid>: No such file or directory" in result.stderr
+    assert POD_UID not in result.stderr
+
+
+def test_start_without_the_pods_uid_fails(environ: dict[str, str]) -> None:
+    result = run_until_exit(environ | {"PODROLE_POD_UID": ""})
+
+    assert result.returncode == 2
+    assert "PODROLE_POD_UID is not set: it must be the uid of a pod" in result.stderr
+
+
 def test_start_without_the_redirect_fails(environ: dict[str, str]) -> None:
     result = run_until_exit(environ | {"PODROLE_MODE": "redirect"})
 
@@ -102,7 +116,7 @@ def test_hook_ignores_a_stale_started_file(environ: dict[str, str], tmp_path: Pa
 def test_hook_returns_when_credentials_are_served(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0
-        assert sidecar.request("/v2/credentials").status == 200
+        assert sidecar.request(CREDENTIALS_PATH).status == 200
 
 
 def test_sidecar_starts_with_a_permanent_error_and_serves_it(
@@ -112,7 +126,7 @@ def test_sidecar_starts_with_a_permanent_error_and_serves_it(
 
     with running_sidecar(environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0
-        reply = sidecar.request("/v2/credentials")
+        reply = sidecar.request(CREDENTIALS_PATH)
 
         document = json.loads(reply.body)
         assert reply.status == 403
@@ -131,14 +145,14 @@ def test_hanging_sts_delays_the_start_by_10_s(environ: dict[str, str], faulty_st
         assert sidecar.wait_until_started() == 0
 
         assert 10 <= time.monotonic() - began < 25
-        assert sidecar.request("/v2/credentials").status == 503
+        assert sidecar.request(CREDENTIALS_PATH).status == 503
 
 
 def test_log_contains_no_secret(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
-        sidecar.request("/v2/credentials")
-        sidecar.request("/v2/credentials", Host="evil.example.com")
+        sidecar.request(CREDENTIALS_PATH)
+        sidecar.request(CREDENTIALS_PATH, Host="evil.example.com")
 
     log = (tmp_path / "sidecar.log").read_text()
     assert '"refreshed"' in log
@@ -149,7 +163,7 @@ def test_log_contains_no_secret(environ: dict[str, str], tmp_path: Path) -> None
 def test_sigterm_ends_the_sidecar_within_a_second(environ: dict[str, str], tmp_path: Path) -> None:
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
-        sidecar.request("/v2/credentials")
+        sidecar.request(CREDENTIALS_PATH)
 
         # On an overloaded machine it gets more time, but less than the grace period.
         is_overloaded = os.getloadavg()[0] > 2 * len(os.sched_getaffinity(0))
@@ -162,8 +176,8 @@ def test_request_in_progress_at_sigterm_is_answered(environ: dict[str, str], tmp
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as client:
-            client.sendall(b"GET /v2/credentials HTTP/1.1\r\nHost: 127.0.0.1\r\n")
-            sidecar.request("/v2/credentials")  # the server has read the partial request by then
+            client.sendall(f"GET {CREDENTIALS_PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode())
+            sidecar.request(CREDENTIALS_PATH)  # the server has read the partial request by then
 
             sidecar.process.send_signal(signal.SIGTERM)
             wait_until_refused(sidecar.port)
@@ -181,8 +195,8 @@ def test_incomplete_request_at_sigterm_is_dropped_after_the_grace_period(
     with running_sidecar(environ, tmp_path) as sidecar:
         sidecar.wait_until_started()
         with socket.create_connection(("127.0.0.1", sidecar.port), timeout=30) as client:
-            client.sendall(b"GET /v2/credentials HTTP/1.1\r\n")
-            sidecar.request("/v2/credentials")
+            client.sendall(f"GET {CREDENTIALS_PATH} HTTP/1.1\r\n".encode())
+            sidecar.request(CREDENTIALS_PATH)
 
             sidecar.process.send_signal(signal.SIGTERM)
 

@@ -10,7 +10,7 @@ import pytest
 from testing.raw_http import Answer, ask, build_request
 from testing.services import faulty_sts as faulty
 from testing.services.faulty_sts import FaultySts, Grant
-from testing.sidecars import Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
 
 ROLES = "/latest/meta-data/iam/security-credentials"
 PUT_TOKEN = build_request("/latest/api/token", "PUT", [("X-aws-ec2-metadata-token-ttl-seconds", "60")])
@@ -21,7 +21,7 @@ REQUESTS = {
     "document": [build_request(f"{ROLES}/reader"), build_request(f"{ROLES}/reader/")],
     "other-document": [build_request(f"{ROLES}/writer"), build_request(f"{ROLES}/team/reader")],
     "container": [
-        build_request("/v2/credentials"),
+        build_request(CREDENTIALS_PATH),
         build_request("/v1/credentials/", headers=[("Authorization", "x")]),
     ],
     "known-value": [
@@ -37,7 +37,7 @@ REQUESTS = {
     "wrong-method": [
         build_request("/latest/api/token"),
         build_request(ROLES, "PUT"),
-        build_request("/v2/credentials", "POST"),
+        build_request(CREDENTIALS_PATH, "POST"),
     ],
 }
 EMPTY = b""
@@ -72,7 +72,7 @@ def test_path_and_state_have_the_tables_response(paths: str, state: str, request
 
 
 def test_transient_error_is_returned_with_both_key_spellings(empty_sidecar: Sidecar) -> None:
-    answer = ask(empty_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
+    answer = ask(empty_sidecar.port, build_request(CREDENTIALS_PATH, host="169.254.170.2"))
 
     document = json.loads(answer.body)
     assert answer.find("Content-Type") == "application/json"
@@ -81,7 +81,7 @@ def test_transient_error_is_returned_with_both_key_spellings(empty_sidecar: Side
 
 
 def test_permanent_error_is_returned_with_code_and_message_of_sts(refused_sidecar: Sidecar) -> None:
-    answer = ask(refused_sidecar.port, build_request("/v2/credentials", host="169.254.170.2"))
+    answer = ask(refused_sidecar.port, build_request(CREDENTIALS_PATH, host="169.254.170.2"))
 
     document = json.loads(answer.body)
     assert document["Code"] == document["code"] == "AccessDenied"
@@ -120,4 +120,4 @@ def test_hanging_sts_does_not_block_clients(faulty_sts: FaultySts, tmp_path: Pat
 
 def request_all(sidecar: Sidecar) -> list[Answer]:
     """Request the role list, the role document and the container credentials."""
-    return [ask(sidecar.port, build_request(path)) for path in (ROLES, f"{ROLES}/reader", "/v2/credentials")]
+    return [ask(sidecar.port, build_request(path)) for path in (ROLES, f"{ROLES}/reader", CREDENTIALS_PATH)]

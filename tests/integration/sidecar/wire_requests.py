@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from testing.raw_http import build_request
+from testing.sidecars import CREDENTIALS_PATH
 
 ROLES = "/latest/meta-data/iam/security-credentials"
 TOKEN = "x-aws-ec2-metadata-token"
@@ -41,24 +42,28 @@ SEEDS = [
     build_request("//latest/meta-data//iam/security-credentials/reader", headers=V2),
     build_request("/2009-04-04/meta-data/iam/security-credentials/reader", headers=CURL),
     build_request(f"http://169.254.169.254{ROLES}/reader", headers=[*V2, *BOTO]),
-    build_request("/v2/credentials", headers=[("Accept", "application/json"), *BOTO], host="169.254.170.2"),
-    build_request("//v2/credentials", headers=JAVA, host="169.254.170.2"),
+    build_request(CREDENTIALS_PATH, headers=[("Accept", "application/json"), *BOTO], host="169.254.170.2"),
+    build_request(f"/{CREDENTIALS_PATH}", headers=JAVA, host="169.254.170.2"),
     build_request("/v1/credentials", headers=[("Authorization", "x.y.z"), *GO], host="[fd00:ec2::23]"),
-    build_request("/v2/credentials/", headers=[("Accept", "application/json")], host="127.0.0.1:16925"),
-    build_request("http://169.254.170.2/v2/credentials", headers=GO, host="169.254.170.2"),
+    build_request(f"{CREDENTIALS_PATH}/", headers=[("Accept", "application/json")], host="127.0.0.1:16925"),
+    build_request(f"http://169.254.170.2{CREDENTIALS_PATH}", headers=GO, host="169.254.170.2"),
     build_request("/latest/meta-data/placement/region", headers=[*V2, *JAVA]),
     build_request("/latest/meta-data/placement/availability-zone/", headers=[*V2, *BOTO]),
     build_request("/latest/dynamic/instance-identity/document", headers=[*V2, *GO]),
     build_request("/latest/meta-data/iam/info", headers=V2),
     build_request(f"{ROLES}/reader", headers=[*V2, ("X-Forwarded-For", "10.1.2.3")]),
-    build_request("/v2/credentials", headers=[("Origin", "http://evil.example.com")]),
-    build_request("/v2/credentials", host="evil.example.com"),
+    build_request(CREDENTIALS_PATH, headers=[("Origin", "http://evil.example.com")]),
+    build_request(CREDENTIALS_PATH, host="evil.example.com"),
+    build_request("/v2/credentials", host="169.254.170.2"),
+    build_request("/v1/credentials", headers=[("Authorization", "Basic eDp5"), *CURL], host="169.254.170.23"),
     build_request("/latest/meta-data/../meta-data/iam/security-credentials/reader", headers=V2),
 ]
 
 TARGETS = [
     *(
         f"{ROLES}/reader",
+        CREDENTIALS_PATH,
+        "/v1/credentials",
         "/v2/credentials",
         f"{ROLES}/other",
         "/latest/api/token",
@@ -66,21 +71,21 @@ TARGETS = [
         "/",
         "//",
         "..",
-        "/%2e%2e/v2/credentials",
+        f"/%2e%2e{CREDENTIALS_PATH}",
     ),
     *(
         "/latest%2fmeta-data",
         f"{ROLES}/reader%00",
         f"{ROLES}\\reader",
-        "http://evil.example.com/v2/credentials",
-        "/v2/credentials#x",
+        f"http://evil.example.com{CREDENTIALS_PATH}",
+        f"{CREDENTIALS_PATH}#x",
     ),
     *(
-        "http:///v2/credentials",
-        "https://localhost/v2/credentials",
+        f"http://{CREDENTIALS_PATH}",
+        f"https://localhost{CREDENTIALS_PATH}",
         "evil.example.com:80",
-        "/v2/credentials;x",
-        "/v2/credentials%20",
+        f"{CREDENTIALS_PATH};x",
+        f"{CREDENTIALS_PATH}%20",
     ),
 ]
 LINES = [
@@ -97,7 +102,7 @@ LINES = [
         "Sec-Fetch-Site: none",
         "X_Forwarded_For: x",
         "SCRIPT_NAME: /v2",
-        "PATH_INFO: /v2/credentials",
+        f"PATH_INFO: {CREDENTIALS_PATH}",
     ),
     *(
         "Content-Length: 5",
@@ -120,6 +125,9 @@ LINES = [
         ": no-name",
         "Host : localhost",
         "Content-Type: \xe9",
+        "Authorization: ",
+        "Authorization: x.y.z",
+        "Authorization: Bearer x",
         f"{TTL}: 60",
         "X-Forwarded-Prefix: /x",
         "Proxy: x",

@@ -95,7 +95,7 @@ def test_injected_uri_returns_credentials() -> None:
         credentials=Credentials(config.role_arn, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600),
     )
     handler = create_handler(EndpointState(config, lambda: state, b"key", "boot", clock=lambda: NOW))
-    uri = environment_of(find_container(pod, "app"))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    uri = resolve(environment_of(find_container(pod, "app")))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
 
     reply = call(handler, uri, {"Host": "169.254.170.2"})
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import contract
 from injector.k8s.objects import Metadata
 from injector.patch.app_env import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES, SIDECAR_VARIABLES
+from injector.patch.pod_uid import POD_UID
 from testing.cases import CONFIG, ENABLED, Case, Pod
 
 Strategy = st.SearchStrategy[Any]
@@ -104,12 +105,15 @@ VARIABLES = st.sampled_from([(name, value) for name, values in ENV_VALUES.items(
         }
     )
 )
+POD_UIDS = st.sampled_from([POD_UID, {"name": POD_UID["name"]}, {"name": POD_UID["name"], "value": "mine"}])
 
 
 @st.composite
 def build_environments(draw: st.DrawFn) -> list[Pod]:
     """Variables; sometimes the last ones are exactly those that an injection appends."""
     env: list[Pod] = draw(build_lists(VARIABLES, 4))
+    if draw(st.integers(0, 3)) == 3:
+        env.insert(draw(st.integers(0, len(env))), draw(POD_UIDS))
     first = draw(st.integers(-2 * len(ADDED_VALUES), len(ADDED_VALUES) - 1))
     added = [{"name": name, "value": value} for name, value in ADDED_VALUES.items()] if first >= 0 else []
     return env + added[first:]

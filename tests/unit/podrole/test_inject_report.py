@@ -14,7 +14,8 @@ def test_report_has_outcome_changes_and_trust_policy_command(run: Run) -> None:
     result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{NAMESPACE}")
 
     variables = (
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials, AWS_REGION=eu-west-1, AWS_DEFAULT_REGION=eu-west-1"
+        "PODROLE_POD_UID=metadata.uid, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/$(PODROLE_POD_UID), "
+        "AWS_REGION=eu-west-1, AWS_DEFAULT_REGION=eu-west-1"
     )
     told = "Inject (mode redirect, role arn:aws:iam::111122223333:role/reader): An annotation of the pod sets its role."
     assert result.stderr.splitlines() == [

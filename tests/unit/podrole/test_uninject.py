@@ -137,7 +137,7 @@ def test_variables_beside_those_that_were_added_stay(run: Run) -> None:
 
 def test_changed_variable_stays_with_a_warning_and_exit_code_1(run: Run) -> None:
     injected = copy.deepcopy(build_case().inject())
-    injected["spec"]["containers"][0]["env"][1]["value"] = "us-east-1"
+    injected["spec"]["containers"][0]["env"][2]["value"] = "us-east-1"
 
     result = run("uninject", "-f", "-", stdin=yaml.safe_dump(build_workload("Deployment", injected)))
 
@@ -154,7 +154,7 @@ def test_pod_without_record_keeps_its_variables_with_a_warning_and_exit_code_1(r
 
     assert result.code == 1
     assert "podrole-" not in result.stdout
-    assert len(find_pod(yaml.safe_load(result.stdout))["spec"]["containers"][0]["env"]) == 3
+    assert len(find_pod(yaml.safe_load(result.stdout))["spec"]["containers"][0]["env"]) == 4
     assert "does not list the variables that podrole added, so none was removed. Remove by hand" in result.stderr
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" in result.stderr
 

@@ -10,6 +10,7 @@ COMPLETE = {
     "PODROLE_REGION": "eu-west-1",
     "PODROLE_POD_NAMESPACE": "shop",
     "PODROLE_POD_NAME": "web-5d9c7",
+    "PODROLE_POD_UID": "0c7c5f4e-1b1a-4c6e-9d52-6f0f6f0b7a11",
     "PODROLE_RUN_DIRECTORY": "/dev/shm/podrole-1",
 }
 
@@ -19,7 +20,8 @@ def test_error_names_all_missing_variables() -> None:
         Config.from_environ({})
 
     message = str(caught.value)
-    for key in ("PODROLE_ROLE_ARN", "PODROLE_REGION", "PODROLE_RUN_DIRECTORY", "PODROLE_POD_NAME"):
+    names = ("ROLE_ARN", "REGION", "RUN_DIRECTORY", "POD_UID", "POD_NAME")
+    for key in (f"PODROLE_{name}" for name in names):
         assert key in message
 
 
@@ -33,6 +35,9 @@ def test_error_names_all_missing_variables() -> None:
         ("PODROLE_ROLE_ARN", "arn:aws:iam::111122223333:role/reader\n"),
         ("PODROLE_REGION", "Ireland"),
         ("PODROLE_RUN_DIRECTORY", "podrole"),
+        ("PODROLE_POD_UID", "$(PODROLE_POD_UID)"),
+        ("PODROLE_POD_UID", "a/b"),
+        ("PODROLE_SERVE_LOOPBACK", "yes"),
         ("PODROLE_SESSION_NAME", "x"),
         ("PODROLE_SESSION_NAME", "with blank"),
         ("PODROLE_SESSION_DURATION", "899"),

@@ -19,7 +19,11 @@ TEXT = (ROOT / "docs" / "sidecar.md").read_text()
 FAILED_AT = datetime.fromisoformat("2026-11-24T18:01:07Z").timestamp()
 STATUS = build_status(
     Config(
-        role_arn="arn:aws:iam::111122223333:role/reader", region="eu-west-1", session_name="web", run_directory="/run"
+        role_arn="arn:aws:iam::111122223333:role/reader",
+        region="eu-west-1",
+        session_name="web",
+        run_directory="/run",
+        pod_uid="1",
     ),
     State(
         refresh_at=FAILED_AT + 36,

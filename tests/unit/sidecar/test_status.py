@@ -15,7 +15,9 @@ from testing.hostile_text import HOSTILE, find_unprintable
 from testing.sidecars import ROLE_ARN
 
 NOW = 1_700_000_000
-CONFIG = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="shop.web", run_directory="/run/podrole")
+CONFIG = Config(
+    role_arn=ROLE_ARN, region="eu-west-1", session_name="shop.web", run_directory="/run/podrole", pod_uid="1"
+)
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "very+secret/key", "session+token", NOW, NOW + 3600)
 DENIED = Failure("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", is_permanent=True)
 UNREACHABLE = Failure("EndpointConnectionError", "Could not connect", is_permanent=False)

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-import contract
 from contract.modes import Mode
+from injector.config import Config
 from injector.decision.outcomes import Deny, Inject
+from injector.patch.pod_uid import CREDENTIALS_PATH
 from injector.value_types import ModePolicy, OverrideName
 from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
 
 ENV_MODE = CONFIG._replace(mode=ModePolicy.ENV)
-FULL_URI = "http://127.0.0.1:16925/v2/credentials"
+FULL_URI = "http://127.0.0.1:16925/v2/credentials/$(PODROLE_POD_UID)"
 
 
 @pytest.mark.parametrize("name", ["pod-security-baseline", "pod-security-restricted"])
@@ -56,6 +57,7 @@ def test_env_mode_sets_loopback_urls_for_ecs_and_imds() -> None:
     pod = load_case("role-on-the-pod").inject(ENV_MODE)
 
     assert environment_of(find_container(pod, "app")) == {
+        "PODROLE_POD_UID": {"fieldRef": {"fieldPath": "metadata.uid"}},
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": FULL_URI,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:16925/",
         "AWS_REGION": "eu-west-1",
@@ -83,6 +85,14 @@ def test_ipv6_only_uses_a_loopback_uri_and_the_redirect() -> None:
     assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == FULL_URI
     assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in variables
     assert pod["spec"]["initContainers"][0]["name"] == "podrole-redirect"
+    assert environment_of(pod["spec"]["initContainers"][1])["PODROLE_SERVE_LOOPBACK"] == "true"
+
+
+@pytest.mark.parametrize("config", [CONFIG, ENV_MODE], ids=["redirect", "env"])
+def test_sidecar_of_a_cluster_with_ipv4_gets_no_serve_loopback(config: Config) -> None:
+    pod = load_case("role-on-the-pod").inject(config)
+
+    assert "PODROLE_SERVE_LOOPBACK" not in environment_of(find_container(pod, "podrole-sidecar"))
 
 
 def test_change_of_mode_replaces_no_variable_of_an_app() -> None:
@@ -92,7 +102,7 @@ def test_change_of_mode_replaces_no_variable_of_an_app() -> None:
     pod = redirected.inject(ENV_MODE)
 
     variables = environment_of(find_container(pod, "app"))
-    assert variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == contract.CREDENTIALS_PATH
+    assert variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == CREDENTIALS_PATH
     assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" not in variables
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-sidecar"]
 

@@ -1,8 +1,37 @@
-import contract
-from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
+from typing import Any
+
+import pytest
+
+from contract.modes import Mode
+from injector.config import Config
+from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID
+from injector.value_types import ModePolicy
+from testing.cases import CONFIG, Case, build_case, environment_of, find_container, load_case
 
 ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,127.0.0.1"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+CREDENTIAL_VARIABLES = {"PODROLE_POD_UID": POD_UID["valueFrom"], RELATIVE_URI: CREDENTIALS_PATH}
+ENV_MODE = CONFIG._replace(mode=ModePolicy.ENV)
+IPV6_ONLY = CONFIG._replace(ipv6_only=True)
+STORED_POD_UID = {
+    "name": "PODROLE_POD_UID",
+    "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}},
+}
+"""As the API server returns it."""
+
+
+def env_with(*variables: dict[str, Any]) -> Case:
+    return build_case(containers=[{"name": "app", "image": "example/app:1", "env": [*variables]}])
+
+
+def names_of(case: Case, config: Config = CONFIG) -> list[str]:
+    return [variable["name"] for variable in find_container(case.inject(config), "app")["env"]]
+
+
+def warn_pod_uid(case: Case, config: Config = CONFIG) -> list[str]:
+    _, warnings = case.build_patch(config)
+    return [warning for warning in warnings if "sets PODROLE_POD_UID" in warning]
 
 
 def test_app_and_init_containers_get_uri_and_regions() -> None:
@@ -10,7 +39,7 @@ def test_app_and_init_containers_get_uri_and_regions() -> None:
 
     for name in ("app", "helper", "log-shipper"):
         assert environment_of(find_container(pod, name)) == {
-            RELATIVE_URI: contract.CREDENTIALS_PATH,
+            **CREDENTIAL_VARIABLES,
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
         }
@@ -31,7 +60,7 @@ def test_static_keys_are_kept_with_a_warning() -> None:
     after = environment_of(find_container(case.inject(), "static-keys"))
     _, warnings = case.build_patch()
 
-    assert after == {**before, RELATIVE_URI: contract.CREDENTIALS_PATH}
+    assert after == {**before, **CREDENTIAL_VARIABLES}
     assert any('"static-keys" sets AWS_ACCESS_KEY_ID' in warning for warning in warnings)
 
 
@@ -67,7 +96,7 @@ def test_users_relative_uri_is_kept_with_a_warning() -> None:
 
 
 def test_uri_with_the_value_that_podrole_sets_causes_no_warning() -> None:
-    container = {"name": "app", "env": [{"name": RELATIVE_URI, "value": contract.CREDENTIALS_PATH}]}
+    container = {"name": "app", "env": [{"name": RELATIVE_URI, "value": CREDENTIALS_PATH}]}
 
     _, warnings = build_case(containers=[container]).build_patch()
 
@@ -134,7 +163,7 @@ def test_container_with_env_from_gets_no_region_and_a_warning() -> None:
     pod = case.inject(config)
     _, warnings = case.build_patch(config)
 
-    assert environment_of(find_container(pod, "app")) == {RELATIVE_URI: contract.CREDENTIALS_PATH}
+    assert environment_of(find_container(pod, "app")) == CREDENTIAL_VARIABLES
     assert any('"app" uses envFrom' in warning for warning in warnings)
 
 
@@ -145,3 +174,103 @@ def test_container_with_env_from_and_a_region_causes_no_warning() -> None:
     _, warnings = build_case(containers=[container]).build_patch()
 
     assert not warnings
+
+
+@pytest.mark.parametrize(
+    ("config", "uri"),
+    [
+        pytest.param(CONFIG, RELATIVE_URI, id="redirect"),
+        pytest.param(ENV_MODE, FULL_URI, id="env"),
+        pytest.param(IPV6_ONLY, FULL_URI, id="ipv6-only"),
+    ],
+)
+def test_pod_uid_comes_before_all_variables_and_before_the_uri(config: Config, uri: str) -> None:
+    names = names_of(env_with({"name": "A", "value": "1"}, {"name": "B", "value": "2"}), config)
+
+    assert names[:3] == ["PODROLE_POD_UID", "A", "B"]
+    assert names.index(uri) > 0
+
+
+def test_pod_uid_is_the_first_variable_of_a_container_without_env() -> None:
+    assert names_of(build_case())[:2] == ["PODROLE_POD_UID", RELATIVE_URI]
+
+
+@pytest.mark.parametrize("uid", [POD_UID, STORED_POD_UID], ids=["as-written", "as-stored"])
+def test_pod_uid_that_is_already_there_is_not_added(uid: dict[str, Any]) -> None:
+    case = env_with({"name": "A", "value": "1"}, uid)
+
+    assert names_of(case).count("PODROLE_POD_UID") == 1
+    assert names_of(case).index(RELATIVE_URI) > names_of(case).index("PODROLE_POD_UID")
+    assert warn_pod_uid(case) == []
+
+
+OWN_POD_UIDS = {
+    "value": {"value": "mine"},
+    "empty": {},
+    "another-field": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    "config-map": {"valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+    "two-sources": {"valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}, "secretKeyRef": {"name": "a"}}},
+    "no-object": {"valueFrom": "metadata.uid"},
+}
+
+
+@pytest.mark.parametrize("own", OWN_POD_UIDS.values(), ids=list(OWN_POD_UIDS))
+@pytest.mark.parametrize(("config", "mode"), [(CONFIG, Mode.REDIRECT), (ENV_MODE, Mode.ENV)], ids=["redirect", "env"])
+def test_own_value_of_pod_uid_is_kept_and_the_uri_left_out_with_a_warning(
+    config: Config, mode: Mode, own: dict[str, Any]
+) -> None:
+    case = env_with({"name": "PODROLE_POD_UID", **own})
+
+    names = names_of(case, config)
+
+    assert find_container(case.inject(config), "app")["env"][0] == {"name": "PODROLE_POD_UID", **own}
+    assert not {RELATIVE_URI, FULL_URI} & {*names}
+    assert ("AWS_EC2_METADATA_SERVICE_ENDPOINT" in names) is (mode == Mode.ENV)
+    [warning] = warn_pod_uid(case, config)
+    assert warning.startswith('Container "app" sets PODROLE_POD_UID with a value of its own')
+
+
+def test_own_value_of_pod_uid_does_not_matter_beside_an_own_uri() -> None:
+    own = {"name": "PODROLE_POD_UID", "value": "mine"}
+
+    assert warn_pod_uid(env_with(own, {"name": FULL_URI, "value": "http://127.0.0.1:1/mine"})) == []
+
+
+def test_pod_uid_that_another_webhook_moved_behind_the_uri_causes_a_warning() -> None:
+    case = env_with({"name": RELATIVE_URI, "value": CREDENTIALS_PATH}, STORED_POD_UID)
+
+    [warning] = warn_pod_uid(case)
+
+    assert "after the variable that refers to it" in warning
+
+
+def test_pod_uid_that_another_webhook_removed_is_added_again() -> None:
+    case = build_case()
+    injected = case.inject()
+    env = find_container(injected, "app")["env"]
+    env[:] = [{"name": "MESH", "value": "1"}, *(one for one in env if one["name"] != "PODROLE_POD_UID")]
+
+    assert names_of(case.with_pod(injected))[:3] == ["PODROLE_POD_UID", "MESH", RELATIVE_URI]
+
+
+def test_pod_uid_from_a_config_map_is_overridden_by_podroles() -> None:
+    container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}}]}
+
+    assert names_of(build_case(containers=[container])) == ["PODROLE_POD_UID", RELATIVE_URI]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        (FULL_URI, f"http://127.0.0.1:16925{CREDENTIALS_PATH}"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:16925/"),
+    ],
+)
+def test_address_of_env_mode_causes_a_warning_in_redirect_mode(variable: str, value: str) -> None:
+    case = env_with({"name": variable, "value": value})
+
+    _, redirected = case.build_patch()
+    _, in_env_mode = case.build_patch(ENV_MODE)
+
+    assert any(f'"app" sets {variable}' in warning for warning in redirected)
+    assert not any(f'"app" sets {variable}' in warning for warning in in_env_mode)

@@ -22,6 +22,7 @@ from injector.k8s.objects import is_reserved
 from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE
 from injector.patch.json_patch import build_patch
 from injector.patch.plan import plan_injection
+from injector.patch.pod_uid import POD_UID
 from injector.patch.template import load_template
 from injector.patch.uninject import build_uninject_patch
 from injector.value_types import ModePolicy, RedirectBackend
@@ -148,6 +149,10 @@ def assert_podroles_containers_come_first(injected: Pod, config: Config) -> None
 
 
 def assert_environment_is_only_extended(before: list[Pod], after: list[Pod]) -> None:
+    has_uid = after[:1] == [POD_UID] and before[:1] != [POD_UID]
+    if has_uid:
+        assert not any(variable.get("name") == POD_UID["name"] for variable in before)
+        after = after[1:]
     for old, new in zip(before, after, strict=False):
         hosts = f"{old.get('value') or ''},{NO_PROXY_VALUE}"
         assert new == old or (old["name"] in NO_PROXIES and new == {**old, "value": hosts})

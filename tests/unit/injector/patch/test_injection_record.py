@@ -11,12 +11,17 @@ from hypothesis import strategies as st
 import contract
 from injector.patch.app_env import NO_PROXY_VALUE
 from injector.patch.injection_record import MAX_ANNOTATIONS_BYTES, MAX_STATUS_BYTES
+from injector.patch.pod_uid import POD_UID
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from testing.cases import CONFIG, Case, Pod, build_case, find_container, load_case
 
 STATUS = "podrole.io/status"
+URI_VARIABLES = {
+    "PODROLE_POD_UID": "metadata.uid",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/$(PODROLE_POD_UID)",
+}
 ADDED = {
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials",
+    **URI_VARIABLES,
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
 }
@@ -53,7 +58,7 @@ def test_record_lists_everything_that_was_added() -> None:
 def test_record_lists_only_variables_that_the_author_did_not_write() -> None:
     case = case_with({"name": "AWS_REGION", "value": "eu-west-1"})
 
-    assert records_of(case.inject()) == {"app": {"env": {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials"}}}
+    assert records_of(case.inject()) == {"app": {"env": URI_VARIABLES}}
 
 
 def test_record_lists_what_was_appended_to_no_proxy() -> None:
@@ -64,7 +69,7 @@ def test_record_lists_what_was_appended_to_no_proxy() -> None:
 
 
 def test_container_to_which_nothing_was_added_is_not_in_the_record() -> None:
-    case = case_with(*({"name": name, "value": value} for name, value in ADDED.items()))
+    case = case_with(POD_UID, *({"name": name, "value": ADDED[name]} for name in ADDED if name != POD_UID["name"]))
 
     assert records_of(case.inject()) == {}
 
@@ -135,6 +140,7 @@ def test_no_proxy_that_was_emptied_between_two_injections_stays_in_the_record() 
         pytest.param({"env": {"HOME": "/"}}, id="variable-that-podrole-never-adds"),
         pytest.param({"env": {"AWS_REGION": "us-east-1"}}, id="other-value"),
         pytest.param({"env": {"AWS_ENDPOINT_URL": "https://store.example"}}, id="missing-variable"),
+        pytest.param({"env": {"PODROLE_POD_UID": "metadata.name"}}, id="another-field"),
         pytest.param({"appended": {"NO_PROXY": ",b"}}, id="suffix-that-is-not-there"),
         pytest.param({"appended": {"NO_PROXY": ""}}, id="empty-suffix"),
         pytest.param({"appended": {"HOME": "/"}}, id="suffix-of-another-variable"),
@@ -247,7 +253,7 @@ def test_record_beside_large_annotations_is_kept_while_there_is_room() -> None:
 
 NAMES = st.sampled_from([*ADDED, "NO_PROXY", "no_proxy", "HOME"])
 VALUES = st.sampled_from([*ADDED.values(), "a", f"a,{NO_PROXY_VALUE}", NO_PROXY_VALUE])
-VARIABLES = st.fixed_dictionaries({"name": NAMES, "value": VALUES})
+VARIABLES = st.fixed_dictionaries({"name": NAMES, "value": VALUES}) | st.just(POD_UID)
 TEXTS = st.dictionaries(NAMES, VALUES | st.just(f",{NO_PROXY_VALUE}"))
 FORGED_RECORDS = st.dictionaries(
     st.sampled_from(["app", "other"]), st.fixed_dictionaries({}, optional={"env": TEXTS, "appended": TEXTS})

@@ -31,7 +31,7 @@ def without_ours(pod: Pod) -> Pod:
         pod["spec"][field] = not_reserved(pod["spec"].get(field))
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         container["volumeMounts"] = not_reserved(container.get("volumeMounts"))
-        added = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_REGION", "AWS_DEFAULT_REGION"}
+        added = {"PODROLE_POD_UID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_REGION", "AWS_DEFAULT_REGION"}
         container["env"] = [variable for variable in container.get("env") or [] if variable["name"] not in added]
     metadata = pod["metadata"] = pod.get("metadata") or {}
     metadata["annotations"] = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != "podrole.io/status"}
@@ -194,7 +194,7 @@ def test_null_counts_as_empty_list() -> None:
 
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-redirect", "podrole-sidecar"]
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["podrole-token"]
-    assert len(find_container(pod, "app")["env"]) == 3
+    assert len(find_container(pod, "app")["env"]) == 4
     assert list(pod["metadata"]["annotations"]) == ["podrole.io/status"]
     assert pod["metadata"]["labels"] is None
 
@@ -225,4 +225,4 @@ def test_pod_with_250_containers_is_injected() -> None:
 
     pod = case.inject()
 
-    assert all(len(container["env"]) == 4 for container in pod["spec"]["containers"])
+    assert all(len(container["env"]) == 5 for container in pod["spec"]["containers"])

@@ -8,6 +8,7 @@ import pytest
 
 from injector.decision.outcomes import Block, Inject
 from injector.patch.app_env import NO_PROXY_VALUE
+from injector.patch.pod_uid import CREDENTIALS_PATH
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from injector.value_types import ModePolicy, RedirectBackend
 from testing.cases import (
@@ -41,7 +42,7 @@ PROXY = {"name": "HTTPS_PROXY", "value": "http://proxy:3128"}
 OWN_URI = {"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}
 REGION = {"name": "AWS_REGION", "value": CONFIG.region}
 DEFAULT_REGION = {"name": "AWS_DEFAULT_REGION", "value": CONFIG.region}
-URI = {"name": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "value": "/v2/credentials"}
+URI = {"name": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "value": CREDENTIALS_PATH}
 
 
 def uninject(pod: Pod) -> Pod:

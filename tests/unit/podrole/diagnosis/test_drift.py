@@ -104,7 +104,8 @@ CHANGES: dict[Callable[[Pod], None], str] = {
     change_volume: "volume podrole-token is different",
     mount_token: "container app mounts podrole's volume podrole-token",
     drop_environment: (
-        "container app: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION would be set"
+        "container app: PODROLE_POD_UID, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION "
+        "would be set"
     ),
 }
 """A change of an injected pod, and the start of the clause that reports it."""

@@ -16,7 +16,7 @@ from sidecar.endpoints.request_filter import filter_request
 from sidecar.endpoints.routes import Route, build_routes
 from sidecar.endpoints.state import EndpointState
 from testing.handlers import call
-from testing.sidecars import ROLE_ARN
+from testing.sidecars import CREDENTIALS_PATH, POD_UID, ROLE_ARN
 
 NOW = 1_700_000_000
 KEY = b"k" * 32
@@ -33,7 +33,14 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 def build_state(states: Sequence[State] = (VALID,), tokens: ImdsTokens = ImdsTokens.OPTIONAL) -> EndpointState:
     """Its credentials are always those of the first of the states."""
-    config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run", imds_tokens=tokens)
+    config = Config(
+        role_arn=ROLE_ARN,
+        region="eu-west-1",
+        session_name="web",
+        run_directory="/run",
+        pod_uid=POD_UID,
+        imds_tokens=tokens,
+    )
     return EndpointState(config, lambda: states[0], KEY, "boot", clock=lambda: NOW)
 
 
@@ -89,7 +96,7 @@ def test_unknown_path_gets_404_for_every_method(path: str) -> None:
         pytest.param("/latest/unknown", 401, id="unknown-path-under-latest"),
         ("/latest", 401),
         pytest.param("/unknown", 404, id="unknown-path-elsewhere"),
-        ("/v2/credentials", 200),
+        (CREDENTIALS_PATH, 200),
         ("/podrole/status", 200),
         ("/podrole/boot", 200),
     ],
@@ -130,8 +137,7 @@ def test_token_response_has_the_ttl() -> None:
         (ROLES, 200, 503, 503),
         (f"{ROLES}/reader", 200, 401, 401),
         (f"{ROLES}/other", 404, 404, 404),
-        ("/v1/credentials", 200, 503, 403),
-        ("/v2/credentials", 200, 503, 403),
+        (CREDENTIALS_PATH, 200, 503, 403),
         ("/latest/meta-data/placement/region", 200, 200, 200),
         ("/latest/dynamic/instance-identity/document", 200, 200, 200),
         ("/latest/meta-data/placement/availability-zone", 404, 404, 404),
@@ -151,7 +157,7 @@ def test_status_in_each_state(path: str, valid: int, waiting: int, refused: int,
 @pytest.mark.parametrize(
     ("path", "content_type"),
     [
-        ("/v2/credentials", "application/json"),
+        (CREDENTIALS_PATH, "application/json"),
         ("/podrole/status", "application/json"),
         (f"{ROLES}/reader", "text/plain"),
         ("/latest/dynamic/instance-identity/document", "text/plain"),
@@ -164,21 +170,21 @@ def test_content_type(path: str, content_type: str) -> None:
 
 def test_documents_have_the_credentials() -> None:
     container, metadata = (
-        json.loads(call(build_handler(), path).body) for path in ("/v2/credentials", f"{ROLES}/reader")
+        json.loads(call(build_handler(), path).body) for path in (CREDENTIALS_PATH, f"{ROLES}/reader")
     )
 
     assert container["SecretAccessKey"] == metadata["SecretAccessKey"] == "secret"
     assert call(build_handler(), ROLES).body == b"reader"
 
 
-@pytest.mark.parametrize("path", ["/v2/credentials", f"{ROLES}/reader"])
+@pytest.mark.parametrize("path", [CREDENTIALS_PATH, f"{ROLES}/reader"])
 def test_response_with_credentials_is_built_once(path: str) -> None:
     handler = build_handler()
 
     assert call(handler, path) is call(handler, path)
 
 
-@pytest.mark.parametrize("path", ["/v2/credentials", f"{ROLES}/reader"])
+@pytest.mark.parametrize("path", [CREDENTIALS_PATH, f"{ROLES}/reader"])
 def test_new_credentials_replace_the_built_response(path: str) -> None:
     states = [VALID]
     handler = create_handler(build_state(states))
@@ -199,9 +205,9 @@ def test_paths_of_routes_are_canonical(route: Route) -> None:
 @pytest.mark.parametrize(
     ("target", "headers", "status"),
     [
-        pytest.param("/v2/credentials", {"Host": "evil.example.com"}, 403, id="host"),
-        pytest.param("/v2/credentials", {"X-Forwarded-For": ""}, 403, id="forwarded"),
-        pytest.param("/v2/credentials", {"Origin": "null"}, 403, id="browser"),
+        pytest.param(CREDENTIALS_PATH, {"Host": "evil.example.com"}, 403, id="host"),
+        pytest.param(CREDENTIALS_PATH, {"X-Forwarded-For": ""}, 403, id="forwarded"),
+        pytest.param(CREDENTIALS_PATH, {"Origin": "null"}, 403, id="browser"),
         pytest.param("/v2/../v2/credentials", {}, 404, id="path"),
     ],
 )

@@ -30,7 +30,7 @@ from sidecar.listeners import bind_metrics
 from sidecar.server import MAX_METRICS_CONNECTIONS, SETTINGS
 from testing.handlers import call
 from testing.raw_http import Wire, connect
-from testing.sidecars import ROLE_ARN
+from testing.sidecars import CREDENTIALS_PATH, POD_UID, ROLE_ARN
 
 NOW = 1_700_000_000
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAMARKED", "secret-marked", "token-marked", NOW, NOW + 3600)
@@ -125,7 +125,7 @@ def parse(text: str) -> list[tuple[str, str, str, list[tuple[str, dict[str, str]
 @pytest.fixture
 def state() -> EndpointState:
     credential_state = State(refresh_at=NOW + 1800, credentials=CREDENTIALS)
-    config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run")
+    config = Config(role_arn=ROLE_ARN, region="eu-west-1", session_name="web", run_directory="/run", pod_uid=POD_UID)
     return EndpointState(config, lambda: credential_state, b"k" * 32, "boot", clock=lambda: NOW + 600)
 
 
@@ -142,7 +142,7 @@ def test_used_port_error_names_the_setting(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v2/credentials", "/v1/credentials", ROLES, f"{ROLES}/reader", "/latest/api/token", "/"]
+    "path", [CREDENTIALS_PATH, "/v1/credentials", ROLES, f"{ROLES}/reader", "/latest/api/token", "/"]
 )
 def test_credential_paths_are_not_found(port: int, path: str) -> None:
     status, body = fetch(port, path)
@@ -152,28 +152,29 @@ def test_credential_paths_are_not_found(port: int, path: str) -> None:
 
 def test_metrics_contain_no_credentials_or_names(state: EndpointState) -> None:
     handler = create_handler(state)
-    for path in ("/v2/credentials", f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
+    for path in (CREDENTIALS_PATH, f"{ROLES}/reader", f"{ROLES}/marked", "/marked", "/latest/marked"):
         call(handler, path, LOCAL | {"X-aws-ec2-metadata-token": "marked", "User-Agent": "marked"})
-    call(handler, "/v2/credentials", {"Host": "marked.example.com"})
+    call(handler, CREDENTIALS_PATH, {"Host": "marked.example.com"})
 
     text = call(create_metrics_handler(state.counters, state.expires_at), "/metrics").body.decode()
 
     assert "podrole_sidecar_rejected_requests_total" in text
-    for word in ("marked", "reader", "111122223333", "arn:", "ASIA", "web"):
+    for word in ("marked", "reader", "111122223333", "arn:", "ASIA", "web", POD_UID):
         assert word not in text
 
 
 def test_requests_are_counted_by_route_and_status(state: EndpointState) -> None:
     handler = create_handler(state)
-    for path in ("/v2/credentials", "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
-        call(handler, path, LOCAL)
+    for path in (CREDENTIALS_PATH, "/v1/credentials/", ROLES, f"{ROLES}/reader", f"{ROLES}/other", "/nothing", "/x"):
+        call(handler, path, LOCAL | {"Authorization": "x"})
     call(handler, ROLES, LOCAL | {"X-aws-ec2-metadata-token": "x"})
     call(handler, "/latest/api/token", LOCAL | {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, "PUT")
     call(handler, "/latest/api/token", LOCAL, "PUT")
     call(handler, ROLES, LOCAL, "POST")
 
     assert state.counters.requests == {
-        ("credentials", 200): 2,
+        ("credentials", 200): 1,
+        ("pod-identity", 200): 1,
         ("roles", 200): 1,
         ("roles", 401): 1,
         ("role", 200): 1,
@@ -188,11 +189,15 @@ def test_requests_are_counted_by_route_and_status(state: EndpointState) -> None:
 def test_rejected_requests_are_counted_by_reason(state: EndpointState) -> None:
     handler = create_handler(state)
     for headers in ({"Host": "evil"}, {"Host": "evil2"}, LOCAL | {"Via": "x"}, LOCAL | {"Origin": "null"}):
-        call(handler, "/v2/credentials", headers)
+        call(handler, CREDENTIALS_PATH, headers)
     call(handler, "/a/../b", LOCAL)
     call(handler, "/1.0/api/token", LOCAL, "PUT")
+    call(handler, CREDENTIALS_PATH, LOCAL, server=("127.0.0.1", 16925))
+    call(handler, "/v1/credentials", LOCAL)
 
     assert state.counters.rejections == {
+        ("destination",): 1,
+        ("authorization",): 1,
         ("host",): 2,
         ("forwarded",): 1,
         ("browser",): 1,

@@ -164,7 +164,9 @@ ID = "/latest/meta-data/instance-id"
 def build_config(url: str, **changes: Any) -> Config:
     role = "arn:aws:iam::111122223333:role/reader"
     settings: dict[str, Any] = {"metadata_passthrough": True, "node_metadata_endpoint": url} | changes
-    return Config(role_arn=role, region="eu-west-1", session_name="shop.web", run_directory="/run", **settings)
+    return Config(
+        role_arn=role, region="eu-west-1", session_name="shop.web", run_directory="/run", pod_uid="1", **settings
+    )
 
 
 def build_handler(config: Config) -> Handler:

@@ -14,7 +14,11 @@ from testing.repository import ROOT
 
 TEXT = (ROOT / "docs" / "wire.md").read_text()
 CONFIG = Config(
-    role_arn="arn:aws:iam::111122223333:role/reader", region="eu-west-1", session_name="web", run_directory="/run"
+    role_arn="arn:aws:iam::111122223333:role/reader",
+    region="eu-west-1",
+    session_name="web",
+    run_directory="/run",
+    pod_uid="<uid>",
 )
 STATE = EndpointState(CONFIG, lambda: State(refresh_at=0), b"", "boot")
 REJECTED = [
@@ -39,6 +43,13 @@ def test_every_rejection_reason_is_documented(request_line: tuple[str, str, dict
     rejection = request_filter.filter_request(*request_line)
 
     assert isinstance(rejection, request_filter.Rejection)
+    assert f"| `{rejection.reason}` | {rejection.status} |" in TEXT
+
+
+@pytest.mark.parametrize("name", ["NOT_REDIRECTED", "NOT_AUTHORIZED"])
+def test_every_rejection_of_the_handler_is_documented(name: str) -> None:
+    rejection = getattr(request_filter, name)
+
     assert f"| `{rejection.reason}` | {rejection.status} |" in TEXT
 
 

@@ -13,7 +13,7 @@ from sidecar.errors import ConfigError
 from sidecar.status import build_status, format_status
 from sidecar.sts.chain import build_chain
 from sidecar.sts.client import AccessKeys, Sts
-from testing.sidecars import ROLE_ARN, build_environ
+from testing.sidecars import POD_UID, ROLE_ARN, build_environ
 
 KEYS = AccessKeys("the node's role node-role", "ASIANODE", "secret", "token")
 HOP = "arn:aws:iam::999988887777:role/hub"
@@ -26,7 +26,12 @@ CHAINED = {
 
 def build_config(run_directory: Path, **settings: Any) -> Config:
     return Config(
-        role_arn=ROLE_ARN, region="eu-west-1", session_name="shop.web", run_directory=str(run_directory), **settings
+        role_arn=ROLE_ARN,
+        region="eu-west-1",
+        session_name="shop.web",
+        run_directory=str(run_directory),
+        pod_uid=POD_UID,
+        **settings,
     )
 
 
@@ -145,10 +150,7 @@ def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
     ],
 )
 def test_state_saved_with_another_source_is_ignored(changes: dict[str, Any], tmp_path: Path) -> None:
-    config = build_config(
-        tmp_path,
-        pod_uid="0c7c5f4e-1",
-    )
+    config = build_config(tmp_path)
     StateFile.for_config(config).load_or_create()
 
     assert StateFile.for_config(config).load() is not None

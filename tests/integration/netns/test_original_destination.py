@@ -1,0 +1,57 @@
+"""The sidecar's server tells redirected connections from others, with each way to load the rules."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import contract
+from testing.pods import Node, PodNetwork
+from testing.repository import ROOT
+from tests.integration.netns.backends import Backend
+from tests.integration.netns.checks import IPV4
+from tests.integration.netns.conftest import stop
+
+HERE = Path(__file__).parent
+METADATA = [f"{address}/80" for address in contract.METADATA_ADDRESSES]
+MAPPED = [f"::ffff:{address}/80" for address in IPV4]
+DIRECT = [f"{address}/{contract.SIDECAR_PORT}" for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1")]
+
+
+@pytest.fixture
+def pod(node: Node) -> Iterator[PodNetwork]:
+    """A pod's network in which the sidecar's port tells each client where it connected to."""
+    network = node.network("pod")
+    script = [sys.executable, str(HERE / "name_destinations.py"), str(contract.SIDECAR_PORT)]
+    process = network.popen(["env", f"PYTHONPATH={ROOT}", *script], stdout=subprocess.PIPE)
+    assert process.stdout
+    with process.stdout as output:
+        assert output.readline() == b"ready\n"
+        yield network
+    stop(process)
+    network.remove()
+
+
+def ask(network: PodNetwork, targets: list[str]) -> list[str]:
+    answers: list[str] = json.loads(network.run([sys.executable, str(HERE / "ask_destinations.py"), *targets]).stdout)
+    return answers
+
+
+def test_redirected_client_is_seen_at_the_address_that_it_used(pod: PodNetwork, backend: Backend) -> None:
+    backend.load(pod)
+
+    assert ask(pod, METADATA) == [f"{address} 80" for address in contract.METADATA_ADDRESSES]
+    assert ask(pod, MAPPED) == [f"{address} 80" for address in IPV4]
+
+
+def test_client_of_the_sidecars_port_is_seen_there(pod: PodNetwork, backend: Backend) -> None:
+    backend.load(pod)
+
+    assert ask(pod, DIRECT) == ["127.0.0.1 16925", "::1 16925", "127.0.0.1 16925"]
+
+
+def test_client_without_rules_and_connection_tracking_is_seen_at_the_sidecars_port(pod: PodNetwork) -> None:
+    assert ask(pod, DIRECT) == ["127.0.0.1 16925", "::1 16925", "127.0.0.1 16925"]
