@@ -127,6 +127,12 @@ class Config(NamedTuple):
         "Serve metrics and health checks of each sidecar on port 16926 of its pod",
         default="false",
     )
+    require_closed_metadata: bool = setting(
+        "PODROLE_REQUIRE_CLOSED_METADATA",
+        BOOLEAN,
+        "In env mode, a pod does not start while the node's metadata service answers it",
+        default="false",
+    )
     template: Path | None = setting(
         "PODROLE_TEMPLATE", PATH, "An edited copy of injector/patch/template.yaml", unset="the built-in template"
     )
@@ -219,6 +225,11 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
     for variable in ("PODROLE_USE_FIPS", "PODROLE_USE_DUALSTACK"):
         if environ.get(variable) == "true" and environ.get("PODROLE_STS_ENDPOINT"):
             yield f"{variable} and PODROLE_STS_ENDPOINT are both set: set only one"
+    if environ.get("PODROLE_REQUIRE_CLOSED_METADATA") == "true":
+        if environ.get("PODROLE_CREDENTIAL_SOURCE") == CredentialSource.NODE:
+            yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the credential source node needs the node's metadata"
+        if OverrideName.METADATA_PASSTHROUGH in environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","):
+            yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the override metadata-passthrough needs the node's metadata"
     base = re.fullmatch(ROLE_ARN_PREFIX.pattern, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
     if base and environ.get("PODROLE_ACCOUNT_ID"):
         yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"

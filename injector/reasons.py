@@ -36,7 +36,7 @@ class Reason(MessageTable):
     )
     NO_ROLE_UNPROTECTED = (
         "No role is configured for this pod, and podrole cannot block its access to the node's role ({why}).",
-        "Set a role (iam.amazonaws.com/role), or set HttpPutResponseHopLimit to 1 on the nodes.",
+        "Set a role (iam.amazonaws.com/role), or set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
     OPTED_OUT = (
         "The pod has the label podrole.io/inject: false: it is unchanged and can get the node's role.",
@@ -133,7 +133,7 @@ class Reason(MessageTable):
     UNKNOWN_ANNOTATION = ("Unknown annotation {key}.", "{remedy}")
     ENV_MODE = (
         "Credentials come only through environment variables ({why}): 169.254.169.254 still gives the node's role.",
-        "Limit the hops of the node's metadata service.",
+        "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
     PRIVILEGED_CONTAINER = (
         'Container "{container}" {power}: it can remove the redirect and get the node\'s role.',

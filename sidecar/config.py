@@ -131,6 +131,12 @@ class Config(NamedTuple):
         "The node's metadata service, for the source node and for pass-through",
         default="http://169.254.169.254",
     )
+    require_closed_metadata: bool = setting(
+        contract.ENV_REQUIRE_CLOSED_METADATA,
+        BOOLEAN,
+        "In env mode, do not start while the node's metadata service answers this pod",
+        default="false",
+    )
     token_file: str = setting(
         contract.ENV_TOKEN_FILE,
         ABSOLUTE_PATH,
@@ -224,6 +230,11 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
         for key in (contract.ENV_EXTERNAL_ID, contract.ENV_SESSION_TAGS):
             if environ.get(key):
                 yield f"{key} is set: web identity credentials cannot use it without {contract.ENV_INTERMEDIATE_ROLE}"
+    uses_node = is_node or environ.get(contract.ENV_METADATA_PASSTHROUGH) == "true"
+    is_env_mode = environ.get(contract.ENV_MODE) == Mode.ENV
+    if uses_node and is_env_mode and environ.get(contract.ENV_REQUIRE_CLOSED_METADATA) == "true":
+        key = contract.ENV_CREDENTIAL_SOURCE if is_node else contract.ENV_METADATA_PASSTHROUGH
+        yield f"{contract.ENV_REQUIRE_CLOSED_METADATA} and {key} are both set: the latter needs the node's service"
     for key in (contract.ENV_USE_FIPS, contract.ENV_USE_DUALSTACK):
         if environ.get(key) == "true" and environ.get(contract.ENV_STS_ENDPOINT):
             yield f"{key} and {contract.ENV_STS_ENDPOINT} are both set: set only one"

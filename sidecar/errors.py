@@ -26,3 +26,9 @@ class RedirectError(SidecarError):
     """A metadata address does not lead to this process: a redirect rule is missing in the pod's network namespace."""
 
     exit_code = 3
+
+
+class OpenMetadataError(SidecarError):
+    """The node's metadata service answers this pod, and the operator requires that it does not."""
+
+    exit_code = 4

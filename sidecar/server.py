@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from contract.modes import Mode
 from server.listener import Service
@@ -14,12 +15,15 @@ from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.state import EndpointState
-from sidecar.errors import TERMINATED, RedirectError, StartError
+from sidecar.errors import TERMINATED, SidecarError, StartError
 from sidecar.listeners import bind_metrics
 from sidecar.log import emit, log_fatal
 from sidecar.original_destination import find_original_destination
 from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import verify_redirect
+
+if TYPE_CHECKING:
+    from sidecar.reachability.monitor import NodeMonitor
 
 FIRST_RESULT_SECONDS = 10
 """How long a start waits for STS. A mesh proxy that starts after the sidecar may be the only way to it."""
@@ -53,11 +57,15 @@ class Server:
         self._boot_id = os.urandom(16).hex()
         self._token_key = token_key
         self._refresher = refresher
+        self._monitor = self._create_monitor()
 
     def run(self) -> None:
         """Serve until SIGTERM. A signal before the sidecar is started counts as a failure."""
         state = EndpointState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
         self._refresher.observers.append(lambda outcome, _state: state.counters.count_refresh(outcome))
+        if monitor := self._monitor:
+            state.read_measurement = lambda: monitor.last
+            self._refresher.chores.append(monitor.measure_if_due)
         try:
             loop = Loop(self._build_services(state), SETTINGS, _log_problem)
         except StartError as error:
@@ -71,6 +79,13 @@ class Server:
         if not os.path.exists(self._started_file):
             sys.exit(TERMINATED)
 
+    def _create_monitor(self) -> "NodeMonitor | None":
+        if self._config.mode != Mode.ENV:
+            return None
+        from sidecar.reachability.monitor import NodeMonitor  # noqa: PLC0415 - memory only where it is on
+
+        return NodeMonitor()
+
     def _build_services(self, state: EndpointState) -> dict[socket.socket, Service]:
         is_redirected = self._config.mode == Mode.REDIRECT
         service = Service(
@@ -83,18 +98,17 @@ class Server:
         if self._config.metrics:
             from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
 
-            handler = create_metrics_handler(state.counters, state.expires_at)
+            handler = create_metrics_handler(state.counters, state.expires_at, read_measurement=state.read_measurement)
             services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)
         return services
 
     def _announce_start(self) -> None:
-        """Write the started file once the redirect is verified and STS has responded, or had time to."""
-        if self._config.mode == Mode.REDIRECT:
-            try:
-                verify_redirect(self._boot_id, self._config.port, self._config.redirected_addresses)
-            except RedirectError as error:
-                log_fatal(error)
-                os._exit(error.exit_code)
+        """Write the started file once the pod's network is verified and STS has responded, or had time to."""
+        try:
+            self._verify_network()
+        except SidecarError as error:
+            log_fatal(error)
+            os._exit(error.exit_code)
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
         try:
             self._write_started_file()
@@ -102,6 +116,19 @@ class Server:
             log_fatal(StartError(f"the started file cannot be written: {error.strerror}"))
             os._exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
+        if self._monitor and not self._monitor.last:
+            self._monitor.try_to_measure()
+
+    def _verify_network(self) -> None:
+        """Raise SidecarError if a metadata address leads elsewhere, or in env mode to a service that must be closed."""
+        if self._config.mode == Mode.REDIRECT:
+            verify_redirect(self._boot_id, self._config.port, self._config.redirected_addresses)
+        elif self._monitor and self._config.require_closed_metadata:
+            try:
+                measurement = self._monitor.measure()
+            except OSError as error:
+                raise StartError(f"the node's metadata service cannot be measured: {error.strerror}") from error
+            measurement.check_closed()
 
     def _write_started_file(self) -> None:
         pid = os.getpid()

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import contract
 from contract.modes import CredentialSource
@@ -19,6 +19,9 @@ from sidecar.credentials.schedule import Failure, State
 from sidecar.sockets import http_get
 from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
+
+if TYPE_CHECKING:
+    from sidecar.reachability.measurement import Measurement
 
 SOURCE_NAMES = {CredentialSource.NODE: "node (unsafe)"}
 """How the text output names a source, if not by its value."""
@@ -39,7 +42,7 @@ class ServingState(StrEnum):
     """STS's permanent error."""
 
 
-def build_status(config: Config, state: State, now: float) -> dict[str, Any]:
+def build_status(config: Config, state: State, now: float, measurement: "Measurement | None" = None) -> dict[str, Any]:
     """Return the status as `--output json` prints it."""
     credentials = state.credentials
     return {
@@ -54,6 +57,7 @@ def build_status(config: Config, state: State, now: float) -> dict[str, Any]:
         "next_refresh": format_time(state.refresh_at),
         "failures": state.failures,
         "last_failure": _build_failure(state),
+        "node_metadata": measurement and measurement.build_document(),
     }
 
 
@@ -91,12 +95,18 @@ def format_status(status: dict[str, Any]) -> str:
         f"next refresh  {status['next_refresh']}",
         f"failures      {status['failures']} since the last success",
     ]
+    if node := status["node_metadata"]:
+        lines.append(f"node metadata {node['state']} at {node['measured']}: {_format_addresses(node['addresses'])}")
     if failure := status["last_failure"]:
         lines += [
             f"last failure  {failure['at']} {failure['code']}: {failure['message']}",
             f"hint          {failure['hint']}",
         ]
     return "\n".join(lines)
+
+
+def _format_addresses(addresses: dict[str, dict[str, str]]) -> str:
+    return ", ".join(f"{address} {one['reason']}" for address, one in addresses.items())
 
 
 def fetch_status(port: int) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def _choose_values(config: Config, sts_ca_pem: str | None) -> Mapping[str, str |
         contract.ENV_USE_DUALSTACK: "true" if config.use_dualstack else None,
         contract.ENV_METRICS: "true" if config.sidecar_metrics else None,
         contract.ENV_SERVE_LOOPBACK: "true" if config.ipv6_only else None,
+        contract.ENV_REQUIRE_CLOSED_METADATA: "true" if config.require_closed_metadata else None,
         contract.ENV_NODE_METADATA_ENDPOINT: NODE_METADATA_BY_IPV6 if config.ipv6_only else None,
     }
 

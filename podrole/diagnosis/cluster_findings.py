@@ -122,7 +122,7 @@ class Namespaces(FindingTemplate):
             "PodSecurity {level} does not allow the redirect, so pods get their role in env mode and can still reach "
             "the node's role. Pods without a role are not changed: {namespaces}."
         ),
-        "Limit the hops of the node's metadata service (HttpPutResponseHopLimit 1).",
+        "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
     REDIRECT_FORBIDDEN = (
         Level.PROBLEM,

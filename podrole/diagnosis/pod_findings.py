@@ -5,6 +5,11 @@ from podrole.findings import FindingTemplate, Level
 
 RECREATE = "{recreate}"
 
+CLOSE_METADATA = (
+    "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes, or deny traffic to the metadata addresses by "
+    "a NetworkPolicy."
+)
+
 
 class Injection(FindingTemplate):
     """Whether the pod was injected when it was created."""
@@ -162,6 +167,18 @@ class Sidecar(FindingTemplate):
         Level.WARNING,
         "The credentials come from the node's own role (credential source node), so root in the pod can get that role.",
         "Use web-identity if the cluster has an OIDC issuer.",
+    )
+    NODE_METADATA_OPEN = (
+        Level.WARNING,
+        (
+            "The node's metadata service answers this pod, which is in env mode, so its apps can get the node's role: "
+            "{addresses} (measured {measured})."
+        ),
+        CLOSE_METADATA,
+    )
+    NODE_METADATA_CLOSED = (
+        Level.OK,
+        "The node's metadata service does not answer this pod: {addresses} (measured {measured}).",
     )
     ROLE_MISMATCH = (
         Level.WARNING,

@@ -9,7 +9,7 @@ from contract.modes import Mode
 from contract.text import quote
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
-from podrole.diagnosis.pod_findings import Sidecar
+from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
 from podrole.findings import Finding
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
@@ -32,6 +32,10 @@ SIDECAR_EXIT_CODES = {
         "requests to the metadata addresses do not reach it",
         "The redirect rules were removed, or other rules take precedence: check podrole-redirect, and which other "
         "containers have NET_ADMIN.",
+    ),
+    4: ExitReason(
+        "the node's metadata service answers the pod, and PODROLE_REQUIRE_CLOSED_METADATA is true",
+        CLOSE_METADATA,
     ),
     137: ExitReason(
         "it was killed, for example when out of memory",
@@ -77,11 +81,26 @@ def report_status(pod: Object, output: str) -> Iterator[Finding]:
         yield report_unread_status(pod, f"the output {quote(output, MAX_OUTPUT_LENGTH)!r} is not valid.")
         return
     yield _format_status(status)
+    if isinstance(node := status.get("node_metadata"), dict):
+        yield _report_node_metadata(node)
     if status.get("source") == "node":
         yield Sidecar.NODE_CREDENTIAL_SOURCE.format()
     serves, specified = status.get("role"), read_role(pod)
     if serves is not None and serves != specified:
         yield Sidecar.ROLE_MISMATCH.format(role=serves, specified=specified)
+
+
+def _report_node_metadata(measured: Mapping[str, Any]) -> Finding:
+    addresses = measured.get("addresses")
+    named = (
+        {name: one for name, one in addresses.items() if isinstance(one, dict)} if isinstance(addresses, dict) else {}
+    )
+    values = {
+        "addresses": ", ".join(f"{name} {one.get('reason')}" for name, one in named.items()) or "no address",
+        "measured": measured.get("measured"),
+    }
+    template = Sidecar.NODE_METADATA_CLOSED if measured.get("state") == "closed" else Sidecar.NODE_METADATA_OPEN
+    return template.format(**values)
 
 
 def report_unread_status(pod: Object, problem: str) -> Finding:

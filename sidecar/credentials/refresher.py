@@ -34,6 +34,9 @@ class CredentialRefresher:
     ) -> None:
         self.state = state or State(refresh_at=clocks.realtime())
         self.observers = list(observers)
+        self.chores: list[Callable[[], None]] = []
+        """Called in the refresher's thread whenever it wakes up: at least every MAX_SLEEP_SECONDS."""
+
         self.first_result = threading.Event()
         """Set once clients can get credentials or a permanent error."""
 
@@ -46,6 +49,8 @@ class CredentialRefresher:
         """Refresh until the process ends."""
         while True:
             self.refresh_if_due()
+            for chore in self.chores:
+                chore()
             time.sleep(self.seconds_to_sleep())
 
     def seconds_to_sleep(self) -> float:

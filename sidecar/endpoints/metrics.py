@@ -1,15 +1,19 @@
 """Metrics and health, off by default: the handler of a listener of its own.
 
-Other pods can reach them, so they must never serve credentials: they get counters and a timestamp only.
+Other pods can reach them, so they must never serve credentials: they get counters, a timestamp, and whether the node's
+metadata service answers, which every pod can find out for itself.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import contract
 from server.messages import Handler, Request, Response
 from sidecar.endpoints.counters import Counters, Counts
+
+if TYPE_CHECKING:
+    from sidecar.reachability.measurement import Measurement
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,14 +30,18 @@ class Metric(NamedTuple):
 
 
 def create_metrics_handler(
-    counters: Counters, expires_at: Callable[[], float], clock: Callable[[], float] = time.time
+    counters: Counters,
+    expires_at: Callable[[], float],
+    clock: Callable[[], float] = time.time,
+    read_measurement: "Callable[[], Measurement | None]" = lambda: None,
 ) -> Handler:
     """Return the handler of GET /metrics, and of GET /healthz, which is 503 while there are no valid credentials."""
 
     def handle(request: Request) -> Response:
         match request.method, request.target.partition("?")[0]:
             case "GET", "/metrics":
-                return _build_text(200, render(list_metrics(counters.copy(), expires_at())), CONTENT_TYPE)
+                metrics = list_metrics(counters.copy(), expires_at(), read_measurement())
+                return _build_text(200, render(metrics), CONTENT_TYPE)
             case "GET", "/healthz" if expires_at() > clock():
                 return _build_text(200, "ok\n")
             case "GET", "/healthz":
@@ -44,8 +52,9 @@ def create_metrics_handler(
     return handle
 
 
-def list_metrics(counters: Counters, expires_at: float) -> tuple[Metric, ...]:
-    """Return every metric."""
+def list_metrics(counters: Counters, expires_at: float, measurement: "Measurement | None" = None) -> tuple[Metric, ...]:
+    """Return every metric; the node's without samples if nothing was measured."""
+    addresses = measurement.addresses if measurement else {}
     return (
         Metric("podrole_sidecar_info", "gauge", "The sidecar's version.", [({"version": contract.VERSION}, 1)]),
         Metric(
@@ -71,6 +80,12 @@ def list_metrics(counters: Counters, expires_at: float) -> tuple[Metric, ...]:
             "HTTP requests that the request filter rejected, by reason.",
             ("reason",),
             counters.rejections,
+        ),
+        Metric(
+            "podrole_sidecar_node_metadata_reachable",
+            "gauge",
+            "1 if the node's metadata service answered this pod at the address. In env mode only, measured every hour.",
+            [({"address": address}, int(access.is_open)) for address, access in addresses.items()],
         ),
     )
 

@@ -112,7 +112,7 @@ def _create_node_lookup(config: Config) -> NodeLookup:
 
 
 def _build_status(state: EndpointState) -> Response:
-    status = build_status(state.config, state.read_state(), state.clock())
+    status = build_status(state.config, state.read_state(), state.clock(), state.read_measurement())
     return build_response(json.dumps(status), headers=JSON)
 
 

@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from server.log_limit import LogLimit
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.endpoints.counters import create_counters
+
+if TYPE_CHECKING:
+    from sidecar.reachability.measurement import Measurement
 
 
 class EndpointState:
@@ -28,6 +32,9 @@ class EndpointState:
         """Random for each process: the redirect's self-check verifies that it reached this process. Not a secret."""
 
         self.clock = clock
+        self.read_measurement: Callable[[], Measurement | None] = lambda: None
+        """The last measurement of the node's metadata service; None in redirect mode, and before the first one."""
+
         self.counters = create_counters()
         self.rejection_log = LogLimit()
 

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
+
 HERE = Path(__file__).parent
 FAMILIES = ("iptables", "ip6tables")
 
@@ -21,6 +23,11 @@ BLOCK_RULES = ("block.rules",)
 REDIRECT_RULES = (*BLOCK_RULES, "redirect.rules")
 NODE_RULES = (*REDIRECT_RULES, "redirect-node.rules")
 """The files for each kind of pod, in order. A chain that a file declares is flushed and filled atomically."""
+
+BLOCKED_PORTS = (HTTP_PORT, OTHER_PORT)
+REDIRECTED_PORTS = (OTHER_PORT,)
+"""What must be refused. The sidecar's own check proves the redirect of port 80, which leads to no listener yet, or to a
+sidecar that runs if the rules are loaded again."""
 
 JUMPS = re.compile(r"^:(PODROLE-(OUTPUT|FORWARD)) ", re.MULTILINE)
 """Declared chains with such a name: the built-in chain after the dash must jump to them."""
@@ -53,10 +60,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         rules = {name: Template((HERE / name).read_text()).substitute(vars(arguments)) for name in files}
         for family in FAMILIES:
             load_family(family, rules)
+        verify_rejections(BLOCKED_PORTS if arguments.block else REDIRECTED_PORTS)
     except RulesError as error:
         print(f"podrole-redirect: {error}", file=sys.stderr)  # noqa: T201 - the container's only output
         return 1
     return 0
+
+
+def verify_rejections(ports: Sequence[int]) -> None:
+    """Raise RulesError if a connection to a metadata address is not refused at once: then no rule applies to it."""
+    reachable = find_reachable(ports)
+    if reachable:
+        places = "; ".join(f"{place}: {what}" for place, what in reachable.items())
+        raise RulesError(
+            f"the rules are loaded, but they are not in effect. These connections were not refused at once: {places}. "
+            "The pod's runtime or an eBPF program does not pass its connections through netfilter: use another "
+            "RuntimeClass, or set PODROLE_MODE=env"
+        )
 
 
 def load_family(family: str, files: Mapping[str, str]) -> None:

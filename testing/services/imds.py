@@ -1,5 +1,7 @@
 """A fake of EC2's metadata service with the node's role: `imds.py CREDENTIALS_FILE ADDRESS:PORT...`.
 
+`--require-tokens` and `--hop-limit` are EC2's HttpTokens=required and HttpPutResponseHopLimit.
+
 The file is the output of `aws sts assume-role`. Standard library only, so that it starts fast.
 """
 
@@ -20,6 +22,7 @@ from typing import Any, Self
 TOKEN_PATH = "/latest/api/token"
 ROLES_PATH = "/latest/meta-data/iam/security-credentials"
 DOCUMENTS = {
+    "/latest/meta-data/": "iam/\ninstance-id\nplacement/",
     "/latest/meta-data/instance-id": "i-0123456789abcdef0",
     "/latest/meta-data/placement/availability-zone": "eu-west-1b",
 }
@@ -68,10 +71,14 @@ class MetadataServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, endpoint: str, role: NodeRole) -> None:
+    def __init__(
+        self, endpoint: str, role: NodeRole, *, requires_tokens: bool = False, hop_limit: int | None = None
+    ) -> None:
         host, port = parse_endpoint(endpoint)
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.role = role
+        self.requires_tokens = requires_tokens
+        self.hop_limit = hop_limit
         self.expiry_by_token: dict[str, float] = {}
         """Monotonic clock."""
 
@@ -103,6 +110,7 @@ class MetadataRequest(BaseHTTPRequestHandler):
         elif not ttl.isdecimal() or not 1 <= int(ttl) <= TTL_LONGEST_SECONDS:
             self._answer(400)
         else:
+            self._limit_hops()
             token = secrets.token_urlsafe(40)
             self.server.expiry_by_token[token] = time.monotonic() + int(ttl)
             self._answer(200, token, {TTL_HEADER: ttl})
@@ -111,7 +119,9 @@ class MetadataRequest(BaseHTTPRequestHandler):
         """Serve the role's name, its credentials and some node metadata, with a valid token or without one."""
         role = self.server.role
         token = self.headers.get(TOKEN_HEADER)
-        if token is not None and self.server.expiry_by_token.get(token, 0) < time.monotonic():
+        if (token is None and self.server.requires_tokens) or (
+            token is not None and self.server.expiry_by_token.get(token, 0) < time.monotonic()
+        ):
             self._answer(401)
         elif self.path.rstrip("/") == ROLES_PATH:
             self._answer(200, role.name)
@@ -121,6 +131,13 @@ class MetadataRequest(BaseHTTPRequestHandler):
             self._answer(200, DOCUMENTS[self.path])
         else:
             self._answer(404)
+
+    def _limit_hops(self) -> None:
+        """Routers drop the response after this many hops; other responses have no such limit."""
+        if self.server.hop_limit is not None and self.server.address_family == socket.AF_INET6:
+            self.connection.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, self.server.hop_limit)
+        elif self.server.hop_limit is not None:
+            self.connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, self.server.hop_limit)
 
     def _answer(self, status: int, body: str = "", headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -145,12 +162,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("credentials_file", type=Path)
     parser.add_argument("endpoint", nargs="+")
+    parser.add_argument("--require-tokens", action="store_true")
+    parser.add_argument("--hop-limit", type=int)
     arguments = parser.parse_args()
     role = NodeRole.load(arguments.credentials_file)
     servers = []
     for endpoint in arguments.endpoint:
         try:
-            servers.append(MetadataServer(endpoint, role))
+            options = {"requires_tokens": arguments.require_tokens, "hop_limit": arguments.hop_limit}
+            servers.append(MetadataServer(endpoint, role, **options))
         except (OSError, ValueError) as error:
             parser.exit(1, f"cannot listen on {endpoint}: {error}\n")
     for server in servers:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,11 +96,11 @@ def sts(directory: Path, address: str = "127.0.0.1", port: int = 0, popen: Popen
         yield match[1]
 
 
-def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...]) -> Program:
+def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...], options: Sequence[str] = ()) -> Program:
     """Build the program for the fake metadata service; endpoints as `169.254.169.254:80`, `[fd00:ec2::254]:80`."""
     return Program(
         name="imds",
-        argv=(sys.executable, "-I", str(IMDS_SCRIPT), str(credentials_file), *endpoints),
+        argv=(sys.executable, "-I", str(IMDS_SCRIPT), str(credentials_file), *endpoints, *options),
         ready=r"serving on (\S+(?: \S+)*)",
         remedy="give each address to an interface first, and run as root of the network namespace for port 80",
     )
@@ -108,8 +108,12 @@ def build_imds_program(credentials_file: Path, endpoints: tuple[str, ...]) -> Pr
 
 @contextmanager
 def imds(
-    directory: Path, credentials_file: Path, endpoints: tuple[str, ...], popen: Popen = subprocess.Popen
+    directory: Path,
+    credentials_file: Path,
+    endpoints: tuple[str, ...],
+    popen: Popen = subprocess.Popen,
+    options: Sequence[str] = (),
 ) -> Iterator[tuple[str, ...]]:
     """Run the fake metadata service; yield the endpoints with their actual ports."""
-    with running(build_imds_program(credentials_file, endpoints), directory, popen) as match:
+    with running(build_imds_program(credentials_file, endpoints, options), directory, popen) as match:
         yield tuple(match[1].split())

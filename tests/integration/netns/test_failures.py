@@ -10,7 +10,7 @@ import pytest
 import contract
 from testing.pods import Image, Node, PodError, PodNetwork, build_image
 from testing.repository import ROOT
-from tests.integration.netns.backends import build_iptables, build_nftables
+from tests.integration.netns.backends import Backend, build_iptables, build_nftables
 from tests.integration.netns.checks import SendProbes
 from tests.integration.netns.conftest import HERE, build_backend
 
@@ -167,6 +167,64 @@ def test_iptables_legacy_without_its_table_reports_program_file_and_table(
     assert "unable to initialize table 'filter'" in result.stderr
     assert "or set PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
     assert backend.load(plain).returncode == 0
+
+
+BYPASS = """\
+#!/bin/sh
+{real} "$@" || exit
+case "$*" in *-I*) {real} -I OUTPUT 1 -p tcp -j ACCEPT ;; esac
+"""
+DROP = "{ type filter hook postrouting priority 0; policy drop; }"
+
+
+@pytest.fixture
+def bypassing(tmp_path: Path) -> Backend:
+    """The entrypoint, where a rule before ours accepts every TCP connection as soon as ours are loaded.
+
+    It stands for a runtime or an eBPF program that keeps connections away from netfilter.
+    """
+    backend = build_iptables(tmp_path, "nft")
+    for family in ("iptables", "ip6tables"):
+        real = (tmp_path / family).readlink()
+        (tmp_path / family).unlink()
+        (tmp_path / family).write_text(BYPASS.format(real=real))
+        (tmp_path / family).chmod(0o755)
+    return backend
+
+
+@pytest.mark.parametrize(
+    ("kind", "ports"), [pytest.param("block", (80, 8080), id="block"), pytest.param("redirect", (8080,), id="redirect")]
+)
+def test_iptables_rules_that_are_not_in_effect_fail_with_each_open_address(
+    bypassing: Backend, network: PodNetwork, kind: str, ports: tuple[int, ...]
+) -> None:
+    result = bypassing.load(network, kind, check=False)
+
+    assert result.returncode == 1
+    assert "the rules are loaded, but they are not in effect" in result.stderr
+    for address in contract.METADATA_ADDRESSES:
+        named = [port for port in (80, 8080) if f"{address} port {port}: connected" in result.stderr]
+        assert named == [*ports]
+
+
+def test_iptables_rules_in_a_network_that_drops_packets_must_still_refuse_at_once(
+    bypassing: Backend, network: PodNetwork
+) -> None:
+    network.run(["nft", f"add table inet away; add chain inet away out {DROP}"])
+
+    result = bypassing.load(network, "block", check=False)
+
+    assert result.returncode == 1
+    assert "169.254.169.254 port 80: timed out" in result.stderr
+
+
+def test_iptables_rules_in_a_pod_without_routes_are_in_effect(network: PodNetwork, tmp_path: Path) -> None:
+    network.run(["ip", "route", "flush", "default"])
+    network.run(["ip", "-6", "route", "flush", "default"])
+
+    result = build_iptables(tmp_path, "nft").load(network, "block")
+
+    assert result.stderr == ""
 
 
 class TestIptablesPrograms:

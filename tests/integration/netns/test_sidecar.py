@@ -1,7 +1,9 @@
 """The sidecar with the redirect rules, in pods that the webhook has injected."""
 
 import copy
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,13 @@ def create_pod(demo_node: DemoNode, pod: dict[str, Any], **binds: Path) -> Itera
     images = {name: image.with_binds(rules) for name, image in demo_node.images.items()}
     with demo_node.create_pod(pod, images) as running:
         yield running
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +124,70 @@ def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNo
         assert [container["name"] for container in injected["spec"]["initContainers"]] == ["podrole-sidecar"]
         assert who_am_i(pod) == IDENTITY
         assert reached.strip() == f"169.254.169.254:80\t{demo_node.node_role}"
+
+
+def inject_in_env_mode(*, must_be_closed: bool) -> dict[str, Any]:
+    config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
+    return Case(POD, ENABLED, None).inject(config._replace(require_closed_metadata=must_be_closed))
+
+
+def list_events(pod: Pod) -> list[str]:
+    lines = pod.logs("podrole-sidecar").splitlines()
+    return [json.loads(line)["event"] for line in lines if line.startswith("{")]
+
+
+def close_metadata(pod: Pod) -> None:
+    for version, address in (("-4", "169.254.169.254"), ("-6", "fd00:ec2::254")):
+        pod.network.run(["ip", version, "route", "add", "unreachable", address])
+
+
+def test_sidecar_in_env_mode_reports_the_open_metadata_service_after_its_start(demo_node: DemoNode) -> None:
+    with create_pod(demo_node, inject_in_env_mode(must_be_closed=False)) as pod:
+        pod.start()
+        wait_until(lambda: "node-metadata" in list_events(pod))
+        status = pod.exec("podrole-sidecar", ["python3", "-m", "sidecar.status", "--output", "json"]).stdout
+
+        measured = json.loads(status)["node_metadata"]
+        assert measured["state"] == "open"
+        assert measured["addresses"]["169.254.169.254"] == {
+            "state": "open",
+            "reason": "gives session tokens and metadata without a token",
+        }
+        assert list_events(pod) == ["refreshed", "started", "node-metadata"]
+
+
+def test_app_does_not_start_while_metadata_that_must_be_closed_is_open(demo_node: DemoNode) -> None:
+    with create_pod(demo_node, inject_in_env_mode(must_be_closed=True)) as pod:
+        with pytest.raises(PodError, match="the node's metadata service answers this pod"):
+            pod.start()
+
+        log = pod.logs("podrole-sidecar")
+        assert pod.container("podrole-sidecar").exit_code == 4
+        assert "169.254.169.254: gives session tokens and metadata without a token" in log
+        assert "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the node" in log
+        assert "started" not in list_events(pod)
+        assert pod.container("app").exit_code is None
+        assert demo_node.node_role not in log
+
+
+def test_app_starts_once_metadata_that_must_be_closed_was_measured_as_closed(demo_node: DemoNode) -> None:
+    with create_pod(demo_node, inject_in_env_mode(must_be_closed=True)) as pod:
+        close_metadata(pod)
+        pod.start()
+
+        assert who_am_i(pod) == IDENTITY
+        events = list_events(pod)
+        assert events.index("node-metadata") < events.index("started")
+        assert events.count("node-metadata") == 1
+
+
+def test_redirect_mode_ignores_that_metadata_must_be_closed_and_measures_nothing(demo_node: DemoNode) -> None:
+    config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, require_closed_metadata=True)
+    with create_pod(demo_node, Case(POD, ENABLED, None).inject(config)) as pod:
+        pod.start()
+
+        assert who_am_i(pod) == IDENTITY
+        assert list_events(pod) == ["refreshed", "started"]
 
 
 def test_restarted_sidecar_works_with_the_existing_rules(demo_node: DemoNode, injected: dict[str, Any]) -> None:

@@ -36,6 +36,24 @@ def test_one_error_has_all_problems() -> None:
     assert "'ebpf': it must be nftables or iptables" in message
 
 
+@pytest.mark.parametrize(
+    ("changes", "needs"),
+    [
+        pytest.param({"PODROLE_CREDENTIAL_SOURCE": "node"}, "the credential source node", id="source-node"),
+        pytest.param(
+            {"PODROLE_ALLOW_OVERRIDES": "mode,metadata-passthrough"},
+            "the override metadata-passthrough",
+            id="pass-through",
+        ),
+    ],
+)
+def test_closed_metadata_contradicts_what_needs_the_nodes_metadata(changes: dict[str, str], needs: str) -> None:
+    message = refusal_of(ENVIRON | changes | {"PODROLE_REQUIRE_CLOSED_METADATA": "true"})
+
+    assert f"PODROLE_REQUIRE_CLOSED_METADATA is true: {needs} needs the node's metadata" in message
+    Config.from_environ(ENVIRON | changes | {"PODROLE_REQUIRE_CLOSED_METADATA": "false"})
+
+
 def test_certificate_is_self_managed_without_files() -> None:
     config = Config.from_environ(ENVIRON, with_tls=True)
 

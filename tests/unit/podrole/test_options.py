@@ -42,6 +42,7 @@ CHANGES = {
     "PODROLE_NATIVE_SIDECARS_CONFIRMED": "true",
     "PODROLE_IPV6_ONLY": "true",
     "PODROLE_SIDECAR_METRICS": "true",
+    "PODROLE_REQUIRE_CLOSED_METADATA": "true",
     "PODROLE_TEMPLATE": "template.yaml",
 }
 

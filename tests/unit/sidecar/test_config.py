@@ -64,6 +64,19 @@ def test_invalid_value_is_shown_with_its_variable(key: str, value: str) -> None:
     assert f"{key} is {value!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("PODROLE_CREDENTIAL_SOURCE", "node"), ("PODROLE_METADATA_PASSTHROUGH", "true")],
+    ids=["source-node", "pass-through"],
+)
+def test_closed_metadata_in_env_mode_contradicts_what_needs_the_nodes_metadata(key: str, value: str) -> None:
+    environ = COMPLETE | {"PODROLE_REQUIRE_CLOSED_METADATA": "true", key: value}
+
+    with pytest.raises(ConfigError, match=f"PODROLE_REQUIRE_CLOSED_METADATA and {key} are both set"):
+        Config.from_environ(environ | {"PODROLE_MODE": "env"})
+    assert Config.from_environ(environ | {"PODROLE_MODE": "redirect"}).require_closed_metadata
+
+
 def test_one_error_has_both_invalid_values() -> None:
     with pytest.raises(ConfigError) as caught:
         Config.from_environ(COMPLETE | {"PODROLE_REGION": "?", "PODROLE_MODE": "?"})

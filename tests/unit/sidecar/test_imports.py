@@ -53,6 +53,11 @@ def test_modules_of_settings_that_are_off_are_not_imported() -> None:
     assert "sidecar.endpoints.handler" in imported
 
 
+def test_measurement_of_env_mode_is_imported_only_there_and_imports_no_large_module() -> None:
+    assert "sidecar.reachability.monitor" not in list_imported("import sidecar.__main__, sidecar.server")
+    assert list_imported("import sidecar.reachability.monitor") & (TOO_LARGE - list_imported("pass")) == set()
+
+
 def test_metadata_pass_through_imports_no_large_module() -> None:
     assert list_imported("import sidecar.endpoints.node_metadata") & (TOO_LARGE - list_imported("pass")) == set()
 

@@ -36,6 +36,7 @@ def test_serving_status_has_lifetime_and_times() -> None:
         "next_refresh": "2023-11-14T22:43:20Z",
         "failures": 0,
         "last_failure": None,
+        "node_metadata": None,
     }
 
 

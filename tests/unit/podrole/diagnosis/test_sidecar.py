@@ -104,6 +104,37 @@ def test_credentials_of_the_node_are_a_warning() -> None:
     assert [finding.code for finding in findings] == ["Serving", "NodeCredentialSource"]
 
 
+def build_measurement(state: str, reason: str) -> dict[str, Any]:
+    addresses = {"169.254.169.254": {"state": state, "reason": reason}}
+    return {"state": state, "measured": "2026-09-02T11:00:00Z", "addresses": addresses}
+
+
+def test_open_metadata_service_is_a_warning_with_its_remedy() -> None:
+    open_node = build_measurement("open", "gives session tokens")
+
+    findings = report(role=READER, state="serving", seconds_left=1500, node_metadata=open_node)
+
+    assert [finding.code for finding in findings] == ["Serving", "NodeMetadataOpen"]
+    assert findings[1].level == "warning"
+    assert "169.254.169.254 gives session tokens (measured 2026-09-02T11:00:00Z)" in findings[1].text
+    assert "HttpPutResponseHopLimit=1" in findings[1].remedy
+    assert "HttpTokens=required" in findings[1].remedy
+
+
+def test_closed_metadata_service_is_ok() -> None:
+    findings = report(state="serving", seconds_left=1500, node_metadata=build_measurement("closed", "timed out"))
+
+    assert [(finding.level, finding.code) for finding in findings][1:] == [("ok", "NodeMetadataClosed")]
+    assert "169.254.169.254 timed out" in findings[1].text
+
+
+@pytest.mark.parametrize(
+    "measured", [{}, {"state": "ajar", "addresses": []}, {"addresses": {"x": None}}], ids=["empty", "list", "null"]
+)
+def test_measurement_of_another_form_counts_as_open(measured: dict[str, Any]) -> None:
+    assert [finding.code for finding in report(state="serving", node_metadata=measured)][1:] == ["NodeMetadataOpen"]
+
+
 @pytest.mark.parametrize(
     ("container", "status", "level", "text"),
     [

@@ -27,6 +27,7 @@ from sidecar.endpoints.metrics import create_metrics_handler, list_metrics, rend
 from sidecar.endpoints.state import EndpointState
 from sidecar.errors import StartError
 from sidecar.listeners import bind_metrics
+from sidecar.reachability.measurement import Access, Measurement
 from sidecar.server import MAX_METRICS_CONNECTIONS, SETTINGS
 from testing.handlers import call
 from testing.raw_http import Wire, connect
@@ -106,6 +107,11 @@ class PrometheusClient(Collector):
         yield self._build("podrole_sidecar_requests", help_text, ("path", "status"), requests)
         help_text = "HTTP requests that the request filter rejected, by reason."
         yield self._build("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
+        yield GaugeMetricFamily(
+            "podrole_sidecar_node_metadata_reachable",
+            "1 if the node's metadata service answered this pod at the address. In env mode only, measured every hour.",
+            labels=("address",),
+        )
 
     def _build(self, name: str, description: str, labels: Sequence[str], counts: Counts) -> Metric:
         family = CounterMetricFamily(name, description, labels=labels)
@@ -204,6 +210,16 @@ def test_rejected_requests_are_counted_by_reason(state: EndpointState) -> None:
         ("path",): 1,
         ("version",): 1,
     }
+
+
+def test_measurement_of_the_nodes_metadata_is_a_sample_for_each_address() -> None:
+    given, refused = Access(is_open=True, reason="gives session tokens"), Access(is_open=False, reason="refused")
+    measurement = Measurement(NOW, {"169.254.169.254": given, "fd00:ec2::254": refused})
+
+    samples = read_samples(render(list_metrics(create_counters(), 0.0, measurement)))
+
+    assert samples["podrole_sidecar_node_metadata_reachable", "169.254.169.254"] == 1
+    assert samples["podrole_sidecar_node_metadata_reachable", "fd00:ec2::254"] == 0
 
 
 def test_refreshes_are_counted_by_outcome_and_code() -> None:
@@ -315,7 +331,7 @@ def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> Non
     text = render(list_metrics(counters, NOW + 0.5))
 
     assert parse(text) == parse(generate_latest(registry).decode())
-    assert len(parse(text)) == 5
+    assert len(parse(text)) == 6
 
 
 def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:

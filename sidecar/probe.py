@@ -1,0 +1,81 @@
+"""Reports what a pod reaches at the metadata addresses: `python3 -m sidecar.probe MODE`, in a pod of that mode.
+
+The result can be written to the container's termination message, which its status repeats.
+"""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import contract
+from contract.modes import Mode
+from server.listener import Service
+from server.loop import Loop
+from server.messages import Request, Response
+from server.settings import Settings
+from sidecar.errors import RedirectError
+from sidecar.listeners import bind_loopback
+from sidecar.reachability.measurement import Measurement, measure
+from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
+from sidecar.redirect.self_check import verify_redirect
+
+MAX_CONNECTIONS = 16
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the result of one mode as JSON."""
+    parser = argparse.ArgumentParser(prog="python3 -m sidecar.probe", description="Connect to the metadata addresses.")
+    parser.add_argument("mode", choices=[*Mode], help="the rules that the pod has: block, redirect, or env for none")
+    parser.add_argument("--output", metavar="FILE", help="instead of standard output")
+    arguments = parser.parse_args(argv)
+    report = json.dumps(build_report(Mode(arguments.mode)))
+    if arguments.output is None:
+        sys.stdout.write(f"{report}\n")
+        return
+    with open(arguments.output, "w", encoding="ascii") as output:
+        output.write(report)
+
+
+def build_report(mode: Mode, port: int = contract.SIDECAR_PORT) -> dict[str, Any]:
+    """Return the problems of a mode's rules, or in env mode what the node's metadata service gives."""
+    if mode == Mode.ENV:
+        return {"mode": mode, "node_metadata": Measurement(time.time(), measure()).build_document()}
+    if mode == Mode.BLOCK:
+        return {"mode": mode, "problems": format_reachable(HTTP_PORT, OTHER_PORT)}
+    return {"mode": mode, "problems": [*format_reachable(OTHER_PORT), *check_redirect(port)]}
+
+
+def format_reachable(*ports: int) -> list[str]:
+    """One line for each address and port that is not refused."""
+    return [f"{place}: {what}" for place, what in find_reachable(ports).items()]
+
+
+def check_redirect(port: int) -> list[str]:
+    """Listen in the sidecar's place, and return the lines of the self-check's error."""
+    boot_id = os.urandom(16).hex()
+
+    def handle(_: Request) -> Response:
+        return Response(200, boot_id.encode(), ())
+
+    services = dict.fromkeys(bind_loopback(port), Service(handle, 0, MAX_CONNECTIONS))
+    settings = Settings(keepalive_seconds=2, graceful_seconds=1, max_buffered_bytes=64 * 1024)
+    loop = Loop(services, settings, lambda *_: None)
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        verify_redirect(boot_id, port)
+    except RedirectError as error:
+        return str(error).splitlines()
+    finally:
+        loop.stop()
+        thread.join()
+    return []
+
+
+if __name__ == "__main__":
+    main()
