@@ -3,17 +3,20 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from kubernetes import client, config
+from urllib3 import HTTPHeaderDict
 
 Manifest = dict[str, Any]
 Found = TypeVar("Found")
 
 RESOURCES = {
+    "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ConfigMap": "api/v1/{}/configmaps",
     "CronJob": "apis/batch/v1/{}/cronjobs",
     "DaemonSet": "apis/apps/v1/{}/daemonsets",
     "Deployment": "apis/apps/v1/{}/deployments",
@@ -25,8 +28,12 @@ RESOURCES = {
     "Pod": "api/v1/{}/pods",
     "ReplicationController": "api/v1/{}/replicationcontrollers",
     "ResourceQuota": "api/v1/{}/resourcequotas",
+    "RoleBinding": "apis/rbac.authorization.k8s.io/v1/{}/rolebindings",
     "ServiceAccount": "api/v1/{}/serviceaccounts",
     "StatefulSet": "apis/apps/v1/{}/statefulsets",
+    "ValidatingAdmissionPolicy": "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "ValidatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+    "ValidatingAdmissionPolicyBinding": "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 }
 """Kind: the path of its collection, with a placeholder where its objects are namespaced."""
 
@@ -63,6 +70,14 @@ class ApiServer:
         """Create an object; in a dry run the server does everything except storing it."""
         return self._send("POST", _path(manifest["kind"], namespace) + ("?dryRun=All" if dry_run else ""), manifest)
 
+    def create_under(self, kind: str, name: str, manifest: Manifest, namespace: str = "") -> Answer:
+        """Create a subresource (name/binding)."""
+        return self._send("POST", f"{_path(kind, namespace)}/{name}", manifest)
+
+    def replace(self, manifest: Manifest, namespace: str = "") -> Answer:
+        """Replace an object."""
+        return self._send("PUT", f"{_path(manifest['kind'], namespace)}/{manifest['metadata']['name']}", manifest)
+
     def read(self, kind: str, name: str, namespace: str = "") -> Manifest:
         """The stored object; RefusedError if it does not exist."""
         return self._send("GET", f"{_path(kind, namespace)}/{name}").object
@@ -72,7 +87,7 @@ class ApiServer:
         items: list[Manifest] = self._send("GET", _path(kind, namespace)).object["items"]
         return items
 
-    def patch(self, target: tuple[str, str], change: Manifest, namespace: str = "", *, how: str = MERGE) -> Answer:
+    def patch(self, target: tuple[str, str], change: Any, namespace: str = "", *, how: str = MERGE) -> Answer:
         """Change an object; `target` is its kind and name, or a subresource of it (name/status)."""
         kind, name = target
         return self._send("PATCH", f"{_path(kind, namespace)}/{name}", change, how)
@@ -82,9 +97,20 @@ class ApiServer:
         options = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
         self._send("DELETE", f"{_path(kind, namespace)}/{name}", options)
 
-    def _send(
-        self, method: str, path: str, body: Manifest | None = None, content_type: str = "application/json"
-    ) -> Answer:
+    def version(self) -> str:
+        """Its version, as v1.34.4."""
+        return str(self._send("GET", "version").object["gitVersion"])
+
+    def impersonate(self, user: str, *groups: str) -> "ApiServer":
+        """The same server for another user, as `kubectl --as`: https://kubernetes.io/docs/reference/access-authn-authz/user-impersonation/."""
+        identity = [("Impersonate-User", user), *(("Impersonate-Group", group) for group in groups)]
+
+        def request(method: str, url: str, *, headers: Mapping[str, str], **options: Any) -> Any:
+            return self.request(method, url, headers=HTTPHeaderDict([*headers.items(), *identity]), **options)
+
+        return replace(self, request=request)
+
+    def _send(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         content = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type, "Accept": "application/json"}
         response = self.request(method, f"{self.host}/{path}", body=content, headers=headers, timeout=TIMEOUT_SECONDS)

@@ -55,11 +55,15 @@ def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
 
 
 @contextmanager
-def run_cluster(pytestconfig: pytest.Config, data: Path, level: str) -> Iterator[PrivateCluster]:
+def run_cluster(
+    pytestconfig: pytest.Config, data: Path, level: str, version: str | None = None
+) -> Iterator[PrivateCluster]:
     """Run a private cluster until the block ends; skip or fail where that is impossible."""
     if SCRIPTS.is_dir() and shutil.which("go"):
         print_progress(pytestconfig, f"starting an API server; its first build takes minutes: {data}/up.log")
-        with private_cluster(SCRIPTS, find_programs(ENVIRONMENT), data, ENVIRONMENT, level) as cluster:
+        programs = find_programs(ENVIRONMENT, version)
+        environ = ENVIRONMENT | ({"K8S": version} if version else {})
+        with private_cluster(SCRIPTS, programs, data, environ, level) as cluster:
             yield cluster
     elif ENVIRONMENT.get("PODROLE_TEST_CLUSTER") == "required":
         pytest.fail(HOW_TO_HAVE_ONE)

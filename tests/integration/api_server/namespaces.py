@@ -12,9 +12,10 @@ ENABLED = {"podrole.io/injection": "enabled"}
 class Namespaces:
     """Creates namespaces, and deletes all of them at the end of the block."""
 
-    def __init__(self, api: ApiServer, run_label: Mapping[str, str]) -> None:
+    def __init__(self, api: ApiServer, run_label: Mapping[str, str], *, has_controllers: bool = True) -> None:
         self._api = api
         self._run_label = run_label
+        self._has_controllers = has_controllers
         self._names: list[str] = []
 
     def __enter__(self) -> Self:
@@ -30,6 +31,8 @@ class Namespaces:
         metadata = {"name": name, "labels": {**self._run_label, **labels}, "annotations": dict(annotations or {})}
         self._api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         self._names.append(name)
+        if not self._has_controllers:
+            self._api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}, name)
         wait_for(f"the account of namespace {name}", lambda: self._find_account(name))
         return name
 

@@ -32,9 +32,18 @@ class ClusterStartError(Exception):
     """The cluster did not start; the message has the end of its log."""
 
 
-def find_programs(environ: Mapping[str, str]) -> Path:
-    """The folder of the built programs."""
-    return Path(environ.get("TESTCLUSTER") or Path(tempfile.gettempdir()) / "testcluster")
+DEFAULT_VERSION = "v1.34.4"
+NEWEST_VERSION = "v1.37.2"
+PROGRAMS = {DEFAULT_VERSION: "testcluster", NEWEST_VERSION: "testcluster37"}
+"""Kubernetes version: the folder of its programs in the directory for temporary files."""
+
+
+def find_programs(environ: Mapping[str, str], version: str | None = None) -> Path:
+    """The folder of the built programs of a version; of the environment's version if none is given."""
+    configured = environ.get("K8S") or DEFAULT_VERSION
+    if version in (None, configured) and environ.get("TESTCLUSTER"):
+        return Path(environ["TESTCLUSTER"])
+    return Path(tempfile.gettempdir()) / PROGRAMS[version or configured]
 
 
 @dataclass(frozen=True)

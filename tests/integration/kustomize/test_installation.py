@@ -29,7 +29,18 @@ def test_api_server_accepts_overlay_without_warnings(installed: Kubectl, overlay
     assert "Warning" not in answer.errors
 
 
-@pytest.mark.parametrize("component", ["cert-manager", "host-network", "iptables", "monitoring", "sidecar-metrics"])
+COMPONENTS = [
+    "cert-manager",
+    "guard-exec",
+    "host-network",
+    "iptables",
+    "monitoring",
+    "sidecar-metrics",
+    "without-guard",
+]
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
 def test_api_server_accepts_component(installed: Kubectl, tmp_path: Path, component: str) -> None:
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], [component])
     ours = [each for each in installed.render(folder) if each["kind"] not in FOREIGN]
@@ -94,6 +105,25 @@ def test_both_replicas_are_created(installed: Kubectl) -> None:
     replicas = wait_for("two replicas", list_replicas)
 
     assert {pod["spec"]["priorityClassName"] for pod in replicas} == {"system-cluster-critical"}
+
+
+def test_guard_has_no_type_checking_warnings(installed: Kubectl) -> None:
+    component = KUSTOMIZE / "components" / "guard-exec"
+    files = [f"--filename={component / file}" for file in ("exec.yaml", "namespaces.yaml")]
+    installed.run("apply", *files)
+    kind = "validatingadmissionpolicies"
+
+    def read_status() -> dict[str, Manifest]:
+        items = json.loads(installed.run("get", kind, "--output=json").output)["items"]
+        found = {each["metadata"]["name"]: each.get("status", {}) for each in items}
+        return found if len(found) == 6 and all("typeChecking" in status for status in found.values()) else {}
+
+    try:
+        status = wait_for("the type checking of six policies", read_status)
+    finally:
+        installed.run("delete", *files)
+
+    assert {name: each["typeChecking"] for name, each in status.items()} == {name: {} for name in status}
 
 
 ALLOWED = [

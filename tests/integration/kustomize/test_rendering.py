@@ -23,6 +23,7 @@ FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
 ROUTES_WITHIN_SECONDS = 5
 """kube-proxy follows within one second where it is not starved: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"""
 
+POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
 IMAGES = [{"name": "podrole-images", "namespace": "podrole-system", "behavior": "merge"}]
 
 
@@ -31,6 +32,7 @@ def test_overlay_renders_every_kind(kubectl: Kubectl, overlay: str) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     assert sorted(each["kind"] for each in manifests) == [
+        "ClusterRole",
         "ClusterRole",
         "ClusterRoleBinding",
         "ConfigMap",
@@ -44,6 +46,8 @@ def test_overlay_renders_every_kind(kubectl: Kubectl, overlay: str) -> None:
         "Secret",
         "Service",
         "ServiceAccount",
+        *["ValidatingAdmissionPolicy"] * 4,
+        *["ValidatingAdmissionPolicyBinding"] * 4,
     ]
 
 
@@ -70,11 +74,11 @@ def test_images_are_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
     manifests = kubectl.render(folder)
 
     assert find_injector(manifests)["image"] == "registry.example.com/injector@sha256:1"
-    assert find_environment(manifests)["PODROLE_SIDECAR_IMAGE"] == "registry.example.com/sidecar@sha256:2"
+    assert find_settings(manifests)["PODROLE_SIDECAR_IMAGE"] == "registry.example.com/sidecar@sha256:2"
 
 
 def test_namespace_is_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:
-    components = ["cert-manager", "monitoring", "sidecar-metrics", "iptables", "host-network"]
+    components = ["cert-manager", "monitoring", "sidecar-metrics", "iptables", "host-network", "guard-exec"]
     lower = write_kustomization(tmp_path / "lower", [BASE], components, namespace="aws-roles")
     upper = write_kustomization(tmp_path / "upper", [lower], ["names"])
 
@@ -85,6 +89,8 @@ def test_namespace_is_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None
     webhook = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]
     assert webhook["clientConfig"]["service"]["namespace"] == "aws-roles"
     assert find(manifests, "ClusterRoleBinding")["subjects"][0]["namespace"] == "aws-roles"
+    [condition] = find(manifests, POLICY, "podrole-injector")["spec"]["matchConditions"]
+    assert condition["expression"].endswith("'system:serviceaccount:aws-roles:podrole-injector'")
     assert "podrole-injector.aws-roles.svc" in find(manifests, "Certificate", "podrole-injector")["spec"]["dnsNames"]
 
 
@@ -108,6 +114,46 @@ def test_webhook_excludes_its_own_namespace_and_system_namespaces(kubectl: Kubec
 
     assert excluded["key"] == "kubernetes.io/metadata.name"
     assert set(excluded["values"]) == {"podrole-system", "kube-system", "kube-public", "kube-node-lease"}
+
+
+@pytest.mark.parametrize("namespace", ["podrole-system", "aws-roles"])
+def test_guard_reads_the_injectors_settings(kubectl: Kubectl, tmp_path: Path, namespace: str) -> None:
+    lower = write_kustomization(tmp_path / "lower", [BASE], namespace=namespace)
+    settings = {
+        "name": "podrole-settings",
+        "namespace": namespace,
+        "behavior": "merge",
+        "literals": ["PODROLE_ALLOW_OVERRIDES=inject"],
+    }
+    upper = write_kustomization(tmp_path / "upper", [lower], ["names"], configMapGenerator=[settings])
+
+    manifests = kubectl.render(upper)
+
+    reference = find(manifests, BINDING, "podrole-pods")["spec"]["paramRef"]
+    [source] = find_injector(manifests)["envFrom"]
+    assert (reference["name"], reference["namespace"]) == (source["configMapRef"]["name"], namespace)
+    assert find_settings(manifests)["PODROLE_ALLOW_OVERRIDES"] == "inject"
+
+
+def test_guard_has_the_namespace_selector_of_the_webhook(kubectl: Kubectl, tmp_path: Path) -> None:
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["guard-exec"])
+    manifests = kubectl.render(folder)
+
+    selector = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]["namespaceSelector"]
+    policies = {each["metadata"]["name"]: each["spec"] for each in manifests if each["kind"] == POLICY}
+    found = {name: spec["matchConstraints"].get("namespaceSelector") for name, spec in policies.items()}
+
+    assert found == {
+        **dict.fromkeys(["podrole-pods", "podrole-updates", "podrole-ephemeral-containers", "podrole-exec"], selector),
+        **dict.fromkeys(["podrole-injector", "podrole-namespaces"]),
+    }
+
+
+def test_component_leaves_the_guard_out(kubectl: Kubectl, tmp_path: Path) -> None:
+    with_guard = kubectl.render(KUSTOMIZE / "overlays" / "eks")
+    folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["without-guard"])
+
+    assert kubectl.render(folder) == [each for each in with_guard if each["kind"] not in {POLICY, BINDING}]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -150,7 +196,7 @@ def test_cert_manager_component_removes_unneeded_permissions(kubectl: Kubectl, t
     manifests = kubectl.render(folder)
 
     assert not {"Role", "RoleBinding", "Secret"} & {each["kind"] for each in manifests}
-    assert [rule["resources"] for rule in find(manifests, "ClusterRole")["rules"]] == [
+    assert [rule["resources"] for rule in find(manifests, "ClusterRole", "podrole-injector")["rules"]] == [
         ["namespaces", "serviceaccounts"]
     ]
 
@@ -178,7 +224,7 @@ def test_injector_mounts_the_secret_of_the_cert_manager_certificate(kubectl: Kub
 def test_cluster_role_names_the_webhook_configuration(kubectl: Kubectl) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / "eks")
 
-    names = find(manifests, "ClusterRole")["rules"][1]["resourceNames"]
+    names = find(manifests, "ClusterRole", "podrole-injector")["rules"][1]["resourceNames"]
 
     assert names == [find(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]]
 

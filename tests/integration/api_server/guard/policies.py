@@ -1,0 +1,113 @@
+"""Installs the policies of the guard once, with a binding for each configuration of the injector."""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from contract.settings import list_settings
+from injector.config import Config
+from testing.cases import ENVIRON
+from testing.repository import ROOT
+from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
+from tests.integration.api_server.namespaces import ENABLED, Namespaces
+from tests.integration.api_server.pods import build_pod
+
+FOLDERS = (ROOT / "kustomize/base/guard", ROOT / "kustomize/components/guard-exec")
+KINDS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+OUTCOMES = ROOT / "tests/unit/injector/decision/outcomes.yaml"
+PODS_POLICY = "podrole-pods"
+NAMESPACE = "podrole-system"
+SETTINGS_LABEL = "example.com/podrole-settings"
+"""The label of a namespace that chooses the settings of its guard."""
+
+Settings = dict[str, str]
+
+
+def build_settings(changes: Mapping[str, Any]) -> Settings:
+    """The settings of an injector with these fields of its configuration changed, as a ConfigMap has them."""
+    fields = list_settings(Config)
+    variables = {fields[name].variable: _format(value) for name, value in changes.items()}
+    return {key: value for key, value in {**ENVIRON, **variables}.items() if value is not None}
+
+
+def _format(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(sorted(value)) if isinstance(value, list) else value
+
+
+def read_rows() -> list[dict[str, Any]]:
+    """The outcome table."""
+    rows: list[dict[str, Any]] = yaml.safe_load(OUTCOMES.read_text())
+    return rows
+
+
+def name_settings(changes: Mapping[str, Any]) -> str:
+    """A name for a configuration, for labels and objects."""
+    parts = [f"{key}-{_format(value) or 'none'}" for key, value in sorted(changes.items())]
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts)) or "default"
+
+
+def list_variants() -> dict[str, Settings]:
+    """Every configuration of the outcome table and of the tests, by name."""
+    extra: list[dict[str, Any]] = [{"redirect_backend": "iptables"}, UNSAFE, {"template": "/template/template.yaml"}]
+    changes = [{}, *(row.get("config", {}) for row in read_rows()), *extra]
+    return {name_settings(change): build_settings(change) for change in changes}
+
+
+UNSAFE: dict[str, Any] = {"credential_source": "node", "allow_overrides": ["metadata-passthrough"]}
+
+
+def load_policies() -> list[dict[str, Any]]:
+    """All manifests of the guard."""
+    files = [file for folder in FOLDERS for file in sorted(folder.glob("*.yaml"))]
+    documents = [document for file in files for document in yaml.safe_load_all(file.read_text())]
+    return [document for document in documents if document.get("kind") in KINDS]
+
+
+def install(api: ApiServer) -> None:
+    """Create the policies, and wait until every binding refuses a pod. They take effect in the order of creation."""
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    for manifest in sorted(load_policies(), key=_is_of_pods):
+        if manifest["kind"] != "ValidatingAdmissionPolicyBinding":
+            api.create(manifest)
+            continue
+        manifest["metadata"].pop("namespace", None)
+        for name, settings in (
+            list_variants().items() if _is_of_pods(manifest) else [(manifest["metadata"]["name"], None)]
+        ):
+            api.create(_bind(api, manifest, name, settings))
+    _await_policies(api)
+
+
+def _is_of_pods(manifest: dict[str, Any]) -> bool:
+    return bool(manifest["metadata"]["name"] == PODS_POLICY)
+
+
+def _bind(api: ApiServer, manifest: dict[str, Any], name: str, settings: Settings | None) -> dict[str, Any]:
+    binding = copy.deepcopy(manifest)
+    if settings is not None:
+        api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": settings}, NAMESPACE)
+        binding["metadata"]["name"] = name
+        binding["spec"]["paramRef"]["name"] = name
+        binding["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {SETTINGS_LABEL: name}}}
+    return binding
+
+
+def _await_policies(api: ApiServer) -> None:
+    """A policy takes effect after about a second."""
+    with Namespaces(api, {}, has_controllers=False) as namespaces:
+        for name in list_variants():
+            namespace = namespaces.make(ENABLED | {SETTINGS_LABEL: name})
+
+            def is_refused(namespace: str = namespace) -> bool:
+                try:
+                    api.create(build_pod(), namespace, dry_run=True)
+                except RefusedError:
+                    return True
+                return False
+
+            wait_for(f"the guard with the settings {name}", is_refused)
