@@ -1,5 +1,6 @@
 """All reasons for a decision: code, sentence, remedy. Warnings, denials, the status annotation and logs use them."""
 
+from collections.abc import Mapping
 from enum import unique
 from typing import NamedTuple
 
@@ -8,10 +9,15 @@ from injector.messages import MessageTable
 
 
 class Explanation(NamedTuple):
-    """A reason with the sentence and the remedy for one pod."""
+    """A reason with the values of one pod."""
 
     reason: "Reason"
-    text: str
+    values: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """Sentence and remedy. They are built only if somebody reads them."""
+        return " ".join(self.reason.fill(self.values)).strip()
 
 
 @unique
@@ -76,6 +82,7 @@ class Reason(MessageTable):
         '{where} is "{value}", a name without an account, and podrole has no default account.',
         "Use the role's ARN, or ask the operator to set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
     )
+    VALUE_TOO_LARGE = ("{where} has more than {maximum} bytes.", "Make it shorter.")
     INVALID_VALUE = ('{where} is "{value}", which is not valid.', "It must be {expected}.")
     INVALID_SESSION_TAGS = ("{where} has invalid session tags: {problem}.", "Use key=value,key=value.")
     INTERMEDIATE_ROLE_REQUIRED = (
@@ -115,6 +122,19 @@ class Reason(MessageTable):
         "Ask the operator to set PODROLE_NATIVE_SIDECARS_CONFIRMED=true when all kubelets are 1.29 or later.",
     )
     OBJECT_TOO_LARGE = ("{problem}.", "Remove labels, annotations or finalizers that it does not need.")
+    POD_TOO_LARGE = (
+        "The pod has so many or so long values that it can take {size} bytes of memory; the maximum is {maximum}.",
+        "Remove values, or make them shorter.",
+    )
+    TOO_MANY_CONTAINERS = ("The pod has {count} containers, which is more than {maximum} containers.", "Remove some.")
+    TOO_MANY_RESERVED_NAMES = (
+        "The pod has {count} containers, volumes and mounts whose names start with podrole-; the maximum is {maximum}.",
+        "Rename them: these names are reserved.",
+    )
+    NO_PROXY_TOO_LONG = (
+        "The variables NO_PROXY and no_proxy of the pod have {size} characters together; the maximum is {maximum}.",
+        "Make them shorter.",
+    )
     CLUSTER_READ_FAILED = ("{problem}.", "Create the pod again; the injector's log has the details.")
     INTERNAL_ERROR = (
         "podrole failed to decide about this pod, so the pod is denied.",
@@ -160,9 +180,20 @@ class Reason(MessageTable):
         "Rename it.",
     )
 
+    # Instead of further explanations
+    MORE = ("And {count} more.",)
+
     def explain(self, **values: str) -> Explanation:
-        """Fill in sentence and remedy for one pod."""
-        return Explanation(self, " ".join(self.fill(values)).strip())
+        """Explain the reason for one pod."""
+        return Explanation(self, values)
+
+
+class TooLargePodError(InjectorError):
+    """The pod is larger than what podrole processes; the denial repeats the explanation."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        super().__init__(explanation.text)
+        self.explanation = explanation
 
 
 class InvalidRoleError(InjectorError):

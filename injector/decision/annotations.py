@@ -1,6 +1,5 @@
 """The annotations and labels that users set, parsed into one frozen value and all errors."""
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -11,6 +10,9 @@ from contract.value_types import ValueType
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
+from injector.decision.unknown_annotations import find_unknown_keys
+from injector.decision.value_limits import find_oversized
+from injector.explanations import limit_explanations
 from injector.k8s.objects import Metadata
 from injector.metadata_keys import (
     DEFAULT_ROLE,
@@ -21,12 +23,10 @@ from injector.metadata_keys import (
     IRSA_ROLE,
     METADATA_PASSTHROUGH,
     MODE,
-    PREFIX,
     ROLE,
     SESSION_DURATION,
     SESSION_NAME,
     SESSION_TAGS,
-    STATUS_ANNOTATION,
 )
 from injector.reasons import Explanation, InvalidRoleError, Reason
 from injector.value_types import OverrideName
@@ -75,10 +75,6 @@ OVERRIDES = (
         safe_value="false",
     ),
 )
-POD_KEYS = (
-    *(annotation.key for annotation in POD_ANNOTATIONS if annotation.key.startswith(PREFIX)),
-    *(override.key for override in OVERRIDES if override.kind == "annotation"),
-)
 
 
 class PodSettings(NamedTuple):
@@ -121,6 +117,9 @@ def parse_annotations(
     | ServiceAccount | eks.amazonaws.com/role-arn     |
     | namespace      | podrole.io/default-role        |
     """
+    if oversized := find_oversized(pod, namespace, service_account):
+        nothing = PodSettings(None, Reason.NO_ROLE, None, {}, frozenset())
+        return ParsedAnnotations(nothing, limit_explanations(oversized), ())
     sources = (
         (pod, ROLE, "pod", Reason.ROLE_FROM_POD),
         (service_account, ROLE, "ServiceAccount", Reason.ROLE_FROM_SERVICE_ACCOUNT),
@@ -154,7 +153,7 @@ def parse_annotations(
         sidecar_env={one.variable: pod.annotations[one.key] for one in POD_ANNOTATIONS if one.key in pod.annotations},
         overrides=used & config.allow_overrides,
     )
-    return ParsedAnnotations(settings, tuple(errors), tuple(_find_unknown_keys(pod.annotations)))
+    return ParsedAnnotations(settings, tuple(errors), tuple(find_unknown_keys(pod.annotations)))
 
 
 def _read(pod: Metadata, override: Override) -> str | None:
@@ -202,14 +201,3 @@ def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, conf
 
 def _name(key: str) -> str:
     return f"annotation {key} of the pod"
-
-
-def _find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
-    """Find misspelt keys, which would have no effect."""
-    for key in annotations:
-        if key.startswith(PREFIX) and key != STATUS_ANNOTATION and key not in POD_KEYS:
-            names = [known.removeprefix(PREFIX) for known in POD_KEYS]
-            nearest = difflib.get_close_matches(key.removeprefix(PREFIX), names, n=1)
-            all_keys = f"The known annotations are {', '.join(POD_KEYS)}."
-            remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else all_keys
-            yield Reason.UNKNOWN_ANNOTATION.explain(key=key, remedy=remedy)

@@ -4,6 +4,7 @@ from injector.config import Config
 from injector.decision import rules
 from injector.decision.context import AdmissionContext, ClusterContext, build_context
 from injector.decision.outcomes import Block, Decision, Deny, Inject
+from injector.explanations import limit_explanations
 from injector.k8s.objects import Object
 from injector.reasons import Reason
 
@@ -14,11 +15,11 @@ def decide(pod: Object, cluster_context: ClusterContext, config: Config) -> Deci
     for rule in rules.SKIP_RULES:
         if skip := rule(context):
             return skip
-    if denials := tuple(denial for rule in rules.DENY_RULES for denial in rule(context)):
+    if denials := limit_explanations(denial for rule in rules.DENY_RULES for denial in rule(context)):
         return Deny(denials)
     if context.settings.role_arn is None:
         return _decide_without_role(context)
-    warnings = tuple(warning for rule in rules.WARN_RULES for warning in rule(context))
+    warnings = limit_explanations(warning for rule in rules.WARN_RULES for warning in rule(context))
     return Inject(context.settings.role_arn, context.mode, context.settings, warnings)
 
 
@@ -26,7 +27,5 @@ def _decide_without_role(context: AdmissionContext) -> Decision:
     for rule in rules.SKIP_RULES_WITHOUT_ROLE:
         if skip := rule(context):
             return skip
-    return Block(
-        Reason.NO_ROLE,
-        (Reason.NO_ROLE.explain(), *context.warnings, *rules.warn_privileged_containers(context)),
-    )
+    warnings = (Reason.NO_ROLE.explain(), *context.warnings, *rules.warn_privileged_containers(context))
+    return Block(Reason.NO_ROLE, limit_explanations(warnings))

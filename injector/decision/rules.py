@@ -17,6 +17,7 @@ from injector.k8s.objects import (
     read_app_containers,
     read_list,
     read_mapping,
+    read_name,
     read_objects,
     read_spec,
 )
@@ -34,6 +35,9 @@ UNSUPPORTED = {
 IDS = ("runAsUser", "runAsGroup", "fsGroup")
 POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "ALL")
 """NET_ADMIN deletes the rules; SYS_ADMIN enters the node's network namespace."""
+
+MAX_RESERVED_NAMES = 20
+"""Of containers, volumes and mounts together. An injected pod has four."""
 
 NATIVE_SIDECARS = (1, 29)
 NATIVE_SIDECARS_ON_ALL_KUBELETS = (1, 32)
@@ -83,7 +87,7 @@ def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
 def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
     """Without the namespace the allowed roles are unknown."""
     if not context.has_namespace:
-        name = str(read_mapping(context.pod, "metadata").get("namespace") or "")
+        name = read_name(read_mapping(context.pod, "metadata"), "namespace")
         yield Reason.NAMESPACE_NOT_FOUND.explain(namespace=name)
 
 
@@ -132,6 +136,16 @@ def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
             yield Reason.RESERVED_USER.explain(where=groups, value=value)
 
 
+def deny_many_reserved_names(context: AdmissionContext) -> Iterator[Explanation]:
+    """Each is removed by an operation of the patch, and each operation takes the API server's time."""
+    spec = read_spec(context.pod)
+    lists = [read_objects(spec, field) for field in (*CONTAINER_FIELDS, "volumes")]
+    lists += [read_objects(container, "volumeMounts") for container in read_app_containers(context.pod)]
+    count = sum(is_reserved(thing) for things in lists for thing in things)
+    if count > MAX_RESERVED_NAMES:
+        yield Reason.TOO_MANY_RESERVED_NAMES.explain(count=str(count), maximum=str(MAX_RESERVED_NAMES))
+
+
 def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
     """An older API server drops the field of native sidecars, and the pod would never finish its init containers.
 
@@ -165,7 +179,7 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
             if capability in added or f"CAP_{capability}" in added
         ]
         if powers and context.mode == Mode.REDIRECT:
-            name = str(container.get("name"))
+            name = read_name(container)
             yield Reason.PRIVILEGED_CONTAINER.explain(container=name, power=" and ".join(powers))
 
 
@@ -211,6 +225,7 @@ DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_disallowed_role,
     deny_missing_allow_list,
     deny_sidecar_user,
+    deny_many_reserved_names,
     deny_old_kubernetes,
 )
 """One denial reports all matching rules."""

@@ -25,6 +25,7 @@ def find_tag_problems(text: str) -> Iterator[str]:
     tags = [(key, sign, value) for key, sign, value in (tag.partition("=") for tag in text.split(","))]
     if len(tags) > MOST_TAGS:
         yield f"it has {len(tags)} tags, the maximum is {MOST_TAGS}"
+        return
     for key, sign, value in tags:
         if problem := _find_problem(key, sign, value):
             yield f'"{quote(f"{key}{sign}{value}", SHOWN_LENGTH)}" {problem}'

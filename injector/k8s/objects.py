@@ -12,6 +12,9 @@ from injector.errors import ObjectError
 CONTAINER_FIELDS = ("initContainers", "containers")
 """A pod that is being created cannot have ephemeral containers yet."""
 
+MAX_SHOWN_KEY = 317
+"""Characters of a key in an error: those of the longest that Kubernetes accepts."""
+
 Object = Mapping[str, Any]
 
 JsonPath = tuple[str | int, ...]
@@ -54,7 +57,7 @@ def read_strings(parent: Object, key: str) -> Mapping[str, str]:
     strings = read_mapping(parent, key)
     for name, value in strings.items():
         if not isinstance(value, str):
-            raise ObjectError(f"{key}: the value of {name} is of type {type(value).__name__}: quote it")
+            raise ObjectError(f"{key}: the value of {name[:MAX_SHOWN_KEY]} is of type {type(value).__name__}: quote it")
     return strings
 
 
@@ -93,10 +96,16 @@ def read_app_containers(pod: Object) -> Sequence[Object]:
     ]
 
 
+def read_name(named: Object, key: str = "name") -> str:
+    """The name of a container, variable or other object for messages; empty where it is missing or not a string."""
+    name = named.get(key)
+    return name if isinstance(name, str) else ""
+
+
 def read_pod_name(pod: Object) -> str:
     """The pod's name for messages; `web-*` while a pod with generateName `web-` is being created."""
     metadata = read_mapping(pod, "metadata")
-    return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
+    return read_name(metadata) or f"{read_name(metadata, 'generateName')}*"
 
 
 def read_owner(pod: Object) -> str | None:
@@ -105,14 +114,17 @@ def read_owner(pod: Object) -> str | None:
     references = metadata.get("ownerReferences") if isinstance(metadata, dict) else None
     for reference in references if isinstance(references, list) else ():
         if isinstance(reference, dict) and reference.get("controller") is True:
-            return f"{reference.get('kind')}/{reference.get('name')}"
+            return f"{read_name(reference, 'kind')}/{read_name(reference)}"
     return None
 
 
 def read_service_account_name(pod: Object) -> str:
     """The ServiceAccount that the pod runs as; `default` if it names none, as the API server fills in."""
     spec = read_spec(pod)
-    return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
+    name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+    if not isinstance(name, str):
+        raise ObjectError(f"serviceAccountName must be a string, and is of type {type(name).__name__}")
+    return name
 
 
 def is_reserved(named: Object) -> bool:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import contract
 from contract.modes import Mode
 from injector.config import Config
-from injector.k8s.objects import Object, read_objects
+from injector.explanations import explain_each
+from injector.k8s.objects import Object, read_name, read_objects
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID, POD_UID_FIELD, is_pod_uid
-from injector.reasons import Explanation, Reason
+from injector.reasons import Explanation, Reason, TooLargePodError
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -46,6 +47,9 @@ NO_PROXIES = ("NO_PROXY", "no_proxy")
 NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
 """Single addresses: botocore does not support ranges."""
 
+MAX_NO_PROXY = 256 * 1024
+"""Characters in all containers of a pod: the patch repeats each value, up to twice. A process can have 128 KiB."""
+
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, contract.ENV_POD_UID}
 """Those that this module reads, besides AWS's."""
@@ -76,7 +80,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     present = {
         name: variable
         for variable in variables
-        if (name := str(variable.get("name"))).startswith(AWS_PREFIX) or name in OTHER_VARIABLES
+        if (name := read_name(variable)).startswith(AWS_PREFIX) or name in OTHER_VARIABLES
     }
     wanted = _choose_sidecar_variables(mode, config)
     missing = _find_missing(container, present, wanted, config)
@@ -88,7 +92,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     replacements = {
         index: no_proxy[name]
         for index, variable in enumerate(variables)
-        if (name := str(variable.get("name"))) in no_proxy and present[name] is variable
+        if (name := read_name(variable)) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
         _build_variables(missing), replacements, (*warnings, *_warn_unknown_hosts(container, present))
@@ -133,6 +137,7 @@ def _find_missing(
 def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
     """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two."""
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
+    check_no_proxy(sum(map(len, literals.values())))
     with_value_from = [name for name in literals if _has_value_from(present[name])]
     values = {}
     for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
@@ -142,6 +147,19 @@ def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
         if literals.get(name) != wanted:
             values[name] = wanted
     return values
+
+
+def measure_no_proxy(change: EnvironmentChange) -> int:
+    """How many characters the new values of NO_PROXY and no_proxy have."""
+    added = (variable["value"] for variable in change.additions if variable["name"] in NO_PROXIES)
+    return sum(map(len, added)) + sum(map(len, (change.replacements or {}).values()))
+
+
+def check_no_proxy(size: int) -> None:
+    """Check how many characters the values of NO_PROXY and no_proxy have; raise TooLargePodError."""
+    if size > MAX_NO_PROXY:
+        explanation = Reason.NO_PROXY_TOO_LONG.explain(size=str(size), maximum=str(MAX_NO_PROXY))
+        raise TooLargePodError(explanation)
 
 
 def _extend(hosts: str) -> str:
@@ -188,7 +206,7 @@ def _warn_pod_uid(
     uris = [present[name] for name in URI_VARIABLES if _is_ours(name, present)]
     if uid is None or (_has_uri(present) and not uris):
         return
-    values = {"container": str(container.get("name"))}
+    values = {"container": read_name(container)}
     if not is_pod_uid(uid):
         yield Reason.POD_UID_OVERRIDDEN.explain(problem="with a value of its own", **values)
     elif any(_comes_before(uri, uid, variables) for uri in uris):
@@ -200,17 +218,23 @@ def _comes_before(one: Object, other: Object, variables: Sequence[Object]) -> bo
 
 
 def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tuple[str, ...]) -> Iterator[Explanation]:
-    container_name = str(container.get("name"))
+    container_name = read_name(container)
     if container.get("envFrom") and present.keys().isdisjoint(REGION_VARIABLES):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
-    for name, variable in present.items():
-        is_ours = name in wanted and _is_ours(name, present)
-        if not is_ours and (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(variable):
-            yield Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
+    overriding = [
+        name for name in present if _overrides_role(name, present) and not (name in wanted and _is_ours(name, present))
+    ]
+    yield from explain_each(
+        overriding, lambda name: Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
+    )
+
+
+def _overrides_role(name: str, present: Mapping[str, Object]) -> bool:
+    return (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(present[name])
 
 
 def _warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
-    values = {"container": str(container.get("name")), "addresses": NO_PROXY_VALUE}
+    values = {"container": read_name(container), "addresses": NO_PROXY_VALUE}
     for name in NO_PROXIES:
         if name in present and _has_value_from(present[name]):
             yield Reason.NO_PROXY_NOT_EXTENDED.explain(variable=name, **values)

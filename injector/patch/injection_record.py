@@ -18,7 +18,15 @@ from typing import Any, NamedTuple
 import orjson
 
 import contract
-from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.k8s.objects import (
+    CONTAINER_FIELDS,
+    Object,
+    is_reserved,
+    read_mapping,
+    read_name,
+    read_objects,
+    read_spec,
+)
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, UNCHANGED, EnvironmentChange
 from injector.patch.pod_uid import describe_addition, is_addition
@@ -68,7 +76,7 @@ def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Objec
     A name that is missing or not unique is replaced by a position; the API server refuses such a pod.
     """
     containers = find_app_containers(pod)
-    names = [str(container.get("name")) for _, container in containers]
+    names = [read_name(container) for _, container in containers]
     counts: Mapping[str, int] = Counter(names) if len({*names}) < len(names) else {}
     positions = dict.fromkeys(CONTAINER_FIELDS, 0)
     for name, (ref, container) in zip(names, containers, strict=True):
@@ -105,10 +113,18 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
     """Format the annotation's value. If the records make it too long, they are replaced by null."""
     containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
+    if records and _count_characters(records) > MAX_STATUS_BYTES:
+        containers = None
     text = _format_json({**status, "added": {**added, "containers": containers}})
     if containers and not _fits(text, pod):
         return _format_json({**status, "added": {**added, "containers": None}})
     return text
+
+
+def _count_characters(records: Records) -> int:
+    """Fewer than the formatted records have: names of containers can be long, as nothing checked them yet."""
+    variables = (variables.items() for record in records.values() for variables in record)
+    return sum(map(len, records)) + sum(len(name) + len(value) for pairs in variables for name, value in pairs)
 
 
 def _format_json(document: Mapping[str, Any]) -> str:
@@ -149,12 +165,14 @@ def _build_record(container: Object, change: EnvironmentChange, earlier: Contain
 
 
 def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[str, str], dict[str, str]]:
-    env = read_objects(container, "env")
-    values = {str(variable.get("name")): str(variable.get("value") or "") for variable in env}
+    variables: dict[str, list[Object]] = {}
+    for variable in read_objects(container, "env"):
+        variables.setdefault(read_name(variable), []).append(variable)
+    values = {name: read_name(same[-1], "value") for name, same in variables.items() if name in ADDED_VARIABLES}
     added = {
         name: value
         for name, value in earlier.added.items()
-        if name in ADDED_VARIABLES and any(is_addition(variable, name, value) for variable in env)
+        if name in values and any(is_addition(variable, name, value) for variable in variables[name])
     }
     appended = {
         name: suffix

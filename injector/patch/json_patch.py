@@ -90,13 +90,14 @@ def _patch_containers(operations: PatchBuilder, pod: Object, field: str, plan: I
     is_in_place = reserved == [*range(len(ours))] and all(
         equals_ignoring_defaults(one, other, CONTAINER_DEFAULTS) for one, other in zip(ours, present, strict=False)
     )
-    removed = [] if is_in_place else reserved
-    operations.remove_all(path, removed)
-    kept = [index for index in range(len(present)) if index not in removed]
-    for position, index in enumerate(kept):
-        if index not in reserved:
+    if not is_in_place:
+        operations.remove_all(path, reserved)
+    position = len(reserved) if is_in_place else 0
+    for index, container in enumerate(present):
+        if not is_reserved(container):
             change = plan.environment.get((field, index), UNCHANGED)
-            _patch_app_container(operations, (*path, position), present[index], change)
+            _patch_app_container(operations, (*path, position), container, change)
+            position += 1
     if not is_in_place:
         operations.insert(path, present, ours, at_front=True)
 

@@ -1,6 +1,7 @@
 """What a pod must have after an injection: from a decision, the pod and the template."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import contract
@@ -8,9 +9,10 @@ from contract.modes import CredentialSource, Mode
 from injector.config import Config
 from injector.decision.annotations import POD_ANNOTATIONS
 from injector.decision.outcomes import Block, Inject
+from injector.explanations import limit_explanations
 from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.app_env import EnvironmentChange, plan_environment
+from injector.patch.app_env import EnvironmentChange, check_no_proxy, measure_no_proxy, plan_environment
 from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
@@ -37,22 +39,31 @@ class InjectionPlan(NamedTuple):
 
 def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
     """Plan the injection of a pod with this decision."""
-    environment: dict[ContainerRef, EnvironmentChange] = {}
+    environment: Mapping[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
         uses_node = decision.settings.passes_metadata or config.credential_source == CredentialSource.NODE
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
-        containers = find_app_containers(pod)
-        environment = {ref: plan_environment(container, decision.mode, config) for ref, container in containers}
+        environment = _plan_environments(pod, decision.mode, config)
     else:
         init_containers, volumes = (template.block,), (template.token,)
-    env_warnings = [warning for change in environment.values() for warning in change.warnings]
+    env_warnings = (warning for change in environment.values() for warning in change.warnings)
     return InjectionPlan(
         init_containers=tuple(_preserve_qos_class(init_containers, pod, template)),
         volumes=volumes,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), environment)},
-        warnings=(*decision.warnings, *env_warnings, *_warn_reserved_names(pod)),
+        warnings=limit_explanations(chain(decision.warnings, env_warnings, _warn_reserved_names(pod))),
     )
+
+
+def _plan_environments(pod: Object, mode: Mode, config: Config) -> Mapping[ContainerRef, EnvironmentChange]:
+    environment: dict[ContainerRef, EnvironmentChange] = {}
+    no_proxy_size = 0
+    for ref, container in find_app_containers(pod):
+        change = environment[ref] = plan_environment(container, mode, config)
+        no_proxy_size += measure_no_proxy(change)
+        check_no_proxy(no_proxy_size)
+    return environment
 
 
 def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:

@@ -11,21 +11,21 @@ import orjson
 
 from contract.text import quote
 from injector.errors import ReviewError
-from injector.k8s.objects import Object
+from injector.k8s.objects import Object, read_service_account_name
+from injector.reasons import Explanation, Reason
+from injector.value_types import DNS_LABEL, DNS_SUBDOMAIN
+from injector.webhook.review_limits import MAX_CONTAINERS, MAX_PARSED_BYTES, estimate_parsed_bytes, find_uid
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 SHOWN_LENGTH = 100
-MAX_VALUES = 200_000
-"""Commas and opening brackets in a review, which are no fewer than its values.
-
-Parsed, 8 MiB of `{"":0},` would take 284 MiB. A pod of the largest size that etcd accepts has fewer.
-"""
-
 PODS = {"group": "", "version": "v1", "resource": "pods"}
 
-MAX_CONTAINERS = 1000
-"""In env mode the patch has 400 bytes for each: more than a kubelet can run would take more memory than there is."""
+MAX_NAME = 253
+"""Characters of a DNS subdomain."""
+
+MAX_UID = 64
+"""Characters. The API server sends UUIDs, which have 36."""
 
 
 class Status(TypedDict):
@@ -62,14 +62,25 @@ class Review(NamedTuple):
     uid: str
     is_pod_creation: bool
     namespace: str
+    service_account: str
     pod: Object
     """Empty unless `is_pod_creation`."""
 
 
+class TooLargeReviewError(ReviewError):
+    """The pod of this review is too large: it is denied with this explanation."""
+
+    def __init__(self, review: Review, explanation: Explanation) -> None:
+        super().__init__(explanation.text)
+        self.review = review
+        self.explanation = explanation
+
+
 def parse_review(body: bytes) -> Review:
     """Parse the body of a request; raise ReviewError with the first problem."""
-    if body.count(b",") + body.count(b"{") + body.count(b"[") > MAX_VALUES:
-        raise ReviewError(f"the body has more than {MAX_VALUES} values")
+    if (size := estimate_parsed_bytes(body)) > MAX_PARSED_BYTES:
+        unparsed = Review(find_uid(body), is_pod_creation=True, namespace="", service_account="", pod={})
+        raise TooLargeReviewError(unparsed, Reason.POD_TOO_LARGE.explain(size=str(size), maximum=str(MAX_PARSED_BYTES)))
     try:
         review = orjson.loads(body)
     except ValueError as error:
@@ -86,21 +97,28 @@ def parse_review(body: bytes) -> Review:
     uid = request.get("uid")
     if not isinstance(uid, str) or not uid:
         raise ReviewError("the request of the review has no uid")
+    if len(uid) > MAX_UID:
+        raise ReviewError(f"the uid of the request has {len(uid)} characters, the maximum is {MAX_UID}")
     return _parse_request(uid, request)
 
 
 def _parse_request(uid: str, request: dict[str, Any]) -> Review:
     is_pod = request.get("resource") == PODS and not request.get("subResource")
     if not is_pod or request.get("operation") != "CREATE":
-        return Review(uid, is_pod_creation=False, namespace="", pod={})
+        return Review(uid, is_pod_creation=False, namespace="", service_account="", pod={})
     namespace, pod = request.get("namespace"), request.get("object")
-    if not isinstance(namespace, str) or not namespace:
+    if not isinstance(namespace, str) or not DNS_LABEL.accepts(namespace):
         raise ReviewError(f"request {uid} creates a pod without a namespace")
     if not isinstance(pod, dict) or not isinstance(pod.get("spec"), dict):
         raise ReviewError(f"request {uid} creates a pod, but its object is not a pod with a spec")
-    if _count_containers(pod["spec"]) > MAX_CONTAINERS:
-        raise ReviewError(f"request {uid} creates a pod with more than {MAX_CONTAINERS} containers")
-    return Review(uid, is_pod_creation=True, namespace=namespace, pod=pod)
+    account = read_service_account_name(pod)
+    if len(account) > MAX_NAME or not DNS_SUBDOMAIN.accepts(account):
+        raise ReviewError(f"request {uid} creates a pod whose serviceAccountName is not a valid name")
+    review = Review(uid, is_pod_creation=True, namespace=namespace, service_account=account, pod=pod)
+    if (count := _count_containers(pod["spec"])) > MAX_CONTAINERS:
+        too_many = Reason.TOO_MANY_CONTAINERS.explain(count=str(count), maximum=str(MAX_CONTAINERS))
+        raise TooLargeReviewError(review, too_many)
+    return review
 
 
 def _count_containers(spec: Object) -> int:

@@ -9,14 +9,14 @@ from werkzeug.routing import MapAdapter
 
 from injector.errors import ReviewError
 from injector.webhook import metrics
-from injector.webhook.admission_review import parse_review
+from injector.webhook.admission_review import TooLargeReviewError, parse_review
 from injector.webhook.handler import Admission
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 
 WEBHOOK_PATH = "/mutate"
-MAX_BODY_BYTES = 8 * 1024 * 1024
-"""The API server takes objects of 3 MiB at most, and a review may hold two."""
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""The API server accepts objects of 3 MiB at most. The rest is for the envelope, and for defaults that it adds."""
 
 FindPending = Callable[[], Sequence[str]]
 """Returns the closed readiness gates, one description each."""
@@ -59,6 +59,10 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
             if not request.environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
                 raise WouldBlock
             answer, entry = admission.answer(review)
+        except TooLargeReviewError as error:
+            if not error.review.uid:
+                return Response(f"{error}\n", 400, content_type=PLAIN)
+            answer, entry = admission.deny(error.review, error.explanation)
         except ReviewError as error:
             return Response(f"{error}\n", 400, content_type=PLAIN)
         response = Response(orjson.dumps(answer), content_type="application/json")

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from contract.text import quote
 from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome, Skip
 from injector.errors import ClusterError, ObjectTooLargeError, ReviewError
-from injector.k8s.objects import read_owner, read_pod_name, read_service_account_name
+from injector.k8s.objects import read_owner, read_pod_name
 from injector.k8s.reader import MetadataReader
 from injector.patch.json_patch import build_operations
 from injector.patch.plan import plan_injection
 from injector.patch.template import Template
-from injector.reasons import Explanation, Reason
+from injector.reasons import Explanation, Reason, TooLargePodError
 from injector.webhook.admission_review import AdmissionReview, Review, build_allowed, build_denied
 from injector.webhook.decision_log import DecisionLogEntry, log
+from injector.webhook.messages import MAX_NAME, build_message, build_warnings
 
 LOG = logging.getLogger("podrole.admission")
 
@@ -45,13 +47,18 @@ class Admission:
         """Whether the review can be answered from the cache, without a request to the API server."""
         if not review.is_pod_creation:
             return True
-        return self.cluster.is_cached(review.namespace, read_service_account_name(review.pod))
+        return self.cluster.is_cached(review.namespace, review.service_account)
 
     def answer(self, review: Review) -> tuple[AdmissionReview, DecisionLogEntry]:
         """Answer one review. Pass the entry to `log_and_count` after sending the response: no pod waits for it."""
         began = time.perf_counter()
         decision, answer = self._answer(review)
         return answer, _build_log_entry(review, decision, time.perf_counter() - began)
+
+    def deny(self, review: Review, explanation: Explanation) -> tuple[AdmissionReview, DecisionLogEntry]:
+        """Answer a review whose pod is too large to be decided about."""
+        decision = Deny((explanation,))
+        return _deny(review, decision), _build_log_entry(review, decision, seconds=0)
 
     def log_and_count(self, entry: DecisionLogEntry) -> None:
         """Log and count one answer."""
@@ -67,6 +74,9 @@ class Admission:
         except ObjectTooLargeError as error:
             denial = Deny((Reason.OBJECT_TOO_LARGE.explain(problem=str(error)),))
             return denial, _deny(review, denial)
+        except TooLargePodError as error:
+            denial = Deny((error.explanation,))
+            return denial, _deny(review, denial)
         except ClusterError as error:
             LOG.exception("%s failed", review.uid)
             failure = Fail((Reason.CLUSTER_READ_FAILED.explain(problem=str(error)),))
@@ -79,7 +89,7 @@ class Admission:
         if not review.is_pod_creation:
             return Skip(Reason.NOT_A_POD_CREATION)
         namespace = self.cluster.namespace(review.namespace)
-        account = self.cluster.service_account(review.namespace, read_service_account_name(review.pod))
+        account = self.cluster.service_account(review.namespace, review.service_account)
         return decide(review.pod, ClusterContext(namespace, account, self.cluster.version()), self.config)
 
     def _build_patch(self, decision: Decision, review: Review) -> AdmissionReview:
@@ -87,23 +97,23 @@ class Admission:
             case Deny():
                 return _deny(review, decision)
             case Skip():
-                texts = [warning.text for warning in decision.warnings]
-                return build_allowed(review.uid, [], texts, _audit(decision.reason))
+                return build_allowed(review.uid, [], build_warnings(decision.warnings), _audit(decision.reason))
             case Inject() | Block():
                 plan = plan_injection(decision, review.pod, self.template, self.config)
-                texts = [warning.text for warning in plan.warnings]
-                return build_allowed(review.uid, build_operations(review.pod, plan), texts, _audit(decision.reason))
+                operations, warnings = build_operations(review.pod, plan), build_warnings(plan.warnings)
+                return build_allowed(review.uid, operations, warnings, _audit(decision.reason))
 
 
 def _deny(review: Review, decision: Deny | Fail) -> AdmissionReview:
-    texts = " ".join(f"[{explanation.reason.code}] {explanation.text}" for explanation in decision.explanations)
-    message = f"pod {review.namespace}/{read_pod_name(review.pod)} (request {review.uid}): {texts}"
+    pod = f"{review.namespace}/{quote(read_pod_name(review.pod), MAX_NAME)}" if review.namespace else ""
+    message = build_message(pod, review.uid, decision.explanations)
     return build_denied(review.uid, message, _audit(*_find_reasons(decision)))
 
 
 def _find_reasons(decision: Decision | Fail) -> tuple[Reason, ...]:
     if isinstance(decision, Deny | Fail):
-        return tuple(explanation.reason for explanation in decision.explanations)
+        reasons = (explanation.reason for explanation in decision.explanations)
+        return tuple(dict.fromkeys(reason for reason in reasons if reason is not Reason.MORE))
     return (decision.reason,)
 
 
@@ -112,11 +122,12 @@ def _audit(*reasons: Reason) -> dict[str, str]:
 
 
 def _build_log_entry(review: Review, decision: Decision | Fail, seconds: float) -> DecisionLogEntry:
+    owner = read_owner(review.pod)
     return DecisionLogEntry(
         uid=review.uid,
         namespace=review.namespace,
-        pod=read_pod_name(review.pod),
-        owner=read_owner(review.pod),
+        pod=quote(read_pod_name(review.pod), MAX_NAME),
+        owner=quote(owner, MAX_NAME) if owner else None,
         outcome=decision.outcome,
         mode=decision.mode if isinstance(decision, Inject) else None,
         reasons=tuple(reason.code for reason in _find_reasons(decision)),

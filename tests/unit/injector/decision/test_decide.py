@@ -17,7 +17,7 @@ def denial_of(case: Case) -> list[Reason]:
     return [explanation.reason for explanation in decision.explanations]
 
 
-def test_one_denial_has_all_errors() -> None:
+def test_one_denial_has_all_errors_up_to_ten_and_the_number_of_the_others() -> None:
     reasons = denial_of(load_case("everything-wrong"))
 
     assert sorted(reason.code for reason in reasons) == [
@@ -26,11 +26,10 @@ def test_one_denial_has_all_errors() -> None:
         "InvalidValue",
         "InvalidValue",
         "InvalidValue",
+        "More",
         "OverrideNotAllowed",
         "OverrideNotAllowed",
         "OverrideNotAllowed",
-        "ReservedUser",
-        "ReservedUser",
         "ReservedUser",
         "WrongPartition",
     ]

@@ -25,6 +25,9 @@ UNDECIDED = {
     Reason.REGION_NOT_SET,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,
+    Reason.POD_TOO_LARGE,
+    Reason.TOO_MANY_CONTAINERS,
+    Reason.NO_PROXY_TOO_LONG,
 }
 
 

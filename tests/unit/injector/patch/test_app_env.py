@@ -5,6 +5,7 @@ import pytest
 from contract.modes import Mode
 from injector.config import Config
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID
+from injector.reasons import TooLargePodError
 from injector.value_types import ModePolicy
 from testing.cases import CONFIG, Case, build_case, environment_of, find_container, load_case
 
@@ -274,3 +275,15 @@ def test_address_of_env_mode_causes_a_warning_in_redirect_mode(variable: str, va
 
     assert any(f'"app" sets {variable}' in warning for warning in redirected)
     assert not any(f'"app" sets {variable}' in warning for warning in in_env_mode)
+
+
+@pytest.mark.parametrize(
+    ("containers", "characters"),
+    [pytest.param(1, 300_000, id="one-value"), pytest.param(200, 1000, id="many-values-each-copied-to-its-twin")],
+)
+def test_proxy_exceptions_over_the_limit_deny_the_pod(containers: int, characters: int) -> None:
+    env = [{"name": "HTTP_PROXY", "value": "http://proxy"}, {"name": "NO_PROXY", "value": "a" * characters}]
+    case = build_case(containers=[{"name": f"c{number}", "env": env} for number in range(containers)])
+
+    with pytest.raises(TooLargePodError, match="the maximum is 262144"):
+        case.build_patch()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from injector.errors import ReviewError
-from injector.webhook.admission_review import MAX_VALUES, build_allowed, build_denied, parse_review
+from injector.webhook.admission_review import TooLargeReviewError, build_allowed, build_denied, parse_review
 from testing.cases import load_review
 
 RECORDED = load_review("pod-create-replicaset")
@@ -56,18 +56,41 @@ def test_invalid_review_is_rejected_with_a_message(body: bytes, message: str) ->
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(b"{}", id="objects"),
-        pytest.param(b'{"":0}', id="objects-with-a-key"),
-        pytest.param(b"[]", id="lists"),
-        pytest.param(b"0", id="numbers"),
-        pytest.param(b'"ab"', id="strings"),
+        pytest.param("{}", id="objects"),
+        pytest.param('{"":0}', id="objects-with-a-key"),
+        pytest.param("[]", id="lists"),
+        pytest.param("0", id="numbers"),
+        pytest.param('"ab"', id="strings"),
+        pytest.param(json.dumps("a" * 1000) + ',"😀"', id="wide-characters"),
     ],
 )
-def test_review_of_too_many_values_is_rejected_before_they_take_memory(value: bytes) -> None:
-    body = b'{"kind": [' + (value + b",") * (MAX_VALUES + 1) + value + b"]}"
+def test_review_whose_values_take_too_much_memory_is_denied_before_it_is_parsed(value: str) -> None:
+    count = 3_200_000 // (len(value) + 1)
+    body = b'{"request":{"uid":"0-1","object":[' + ",".join([value] * count).encode() + b"]}}"
 
-    with pytest.raises(ReviewError, match="more than 200000 values"):
+    with pytest.raises(TooLargeReviewError, match="the maximum is 12582912") as caught:
         parse_review(body)
+
+    assert caught.value.review.uid == "0-1"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"uid": "u" * 65}, id="uid"),
+        pytest.param({"uid": "u" * 1_000_000}, id="uid-of-a-megabyte"),
+        pytest.param({"namespace": "n" * 64}, id="namespace"),
+        pytest.param({"namespace": "a/b"}, id="namespace-with-a-slash"),
+        pytest.param({"object": {"spec": {"serviceAccountName": "s" * 254}}}, id="service-account"),
+        pytest.param({"object": {"spec": {"serviceAccountName": "../a"}}}, id="service-account-with-a-slash"),
+        pytest.param({"object": {"spec": {"serviceAccountName": {}, "serviceAccount": ["s"]}}}, id="list"),
+    ],
+)
+def test_review_with_a_name_that_kubernetes_forbids_is_rejected_and_not_repeated(fields: dict[str, Any]) -> None:
+    with pytest.raises(ReviewError) as caught:
+        parse_review(change_request(**fields))
+
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("key", ["containers", "initContainers"])

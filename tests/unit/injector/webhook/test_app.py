@@ -212,3 +212,24 @@ def test_metrics_have_prometheus_content_type() -> None:
 
     assert response.content_type.startswith("text/plain; version=")
     assert response.text == "podrole_admission_requests_total 1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        pytest.param({"containers": [{"name": "a"}] * 1001}, "TooManyContainers", id="containers"),
+        pytest.param({"containers": [], "tolerations": [{}] * 200_000}, "PodTooLarge", id="values"),
+    ],
+)
+def test_pod_that_is_too_large_is_denied_with_a_sentence_and_counted(spec: dict[str, Any], code: str) -> None:
+    counted: list[DecisionLogEntry] = []
+    client = build_app(ManifestReader(), counted).test_client()
+
+    answered = client.post("/mutate", data=json.dumps(build_review(spec=spec)))
+    answered.close()
+
+    response = answered.get_json()["response"]
+    assert response["uid"] == RECORDED["request"]["uid"]
+    assert response["allowed"] is False
+    assert f"[{code}] The pod has " in response["status"]["message"]
+    assert [entry.reasons for entry in counted] == [(code,)]

@@ -1,0 +1,122 @@
+"""Answers a hostile review as the webhook's app does, and measures its memory in a process of its own.
+
+As a program, it reads lines of a case's name and the path of a body, and prints how many bytes the peak of the resident
+memory grew. Each review runs in a fork, which has no free memory from earlier ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import orjson
+
+from injector.errors import ReviewError
+from injector.k8s.objects import Metadata
+from injector.patch.template import load_template
+from injector.webhook.admission_review import AdmissionReview, TooLargeReviewError, parse_review
+from injector.webhook.handler import Admission
+from testing.cases import CONFIG, ENABLED, load_review
+from testing.repository import ROOT
+from tests.unit.injector.hostile_pods import HOSTILE, Hostile
+
+HEAD = load_review("pod-create-replicaset")
+RESET_PEAK = "5"
+
+
+class Cluster(NamedTuple):
+    """One namespace with one ServiceAccount."""
+
+    found_namespace: Metadata
+    found_account: Metadata
+
+    def namespace(self, _name: str) -> Metadata:
+        return self.found_namespace
+
+    def service_account(self, _namespace: str, _name: str) -> Metadata:
+        return self.found_account
+
+    def version(self) -> None:
+        """Unknown."""
+
+    def is_cached(self, _namespace: str, _service_account: str) -> bool:
+        return True
+
+
+def build_admission(case: Hostile) -> Admission:
+    config = CONFIG._replace(**case.config)
+    cluster = Cluster(Metadata(ENABLED.labels, case.namespace), Metadata({}, case.service_account))
+    return Admission(config, cluster, load_template(config))
+
+
+def build_body(case: Hostile) -> bytes:
+    """The review as the API server sends it: it does not escape characters."""
+    sent = {**HEAD, "request": {**HEAD["request"], "object": case.pod()}}
+    return json.dumps(sent, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+
+
+def review(admission: Admission, body: bytes) -> tuple[AdmissionReview | None, bytes]:
+    """What the app does with a request. None: it is rejected."""
+    try:
+        answer, entry = admission.answer(parse_review(body))
+    except TooLargeReviewError as error:
+        answer, entry = admission.deny(error.review, error.explanation)
+    except ReviewError as error:
+        return None, str(error).encode()
+    admission.log_and_count(entry)
+    return answer, orjson.dumps(answer)
+
+
+class MemoryProbe:
+    """A running process of this module."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.unit.injector.reviewing"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._process.communicate()
+
+    def measure(self, name: str, body: Path) -> int:
+        """How many bytes the peak of a process grows while it answers the review."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{name}\t{body}\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+
+def read_kib(field: str) -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition(f"{field}:")[2].split(maxsplit=1)[0])
+
+
+def measure_peak(admission: Admission, body: bytes) -> int:
+    """Answer the review; return the growth of the peak of this process in bytes."""
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
+    before = read_kib("VmHWM")
+    review(admission, body)
+    return (read_kib("VmHWM") - before) * 1024
+
+
+def serve() -> None:
+    for line in sys.stdin:
+        name, path = line.rstrip("\n").split("\t")
+        admission = build_admission(HOSTILE[name])
+        if os.fork() == 0:
+            sys.stdout.write(f"{measure_peak(admission, Path(path).read_bytes())}\n")
+            sys.stdout.flush()
+            os._exit(0)
+        os.wait()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,69 @@
+"""Whatever a user writes, one review costs bounded CPU time and memory, and its answer and log line are bounded."""
+
+import gc
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from injector.log import JsonFormatter
+from tests.unit.injector.hostile_pods import HOSTILE
+from tests.unit.injector.reviewing import MemoryProbe, build_admission, build_body, review
+
+MAX_CPU_SECONDS = 0.1
+MAX_MEMORY_BYTES = 16 * 1024 * 1024
+MAX_ANSWER_BYTES = 1024 * 1024
+MAX_LOG_BYTES = 2048
+RUNS = 3
+
+each_case = pytest.mark.parametrize("name", list(HOSTILE))
+
+
+def measure_cpu(call: Callable[[], object]) -> float:
+    """CPU seconds of this thread."""
+    gc.collect()
+    started = time.thread_time()
+    call()
+    return time.thread_time() - started
+
+
+@each_case
+def test_review_takes_bounded_cpu_time(name: str) -> None:
+    admission, body = build_admission(HOSTILE[name]), build_body(HOSTILE[name])
+
+    seconds = min(measure_cpu(lambda: review(admission, body)) for _ in range(RUNS))
+
+    assert seconds < MAX_CPU_SECONDS
+
+
+@pytest.fixture(scope="module")
+def probe() -> Iterator[MemoryProbe]:
+    with MemoryProbe() as running:
+        yield running
+
+
+@each_case
+def test_review_takes_bounded_memory(name: str, probe: MemoryProbe, tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(build_body(HOSTILE[name]))
+
+    assert probe.measure(name, tmp_path / "body") < MAX_MEMORY_BYTES
+
+
+@each_case
+def test_answer_and_log_lines_are_bounded(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        answer, text = review(build_admission(HOSTILE[name]), build_body(HOSTILE[name]))
+
+    assert len(text) < MAX_ANSWER_BYTES
+    for record in caplog.records:
+        assert len(JsonFormatter().format(record).encode()) <= MAX_LOG_BYTES
+        assert len(record.getMessage().encode()) <= MAX_LOG_BYTES
+    if answer is not None:
+        response = answer["response"]
+        assert len(response.get("status", {}).get("message", "").encode()) <= 4096
+        assert sum(map(len, response.get("warnings", []))) <= 4096
+        assert len(response.get("warnings", [])) <= 11
+        assert len(json.dumps(response["auditAnnotations"])) < 1024
