@@ -10,6 +10,7 @@ from podrole.exit_codes import EXIT_FINDINGS, EXIT_UNREACHABLE
 
 LEVEL_COLUMN = 9
 WIDTH = 110
+MAX_EQUAL_CODES = 10
 MAX_VALUE_LENGTH = 4096
 """Characters of a value that a finding repeats: a whole message of the webhook or the API server."""
 
@@ -52,6 +53,20 @@ class FindingTemplate(MessageTable):
     def format(self, **values: object) -> Finding:
         """Fill in the sentence and the remedy."""
         return Finding(self.level, self.code, *self.fill(values, MAX_VALUE_LENGTH))
+
+
+def limit_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Keep MAX_EQUAL_CODES findings of each code, and replace the others by their number."""
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_code.setdefault(finding.code, []).append(finding)
+    limited = []
+    for same in by_code.values():
+        limited += same[:MAX_EQUAL_CODES]
+        if len(same) > MAX_EQUAL_CODES:
+            text = f"And {len(same) - MAX_EQUAL_CODES} more of this kind."
+            limited.append(same[0]._replace(text=text, remedy=""))
+    return limited
 
 
 def count_levels(sections: Iterable[Section]) -> dict[Level, int]:

@@ -12,7 +12,7 @@ from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix
 from injector.value_types import PATH
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
-from podrole.iam.usage import Account
+from podrole.iam.admission import Account
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from injector.errors import ClusterError
+from injector.config import Config
+from injector.errors import ClusterError, ConfigError
 from injector.k8s.workloads import find_objects
+from podrole.diagnosis.installed_config import build_effective_config
 from podrole.error_context import error_context
-from podrole.iam.usage import Account, ClusterObjects, RoleUsage, find_usage
+from podrole.findings import Finding, limit_findings
+from podrole.iam.admission import Account, Selection
+from podrole.iam.policies import build_subject
+from podrole.iam.usage import ClusterObjects, RoleUsage, find_usage
+from podrole.iam.usage_findings import UsageFinding
 from podrole.progress import progress_message
 from podrole.yaml.documents import read_documents
 
@@ -21,6 +27,8 @@ class RoleUsageLoader:
     options: Mapping[str, Any]
     account: Account
     stack: ExitStack
+    settings_findings: list[Finding] = field(default_factory=list)
+    """Why the settings of the installed webhook are not known."""
 
     @cached_property
     def issuer_url(self) -> str:
@@ -38,15 +46,47 @@ class RoleUsageLoader:
     @cached_property
     def usage(self) -> RoleUsage:
         """Which ServiceAccounts use which role: in the given manifests, else in the live cluster."""
-        objects = ClusterObjects()
+        objects, account = ClusterObjects(), self.account
         if self.options["filenames"]:
             for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
                 with error_context(document.location):
                     for obj, _ in find_objects(document.content):
                         objects.add(obj)
         else:
+            account = replace(account, installed=self._read_installed_config())
             self._add_cluster_objects(objects)
-        return find_usage(objects, self.account)
+        selection = Selection(self.options["include_unlabelled"], self.options["require_allow_list"])
+        return find_usage(objects, account, selection)
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects that the user named."""
+        return [build_subject(self.options["namespace"], account) for account in self.options["service_accounts"]]
+
+    def list_findings(self, role_arn: str | None = None) -> list[Finding]:
+        """The findings about the accounts that use a role, or any role; none where the user named the accounts."""
+        if self.subjects:
+            return []
+        return limit_findings([*self.usage.list_findings(role_arn), *self.settings_findings])
+
+    def _read_installed_config(self) -> Config | None:
+        from podrole.queries import fetch_installation  # noqa: PLC0415 - as below
+
+        installation = fetch_installation(self._client)
+        deployed = installation.deployed_env
+        if deployed is None:
+            self._report_unknown_settings(installation.deployment.error or "podrole is not installed")
+            return None
+        if deployed.gaps:
+            self._report_unknown_settings(f"{', '.join(deployed.gaps)} could not be read")
+        try:
+            return build_effective_config(deployed, {}).config
+        except ConfigError as error:
+            self._report_unknown_settings(str(error))
+            return None
+
+    def _report_unknown_settings(self, why: str) -> None:
+        self.settings_findings.append(UsageFinding.SETTINGS_UNKNOWN.format(why=why))
 
     def _add_cluster_objects(self, objects: ClusterObjects) -> None:
         from injector.k8s.discovery import COLLECTIONS, list_objects  # noqa: PLC0415 - as below

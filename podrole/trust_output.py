@@ -5,25 +5,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from podrole.findings import Finding
+from podrole.iam.documents import Policy
 from podrole.iam.policies import TrustRequirements
 from podrole.terminal import write
 
 
-def build_entry(requirements: TrustRequirements, policy: dict[str, Any]) -> dict[str, Any]:
+def build_entry(requirements: TrustRequirements, policy: Policy, claimants: list[str]) -> dict[str, Any]:
     """Build one role's entry of `--all --output json`."""
     return {
         "role": requirements.role_arn,
         "subjects": sorted(requirements.subjects),
+        "claimed_by": claimants,
         "intermediate_roles": _list_intermediate_roles(requirements),
         "policy": policy,
     }
 
 
-def format_entry(requirements: TrustRequirements, policy: dict[str, Any]) -> str:
-    """Format one role's entry of `--all` as text."""
-    users = [f"  used by {subject}" for subject in sorted(requirements.subjects)]
-    users += [f"  assumed from {role_arn}" for role_arn in _list_intermediate_roles(requirements)]
-    return "\n".join([requirements.role_arn, *users, json.dumps(policy, indent=2), ""])
+def format_entry(entry: dict[str, Any]) -> str:
+    """Format one role's entry as text."""
+    users = [f"  used by {subject}" for subject in entry["subjects"]]
+    users += [f"  assumed from {role_arn}" for role_arn in entry["intermediate_roles"]]
+    users += [f"  claimed by {subject}: no allow-list restricts its namespace" for subject in entry["claimed_by"]]
+    return "\n".join([entry["role"], *users, json.dumps(entry["policy"], indent=2), ""])
 
 
 def print_findings(findings: Iterable[Finding]) -> None:

@@ -1,6 +1,6 @@
 """`podrole trust-policy`: prints, merges and checks trust policies of roles. Their content is in `podrole.iam`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,20 +9,23 @@ import click
 from injector.errors import ConfigError
 from injector.reasons import InvalidRoleError, Reason
 from podrole.error_context import error_context
-from podrole.findings import Finding, Level, Section, build_document, choose_exit_code, format_counts, format_sections
-from podrole.iam.check import check_document, check_issuer, check_length
-from podrole.iam.documents import Policy, PolicyError, parse_policy
-from podrole.iam.findings import TrustFinding
+from podrole.findings import (
+    Level,
+    Section,
+    build_document,
+    choose_exit_code,
+)
+from podrole.iam.admission import Account
+from podrole.iam.check import check_issuer, check_length
+from podrole.iam.documents import Policy, parse_policy
 from podrole.iam.policies import (
     TrustRequirements,
     build_statements,
-    build_subject,
     build_trust_policy,
     merge,
     parse_issuer,
 )
-from podrole.iam.statements import ExpectedTrust
-from podrole.iam.usage import Account
+from podrole.iam.usage_findings import UsageFinding
 from podrole.options import (
     account_options,
     cluster_options,
@@ -32,6 +35,7 @@ from podrole.options import (
 )
 from podrole.role_sources import RoleUsageLoader
 from podrole.terminal import write, write_json
+from podrole.trust_check import check_policy
 from podrole.trust_output import build_entry, format_entry, print_findings, print_next_steps
 from podrole.yaml.documents import read_text
 
@@ -78,6 +82,16 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
     multiple=True,
     help="The pods' ServiceAccount; can be repeated. '*': every one of the namespace.",
 )
+@click.option(
+    "--include-unlabelled",
+    is_flag=True,
+    help="Include ServiceAccounts of namespaces without the label podrole.io/injection: enabled.",
+)
+@click.option(
+    "--require-allow-list",
+    is_flag=True,
+    help="Leave out ServiceAccounts that claim a role in a namespace without an allow-list.",
+)
 @click.option("--issuer", metavar="URL", help="The issuer of the cluster's tokens.  [default: the live cluster's]")
 @click.option("--cluster", "is_live", is_flag=True, help="With --check: compare the policy with the live cluster.")
 @optional_manifest_options
@@ -88,8 +102,8 @@ def trust_policy(role: str | None, **options: Any) -> None:
     """Print the IAM trust policy that allows pods to assume ROLE with their own tokens.
 
     The policy is for the ServiceAccounts given by -n and -s, or for those that use the role in the live cluster, or in
-    manifests with -f. --merge adds the missing statements to an existing policy; --check reports its problems. Both
-    accept the output of `aws iam get-role`.
+    manifests with -f, as far as the webhook admits that. --merge adds the missing statements to an existing policy;
+    --check reports its problems. Both accept the output of `aws iam get-role`.
     """
     account = load_account(options)
     with ExitStack() as stack:
@@ -97,7 +111,7 @@ def trust_policy(role: str | None, **options: Any) -> None:
         arn = _resolve(role, account) if role else None
         _check_usage(role, options)
         if options["check_file"]:
-            raise SystemExit(_check(arn, loader))
+            raise SystemExit(check_policy(arn, loader))
         if options["is_for_all"]:
             raise SystemExit(_print_all(loader))
         raise SystemExit(_print_one(arn, loader))
@@ -121,39 +135,6 @@ def _check_usage(role: str | None, options: Mapping[str, Any]) -> None:
         raise click.UsageError("--namespace and --service-account must be used together: a subject has both")
 
 
-def _check(role_arn: str | None, loader: RoleUsageLoader) -> int:
-    options = loader.options
-    text = read_text(options["check_file"])
-    if role_arn is None:
-        role_arn = _find_role(text)
-    is_compared = options["issuer"] or options["is_live"]
-    issuer = parse_issuer(loader.issuer_url) if is_compared else None
-    subjects = _build_subjects(options)
-    if not subjects and role_arn and (options["is_live"] or options["filenames"]):
-        subjects = [
-            subject
-            for requirements in loader.usage.requirements
-            if requirements.role_arn == role_arn
-            for subject in requirements.subjects
-        ]
-    expected = ExpectedTrust(issuer, role_arn, tuple(sorted(subjects)))
-    with error_context(options["check_file"]):
-        findings = check_document(text, expected)
-    section = Section(role_arn or options["check_file"], tuple(findings))
-    if options["output"] == "json":
-        write_json(build_document([section]))
-    else:
-        write(f"{format_sections([section]).lstrip()}\n\n{format_counts([section])}")
-    return choose_exit_code([section], Level.WARNING)
-
-
-def _find_role(text: str) -> str | None:
-    try:
-        return parse_policy(text)[1]
-    except PolicyError:
-        return None
-
-
 def _print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
     existing, role_arn = _read_existing(role_arn, loader.options["merge_file"])
     if role_arn is None:
@@ -165,7 +146,7 @@ def _print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
         with error_context(loader.options["merge_file"]):
             policy = merge(existing, build_statements(requirements, issuer))
     write_json(policy)
-    findings = [*check_issuer(loader.issuer_url), *check_length(policy)]
+    findings = [*check_issuer(loader.issuer_url), *check_length(policy), *loader.list_findings(role_arn)]
     print_findings(findings)
     print_next_steps(requirements, is_merged=existing is not None)
     return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
@@ -183,37 +164,33 @@ def _read_existing(role_arn: str | None, file: str | None) -> tuple[Policy | Non
 
 
 def _find_requirements(role_arn: str, loader: RoleUsageLoader) -> TrustRequirements:
-    if subjects := _build_subjects(loader.options):
+    if subjects := loader.subjects:
         return TrustRequirements(role_arn, frozenset(subjects))
     found = next((one for one in loader.usage.requirements if one.role_arn == role_arn), None)
     if found is None:
-        print_findings(_build_problems(loader.usage.problems))
+        print_findings(loader.list_findings(role_arn))
         raise ConfigError(f"no annotation names the role {role_arn}: use --namespace and --service-account")
     return found
-
-
-def _build_subjects(options: Mapping[str, Any]) -> list[str]:
-    return [build_subject(options["namespace"], account) for account in options["service_accounts"]]
 
 
 def _print_all(loader: RoleUsageLoader) -> int:
     usage = loader.usage
     issuer = parse_issuer(loader.issuer_url)
     policies = [(requirements, build_trust_policy(requirements, issuer)) for requirements in usage.requirements]
-    if loader.options["output"] == "json":
-        write_json([build_entry(requirements, policy) for requirements, policy in policies])
-    else:
-        for requirements, policy in policies:
-            write(format_entry(requirements, policy))
     findings = [
         *check_issuer(loader.issuer_url),
         *(finding for _, policy in policies for finding in check_length(policy)),
-        *_build_problems(usage.problems),
+        *loader.list_findings(),
     ]
+    entries = [
+        build_entry(requirements, policy, usage.list_subjects(requirements.role_arn, UsageFinding.SELF_CLAIMED))
+        for requirements, policy in policies
+    ]
+    if loader.options["output"] == "json":
+        write_json({"roles": entries, "findings": build_document([Section("ServiceAccounts", tuple(findings))])})
+    else:
+        for entry in entries:
+            write(format_entry(entry))
     print_findings(findings)
     write(f"{len(policies)} role{'' if len(policies) == 1 else 's'}", is_error=True)
     return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
-
-
-def _build_problems(problems: Iterable[str]) -> list[Finding]:
-    return [TrustFinding.ROLE_ANNOTATION_INVALID.format(problem=problem) for problem in problems]

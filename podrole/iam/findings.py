@@ -168,7 +168,6 @@ class TrustFinding(FindingTemplate):
         "The issuer {issuer} is reachable only inside the cluster, but AWS must fetch its keys.",
         "Publish the discovery documents, and change the API server's --service-account-issuer.",
     )
-    ROLE_ANNOTATION_INVALID = (Level.PROBLEM, "{problem}")
 
     # An OIDC provider, as aws iam get-open-id-connect-provider prints it
     PROVIDER_AUDIENCE_MISSING = (

@@ -1,37 +1,22 @@
-"""Which roles are named in annotations, and by which ServiceAccounts they are used. Precedence is as in the webhook.
-
-Namespaces without podrole's label are included: a migration from kube2iam or Kiam needs the policies before the label.
-"""
+"""Which roles are named in annotations, and by which ServiceAccounts they are used, as far as the webhook admits it."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from injector.config import Config
-from injector.decision.roles import parse_role
+import contract
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
-from injector.metadata_keys import DEFAULT_ROLE, EXTERNAL_ID, INTERMEDIATE_ROLE, IRSA_ROLE, ROLE, SESSION_TAGS
-from injector.partitions import PARTITIONS
-from injector.reasons import InvalidRoleError
+from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
+from podrole.findings import Finding
+from podrole.iam.admission import Account, Candidate, Selection, review
+from podrole.iam.documents import PolicyError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
+from podrole.iam.usage_findings import UsageFinding
 
 UNKNOWN = Metadata({}, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The account of roles that are given by name, as configured in the webhook."""
-
-    base_role_arn: str | None = None
-    region: str | None = None
-    """None allows every partition."""
-
-    def resolve(self, text: str, where: str) -> str:
-        """Return the ARN of a role in an annotation. Raises InvalidRoleError."""
-        region = self.region or _find_region(text)
-        return parse_role(text, where, Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn))
+ADMITTED = Selection()
 
 
 @dataclass
@@ -56,100 +41,105 @@ class ClusterObjects:
                 self.templates += [(namespace, template) for template in find_templates(thing)]
 
 
-class RoleReference(NamedTuple):
-    """An annotation that names a role, and the ServiceAccount that uses it."""
+class Notice(NamedTuple):
+    """A finding about an account and the role that is named for it."""
 
-    role: str
-    where: str
-    namespace: str
-    service_account: str
-    external_id: str | None = None
-    has_tags: bool = False
+    role_arn: str | None
+    """None: it is not valid."""
+
+    subject: str
+    finding: Finding
 
 
 class RoleUsage(NamedTuple):
-    """All roles in use, and the annotations that are not valid."""
+    """All roles in use, and what the operator must know about those who use them."""
 
     requirements: tuple[TrustRequirements, ...]
     """Ordered by the role's ARN."""
 
-    problems: tuple[str, ...]
-    """One sentence for each annotation that does not contain a valid role."""
+    notices: tuple[Notice, ...]
+
+    def list_subjects(self, role_arn: str, about: UsageFinding) -> list[str]:
+        """The subjects about which there is such a notice for a role."""
+        wanted = role_arn, about.code
+        return sorted({one.subject for one in self.notices if (one.role_arn, one.finding.code) == wanted})
+
+    def list_findings(self, role_arn: str | None = None) -> list[Finding]:
+        """All findings, or those about one role and about annotations without a valid role."""
+        found = [one for one in self.notices if role_arn is None or one.role_arn in {role_arn, None}]
+        return [*dict.fromkeys(one.finding for one in found)]
 
 
-def find_usage(objects: ClusterObjects, account: Account) -> RoleUsage:
-    """Find the trust requirements of every role that an annotation names."""
+def find_usage(objects: ClusterObjects, account: Account, selection: Selection = ADMITTED) -> RoleUsage:
+    """Find the trust requirements of every role that the webhook gives to pods."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
-    problems: dict[str, None] = {}
-    for reference in find_role_references(objects):
-        subject = build_subject(reference.namespace, reference.service_account)
-        intermediate = objects.namespaces.get(reference.namespace, UNKNOWN).annotations.get(INTERMEDIATE_ROLE)
-        try:
-            role_arn = account.resolve(reference.role, reference.where)
-            if intermediate is None:
-                subjects[role_arn].add(subject)
-                continue
-            intermediate_arn = account.resolve(
-                intermediate, f"annotation {INTERMEDIATE_ROLE} of namespace {reference.namespace}"
-            )
-        except InvalidRoleError as error:
-            problems[str(error)] = None
+    notices: dict[Notice, None] = {}
+    for candidate in find_candidates(objects):
+        namespace = objects.namespaces.get(candidate.namespace)
+        service_account = objects.accounts.get((candidate.namespace, candidate.service_account))
+        admission = review(candidate, namespace, service_account, account, selection)
+        notices |= {Notice(admission.role_arn, candidate.subject, one): None for one in admission.findings}
+        if admission.inject is None:
             continue
-        subjects[intermediate_arn].add(subject)
-        chained_roles[role_arn].add(ChainedRole(intermediate_arn, reference.external_id, reference.has_tags))
+        role_arn, settings = admission.inject.role_arn, admission.inject.settings
+        intermediate = settings.intermediate_role
+        subjects[intermediate or role_arn].add(candidate.subject)
+        if intermediate:
+            env = settings.sidecar_env
+            has_tags = contract.ENV_SESSION_TAGS in env
+            chained_roles[role_arn].add(ChainedRole(intermediate, env.get(contract.ENV_EXTERNAL_ID), has_tags))
     roles = sorted({*subjects, *chained_roles})
     return RoleUsage(
         tuple(
             TrustRequirements(role, frozenset(subjects.get(role, ())), frozenset(chained_roles.get(role, ())))
             for role in roles
         ),
-        tuple(problems),
+        tuple(notices),
     )
 
 
-def find_role_references(objects: ClusterObjects) -> Iterator[RoleReference]:
-    """Find all references: in ServiceAccounts, in pods and templates, and default roles of namespaces."""
+def find_candidates(objects: ClusterObjects) -> Iterator[Candidate]:
+    """Find who names a role: ServiceAccounts, pods and templates, and namespaces with a default role."""
     for (namespace, name), account in objects.accounts.items():
-        for key in (ROLE, IRSA_ROLE):
-            if key in account.annotations:
-                where = f"annotation {key} of ServiceAccount {namespace}/{name}"
-                yield RoleReference(account.annotations[key], where, namespace, name)
-                break
-    from_pods = [found for place in objects.templates if (found := _find_reference(*place, objects))]
-    yield from from_pods
-    seen = {reference.where for reference in from_pods}
+        role = _read_role(account)
+        if role is not None:
+            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, _build_pod(name))
+    with_default_role = set()
+    for namespace, template in objects.templates:
+        role, is_default = _find_role(namespace, template, objects)
+        if role is not None:
+            yield _build_candidate(role, f"{template.kind} {namespace}/{template.name}", namespace, template.pod)
+        if is_default:
+            with_default_role.add(namespace)
     for name, metadata in objects.namespaces.items():
-        where = f"annotation {DEFAULT_ROLE} of namespace {name}"
-        if DEFAULT_ROLE in metadata.annotations and where not in seen:
+        if DEFAULT_ROLE in metadata.annotations and name not in with_default_role:
             # No pod uses it yet. The first one will most likely use this ServiceAccount.
-            yield RoleReference(metadata.annotations[DEFAULT_ROLE], where, name, "default")
+            role = metadata.annotations[DEFAULT_ROLE]
+            yield _build_candidate(role, f"Namespace {name}", name, _build_pod("default"))
 
 
-def _find_reference(namespace: str, template: PodTemplate, objects: ClusterObjects) -> RoleReference | None:
-    pod = parse_metadata(template.pod)
-    account_name = read_service_account_name(template.pod)
-    account = objects.accounts.get((namespace, account_name), UNKNOWN)
-    sources = (
-        (pod, ROLE, f"{template.kind} {namespace}/{template.name}"),
-        (account, ROLE, f"ServiceAccount {namespace}/{account_name}"),
-        (account, IRSA_ROLE, f"ServiceAccount {namespace}/{account_name}"),
-        (objects.namespaces.get(namespace, UNKNOWN), DEFAULT_ROLE, f"namespace {namespace}"),
-    )
-    for metadata, key, owner in sources:
-        if key in metadata.annotations:
-            return RoleReference(
-                role=metadata.annotations[key],
-                where=f"annotation {key} of {owner}",
-                namespace=namespace,
-                service_account=account_name,
-                external_id=pod.annotations.get(EXTERNAL_ID),
-                has_tags=SESSION_TAGS in pod.annotations,
-            )
-    return None
+def _find_role(namespace: str, template: PodTemplate, objects: ClusterObjects) -> tuple[str | None, bool]:
+    """Return the role that is named for a pod, and whether it is the namespace's default role."""
+    account = objects.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
+    role = parse_metadata(template.pod).annotations.get(ROLE)
+    role = _read_role(account) if role is None else role
+    if role is not None:
+        return role, False
+    role = objects.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
+    return role, role is not None
 
 
-def _find_region(role: str) -> str:
-    """Return a region, or a prefix of regions, in the partition of an ARN. Only the partition is used."""
-    partition = role.split(":")[1] if role.startswith("arn:") and ":" in role[4:] else "aws"
-    return next((prefix for prefix, known in PARTITIONS.items() if known == partition), "us-east-1")
+def _read_role(account: Metadata) -> str | None:
+    return account.annotations.get(ROLE, account.annotations.get(IRSA_ROLE))
+
+
+def _build_pod(service_account: str) -> dict[str, Any]:
+    return {"metadata": {}, "spec": {"serviceAccountName": service_account, "containers": []}}
+
+
+def _build_candidate(role: str, owner: str, namespace: str, pod: Object) -> Candidate:
+    name = read_service_account_name(pod)
+    if "*" in namespace + name:
+        raise PolicyError(f"the ServiceAccount of {owner} has a wildcard in its name, which would trust others too")
+    return Candidate(role, owner, namespace, name, build_subject(namespace, name), pod)

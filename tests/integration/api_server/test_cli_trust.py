@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
 from podrole.diagnosis import installed_config
+from testing.cases import ENVIRON
+from testing.hostile_text import STORED, find_unprintable
 from tests.integration.api_server.api import ApiServer
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.pods import APP, OURS, build_pod
@@ -31,9 +33,9 @@ def read_issuer(api: ApiServer) -> str:
 
 def read_entries(api: ApiServer, *roles: str) -> dict[str, Any]:
     """The entries of `--all` for these roles; a shared cluster may have more."""
-    result = run(api, "--all", *ACCOUNT, "-o", "json")
+    result = run(api, "--all", "--include-unlabelled", *ACCOUNT, "-o", "json")
     assert result.exit_code in {0, 1}, result.stderr
-    return {entry["role"]: entry for entry in json.loads(result.stdout) if entry["role"] in roles}
+    return {entry["role"]: entry for entry in json.loads(result.stdout)["roles"] if entry["role"] in roles}
 
 
 @pytest.fixture
@@ -104,8 +106,8 @@ def test_policy_printed_for_a_role_passes_the_check(api: ApiServer, namespaces: 
     namespace = namespaces.make(labels={})
     create_account(api, namespace, "web", "iam.amazonaws.com/role", role)
 
-    printed = run(api, role, *ACCOUNT)
-    checked = run(api, role, *ACCOUNT, "--check", "-", "--cluster", stdin=printed.stdout)
+    printed = run(api, role, *ACCOUNT, "--include-unlabelled")
+    checked = run(api, role, *ACCOUNT, "--include-unlabelled", "--check", "-", "--cluster", stdin=printed.stdout)
 
     assert printed.exit_code == 0, printed.stderr
     assert f"system:serviceaccount:{namespace}:web can assume the role." in checked.stdout
@@ -120,6 +122,78 @@ def test_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, role
 
     assert checked.exit_code == 1
     assert "trusts oidc.example.com, but the cluster's issuer is" in checked.stdout
+
+
+def test_account_that_names_another_teams_role_is_left_out_with_the_reason(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    role = roles[0]
+    allow_list = "iam.amazonaws.com/allowed-roles"
+    owner = namespaces.make(annotations={allow_list: json.dumps([role])})
+    other = namespaces.make(annotations={allow_list: '["other-*"]'})
+    unlabelled = namespaces.make(labels={})
+    for namespace in (owner, other, unlabelled):
+        create_account(api, namespace, "web", "iam.amazonaws.com/role", role)
+    pod = build_pod({"iam.amazonaws.com/role": role})
+    pod["metadata"] |= {"namespace": other, "labels": {"app": "app"}}
+    deployment = build_workload("Deployment", pod)
+    deployment["spec"] |= {"replicas": 0, "selector": {"matchLabels": {"app": "app"}}}
+    api.create(deployment, other)
+
+    entries = run(api, "--all", *ACCOUNT, "-o", "json")
+    printed = run(api, role, *ACCOUNT)
+    checked = run(api, role, *ACCOUNT, "--check", "-", "--cluster", stdin=printed.stdout)
+
+    [entry] = [one for one in json.loads(entries.stdout)["roles"] if one["role"] == BASE + role]
+    assert (entry["subjects"], entry["claimed_by"]) == ([f"system:serviceaccount:{owner}:web"], [])
+    assert (entries.exit_code, printed.exit_code, checked.exit_code) == (1, 1, 0)
+    assert other not in printed.stdout
+    assert unlabelled not in printed.stdout
+    assert f"problem: system:serviceaccount:{other}:web is left out" in printed.stderr
+    assert f"problem: system:serviceaccount:{other}:default is left out" in printed.stderr
+    assert f"[RoleNotAllowed] The namespace does not allow the role {BASE}{role}" in printed.stderr
+    assert f"note: system:serviceaccount:{unlabelled}:web is left out" in printed.stderr
+
+
+def test_account_that_claims_a_role_without_an_allow_list_is_marked(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    namespace = namespaces.make()
+    create_account(api, namespace, "web", "iam.amazonaws.com/role", roles[0])
+    subject = f"system:serviceaccount:{namespace}:web"
+
+    printed = run(api, roles[0], *ACCOUNT)
+    left_out = run(api, roles[0], *ACCOUNT, "--require-allow-list")
+
+    assert read_entries(api, BASE + roles[0])[BASE + roles[0]]["claimed_by"] == [subject]
+    assert printed.exit_code == 0
+    assert f"warning: {subject} claims {BASE}{roles[0]}: namespace {namespace} has no allow-list" in printed.stderr
+    assert (left_out.exit_code, left_out.stdout) == (2, "")
+    assert f"note: {subject} is left out" in left_out.stderr
+
+
+def test_terminal_escape_sequences_of_annotations_are_printed_as_text(
+    api: ApiServer, namespaces: Namespaces, roles: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    namespace = namespaces.make(labels={}, annotations={"iam.amazonaws.com/allowed-roles": STORED})
+    create_account(api, namespace, "web", "iam.amazonaws.com/role", f"{BASE}{roles[0]}")
+    create_account(api, namespace, "bad", "iam.amazonaws.com/role", STORED)
+    api.create(build_pod({"iam.amazonaws.com/role": STORED, "podrole.io/status": STORED}), namespace)
+    cluster = ["--kubeconfig", api.kubeconfig]
+    commands = [
+        ["trust-policy", "--all", "--include-unlabelled", *cluster, *ACCOUNT],
+        ["trust-policy", roles[0], "--include-unlabelled", *cluster, *ACCOUNT],
+        ["check", f"{namespace}/app", *cluster],
+        ["preflight", "--namespace", namespace, "--no-dry-run", *cluster],
+    ]
+
+    results = [CliRunner().invoke(main, command) for command in commands]
+
+    assert "InvalidAllowList" in results[1].stderr
+    assert "InvalidRole" in results[2].stdout
+    assert [find_unprintable(result.stdout + result.stderr) for result in results] == ["", "", "", ""]
 
 
 def test_unknown_context_is_reported(api: ApiServer) -> None:

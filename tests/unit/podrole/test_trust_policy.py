@@ -15,7 +15,10 @@ NODES = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role
 MANIFESTS = """\
 kind: Namespace
 apiVersion: v1
-metadata: {name: far, annotations: {podrole.io/intermediate-role: intermediate}}
+metadata:
+  name: far
+  labels: {podrole.io/injection: enabled}
+  annotations: {podrole.io/intermediate-role: intermediate}
 ---
 apiVersion: v1
 kind: Pod
@@ -216,7 +219,7 @@ def test_every_role_of_manifests_is_printed_with_its_users(run: Run, tmp_path: P
     arguments = ("--all", "-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
 
     result = run("trust-policy", *arguments)
-    entries = json.loads(run("trust-policy", *arguments, "-o", "json").stdout)
+    entries = json.loads(run("trust-policy", *arguments, "-o", "json").stdout)["roles"]
 
     assert result.code == 0
     assert "arn:aws:iam::111122223333:role/near\n  used by system:serviceaccount:near:api\n" in result.stdout
@@ -238,7 +241,11 @@ def test_invalid_annotation_is_a_problem_and_others_are_printed(run: Run, tmp_pa
     result = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER)
 
     assert result.code == 1
-    assert "problem: annotation podrole.io/intermediate-role of namespace far" in result.stderr
+    assert (
+        "problem: system:serviceaccount:far:web is left out, because the webhook denies its role to Pod far/a: "
+        in result.stderr
+    )
+    assert "annotation podrole.io/intermediate-role of the namespace" in result.stderr
     assert "role/near" in result.stdout
 
 
@@ -272,3 +279,132 @@ def test_policy_is_printed_without_the_kubernetes_client(run_process: Run) -> No
 
     assert result.code == 0
     assert read_subjects(json.loads(result.stdout)) == "system:serviceaccount:team-a:web"
+
+
+VICTIM = "arn:aws:iam::111122223333:role/payments"
+CLAIMED = """\
+kind: Namespace
+apiVersion: v1
+metadata:
+  name: shop
+  labels: {podrole.io/injection: enabled}
+  annotations: {iam.amazonaws.com/allowed-roles: '["*payments"]'}
+---
+kind: ServiceAccount
+apiVersion: v1
+metadata: {name: payments, namespace: shop, annotations: {iam.amazonaws.com/role: payments}}
+---
+kind: Namespace
+apiVersion: v1
+metadata:
+  name: evil
+  labels: {podrole.io/injection: enabled}
+  annotations: {iam.amazonaws.com/allowed-roles: '["evil-*"]'}
+---
+kind: ServiceAccount
+apiVersion: v1
+metadata: {name: evil, namespace: evil, annotations: {iam.amazonaws.com/role: payments}}
+---
+kind: Namespace
+apiVersion: v1
+metadata: {name: open, labels: {podrole.io/injection: enabled}}
+"""
+OPEN = """\
+---
+kind: ServiceAccount
+apiVersion: v1
+metadata: {name: "a%02d", namespace: open, annotations: {iam.amazonaws.com/role: payments}}
+"""
+FROM_MANIFESTS = ("-f", "all.yaml", "--issuer", ISSUER, "--account-id", "111122223333")
+
+
+def test_account_that_the_webhook_denies_is_left_out_and_reported(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED)
+
+    result = run("trust-policy", "--all", *FROM_MANIFESTS)
+    document = json.loads(run("trust-policy", "--all", *FROM_MANIFESTS, "-o", "json").stdout)
+
+    assert result.code == 1
+    assert "evil" not in result.stdout
+    assert "problem: system:serviceaccount:evil:evil is left out, because the webhook denies its role" in result.stderr
+    assert f"[RoleNotAllowed] The namespace does not allow the role {VICTIM}" in result.stderr
+    [entry] = document["roles"]
+    assert (entry["subjects"], entry["claimed_by"]) == (["system:serviceaccount:shop:payments"], [])
+    assert [finding["code"] for finding in document["findings"]] == ["SubjectDenied"]
+
+
+def test_account_that_the_webhook_denies_is_not_in_the_policy_of_the_role(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED)
+
+    result = run("trust-policy", VICTIM, *FROM_MANIFESTS)
+    merged = run("trust-policy", VICTIM, "--merge", "-", *FROM_MANIFESTS, stdin=get_role(NODES, arn=VICTIM))
+
+    assert (result.code, merged.code) == (1, 1)
+    assert read_subjects(json.loads(result.stdout)) == "system:serviceaccount:shop:payments"
+    assert read_subjects(json.loads(merged.stdout)) == "system:serviceaccount:shop:payments"
+    assert "system:serviceaccount:evil:evil is left out" in result.stderr
+
+
+def test_role_that_only_denied_accounts_name_has_no_policy(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED.replace("allowed-roles: '[\"*payments\"]'", "allowed-roles: '[]'"))
+
+    result = run("trust-policy", VICTIM, *FROM_MANIFESTS)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "system:serviceaccount:shop:payments is left out" in result.stderr
+
+
+def test_accounts_of_a_namespace_without_an_allow_list_are_marked_and_reported_up_to_ten(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED + "".join(OPEN % number for number in range(13)))
+
+    result = run("trust-policy", "--all", *FROM_MANIFESTS)
+    [entry] = json.loads(run("trust-policy", "--all", *FROM_MANIFESTS, "-o", "json").stdout)["roles"]
+
+    assert result.stderr.count("warning: system:serviceaccount:open:a0") == 10
+    assert "namespace open has no allow-list" in result.stderr
+    assert "warning: And 3 more of this kind." in result.stderr
+    assert "  claimed by system:serviceaccount:open:a12: no allow-list restricts its namespace" in result.stdout
+    assert entry["claimed_by"] == [f"system:serviceaccount:open:a{number:02}" for number in range(13)]
+
+
+def test_accounts_of_a_namespace_without_an_allow_list_can_be_left_out(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED + OPEN % 1)
+
+    result = run("trust-policy", VICTIM, "--require-allow-list", *FROM_MANIFESTS)
+
+    assert read_subjects(json.loads(result.stdout)) == "system:serviceaccount:shop:payments"
+    assert "note: system:serviceaccount:open:a01 is left out: it claims" in result.stderr
+
+
+def test_check_does_not_expect_accounts_that_the_webhook_denies(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED)
+    policy = run("trust-policy", VICTIM, *FROM_MANIFESTS).stdout
+
+    result = run("trust-policy", VICTIM, "--check", "-", *FROM_MANIFESTS, stdin=policy)
+
+    assert result.code == 0
+    assert "system:serviceaccount:shop:payments can assume the role." in result.stdout
+    assert "note     system:serviceaccount:evil:evil is left out" in result.stdout
+
+
+def test_check_reports_an_account_that_the_policy_trusts_and_the_webhook_denies(run: Run) -> None:
+    Path("all.yaml").write_text(CLAIMED)
+    earlier = run("trust-policy", VICTIM, "-n", "evil", "-s", "evil", "-s", "payments", "--issuer", ISSUER).stdout
+
+    result = run("trust-policy", VICTIM, "--check", "-", *FROM_MANIFESTS, "-o", "json", stdin=earlier)
+
+    assert result.code == 1
+    assert "The policy trusts system:serviceaccount:evil:evil, although the webhook denies this role to it." in {
+        finding["text"] for finding in json.loads(result.stdout)
+    }
+
+
+@pytest.mark.parametrize("place", ["namespace", "name"])
+def test_wildcard_in_a_manifest_is_rejected(run: Run, place: str) -> None:
+    metadata = {"name": "web", "namespace": "team-a", "annotations": {"iam.amazonaws.com/role": VICTIM}, place: "*"}
+    Path("all.yaml").write_text(json.dumps({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": metadata}))
+
+    result = run("trust-policy", "--all", *FROM_MANIFESTS)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "has a wildcard in its name" in result.stderr

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from injector.errors import ObjectError
+from podrole.iam.admission import Account, Selection
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
-from podrole.iam.usage import Account, ClusterObjects, RoleUsage, find_usage
+from podrole.iam.usage import ADMITTED, ClusterObjects, RoleUsage, find_usage
 from tests.unit.podrole.workloads import KINDS, build_workload
 
 BASE = "arn:aws:iam::111122223333:role/"
@@ -21,18 +22,28 @@ def build_pod(namespace: str = "team-a", account: str | None = None, **annotatio
 
 def namespace_with(**annotations: str) -> dict[str, Any]:
     keys = {f"podrole.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a", "annotations": keys}}
+    return build_namespace(keys)
+
+
+def build_namespace(annotations: dict[str, str], name: str = "team-a", *, is_labelled: bool = True) -> dict[str, Any]:
+    labels = {"podrole.io/injection": "enabled"} if is_labelled else {}
+    metadata = {"name": name, "labels": labels, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def account_with(name: str, annotations: dict[str, str]) -> dict[str, Any]:
     return {"kind": "ServiceAccount", "metadata": {"name": name, "namespace": "team-a", "annotations": annotations}}
 
 
-def find(*things: dict[str, Any], account: Account = ACCOUNT) -> RoleUsage:
+def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
     objects = ClusterObjects()
     for thing in things:
         objects.add(thing)
-    return find_usage(objects, account)
+    return find_usage(objects, account, selection)
+
+
+def read_notices(usage: RoleUsage, code: str) -> list[str]:
+    return [one.finding.text for one in usage.notices if one.finding.code == code]
 
 
 def pod(*arguments: str, **annotations: str) -> dict[str, Any]:
@@ -48,21 +59,24 @@ def test_invalid_role_is_a_problem_and_others_are_still_found() -> None:
     usage = find(pod(role="a b"), pod("team-b", role="reader"))
 
     assert [requirements.role_arn for requirements in usage.requirements] == [f"{BASE}reader"]
-    [problem] = usage.problems
-    assert problem.startswith('annotation iam.amazonaws.com/role of Pod team-a/app is "a b", which is not a valid role')
+    [problem] = read_notices(usage, "SubjectDenied")
+    assert problem.startswith(
+        "system:serviceaccount:team-a:default is left out, because the webhook denies its role to Pod team-a/app: "
+        '[InvalidRole] annotation iam.amazonaws.com/role of the pod is "a b", which is not a valid role'
+    )
 
 
 def test_role_name_without_an_account_is_a_problem() -> None:
     usage = find(pod(role="reader"), account=Account())
 
     assert usage.requirements == ()
-    assert "a name without an account" in usage.problems[0]
+    assert "a name without an account" in read_notices(usage, "SubjectDenied")[0]
 
 
 def test_role_in_another_partition_is_a_problem_only_with_a_region() -> None:
     thing = pod(role="arn:aws-cn:iam::111122223333:role/reader")
 
-    assert "a role in partition aws-cn" in find(thing).problems[0]
+    assert "a role in partition aws-cn" in read_notices(find(thing), "SubjectDenied")[0]
     assert find(thing, account=Account()).requirements[0].role_arn == "arn:aws-cn:iam::111122223333:role/reader"
 
 
@@ -70,7 +84,7 @@ def test_role_in_another_partition_is_a_problem_only_with_a_region() -> None:
 def test_pod_template_of_every_kind_is_read(kind: str) -> None:
     usage = find(build_workload(kind, build_pod(account="web", role="reader")))
 
-    assert usage == RoleUsage((TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "web")])),), ())
+    assert usage.requirements == (TrustRequirements(f"{BASE}reader", frozenset([build_subject("team-a", "web")])),)
 
 
 def test_all_users_of_a_role_are_collected() -> None:
@@ -116,13 +130,13 @@ def test_unused_default_role_is_for_the_default_service_account() -> None:
 def test_role_with_an_intermediate_role_trusts_only_that() -> None:
     usage = find(
         namespace_with(intermediate_role=f"{BASE}intermediate"),
-        pod("team-a", "web", role="arn:aws:iam::444455556666:role/far", external_id="x"),
+        pod("team-a", "web", role="arn:aws:iam::444455556666:role/far", external_id="xy"),
     )
 
     assert usage.requirements == (
         TrustRequirements(f"{BASE}intermediate", frozenset([build_subject("team-a", "web")])),
         TrustRequirements(
-            "arn:aws:iam::444455556666:role/far", frozenset(), frozenset([ChainedRole(f"{BASE}intermediate", "x")])
+            "arn:aws:iam::444455556666:role/far", frozenset(), frozenset([ChainedRole(f"{BASE}intermediate", "xy")])
         ),
     )
 
@@ -140,7 +154,8 @@ def test_invalid_intermediate_role_is_a_problem() -> None:
     usage = find(namespace_with(intermediate_role="a b"), pod(role="far"))
 
     assert usage.requirements == ()
-    assert "annotation podrole.io/intermediate-role of namespace team-a" in usage.problems[0]
+    [problem] = read_notices(usage, "SubjectDenied")
+    assert 'annotation podrole.io/intermediate-role of the namespace is "a b"' in problem
 
 
 def test_pods_without_a_role_have_no_requirements() -> None:

@@ -1,0 +1,188 @@
+"""The webhook's own decision about who names a role."""
+
+from typing import Any
+
+import pytest
+
+from injector.value_types import AllowedRolesFormat
+from podrole.iam.admission import Account, Selection
+from podrole.iam.policies import build_subject
+from podrole.iam.usage import ADMITTED, ClusterObjects, RoleUsage, find_usage
+from testing.cases import CONFIG
+
+BASE = "arn:aws:iam::111122223333:role/"
+ROLE = f"{BASE}team-a/reader"
+ACCOUNT = Account(BASE, "eu-west-1")
+SUBJECT = build_subject("team-a", "web")
+KUBE2IAM, KIAM, ROLE_KEY = "iam.amazonaws.com/allowed-roles", "iam.amazonaws.com/permitted", "iam.amazonaws.com/role"
+
+
+def build_namespace(annotations: dict[str, str], *, is_labelled: bool = True) -> dict[str, Any]:
+    labels = {"podrole.io/injection": "enabled"} if is_labelled else {}
+    return {"kind": "Namespace", "metadata": {"name": "team-a", "labels": labels, "annotations": annotations}}
+
+
+def build_account(role: str = ROLE) -> dict[str, Any]:
+    return {
+        "kind": "ServiceAccount",
+        "metadata": {"name": "web", "namespace": "team-a", "annotations": {ROLE_KEY: role}},
+    }
+
+
+def build_pod(annotations: dict[str, str], **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "app", "namespace": "team-a", "annotations": annotations}
+    spec = {"serviceAccountName": "web", "containers": [], **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
+    objects = ClusterObjects()
+    for thing in things:
+        objects.add(thing)
+    return find_usage(objects, account, selection)
+
+
+def list_codes(usage: RoleUsage) -> list[str]:
+    return [notice.finding.code for notice in usage.notices]
+
+
+def list_users(usage: RoleUsage) -> set[str]:
+    return {subject for requirements in usage.requirements for subject in requirements.subjects}
+
+
+DENIED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "allow-list-of-kube2iam": (build_namespace({KUBE2IAM: '["other"]'}), build_account()),
+    "allow-list-of-kiam": (build_namespace({KIAM: ".*:role/other"}), build_account()),
+    "one-of-two-allow-lists": (build_namespace({KUBE2IAM: '["**"]', KIAM: "x"}), build_account()),
+    "invalid-allow-list": (build_namespace({KUBE2IAM: "["}), build_account()),
+    "invalid-role": (build_namespace({}), build_account("a b")),
+    "role-in-another-partition": (build_namespace({}), build_account("arn:aws-cn:iam::111122223333:role/x")),
+    "invalid-intermediate-role": (build_namespace({"podrole.io/intermediate-role": "a b"}), build_account()),
+    "external-id-without-intermediate-role": (
+        build_namespace({}),
+        build_pod({ROLE_KEY: ROLE, "iam.amazonaws.com/external-id": "abc"}),
+    ),
+    "invalid-session-name": (build_namespace({}), build_pod({ROLE_KEY: ROLE, "iam.amazonaws.com/session-name": "a b"})),
+    "too-many-session-tags": (
+        build_namespace({"podrole.io/intermediate-role": ROLE}),
+        build_pod({ROLE_KEY: ROLE, "podrole.io/session-tags": ",".join(f"k{n}=v" for n in range(51))}),
+    ),
+    "override-that-is-not-allowed": (build_namespace({}), build_pod({ROLE_KEY: ROLE, "podrole.io/mode": "env"})),
+    "sidecars-user": (
+        build_namespace({}),
+        build_pod({ROLE_KEY: ROLE}, containers=[{"name": "a", "securityContext": {"runAsUser": 16925}}] * 100),
+    ),
+    "host-network-with-a-role": (build_namespace({}), build_pod({ROLE_KEY: ROLE}, hostNetwork=True)),
+}
+
+
+@pytest.mark.parametrize("things", DENIED.values(), ids=DENIED)
+def test_account_is_left_out_with_the_reason_if_the_webhook_denies_it(things: tuple[dict[str, Any], ...]) -> None:
+    usage = find(*things)
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectDenied"]
+    [notice] = usage.notices
+    assert notice.subject == SUBJECT
+    assert notice.finding.text.startswith(f"{SUBJECT} is left out, because the webhook denies its role to ")
+    assert len(notice.finding.text) < 3000
+
+
+def test_denied_account_keeps_those_of_other_objects() -> None:
+    usage = find(build_namespace({KUBE2IAM: '["team-a/*"]'}), build_account(), build_pod({ROLE_KEY: f"{BASE}payments"}))
+
+    assert [(one.role_arn, {*one.subjects}) for one in usage.requirements] == [(ROLE, {SUBJECT})]
+    assert [one.role_arn for one in usage.notices] == [f"{BASE}payments"]
+    assert [one.code for one in usage.list_findings(f"{BASE}payments")] == ["SubjectDenied"]
+    assert usage.list_findings(ROLE) == []
+
+
+def test_account_of_an_unlabelled_namespace_is_left_out() -> None:
+    usage = find(build_namespace({}, is_labelled=False), build_account())
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectUnlabelled"]
+
+
+@pytest.mark.parametrize(
+    ("allow_list", "users"),
+    [pytest.param("team-a/*", {SUBJECT}, id="allowed-role"), pytest.param("other", set(), id="denied-role")],
+)
+def test_unlabelled_namespace_that_is_included_has_its_allow_list(allow_list: str, users: set[str]) -> None:
+    namespace = build_namespace({KUBE2IAM: f'["{allow_list}"]'}, is_labelled=False)
+
+    assert list_users(find(namespace, build_account(), selection=Selection(includes_unlabelled=True))) == users
+
+
+UNRESTRICTED = {
+    "no-allow-list": {},
+    "glob-for-all-roles-of-the-account": {KUBE2IAM: '["**"]'},
+    "regexp-for-all-roles": {KIAM: ".*"},
+}
+
+
+@pytest.mark.parametrize("annotations", UNRESTRICTED.values(), ids=UNRESTRICTED)
+@pytest.mark.parametrize(
+    "claim", [build_account(), build_pod({ROLE_KEY: ROLE})], ids=["of-a-service-account", "of-a-pod"]
+)
+def test_role_that_no_allow_list_restricts_is_claimed(claim: dict[str, Any], annotations: dict[str, str]) -> None:
+    usage = find(build_namespace(annotations), claim)
+    without = find(build_namespace(annotations), claim, selection=Selection(requires_allow_list=True))
+
+    assert list_users(usage) == {SUBJECT}
+    assert list_codes(usage) == ["SelfClaimed"]
+    assert list_users(without) == set()
+    assert list_codes(without) == ["AllowListMissing"]
+
+
+@pytest.mark.parametrize(
+    "annotations", [{KUBE2IAM: '["team-a/*"]'}, {KIAM: ".*:role/team-a/.*"}], ids=["glob", "regexp"]
+)
+def test_role_of_an_allow_list_is_not_claimed(annotations: dict[str, str]) -> None:
+    usage = find(build_namespace(annotations), build_account(), selection=Selection(requires_allow_list=True))
+
+    assert list_users(usage) == {SUBJECT}
+    assert usage.notices == ()
+
+
+def test_default_role_of_the_namespace_is_not_claimed() -> None:
+    usage = find(build_namespace({"podrole.io/default-role": ROLE}), build_pod({}))
+
+    assert list_users(usage) == {SUBJECT}
+    assert usage.notices == ()
+
+
+def test_claim_through_an_intermediate_role_is_about_the_claimed_role() -> None:
+    usage = find(build_namespace({"podrole.io/intermediate-role": f"{BASE}first"}), build_account())
+
+    assert [(one.role_arn, one.finding.code) for one in usage.notices] == [(ROLE, "SelfClaimed")]
+
+
+def test_namespace_that_the_manifests_lack_is_reported() -> None:
+    usage = find(build_account())
+
+    assert list_users(usage) == {SUBJECT}
+    assert list_codes(usage) == ["NamespaceUnknown"]
+
+
+def test_pod_that_the_webhook_leaves_unchanged_is_left_out() -> None:
+    usage = find(build_namespace({"podrole.io/default-role": ROLE}), build_pod({}, hostNetwork=True))
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectSkipped"]
+
+
+def test_settings_of_the_installed_webhook_decide() -> None:
+    installed = CONFIG._replace(allowed_roles_format=AllowedRolesFormat.REGEXP)
+    namespace = build_namespace({KUBE2IAM: '["team-a/(reader|writer)"]'})
+
+    assert list_users(find(namespace, build_account())) == set()
+    assert list_users(find(namespace, build_account(), account=Account(BASE, installed=installed))) == {SUBJECT}
+
+
+def test_options_take_precedence_over_the_installed_webhook() -> None:
+    account = Account("arn:aws:iam::999999999999:role/", "eu-west-1", CONFIG)
+
+    [requirements] = find(build_namespace({}), build_account("reader"), account=account).requirements
+
+    assert requirements.role_arn == "arn:aws:iam::999999999999:role/reader"
