@@ -1,5 +1,6 @@
 """`podrole inject`: changes the pods of manifests as the webhook would, with the webhook's own code."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -176,4 +177,5 @@ def _print_trust_policy_commands(results: Iterable[InjectResult]) -> None:
     if users:
         write("Each role must trust its pods. To print the trust policy that a role needs:", is_error=True)
     for role, namespace, account in users:
-        write(f"  podrole trust-policy {role} --namespace {namespace} --service-account {account}", is_error=True)
+        words = ("podrole", "trust-policy", role, "--namespace", namespace, "--service-account", account)
+        write(f"  {shlex.join(words)}", is_error=True)

@@ -1,6 +1,7 @@
 """The output of `podrole trust-policy`: roles with their users, findings, and the next steps."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,14 +38,14 @@ def print_findings(findings: Iterable[Finding]) -> None:
 
 def print_next_steps(requirements: TrustRequirements, *, is_merged: bool) -> None:
     """Print the commands that set the policy, and how to keep the existing one."""
-    name = requirements.role_arn.rpartition("/")[2]
+    name = shlex.quote(requirements.role_arn.rpartition("/")[2])
     if not is_merged:
         write("This replaces the role's existing policy. --merge keeps its statements:", is_error=True)
         write(f"  aws iam get-role --role-name {name} | podrole trust-policy --merge - ...", is_error=True)
     write("To set it, with the output in trust.json:", is_error=True)
     write(f"  aws iam update-assume-role-policy --role-name {name} --policy-document file://trust.json", is_error=True)
     for role_arn in _list_intermediate_roles(requirements):
-        write(f"Its pods assume {role_arn} first: see podrole trust-policy {role_arn}", is_error=True)
+        write(f"Its pods assume {role_arn} first: see podrole trust-policy {shlex.quote(role_arn)}", is_error=True)
 
 
 def _list_intermediate_roles(requirements: TrustRequirements) -> list[str]:

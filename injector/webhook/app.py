@@ -7,6 +7,7 @@ import orjson
 from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
+from contract.text import quote
 from injector.errors import ReviewError
 from injector.webhook import metrics
 from injector.webhook.admission_review import TooLargeReviewError, parse_review
@@ -15,6 +16,9 @@ from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 
 WEBHOOK_PATH = "/mutate"
+MAX_ERROR_LENGTH = 2048
+"""Characters of the response to a request that is not a valid review."""
+
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The API server accepts objects of 3 MiB at most. The rest is for the envelope, and for defaults that it adds."""
 
@@ -64,7 +68,7 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
                 return Response(f"{error}\n", 400, content_type=PLAIN)
             answer, entry = admission.deny(error.review, error.explanation)
         except ReviewError as error:
-            return Response(f"{error}\n", 400, content_type=PLAIN)
+            return Response(f"{quote(str(error), MAX_ERROR_LENGTH)}\n", 400, content_type=PLAIN)
         response = Response(orjson.dumps(answer), content_type="application/json")
         response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
         return response

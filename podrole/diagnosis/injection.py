@@ -1,6 +1,7 @@
 """Whether a pod was injected, and if not, which selector, creation time or rule prevented it."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,9 +77,12 @@ def explain_injection(creation: PodCreation) -> Iterator[Finding]:
 
 
 def build_recreate_command(pod: Object) -> str:
-    """Build the command that replaces the pod: a rollout restart, or a deletion."""
+    """Build the command that replaces the pod: a rollout restart, or a deletion.
+
+    Its parts are quoted for a shell: the API server accepts any text as an owner's name.
+    """
     metadata = read_mapping(pod, "metadata")
-    namespace, name = metadata.get("namespace"), metadata.get("name")
+    namespace, name = (shlex.quote(str(metadata.get(key))) for key in ("namespace", "name"))
     owner = next((one for one in read_objects(metadata, "ownerReferences") if one.get("controller")), None)
     if owner is None:
         return f"kubectl -n {namespace} delete pod {name}   # then create it again"
@@ -88,8 +92,9 @@ def build_recreate_command(pod: Object) -> str:
     if kind == "ReplicaSet" and template and owned_by.endswith(f"-{template}"):
         kind, owned_by = "Deployment", owned_by.removesuffix(f"-{template}")
     if kind in {"Deployment", "StatefulSet", "DaemonSet"}:
-        return f"kubectl -n {namespace} rollout restart {kind.lower()}/{owned_by}"
-    return f"kubectl -n {namespace} delete pod {name}   # its {kind} {owned_by} creates a new one unless it is complete"
+        return f"kubectl -n {namespace} rollout restart {shlex.quote(f'{kind.lower()}/{owned_by}')}"
+    owner_name = f"{shlex.quote(kind)} {shlex.quote(owned_by)}"
+    return f"kubectl -n {namespace} delete pod {name}   # its {owner_name} creates a new one unless it is complete"
 
 
 def _read_status(pod: Object) -> Mapping[str, Any]:

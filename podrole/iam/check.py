@@ -1,6 +1,7 @@
 """Checks a trust policy or an OIDC provider: whether pods can use the role, and whether others can too."""
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -87,7 +88,8 @@ def check_provider(document: dict[str, Any], issuer: str | None) -> Iterator[Fin
     if issuer is None:
         yield TrustFinding.ISSUER_NOT_COMPARED.format()
     elif provider_issuer != issuer:
-        yield TrustFinding.PROVIDER_ISSUER_MISMATCH.format(issuer=provider_issuer, expected=issuer)
+        url = shlex.quote(f"https://{issuer}")
+        yield TrustFinding.PROVIDER_ISSUER_MISMATCH.format(issuer=provider_issuer, expected=issuer, url=url)
     if document.get("ThumbprintList"):
         yield TrustFinding.PROVIDER_THUMBPRINT.format()
 
@@ -132,4 +134,5 @@ def _check_subjects(statements: Sequence[Statement], expected: ExpectedTrust) ->
 
 def _format_not_allowed(subject: str) -> Finding:
     namespace, _, account = subject.removeprefix(SUBJECT_PREFIX).partition(":")
-    return TrustFinding.SUBJECT_NOT_ALLOWED.format(subject=subject, namespace=namespace, account=account)
+    words = {"namespace": shlex.quote(namespace), "account": shlex.quote(account)}
+    return TrustFinding.SUBJECT_NOT_ALLOWED.format(subject=subject, **words)

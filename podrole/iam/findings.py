@@ -179,7 +179,7 @@ class TrustFinding(FindingTemplate):
     PROVIDER_ISSUER_MISMATCH = (
         Level.PROBLEM,
         "The OIDC provider is for {issuer}, but the cluster's issuer is {expected}.",
-        "aws iam create-open-id-connect-provider --url https://{expected} --client-id-list sts.amazonaws.com",
+        "aws iam create-open-id-connect-provider --url {url} --client-id-list sts.amazonaws.com",
     )
     PROVIDER_THUMBPRINT = (
         Level.NOTE,

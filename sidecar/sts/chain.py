@@ -12,11 +12,12 @@ from botocore.parsers import ResponseParserError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
 
 from contract.modes import CredentialSource
+from contract.text import quote
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts.client import AccessKeys, Sts, fetch_node_keys
-from sidecar.sts.errors import UNREADABLE, build_credentials, classify, find_missing
+from sidecar.sts.errors import MESSAGE_LENGTH, UNREADABLE, build_credentials, classify, find_missing
 from sidecar.sts.retry import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Sleep, should_retry
 from sidecar.sts.web_identity import assume_role
 
@@ -110,7 +111,7 @@ def assume_with_keys(sts: Sts, role: ChainedRole, keys: AccessKeys) -> Credentia
     except ClientError as error:
         outcome = parse_error(error.response)
     except BotoCoreError as error:
-        outcome = Failure(type(error).__name__, str(error), is_permanent=False)
+        outcome = Failure(type(error).__name__, quote(str(error), MESSAGE_LENGTH), is_permanent=False)
     except ResponseParserError:  # its message quotes the response, and a truncated response may contain a key
         outcome = UNREADABLE
     return add_context(outcome, role, keys.owner, is_chained=True)

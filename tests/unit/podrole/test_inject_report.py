@@ -102,3 +102,29 @@ def test_json_output_has_one_entry_per_template(run: Run, tmp_path: Path) -> Non
     }
     assert {operation["path"].split("/")[1:3] == ["spec", "template"] for operation in good["patch"]} == {True}
     assert (bad["outcome"], bad["reason"], bad["patch"]) == ("Deny", "InvalidRole", [])
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("old", "new", "quoted"),
+    [
+        pytest.param(
+            "iam.amazonaws.com/role: reader",
+            "iam.amazonaws.com/role: '$(id)/reader'",
+            "trust-policy 'arn:aws:iam::111122223333:role/$(id)/reader' --namespace",
+            id="path-of-the-role",
+        ),
+        pytest.param(
+            "    spec:\n",
+            "    spec:\n      serviceAccountName: 'a; id'\n",
+            "--service-account 'a; id'",
+            id="service-account",
+        ),
+    ],
+)
+def test_trust_policy_command_is_quoted_for_a_shell(run: Run, old: str, new: str, quoted: str) -> None:
+    assert old in DEPLOYMENT
+
+    result = run("inject", "-f", "-", stdin=DEPLOYMENT.replace(old, new))
+
+    assert quoted in result.stderr

@@ -408,3 +408,20 @@ def test_wildcard_in_a_manifest_is_rejected(run: Run, place: str) -> None:
 
     assert (result.code, result.stdout) == (2, "")
     assert "has a wildcard in its name" in result.stderr
+
+
+def test_next_steps_are_quoted_for_a_shell(run: Run) -> None:
+    chained = "arn:aws:iam::111122223333:role/$(id)/first"
+    Path("all.yaml").write_text(MANIFESTS.replace("intermediate-role: intermediate", f"intermediate-role: '{chained}'"))
+
+    result = run("trust-policy", "arn:aws:iam::444455556666:role/far", *FROM_MANIFESTS)
+
+    assert f"see podrole trust-policy '{chained}'" in result.stderr
+
+
+def test_remedy_for_a_whole_namespace_is_quoted_for_a_shell(run: Run) -> None:
+    policy = run("trust-policy", ROLE, *ONE).stdout
+
+    result = run("trust-policy", ROLE, "--check", "-", "-n", "team-a", "-s", "*", "--issuer", ISSUER, stdin=policy)
+
+    assert "--service-account '*' --merge FILE" in result.stdout

@@ -1,4 +1,5 @@
 import base64
+import copy
 import json
 import logging
 import re
@@ -17,6 +18,7 @@ from injector.webhook.admission_review import AdmissionReview, parse_review
 from injector.webhook.app import create_app
 from injector.webhook.handler import Admission
 from testing.cases import CONFIG, ENABLED, Pod, load_case, load_review
+from testing.hostile_text import STORED
 
 if TYPE_CHECKING:
     from injector.webhook.decision_log import DecisionLogEntry
@@ -231,3 +233,15 @@ def test_review_is_nonblocking_only_if_its_objects_are_cached() -> None:
 
     assert known.is_nonblocking(review)
     assert not unknown.is_nonblocking(review)
+
+
+@pytest.mark.parametrize("key", ["name", "generateName"])
+def test_denial_shows_a_name_that_no_pod_can_have_as_printable_text(key: str) -> None:
+    review = copy.deepcopy(RECORDED)
+    review["request"]["object"]["metadata"] = {key: STORED * 100}
+
+    message = answer(review, Lookups(account=ClusterError(STORED)))["response"]["status"]["message"]
+
+    assert message.isascii()
+    assert message.isprintable()
+    assert len(message) < 1200

