@@ -39,6 +39,10 @@ class ObjectTooLargeError(ClusterError):
     """An object's metadata is too large to be read. Its owner must make it smaller."""
 
 
+class TooManyReadsError(ClusterError):
+    """Too many reviews wait for reads of the API server. The response is 429 with this message."""
+
+
 class ApiError(ClusterError):
     """The API server answered with a failure.
 

@@ -5,6 +5,7 @@ It imports everything that the arbiter does not need, so only a worker imports i
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from injector.certs.manager import CertManager, Stores
@@ -14,7 +15,7 @@ from injector.certs.x509 import build_names
 from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
 from injector.k8s.manifest_files import ManifestReader
-from injector.k8s.reader import MetadataReader
+from injector.k8s.reader import MetadataReader, Reservation
 from injector.k8s.version import format_version
 from injector.patch.template import load_template
 from injector.webhook.app import MAX_BODY_BYTES, create_app, create_health_app
@@ -41,7 +42,8 @@ def build_services(config: Config, starts: int) -> Services:
     `starts` is how many workers the arbiter has started, this one included.
     """
     metrics, gates = Metrics(starts), ReadinessGates()
-    admission = Admission(config, load_cluster(config, metrics, gates), load_template(config), metrics.count)
+    cluster, reserve_reads = load_cluster(config, metrics, gates)
+    admission = Admission(config, cluster, load_template(config), metrics.count, reserve_reads)
     tls = load_tls(config, metrics, gates)
     return Services(
         webhook=Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context),
@@ -109,14 +111,19 @@ def export_cert_manager(manager: CertManager, metrics: Metrics) -> None:
     )
 
 
-def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> MetadataReader:
+def load_cluster(
+    config: Config, metrics: Metrics, gates: ReadinessGates
+) -> tuple[MetadataReader, Callable[[str], Reservation] | None]:
     """Connect to the cluster, or read manifests instead if they are configured."""
     if config.manifests is not None:
-        return ManifestReader(config.manifests)
+        return ManifestReader(config.manifests), None
     from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
     cluster = watch_cache.CachedReader(
-        kubeconfig.load_configuration(), metrics.count_live_read, metrics.count_watch_restart
+        kubeconfig.load_configuration(),
+        metrics.count_live_read,
+        metrics.count_watch_restart,
+        on_refused=metrics.count_refused_read,
     )
     try:
         version = cluster.version()
@@ -130,4 +137,4 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Met
         "When the last event or bookmark arrived, in seconds since the epoch; NaN before the first one.",
         cluster.last_event_timestamps,
     )
-    return cluster
+    return cluster, cluster.reserve

@@ -17,7 +17,8 @@ LIMITS = Settings(
     keepalive_seconds=75,  # the API server reuses connections, and a TLS handshake costs more than a review
     graceful_seconds=10,
     linger_seconds=3,  # the API server does not retry a review that is cut off
-    max_threads=4,  # for reviews that the cache cannot answer: each waits for a read of the API server
+    max_threads=8,  # for reviews that the cache cannot answer: each waits for a read of the API server
+    max_waiting=64,  # more than `injector.k8s.live_reads` lets wait
     max_buffered_bytes=32 * 1024 * 1024,
 )
 

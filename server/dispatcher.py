@@ -53,11 +53,12 @@ class Dispatcher:
         """Return the reply; None if a thread handles the request."""
         try:
             response = connection.listener.service.handler(request)
-        except WouldBlock:
+        except WouldBlock as signal:
             connection.start_thread()
             exchange = Exchange(connection, request, keeps_alive)
-            if self._threads.submit(partial(self._run_in_thread, exchange)):
+            if self._threads.submit(partial(self._run_in_thread, exchange, signal.resume)):
                 return None
+            signal.cancel()
             self._log("too-many-requests", f"{request.method} waited for no thread")
             response = TOO_MANY_REQUESTS
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
@@ -84,10 +85,10 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
             self._log.exception("handler-failed", error)
 
-    def _run_in_thread(self, exchange: Exchange) -> None:
+    def _run_in_thread(self, exchange: Exchange, resume: Callable[[], Response] | None) -> None:
         try:
             request = exchange.request._replace(may_block=True)
-            result: Result = exchange.connection.listener.service.handler(request)
+            result: Result = resume() if resume else exchange.connection.listener.service.handler(request)
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
             result = error
         self._finished.append((exchange, result))

@@ -44,5 +44,13 @@ class WouldBlock(Exception):  # noqa: N818 - a signal, not an error
     Most responses come from memory, where a thread would cost more than the response itself.
     """
 
+    def __init__(
+        self, resume: "Callable[[], Response] | None" = None, cancel: Callable[[], object] = lambda: None
+    ) -> None:
+        """With `resume`, that is called in the thread instead; `cancel`, if there is no thread for it."""
+        super().__init__()
+        self.resume = resume
+        self.cancel = cancel
+
 
 Handler = Callable[[Request], Response]

@@ -31,6 +31,8 @@ PAGE_SIZE = 500
 
 SUCCESS = range(200, 300)
 
+MAX_CONNECTIONS = 16
+
 CHUNK_BYTES = 64 * 1024
 """What is read at once of an answer that is not read whole."""
 
@@ -58,6 +60,8 @@ class ApiClient:
         configuration.retries = False
         # A NAT or load balancer that has forgotten a connection drops the next request without an answer.
         configuration.keep_alive = True
+        # Each thread of the webhook can send one request; urllib3 logs each connection that is one too many.
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
         self.configuration = configuration
         self._timeout = timeout
         self._pool = rest.RESTClientObject(configuration).pool_manager

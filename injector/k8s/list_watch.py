@@ -35,7 +35,9 @@ MAX_SHOWN = 100
 class Page(NamedTuple):
     """A page of the list, reduced to what the cache keeps."""
 
-    objects: dict[str, Metadata]
+    objects: dict[str, Metadata | None]
+    """None: the object takes too much memory, and is read live."""
+
     resource_version: str
     continue_token: str
     """For the next page; empty on the last one."""
@@ -48,9 +50,10 @@ class Event(NamedTuple):
     """None: no object changed, only the resource version (a bookmark)."""
 
     metadata: Metadata | None
-    """None: the object was deleted, or is too large to be cached."""
+    """None: the object was deleted, or is read live."""
 
     resource_version: str
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,10 @@ class ListWatch:
             accept=METADATA_LIST,
             timeout=self._build_timeout(self._timeouts.list_timeout_seconds),
         )
-        objects: dict[str, Metadata] = {}
+        objects: dict[str, Metadata | None] = {}
 
         def add(found: ReadObject) -> None:
-            key = _check_key(found)
-            if found.metadata is not None and fits_cache(self.kind, found.metadata):
-                objects[key] = found.metadata
+            objects[_check_key(found)] = _choose_cached(self.kind, found)
 
         self._limit = max(1, self._limit // SMALLER_PAGE)  # in case that this one fails
         with self._client.stream(request) as chunks:
@@ -156,18 +157,19 @@ def _parse_event(kind: str, event: WatchEvent) -> Event:
     found = event.object
     if not found.resource_version:
         raise ObjectError("an event has no resourceVersion")
-    metadata = None
     match event.type:
         case "BOOKMARK":
             return Event(None, None, found.resource_version)
         case "DELETED":
-            pass
+            return Event(_check_key(found), None, found.resource_version, is_deleted=True)
         case "ADDED" | "MODIFIED":
-            if found.metadata is not None and fits_cache(kind, found.metadata):
-                metadata = found.metadata
+            return Event(_check_key(found), _choose_cached(kind, found), found.resource_version)
         case unknown:
             raise ObjectError(f"an event has the unknown type {unknown[:MAX_SHOWN]}")
-    return Event(_check_key(found), metadata, found.resource_version)
+
+
+def _choose_cached(kind: str, found: ReadObject) -> Metadata | None:
+    return found.metadata if found.metadata is not None and fits_cache(kind, found.metadata) else None
 
 
 def _check_key(found: ReadObject) -> str:

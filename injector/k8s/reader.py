@@ -1,6 +1,7 @@
 """The interface that decisions read namespaces and ServiceAccounts through."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from injector.k8s.objects import Metadata
 from injector.k8s.version import Version
@@ -20,3 +21,11 @@ class MetadataReader(Protocol):
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         """Whether all three reads for a pod return, or fail, without a request."""
+
+
+class Reservation(NamedTuple):
+    """The right of one review to wait for reads."""
+
+    reader: MetadataReader
+    release: Callable[[], None]
+    """Call it once, when the review is answered."""

@@ -40,7 +40,9 @@ class Reflector:
         self._on_restart = on_restart
         self._timeouts = timeouts
         self._clock = clock
-        self._objects: dict[str, Metadata] = {}
+        self._objects: dict[str, Metadata | None] = {}
+        """None: the object exists, and is read live."""
+
         self._resource_version: str | None = None
         self._last_event: float | None = None
         self._last_event_timestamp: float | None = None
@@ -62,6 +64,10 @@ class Reflector:
     def find(self, key: str) -> Metadata | None:
         """The copy of an object. None does not mean that the object is absent: the copy can be behind."""
         return self._objects.get(key)
+
+    def knows(self, key: str) -> bool:
+        """Whether the copy has the object, or knows that it exists and is read live."""
+        return key in self._objects
 
     @property
     def is_synced(self) -> bool:
@@ -119,7 +125,7 @@ class Reflector:
         return RestartReason.ENDED, f"the API server ended the watch of the {self.kind}s at once"
 
     def _list(self) -> str:
-        objects: dict[str, Metadata] = {}
+        objects: dict[str, Metadata | None] = {}
         page = None
         while page is None or page.continue_token:
             page = self._list_watch.list_page(page.continue_token if page else "")
@@ -134,10 +140,10 @@ class Reflector:
     def _watch(self, resource_version: str) -> None:
         for event in self._list_watch.watch(resource_version, self._record_open):
             self._record_event()
-            if event.metadata is not None and event.key is not None:
-                self._objects[event.key] = event.metadata
-            elif event.key is not None:
+            if event.key is not None and event.is_deleted:
                 self._objects.pop(event.key, None)
+            elif event.key is not None:
+                self._objects[event.key] = event.metadata
             self._resource_version = event.resource_version
 
     def _record_open(self) -> None:

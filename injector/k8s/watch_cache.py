@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from kubernetes.client import Configuration
 
@@ -10,7 +11,9 @@ from injector.k8s.cached_metadata import join_key
 from injector.k8s.client import ApiClient
 from injector.k8s.direct_reader import DirectReader
 from injector.k8s.list_watch import PATHS, ListWatch, WatchTimeouts
+from injector.k8s.live_reads import Gate, SharedReads
 from injector.k8s.objects import Metadata
+from injector.k8s.reader import Reservation
 from injector.k8s.reflector import Reflector
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
@@ -31,7 +34,7 @@ class CachedReader:
     role because its namespace was labelled a moment ago. Only changes of cached objects can come late: a role that a
     ServiceAccount no longer names, or a namespace no longer allows, can be granted once more, normally for
     milliseconds, and for `max_staleness_seconds` at most. A lost connection is noticed after `read_timeout_seconds`.
-    The cache has only labels and annotations with CACHED_PREFIXES.
+    The cache has only the labels and annotations that decisions read.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class CachedReader:
         on_live_read: Callable[[str], None],
         on_restart: Callable[[str, str], None],
         timeouts: WatchTimeouts | None = None,
+        on_refused: Callable[[str], None] = lambda _limit: None,
     ) -> None:
         self._timeouts = timeouts or WatchTimeouts()
         self._live = DirectReader(configuration)
         client = ApiClient(configuration)
         self._on_live_read = on_live_read
+        self._gate, self._shared = Gate(on_refused), SharedReads()
         self._namespaces, self._service_accounts = self._reflectors = tuple(
             Reflector(ListWatch(kind, client, self._timeouts), on_restart, self._timeouts) for kind in PATHS
         )
@@ -77,21 +82,29 @@ class CachedReader:
         """By kind: seconds since the epoch when the API server last sent something; None before it sent anything."""
         return {reflector.kind: reflector.last_event_timestamp for reflector in self._reflectors}
 
-    def namespace(self, name: str) -> Metadata | None:
-        """A namespace's labels and annotations, or None if there is no such namespace."""
-        cached = self._find_namespace(name)
-        if cached is not None:
-            return cached
-        self._on_live_read(self._namespaces.kind)
-        return self._live.namespace(name)
+    def namespace(self, name: str, asked_at: float | None = None) -> Metadata | None:
+        """A namespace's labels and annotations that decisions read, or None if there is no such namespace.
 
-    def service_account(self, namespace: str, name: str) -> Metadata | None:
-        """A ServiceAccount's labels and annotations, or None if there is no such account."""
-        cached = self._find(self._service_accounts, join_key(namespace, name))
-        if cached is not None:
-            return cached
-        self._on_live_read(self._service_accounts.kind)
-        return self._live.service_account(namespace, name)
+        A live read that is sent after `asked_at` can answer: seconds of `time.monotonic`, by default now.
+        """
+        cached = self._find_namespace(name)
+        return cached or self._read(self._namespaces.kind, name, asked_at, lambda: self._live.namespace(name))
+
+    def service_account(self, namespace: str, name: str, asked_at: float | None = None) -> Metadata | None:
+        """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
+        key = join_key(namespace, name)
+        cached = self._find(self._service_accounts, key)
+        kind = self._service_accounts.kind
+        return cached or self._read(kind, key, asked_at, lambda: self._live.service_account(namespace, name))
+
+    def reserve(self, namespace: str) -> Reservation:
+        """Let one review of a pod wait for live reads; raise TooManyReadsError where too many wait already."""
+        release = self._gate.enter(namespace, is_known=self.knows_namespace(namespace))
+        return Reservation(_ReaderSince(self, time.monotonic()), release)
+
+    def knows_namespace(self, name: str) -> bool:
+        """Whether the watch has this namespace, even if it is read live."""
+        return self._namespaces.knows(name)
 
     def version(self) -> Version | None:
         """Major and minor version of the API server, as DirectReader has it."""
@@ -105,6 +118,15 @@ class CachedReader:
             and self._find(self._service_accounts, join_key(namespace, service_account)) is not None
         )
 
+    def _read(
+        self, kind: str, key: str, asked_at: float | None, send: Callable[[], Metadata | None]
+    ) -> Metadata | None:
+        def count_and_send() -> Metadata | None:
+            self._on_live_read(kind)
+            return send()
+
+        return self._shared.read(f"{kind} {key}", time.monotonic() if asked_at is None else asked_at, count_and_send)
+
     def _find_namespace(self, name: str) -> Metadata | None:
         cached = self._find(self._namespaces, name)
         return cached if cached is not None and cached.labels.get(INJECTION_LABEL) == INJECTION_ENABLED else None
@@ -117,3 +139,22 @@ class CachedReader:
             )
         age = reflector.seconds_since_last_event()
         return reflector.find(key) if age is not None and age <= self._timeouts.max_staleness_seconds else None
+
+
+class _ReaderSince(NamedTuple):
+    """A MetadataReader for one review, which shares the live reads that are sent after its arrival."""
+
+    reader: CachedReader
+    asked_at: float
+
+    def namespace(self, name: str) -> Metadata | None:
+        return self.reader.namespace(name, self.asked_at)
+
+    def service_account(self, namespace: str, name: str) -> Metadata | None:
+        return self.reader.service_account(namespace, name, self.asked_at)
+
+    def version(self) -> Version | None:
+        return self.reader.version()
+
+    def is_cached(self, namespace: str, service_account: str) -> bool:
+        return self.reader.is_cached(namespace, service_account)

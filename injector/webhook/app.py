@@ -8,10 +8,12 @@ from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
 from contract.text import quote
-from injector.errors import ReviewError
+from injector.errors import ReviewError, TooManyReadsError
+from injector.k8s.reader import Reservation
 from injector.webhook import metrics
-from injector.webhook.admission_review import TooLargeReviewError, parse_review
+from injector.webhook.admission_review import Review, TooLargeReviewError, parse_review
 from injector.webhook.handler import Admission
+from server import messages
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 
@@ -25,7 +27,10 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 FindPending = Callable[[], Sequence[str]]
 """Returns the closed readiness gates, one description each."""
 
-PLAIN = "text/plain; charset=utf-8"
+JSON, PLAIN = "application/json", "text/plain; charset=utf-8"
+
+RETRY_AFTER = {"Retry-After": "1"}
+"""Seconds. With it the API server sends the review again, within the webhook's timeout."""
 
 
 class _App(Flask):
@@ -61,15 +66,18 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
         try:
             review = parse_review(request.environ["wsgi.input"].read())
             if not request.environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
-                raise WouldBlock
+                reservation = admission.reserve(review)
+                raise WouldBlock(partial(_answer_in_thread, admission, review, reservation), reservation.release)
             answer, entry = admission.answer(review)
         except TooLargeReviewError as error:
             if not error.review.uid:
                 return Response(f"{error}\n", 400, content_type=PLAIN)
             answer, entry = admission.deny(error.review, error.explanation)
         except ReviewError as error:
-            return Response(f"{quote(str(error), MAX_ERROR_LENGTH)}\n", 400, content_type=PLAIN)
-        response = Response(orjson.dumps(answer), content_type="application/json")
+            return Response(_describe(error), 400, content_type=PLAIN)
+        except TooManyReadsError as error:
+            return Response(f"{error}\n", 429, RETRY_AFTER, content_type=PLAIN)
+        response = Response(orjson.dumps(answer), content_type=JSON)
         response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
         return response
 
@@ -82,6 +90,22 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
         return Response("POST an AdmissionReview\n", 405, {"Allow": "POST"}, content_type=PLAIN)
 
     return app
+
+
+def _answer_in_thread(admission: Admission, review: Review, reservation: Reservation) -> messages.Response:
+    """Answer a review that waits for reads of the API server."""
+    try:
+        answer, entry = admission.answer(review, reservation.reader)
+    except ReviewError as error:
+        return messages.Response(400, _describe(error).encode(), (("Content-Type", PLAIN),))
+    finally:
+        reservation.release()
+    done = partial(admission.log_and_count, entry)
+    return messages.Response(200, orjson.dumps(answer), (("Content-Type", JSON),), done)
+
+
+def _describe(error: ReviewError) -> str:
+    return f"{quote(str(error), MAX_ERROR_LENGTH)}\n"
 
 
 def create_health_app(find_pending: FindPending, render_metrics: Callable[[], bytes]) -> Flask:

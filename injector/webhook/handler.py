@@ -13,7 +13,7 @@ from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome, Skip
 from injector.errors import ClusterError, ObjectTooLargeError, ReviewError
 from injector.k8s.objects import read_owner, read_pod_name
-from injector.k8s.reader import MetadataReader
+from injector.k8s.reader import MetadataReader, Reservation
 from injector.patch.json_patch import build_operations
 from injector.patch.plan import plan_injection
 from injector.patch.template import Template
@@ -43,16 +43,28 @@ class Admission:
     count: Callable[[DecisionLogEntry], None] = lambda _entry: None
     """Called for each answered review."""
 
+    reserve_reads: Callable[[str], Reservation] | None = None
+    """Bounds the reviews of a namespace that wait for reads; None: they never wait."""
+
     def is_nonblocking(self, review: Review) -> bool:
         """Whether the review can be answered from the cache, without a request to the API server."""
         if not review.is_pod_creation:
             return True
         return self.cluster.is_cached(review.namespace, review.service_account)
 
-    def answer(self, review: Review) -> tuple[AdmissionReview, DecisionLogEntry]:
-        """Answer one review. Pass the entry to `log_and_count` after sending the response: no pod waits for it."""
+    def reserve(self, review: Review) -> Reservation:
+        """Let a review wait for reads; raise TooManyReadsError where too many wait already."""
+        if self.reserve_reads is None:
+            return Reservation(self.cluster, lambda: None)
+        return self.reserve_reads(review.namespace)
+
+    def answer(self, review: Review, reader: MetadataReader | None = None) -> tuple[AdmissionReview, DecisionLogEntry]:
+        """Answer one review. Pass the entry to `log_and_count` after sending the response: no pod waits for it.
+
+        `reader` is that of the review's reservation, if it has one.
+        """
         began = time.perf_counter()
-        decision, answer = self._answer(review)
+        decision, answer = self._answer(review, reader or self.cluster)
         return answer, _build_log_entry(review, decision, time.perf_counter() - began)
 
     def deny(self, review: Review, explanation: Explanation) -> tuple[AdmissionReview, DecisionLogEntry]:
@@ -65,9 +77,9 @@ class Admission:
         log(entry)
         self.count(entry)
 
-    def _answer(self, review: Review) -> tuple[Decision | Fail, AdmissionReview]:
+    def _answer(self, review: Review, reader: MetadataReader) -> tuple[Decision | Fail, AdmissionReview]:
         try:
-            decision = self._decide(review)
+            decision = self._decide(review, reader)
             return decision, self._build_patch(decision, review)
         except ReviewError:
             raise
@@ -85,12 +97,14 @@ class Admission:
             failure = Fail((Reason.INTERNAL_ERROR.explain(uid=review.uid),))
         return failure, _deny(review, failure)
 
-    def _decide(self, review: Review) -> Decision:
+    def _decide(self, review: Review, reader: MetadataReader) -> Decision:
         if not review.is_pod_creation:
             return Skip(Reason.NOT_A_POD_CREATION)
-        namespace = self.cluster.namespace(review.namespace)
-        account = self.cluster.service_account(review.namespace, review.service_account)
-        return decide(review.pod, ClusterContext(namespace, account, self.cluster.version()), self.config)
+        namespace = reader.namespace(review.namespace)
+        if namespace is None:  # its accounts are not read: the pod is denied
+            return decide(review.pod, ClusterContext(None, None, reader.version()), self.config)
+        account = reader.service_account(review.namespace, review.service_account)
+        return decide(review.pod, ClusterContext(namespace, account, reader.version()), self.config)
 
     def _build_patch(self, decision: Decision, review: Review) -> AdmissionReview:
         match decision:

@@ -19,6 +19,9 @@ BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 KINDS = ("Namespace", "ServiceAccount")
 """What the cache holds."""
 
+READ_LIMITS = ("known", "namespace", "unknown")
+"""Which limit of waiting reviews was reached."""
+
 Read = Callable[[], float]
 
 
@@ -65,6 +68,11 @@ class Metrics:
         self._live_reads = self._counter(
             "podrole_live_reads", "Reads that went to the API server because the cache could not answer.", "kind"
         )
+        self._refused_reads = self._counter(
+            "podrole_live_reads_refused", "Reviews that got 429 as too many waited for reads, by limit.", "limit"
+        )
+        for limit in READ_LIMITS:
+            self._refused_reads.labels(limit)
         for kind in KINDS:  # at 0 from the start: `increase` does not count the step from no series to 1
             self._live_reads.labels(kind)
 
@@ -85,6 +93,10 @@ class Metrics:
     def count_live_read(self, kind: str) -> None:
         """Count one read that went to the API server because the cache could not answer."""
         self._live_reads.labels(kind).inc()
+
+    def count_refused_read(self, limit: str) -> None:
+        """Count one review that got 429; the limits are those of `injector.k8s.live_reads`."""
+        self._refused_reads.labels(limit).inc()
 
     def count_watch_restart(self, kind: str, reason: str) -> None:
         """Count a restarted watch; the reason `ended` is the normal end, about once a minute."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from injector.errors import ClusterError, ObjectTooLargeError
+from injector.errors import ClusterError, ObjectTooLargeError, TooManyReadsError
 from injector.k8s.cached_metadata import (
     ANNOTATIONS,
     EMPTY_METADATA,
@@ -19,6 +19,7 @@ from injector.k8s.cached_metadata import (
     read_object,
 )
 from injector.k8s.list_watch import choose_limit
+from injector.k8s.live_reads import MAX_UNKNOWN
 from injector.k8s.metadata_stream import MAX_OBJECT_BYTES
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
@@ -295,6 +296,41 @@ def test_pages_of_large_objects_become_smaller(api: ListWatchServer, callbacks: 
 )
 def test_limit_of_the_next_page_follows_the_size_of_this_one(count: int, page_bytes: int, expected: int) -> None:
     assert choose_limit(count, page_bytes) == expected
+
+
+def test_large_namespace_is_known_although_it_is_read_live(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.put(NAMESPACES, "large", labels=ENABLED, annotations={"iam.amazonaws.com/permitted": "x" * 8000})
+    with run_reader(api.configuration, callbacks) as reader:
+        for number in range(MAX_UNKNOWN):
+            reader.reserve(f"unknown-{number}")
+        with pytest.raises(TooManyReadsError):
+            reader.reserve("unknown")
+
+        for name in ("large", "new"):
+            if name == "new":
+                api.put(NAMESPACES, "new", labels=ENABLED, annotations={"iam.amazonaws.com/permitted": "x" * 8000})
+                wait_until("it is watched", lambda: reader.knows_namespace("new"))
+            reader.reserve(name).release()
+        api.delete(NAMESPACES, "new")
+        wait_until("it is gone", lambda: not reader.knows_namespace("new"))
+
+
+def test_reviews_that_wait_share_reads_and_find_accounts_created_before_them(
+    api: ListWatchServer, callbacks: Callbacks
+) -> None:
+    api.put(NAMESPACES, "team-a", labels=ENABLED)
+    api.fail_next(ACCOUNTS, RequestHandler.open_stream_and_hang)
+    with run_reader(api.configuration, callbacks) as reader:
+        early = [reader.reserve("team-a").reader for _ in range(3)]
+        assert [each.service_account("team-a", "worker") for each in early] == [None] * 3
+        assert callbacks.live_reads == ["ServiceAccount"]
+
+        api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+        late = [reader.reserve("team-a").reader for _ in range(3)]
+
+        assert [each.service_account("team-a", "worker") for each in late] == [Metadata({}, ROLE)] * 3
+        assert callbacks.live_reads == ["ServiceAccount"] * 2
+        api.stop()
 
 
 class RecordingDict(dict[str, str]):

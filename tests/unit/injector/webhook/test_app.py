@@ -7,7 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from injector.errors import TooManyReadsError
 from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.reader import Reservation
 from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
 from injector.webhook.decision_log import DecisionLogEntry
@@ -144,6 +146,50 @@ def test_review_that_needs_a_live_read_raises_would_block_where_blocking_is_not_
     in_a_thread = client.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: True})
 
     assert in_a_thread.status_code == 200
+
+
+def refuse(_namespace: str) -> Reservation:
+    raise TooManyReadsError("64 pods wait for podrole to read the API server: try again in a second")
+
+
+def test_review_beyond_the_limit_of_live_reads_gets_429_without_a_thread() -> None:
+    cluster = Uncached(PODS / "role-of-the-namespace.yaml")
+    client = create_app(Admission(CONFIG, cluster, load_template(CONFIG), reserve_reads=refuse)).test_client()
+
+    response = client.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: False})
+
+    assert response.status_code == 429
+    assert response.headers["Retry-After"] == "1"
+    assert response.text == "64 pods wait for podrole to read the API server: try again in a second\n"
+
+
+@pytest.mark.parametrize(
+    ("pod", "status"),
+    [
+        pytest.param({}, 200, id="answered"),
+        pytest.param({"spec": {"containers": "app"}}, 400, id="invalid"),
+    ],
+)
+def test_review_leaves_its_place_when_a_thread_has_answered_it(pod: dict[str, Any], status: int) -> None:
+    cluster = Uncached(PODS / "role-of-the-namespace.yaml")
+    counted: list[DecisionLogEntry] = []
+    released: list[str] = []
+
+    def reserve(namespace: str) -> Reservation:
+        return Reservation(cluster, lambda: released.append(namespace))
+
+    admission = Admission(CONFIG, cluster, load_template(CONFIG), counted.append, reserve)
+    client = create_app(admission).test_client()
+    with pytest.raises(WouldBlock) as signal:
+        client.post("/mutate", json=build_review(**pod), environ_overrides={MAY_BLOCK: False})
+    assert signal.value.resume is not None
+
+    response = signal.value.resume()
+
+    assert (response.status, released) == (status, ["team-a"])
+    if response.after:
+        response.after()
+    assert len(counted) == (status == 200)
 
 
 def test_cached_review_is_answered_where_blocking_is_not_allowed(webhook: FlaskClient) -> None:

@@ -155,6 +155,15 @@ def test_recorded_review_is_answered_with_a_patch_that_applies() -> None:
     assert cluster.reads == [("demo",), ("demo", "default")]
 
 
+def test_account_of_an_unknown_namespace_is_not_read() -> None:
+    cluster = Lookups(namespace=None)
+
+    response = answer(RECORDED, cluster)["response"]
+
+    assert response["auditAnnotations"] == {"reason": "NamespaceNotFound"}
+    assert cluster.reads == [("demo",)]
+
+
 def test_second_review_of_an_injected_pod_has_no_patch() -> None:
     cluster = Lookups(account=Metadata({}, {"iam.amazonaws.com/role": "web"}))
     first = answer(RECORDED, cluster)["response"]
