@@ -16,6 +16,8 @@ from injector.k8s.request import build_path
 
 TIMEOUT_SECONDS = 15
 MAX_MESSAGE_CHARACTERS = 300
+MAX_OUTPUT_BYTES = 64 * 1024
+"""Of all channels: a container of somebody else can print without end."""
 
 websockets: Any = ws_client
 """The package has no type annotations."""
@@ -70,7 +72,23 @@ def _read_message(error: Any) -> str:
     return str(message or "the API server gave no reason")
 
 
+def _limit_output(stream: Any, container: RunningContainer) -> None:
+    """Count the bytes of all frames: the package reads as long as there is one, and keeps everything."""
+    receive, received = stream.sock.recv_data_frame, 0
+
+    def receive_limited(*arguments: Any) -> Any:
+        nonlocal received
+        opcode, frame = receive(*arguments)
+        received += len(frame.data)
+        if received > MAX_OUTPUT_BYTES:
+            raise ClusterError(f"the command in {container.description} printed more than {MAX_OUTPUT_BYTES} bytes")
+        return opcode, frame
+
+    stream.sock.recv_data_frame = receive_limited
+
+
 def _read_output(stream: Any, container: RunningContainer) -> str:
+    _limit_output(stream, container)
     stream.run_forever(timeout=TIMEOUT_SECONDS)
     if stream.is_open():
         raise ClusterError(f"the command in {container.description} did not end within {TIMEOUT_SECONDS} s")
@@ -79,7 +97,9 @@ def _read_output(stream: Any, container: RunningContainer) -> str:
         return str(stdout)
     status = yaml.safe_load(stream.read_channel(websockets.ERROR_CHANNEL) or "{}") or {}
     if not isinstance(status, dict):
-        raise InvalidResponseError(f"the command in {container.description} ended with {status!r} instead of a status")
+        raise InvalidResponseError(
+            f"the command in {container.description} ended with {_shorten(status)!a} instead of a status"
+        )
     if status.get("status") != "Success":
         message = _shorten(stderr) or _shorten(status.get("message")) or "the connection was lost"
         raise ClusterError(f"the command in {container.description} failed: {message}")

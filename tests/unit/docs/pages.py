@@ -29,9 +29,9 @@ def find_links(page: Path) -> Iterator[str]:
 
 
 def list_anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them: the second of one name ends in -1."""
+    """The anchors of a page: its own, and those of its headings as GitHub makes them: the second of one ends in -1."""
     seen: Counter[str] = Counter()
-    anchors = set()
+    anchors = {*re.findall(r'<a id="([\w-]+)">', page.read_text())}
     for heading in HEADING.findall(read_prose(page)):
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)

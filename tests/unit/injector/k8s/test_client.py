@@ -239,6 +239,16 @@ def test_exec_returns_the_output_of_a_failed_command(api_client: ApiClient, serv
     assert run_status(api_client) == '{"state":"refused"}'
 
 
+@pytest.mark.parametrize("channel", [STDOUT, STDERR], ids=["stdout", "stderr"])
+def test_exec_ends_when_the_command_prints_too_much(
+    api_client: ApiClient, server: type[ApiServer], channel: int
+) -> None:
+    server.frames = [(channel, b"x" * 60_000)] * 20 + [SUCCESS]
+
+    with pytest.raises(ClusterError, match="podrole-sidecar printed more than 65536 bytes"):
+        run_status(api_client)
+
+
 def test_exec_failure_without_output_has_standard_error(api_client: ApiClient, server: type[ApiServer]) -> None:
     server.frames = [(STDERR, b"python3: No module named sidecar.status\n"), FAILURE]
 

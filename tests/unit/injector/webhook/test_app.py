@@ -17,6 +17,7 @@ from injector.webhook.handler import Admission
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 from testing.cases import CONFIG, PODS, load_review
+from testing.hostile_text import STORED
 
 RECORDED = load_review("pod-create-replicaset")
 
@@ -196,6 +197,24 @@ def test_cached_review_is_answered_where_blocking_is_not_allowed(webhook: FlaskC
     response = webhook.post("/mutate", json=build_review(), environ_overrides={MAY_BLOCK: False})
 
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        pytest.param(build_review(metadata={"annotations": {STORED * 100: 1}}), id="key-of-an-annotation"),
+        pytest.param({**RECORDED, "kind": STORED * 100}, id="kind"),
+        pytest.param({**RECORDED, "request": {**RECORDED["request"], "uid": STORED[30:60], "namespace": ""}}, id="uid"),
+    ],
+)
+def test_response_to_an_invalid_review_is_cut_and_printable(webhook: FlaskClient, review: dict[str, Any]) -> None:
+    response = webhook.post("/mutate", json=review)
+
+    text = response.text.removesuffix("\n")
+    assert response.status_code == 400
+    assert len(text) <= 2048 + len("...")
+    assert text.isascii()
+    assert text.isprintable()
 
 
 def test_invalid_review_gets_400_where_blocking_is_not_allowed() -> None:
