@@ -1,7 +1,7 @@
 """Checks roles against the allow-lists of a namespace, in the formats of kube2iam and Kiam.
 
-Users write the patterns. They run in an engine (RE2) with linear time and bounded memory: with a backtracking engine
-a user could block the webhook. An annotation that is not valid allows no role.
+Users write the patterns, so their size is limited, and so is the engine that they run in. An annotation that is not
+valid allows no role. `value_limits` has limited the size of each annotation.
 """
 
 import json
@@ -14,22 +14,18 @@ import re2
 
 from contract.text import quote
 from injector.config import Config
+from injector.decision.regexps import MAX_INSTRUCTIONS, InvalidRegexpError, check_regexp, compile_regexp
 from injector.errors import InjectorError
 from injector.metadata_keys import ALLOWED_ROLES, PERMITTED
 from injector.reasons import Explanation, Reason
 from injector.value_types import AllowedRolesFormat
 
-LONGEST_VALUE = 16 * 1024
-"""Characters of one annotation: about 200 ARNs. All annotations of a namespace can have 256 KiB."""
+MAX_ENTRIES = 500
+MAX_SHOWN_LIST = 300
+"""Characters of an annotation that a denial can repeat: a message cuts each value further."""
 
-MOST_ENTRIES = 1000
-ENGINE_BYTES = 512 * 1024
-"""Memory for the compiled patterns of one annotation. It also bounds the time of a match, to about 50 ms."""
-
-MOST_INSTRUCTIONS = 20_000
-"""About what fits into ENGINE_BYTES. For a list it bounds the sum, and so the time to compile all entries."""
-
-CACHED_ANNOTATIONS = 128
+CACHED_ANNOTATIONS = 32
+"""Each can take about 0.6 MiB: two programs and the parsed patterns."""
 
 WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
 
@@ -88,10 +84,7 @@ def check_role_allowed(
 def _check_annotation(
     role_arn: str, key: str, text: str, format_: AllowListFormat, base: str | None
 ) -> Iterator[Explanation]:
-    if len(text) > LONGEST_VALUE:  # before the cache, which would keep it
-        matchers: tuple[Matcher, ...] | str = f"it has {len(text)} characters, the maximum is {LONGEST_VALUE}"
-    else:
-        matchers = _build_matchers(text, format_, base)
+    matchers = build_matchers(text, format_, base)
     if isinstance(matchers, str):
         problem, expected = matchers, format_.expected
         yield Reason.INVALID_ALLOW_LIST.explain(key=key, value=_quote(text), problem=problem, expected=expected)
@@ -101,38 +94,17 @@ def _check_annotation(
 
 
 @lru_cache(maxsize=CACHED_ANNOTATIONS)
-def _build_matchers(text: str, format_: AllowListFormat, base: str | None) -> tuple[Matcher, ...] | str:
+def build_matchers(text: str, format_: AllowListFormat, base: str | None) -> tuple[Matcher, ...] | str:
     """Compile an annotation, or return its problem: exceptions would not be cached."""
     regexps: dict[str, list[str]] = {}
     try:
         for pattern in format_.parse(text, base):
             regexps.setdefault(pattern.prefix, []).append(f"(?:{pattern.regexp})")
-        return tuple(Matcher(prefix, _compile("|".join(several))) for prefix, several in regexps.items())
+        return tuple(Matcher(prefix, compile_regexp("|".join(several))) for prefix, several in regexps.items())
     except UnicodeEncodeError:
         return "it has half of a surrogate pair, which is not a character"
-    except _InvalidListError as error:
+    except (_InvalidListError, InvalidRegexpError) as error:
         return str(error)
-
-
-def _compile(regexp: str) -> Any:
-    options = re2.Options()
-    options.max_mem = ENGINE_BYTES
-    options.log_errors = False
-    options.never_capture = True  # groups are not used, and capturing them doubles the time
-    try:
-        return re2.compile(regexp, options)
-    except re2.error as error:
-        reason = _quote(error.args[0].decode())
-        raise _InvalidListError(f"the regular expression engine (RE2) reports: {reason}") from None
-
-
-def _check_regexp(regexp: str) -> int:
-    r"""Compile a regexp alone and in a group, as `a)|(b` or an open `\Q` have another meaning in a group.
-
-    Return the number of its instructions.
-    """
-    _compile(regexp)
-    return int(_compile(f"(?:{regexp})").programsize)
 
 
 def _parse_globs(text: str, base: str | None) -> Iterator[Pattern]:
@@ -152,17 +124,17 @@ def _parse_regexps(text: str, base: str | None) -> Iterator[Pattern]:
     instructions = 0
     for number, regexp in enumerate(_parse_list(text), start=1):
         try:
-            instructions += _check_regexp(regexp)
-        except _InvalidListError as error:
+            instructions += check_regexp(regexp)
+        except InvalidRegexpError as error:
             raise _InvalidListError(f"in entry {number} {error}") from None
-        if instructions > MOST_INSTRUCTIONS:
+        if instructions > MAX_INSTRUCTIONS:
             raise _InvalidListError(f"its first {number} entries together are too large to be compiled")
         is_arn = regexp.removeprefix("^").startswith("arn:")
         yield Pattern("" if is_arn else _require_base(base, regexp), regexp)
 
 
 def _parse_regexp(text: str, _base: str | None) -> Iterator[Pattern]:
-    _check_regexp(text)
+    check_regexp(text)
     yield Pattern("", text)
 
 
@@ -173,8 +145,8 @@ def _parse_list(text: str) -> list[str]:
         raise _InvalidListError(f"it is not valid JSON ({error})") from None
     if not isinstance(entries, list):
         raise _InvalidListError("it is JSON, but not a list")
-    if len(entries) > MOST_ENTRIES:
-        raise _InvalidListError(f"it has {len(entries)} entries, the maximum is {MOST_ENTRIES}")
+    if len(entries) > MAX_ENTRIES:
+        raise _InvalidListError(f"it has {len(entries)} entries, the maximum is {MAX_ENTRIES}")
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, str):
             raise _InvalidListError(f"entry {number} is not a string")
@@ -190,7 +162,7 @@ def _require_base(base: str | None, entry: str) -> str:
 
 def _quote(text: str) -> str:
     """Return one line: a list can have one entry a line."""
-    return quote(" ".join(text.split()), LONGEST_VALUE)
+    return quote(" ".join(text.split()), MAX_SHOWN_LIST)
 
 
 FORMATS: dict[str, AllowListFormat] = {

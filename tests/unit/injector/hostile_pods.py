@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from injector.metadata_keys import MAX_ALLOW_LIST_BYTES, ROLE
+from injector.metadata_keys import ALLOWED_ROLES, DEFAULT_ROLE, IRSA_ROLE, MAX_ALLOW_LIST_BYTES, PERMITTED, ROLE
+from injector.value_types import AllowedRolesFormat
 
 MIB = 1024 * 1024
 MAX_OBJECT_BYTES = 3 * MIB
@@ -174,4 +175,72 @@ PODS: Mapping[str, Hostile] = {
     ),
 }
 
-HOSTILE: Mapping[str, Hostile] = PODS
+REGEXPS: Mapping[str, str] = {
+    "negated-unicode-classes": fill(r"\PL", start="(?i)"),
+    "unicode-classes": fill(r"\pL"),
+    "ten-unicode-classes": "(?i)" + r"[^\pL\PN]{9}" * 5,
+    "unicode-classes-in-brackets": fill(r"\pL\PN", 2048, "[^", "]"),
+    "negated-ascii-classes": fill("[[:^alpha:]]", 2048, "(?i)"),
+    "not-words": fill(r"\W", 2048, "(?i)"),
+    "wide-ranges": fill("[\u0080-\U0010fffe]", 2048, "(?i)"),
+    "kelvin-signs": fill("\u212a", 2048, "(?i)"),
+    "dots": fill(".", 2048),
+    "optional-dots": fill(".?", 2048),
+    "repetitions": fill("a{999}", 2048),
+    "repetitions-of-repetitions": fill("(a{1,9}){9}", 2048),
+    "nested-repetitions": "(?:.{1,30}){1,30}b",
+    "repeated-choices": "(?:(?:a?b?.?)*x?){500}",
+    "optional-letters": "(?:[ab]?.?){900}b",
+    "groups": "(" * 900 + "a" + ")" * 900,
+    "alternatives": fill("a|", 2048, end="b"),
+    "empty-alternatives": fill("|", 2048),
+    "quotes": fill(r"\Q\E", 2048),
+    "backslashes": fill("\\\\", 2048),
+    "flags": fill("(?i)", 2048),
+    "anchors": fill("^$", 2048),
+    "stars": fill(".*", 2048),
+    "letters-of-8-kib": fill("a"),
+    "8-kib-of-emoji": fill(EMOJI),
+}
+LISTS: Mapping[str, str] = {
+    "4-globs-of-stars": json.dumps(["*" * 2000] * 4),
+    "stars-and-letters": json.dumps(["*a" * 1000] * 4),
+    "question-marks": json.dumps(["?" * 2000] * 4),
+    "one-glob": json.dumps(["*?" * 4000]),
+    "many-globs": fill_list("*a*b"),
+    "many-entries": fill_list(""),
+    "500-entries": json.dumps(["arn:*", "*/a"] * 250),
+    "1000-regexps": json.dumps([f"a{n}" for n in range(1000)]),
+    "500-regexps": json.dumps([f"a{n:03}" for n in range(500)]),
+    "500-repetitions": json.dumps([f".{{{n}}}" for n in range(500)]),
+    "regexps-below-the-limit": json.dumps(["(?:(?:a?b?.?)*x?){249}", "arn:(?:(?:a?b?.?)*x?){249}"]),
+    "nested-json": "[" * 8192,
+    "nested-objects": fill('{"":', 8192),
+    "numbers": "[" + "9" * 8000 + "]",
+    "escapes": json.dumps(["\u0430" * 1300]),
+    "one-regexp-of-8-kib": json.dumps(["(?i)" + r"\PL" * 2000]),
+    "4-regexps-of-unicode-classes": json.dumps([r"(?i)" + r"\PL" * 10] * 4),
+    "25-regexps-of-unicode-classes": json.dumps([r"(?i)" + r"[^\pL]" * 10] * 40),
+    "4-regexps-of-wide-ranges": json.dumps(["(?i)" + "[\u0080-\U0010fffe]" * 60] * 4, ensure_ascii=False),
+}
+ALLOW_LISTS: Mapping[str, Hostile] = {
+    **{f"permitted-{name}": Hostile(pod_of, {PERMITTED: regexp}) for name, regexp in REGEXPS.items()},
+    **{
+        f"{form}s-{name}": Hostile(pod_of, {ALLOWED_ROLES: entries}, config={"allowed_roles_format": form})
+        for form in AllowedRolesFormat
+        for name, entries in LISTS.items()
+    },
+    "both-allow-lists": Hostile(
+        pod_of,
+        {PERMITTED: REGEXPS["repeated-choices"], ALLOWED_ROLES: LISTS["regexps-below-the-limit"]},
+        config={"allowed_roles_format": AllowedRolesFormat.REGEXP},
+    ),
+    "allow-list-over-the-limit": Hostile(pod_of, {ALLOWED_ROLES: "," * (MAX_ALLOW_LIST_BYTES + 1)}),
+    **{
+        f"{kind}-{key}-of-4-kib": Hostile(lambda: pod_of({}), **{kind: {key: value}})
+        for kind, key in (("namespace", DEFAULT_ROLE), ("service_account", ROLE), ("service_account", IRSA_ROLE))
+        for value in ("arn:aws:iam::111122223333:role/" + "a/" * 2000,)
+    },
+}
+
+HOSTILE: Mapping[str, Hostile] = {**PODS, **ALLOW_LISTS}

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 import orjson
 
+from injector.decision.allowed_roles import CACHED_ANNOTATIONS
 from injector.errors import ReviewError
 from injector.k8s.objects import Metadata
 from injector.patch.template import load_template
@@ -20,9 +21,19 @@ from injector.webhook.admission_review import AdmissionReview, TooLargeReviewErr
 from injector.webhook.handler import Admission
 from testing.cases import CONFIG, ENABLED, load_review
 from testing.repository import ROOT
-from tests.unit.injector.hostile_pods import HOSTILE, Hostile
+from tests.unit.injector.hostile_pods import ALLOW_LISTS, HOSTILE, Hostile
 
 HEAD = load_review("pod-create-replicaset")
+LARGEST_ALLOW_LISTS = (
+    "permitted-ten-unicode-classes",
+    "permitted-not-words",
+    "permitted-optional-dots",
+    "permitted-repeated-choices",
+    "permitted-optional-letters",
+    "regexps-regexps-below-the-limit",
+)
+"""Those that take the most memory when they are compiled."""
+
 RESET_PEAK = "5"
 
 
@@ -104,6 +115,17 @@ def measure_peak(admission: Admission, body: bytes) -> int:
     Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
     before = read_kib("VmHWM")
     review(admission, body)
+    return (read_kib("VmHWM") - before) * 1024
+
+
+def measure_cached_allow_lists() -> int:
+    """Decide about pods of many namespaces with different allow-lists; return the growth of the peak in bytes."""
+    before = read_kib("VmHWM")
+    for case in (ALLOW_LISTS[name] for name in LARGEST_ALLOW_LISTS):
+        body = build_body(case)
+        for number in range(CACHED_ANNOTATIONS):
+            lists = {key: value + " " * number for key, value in case.namespace.items()}
+            review(build_admission(case._replace(namespace=lists)), body)
     return (read_kib("VmHWM") - before) * 1024
 
 

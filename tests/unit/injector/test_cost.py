@@ -3,18 +3,24 @@
 import gc
 import json
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from injector.decision import allowed_roles
 from injector.log import JsonFormatter
+from injector.webhook.handler import Admission
+from testing.repository import ROOT
 from tests.unit.injector.hostile_pods import HOSTILE
 from tests.unit.injector.reviewing import MemoryProbe, build_admission, build_body, review
 
 MAX_CPU_SECONDS = 0.1
 MAX_MEMORY_BYTES = 16 * 1024 * 1024
+MAX_CACHE_BYTES = 32 * 1024 * 1024
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_LOG_BYTES = 2048
 RUNS = 3
@@ -30,11 +36,16 @@ def measure_cpu(call: Callable[[], object]) -> float:
     return time.thread_time() - started
 
 
+def review_uncached(admission: Admission, body: bytes) -> None:
+    allowed_roles.build_matchers.cache_clear()
+    review(admission, body)
+
+
 @each_case
 def test_review_takes_bounded_cpu_time(name: str) -> None:
     admission, body = build_admission(HOSTILE[name]), build_body(HOSTILE[name])
 
-    seconds = min(measure_cpu(lambda: review(admission, body)) for _ in range(RUNS))
+    seconds = min(measure_cpu(lambda: review_uncached(admission, body)) for _ in range(RUNS))
 
     assert seconds < MAX_CPU_SECONDS
 
@@ -50,6 +61,15 @@ def test_review_takes_bounded_memory(name: str, probe: MemoryProbe, tmp_path: Pa
     (tmp_path / "body").write_bytes(build_body(HOSTILE[name]))
 
     assert probe.measure(name, tmp_path / "body") < MAX_MEMORY_BYTES
+
+
+def test_cached_allow_lists_take_bounded_memory() -> None:
+    code = "from tests.unit.injector.reviewing import measure_cached_allow_lists; print(measure_cached_allow_lists())"
+    command = [sys.executable, "-c", code]
+
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+
+    assert int(printed) < MAX_CACHE_BYTES
 
 
 @each_case
