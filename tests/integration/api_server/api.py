@@ -87,10 +87,13 @@ class ApiServer:
         items: list[Manifest] = self._send("GET", _path(kind, namespace)).object["items"]
         return items
 
-    def patch(self, target: tuple[str, str], change: Any, namespace: str = "", *, how: str = MERGE) -> Answer:
+    def patch(
+        self, target: tuple[str, str], change: Any, namespace: str = "", *, how: str = MERGE, dry_run: bool = False
+    ) -> Answer:
         """Change an object; `target` is its kind and name, or a subresource of it (name/status)."""
         kind, name = target
-        return self._send("PATCH", f"{_path(kind, namespace)}/{name}", change, how)
+        query = "?dryRun=All" if dry_run else ""
+        return self._send("PATCH", f"{_path(kind, namespace)}/{name}{query}", change, how)
 
     def delete(self, kind: str, name: str, namespace: str = "") -> None:
         """Delete an object at once, and in the background all that it owns."""

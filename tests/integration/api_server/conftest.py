@@ -15,7 +15,15 @@ from kubernetes.config import ConfigException
 from testing.cases import ENVIRON
 from testing.progress import print_progress
 from testing.repository import ROOT
-from tests.integration.api_server.api import ApiServer, RefusedError, connect, load_configuration, wait_for
+from tests.integration.api_server.api import (
+    STRATEGIC_MERGE,
+    ApiServer,
+    RefusedError,
+    connect,
+    load_configuration,
+    wait_for,
+)
+from tests.integration.api_server.guard.policies_of_run import guard_of_run
 from tests.integration.api_server.namespaces import Namespaces
 from tests.integration.api_server.private import PrivateCluster, find_programs, private_cluster
 from tests.integration.api_server.webhooks import Injector, build_configuration, build_selector, run_injector
@@ -96,9 +104,10 @@ def run_label() -> dict[str, str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def injector(api: ApiServer, run_label: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Injector]:
-    """The running injector, registered for the pods in labelled namespaces of this run."""
+    """The running injector and the guard, for the pods in labelled namespaces of this run."""
     settings = {**ENVIRON, "KUBECONFIG": api.kubeconfig}
-    with run_injector(tmp_path_factory.mktemp("injector"), settings) as running:
+    directory = tmp_path_factory.mktemp("injector")
+    with guard_of_run(api, run_label, ENVIRON), run_injector(directory, settings) as running:
         name = f"podrole-injector-{next(iter(run_label.values()))}"
         webhook = {
             "name": "pods.podrole.io",
@@ -108,6 +117,7 @@ def injector(api: ApiServer, run_label: dict[str, str], tmp_path_factory: pytest
         api.create(build_configuration(name, webhook, running.url, running.certificates.ca))
         try:
             await_injection(api, run_label)
+            await_guard(api, run_label)
             yield running
         finally:
             api.delete("MutatingWebhookConfiguration", name)
@@ -124,6 +134,26 @@ def await_injection(api: ApiServer, run_label: dict[str, str]) -> None:
             return "initContainers" in api.create(pod, namespace, dry_run=True).object["spec"]
 
         wait_for("the API server calls the webhook", is_injected)
+
+
+def await_guard(api: ApiServer, run_label: dict[str, str]) -> None:
+    """A new policy takes effect after about a second: then privileged ephemeral containers are refused."""
+    with Namespaces(api, run_label) as namespaces:
+        namespace = namespaces.make()
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "try"}}
+        pod["spec"] = {"containers": [{"name": "app", "image": "example/app:1"}]}
+        api.create(pod, namespace)
+        debugger = {"name": "tools", "image": "example/tools:1", "securityContext": {"privileged": True}}
+        change = {"spec": {"ephemeralContainers": [debugger]}}
+
+        def is_refused() -> bool:
+            try:
+                api.patch(("Pod", "try/ephemeralcontainers"), change, namespace, how=STRATEGIC_MERGE, dry_run=True)
+            except RefusedError:
+                return True
+            return False
+
+        wait_for("the guard refuses an ephemeral container", is_refused)
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """The manifests on a real API server: validation, PodSecurity, permissions, repeated apply."""
 
 import json
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.integration.api_server.api import wait_for
+from tests.integration.api_server.namespaces import ENABLED
 from tests.integration.kustomize.manifests import KUSTOMIZE, OVERLAYS, Kubectl, Manifest, find, write_kustomization
 
 FOREIGN = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
@@ -124,6 +127,54 @@ def test_guard_has_no_type_checking_warnings(installed: Kubectl) -> None:
         installed.run("delete", *files)
 
     assert {name: each["typeChecking"] for name, each in status.items()} == {name: {} for name in status}
+
+
+PLAIN_POD = {"containers": [{"name": "app", "image": "example/app:1"}]}
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app"}, "spec": PLAIN_POD}
+JOB = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "job"},
+    "spec": {"template": {"spec": {**PLAIN_POD, "restartPolicy": "Never"}}},
+}
+
+
+@pytest.fixture
+def labelled(installed: Kubectl) -> Iterator[str]:
+    """A labelled namespace, after the webhook configuration was deleted."""
+    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ENABLED}}
+    installed.run("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
+    installed.run("delete", "mutatingwebhookconfiguration", "podrole-injector")
+    try:
+        yield name
+    finally:
+        installed.run("apply", "-k", str(KUSTOMIZE / "overlays" / "eks"))
+        installed.run("delete", "--wait=false", "namespace", name)
+
+
+def test_pod_is_refused_while_the_webhook_configuration_is_missing(installed: Kubectl, labelled: str) -> None:
+    def is_refused() -> bool:
+        answer = installed.try_run(f"--namespace={labelled}", "create", "-f", "-", stdin=yaml.safe_dump(POD))
+        installed.run(f"--namespace={labelled}", "delete", "--now", "--ignore-not-found", "pod", "app")
+        return "[SidecarMissing]" in answer.errors
+
+    def is_reported() -> bool:
+        return "[SidecarMissing]" in installed.run(f"--namespace={labelled}", "get", "events").output
+
+    wait_for("the guard refuses the pod", is_refused)
+    installed.run(f"--namespace={labelled}", "create", "-f", "-", stdin=yaml.safe_dump(JOB))
+    wait_for("an event of the Job with the message of the guard", is_reported)
+
+
+def test_pods_are_created_in_the_documented_order_of_a_removal(installed: Kubectl, labelled: str) -> None:
+    installed.run("delete", "validatingadmissionpolicybinding", "podrole-pods")
+
+    def is_created() -> bool:
+        create = [f"--namespace={labelled}", "create", "-f", "-"]
+        return installed.try_run(*create, stdin=yaml.safe_dump(POD)).code == 0
+
+    wait_for("a pod is created without the guard", is_created)
 
 
 ALLOWED = [

@@ -1,0 +1,37 @@
+"""Installs the policies about pods for the namespaces of one test run, beside other installations in the cluster."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tests.integration.api_server.api import ApiServer
+from tests.integration.api_server.guard.policies import PODS_POLICY, load_policies
+
+POLICIES = {PODS_POLICY, "podrole-updates", "podrole-ephemeral-containers"}
+NAMESPACE = "default"
+
+
+@contextmanager
+def guard_of_run(api: ApiServer, run_label: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[None]:
+    """Check the pods in namespaces with this label until the block ends."""
+    suffix = next(iter(run_label.values()))
+    name = f"podrole-settings-{suffix}"
+    api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(settings)}, NAMESPACE)
+    made = [("ConfigMap", name, NAMESPACE)]
+    for manifest in load_policies():
+        if manifest["metadata"]["name"] not in POLICIES:
+            continue
+        own = copy.deepcopy(manifest)
+        own["metadata"] = {"name": f"{manifest['metadata']['name']}-{suffix}"}
+        if manifest["kind"] == "ValidatingAdmissionPolicyBinding":
+            own["spec"]["policyName"] += f"-{suffix}"
+            own["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": dict(run_label)}}
+            if "paramRef" in own["spec"]:
+                own["spec"]["paramRef"] |= {"name": name, "namespace": NAMESPACE}
+        api.create(own)
+        made.append((own["kind"], own["metadata"]["name"], ""))
+    try:
+        yield
+    finally:
+        for kind, object_name, namespace in reversed(made):
+            api.delete(kind, object_name, namespace)
