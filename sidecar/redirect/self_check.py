@@ -62,6 +62,7 @@ def has_route(address: str) -> bool:
 
 def _hint(port: int) -> str:
     return (
-        f"The rule that redirects their TCP port 80 to port {port} on loopback is missing. "
-        f"The init container {contract.REDIRECT_CONTAINER} loads it; check its log."
+        f"The rule that redirects their TCP port 80 to port {port} on loopback is missing (the init container "
+        f"{contract.REDIRECT_CONTAINER} loads it; check its log), or "
+        "an eBPF program (Cilium's local redirect policies) or the runtime's own network stack bypasses it."
     )
