@@ -22,7 +22,7 @@ PORTS = "53,80,443,8080,sctp"
 
 ROUTER = (
     *(f"net.ipv4.conf.{device}.accept_source_route=1" for device in ("all", "podrole0")),
-    *(f"net.ipv6.conf.{device}.seg6_enabled=1" for device in ("all", "podrole0")),
+    *(f"net.ipv6.conf.{device}.{kind}_enabled=1" for device in ("all", "podrole0") for kind in ("seg6", "rpl_seg")),
 )
 """The node forwards source-routed packets."""
 

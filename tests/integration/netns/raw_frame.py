@@ -1,10 +1,11 @@
 """`raw_frame.py WAY SOURCE TARGET GATEWAY_MAC` sends one UDP datagram to port 80 of TARGET and prints the response.
 
-WAY is how the datagram is sent. All ways need NET_RAW and no other capability:
+WAY is how the datagram is sent. The first three need NET_RAW and no other capability, the last one none:
 
 - `header`: an IP packet with our own header (IP_HDRINCL), which passes the output hook;
 - `packet`: an Ethernet frame by AF_PACKET, below the output hook;
-- `xdp`: an Ethernet frame on a transmit ring of AF_XDP, below the output hook and without an XDP program.
+- `xdp`: an Ethernet frame on a transmit ring of AF_XDP, below the output hook and without an XDP program;
+- `vxlan`: an Ethernet frame in UDP to the node's VXLAN device, which has GATEWAY_MAC.
 
 Prints `silence` after a timeout, and the error's name if the kernel denies it.
 """
@@ -17,6 +18,8 @@ import sys
 from collections.abc import Callable
 
 DEVICE = "eth0"
+VXLAN_ENDPOINT = ("10.77.0.1", 8472)
+VXLAN_HEADER = b"\x08\0\0\0" + (1).to_bytes(3) + b"\0"  # network 1: https://www.rfc-editor.org/rfc/rfc7348#section-5
 SOURCE_MAC = "02:00:00:00:00:01"
 SOURCE_PORT, TARGET_PORT = 7777, 80
 PAYLOAD = b"?"
@@ -153,6 +156,11 @@ def send_packet(packet: bytes, _target: str, gateway_mac: str) -> None:
         sender.sendto(build_frame(packet, gateway_mac), (DEVICE, ETHERTYPE_IPV4))
 
 
+def send_vxlan(packet: bytes, _target: str, gateway_mac: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(VXLAN_HEADER + build_frame(packet, gateway_mac), VXLAN_ENDPOINT)
+
+
 def send_xdp(packet: bytes, _target: str, gateway_mac: str) -> None:
     frame = build_frame(packet, gateway_mac)
     with socket.socket(AF_XDP, socket.SOCK_RAW) as sender:
@@ -204,6 +212,7 @@ WAYS: dict[str, Callable[[bytes, str, str], None]] = {
     "header": send_header,
     "packet": send_packet,
     "xdp": send_xdp,
+    "vxlan": send_vxlan,
 }
 
 

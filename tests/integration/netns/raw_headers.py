@@ -1,7 +1,7 @@
-"""`raw_headers.py WAY SOURCE HOP TARGET` sends a UDP datagram to port 80 with a header of our own; prints the response.
+"""`raw_headers.py WAY SOURCE HOP TARGET` sends a UDP datagram to port 80 with a header of our own; prints the answer.
 
-It needs NET_RAW. IPv4 ways send to HOP, with an option that has TARGET as the next hop. IPv6 ways send to TARGET with
-extension headers. Prints `silence` after a timeout, and the error's name if the kernel denies the packet.
+It needs NET_RAW. IPv4 ways and routing headers send to HOP, and have TARGET as the next hop. The other IPv6 ways send to
+TARGET, with extension headers. Prints `silence` after a timeout, and the error's name if the kernel denies the packet.
 """
 
 import errno
@@ -16,7 +16,11 @@ TIMEOUT_SECONDS = 2
 
 NOP, LSRR, SSRR, ROUTER_ALERT = 0x01, 0x83, 0x89, b"\x94\x04\0\0"
 UNKNOWN_OPTION = b"\x9e\x04\0\0"  # https://www.iana.org/assignments/ip-parameters: experimental
-HOP_BY_HOP, FRAGMENT, DESTINATION_OPTIONS = 0, 44, 60
+HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS = 0, 43, 44, 60
+ROUTING_TYPES = {"ipv6-routing-type-0": 0, "ipv6-routing-type-2": 2, "ipv6-routing-type-3": 3, "ipv6-routing-type-4": 4}
+"""Source route, Mobile IPv6, RPL, segment routing:
+https://www.iana.org/assignments/ipv6-parameters/ipv6-parameters.xhtml#ipv6-parameters-3
+"""
 PADDING = b"\x01\x04\0\0\0\0"  # PadN of six bytes: https://www.rfc-editor.org/rfc/rfc8200#section-4.2
 
 
@@ -49,10 +53,17 @@ def build_ipv4(way: str, source: str, hop: str, target: str) -> Iterator[bytes]:
     )
 
 
-def build_ipv6(way: str, source: str, target: str) -> Iterator[bytes]:
-    """Yield the packet, or its fragments."""
-    addresses = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+def build_ipv6(way: str, source: str, hop: str, target: str) -> Iterator[bytes]:
+    """Yield the packet, or its fragments. The checksum is that of the last destination."""
+    source6, target6 = (socket.inet_pton(socket.AF_INET6, address) for address in (source, target))
+    addresses = source6 + target6
     datagram = build_udp6(addresses)
+    if way in ROUTING_TYPES:
+        addresses = source6 + socket.inet_pton(socket.AF_INET6, hop)
+        # Length in units of eight bytes after the first, type, segments left: https://www.rfc-editor.org/rfc/rfc8200#section-4.4
+        header = struct.pack("!BBBBI", socket.IPPROTO_UDP, 2, ROUTING_TYPES[way], 1, 0) + target6
+        yield struct.pack("!IHBB", 6 << 28, len(header + datagram), ROUTING, 64) + addresses + header + datagram
+        return
     for first_header, body in {
         "ipv6-hop-by-hop": [(HOP_BY_HOP, bytes([socket.IPPROTO_UDP, 0]) + PADDING + datagram)],
         "ipv6-destination-options": [(DESTINATION_OPTIONS, bytes([socket.IPPROTO_UDP, 0]) + PADDING + datagram)],
@@ -85,7 +96,7 @@ def build_udp6(addresses: bytes) -> bytes:
 def main(way: str, source: str, hop: str, target: str) -> str:
     is_ipv6 = ":" in target
     family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
-    packets = build_ipv6(way, source, target) if is_ipv6 else build_ipv4(way, source, hop, target)
+    packets = build_ipv6(way, source, hop, target) if is_ipv6 else build_ipv4(way, source, hop, target)
     with (
         socket.socket(family, socket.SOCK_DGRAM) as receiver,
         socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender,
@@ -94,7 +105,7 @@ def main(way: str, source: str, hop: str, target: str) -> str:
         receiver.settimeout(TIMEOUT_SECONDS)
         try:
             for packet in packets:
-                sender.sendto(packet, (target if is_ipv6 else hop, 0))
+                sender.sendto(packet, (target if is_ipv6 and way not in ROUTING_TYPES else hop, 0))
             return receiver.recv(100).decode()
         except TimeoutError:
             return "silence"

@@ -3,7 +3,8 @@
     send_probes.py [uid=UID] tcp/ADDRESS/PORT[/OPTION=VALUE] udp/ADDRESS/PORT[/OPTION=VALUE] raw/ADDRESS/PROTOCOL
         icmp/ADDRESS ...
 
-Options: `device=NAME` binds the socket to a device; `lsrr=HOP` and `ssrr=HOP` send by a router (IPv4 source route), and
+Options: `device=NAME` binds the socket to a device; `mark=NUMBER` marks its packets; `mptcp=` and `fastopen=` use these
+variants of TCP; `lsrr=HOP` and `ssrr=HOP` send by a router (IPv4 source route), and
 `srh=HOP` (IPv6 segment routing header); `alert=` adds Router Alert, and `padding=` IPv6
 destination options.
 
@@ -33,6 +34,7 @@ ROUTED_TIMEOUT_SECONDS = 2
 
 IPV6_RTHDR = 57  # https://github.com/torvalds/linux/blob/v6.1/include/uapi/linux/in6.h
 SEGMENT_ROUTING_TYPE = 4
+SO_MARK, TCP_FASTOPEN_CONNECT, IPPROTO_MPTCP = 36, 30, 262
 DESTINATION_OPTIONS = b"\0\0\x01\x04\0\0\0\0"  # PadN of six bytes
 ROUTER_ALERT = b"\x94\x04\0\0"
 
@@ -41,6 +43,8 @@ def open_socket(probe: str) -> socket.socket:
     kind, address, *rest = probe.split("/")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     protocol = {"icmp": ECHO_PROTOCOLS[family], "raw": int(rest[0]) if rest else 0}.get(kind, 0)
+    if "mptcp=" in rest:
+        protocol = IPPROTO_MPTCP
     return socket.socket(family, SOCKET_TYPES[kind], protocol)
 
 
@@ -50,11 +54,15 @@ def set_option(client: socket.socket, address: str, option: str, value: str) -> 
         client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, value.encode())
     elif option == "srh":
         client.setsockopt(socket.IPPROTO_IPV6, IPV6_RTHDR, build_segment_routing_header(value, address))
+    elif option == "mark":
+        client.setsockopt(socket.SOL_SOCKET, SO_MARK, int(value))
+    elif option == "fastopen":
+        client.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
     elif option == "padding":
         client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, DESTINATION_OPTIONS)
     elif option == "alert":
         client.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, ROUTER_ALERT)
-    else:
+    elif option in {"lsrr", "ssrr"}:
         client.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, build_source_route(option, value))
 
 
@@ -78,7 +86,7 @@ def send_probe(probe: str) -> str:
             if option:
                 set_option(client, address, option, value)
             client.connect((address, int(rest[0]) if kind in {"tcp", "udp"} else 0))
-            if kind != "tcp":
+            if kind != "tcp" or option == "fastopen":  # fast open sends the first data with the SYN
                 # an ICMP error is delivered only if it quotes at least eight bytes
                 client.send(ECHO_REQUESTS[client.family] if kind == "icmp" else b"question")
             response = client.recv(100)

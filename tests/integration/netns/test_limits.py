@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 import contract
-from testing.pods import CommandError, Image, Node, Pod, PodNetwork
+from testing.pods import NODE_IPV4, CommandError, Image, Node, Pod, PodNetwork
 from testing.pods.networks import BRIDGE_MAC
 from tests.integration.netns.backends import Backend, build_nftables
 from tests.integration.netns.checks import EC2, REJECTIONS, SendProbes, build_probes
 from tests.integration.netns.conftest import HERE, start_responder, stop
 from tests.integration.netns.held_connections import HeldConnections
 
+OVERLAY_MAC = "02:00:00:00:77:02"
 SEND_FRAME = ["python3", "/test/raw_frame.py"]
 
 
@@ -89,6 +90,42 @@ def test_socket_bound_to_device_does_not_reach_the_node(
 
     assert results == (["silence"] * 2 if kind == "redirect" else ["ECONNREFUSED"] * 2)
     assert send_probes(plain, *probes) == ["node"] * 2
+
+
+MARK = "7"
+
+
+@pytest.mark.parametrize("option", ["mptcp=", "fastopen=", f"mark={MARK}"])
+def test_variant_of_tcp_is_redirected(
+    backend: Backend, network: PodNetwork, send_probes: SendProbes, option: str
+) -> None:
+    """Multipath TCP, data in the SYN, and a route of another table, which the packet's mark selects."""
+    network.run(["sysctl", "-qw", "net.ipv4.tcp_fastopen=5"])
+    network.run(["ip", "rule", "add", "fwmark", MARK, "table", MARK])
+    network.run(["ip", "route", "add", f"{EC2[0]}/32", "via", NODE_IPV4, "table", MARK])
+    probe = f"tcp/{EC2[0]}/80/{option}"
+    [before] = send_probes(network, probe)
+
+    backend.load(network)
+
+    [after] = send_probes(network, probe)
+    assert (before[:4], after[:7]) == ("node", "sidecar")  # the response to the SYN's data can follow
+
+
+def test_tunnel_endpoint_outside_the_pod_forwards_what_any_process_sends(
+    backend: Backend, network: PodNetwork, node: Node
+) -> None:
+    """The rules see UDP to the node. A node's VXLAN device (Flannel, Calico, Cilium) takes packets from pods too."""
+    node.run(["ip", "link", "add", "overlay", "address", OVERLAY_MAC, "type", "vxlan", "id", "1", "dstport", "8472"])
+    node.run(["ip", "link", "set", "overlay", "up"])
+    node.run(["sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.overlay.rp_filter=0"])
+    send = [sys.executable, str(HERE / "raw_frame.py"), "vxlan", network.ipv4, EC2[0], OVERLAY_MAC]
+    backend.load(network)
+
+    result = network.run(["setpriv", "--reuid=1000", "--clear-groups", *send] if not node.single_user else send).stdout
+
+    node.run(["ip", "link", "delete", "overlay"])
+    assert result == "node"
 
 
 def test_other_pods_cannot_reach_the_sidecar(

@@ -64,6 +64,20 @@ def test_any_user_can_send_a_routing_header_but_it_does_not_reach_the_node(
 
 
 @pytest.mark.parametrize(
+    "way", ["ipv6-routing-type-0", "ipv6-routing-type-2", "ipv6-routing-type-3", "ipv6-routing-type-4"]
+)
+@pytest.mark.parametrize("kind", ["redirect", "block"])
+def test_routing_header_of_any_type_is_dropped(
+    backend: Backend, network: PodNetwork, plain: PodNetwork, kind: str, way: str
+) -> None:
+    """Linux forwards types 3 and 4 where they are enabled. Other routers can do so for the obsolete ones."""
+    backend.load(network, kind)
+
+    assert send(network, way) in REJECTIONS
+    assert send(plain, way) == ("node" if way[-1] == "3" else "silence")
+
+
+@pytest.mark.parametrize(
     "way", ["ipv6-hop-by-hop", "ipv6-destination-options", "ipv6-atomic-fragment", "ipv6-two-fragments"]
 )
 @pytest.mark.parametrize("kind", ["redirect", "block"])
