@@ -1,7 +1,8 @@
 """`raw_headers.py WAY SOURCE HOP TARGET` sends a UDP datagram to port 80 with a header of our own; prints the answer.
 
-It needs NET_RAW. IPv4 ways and routing headers send to HOP, and have TARGET as the next hop. The other IPv6 ways send to
-TARGET, with extension headers. Prints `silence` after a timeout, and the error's name if the kernel denies the packet.
+It needs NET_RAW. IPv4 ways and routing headers send to HOP, and have TARGET as the next hop. The other IPv6 ways send
+to TARGET, with extension headers. Prints `silence` after a timeout, and the error's name if the kernel denies the
+packet.
 """
 
 import errno

@@ -1,5 +1,7 @@
-"""Ways to bypass the rules: those that are blocked, and the one that works, as docs/redirect.md documents."""
+"""Ways to bypass the rules: those that are blocked, and those that work, as docs/redirect.md documents."""
 
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -8,6 +10,7 @@ import pytest
 import contract
 from testing.pods import NODE_IPV4, CommandError, Image, Node, Pod, PodNetwork
 from testing.pods.networks import BRIDGE_MAC
+from testing.repository import ROOT
 from tests.integration.netns.backends import Backend, build_nftables
 from tests.integration.netns.checks import EC2, REJECTIONS, SendProbes, build_probes
 from tests.integration.netns.conftest import HERE, start_responder, stop
@@ -53,6 +56,16 @@ def test_root_with_net_raw_bypasses_the_rules_with_raw_frames(pod: Pod, way: str
     assert result == "node"
 
 
+@pytest.mark.parametrize("pod", [{"capabilities": {"add": ["NET_ADMIN"]}}], indirect=True, ids=["net-admin"])
+def test_container_with_net_admin_deletes_the_rules(pod: Pod, send_probes: SendProbes) -> None:
+    before = send_probes(pod.network, "udp/169.254.169.254/80")
+
+    pod.exec("app", ["nft", "delete", "table", "inet", "podrole"])
+
+    assert before in (["ECONNREFUSED"], ["EPERM"])
+    assert send_probes(pod.network, "udp/169.254.169.254/80") == ["node"]
+
+
 @pytest.mark.parametrize(
     "pod",
     [{"capabilities": {"drop": ["NET_RAW"]}}, {"capabilities": {"drop": ["ALL"]}}, {"runAsUser": 1000}],
@@ -90,6 +103,34 @@ def test_socket_bound_to_device_does_not_reach_the_node(
 
     assert results == (["silence"] * 2 if kind == "redirect" else ["ECONNREFUSED"] * 2)
     assert send_probes(plain, *probes) == ["node"] * 2
+
+
+def test_proxy_outside_the_pod_connects_from_its_own_network(
+    backend: Backend, network: PodNetwork, plain: PodNetwork, send_probes: SendProbes
+) -> None:
+    """For example a forward proxy or a NAT64 gateway with its own prefix: the rules see only its address."""
+    address = f"{plain.ipv4}:8888"
+    proxy = plain.popen([sys.executable, str(HERE / "forward.py"), address, f"{EC2[0]}:80"], stdout=subprocess.PIPE)
+    assert proxy.stdout
+    proxy.stdout.readline()
+    backend.load(network)
+
+    result = send_probes(network, f"tcp/{plain.ipv4}/8888")
+
+    stop(proxy)
+    proxy.stdout.close()
+    assert result == ["node"]
+
+
+def test_user_namespace_gives_no_capability_over_the_pods_rules(network: PodNetwork, send_probes: SendProbes) -> None:
+    """A process is root in a user namespace that it creates, but the pod's network belongs to another one."""
+    build_nftables().load(network)
+    delete = ["nft", "delete", "table", "inet", "podrole"]
+
+    with pytest.raises(CommandError, match="Operation not permitted"):
+        network.run(["unshare", "--user", "--map-root-user", *delete])
+
+    assert send_probes(network, "tcp/169.254.169.254/80") == ["sidecar"]
 
 
 MARK = "7"
@@ -171,3 +212,16 @@ def test_rules_cannot_be_deleted_without_net_admin(network: PodNetwork) -> None:
 
     with pytest.raises(CommandError, match="Operation not permitted"):
         network.run(["capsh", "--drop=cap_net_admin", "--", "-c", "nft delete table inet podrole"])
+
+
+NAMED_TEST = re.compile(r"`(\w+/test_\w+\.py)::(test_\w+)`")
+
+
+def test_docs_name_an_existing_test_for_each_way_around_the_rules() -> None:
+    section = (ROOT / "docs/redirect.md").read_text().split("## What it cannot stop")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:]
+    for row in rows:
+        named = NAMED_TEST.findall(row)
+        assert named or "not tested" in row, row
+        for file, name in named:
+            assert f"def {name}(" in (ROOT / "tests/integration" / file).read_text(), row
