@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from subprocess import PIPE, Popen
 
+from testing.sidecars import CREDENTIALS_PATH
+
 ADDRESS = "127.0.0.1"
-HEAD = b"GET /v2/credentials/x HTTP/1.1\r\nHost: 169.254.170.2\r\n"
+HEAD = f"GET {CREDENTIALS_PATH} HTTP/1.1\r\nHost: 169.254.170.2\r\n".encode()
 PUT = HEAD.replace(b"GET", b"PUT")
 LONGEST_SECONDS = 120
 

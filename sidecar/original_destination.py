@@ -6,6 +6,7 @@ https://man7.org/linux/man-pages/man7/ip.7.html
 """
 
 import socket
+from collections.abc import Callable
 
 import contract
 from server.messages import Address
@@ -13,21 +14,29 @@ from server.messages import Address
 SO_ORIGINAL_DST = 80
 """Of SOL_IP; IP6T_SO_ORIGINAL_DST of SOL_IPV6 has the same number (linux/netfilter_ipv4.h, linux/netfilter_ipv6.h)."""
 
-SOCKADDR_IN_BYTES = 16
-SOCKADDR_IN6_BYTES = 28
-
 METADATA_PORT = 80
 METADATA_DESTINATIONS = frozenset((address, METADATA_PORT) for address in contract.METADATA_ADDRESSES)
 """What the rules redirect to the sidecar."""
 
 
-def find_original_destination(accepted: socket.socket) -> Address | None:
-    """Return the address and port that the client connected to; None if the kernel does not know them."""
-    try:
-        if accepted.family == socket.AF_INET:
-            found = accepted.getsockopt(socket.IPPROTO_IP, SO_ORIGINAL_DST, SOCKADDR_IN_BYTES)
-            return socket.inet_ntop(socket.AF_INET, found[4:8]), int.from_bytes(found[2:4])
-        found = accepted.getsockopt(socket.IPPROTO_IPV6, SO_ORIGINAL_DST, SOCKADDR_IN6_BYTES)
-        return socket.inet_ntop(socket.AF_INET6, found[8:24]), int.from_bytes(found[2:4])
-    except (OSError, ValueError):  # not tracked, or the kernel (or sandbox) has no connection tracking; a short answer
-        return None
+def create_finder(family: int) -> Callable[[socket.socket], Address | None]:
+    """Return a function that finds a connection's metadata address and port; None if it was not redirected from one.
+
+    It runs for each connection, so it compares the kernel's bytes (struct sockaddr_in or sockaddr_in6) with a table.
+    """
+    is_ipv6 = family == socket.AF_INET6
+    level, size, place = (socket.IPPROTO_IPV6, 28, slice(8, 24)) if is_ipv6 else (socket.IPPROTO_IP, 16, slice(4, 8))
+    known = {
+        METADATA_PORT.to_bytes(2) + socket.inet_pton(family, address): (address, METADATA_PORT)
+        for address in contract.METADATA_ADDRESSES
+        if (":" in address) == is_ipv6
+    }
+
+    def find(accepted: socket.socket) -> Address | None:
+        try:
+            found = accepted.getsockopt(level, SO_ORIGINAL_DST, size)
+        except OSError:  # it is not tracked, or the kernel (or sandbox) has no connection tracking
+            return None
+        return known.get(found[2:4] + found[place])
+
+    return find

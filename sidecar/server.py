@@ -18,7 +18,7 @@ from sidecar.endpoints.state import EndpointState
 from sidecar.errors import TERMINATED, SidecarError, StartError
 from sidecar.listeners import bind_metrics
 from sidecar.log import emit, log_fatal
-from sidecar.original_destination import find_original_destination
+from sidecar.original_destination import create_finder
 from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import verify_redirect
 
@@ -87,14 +87,10 @@ class Server:
         return NodeMonitor()
 
     def _build_services(self, state: EndpointState) -> dict[socket.socket, Service]:
-        is_redirected = self._config.mode == Mode.REDIRECT
-        service = Service(
-            create_handler(state),
-            MAX_BODY_BYTES,
-            MAX_CONNECTIONS,
-            find_destination=find_original_destination if is_redirected else None,
-        )
-        services = dict.fromkeys(self._listeners, service)
+        services = dict.fromkeys(self._listeners, Service(create_handler(state), MAX_BODY_BYTES, MAX_CONNECTIONS))
+        if self._config.mode == Mode.REDIRECT:
+            for listener, service in services.items():
+                services[listener] = service._replace(find_destination=create_finder(listener.family))
         if self._config.metrics:
             from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
 

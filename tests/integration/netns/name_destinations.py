@@ -10,7 +10,7 @@ from server.loop import Loop
 from server.messages import Request, Response
 from server.settings import Settings
 from sidecar.listeners import bind_loopback
-from sidecar.original_destination import find_original_destination
+from sidecar.original_destination import create_finder
 
 
 def answer(request: Request) -> Response:
@@ -18,9 +18,10 @@ def answer(request: Request) -> Response:
     return Response(200, f"{address} {port}".encode())
 
 
-services = dict.fromkeys(
-    bind_loopback(int(sys.argv[1])), Service(answer, 0, find_destination=find_original_destination)
-)
+services = {
+    listener: Service(answer, 0, find_destination=create_finder(listener.family))
+    for listener in bind_loopback(int(sys.argv[1]))
+}
 loop = Loop(services, Settings(), lambda reason, _count, detail: sys.exit(f"{reason}: {detail}"))
 sys.stdout.write("ready\n")
 sys.stdout.flush()

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 import contract
+from contract.modes import Mode
+from sidecar.errors import RedirectError
 from testing.pods import Node, PodNetwork
 from testing.repository import ROOT
-from tests.integration.netns.backends import Backend
+from testing.sidecars import build_environ
+from tests.integration.netns.backends import Backend, build_nftables
 from tests.integration.netns.checks import IPV4
 from tests.integration.netns.conftest import stop
 
@@ -55,3 +58,19 @@ def test_client_of_the_sidecars_port_is_seen_there(pod: PodNetwork, backend: Bac
 
 def test_client_without_rules_and_connection_tracking_is_seen_at_the_sidecars_port(pod: PodNetwork) -> None:
     assert ask(pod, DIRECT) == ["127.0.0.1 16925", "::1 16925", "127.0.0.1 16925"]
+
+
+def test_sidecar_on_a_kernel_that_does_not_tell_the_destination_fails_the_start(node: Node, tmp_path: Path) -> None:
+    changes = {contract.ENV_MODE: Mode.REDIRECT, contract.ENV_PORT: str(contract.SIDECAR_PORT), "PYTHONPATH": str(ROOT)}
+    environ = build_environ(tmp_path, "http://127.0.0.1:1", **changes)
+    settings = [f"{name}={value}" for name, value in environ.items()]
+    without = [sys.executable, str(HERE / "deny_syscall.py"), "original_destination"]
+    network = node.network("pod")
+    build_nftables().load(network)
+
+    result = network.run(["env", *settings, *without, sys.executable, "-m", "sidecar"], check=False)
+
+    network.remove()
+    assert result.returncode == RedirectError.exit_code
+    assert "169.254.170.2: another server responds, or the kernel does not report the original" in result.stderr
+    assert "fd00:ec2::23" not in result.stderr

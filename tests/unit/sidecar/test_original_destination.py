@@ -6,17 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from sidecar.original_destination import SO_ORIGINAL_DST, find_original_destination
+from sidecar.original_destination import SO_ORIGINAL_DST, create_finder
 
-IPV4 = struct.pack("!HH4s8x", socket.AF_INET, 80, socket.inet_aton("169.254.170.2"))
-IPV6 = struct.pack("!HHI16sI", socket.AF_INET6, 80, 0, socket.inet_pton(socket.AF_INET6, "fd00:ec2::23"), 0)
+
+def pack_ipv4(address: str, port: int) -> bytes:
+    """A struct sockaddr_in."""
+    return struct.pack("=H", socket.AF_INET) + struct.pack("!H4s8x", port, socket.inet_aton(address))
+
+
+def pack_ipv6(address: str, port: int, flow: int = 0) -> bytes:
+    """A struct sockaddr_in6."""
+    packed = socket.inet_pton(socket.AF_INET6, address)
+    return struct.pack("=H", socket.AF_INET6) + struct.pack("!HI16sI", port, flow, packed, 0)
 
 
 class Accepted:
     """A socket whose kernel gives this answer."""
 
-    def __init__(self, family: int, answer: bytes | OSError) -> None:
-        self.family = family
+    def __init__(self, answer: bytes | OSError) -> None:
         self.asked: list[tuple[int, int, int]] = []
         self._answer = answer
 
@@ -36,23 +43,33 @@ class Accepted:
         pytest.param(PermissionError(1, "seccomp"), id="eperm"),
         pytest.param(b"", id="empty"),
         pytest.param(b"\x02\x00\x00\x50\xa9", id="short"),
+        pytest.param(pack_ipv4("127.0.0.1", 16925), id="sidecars-port"),
+        pytest.param(pack_ipv6("::1", 16925), id="sidecars-port-ipv6"),
+        pytest.param(pack_ipv4("169.254.169.254", 8080), id="another-port"),
+        pytest.param(pack_ipv6("fd00:ec2::254", 8080), id="another-port-ipv6"),
+        pytest.param(pack_ipv4("169.254.169.253", 80), id="another-address"),
+        pytest.param(pack_ipv6("fd00:ec2::253", 80), id="another-address-ipv6"),
+        pytest.param(pack_ipv6("::ffff:169.254.169.254", 80), id="mapped-address"),
     ],
 )
-def test_unknown_destination_is_none(family: int, answer: bytes | OSError) -> None:
-    assert find_original_destination(Accepted(family, answer)) is None  # type: ignore[arg-type]
+def test_connection_without_a_metadata_address_has_none(family: int, answer: bytes | OSError) -> None:
+    assert create_finder(family)(Accepted(answer)) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("family", "answer", "level", "address"),
     [
-        pytest.param(socket.AF_INET, IPV4, socket.SOL_IP, "169.254.170.2", id="ipv4"),
-        pytest.param(socket.AF_INET6, IPV6, socket.IPPROTO_IPV6, "fd00:ec2::23", id="ipv6"),
+        pytest.param(socket.AF_INET, pack_ipv4("169.254.170.2", 80), socket.SOL_IP, "169.254.170.2", id="ipv4"),
+        pytest.param(socket.AF_INET6, pack_ipv6("fd00:ec2::23", 80), socket.IPPROTO_IPV6, "fd00:ec2::23", id="ipv6"),
+        pytest.param(
+            socket.AF_INET6, pack_ipv6("fd00:ec2::254", 80, 7), socket.IPPROTO_IPV6, "fd00:ec2::254", id="flow-label"
+        ),
     ],
 )
 def test_destination_is_read_with_one_call(family: int, answer: bytes, level: int, address: str) -> None:
-    accepted = Accepted(family, answer)
+    accepted = Accepted(answer)
 
-    assert find_original_destination(accepted) == (address, 80)  # type: ignore[arg-type]
+    assert create_finder(family)(accepted) == (address, 80)  # type: ignore[arg-type]
     assert accepted.asked == [(level, SO_ORIGINAL_DST, len(answer))]
 
 
@@ -69,6 +86,4 @@ def accepted(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
 
 
 def test_connection_on_loopback_has_no_other_destination(accepted: socket.socket) -> None:
-    found = find_original_destination(accepted)
-
-    assert found in {None, accepted.getsockname()[:2]}
+    assert create_finder(accepted.family)(accepted) is None

@@ -5,12 +5,13 @@ import pytest
 import contract
 from sidecar.errors import RedirectError
 from sidecar.log import truncate_termination_message
-from sidecar.redirect.self_check import check_results
+from sidecar.redirect.self_check import UNTRACKED, check_results
 
 
-def test_longest_redirect_error_fits_into_the_termination_message() -> None:
+@pytest.mark.parametrize("result", [UNTRACKED, "another server responds (RemoteDisconnected)"])
+def test_longest_redirect_error_fits_into_the_termination_message(result: str) -> None:
     """The longest message: no address is redirected, each with the longest result."""
-    results = dict.fromkeys(contract.METADATA_ADDRESSES, "another server responds (RemoteDisconnected)")
+    results = dict.fromkeys(contract.METADATA_ADDRESSES, result)
 
     with pytest.raises(RedirectError) as caught:
         check_results(results, contract.SIDECAR_PORT)
