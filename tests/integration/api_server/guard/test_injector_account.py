@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from injector.certs.ca_store import build_ca_bundle_patch, parse_webhook_configuration
+from injector.certs.x509 import Lifetimes, issue_ca
 from testing.repository import ROOT
-from tests.integration.api_server.api import ApiServer, RefusedError
+from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, RefusedError
 
 ACCOUNT = "system:serviceaccount:podrole-system:podrole-injector"
 NAME = "podrole-injector"
@@ -57,6 +59,8 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "webhook-renamed": operation("replace", "/webhooks/1/name", "evil.example.com"),
     "label": operation("add", "/metadata/labels/e", "f"),
     "label-value": operation("replace", "/metadata/labels/a", "f"),
+    "annotation": operation("add", "/metadata/annotations/e", "f"),
+    "annotation-value": operation("replace", "/metadata/annotations/c", "f"),
     "annotation-removed": operation("remove", "/metadata/annotations"),
     "finalizer": operation("add", "/metadata/finalizers", ["example.com/keep"]),
     "rule-and-bundle": [
@@ -89,6 +93,17 @@ def test_ca_bundle_can_be_added_changed_and_removed(account: ApiServer) -> None:
 
     stored = account.read(*CONFIGURATION)["webhooks"]
     assert [webhook["clientConfig"].get("caBundle") for webhook in stored] == ["Y2I=", None]
+
+
+def test_patch_of_the_injector_is_accepted_first_and_again(account: ApiServer) -> None:
+    ca = issue_ca(0, Lifetimes()).certificate
+    for now in (0, 60):
+        change = build_ca_bundle_patch(account.read(*CONFIGURATION), [ca], now)
+        account.patch(CONFIGURATION, change, how=STRATEGIC_MERGE)
+
+    bundle = parse_webhook_configuration(account.read(*CONFIGURATION))
+    assert bundle is not None
+    assert (bundle.contains_exactly((ca,)), bundle.since) == (True, 60)
 
 
 @pytest.mark.usefixtures("account")
