@@ -3,18 +3,22 @@
 import os
 import time
 from dataclasses import replace
+from typing import Any
 
 import click
 
+from injector.errors import ClusterError, ConfigError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
-from podrole.diagnosis.cluster_state import ClusterState
+from podrole.diagnosis.cluster_state import ClusterState, ProbeRun, ReadResult
 from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
+from podrole.probe_plan import check_namespace, describe_plan, format_plan, plan_probes
+from podrole.probes import run_probes
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
-from podrole.terminal import write, write_json
+from podrole.terminal import write, write_json, write_manifests
 
 EXAMPLES = """\b
 Examples:
@@ -24,6 +28,10 @@ Examples:
 \b
   # Only the namespaces of one team, with the permissions of that team
   podrole preflight --namespace team-a --namespace team-b
+
+\b
+  # Also what pods with podrole's rules, and with none, reach at the metadata addresses
+  podrole preflight --probe
 
 \b
   # For a program: all problems
@@ -47,20 +55,41 @@ Examples:
         f"{MAX_DRY_RUNS} labelled namespaces.  [default: dry-run]"
     ),
 )
+@click.option(
+    "--probe/--no-probe",
+    default=False,
+    help=(
+        "Create short-lived pods with the default runtime and each RuntimeClass, which show from inside what block, "
+        "redirect and env mode let through. Deletes them.  [default: no-probe]"
+    ),
+)
+@click.option(
+    "--probe-namespace",
+    metavar="NAME",
+    help="An existing namespace for the probe pods, without podrole's label.  [default: a temporary one]",
+)
+@click.option("--print-probe", is_flag=True, help="Print what --probe would create, and do nothing else.")
 @report_output_option
 @cluster_options
 def preflight(
-    namespaces: tuple[str, ...], *, dry_run: bool, output: str, kubeconfig: str | None, context: str | None
+    namespaces: tuple[str, ...], output: str, kubeconfig: str | None, context: str | None, **chosen: Any
 ) -> None:
     """Check whether a cluster is ready for podrole, or whether an installation works.
 
     Checks versions, nodes, other webhooks, PodSecurity, IRSA and node agents. Where podrole is installed, also its
-    webhook, certificate, endpoints, configuration, and a pod in a dry run. Changes nothing. What you have no
-    permission to read is reported as unknown.
+    webhook, certificate, endpoints, configuration, and a pod in a dry run. Without --probe it changes nothing. What you
+    have no permission to read is reported as unknown.
     """
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
+        if chosen["probe_namespace"]:
+            check_namespace(client, chosen["probe_namespace"])
         cluster = fetch_cluster_state(client, fetch_installation(client), namespaces)
-        cluster = _add_dry_runs(client, cluster) if dry_run else replace(cluster, dry_run_skipped=True)
+        if chosen["print_probe"]:
+            write_manifests(format_plan(plan_probes(client, cluster, os.environ, chosen["probe_namespace"])))
+            return
+        cluster = _add_dry_runs(client, cluster) if chosen["dry_run"] else replace(cluster, dry_run_skipped=True)
+        if chosen["probe"]:
+            cluster = _add_probes(client, cluster, chosen["probe_namespace"])
     sections = diagnose_cluster(cluster, os.environ, time.time())
     if output == "json":
         write_json({"findings": build_document(sections)})
@@ -73,3 +102,12 @@ def _add_dry_runs(client: ApiClient, cluster: ClusterState) -> ClusterState:
     effective_config = build_check_context(cluster, os.environ, 0).effective_config
     pod = build_pod(effective_config.config if effective_config else None)
     return replace(cluster, dry_runs=run_dry_runs(client, limit_namespaces(cluster), pod))
+
+
+def _add_probes(client: ApiClient, cluster: ClusterState, namespace: str | None) -> ClusterState:
+    try:
+        plan = plan_probes(client, cluster, os.environ, namespace)
+    except (ClusterError, ConfigError) as error:
+        return replace(cluster, probes=ReadResult(ProbeRun(), " ".join(str(error).split())))
+    write(f"podrole: creating {describe_plan(plan)}; all of it is deleted afterwards", is_error=True)
+    return replace(cluster, probes=run_probes(client, plan))

@@ -1,6 +1,6 @@
 """Reports what a pod reaches at the metadata addresses: `python3 -m sidecar.probe MODE`, in a pod of that mode.
 
-The result can be written to the container's termination message, which its status repeats.
+`podrole preflight --probe` runs it, and reads the result from the container's termination message.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from server.messages import Request, Response
 from server.settings import Settings
 from sidecar.errors import RedirectError
 from sidecar.listeners import bind_loopback
+from sidecar.original_destination import METADATA_DESTINATIONS, create_finder
 from sidecar.reachability.measurement import Measurement, measure
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
-from sidecar.redirect.self_check import verify_redirect
+from sidecar.redirect.self_check import FORBIDDEN, verify_redirect
 
 MAX_CONNECTIONS = 16
 
@@ -59,10 +60,13 @@ def check_redirect(port: int) -> list[str]:
     """Listen in the sidecar's place, and return the lines of the self-check's error."""
     boot_id = os.urandom(16).hex()
 
-    def handle(_: Request) -> Response:
-        return Response(200, boot_id.encode(), ())
+    def handle(request: Request) -> Response:
+        return Response(200, boot_id.encode()) if request.server in METADATA_DESTINATIONS else Response(FORBIDDEN)
 
-    services = dict.fromkeys(bind_loopback(port), Service(handle, 0, MAX_CONNECTIONS))
+    services = {
+        listener: Service(handle, 0, MAX_CONNECTIONS, create_finder(listener.family))
+        for listener in bind_loopback(port)
+    }
     settings = Settings(keepalive_seconds=2, graceful_seconds=1, max_buffered_bytes=64 * 1024)
     loop = Loop(services, settings, lambda *_: None)
     thread = threading.Thread(target=loop.run)

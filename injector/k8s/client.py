@@ -147,6 +147,10 @@ class ApiClient:
         """Change parts of an object; raise ConflictError where the patch has another resourceVersion than it."""
         return self._fetch(Request("patch", path, body=change, content_type=content_type, **options))
 
+    def delete(self, path: str, **options: Unpack[Options]) -> None:
+        """Delete an object; raise NotFoundError where it does not exist."""
+        self._fetch(Request("delete", path, **options))
+
     def auth_headers(self) -> dict[str, str]:
         """The header that authenticates. Built for each request, as a token file or an exec plugin renews the token."""
         bearer = self.configuration.auth_settings().get("BearerToken")

@@ -18,7 +18,15 @@ STRATEGIC_MERGE = "application/strategic-merge-patch+json"
 https://kubernetes.io/docs/tasks/manage-kubernetes-objects/update-api-object-kubectl-patch/
 """
 
-METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH"}
+METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
 """https://kubernetes.io/docs/reference/access-authn-authz/authorization/#determine-the-request-verb"""
 
 

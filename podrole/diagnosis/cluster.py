@@ -10,6 +10,7 @@ from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.namespaces import check_labels, check_modes
 from podrole.diagnosis.nodes import check_api_server, check_kubelets, check_node_platforms
 from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, check_webhooks
+from podrole.diagnosis.probes import check_probes
 from podrole.diagnosis.registration import check_ca_bundle, check_certificate, check_endpoints, check_registration
 from podrole.diagnosis.risky_settings import check_risky_settings
 from podrole.findings import Finding, Level, Section
@@ -18,6 +19,7 @@ KUBERNETES = "Kubernetes"
 OTHER_INJECTORS = "Other webhooks and node agents"
 NAMESPACES = "Namespaces"
 WEBHOOK = "Webhook"
+PROBES = "Probe pods"
 CONFIGURATION = "Webhook configuration"
 
 CHECKS = (
@@ -79,6 +81,7 @@ CHECKS = (
         check_endpoints,
     ),
     Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),
+    Check(PROBES, "what the probe pods reach", lambda cluster: [cluster.probes], check_probes),
     Check(
         CONFIGURATION,
         "whether a setting is unsafe",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from contract.modes import Mode
 from injector.k8s.objects import Object
 from podrole.diagnosis.installed_config import DeployedEnv, read_deployed_env
 
@@ -79,6 +80,34 @@ class DryRunResult(NamedTuple):
     """The API server's message where the request was rejected."""
 
 
+class ProbeResult(NamedTuple):
+    """What became of one probe pod."""
+
+    mode: Mode
+    runtime_class: str
+    """Empty: the default runtime."""
+
+    report: Object | None
+    """What `sidecar.probe` wrote; None where it did not run."""
+
+    rules_error: str = ""
+    """The message of podrole-redirect, where it failed."""
+
+    problem: str = ""
+    """Why there is no report, where it is not the rules."""
+
+
+class ProbeRun(NamedTuple):
+    """All probe pods of one run."""
+
+    results: tuple[ProbeResult, ...] = ()
+    omitted: tuple[str, ...] = ()
+    """Runtime classes that had no probe."""
+
+    leftover: str = ""
+    """The command that deletes what could not be deleted, and why it could not."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterState:
     """A cluster, as `preflight` reads it. Namespaced objects are those of the namespaces that are checked."""
@@ -97,3 +126,6 @@ class ClusterState:
     dry_runs: ReadResult[tuple[DryRunResult, ...]] = ReadResult(())
     dry_run_skipped: bool = False
     """Whether the user passed --no-dry-run."""
+
+    probes: ReadResult[ProbeRun] = ReadResult(ProbeRun())
+    """Empty without --probe."""

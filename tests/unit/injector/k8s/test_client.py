@@ -71,6 +71,12 @@ class ApiServer(BaseHTTPRequestHandler):
         self.requests.append(("POST", parts.path, parse_qs(parts.query), body))
         self._answer(201, {**body, "created": True})
 
+    def do_DELETE(self) -> None:
+        parts = urlsplit(self.path)
+        self.requests.append(("DELETE", parts.path, parse_qs(parts.query), None))
+        is_known = parts.path.endswith("/web")
+        self._answer(200 if is_known else 404, {"kind": "Status", "message": f"{parts.path} not found"})
+
     def _answer(self, status: int, document: Any) -> None:
         body = document.encode() if isinstance(document, str) else json.dumps(document).encode()
         self.send_response(status)
@@ -218,6 +224,17 @@ def test_create_with_dry_run_sends_the_parameter(api_client: ApiClient, server: 
 
     assert created == {"kind": "Pod", "created": True}
     assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, {"kind": "Pod"})]
+
+
+def test_delete_sends_the_request(api_client: ApiClient, server: type[ApiServer]) -> None:
+    api_client.delete("/api/v1/namespaces/team-a/pods/web")
+
+    assert server.requests == [("DELETE", "/api/v1/namespaces/team-a/pods/web", {}, None)]
+
+
+def test_deletion_of_what_does_not_exist_is_an_error_of_its_own(api_client: ApiClient) -> None:
+    with pytest.raises(NotFoundError, match=r"cannot delete /api/v1/namespaces/team-a/pods/other: .* not found"):
+        api_client.delete("/api/v1/namespaces/team-a/pods/other")
 
 
 def test_exec_returns_standard_output(api_client: ApiClient, server: type[ApiServer]) -> None:

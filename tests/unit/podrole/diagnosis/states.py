@@ -12,6 +12,7 @@ from podrole.diagnosis.cluster_state import (
     DryRunResult,
     Installation,
     PodState,
+    ProbeRun,
     ReadResult,
     StoredCertificate,
 )
@@ -146,6 +147,7 @@ def build_cluster_state(
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],
         "dry_runs": [DryRunResult("team-a", build_running_pod())],
+        "probes": ProbeRun(),
     }
     return ClusterState(
         _build_installation(errors or {}, changes),
@@ -165,7 +167,7 @@ def _build_installation(errors: Mapping[str, str], changes: Mapping[str, Any]) -
     return Installation(**_build_results(values, errors, changes))
 
 
-EMPTY = {"version": {}, "certificate": StoredCertificate(SECRET, "")}
+EMPTY = {"version": {}, "probes": ProbeRun(), "certificate": StoredCertificate(SECRET, "")}
 """What a failed read leaves where that is neither None nor an empty tuple."""
 
 

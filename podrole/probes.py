@@ -1,0 +1,147 @@
+"""Creates the probe pods of `podrole preflight --probe`, waits for their results, and deletes them."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from injector.errors import ClusterError, NotFoundError
+from injector.k8s.client import ApiClient
+from injector.k8s.objects import Object, read_mapping
+from podrole.diagnosis.cluster_state import ProbeResult, ProbeRun, ReadResult
+from podrole.diagnosis.probes import (
+    SELECTOR,
+    ProbePod,
+    build_namespace,
+    has_ended,
+    read_result,
+)
+from podrole.probe_plan import NAMESPACES, ProbePlan
+from podrole.progress import progress_message
+from podrole.terminal import write
+
+WAIT_SECONDS = 150
+"""For all pods together, less than their own deadline: an image may have to be pulled."""
+
+ACCOUNT_WAIT_SECONDS = 30
+"""For the ServiceAccount of a new namespace, which a controller creates."""
+
+POLL_SECONDS = 1.0
+REPORT_SECONDS = 15.0
+
+Sleep = Callable[[float], object]
+
+
+def run_probes(client: ApiClient, plan: ProbePlan, sleep: Sleep = time.sleep) -> ReadResult[ProbeRun]:
+    """Create the pods, wait for their results, and delete everything, also after an error or Ctrl-C."""
+    run, error = ProbeRun(omitted=plan.omitted), ""
+    with _interrupt_on_sigterm():
+        try:
+            if plan.is_temporary:
+                _create_namespace(client, plan.namespace, sleep)
+            path = f"{NAMESPACES}/{plan.namespace}"
+            run = run._replace(results=tuple(_run_pods(client, path, plan.pods, sleep)))
+        except ClusterError as failure:
+            error = str(failure)
+        except BaseException:
+            for leftover in _clean_up(client, plan):
+                write(f"podrole: {leftover}", is_error=True)
+            raise
+        with progress_message("deleting the probe pods"):
+            leftover = "; ".join(_clean_up(client, plan))
+    # A failed run is one finding, so it has to name what is left as well.
+    return ReadResult(run._replace(leftover=leftover), "; ".join(filter(None, (error, error and leftover))))
+
+
+@contextmanager
+def _interrupt_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM, with which a CI system cancels a job, as Ctrl-C, so that the pods are deleted."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _create_namespace(client: ApiClient, name: str, sleep: Sleep) -> None:
+    client.create(NAMESPACES, build_namespace(name))
+    with progress_message(f"waiting for the ServiceAccount of namespace {name}"):
+        for _ in range(int(ACCOUNT_WAIT_SECONDS / POLL_SECONDS)):
+            if client.get_or_none(f"{NAMESPACES}/{name}/serviceaccounts/default") is not None:
+                return
+            sleep(POLL_SECONDS)
+    raise ClusterError(f"namespace {name} got no ServiceAccount within {ACCOUNT_WAIT_SECONDS} s")
+
+
+def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sleep) -> Iterator[ProbeResult]:
+    rejected: dict[str, str] = {}
+    for pod in pods:
+        try:
+            client.create(f"{path}/pods", pod.manifest)
+        except ClusterError as error:
+            rejected[pod.name] = str(error)
+    created = [pod for pod in pods if pod.name not in rejected]
+    found = _await_end(client, path, [pod.name for pod in created], sleep) if created else {}
+    for pod in pods:
+        if pod.name in rejected:
+            yield ProbeResult(pod.mode, pod.runtime_class, None, problem=rejected[pod.name])
+        else:
+            status = found.get(pod.name, {})
+            yield read_result(pod, status, "" if has_ended(status) else _find_warning(client, path, status))
+
+
+def _await_end(client: ApiClient, path: str, names: Sequence[str], sleep: Sleep) -> dict[str, Object]:
+    """Poll the pods until all have ended or the time is over; return them by name."""
+    found: dict[str, Object] = {}
+    polls = int(WAIT_SECONDS / POLL_SECONDS)
+    per_report = int(REPORT_SECONDS / POLL_SECONDS)
+    for first in range(0, polls, per_report):
+        left = len(names) - sum(map(has_ended, found.values()))
+        limit = f"{(polls - first) * POLL_SECONDS:.0f} s at most"
+        with progress_message(f"waiting for {left} of {len(names)} probe pods, {limit}"):
+            for _ in range(per_report):
+                items = client.list(f"{path}/pods", query={"labelSelector": SELECTOR})
+                by_name = {str(read_mapping(pod, "metadata").get("name")): pod for pod in items}
+                found = {name: by_name[name] for name in names if name in by_name}
+                if len(found) == len(names) and all(map(has_ended, found.values())):
+                    return found
+                sleep(POLL_SECONDS)
+    return found
+
+
+def _find_warning(client: ApiClient, path: str, pod: Object) -> str:
+    """The newest warning about a pod, such as a failed pull of its image."""
+    uid = read_mapping(pod, "metadata").get("uid")
+    try:
+        events = client.list(f"{path}/events", query={"fieldSelector": f"involvedObject.uid={uid}"})
+    except ClusterError:
+        return ""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    newest = max(warnings, key=_read_time, default={})
+    return " ".join(f"{newest['reason']}: {newest.get('message')}".split()) if newest.get("reason") else ""
+
+
+def _read_time(event: Object) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def _clean_up(client: ApiClient, plan: ProbePlan) -> Iterator[str]:
+    """Delete everything; yield what could not be deleted."""
+    path = f"{NAMESPACES}/{plan.namespace}"
+    paths = [path] if plan.is_temporary else [f"{path}/pods/{pod.name}" for pod in plan.pods]
+    everything = f"namespace {plan.namespace}"
+    if not plan.is_temporary:
+        everything = f"pods --namespace {plan.namespace} --selector {SELECTOR}"
+    for one in paths:
+        try:
+            client.delete(one)
+        except NotFoundError:
+            continue
+        except ClusterError as error:
+            yield f"{error}. Run: kubectl delete {everything}"
+            return
