@@ -56,6 +56,16 @@ def test_root_with_net_raw_bypasses_the_rules_with_raw_frames(pod: Pod, way: str
     assert result == "node"
 
 
+def test_raw_frames_bypass_the_rules_of_a_pod_without_a_role(backend: Backend, network: PodNetwork) -> None:
+    backend.load(network, "block")
+
+    result = network.run(
+        [sys.executable, str(HERE / "raw_frame.py"), "packet", network.ipv4, EC2[0], BRIDGE_MAC]
+    ).stdout
+
+    assert result == "node"
+
+
 @pytest.mark.parametrize("pod", [{"capabilities": {"add": ["NET_ADMIN"]}}], indirect=True, ids=["net-admin"])
 def test_container_with_net_admin_deletes_the_rules(pod: Pod, send_probes: SendProbes) -> None:
     before = send_probes(pod.network, "udp/169.254.169.254/80")
