@@ -88,6 +88,12 @@ class Config(NamedTuple):
         "The identity that assumes a pod's role: the pod's token, or the node's role (unsafe)",
         default=CredentialSource.WEB_IDENTITY,
     )
+    node_access_requires_users: bool = setting(
+        "PODROLE_NODE_ACCESS_REQUIRES_USERS",
+        BOOLEAN,
+        "Deny pods whose sidecar can reach the node's metadata, unless no other container can become its user",
+        default="true",
+    )
     sts_endpoint: str | None = setting(
         "PODROLE_STS_ENDPOINT", ENDPOINT, "An STS endpoint outside AWS or a VPC endpoint", unset="the regional endpoint"
     )

@@ -113,6 +113,10 @@ class Reason(MessageTable):
         "{where} is {value}, the sidecar's user and group: the container could read the sidecar's memory and files.",
         "Use another id.",
     )
+    NODE_ACCESS = (
+        'Container "{container}" could become user 16925, who can reach the node\'s metadata service: {problem}.',
+        "Set runAsUser and allowPrivilegeEscalation: false in its securityContext, and for root drop SETUID.",
+    )
     KUBERNETES_TOO_OLD = (
         "podrole needs native sidecars (Kubernetes 1.29 or later), and this API server is {version}.",
         "Upgrade the cluster.",

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import contract
 from contract.modes import CredentialSource, Mode
 from injector.decision.allowed_roles import check_role_allowed
+from injector.decision.container_powers import find_powers
 from injector.decision.context import AdmissionContext
+from injector.decision.node_access import find_missing_limits
 from injector.decision.outcomes import Skip
 from injector.k8s.objects import (
     CONTAINER_FIELDS,
@@ -33,9 +35,6 @@ UNSUPPORTED = {
 """Why a redirect is impossible, and the denial if the pod itself sets a role."""
 
 IDS = ("runAsUser", "runAsGroup", "fsGroup")
-POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "ALL")
-"""NET_ADMIN deletes the rules; SYS_ADMIN enters the node's network namespace."""
-
 MAX_RESERVED_NAMES = 20
 """Of containers, volumes and mounts together. An injected pod has four."""
 
@@ -136,6 +135,15 @@ def deny_sidecar_user(context: AdmissionContext) -> Iterator[Explanation]:
             yield Reason.RESERVED_USER.explain(where=groups, value=value)
 
 
+def deny_node_access(context: AdmissionContext) -> Iterator[Explanation]:
+    """Where the redirect lets the sidecar's user reach the node, no other container may be able to become that user."""
+    if not context.requires_users or context.settings.role_arn is None or context.mode != Mode.REDIRECT:
+        return
+    for container in read_app_containers(context.pod):
+        if missing := [*find_missing_limits(container, context.pod)]:
+            yield Reason.NODE_ACCESS.explain(container=read_name(container), problem=", ".join(missing))
+
+
 def deny_many_reserved_names(context: AdmissionContext) -> Iterator[Explanation]:
     """Each is removed by an operation of the patch, and each operation takes the API server's time."""
     spec = read_spec(context.pod)
@@ -166,21 +174,12 @@ def warn_unknown_annotations(context: AdmissionContext) -> Iterator[Explanation]
 
 
 def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanation]:
-    """Containers that can remove the redirect."""
+    """Containers that can remove or bypass the redirect."""
+    if context.mode != Mode.REDIRECT:
+        return
     for container in read_app_containers(context.pod):
-        security = read_mapping(container, "securityContext")
-        if not security:
-            continue
-        added = read_list(read_mapping(security, "capabilities"), "add")
-        powers = ["is privileged"] if security.get("privileged") else []
-        powers += [
-            f"adds {capability}"
-            for capability in POWERFUL_CAPABILITIES
-            if capability in added or f"CAP_{capability}" in added
-        ]
-        if powers and context.mode == Mode.REDIRECT:
-            name = read_name(container)
-            yield Reason.PRIVILEGED_CONTAINER.explain(container=name, power=" and ".join(powers))
+        if powers := [*find_powers(container, context.pod)]:
+            yield Reason.PRIVILEGED_CONTAINER.explain(container=read_name(container), power=" and ".join(powers))
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
@@ -190,14 +189,15 @@ def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
 
 
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
-    """With the source `node`, every pod can get the node's role."""
-    if context.config.credential_source == CredentialSource.NODE:
+    """With the source `node`, a container that becomes the sidecar's user gets the node's role."""
+    is_checked = context.requires_users and context.mode == Mode.REDIRECT
+    if context.config.credential_source == CredentialSource.NODE and not is_checked:
         yield Reason.NODE_CREDENTIAL_SOURCE.explain()
 
 
 def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:
     """With pass-through, the redirect rules let the sidecar's user reach the node's metadata service."""
-    if context.settings.passes_metadata and context.mode == Mode.REDIRECT:
+    if context.settings.passes_metadata and context.mode == Mode.REDIRECT and not context.requires_users:
         yield Reason.METADATA_PASSTHROUGH.explain()
 
 
@@ -225,6 +225,7 @@ DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_disallowed_role,
     deny_missing_allow_list,
     deny_sidecar_user,
+    deny_node_access,
     deny_many_reserved_names,
     deny_old_kubernetes,
 )

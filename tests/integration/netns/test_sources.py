@@ -18,8 +18,10 @@ from testing.pods import Pod
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
 BASE = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL)
-NODE = BASE._replace(credential_source=CredentialSource.NODE)
-PASSING = BASE._replace(allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
+NODE = BASE._replace(credential_source=CredentialSource.NODE, node_access_requires_users=False)
+PASSING = BASE._replace(
+    allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}), node_access_requires_users=False
+)
 ALLOWING = Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["reader"]'})
 CHAINING = Metadata(ENABLED.labels, {"podrole.io/intermediate-role": "arn:aws:iam::111122223333:role/hub"})
 REACH = ("python3", "/app/apps/reach.py", "169.254.169.254:80", "[fd00:ec2::254]:80", "169.254.169.254:8080")

@@ -43,8 +43,11 @@ CHANGES = {
     "PODROLE_IPV6_ONLY": "true",
     "PODROLE_SIDECAR_METRICS": "true",
     "PODROLE_REQUIRE_CLOSED_METADATA": "true",
+    "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",
     "PODROLE_TEMPLATE": "template.yaml",
 }
+OTHERS = {"PODROLE_NODE_ACCESS_REQUIRES_USERS": {"PODROLE_CREDENTIAL_SOURCE": "node"}}
+"""Settings without which a change has no effect."""
 
 
 def find_outcomes(options: dict[str, str]) -> list[Any]:
@@ -74,11 +77,12 @@ def test_every_setting_for_pods_has_a_change_below() -> None:
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("variable", CHANGES)
 def test_option_changes_what_pods_get(variable: str) -> None:
-    given = dict(ENVIRON)
+    given = ENVIRON | OTHERS.get(variable, {})
+    unchanged = find_outcomes(given)
     if variable == "PODROLE_BASE_ROLE_ARN":
         del given["PODROLE_ACCOUNT_ID"]
 
-    assert find_outcomes({**given, variable: CHANGES[variable]}) != find_outcomes(ENVIRON)
+    assert find_outcomes({**given, variable: CHANGES[variable]}) != unchanged
 
 
 def test_help_lists_every_setting_for_pods(run: Run) -> None:

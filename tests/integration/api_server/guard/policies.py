@@ -2,6 +2,7 @@
 
 import copy
 import re
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,8 @@ def read_rows() -> list[dict[str, Any]]:
 def name_settings(changes: Mapping[str, Any]) -> str:
     """A name for a configuration, for labels and objects."""
     parts = [f"{key}-{_format(value) or 'none'}" for key, value in sorted(changes.items())]
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts)) or "default"
+    name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts)) or "default"
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]}-{zlib.crc32(name.encode()):08x}"
 
 
 def list_variants() -> dict[str, Settings]:
@@ -58,7 +60,14 @@ def list_variants() -> dict[str, Settings]:
     return {name_settings(change): build_settings(change) for change in changes}
 
 
-UNSAFE: dict[str, Any] = {"credential_source": "node", "allow_overrides": ["metadata-passthrough"]}
+MAX_NAME = 48
+"""Characters, so that a name with an addition is still a label's value."""
+
+UNSAFE: dict[str, Any] = {
+    "credential_source": "node",
+    "allow_overrides": ["metadata-passthrough"],
+    "node_access_requires_users": False,
+}
 
 
 def load_policies() -> list[dict[str, Any]]:

@@ -26,8 +26,10 @@ from testing.services.certificates import CertificateFiles, write_certificates
 from tests.unit.contract.test_contract import resolve
 
 HUB = "arn:aws:iam::111122223333:role/hub"
-NODE = CONFIG._replace(credential_source=CredentialSource.NODE)
-PASSING = CONFIG._replace(allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
+NODE = CONFIG._replace(credential_source=CredentialSource.NODE, node_access_requires_users=False)
+PASSING = CONFIG._replace(
+    allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}), node_access_requires_users=False
+)
 
 
 @pytest.fixture(scope="module")
