@@ -57,7 +57,8 @@ def read_strings(parent: Object, key: str) -> Mapping[str, str]:
     strings = read_mapping(parent, key)
     for name, value in strings.items():
         if not isinstance(value, str):
-            raise ObjectError(f"{key}: the value of {name[:MAX_SHOWN_KEY]} is of type {type(value).__name__}: quote it")
+            shown = str(name)[:MAX_SHOWN_KEY]  # in YAML a key can be a boolean
+            raise ObjectError(f"{key}: the value of {shown} is of type {type(value).__name__}: quote it")
     return strings
 
 
