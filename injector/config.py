@@ -13,6 +13,7 @@ from injector.partitions import build_role_arn_prefix, partition_of
 from injector.value_types import (
     ACCOUNT_ID,
     ADDRESS,
+    COMMON_NAME,
     DNS_LABEL,
     DNS_SUBDOMAIN,
     IMAGE,
@@ -159,6 +160,20 @@ class Config(NamedTuple):
     tls_key: Path | None = setting(
         "PODROLE_TLS_KEY", PATH, "The private key of PODROLE_TLS_CERT in PEM format", is_for_pods=False
     )
+    client_ca: Path | None = setting(
+        "PODROLE_CLIENT_CA",
+        PATH,
+        "A PEM file with CAs: clients of the webhook need a certificate of one of them",
+        unset="none: any client is answered",
+        is_for_pods=False,
+    )
+    client_name: str | None = setting(
+        "PODROLE_CLIENT_NAME",
+        COMMON_NAME,
+        "With PODROLE_CLIENT_CA: the only common name of clients' certificates",
+        unset="any",
+        is_for_pods=False,
+    )
     namespace: str = setting(
         "PODROLE_NAMESPACE", DNS_LABEL, "The namespace of the webhook", default="podrole-system", is_for_pods=False
     )
@@ -236,6 +251,8 @@ def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
             yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the credential source node needs the node's metadata"
         if OverrideName.METADATA_PASSTHROUGH in environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","):
             yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the override metadata-passthrough needs the node's metadata"
+    if environ.get("PODROLE_CLIENT_NAME") and not environ.get("PODROLE_CLIENT_CA"):
+        yield "PODROLE_CLIENT_NAME is set without PODROLE_CLIENT_CA, so no client needs a certificate: set both"
     base = re.fullmatch(ROLE_ARN_PREFIX.pattern, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
     if base and environ.get("PODROLE_ACCOUNT_ID"):
         yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"

@@ -7,10 +7,12 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from injector.certs.client_ca import ClientCa, VerifyingTls
 from injector.certs.manager import CertManager, Stores
 from injector.certs.state import RotationPolicy
-from injector.certs.tls import FileTls, MemoryTls, Tls
+from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
 from injector.certs.x509 import build_names
 from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
@@ -55,11 +57,14 @@ def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     """Load certificates from files, or manage them here; raise ConfigError if the files cannot be loaded."""
     if config.tls_cert and config.tls_key:
         try:
-            tls: Tls = FileTls(config.tls_cert, config.tls_key)
+            loaded: ReloadableTls = FileTls(config.tls_cert, config.tls_key)
         except CertificateError as error:
             raise ConfigError(f"PODROLE_TLS_CERT and PODROLE_TLS_KEY: {error}") from error
     else:
-        tls = start_cert_manager(config, metrics, gates)
+        loaded = start_cert_manager(config, metrics, gates)
+    tls: Tls = loaded
+    if config.client_ca:
+        tls = VerifyingTls(loaded, load_client_ca(config.client_ca), config.client_name)
     metrics.gauge(
         "podrole_certificate_expiration_timestamp_seconds",
         "When the serving certificate expires, in seconds since the epoch; NaN without a certificate.",
@@ -73,7 +78,15 @@ def load_tls(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
     return tls
 
 
-def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) -> Tls:
+def load_client_ca(file: Path) -> ClientCa:
+    """Load the CAs of clients; raise ConfigError if that fails."""
+    try:
+        return ClientCa(file)
+    except CertificateError as error:
+        raise ConfigError(f"PODROLE_CLIENT_CA: {error}") from error
+
+
+def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) -> ReloadableTls:
     """Start to manage the certificates. Until there is one, TLS connections are closed and the replica is unready."""
     from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - takes half a second, not needed for files
 

@@ -70,3 +70,4 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")
 DNS_SUBDOMAIN = ValueType("NAME", rf"{_LABEL}(\.{_LABEL})*", "a DNS subdomain, such as podrole.example.com")
 """https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+COMMON_NAME = ValueType("NAME", r"[ -~]{1,64}", "up to 64 printable ASCII characters")

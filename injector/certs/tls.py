@@ -27,14 +27,24 @@ FileStats = tuple[tuple[int, int, int, int], ...]
 class Tls(Protocol):
     """What the server needs of either kind of certificate."""
 
-    certificate_not_after: float
-    """When the serving certificate expires, in seconds since the epoch; 0 before the first one."""
+    @property
+    def certificate_not_after(self) -> float:
+        """When the serving certificate expires, in seconds since the epoch; 0 before the first one."""
 
-    load_failures: int
-    """How often a pair could not be loaded."""
+    @property
+    def load_failures(self) -> int:
+        """How often a pair could not be loaded."""
 
     def context(self) -> ssl.SSLContext:
         """The context for the next handshake. Fast enough to call for each handshake."""
+
+
+class ReloadableTls(Tls, Protocol):
+    """A Tls that can tell what its context was built from."""
+
+    @property
+    def pems(self) -> tuple[bytes, bytes]:
+        """The certificate with its chain, and the key; valid after `context`."""
 
 
 class MemoryTls:
@@ -43,16 +53,18 @@ class MemoryTls:
     def __init__(self) -> None:
         self.certificate_not_after = 0.0
         self.load_failures = 0
+        self.pems = b"", b""
         self._context: ssl.SSLContext | None = None
 
     def install(self, pair: KeyPair) -> None:
         """Serve this pair from the next handshake on; raise CertificateError, without effect, if that fails."""
+        pems = pair.certificate.pem.encode(), pair.key_pem.encode()
         try:
-            context = build_context(pair.certificate.pem.encode(), pair.key_pem.encode())
+            context = build_context(*pems)
         except CertificateError:
             self.load_failures += 1
             raise
-        self._context = context
+        self.pems, self._context = pems, context
         self.certificate_not_after = pair.certificate.not_after
 
     def context(self) -> ssl.SSLContext:
@@ -74,6 +86,7 @@ class FileTls:
         """Load the pair; raise CertificateError if that fails."""
         self.certificate_not_after = 0.0
         self.load_failures = 0
+        self.pems = b"", b""
         self._files = (certificate, key)
         self._clock = clock
         self._lock = Lock()
@@ -107,6 +120,7 @@ class FileTls:
             stats, pems = self._read()
             context = build_context(*pems)
             self.certificate_not_after = parse_certificates(pems[0].decode("latin-1"))[0].not_after
+            self.pems = pems
         except (OSError, CertificateError) as error:
             raise CertificateError(f"{files} cannot be loaded: {error}") from error
         return stats, context

@@ -95,6 +95,12 @@ def test_account_and_base_arn_are_mutually_exclusive() -> None:
     assert "are both set" in message
 
 
+def test_client_name_without_a_client_ca_is_refused() -> None:
+    message = refusal_of({**ENVIRON, "PODROLE_CLIENT_NAME": "kube-apiserver"})
+
+    assert "PODROLE_CLIENT_NAME is set without PODROLE_CLIENT_CA" in message
+
+
 def test_base_arn_must_be_in_the_partition_of_the_region() -> None:
     message = refusal_of({**_without_account(), "PODROLE_BASE_ROLE_ARN": "arn:aws-cn:iam::111122223333:role/"})
 
