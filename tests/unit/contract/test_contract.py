@@ -18,6 +18,7 @@ from injector.decision.annotations import POD_ANNOTATIONS, PodAnnotation
 from injector.decision.session_tags import find_tag_problems
 from injector.metadata_keys import SESSION_TAGS
 from injector.patch.template import SHIPPED
+from injector.value_types import ModePolicy
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
@@ -43,6 +44,8 @@ POD_FIELDS = {
 INJECTOR_CONFIG = InjectorConfig.from_environ(
     ENVIRON | {"PODROLE_STS_ENDPOINT": "https://sts.example.com", "PODROLE_SIDECAR_METRICS": "true"}
 )
+
+LOOPBACK = ("127.0.0.1", contract.SIDECAR_PORT)
 
 
 def resolve(variables: dict[str, Any]) -> dict[str, str]:
@@ -87,22 +90,32 @@ def test_pod_without_settings_gets_the_defaults_of_the_sidecar() -> None:
     assert not config.requires_imds_token
 
 
-def test_injected_uri_returns_credentials() -> None:
-    pod = load_case("role-on-the-pod").inject(INJECTOR_CONFIG)
-    config = Config.from_environ(resolve(environment_of(find_container(pod, contract.SIDECAR_CONTAINER))))
+@pytest.mark.parametrize(
+    ("config", "variable", "address"),
+    [
+        pytest.param(INJECTOR_CONFIG, "RELATIVE_URI", ("169.254.170.2", 80), id="redirect"),
+        pytest.param(INJECTOR_CONFIG._replace(mode=ModePolicy.ENV), "FULL_URI", LOOPBACK, id="env"),
+        pytest.param(INJECTOR_CONFIG._replace(ipv6_only=True), "FULL_URI", LOOPBACK, id="ipv6-only"),
+    ],
+)
+def test_injected_uri_returns_credentials(config: InjectorConfig, variable: str, address: tuple[str, int]) -> None:
+    pod = load_case("role-on-the-pod").inject(config)
+    sidecar = Config.from_environ(resolve(environment_of(find_container(pod, contract.SIDECAR_CONTAINER))))
     state = State(
         refresh_at=NOW + 1800,
-        credentials=Credentials(config.role_arn, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600),
+        credentials=Credentials(sidecar.role_arn, "ASIAEXAMPLE", "secret", "token", NOW, NOW + 3600),
     )
-    handler = create_handler(EndpointState(config, lambda: state, b"key", "boot", clock=lambda: NOW))
-    uri = resolve(environment_of(find_container(pod, "app")))["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
+    handler = create_handler(EndpointState(sidecar, lambda: state, b"key", "boot", clock=lambda: NOW))
+    uri = resolve(environment_of(find_container(pod, "app")))[f"AWS_CONTAINER_CREDENTIALS_{variable}"]
+    path = uri.removeprefix("http://{}:{}".format(*LOOPBACK))
 
-    reply = call(handler, uri, {"Host": "169.254.170.2"})
+    reply = call(handler, path, {"Host": address[0]}, server=address)
 
     document = json.loads(reply.body)
     assert reply.status == 200
     assert document["AccessKeyId"] == "ASIAEXAMPLE"
-    assert document["RoleArn"] == config.role_arn
+    assert document["RoleArn"] == sidecar.role_arn
+    assert POD_FIELDS["metadata.uid"] in path
 
 
 NOT_INJECTED = {contract.ENV_PORT, contract.ENV_METRICS_PORT, contract.ENV_TOKEN_FILE, contract.ENV_INSTANCE_ID}

@@ -7,9 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
+from contract.modes import Mode
 from contract.value_types import ImdsTokens
-from server.messages import Handler
-from testing.handlers import call
+from server.messages import Address, Handler
+from sidecar.endpoints.handler import create_handler
+from testing.handlers import REDIRECTED, call
 from testing.sidecars import CREDENTIALS_PATH, POD_UID
 from tests.unit.sidecar.endpoints.test_handler import ROLES, TTL, build_handler, build_state
 
@@ -75,21 +77,35 @@ CLIENTS = {
 SECRETS = (b"ASIAEXAMPLE", b"SecretAccessKey", POD_UID.encode(), b"kkkk")
 
 
-@pytest.fixture(scope="module")
-def handler() -> Handler:
-    return build_handler(tokens=ImdsTokens.REQUIRED)
+SERVED_LOOPBACK = {"serve_loopback": True}
+LOOPBACK = ("127.0.0.1", 16925)
+PLACES = {"redirect": ({}, REDIRECTED), "env": ({"mode": Mode.ENV}, LOOPBACK), "ipv6-only": (SERVED_LOOPBACK, LOOPBACK)}
+"""Settings of the sidecar, and where the app's client connects to."""
+
+
+@pytest.fixture(scope="module", params=PLACES.values(), ids=list(PLACES))
+def place(request: pytest.FixtureRequest) -> tuple[Handler, Address]:
+    changes, server = request.param
+    state = build_state(tokens=ImdsTokens.REQUIRED)
+    state.config = state.config._replace(**changes)
+    return create_handler(state), server
 
 
 @pytest.mark.parametrize("headers", CLIENTS.values(), ids=list(CLIENTS))
 @pytest.mark.parametrize("target", REQUESTS.values(), ids=list(REQUESTS))
-def test_get_of_an_attacker_gets_no_credentials(target: str, headers: dict[str, str], handler: Handler) -> None:
-    response = call(handler, target, headers)
+def test_get_of_an_attacker_gets_no_credentials(
+    target: str, headers: dict[str, str], place: tuple[Handler, Address]
+) -> None:
+    handler, server = place
+
+    response = call(handler, target, headers, server=server)
 
     assert [secret for secret in SECRETS if secret in response.body] == []
     assert not [value for _, value in response.headers if POD_UID in value]
 
 
-def test_same_handler_serves_the_sdks_of_the_pod(handler: Handler) -> None:
+def test_same_handler_serves_the_sdks_of_the_pod() -> None:
+    handler = build_handler(tokens=ImdsTokens.REQUIRED)
     token = call(handler, "/latest/api/token", {**METADATA, TTL: "60"}, "PUT").body.decode()
     requests = [
         (CREDENTIALS_PATH, METADATA),
