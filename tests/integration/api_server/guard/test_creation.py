@@ -21,6 +21,9 @@ FIXTURES = [
 ROWS = [
     row for row in [*read_rows(), *FIXTURES] if "version" not in row and load_case(row["pod"]).namespace is not None
 ]
+REFUSAL = r"podrole-pods.* denied request: \[\w+\] |Not found: \"podrole-"
+"""By the guard; or by the API server, as only the webhook removes mounts of reserved volumes that do not exist."""
+
 UNCHANGED = [pytest.param(row, id=row["id"]) for row in ROWS if row["outcome"] == Outcome.SKIP]
 REFUSED = [pytest.param(row, id=row["id"]) for row in ROWS if row["outcome"] != Outcome.SKIP]
 
@@ -32,7 +35,7 @@ def test_pod_that_the_webhook_would_change_or_deny_is_refused(
     pod = make_surroundings(guarded, make_namespace, load_case(row["pod"]), row.get("config", {}))
 
     for dry_run in (True, False):
-        with pytest.raises(RefusedError, match=r"podrole-pods.* denied request: \[\w+\] "):
+        with pytest.raises(RefusedError, match=REFUSAL):
             guarded.create(pod, pod["metadata"]["namespace"], dry_run=dry_run)
 
 

@@ -113,9 +113,9 @@ def mount_into_app(volume: str) -> Change:
 
 def mount_over(index: int, path: str, **fields: Any) -> Change:
     def change(pod: Pod) -> None:
-        pod["spec"]["volumes"].append({"name": "mine", "emptyDir": {}})
-        mounts = pod["spec"]["initContainers"][index]["volumeMounts"]
-        mounts.append({"name": "mine", "mountPath": path, **fields})
+        mount = {"name": "mine", "mountPath": path, **fields}
+        pod["spec"]["volumes"].append({"name": mount["name"], "emptyDir": {}})
+        pod["spec"]["initContainers"][index]["volumeMounts"].append(mount)
 
     return change
 
@@ -138,16 +138,31 @@ def add_variable(index: int, name: str) -> Change:
     return change
 
 
-def run_as_sidecar(pod: Pod) -> None:
-    pod["spec"]["containers"][0]["securityContext"] = {"runAsUser": 16925}
+def move_token(pod: Pod) -> None:
+    pod["spec"]["initContainers"][SIDECAR]["volumeMounts"][0]["mountPath"] = "/var/run/secrets/elsewhere"
+
+
+def set_app_context(key: str) -> Change:
+    def change(pod: Pod) -> None:
+        pod["spec"]["containers"][0]["securityContext"] = {key: 16925}
+
+    return change
+
+
+def set_pod_context(key: str, value: Any = 16925) -> Change:
+    def change(pod: Pod) -> None:
+        pod["spec"]["securityContext"] = {"runAsUser": 1, key: value}
+
+    return change
+
+
+def add_init_container_as_sidecar(pod: Pod) -> None:
+    container = {"name": "init", "image": "example/app:1", "securityContext": {"runAsUser": 16925}}
+    pod["spec"]["initContainers"].append(container)
 
 
 def use_host_network(pod: Pod) -> None:
     pod["spec"]["hostNetwork"] = True
-
-
-def join_group(pod: Pod) -> None:
-    pod["spec"]["securityContext"] = {"supplementalGroups": [1, 16925]}
 
 
 HOOK = {"exec": {"command": ["sh"]}}
@@ -214,6 +229,10 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "sidecar-readiness-probe": ("SidecarChanged", set_field(SIDECAR, "readinessProbe", PROBE)),
     "sidecar-mount-over-its-code": ("SidecarChanged", mount_over(SIDECAR, "/app")),
     "sidecar-without-token": ("SidecarChanged", unmount_token),
+    "sidecar-with-its-token-elsewhere": ("SidecarChanged", move_token),
+    "sidecar-group": ("SidecarChanged", set_field(SIDECAR, "securityContext.runAsGroup", 0)),
+    "sidecar-run-directory-over-its-code": ("SidecarChanged", mount_over(SIDECAR, "/app", name="podrole-run")),
+    "sidecar-tunables-of-the-c-library": ("SidecarChanged", add_variable(SIDECAR, "GLIBC_TUNABLES")),
     "sidecar-python-path": ("SidecarChanged", add_variable(SIDECAR, "PYTHONPATH")),
     "order": ("SidecarMissing", reverse),
     "container-before-the-redirect": ("SidecarMissing", put_first),
@@ -225,8 +244,13 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "token-in-the-app": ("ReservedName", mount_into_app("podrole-token")),
     "run-directory-in-the-app": ("ReservedName", mount_into_app("podrole-run")),
     "another-reserved-volume": ("ReservedName", mount_into_app("podrole-other")),
-    "app-as-the-sidecars-user": ("ReservedUser", run_as_sidecar),
-    "pod-in-the-sidecars-group": ("ReservedUser", join_group),
+    "app-as-the-sidecars-user": ("ReservedUser", set_app_context("runAsUser")),
+    "app-in-the-sidecars-group": ("ReservedUser", set_app_context("runAsGroup")),
+    "init-container-as-the-sidecars-user": ("ReservedUser", add_init_container_as_sidecar),
+    "pod-as-the-sidecars-user": ("ReservedUser", set_pod_context("runAsUser")),
+    "pod-in-the-sidecars-group": ("ReservedUser", set_pod_context("runAsGroup")),
+    "pod-with-files-of-the-sidecars-group": ("ReservedUser", set_pod_context("fsGroup")),
+    "pod-with-the-sidecars-group-among-others": ("ReservedUser", set_pod_context("supplementalGroups", [1, 16925])),
     "host-network": ("UnsupportedPodWithRole", use_host_network),
 }
 

@@ -28,7 +28,7 @@ SHAPES = {
     "500-containers-with-5000-variables": ("containers", 500, "env", 10),
     "500-init-containers-with-5000-variables": ("initContainers", 500, "env", 10),
     "500-containers-with-10000-mounts": ("containers", 500, "volumeMounts", 20),
-    "one-container-with-20000-mounts": ("containers", 1, "volumeMounts", 20000),
+    "one-container-with-10000-mounts": ("containers", 1, "volumeMounts", 10000),
 }
 
 
