@@ -13,7 +13,7 @@ from injector.patch.template import SHIPPED
 from podrole.__main__ import main as podrole
 from podrole.diagnosis.probes import SELECTOR
 from tests.integration.api_server.api import wait_for
-from tests.integration.node.cluster import Node
+from tests.integration.node.cluster import Node, build_pod
 from tests.integration.node.conftest import BRIDGE, delete_namespace, make_namespace
 from tests.integration.node.test_shapes import label
 
@@ -146,3 +146,21 @@ def test_printed_probe_creates_nothing_and_can_be_applied(installed: Node, secon
         assert count_leftovers(installed) >= 7
     finally:
         installed.kubectl.run("delete", "namespace", f"--selector={SELECTOR}")
+
+
+def test_check_warns_about_a_pod_in_env_mode_that_reaches_the_metadata_service(
+    installed: Node, team: str, metadata: str
+) -> None:
+    label(installed, team, enforce="baseline")
+    installed.apply(build_pod("sleep 600", role="anybody"), team)
+    installed.await_ready("pod/app", team)
+
+    def check() -> Result:
+        return CliRunner().invoke(podrole, ["check", f"{team}/app"], env={"KUBECONFIG": installed.kubectl.kubeconfig})
+
+    result = wait_for("the measurement", lambda: found if "node's metadata" in (found := check()).output else None, 30)
+
+    print(result.output)
+    assert "The node's metadata service answers this pod, which is in env mode" in result.output
+    assert f"{metadata} gives session tokens and metadata without a token" in " ".join(result.output.split())
+    assert result.exit_code == 1

@@ -47,6 +47,26 @@ def create_refresher(
     return CredentialRefresher(lambda _attempts: left.pop(0), state, clocks=time.clocks), left
 
 
+def test_chores_run_each_time_the_thread_wakes_up_after_a_due_refresh(
+    time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refresher, left = create_refresher([make_credentials("A")], time)
+    happened: list[object] = []
+
+    def sleep(seconds: float) -> None:
+        happened.append(seconds)
+        if len(happened) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sidecar.credentials.refresher.time.sleep", sleep)
+    refresher.chores.append(lambda: happened.append(len(left)))
+
+    with pytest.raises(KeyboardInterrupt):
+        refresher.run()
+
+    assert happened == [0, MAX_SLEEP_SECONDS, 0, MAX_SLEEP_SECONDS]
+
+
 def test_first_refresh_is_immediate_and_the_next_when_due(time: FakeTime) -> None:
     refresher, left = create_refresher([make_credentials("A"), make_credentials("B")], time)
 
