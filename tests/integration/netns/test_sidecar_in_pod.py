@@ -60,6 +60,7 @@ def test_status_command_works_in_the_container(demo_node: DemoNode, injected: di
         "next_refresh",
         "failures",
         "last_failure",
+        "node_metadata",
     ]
 
 
