@@ -1,8 +1,8 @@
 """`raw_headers.py WAY SOURCE HOP TARGET` sends a UDP datagram to port 80 with a header of our own; prints the answer.
 
-It needs NET_RAW. IPv4 ways and routing headers send to HOP, and have TARGET as the next hop. The other IPv6 ways send
-to TARGET, with extension headers. Prints `silence` after a timeout, and the error's name if the kernel denies the
-packet.
+It needs NET_RAW. IPv4 options and routing headers send to HOP, and have TARGET as the next hop. The other ways send
+to TARGET, in fragments or with extension headers. Prints `silence` after a timeout, and the error's name if the kernel
+denies the packet.
 """
 
 import errno
@@ -17,6 +17,7 @@ TIMEOUT_SECONDS = 2
 
 NOP, LSRR, SSRR, ROUTER_ALERT = 0x01, 0x83, 0x89, b"\x94\x04\0\0"
 UNKNOWN_OPTION = b"\x9e\x04\0\0"  # https://www.iana.org/assignments/ip-parameters: experimental
+MORE_FRAGMENTS = 0x2000
 HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS = 0, 43, 44, 60
 ROUTING_TYPES = {"ipv6-routing-type-0": 0, "ipv6-routing-type-2": 2, "ipv6-routing-type-3": 3, "ipv6-routing-type-4": 4}
 """Source route, Mobile IPv6, RPL, segment routing:
@@ -40,18 +41,20 @@ def build_options(way: str, target: str) -> bytes:
 
 
 def build_ipv4(way: str, source: str, hop: str, target: str) -> Iterator[bytes]:
-    """Yield the packet. The kernel fills in the checksum of the header."""
-    options = build_options(way, target)
-    words = 5 + len(options) // 4
+    """Yield the packet, or its fragments. The kernel fills in the checksum of the header."""
     datagram = struct.pack("!HHHH", SOURCE_PORT, TARGET_PORT, 8 + len(PAYLOAD), 0) + PAYLOAD
-    addresses = socket.inet_aton(source) + socket.inet_aton(hop)
-    length = words * 4 + len(datagram)
-    yield (
-        struct.pack("!BBHHHBBH", 0x40 | words, 0, length, 1, 0, 64, socket.IPPROTO_UDP, 0)
-        + addresses
-        + options
-        + datagram
-    )
+    if way == "two-fragments":
+        fragments = [(MORE_FRAGMENTS, datagram[:8]), (1, datagram[8:])]  # offset in units of eight bytes
+        options, destination = b"", target
+    else:
+        fragments = [(0, datagram)]
+        options, destination = build_options(way, target), hop
+    words = 5 + len(options) // 4
+    addresses = socket.inet_aton(source) + socket.inet_aton(destination)
+    for offset, body in fragments:
+        length = words * 4 + len(body)
+        header = struct.pack("!BBHHHBBH", 0x40 | words, 0, length, 1, offset, 64, socket.IPPROTO_UDP, 0)
+        yield header + addresses + options + body
 
 
 def build_ipv6(way: str, source: str, hop: str, target: str) -> Iterator[bytes]:
@@ -97,6 +100,7 @@ def build_udp6(addresses: bytes) -> bytes:
 def main(way: str, source: str, hop: str, target: str) -> str:
     is_ipv6 = ":" in target
     family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    destination = hop if way in ROUTING_TYPES or not (is_ipv6 or way == "two-fragments") else target
     packets = build_ipv6(way, source, hop, target) if is_ipv6 else build_ipv4(way, source, hop, target)
     with (
         socket.socket(family, socket.SOCK_DGRAM) as receiver,
@@ -106,7 +110,7 @@ def main(way: str, source: str, hop: str, target: str) -> str:
         receiver.settimeout(TIMEOUT_SECONDS)
         try:
             for packet in packets:
-                sender.sendto(packet, (target if is_ipv6 and way not in ROUTING_TYPES else hop, 0))
+                sender.sendto(packet, (destination, 0))
             return receiver.recv(100).decode()
         except TimeoutError:
             return "silence"

@@ -78,10 +78,11 @@ def test_routing_header_of_any_type_is_dropped(
 
 
 @pytest.mark.parametrize(
-    "way", ["ipv6-hop-by-hop", "ipv6-destination-options", "ipv6-atomic-fragment", "ipv6-two-fragments"]
+    "way",
+    ["two-fragments", "ipv6-hop-by-hop", "ipv6-destination-options", "ipv6-atomic-fragment", "ipv6-two-fragments"],
 )
 @pytest.mark.parametrize("kind", ["redirect", "block"])
-def test_extension_headers_do_not_hide_the_port(
+def test_fragments_and_extension_headers_do_not_hide_the_port(
     backend: Backend, network: PodNetwork, plain: PodNetwork, kind: str, way: str
 ) -> None:
     """The packets have UDP port 80, which is refused; a rule that missed the header would let them pass as another."""
