@@ -14,15 +14,23 @@ MAX_CAPABILITY_NAME = 32
 """The longest, CAP_CHECKPOINT_RESTORE, has 22 characters."""
 
 
-def read_capabilities(container: Object, key: str) -> frozenset[str]:
-    """The capabilities that a container adds or drops, as container runtimes read them: without case and `CAP_`.
+def read_added(container: Object) -> frozenset[str]:
+    """The capabilities that a container adds in any spelling that a container runtime accepts: all ignore case.
 
-    https://github.com/containerd/containerd/blob/v2.2.0/internal/cri/opts/spec_linux_opts.go
-    https://github.com/cri-o/cri-o/blob/v1.34.0/internal/factory/container/container.go
+    https://github.com/containerd/containerd/blob/v2.2.0/internal/cri/opts/spec_linux_opts.go adds `CAP_`;
+    https://github.com/cri-o/cri-o/blob/v1.34.0/internal/factory/container/container.go accepts names with it.
     """
+    return frozenset(name.upper().removeprefix("CAP_") for name in _read_names(container, "add"))
+
+
+def read_dropped(container: Object) -> frozenset[str]:
+    """The capabilities that a container drops with every container runtime: containerd ignores names with `CAP_`."""
+    return frozenset(name.upper() for name in _read_names(container, "drop") if name.isascii())
+
+
+def _read_names(container: Object, key: str) -> Iterator[str]:
     names = read_list(read_mapping(read_mapping(container, "securityContext"), "capabilities"), key)
-    short = (name for name in names if isinstance(name, str) and len(name) <= MAX_CAPABILITY_NAME)
-    return frozenset(name.upper().removeprefix("CAP_") for name in short)
+    return (name for name in names if isinstance(name, str) and len(name) <= MAX_CAPABILITY_NAME)
 
 
 def find_powers(container: Object, pod: Object) -> Iterator[str]:
@@ -34,7 +42,7 @@ def find_powers(container: Object, pod: Object) -> Iterator[str]:
         yield "has an unmasked /proc"
     if spec.get("hostPID"):
         yield "sees the node's processes"
-    added = read_capabilities(container, "add") if security else frozenset()
+    added = read_added(container) if security else frozenset()
     sees_others = bool(spec.get("hostPID") or spec.get("shareProcessNamespace"))
     for capability in (*POWERFUL_CAPABILITIES, *((TRACE,) if sees_others else ())):
         if capability in added:

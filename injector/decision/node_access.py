@@ -6,7 +6,7 @@ An image can name that user, and a setuid file can start a process as any user, 
 from collections.abc import Iterator
 
 import contract
-from injector.decision.container_powers import read_capabilities
+from injector.decision.container_powers import read_added, read_dropped
 from injector.k8s.objects import Object, read_mapping, read_spec
 
 FORBIDDEN_CAPABILITIES = ("ALL", "SETUID", "SYS_ADMIN", "SYS_PTRACE")
@@ -31,7 +31,7 @@ def find_missing_limits(container: Object, pod: Object) -> Iterator[str]:
         yield "it is privileged"
     if security.get("allowPrivilegeEscalation") is not False:
         yield "it does not set allowPrivilegeEscalation: false"
-    if added := [name for name in FORBIDDEN_CAPABILITIES if name in read_capabilities(container, "add")]:
+    if added := [name for name in FORBIDDEN_CAPABILITIES if name in read_added(container)]:
         yield f"it adds {' and '.join(added)}"
-    if user == 0 and not read_capabilities(container, "drop") & {"ALL", "SETUID"}:
+    if user == 0 and not read_dropped(container) & {"ALL", "SETUID"}:
         yield "it runs as root and does not drop ALL or SETUID"

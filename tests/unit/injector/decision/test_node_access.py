@@ -36,6 +36,10 @@ UNLIMITED = {
         {**ROOT, "capabilities": {"drop": ["NET_RAW", "SETGID"]}},
         "does not drop ALL or SETUID",
     ),
+    "root-that-drops-what-containerd-does-not-know": (
+        {**ROOT, "capabilities": {"drop": ["CAP_SETUID", "CAP_ALL"]}},
+        "not drop ALL or SETUID",
+    ),
     "root-that-adds-it-again": ({**ROOT, "capabilities": {"drop": ["ALL"], "add": ["SETUID"]}}, "it adds SETUID"),
     "lower-case": ({**LIMITED, "capabilities": {"add": ["setuid"]}}, "it adds SETUID"),
     "prefix": ({**LIMITED, "capabilities": {"add": ["cap_Sys_Admin"]}}, "it adds SYS_ADMIN"),
@@ -46,7 +50,7 @@ UNLIMITED = {
 SAFE = {
     "user": LIMITED,
     "root-without-capabilities": {**ROOT, "capabilities": {"drop": ["ALL"]}},
-    "root-that-drops-in-lower-case": {**ROOT, "capabilities": {"drop": ["cap_setuid"]}},
+    "root-that-drops-in-lower-case": {**ROOT, "capabilities": {"drop": ["setuid"]}},
     "root-that-adds-a-harmless-one": {**ROOT, "capabilities": {"drop": ["all"], "add": ["NET_BIND_SERVICE", "CHOWN"]}},
     "user-with-capabilities": {**LIMITED, "capabilities": {"add": ["NET_BIND_SERVICE"]}},
 }
