@@ -4,7 +4,18 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from injector.metadata_keys import ALLOWED_ROLES, DEFAULT_ROLE, IRSA_ROLE, MAX_ALLOW_LIST_BYTES, PERMITTED, ROLE
+from hypothesis import strategies as st
+
+from injector.metadata_keys import (
+    ALLOWED_ROLES,
+    DEFAULT_ROLE,
+    IRSA_ROLE,
+    MAX_ALLOW_LIST_BYTES,
+    PERMITTED,
+    POD_ANNOTATIONS,
+    ROLE,
+    STATUS_ANNOTATION,
+)
 from injector.value_types import AllowedRolesFormat
 
 MIB = 1024 * 1024
@@ -244,3 +255,35 @@ ALLOW_LISTS: Mapping[str, Hostile] = {
 }
 
 HOSTILE: Mapping[str, Hostile] = {**PODS, **ALLOW_LISTS}
+
+
+def repeat(unit: str, size: int) -> str:
+    """A text of about this many bytes."""
+    return unit * max(1, size // len(unit.encode(errors="replace")))
+
+
+SIZES = st.sampled_from([10, 4096, 8192, 65_536, 500_000, BIG])
+TEXTS = st.builds(repeat, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), SIZES)
+KEYS = st.sampled_from([*POD_ANNOTATIONS, STATUS_ANNOTATION, "podrole.io/unknown", "a"]) | TEXTS
+LEAVES = st.none() | st.booleans() | st.integers(0, 99_999) | st.text(max_size=5)
+WORDS = ("name", "value", "env", "valueFrom", "securityContext", "capabilities", "add", "drop", "volumeMounts", "kind")
+ELEMENTS = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=3), inner),
+    max_leaves=6,
+)
+LIST_FIELDS = ("containers", "initContainers", "volumes", "tolerations", "imagePullSecrets", "hostAliases")
+NAMES = st.sampled_from(["NO_PROXY", "no_proxy", "HTTP_PROXY", "AWS_ROLE_ARN", "AWS_CONTAINER_A", "AWS_REGION"]) | TEXTS
+
+
+@st.composite
+def hostile_pods(draw: st.DrawFn) -> dict[str, Any]:
+    """A pod with long texts, long lists and values of wrong types, of at most about 3 MiB."""
+    pod = pod_of({ROLE: "reader", draw(KEYS): draw(TEXTS)}, {"podrole.io/inject": draw(TEXTS)})
+    element, field = draw(ELEMENTS), draw(st.sampled_from(LIST_FIELDS))
+    count = draw(SIZES) // len(json.dumps(element))
+    variable = {"name": draw(NAMES), "value": draw(TEXTS)}
+    container = {"name": draw(NAMES), "env": [variable] * max(1, draw(SIZES) // len(json.dumps(variable)))}
+    pod["spec"]["containers"].append(container)
+    pod["spec"][field] = [*pod["spec"].get(field, []), *[element] * count]
+    return pod

@@ -8,14 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from injector.decision import allowed_roles
 from injector.log import JsonFormatter
+from injector.webhook.app import MAX_BODY_BYTES
 from injector.webhook.handler import Admission
 from testing.repository import ROOT
-from tests.unit.injector.hostile_pods import HOSTILE
+from tests.unit.injector.hostile_pods import HOSTILE, Hostile, hostile_pods
 from tests.unit.injector.reviewing import MemoryProbe, build_admission, build_body, review
 
 MAX_CPU_SECONDS = 0.1
@@ -87,3 +90,18 @@ def test_answer_and_log_lines_are_bounded(name: str, caplog: pytest.LogCaptureFi
         assert sum(map(len, response.get("warnings", []))) <= 4096
         assert len(response.get("warnings", [])) <= 11
         assert len(json.dumps(response["auditAnnotations"])) < 1024
+
+
+@given(pod=hostile_pods())
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_review_of_a_generated_pod_is_bounded(pod: dict[str, Any], probe: MemoryProbe, tmp_path: Path) -> None:
+    case = Hostile(lambda: pod)
+    admission, body = build_admission(case), build_body(case)
+    (tmp_path / "body").write_bytes(body)
+
+    seconds = min(measure_cpu(lambda: review(admission, body)) for _ in range(RUNS))
+    _, text = review(admission, body)
+
+    assert seconds < MAX_CPU_SECONDS
+    assert len(text) < MAX_ANSWER_BYTES
+    assert len(body) > MAX_BODY_BYTES or probe.measure("containers", tmp_path / "body") < MAX_MEMORY_BYTES
