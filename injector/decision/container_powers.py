@@ -10,22 +10,25 @@ POWERFUL_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "SYS_MODULE", "ALL")
 TRACE = "SYS_PTRACE"
 """Controls the processes of other containers, where they are visible."""
 
+KNOWN = frozenset({*POWERFUL_CAPABILITIES, TRACE, "SETUID"})
+"""Those that rules ask for. Others are not kept: a container can add 100 000."""
+
 MAX_CAPABILITY_NAME = 32
 """The longest, CAP_CHECKPOINT_RESTORE, has 22 characters."""
 
 
 def read_added(container: Object) -> frozenset[str]:
-    """The capabilities that a container adds in any spelling that a container runtime accepts: all ignore case.
+    """Which of KNOWN a container adds, in any spelling that a container runtime accepts: all ignore case.
 
     https://github.com/containerd/containerd/blob/v2.2.0/internal/cri/opts/spec_linux_opts.go adds `CAP_`;
     https://github.com/cri-o/cri-o/blob/v1.34.0/internal/factory/container/container.go accepts names with it.
     """
-    return frozenset(name.upper().removeprefix("CAP_") for name in _read_names(container, "add"))
+    return KNOWN.intersection(name.upper().removeprefix("CAP_") for name in _read_names(container, "add"))
 
 
 def read_dropped(container: Object) -> frozenset[str]:
-    """The capabilities that a container drops with every container runtime: containerd ignores names with `CAP_`."""
-    return frozenset(name.upper() for name in _read_names(container, "drop") if name.isascii())
+    """Which of KNOWN a container drops, with every container runtime: containerd ignores names with `CAP_`."""
+    return KNOWN.intersection(name.upper() for name in _read_names(container, "drop") if name.isascii())
 
 
 def _read_names(container: Object, key: str) -> Iterator[str]:

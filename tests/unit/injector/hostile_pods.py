@@ -82,27 +82,18 @@ def fill_list(entry: str, size: int = MAX_ALLOW_LIST_BYTES) -> str:
 BIG = 2_900_000
 EMOJI = "😀"
 
+EACH_KEY = (*POD_ANNOTATIONS, STATUS_ANNOTATION, "podrole.io/unknown", "example.com/other")
+
 PODS: Mapping[str, Hostile] = {
+    **{f"{key}-of-commas": Hostile(annotated(key, "," * 4096)) for key in EACH_KEY},
+    **{f"{key}-of-emoji": Hostile(annotated(key, EMOJI + "a" * (BIG - 4))) for key in EACH_KEY},
     **{
         f"{key}-of-{name}": Hostile(annotated(key, value))
-        for key in (
-            "podrole.io/session-tags",
-            "podrole.io/session-duration",
-            "podrole.io/mode",
-            "podrole.io/imds-tokens",
-            "iam.amazonaws.com/session-name",
-            "iam.amazonaws.com/external-id",
-            "iam.amazonaws.com/role",
-            "podrole.io/status",
-            "podrole.io/unknown",
-            "example.com/other",
-        )
+        for key in ("podrole.io/session-tags", "podrole.io/status")
         for name, value in {
-            "commas": "," * BIG,
-            "emoji": EMOJI + "a" * (BIG - 4),
-            "equals": "=," * (BIG // 2),
-            "4-kib-of-commas": "," * 4096,
-            "4-kib-of-tags": "é=é," * 682,
+            "3-mib-of-commas": "," * BIG,
+            "100-kib-of-commas": "," * 100_000,
+            "tags": "é=é," * 682,
             "braces": "[" * 64_000,
             "objects": "{" + ",".join(f'"{n}":{{"env":{{"AWS_REGION":""}}}}' for n in range(1800)) + "}",
         }.items()
