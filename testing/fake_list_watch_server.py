@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import Configuration
 
-from testing.protobuf import CONTENT_TYPE, encode_document, encode_event
+from testing.protobuf import CONTENT_TYPE, EncodedDocument, encode_document, encode_event
 
 NAMESPACES, ACCOUNTS = "/api/v1/namespaces", "/api/v1/serviceaccounts"
 META = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
@@ -167,7 +167,7 @@ class ListWatchServer:
             metadata = {"name": name, **place, "resourceVersion": str(self.version), **metadata}
             known = self.objects[path]
             kind = "MODIFIED" if (namespace, name) in known else "ADDED"
-            known[namespace, name] = {**META, "metadata": metadata}
+            known[namespace, name] = EncodedDocument({**META, "metadata": metadata})
             self._record(path, kind, known[namespace, name])
 
     def delete(self, path: str, name: str, namespace: str = "") -> None:

@@ -11,6 +11,7 @@ from typing import Any
 Document = Mapping[str, Any]
 
 MAGIC = b"k8s\0"
+MAX_KEPT_BYTES = 16 * 1024
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 
 
@@ -58,10 +59,24 @@ def _encode_finalizers(finalizers: tuple[str, ...]) -> bytes:
     return b"".join(encode_field(14, finalizer) for finalizer in finalizers)
 
 
+class EncodedDocument(dict[str, Any]):
+    """A document that is encoded once, unless it is large: a fake server sends it in many lists."""
+
+    _encoded = b""
+
+    def encode(self) -> bytes:
+        encoded = self._encoded or encode_field(1, encode_metadata(self["metadata"]))
+        if len(encoded) <= MAX_KEPT_BYTES:
+            self._encoded = encoded
+        return encoded
+
+
 def encode_object(document: Document) -> bytes:
     """A PartialObjectMetadata, or a Status."""
     if document.get("kind") == "Status":
         return encode_field(3, document.get("message", "")) + encode_field(6, document["code"])
+    if isinstance(document, EncodedDocument):
+        return document.encode()
     return encode_field(1, encode_metadata(document["metadata"]))
 
 

@@ -51,13 +51,14 @@ class DirectReader:
         if self.is_version_known:
             return self._version
         now = self._clock()
+        if self._version is not None:  # other threads use it meanwhile
+            self._version_due = now + VERSION_RETRY_SECONDS
         try:
             self._version = self._read_version()
             self._version_due = now + VERSION_TTL_SECONDS
         except ClusterError:
             if self._version is None:
                 raise
-            self._version_due = now + VERSION_RETRY_SECONDS
         return self._version
 
     @property

@@ -25,6 +25,7 @@ from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
 from testing.protobuf import MAGIC, encode_document, wrap
 from testing.services.certificates import write_certificates
+from tests.unit.injector.k8s.watched_cluster import wait_until
 
 ENABLED = {"podrole.io/injection": "enabled"}
 
@@ -291,6 +292,23 @@ def test_version_is_read_again_after_an_hour(api_server: ApiServer) -> None:
         read.append(reader.version())
 
     assert read == [(1, 31), (1, 31), (1, 32)]
+
+
+def test_known_version_is_used_while_another_thread_reads_it_again(api_server: ApiServer) -> None:
+    clock = [0.0]
+    reader = build_reader(clock, api_server.url)
+    api_server.answers["/version/"] = (200, {"major": "1", "minor": "34"})
+    reader.version()
+    api_server.answers["/version/"] = None  # hangs
+    clock[0] = 3600
+    requests = len(api_server.accepted)
+    thread = Thread(target=reader.version)
+    thread.start()
+    wait_until("the version is read again", lambda: len(api_server.accepted) > requests)
+
+    assert reader.is_version_known
+    assert reader.version() == (1, 34)
+    thread.join()
 
 
 def test_known_version_is_kept_when_the_server_fails(api_server: ApiServer) -> None:
