@@ -94,6 +94,14 @@ def test_probe_without_metadata_service_finds_it_closed(installed: Node, second_
     assert any(second_class in finding["text"] for finding in closed)
 
 
+def test_rules_of_the_iptables_backend_are_proven_too(installed: Node) -> None:
+    result = run(installed, "--probe", "--output=json", PODROLE_REDIRECT_BACKEND="iptables")
+
+    codes = {finding["code"] for finding in read_findings(result)}
+    assert {"BlockProven", "RedirectProven"} <= codes
+    assert not codes & {"RulesNotLoaded", "RulesBypassed", "ProbeNotRun"}
+
+
 def test_rules_that_are_not_in_effect_are_a_problem_with_each_address(
     installed: Node, metadata: str, tmp_path: Path
 ) -> None:
