@@ -24,11 +24,6 @@ REDIRECT_RULES = (*BLOCK_RULES, "redirect.rules")
 NODE_RULES = (*REDIRECT_RULES, "redirect-node.rules")
 """The files for each kind of pod, in order. A chain that a file declares is flushed and filled atomically."""
 
-BLOCKED_PORTS = (HTTP_PORT, OTHER_PORT)
-REDIRECTED_PORTS = (OTHER_PORT,)
-"""What must be refused. The sidecar's own check proves the redirect of port 80, which leads to no listener yet, or to a
-sidecar that runs if the rules are loaded again."""
-
 JUMPS = re.compile(r"^:(PODROLE-(OUTPUT|FORWARD)) ", re.MULTILINE)
 """Declared chains with such a name: the built-in chain after the dash must jump to them."""
 
@@ -60,16 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         rules = {name: Template((HERE / name).read_text()).substitute(vars(arguments)) for name in files}
         for family in FAMILIES:
             load_family(family, rules)
-        verify_rejections(BLOCKED_PORTS if arguments.block else REDIRECTED_PORTS)
+        if arguments.block:  # a redirect is verified by the sidecar, after the proxy of a service mesh may have started
+            verify_rejections()
     except RulesError as error:
         print(f"podrole-redirect: {error}", file=sys.stderr)  # noqa: T201 - the container's only output
         return 1
     return 0
 
 
-def verify_rejections(ports: Sequence[int]) -> None:
+def verify_rejections() -> None:
     """Raise RulesError if a connection to a metadata address is not refused at once: then no rule applies to it."""
-    reachable = find_reachable(ports)
+    reachable = find_reachable((HTTP_PORT, OTHER_PORT))
     if reachable:
         places = "; ".join(f"{place}: {what}" for place, what in reachable.items())
         raise RulesError(
