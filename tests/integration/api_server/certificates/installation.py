@@ -8,7 +8,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from injector.certs.ca_store import SecretState, parse_secret
+from testing.repository import ROOT
 from tests.integration.api_server.api import ApiServer, Manifest, RefusedError, wait_for
 from tests.integration.api_server.certificates.replica import Replica
 
@@ -64,6 +67,17 @@ class Installation:
         self.grant("Role", "", "secrets", SECRET, ["get", "update"])
         group = "admissionregistration.k8s.io"
         self.grant("ClusterRole", group, "mutatingwebhookconfigurations", self.name, ["get", "patch", "watch"])
+        self.guard()
+
+    def guard(self) -> None:
+        """Create the policy for what the account changes, as an installation has it."""
+        text = (ROOT / "kustomize/base/guard/injector.yaml").read_text()
+        for manifest in yaml.safe_load_all(text.replace("podrole-system", self.name)):
+            manifest["metadata"]["name"] = self.name
+            if manifest["kind"] == "ValidatingAdmissionPolicyBinding":
+                manifest["spec"]["policyName"] = self.name
+            self.api.create(manifest)
+            self.stack.callback(self.api.delete, manifest["kind"], self.name)
 
     def grant_account(self, name: str) -> None:
         """Create a ServiceAccount, unless a controller was faster."""
