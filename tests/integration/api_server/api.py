@@ -65,6 +65,8 @@ class ApiServer:
     host: str
     kubeconfig: str
     request: Callable[..., Any]
+    token_header: Mapping[str, str] = field(default_factory=dict)
+    """Of a user with a token; a client certificate needs none."""
 
     def create(self, manifest: Manifest, namespace: str = "", *, dry_run: bool = False) -> Answer:
         """Create an object; in a dry run the server does everything except storing it."""
@@ -115,7 +117,7 @@ class ApiServer:
 
     def _send(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         content = None if body is None else json.dumps(body)
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        headers = {"Content-Type": content_type, "Accept": "application/json", **self.token_header}
         response = self.request(method, f"{self.host}/{path}", body=content, headers=headers, timeout=TIMEOUT_SECONDS)
         answer = json.loads(response.data)
         if response.status >= 400:
@@ -142,7 +144,9 @@ def connect(kubeconfig: str) -> Iterator[ApiServer]:
     configuration = load_configuration(kubeconfig)
     with client.ApiClient(configuration) as api_client:
         # Only its connection pool is used: its methods decode into models, which drop unknown fields.
-        yield ApiServer(configuration.host, kubeconfig, api_client.rest_client.pool_manager.request)
+        bearer = configuration.auth_settings().get("BearerToken")
+        header = {bearer["key"]: str(bearer["value"])} if bearer else {}
+        yield ApiServer(configuration.host, kubeconfig, api_client.rest_client.pool_manager.request, header)
 
 
 def wait_for(description: str, find: Callable[[], Found | None], within_seconds: float = 30) -> Found:

@@ -12,7 +12,12 @@ from tests.integration.api_server.api import ApiServer, load_configuration
 Rule = dict[str, Any]
 
 
-def create_user(api: ApiServer, namespace: str, rules: list[Rule], directory: Path) -> Path:
+TOKEN_SECONDS = 3600
+
+
+def create_user(
+    api: ApiServer, namespace: str, rules: list[Rule], directory: Path, *, token_seconds: int = TOKEN_SECONDS
+) -> Path:
     """Create a ServiceAccount with a ClusterRole of these rules; return the path of its kubeconfig.
 
     The ClusterRole and its binding have the namespace's name; `delete_user` deletes them.
@@ -24,9 +29,10 @@ def create_user(api: ApiServer, namespace: str, rules: list[Rule], directory: Pa
     _post(api, f"apis/{group}/v1/clusterroles", {"metadata": {"name": namespace}, "rules": rules})
     binding = {"metadata": {"name": namespace}, "subjects": [subject], "roleRef": role}
     _post(api, f"apis/{group}/v1/clusterrolebindings", binding)
-    answer = _post(api, f"api/v1/namespaces/{namespace}/serviceaccounts/user/token", {"spec": {}})
+    spec = {"spec": {"expirationSeconds": token_seconds}}
+    answer = _post(api, f"api/v1/namespaces/{namespace}/serviceaccounts/user/token", spec)
     path = directory / "user.kubeconfig"
-    path.write_text(yaml.safe_dump(_build_kubeconfig(api, answer["status"]["token"])))
+    path.write_text(yaml.safe_dump(build_kubeconfig(api, answer["status"]["token"])))
     return path
 
 
@@ -43,7 +49,8 @@ def _post(api: ApiServer, path: str, body: Any) -> Any:
     return json.loads(response.data)
 
 
-def _build_kubeconfig(api: ApiServer, token: str) -> Any:
+def build_kubeconfig(api: ApiServer, token: str) -> Any:
+    """The kubeconfig of whoever has this token."""
     ca = load_configuration(api.kubeconfig).ssl_ca_cert
     assert urlsplit(api.host).scheme == "https"
     return {
