@@ -9,7 +9,7 @@ PARALLEL := -n logical
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster \
+.PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster bench-hostile \
 	images format lock clean
 
 help: ## list the targets
@@ -55,6 +55,9 @@ bench: $(VENV)/dev.done ## benchmark the sidecar, the webhook and its watch cach
 
 bench-cluster: $(VENV)/dev.done ## measure start time, CPU and memory of injected pods on a real node
 	@PODROLE_TEST_CLUSTER=required $(BIN)/pytest -q --capture=no tests/integration/node/costs.py
+
+bench-hostile: $(VENV)/dev.done ## a hostile tenant beside a good one on a real API server, for an hour
+	@$(BIN)/python -m bench.hostile_tenant
 
 images: ## build both container images and their SBOMs into images/out
 	@$(PYTHON) -m images.build
