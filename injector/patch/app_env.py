@@ -13,8 +13,9 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.explanations import explain_each
 from injector.k8s.objects import Object, read_name, read_objects
+from injector.patch.no_proxy import NO_PROXIES, PROXIES, extend_no_proxy, is_set, uses_proxy, warn_unknown_hosts
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID, POD_UID_FIELD, is_pod_uid
-from injector.reasons import Explanation, Reason, TooLargePodError
+from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
@@ -42,15 +43,6 @@ OVERRIDING_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-NO_PROXIES = ("NO_PROXY", "no_proxy")
-NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
-"""Single addresses: botocore does not support ranges."""
-
-MAX_NO_PROXY = 256 * 1024
-"""Characters in all containers of a pod: the patch repeats each value, up to twice. A process can have 128 KiB."""
-
-NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, contract.ENV_POD_UID}
 """Those that this module reads, besides AWS's."""
 
@@ -85,9 +77,9 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     wanted = _choose_sidecar_variables(mode, config)
     missing = _find_missing(container, present, wanted, config)
     warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
-    if not _uses_proxy(present):
+    if not uses_proxy(present):
         return EnvironmentChange(_build_variables(missing), warnings=warnings)
-    no_proxy = _extend_no_proxy(present)
+    no_proxy = extend_no_proxy(present)
     missing |= {name: hosts for name, hosts in no_proxy.items() if name not in present}
     replacements = {
         index: no_proxy[name]
@@ -95,7 +87,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
         if (name := read_name(variable)) in no_proxy and present[name] is variable
     }
     return EnvironmentChange(
-        _build_variables(missing), replacements, (*warnings, *_warn_unknown_hosts(container, present))
+        _build_variables(missing), replacements, (*warnings, *warn_unknown_hosts(container, present))
     )
 
 
@@ -134,60 +126,10 @@ def _find_missing(
     return missing
 
 
-def _extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
-    """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two."""
-    literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
-    check_no_proxy(sum(map(len, literals.values())))
-    with_value_from = [name for name in literals if _has_value_from(present[name])]
-    values = {}
-    for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
-        if name in with_value_from or (name not in literals and twin in with_value_from):
-            continue
-        wanted = _extend(literals[name]) if name in literals else _copy_from_twin(literals.get(twin, ""))
-        if literals.get(name) != wanted:
-            values[name] = wanted
-    return values
-
-
 def measure_no_proxy(change: EnvironmentChange) -> int:
     """How many characters the new values of NO_PROXY and no_proxy have."""
     added = (variable["value"] for variable in change.additions if variable["name"] in NO_PROXIES)
     return sum(map(len, added)) + sum(map(len, (change.replacements or {}).values()))
-
-
-def check_no_proxy(size: int) -> None:
-    """Check how many characters the values of NO_PROXY and no_proxy have; raise TooLargePodError."""
-    if size > MAX_NO_PROXY:
-        explanation = Reason.NO_PROXY_TOO_LONG.explain(size=str(size), maximum=str(MAX_NO_PROXY))
-        raise TooLargePodError(explanation)
-
-
-def _extend(hosts: str) -> str:
-    """Append podrole's hosts, even if the list is empty, and keep the user's text unchanged."""
-    return hosts if _exempts_all(hosts) else f"{hosts},{NO_PROXY_VALUE}"
-
-
-def _copy_from_twin(hosts: str) -> str:
-    """Copy the hosts of the other variable, after podrole's."""
-    return hosts if _exempts_all(hosts) else ",".join(filter(None, (NO_PROXY_VALUE, hosts)))
-
-
-def _exempts_all(hosts: str) -> bool:
-    listed = {host.strip() for host in hosts.split(",")}
-    return "*" in listed or listed.issuperset(NO_PROXY_HOSTS)
-
-
-def _uses_proxy(present: Mapping[str, Object]) -> bool:
-    return any(name in present and _is_set(present[name]) for name in PROXIES)
-
-
-def _is_set(variable: Object) -> bool:
-    return bool(variable.get("value")) or _has_value_from(variable)
-
-
-def _has_value_from(variable: Object) -> bool:
-    """Whether it has `valueFrom`, even an empty one: the API server removes null fields in it."""
-    return variable.get("valueFrom") is not None
 
 
 def _has_uri(present: Mapping[str, Object]) -> bool:
@@ -230,11 +172,4 @@ def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tup
 
 
 def _overrides_role(name: str, present: Mapping[str, Object]) -> bool:
-    return (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and _is_set(present[name])
-
-
-def _warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
-    values = {"container": read_name(container), "addresses": NO_PROXY_VALUE}
-    for name in NO_PROXIES:
-        if name in present and _has_value_from(present[name]):
-            yield Reason.NO_PROXY_NOT_EXTENDED.explain(variable=name, **values)
+    return (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and is_set(present[name])

@@ -28,7 +28,8 @@ from injector.k8s.objects import (
     read_spec,
 )
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.app_env import ADDED_VARIABLES, NO_PROXIES, UNCHANGED, EnvironmentChange
+from injector.patch.app_env import ADDED_VARIABLES, UNCHANGED, EnvironmentChange
+from injector.patch.no_proxy import NO_PROXIES
 from injector.patch.pod_uid import describe_addition, is_addition
 
 ContainerRef = tuple[str, int]

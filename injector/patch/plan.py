@@ -12,8 +12,9 @@ from injector.decision.outcomes import Block, Inject
 from injector.explanations import limit_explanations
 from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.app_env import EnvironmentChange, check_no_proxy, measure_no_proxy, plan_environment
+from injector.patch.app_env import EnvironmentChange, measure_no_proxy, plan_environment
 from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
+from injector.patch.no_proxy import check_no_proxy
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import contract
 from injector.k8s.objects import Metadata
-from injector.patch.app_env import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES, SIDECAR_VARIABLES
+from injector.patch.app_env import SIDECAR_VARIABLES
+from injector.patch.no_proxy import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES
 from injector.patch.pod_uid import POD_UID
 from testing.cases import CONFIG, ENABLED, Case, Pod
 

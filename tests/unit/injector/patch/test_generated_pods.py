@@ -19,8 +19,8 @@ from injector.config import Config
 from injector.decision.outcomes import Block, Inject
 from injector.errors import ObjectError
 from injector.k8s.objects import is_reserved
-from injector.patch.app_env import NO_PROXIES, NO_PROXY_VALUE
 from injector.patch.json_patch import build_patch
+from injector.patch.no_proxy import NO_PROXIES, NO_PROXY_VALUE
 from injector.patch.plan import plan_injection
 from injector.patch.pod_uid import POD_UID
 from injector.patch.template import load_template

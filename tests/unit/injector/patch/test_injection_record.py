@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import contract
-from injector.patch.app_env import NO_PROXY_VALUE
 from injector.patch.injection_record import MAX_ANNOTATIONS_BYTES, MAX_STATUS_BYTES
+from injector.patch.no_proxy import NO_PROXY_VALUE
 from injector.patch.pod_uid import POD_UID
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from testing.cases import CONFIG, Case, Pod, build_case, find_container, load_case

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from injector.decision.outcomes import Block, Inject
-from injector.patch.app_env import NO_PROXY_VALUE
+from injector.patch.no_proxy import NO_PROXY_VALUE
 from injector.patch.pod_uid import CREDENTIALS_PATH
 from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from injector.value_types import ModePolicy, RedirectBackend

@@ -1,0 +1,77 @@
+"""NO_PROXY of an app container that uses a proxy: without podrole's addresses, SDKs ask the proxy for credentials."""
+
+from collections.abc import Iterator, Mapping
+
+import contract
+from injector.k8s.objects import Object, read_name
+from injector.reasons import Explanation, Reason, TooLargePodError
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+NO_PROXIES = ("NO_PROXY", "no_proxy")
+NO_PROXY_HOSTS = (*contract.METADATA_ADDRESSES, "127.0.0.1")
+"""Single addresses: botocore does not support ranges."""
+
+MAX_NO_PROXY = 256 * 1024
+"""Characters in all containers of a pod: the patch repeats each value, up to twice. A process can have 128 KiB."""
+
+NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
+
+
+def check_no_proxy(size: int) -> None:
+    """Check how many characters the values of NO_PROXY and no_proxy have; raise TooLargePodError."""
+    if size > MAX_NO_PROXY:
+        explanation = Reason.NO_PROXY_TOO_LONG.explain(size=str(size), maximum=str(MAX_NO_PROXY))
+        raise TooLargePodError(explanation)
+
+
+def _extend(hosts: str) -> str:
+    """Append podrole's hosts, even if the list is empty, and keep the user's text unchanged."""
+    return hosts if _exempts_all(hosts) else f"{hosts},{NO_PROXY_VALUE}"
+
+
+def _copy_from_twin(hosts: str) -> str:
+    """Copy the hosts of the other variable, after podrole's."""
+    return hosts if _exempts_all(hosts) else ",".join(filter(None, (NO_PROXY_VALUE, hosts)))
+
+
+def _exempts_all(hosts: str) -> bool:
+    listed = {host.strip() for host in hosts.split(",")}
+    return "*" in listed or listed.issuperset(NO_PROXY_HOSTS)
+
+
+def uses_proxy(present: Mapping[str, Object]) -> bool:
+    """Whether the container has a proxy variable."""
+    return any(name in present and is_set(present[name]) for name in PROXIES)
+
+
+def is_set(variable: Object) -> bool:
+    """Whether it has a value, of whatever source."""
+    return bool(variable.get("value")) or _has_value_from(variable)
+
+
+def _has_value_from(variable: Object) -> bool:
+    """Whether it has `valueFrom`, even an empty one: the API server removes null fields in it."""
+    return variable.get("valueFrom") is not None
+
+
+def extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
+    """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two."""
+    literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
+    check_no_proxy(sum(map(len, literals.values())))
+    with_value_from = [name for name in literals if _has_value_from(present[name])]
+    values = {}
+    for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
+        if name in with_value_from or (name not in literals and twin in with_value_from):
+            continue
+        wanted = _extend(literals[name]) if name in literals else _copy_from_twin(literals.get(twin, ""))
+        if literals.get(name) != wanted:
+            values[name] = wanted
+    return values
+
+
+def warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+    """Warn about hosts that podrole could not add."""
+    values = {"container": read_name(container), "addresses": NO_PROXY_VALUE}
+    for name in NO_PROXIES:
+        if name in present and _has_value_from(present[name]):
+            yield Reason.NO_PROXY_NOT_EXTENDED.explain(variable=name, **values)
