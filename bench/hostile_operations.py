@@ -1,18 +1,13 @@
 """What a hostile tenant does, at random: objects of every kind that costs the webhook much, and direct requests."""
 
 import json
-import math
-import random
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from bench.hostile_actor import Answer, HostileTenant, Weighted
 from testing.admission import build_review
-from tests.integration.api_server.api import RefusedError
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.objects import (
-    EMOJI,
+from testing.cluster.pods import APP, build_pod
+from testing.hostile.objects import (
     annotated,
     build_account,
     build_allow_lists,
@@ -22,11 +17,7 @@ from tests.integration.api_server.hostile.objects import (
     with_container,
     with_metadata,
 )
-from tests.integration.api_server.hostile.reviews import post
-from tests.integration.api_server.pods import APP, build_pod
-
-KEPT = 40
-"""Pods and ServiceAccounts that exist at once; the oldest is deleted for a new one."""
+from testing.hostile.reviews import post
 
 SENT, STORED, MANY = 1_200_000, 250_000, 2000
 """Bytes of an annotation that is only sent, and of one that is stored; entries of a list.
@@ -34,7 +25,6 @@ SENT, STORED, MANY = 1_200_000, 250_000, 2000
 With more entries the API server itself is what is slow, also for others.
 """
 
-FILLERS = ("a", ",", "a=b,", '"', "<", "\n", EMOJI, "[", "*", "\\PL", "\x1b[31m")
 KEYS = (
     "podrole.io/session-tags",
     "podrole.io/session-duration",
@@ -48,66 +38,6 @@ KEYS = (
 )
 ACCOUNT_KEYS = ("iam.amazonaws.com/role", "eks.amazonaws.com/role-arn", "podrole.io/other", "example.com/notes")
 SIDECAR_USER = 16925
-
-Answer = str
-
-
-@dataclass
-class HostileTenant:
-    """One tenant: its namespace, and what it has created there. Used by several threads."""
-
-    user: User
-    port: int
-    """Of the webhook."""
-
-    random: random.Random
-    pods: list[str] = field(default_factory=list)
-    accounts: list[str] = field(default_factory=list)
-
-    def act(self) -> tuple[str, Answer]:
-        """Do one thing; return what, and the kind of answer."""
-        [(name, operation)] = self.random.choices([*OPERATIONS.items()], WEIGHTS)
-        try:
-            answer = operation(self) or "accepted"
-        except RefusedError as error:
-            answer = classify(str(error))
-        return name, answer
-
-    def size(self, largest: int) -> int:
-        """A random size; each order of magnitude is as likely as the others."""
-        return int(math.exp(self.random.uniform(0, math.log(largest))))
-
-    def text(self, largest: int) -> str:
-        """A text of one repeated filler. JSON can need six bytes for one of it."""
-        filler = self.random.choice(FILLERS)
-        return filler * (self.size(largest) // len(json.dumps(filler)) + 1)
-
-    def number(self) -> int:
-        """A random number, for names and values that no cache has seen."""
-        return self.random.randrange(10**9)
-
-    def remember(self, names: list[str], kind: str, name: str) -> None:
-        """Delete the oldest objects beyond KEPT."""
-        names.append(name)
-        while len(names) > KEPT:
-            self.user.api.delete(kind, names.pop(0), self.user.namespace)
-
-
-def classify(message: str) -> Answer:
-    """Who refused a request."""
-    for answer, pattern in ANSWERS.items():
-        if re.search(pattern, message):
-            return answer
-    return "refused by the API server"
-
-
-ANSWERS = {
-    "denied by the webhook": "admission webhook .* denied the request",
-    "refused by a policy": "ValidatingAdmissionPolicy",
-    "no answer of the webhook": "deadline exceeded|EOF|connection re",
-    "rejected by the webhook": "failed calling webhook",
-    "not found": "not found",
-}
 
 
 def send_annotation(tenant: HostileTenant) -> None:
@@ -198,17 +128,15 @@ def patch_account(tenant: HostileTenant) -> None:
 
 
 def annotate_namespace(tenant: HostileTenant) -> None:
-    """An allow-list that is expensive to compile, and a pod that it is compiled for."""
+    """An allow-list that is expensive to compile, a pod that it is compiled for, and no list again."""
+    none: dict[str, str | None] = dict.fromkeys(("iam.amazonaws.com/allowed-roles", "iam.amazonaws.com/permitted"))
     chosen = tenant.random.choice([*build_allow_lists(tenant.number()).values()])
-    annotations = {"iam.amazonaws.com/allowed-roles": None, "iam.amazonaws.com/permitted": None, **chosen}
-    tenant.user.api.patch(("Namespace", tenant.user.namespace), {"metadata": {"annotations": annotations}})
-    tenant.user.api.create(build_pod(), tenant.user.namespace, dry_run=True)
-
-
-def remove_annotations(tenant: HostileTenant) -> None:
-    """So that its pods are injected again."""
-    annotations = dict.fromkeys(("iam.amazonaws.com/allowed-roles", "iam.amazonaws.com/permitted"))
-    tenant.user.api.patch(("Namespace", tenant.user.namespace), {"metadata": {"annotations": annotations}})
+    target = "Namespace", tenant.user.namespace
+    tenant.user.api.patch(target, {"metadata": {"annotations": {**none, **chosen}}})
+    try:
+        tenant.user.api.create(build_pod(), tenant.user.namespace, dry_run=True)
+    finally:
+        tenant.user.api.patch(target, {"metadata": {"annotations": none}})
 
 
 def label_namespace(tenant: HostileTenant) -> None:
@@ -232,19 +160,17 @@ def send_review(tenant: HostileTenant) -> Answer:
     return f"HTTP {status}" if status else "connection closed"
 
 
-OPERATIONS: Mapping[str, Callable[[HostileTenant], Answer | None]] = {
-    "sends a pod with a long annotation": send_annotation,
-    "sends a wide pod": send_wide_pod,
-    "creates a pod": create_pod,
-    "replaces an image of a gated pod": create_gated_pod,
-    "patches a pod": patch_pod,
-    "adds an ephemeral container": add_ephemeral_container,
-    "deletes a pod": delete_pod,
-    "creates a ServiceAccount": create_account,
-    "patches a ServiceAccount": patch_account,
-    "annotates its namespace": annotate_namespace,
-    "removes these annotations": remove_annotations,
-    "labels its namespace": label_namespace,
-    "sends a review to the port": send_review,
+OPERATIONS: Mapping[str, Weighted] = {
+    "sends a pod with a long annotation": (4, send_annotation),
+    "sends a wide pod": (3, send_wide_pod),
+    "creates a pod": (3, create_pod),
+    "replaces an image of a gated pod": (1, create_gated_pod),
+    "patches a pod": (2, patch_pod),
+    "adds an ephemeral container": (1, add_ephemeral_container),
+    "deletes a pod": (1, delete_pod),
+    "creates a ServiceAccount": (2, create_account),
+    "patches a ServiceAccount": (4, patch_account),
+    "annotates its namespace": (3, annotate_namespace),
+    "labels its namespace": (1, label_namespace),
+    "sends a review to the port": (5, send_review),
 }
-WEIGHTS = (4, 3, 3, 1, 2, 1, 1, 2, 4, 3, 1, 1, 5)

@@ -20,18 +20,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from bench.hostile_operations import HostileTenant
+from bench.hostile_actor import HostileTenant
+from bench.hostile_operations import OPERATIONS
 from bench.measure import MEBI, print_table
-from tests.integration.api_server.api import ApiServer, RefusedError, connect
-from tests.integration.api_server.conftest import SCRIPTS
-from tests.integration.api_server.hostile.good_tenant import Answers, User, repeating
-from tests.integration.api_server.hostile.installation import await_injection, install
-from tests.integration.api_server.hostile.replica import Replica
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import OURS, build_pod, names_of
-from tests.integration.api_server.private import PrivateCluster, find_programs, private_cluster
-from tests.integration.api_server.rbac_users import create_user
-from tests.integration.kustomize.manifests import Kubectl
+from testing.cluster.api import ApiServer, RefusedError, connect
+from testing.cluster.manifests import Kubectl
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import OURS, build_pod, names_of
+from testing.cluster.private import SCRIPTS, PrivateCluster, find_programs, private_cluster
+from testing.cluster.rbac_users import create_user
+from testing.hostile.good_tenant import Answers, User, repeating
+from testing.hostile.installation import await_injection, install
+from testing.hostile.replica import Replica
 
 MAX_SECONDS = 2.0
 """How late a good pod may be."""
@@ -73,7 +73,7 @@ class Run:
 
         def act() -> None:
             try:
-                self.operations[tenant.act()] += 1
+                self.operations[tenant.act(OPERATIONS)] += 1
             except Exception as error:  # noqa: BLE001 - a lost connection to the API server, such as a timeout
                 self.operations["any operation", type(error).__name__] += 1
             finally:

@@ -13,9 +13,7 @@ import pytest
 from kubernetes.config import ConfigException
 
 from testing.cases import ENVIRON
-from testing.progress import print_progress
-from testing.repository import ROOT
-from tests.integration.api_server.api import (
+from testing.cluster.api import (
     STRATEGIC_MERGE,
     ApiServer,
     RefusedError,
@@ -23,12 +21,12 @@ from tests.integration.api_server.api import (
     load_configuration,
     wait_for,
 )
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.private import SCRIPTS, PrivateCluster, find_programs, private_cluster
+from testing.progress import print_progress
 from tests.integration.api_server.guard.policies_of_run import guard_of_run
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.private import PrivateCluster, find_programs, private_cluster
 from tests.integration.api_server.webhooks import Injector, build_configuration, build_selector, run_injector
 
-SCRIPTS = ROOT.parent / "shared" / "cluster"
 ENVIRONMENT = dict(os.environ)
 """The environment of the test run: building a cluster can need its proxy settings, which the tests clear."""
 

@@ -10,9 +10,9 @@ import pytest
 
 from injector.patch.pod_uid import CREDENTIALS_PATH
 from testing.cases import all_containers, environment_of, find_container
-from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, wait_for
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import APP, OURS, Pod, build_pod, names_of, renew, store
+from testing.cluster.api import STRATEGIC_MERGE, ApiServer, wait_for
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import APP, OURS, Pod, build_pod, names_of, renew, store
 from tests.integration.api_server.webhooks import Injector, build_configuration, run_mesh
 
 MESH_LABEL = {"example.com/mesh": "enabled"}

@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
 from testing.cases import ENVIRON
-from tests.integration.api_server.api import ApiServer, wait_for
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import build_pod, store
-from tests.integration.api_server.rbac_users import create_user, delete_user
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import build_pod, store
+from testing.cluster.rbac_users import create_user, delete_user
 
 READS = {"apiGroups": [""], "resources": ["pods", "namespaces", "serviceaccounts"], "verbs": ["get", "list"]}
 RUNNING = {

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
 from testing.cases import ENVIRON
-from tests.integration.api_server.api import ApiServer, wait_for
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.rbac_users import create_user, delete_user
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.rbac_users import create_user, delete_user
 from tests.integration.api_server.webhooks import Injector
 
 PODS_ALONE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}

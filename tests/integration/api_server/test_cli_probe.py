@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from podrole.__main__ import main
 from podrole.diagnosis.probes import LABELS
 from testing.cases import ENVIRON
+from testing.cluster.api import ApiServer
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.rbac_users import Rule, create_user, delete_user
 from testing.repository import ROOT
-from tests.integration.api_server.api import ApiServer
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.rbac_users import Rule, create_user, delete_user
 
 DOCUMENTED: list[Rule] = [
     {"apiGroups": ["node.k8s.io"], "resources": ["runtimeclasses"], "verbs": ["list"]},

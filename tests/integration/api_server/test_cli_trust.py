@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from podrole.__main__ import main
 from podrole.diagnosis import installed_config
 from testing.cases import ENVIRON
+from testing.cluster.api import ApiServer
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import APP, OURS, build_pod
 from testing.hostile_text import STORED, find_unprintable
-from tests.integration.api_server.api import ApiServer
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import APP, OURS, build_pod
 from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
 
 BASE = "arn:aws:iam::111122223333:role/"

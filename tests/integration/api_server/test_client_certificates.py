@@ -14,10 +14,10 @@ import pytest
 import trustme
 
 from testing.cases import ENVIRON, load_review
-from tests.integration.api_server.api import ApiServer, connect, wait_for
-from tests.integration.api_server.conftest import ENVIRONMENT, HOW_TO_HAVE_ONE, SCRIPTS
-from tests.integration.api_server.pods import build_pod
-from tests.integration.api_server.private import find_programs, private_cluster
+from testing.cluster.api import ApiServer, connect, wait_for
+from testing.cluster.pods import build_pod
+from testing.cluster.private import SCRIPTS, find_programs, private_cluster
+from tests.integration.api_server.conftest import ENVIRONMENT, HOW_TO_HAVE_ONE
 from tests.integration.api_server.webhooks import Injector, build_configuration, run_injector
 
 API_SERVER_NAME = "kube-apiserver"

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import APP, OURS, ROLE, build_pod, names_of, store
-from tests.integration.api_server.private import find_programs
+from testing.cluster.api import ApiServer, RefusedError, wait_for
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import APP, OURS, ROLE, build_pod, names_of, store
+from testing.cluster.private import find_programs
 from tests.integration.api_server.webhooks import Injector
 
 

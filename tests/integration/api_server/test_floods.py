@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from testing.cases import load_review
-from tests.integration.api_server.api import ApiServer
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import READER, ROLE, build_pod
+from testing.cluster.api import ApiServer
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import READER, ROLE, build_pod
 from tests.integration.api_server.webhooks import Injector
 
 REVIEWS, ROUNDS = 250, 5

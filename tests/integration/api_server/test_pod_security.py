@@ -5,9 +5,9 @@ import re
 import pytest
 
 from testing.cases import environment_of, find_container
-from tests.integration.api_server.api import ApiServer, RefusedError
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, renew, store
+from testing.cluster.api import ApiServer, RefusedError
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import APP, OURS, build_pod, names_of, renew, store
 
 ENFORCE = "pod-security.kubernetes.io/enforce"
 RESTRICTED_CONTAINER = {

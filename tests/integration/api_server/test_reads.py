@@ -5,8 +5,8 @@ import pytest
 from injector.k8s import list_watch
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
-from tests.integration.api_server.api import ApiServer, load_configuration
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
+from testing.cluster.api import ApiServer, load_configuration
+from testing.cluster.namespaces import ENABLED, Namespaces
 from tests.unit.injector.k8s.watched_cluster import Callbacks, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}

@@ -9,9 +9,9 @@ from injector.errors import ClusterError
 from injector.k8s.direct_reader import DirectReader
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
-from tests.integration.api_server.api import ApiServer, connect, load_configuration
-from tests.integration.api_server.namespaces import ENABLED
-from tests.integration.api_server.private import PrivateCluster
+from testing.cluster.api import ApiServer, connect, load_configuration
+from testing.cluster.namespaces import ENABLED
+from testing.cluster.private import PrivateCluster
 from tests.unit.injector.k8s.watched_cluster import Callbacks, run_reader, wait_until
 
 ROLE = {"iam.amazonaws.com/role": "reader"}

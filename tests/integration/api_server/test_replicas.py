@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from testing.cases import ENVIRON
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
-from tests.integration.api_server.balancer import balance
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import OURS, build_pod, names_of, store
+from testing.cluster.api import ApiServer, RefusedError, wait_for
+from testing.cluster.balancer import balance
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import OURS, build_pod, names_of, store
 from tests.integration.api_server.webhooks import ADDRESS, Injector, build_configuration, run_injector
 
 PODS = 40

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from testing.cases import find_container
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
-from tests.integration.api_server.pods import APP, OURS, build_pod, names_of, store
+from testing.cluster.api import ApiServer, RefusedError, wait_for
+from testing.cluster.pods import APP, OURS, build_pod, names_of, store
 
 SOME = {"cpu": "500m", "memory": "128Mi"}
 GUARANTEED = {"requests": SOME, "limits": SOME}

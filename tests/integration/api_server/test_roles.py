@@ -5,9 +5,9 @@ import json
 import pytest
 
 from testing.cases import environment_of, find_container
-from tests.integration.api_server.api import ApiServer
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import (
+from testing.cluster.api import ApiServer
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import (
     APP,
     OURS,
     READER,

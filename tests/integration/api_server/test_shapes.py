@@ -8,9 +8,9 @@ import pytest
 from injector.decision.outcomes import Block, Deny, Inject
 from injector.reasons import Reason
 from testing.cases import PODS, Case, all_containers, find_container, load_case
-from tests.integration.api_server.api import Answer, ApiServer, RefusedError
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import build_pod, find_losses, store
+from testing.cluster.api import Answer, ApiServer, RefusedError
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import build_pod, find_losses, store
 
 CASES = {path.stem: case for path in sorted(PODS.glob("*.yaml")) if (case := load_case(path.stem)).namespace}
 REFUSED_BY_THE_SERVER = {

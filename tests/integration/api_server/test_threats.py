@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.pods import OURS, build_pod, names_of, store
+from testing.cluster.api import ApiServer, RefusedError, wait_for
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.pods import OURS, build_pod, names_of, store
 
 ALLOWED_ROLES = "iam.amazonaws.com/allowed-roles"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from testing.cases import environment_of, find_container
-from tests.integration.api_server.api import ApiServer, wait_for
-from tests.integration.api_server.pods import APP, OURS, READER, ROLE, names_of
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.pods import APP, OURS, READER, ROLE, names_of
 
 LABELS = {"app": "work"}
 TEMPLATE = {"metadata": {"labels": LABELS, "annotations": ROLE}, "spec": {"containers": [APP]}}

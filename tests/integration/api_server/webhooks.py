@@ -16,9 +16,9 @@ from threading import Thread
 from typing import Any
 
 from testing.admission import build_program
+from testing.cluster.api import wait_for
 from testing.services.certificates import CertificateFiles, write_certificates
 from testing.services.programs import running
-from tests.integration.api_server.api import wait_for
 
 ADDRESS = "127.0.0.1"
 SYSTEM_NAMESPACES = ["kube-system", "kube-public", "kube-node-lease", "podrole-system"]

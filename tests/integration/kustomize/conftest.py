@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from testing.cluster.manifests import KUSTOMIZE, Kubectl
+from testing.cluster.private import PrivateCluster
 from tests.integration.api_server.conftest import run_cluster
-from tests.integration.api_server.private import PrivateCluster
 from tests.integration.kustomize.exported_metrics import INJECTOR, SIDECAR, Families, read_injector, read_sidecar
-from tests.integration.kustomize.manifests import KUSTOMIZE, Kubectl
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.api_server.api import wait_for
-from tests.integration.api_server.namespaces import ENABLED
-from tests.integration.kustomize.manifests import KUSTOMIZE, OVERLAYS, Kubectl, Manifest, find, write_kustomization
+from testing.cluster.api import wait_for
+from testing.cluster.manifests import KUSTOMIZE, OVERLAYS, Kubectl, Manifest, find, write_kustomization
+from testing.cluster.namespaces import ENABLED
 
 FOREIGN = {"Certificate", "Issuer", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 """Kinds of other operators, whose CRDs are not installed here."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.cluster.manifests import KUSTOMIZE
 from testing.repository import ROOT
 from tests.integration.kustomize.exported_metrics import INJECTOR, SIDECAR, Families, list_series
-from tests.integration.kustomize.manifests import KUSTOMIZE
 
 PAGES = {INJECTOR: "docs/operations.md", SIDECAR: "docs/wire.md"}
 """The page that documents the metrics of each process."""

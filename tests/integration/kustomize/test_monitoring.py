@@ -15,8 +15,8 @@ from injector.decision.annotations import POD_ANNOTATIONS
 from injector.metadata_keys import SESSION_DURATION
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import state_with
+from testing.cluster.manifests import KUSTOMIZE
 from tests.integration.kustomize.exported_metrics import Families, list_series
-from tests.integration.kustomize.manifests import KUSTOMIZE
 
 MONITORING = KUSTOMIZE / "components" / "monitoring"
 SIDECARS = KUSTOMIZE / "components" / "sidecar-metrics"

@@ -6,7 +6,7 @@ import pytest
 
 from injector.config import Config
 from injector.patch.template import load_template
-from tests.integration.kustomize.manifests import (
+from testing.cluster.manifests import (
     BASE,
     KUSTOMIZE,
     OVERLAYS,

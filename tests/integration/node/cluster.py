@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.api_server.api import wait_for
-from tests.integration.api_server.private import PrivateCluster
-from tests.integration.kustomize.manifests import Kubectl, Manifest
+from testing.cluster.api import wait_for
+from testing.cluster.manifests import Kubectl, Manifest
+from testing.cluster.private import PrivateCluster
 from tests.integration.node.images import APP
 
 POD_WITHIN_SECONDS = 180

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from contract import SIDECAR_CONTAINER, TOKEN_VOLUME
+from testing.cluster.api import wait_for
+from testing.cluster.manifests import KUSTOMIZE, Kubectl, Manifest
+from testing.cluster.private import SCRIPTS, find_programs, private_cluster
 from testing.progress import print_progress
 from testing.services.programs import imds
-from tests.integration.api_server.api import wait_for
-from tests.integration.api_server.conftest import ENVIRONMENT, SCRIPTS
-from tests.integration.api_server.private import find_programs, private_cluster
-from tests.integration.kustomize.manifests import KUSTOMIZE, Kubectl, Manifest
+from tests.integration.api_server.conftest import ENVIRONMENT
 from tests.integration.node.cluster import ENABLED, Node, build_pod
 from tests.integration.node.images import build_images
 from tests.integration.node.store import TEAM_A, Store, run_store

@@ -17,7 +17,7 @@ import pytest
 
 from bench.measure import compare_with_budgets, print_table
 from contract import SIDECAR_CONTAINER
-from tests.integration.api_server.api import ApiServer, connect
+from testing.cluster.api import ApiServer, connect
 from tests.integration.api_server.conftest import ENVIRONMENT
 from tests.integration.node.cluster import Node, build_container, build_pod
 from tests.integration.node.conftest import await_rollout, fill_in, list_replicas

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testing.cluster.api import wait_for
 from testing.services.certificates import write_certificates
-from tests.integration.api_server.api import wait_for
 from tests.integration.node.cluster import Node, build_pod
 from tests.integration.node.conftest import NAMESPACE, await_rollout, list_replicas
 

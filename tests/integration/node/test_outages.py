@@ -3,8 +3,8 @@
 import json
 import time
 
-from tests.integration.api_server.api import wait_for
-from tests.integration.kustomize.manifests import Manifest
+from testing.cluster.api import wait_for
+from testing.cluster.manifests import Manifest
 from tests.integration.node.cluster import Node, build_pod
 from tests.integration.node.store import Store
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from injector.patch.template import SHIPPED
 from podrole.__main__ import main as podrole
 from podrole.diagnosis.probes import SELECTOR
-from tests.integration.api_server.api import wait_for
+from testing.cluster.api import wait_for
 from tests.integration.node.cluster import Node, build_pod
 from tests.integration.node.conftest import BRIDGE, delete_namespace, make_namespace
 from tests.integration.node.test_shapes import label

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from podrole.__main__ import main as podrole
-from tests.integration.api_server.api import wait_for
+from testing.cluster.api import wait_for
 from tests.integration.node.cluster import Node, build_container, build_pod, build_workload, python
 from tests.integration.node.store import Store
 

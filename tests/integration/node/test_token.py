@@ -8,7 +8,7 @@ import base64
 import json
 import time
 
-from tests.integration.api_server.api import wait_for
+from testing.cluster.api import wait_for
 from tests.integration.node.cluster import Node
 from tests.integration.node.conftest import READ_TOKEN
 from tests.integration.node.test_outages import CREDENTIALS, SIDECAR, kill_sidecar, read_restarts, read_status

@@ -17,7 +17,7 @@ from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Lifetimes, build_names
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
-from tests.integration.api_server.api import load_configuration
+from testing.cluster.api import load_configuration
 
 
 class Answer(BaseHTTPRequestHandler):

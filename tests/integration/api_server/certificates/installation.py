@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from injector.certs.ca_store import SecretState, parse_secret
+from testing.cluster.api import ApiServer, Manifest, RefusedError, wait_for
 from testing.repository import ROOT
-from tests.integration.api_server.api import ApiServer, Manifest, RefusedError, wait_for
 from tests.integration.api_server.certificates.replica import Replica
 
 SECRET = "podrole-injector-certs"

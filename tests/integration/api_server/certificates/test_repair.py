@@ -7,7 +7,7 @@ import pytest
 
 from injector.certs.ca_store import SecretState
 from injector.certs.x509 import Lifetimes, issue_ca
-from tests.integration.api_server.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, wait_for
 from tests.integration.api_server.certificates.installation import (
     PERIOD_SECONDS,
     REPAIR_SECONDS,

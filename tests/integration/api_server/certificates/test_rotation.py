@@ -5,7 +5,7 @@ from pathlib import Path
 
 from injector.certs.ca_store import SecretState, build_secret
 from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca, issue_serving_cert
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
 from tests.integration.api_server.certificates.installation import REPAIR_SECONDS, SERVICE, await_rest, installed
 
 

@@ -5,7 +5,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
 from tests.integration.api_server.certificates.installation import await_rest, installed
 from tests.integration.api_server.webhooks import ADDRESS, MESH_PROXY, Mesh
 

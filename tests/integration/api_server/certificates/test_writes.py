@@ -10,7 +10,7 @@ from injector.certs.x509 import Lifetimes, issue_ca
 from injector.errors import ConflictError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
-from tests.integration.api_server.api import ApiServer, load_configuration, wait_for
+from testing.cluster.api import ApiServer, load_configuration, wait_for
 from tests.integration.api_server.certificates.installation import REPAIR_SECONDS, SECRET, await_rest, installed
 
 

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from testing.cases import ENVIRON
-from tests.integration.api_server.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.manifests import Kubectl
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import build_pod, names_of
+from testing.cluster.private import DEFAULT_VERSION, NEWEST_VERSION, PrivateCluster
 from tests.integration.api_server.conftest import run_cluster
 from tests.integration.api_server.guard.policies import (
     SETTINGS_LABEL,
@@ -17,11 +21,7 @@ from tests.integration.api_server.guard.policies import (
     install,
     name_settings,
 )
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import build_pod, names_of
-from tests.integration.api_server.private import DEFAULT_VERSION, NEWEST_VERSION, PrivateCluster
 from tests.integration.api_server.webhooks import build_configuration, build_selector, run_injector
-from tests.integration.kustomize.manifests import Kubectl
 
 WEBHOOK_LABEL = "example.com/podrole-webhook"
 """The label of a namespace that chooses the injector of its pods. Without it no webhook sees them."""

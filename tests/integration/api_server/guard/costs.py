@@ -7,10 +7,10 @@ import statistics
 import time
 from typing import Any
 
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import build_pod
 from tests.integration.api_server.guard.surroundings import MakeNamespace
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import build_pod
 
 COUNT = 200
 MILLISECONDS = 1000

@@ -11,10 +11,10 @@ import yaml
 from contract.settings import list_settings
 from injector.config import Config
 from testing.cases import ENVIRON
+from testing.cluster.api import ApiServer, RefusedError, wait_for
+from testing.cluster.namespaces import ENABLED, Namespaces
+from testing.cluster.pods import build_pod
 from testing.repository import ROOT
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
-from tests.integration.api_server.namespaces import ENABLED, Namespaces
-from tests.integration.api_server.pods import build_pod
 
 FOLDERS = (ROOT / "kustomize/base/guard", ROOT / "kustomize/components/guard-exec")
 KINDS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
 from tests.integration.api_server.guard.policies import PODS_POLICY, load_policies
 
 POLICIES = {PODS_POLICY, "podrole-updates", "podrole-ephemeral-containers"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from testing.cases import Case, Pod
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
 from tests.integration.api_server.test_pod_security import RESTRICTED_CONTAINER
 
 MakeNamespace = Callable[..., str]

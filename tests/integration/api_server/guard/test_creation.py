@@ -6,10 +6,10 @@ import pytest
 
 from injector.decision.outcomes import Outcome
 from testing.cases import PODS, load_case
-from tests.integration.api_server.api import ApiServer, RefusedError
+from testing.cluster.api import ApiServer, RefusedError
+from testing.cluster.pods import build_pod
 from tests.integration.api_server.guard.policies import SETTINGS_LABEL, load_policies, read_rows
 from tests.integration.api_server.guard.surroundings import MakeNamespace, make_surroundings
-from tests.integration.api_server.pods import build_pod
 from tests.integration.api_server.test_shapes import REFUSED_BY_THE_SERVER
 
 IN_ROWS = {row["pod"] for row in read_rows() if not row.get("config")}

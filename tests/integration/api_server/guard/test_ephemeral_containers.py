@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, RefusedError
+from testing.cluster.api import STRATEGIC_MERGE, ApiServer, RefusedError
+from testing.cluster.manifests import Kubectl
+from testing.cluster.pods import build_pod
 from tests.integration.api_server.guard.surroundings import MakeNamespace
 from tests.integration.api_server.guard.test_updates import create
-from tests.integration.api_server.pods import build_pod
-from tests.integration.kustomize.manifests import Kubectl
 
 TOOLS = {"name": "tools", "image": "example/tools:1"}
 

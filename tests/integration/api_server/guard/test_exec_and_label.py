@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
+from testing.cluster.api import ApiServer, RefusedError, wait_for
 from tests.integration.api_server.guard.surroundings import MakeNamespace
 from tests.integration.api_server.guard.test_updates import EDITOR, await_permission, bound, create
 

@@ -10,7 +10,7 @@ from injector.config import Config
 from injector.decision.outcomes import Block, Inject
 from injector.patch.template import load_template
 from testing.cases import ENVIRON, PODS, Pod, load_case
-from tests.integration.api_server.api import ApiServer, RefusedError
+from testing.cluster.api import ApiServer, RefusedError
 from tests.integration.api_server.guard.policies import UNSAFE, build_settings
 from tests.integration.api_server.guard.surroundings import MakeNamespace, make_surroundings
 from tests.integration.api_server.test_shapes import REFUSED_BY_THE_SERVER

@@ -9,11 +9,11 @@ import pytest
 from injector.config import Config
 from injector.decision.outcomes import Deny, Inject
 from testing.cases import ENVIRON, PODS, load_case
-from tests.integration.api_server.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.namespaces import ENABLED
+from testing.cluster.pods import OURS, build_pod, names_of, renew, store
 from tests.integration.api_server.guard.policies import build_settings
 from tests.integration.api_server.guard.surroundings import MakeNamespace, make_surroundings
-from tests.integration.api_server.namespaces import ENABLED
-from tests.integration.api_server.pods import OURS, build_pod, names_of, renew, store
 from tests.integration.api_server.test_shapes import REFUSED_BY_THE_SERVER
 from tests.integration.api_server.webhooks import build_configuration, run_mesh
 

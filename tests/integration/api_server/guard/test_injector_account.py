@@ -9,8 +9,8 @@ import yaml
 
 from injector.certs.ca_store import build_ca_bundle_patch, parse_webhook_configuration
 from injector.certs.x509 import Lifetimes, issue_ca
+from testing.cluster.api import STRATEGIC_MERGE, ApiServer, RefusedError
 from testing.repository import ROOT
-from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer, RefusedError
 
 ACCOUNT = "system:serviceaccount:podrole-system:podrole-injector"
 NAME = "podrole-injector"

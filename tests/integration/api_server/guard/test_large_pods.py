@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testing.cases import Pod, load_case
-from tests.integration.api_server.api import STRATEGIC_MERGE, ApiServer
+from testing.cluster.api import STRATEGIC_MERGE, ApiServer
 from tests.integration.api_server.guard.surroundings import MakeNamespace
 
 

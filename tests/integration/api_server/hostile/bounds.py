@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from urllib3.exceptions import HTTPError
 
-from tests.integration.api_server.api import RefusedError
-from tests.integration.api_server.hostile.good_tenant import User, create_pod, repeating
-from tests.integration.api_server.hostile.installation import Installation
-from tests.integration.api_server.hostile.replica import Replica
+from testing.cluster.api import RefusedError
+from testing.hostile.good_tenant import User, create_pod, repeating
+from testing.hostile.installation import Installation
+from testing.hostile.replica import Replica
 
 LOG = logging.getLogger(__name__)
 MIB = 1024 * 1024

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from testing.cluster.api import ApiServer, connect
+from testing.cluster.manifests import Kubectl
+from testing.cluster.namespaces import Namespaces
+from testing.cluster.private import PrivateCluster
+from testing.cluster.rbac_users import create_user
+from testing.hostile.good_tenant import User
+from testing.hostile.installation import Installation, await_injection, install
+from testing.hostile.replica import Replica, read_memory_limit
 from testing.memory_cgroup import NoCgroupError, memory_cgroup
-from tests.integration.api_server.api import ApiServer, connect
 from tests.integration.api_server.conftest import run_cluster
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.installation import Installation, await_injection, install
-from tests.integration.api_server.hostile.replica import Replica, read_memory_limit
-from tests.integration.api_server.namespaces import Namespaces
-from tests.integration.api_server.private import PrivateCluster
-from tests.integration.api_server.rbac_users import create_user
-from tests.integration.kustomize.manifests import Kubectl
 
 pytest.register_assert_rewrite("tests.integration.api_server.hostile.bounds")
 

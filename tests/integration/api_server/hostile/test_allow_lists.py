@@ -2,12 +2,12 @@
 
 import pytest
 
+from testing.cluster.pods import build_pod
+from testing.hostile.good_tenant import User
+from testing.hostile.installation import Installation
+from testing.hostile.objects import build_allow_lists
+from testing.hostile.replica import Replica
 from tests.integration.api_server.hostile.bounds import attack, check_answers, holding
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.installation import Installation
-from tests.integration.api_server.hostile.objects import build_allow_lists
-from tests.integration.api_server.hostile.replica import Replica
-from tests.integration.api_server.pods import build_pod
 
 ROUNDS = 12
 NONE: dict[str, None] = {"iam.amazonaws.com/allowed-roles": None, "iam.amazonaws.com/permitted": None}

@@ -2,11 +2,11 @@
 
 import pytest
 
+from testing.hostile.good_tenant import User
+from testing.hostile.installation import Installation
+from testing.hostile.objects import LONG_ANNOTATIONS, WIDE_PODS
+from testing.hostile.replica import Replica
 from tests.integration.api_server.hostile.bounds import attack, check_answers, holding
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.installation import Installation
-from tests.integration.api_server.hostile.objects import LONG_ANNOTATIONS, WIDE_PODS
-from tests.integration.api_server.hostile.replica import Replica
 
 AT_ONCE = 2
 """The API server itself needs seconds for some of them."""

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
+from testing.hostile import reviews
+from testing.hostile.good_tenant import User
+from testing.hostile.installation import Installation
+from testing.hostile.replica import Replica
 from testing.repository import ROOT
-from tests.integration.api_server.hostile import reviews
 from tests.integration.api_server.hostile.bounds import holding
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.installation import Installation
-from tests.integration.api_server.hostile.replica import Replica
 
 ANSWERED = {0, 200, 400, 413, 429}
 MAX_ANSWER_BYTES = 16 * 1024

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from testing.cluster.namespaces import Namespaces
+from testing.hostile.good_tenant import User
+from testing.hostile.installation import Installation, await_injection
+from testing.hostile.objects import ACCOUNTS, LARGEST_ANNOTATIONS, build_account
+from testing.hostile.replica import Replica
 from tests.integration.api_server.hostile.bounds import MIB, attack, holding, read_state
-from tests.integration.api_server.hostile.good_tenant import User
-from tests.integration.api_server.hostile.installation import Installation, await_injection
-from tests.integration.api_server.hostile.objects import ACCOUNTS, LARGEST_ANNOTATIONS, build_account
-from tests.integration.api_server.hostile.replica import Replica
-from tests.integration.api_server.namespaces import Namespaces
 
 LOG = logging.getLogger(__name__)
 ENABLED = {"labels": {"podrole.io/injection": "enabled"}}

@@ -18,8 +18,8 @@ from typing import NamedTuple, Self
 import urllib3
 
 from testing.admission import PATH, build_review
-from tests.integration.api_server.api import ApiServer, RefusedError
-from tests.integration.api_server.pods import OURS, build_pod, names_of
+from testing.cluster.api import ApiServer, RefusedError
+from testing.cluster.pods import OURS, build_pod, names_of
 
 ADDRESS = "127.0.0.1"
 WORKERS = 16

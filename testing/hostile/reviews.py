@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 from testing.admission import PATH, build_review
-from tests.integration.api_server.pods import ROLE, build_pod
+from testing.cluster.pods import ROLE, build_pod
 
 ADDRESS = "127.0.0.1"
 TIMEOUT_SECONDS = 10

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Self
 
-from tests.integration.api_server.api import ApiServer, RefusedError, wait_for
+from testing.cluster.api import ApiServer, RefusedError, wait_for
 
 ENABLED = {"podrole.io/injection": "enabled"}
 

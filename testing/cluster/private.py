@@ -20,6 +20,10 @@ from typing import Any
 import psutil
 
 from testing.ports import find_free_ports
+from testing.repository import ROOT
+
+SCRIPTS = ROOT.parent / "shared" / "cluster"
+"""What starts the programs: beside the repository, not in it."""
 
 BUILD_WITHIN_SECONDS = 60 * 60
 STOP_WITHIN_SECONDS = 120

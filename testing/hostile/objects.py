@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from injector import metadata_keys as keys
-from tests.integration.api_server.pods import APP, ROLE, build_pod
+from testing.cluster.pods import APP, ROLE, build_pod
 
 Pod = dict[str, Any]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from tests.integration.api_server.api import ApiServer, wait_for
-from tests.integration.api_server.balancer import balance
-from tests.integration.api_server.hostile.good_tenant import ReviewSender, User, create_pod
-from tests.integration.api_server.hostile.replica import Replica, find_ports, run_replica
-from tests.integration.api_server.rbac_users import build_kubeconfig
-from tests.integration.kustomize.manifests import BASE, Kubectl, Manifest, find, find_settings
+from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.balancer import balance
+from testing.cluster.manifests import BASE, Kubectl, Manifest, find, find_settings
+from testing.cluster.rbac_users import build_kubeconfig
+from testing.hostile.good_tenant import ReviewSender, User, create_pod
+from testing.hostile.replica import Replica, find_ports, run_replica
 
 NAMESPACE = "podrole-system"
 NAME = "podrole-injector"

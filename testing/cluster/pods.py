@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.integration.api_server.api import ApiServer
+from testing.cluster.api import ApiServer
 
 Pod = dict[str, Any]
 

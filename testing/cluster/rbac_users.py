@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.integration.api_server.api import ApiServer, load_configuration
+from testing.cluster.api import ApiServer, load_configuration
 
 Rule = dict[str, Any]
 
