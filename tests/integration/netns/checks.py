@@ -121,12 +121,14 @@ CHECKS = build_table()
 
 
 def find_failed_checks(
-    networks: Mapping[str, PodNetwork], kind: str, send_probes: SendProbes
+    networks: Mapping[str, PodNetwork], kind: str, send_probes: SendProbes, only: str | None = None
 ) -> dict[str, dict[str, str]]:
-    """Send all probes; return the failed checks by `client: name`."""
+    """Send the probes of all checks, or of one; return the failed checks by `client: name`."""
     all_failed = {}
     for client, network in networks.items():
-        checks = [check for check in CHECKS if check.client == client]
+        checks = [check for check in CHECKS if check.client == client and only in (None, f"{client}: {check.name}")]
+        if not checks:
+            continue
         uid = contract.SIDECAR_UID if client == SIDECAR else 0
         results = iter(send_probes(network, *(probe for check in checks for probe in check.probes), uid=uid))
         for check in checks:

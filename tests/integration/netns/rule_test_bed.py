@@ -32,8 +32,8 @@ class RuleTestBed:
     def pod(self) -> PodNetwork:
         return self.networks[POD]
 
-    def evaluate(self, backend: Backend, kind: str, send_probes: SendProbes) -> FailedChecks:
-        """Load the rules twice; return the checks that fail."""
+    def evaluate(self, backend: Backend, kind: str, send_probes: SendProbes, only: str | None = None) -> FailedChecks:
+        """Load the rules twice; return the checks that fail, of those of packets all or one."""
         with HeldConnections(self.pod, [f"{address}/8080" for address in EC2]) as connections:
             assert connections.status() == ["node", "node"]
             loaded = backend.load(self.pod, kind, check=False)
@@ -45,7 +45,7 @@ class RuleTestBed:
         return {
             **({OPEN_CONNECTIONS: status} if status != ["ECONNRESET"] * 2 else {}),
             **({LOADING_TWICE: reloaded.stderr} if reloaded.returncode or backend.rules(self.pod) != rules else {}),
-            **find_failed_checks(self.networks, kind, send_probes),
+            **find_failed_checks(self.networks, kind, send_probes, only),
         }
 
 

@@ -69,7 +69,8 @@ def classify(response: dict[str, Any]) -> Failure:
         return UNREADABLE
     status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
     is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429
-    return Failure(code, message, is_permanent=not is_transient)
+    printed = message.encode("ascii", "backslashreplace").decode()  # as the sidecar prints what others wrote
+    return Failure(code, printed, is_permanent=not is_transient)
 
 
 def parse_response(response: dict[str, Any], role_arn: str, now: float) -> Credentials | Failure:

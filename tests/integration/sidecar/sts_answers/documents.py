@@ -73,7 +73,7 @@ FORMS = [
         build_response(403, build_error("A", "&lt;b&gt; &#228;\u00e4")),
         "A",
         is_permanent=True,
-        message="<b> \u00e4\u00e4",
+        message="<b> \\xe4\\xe4",  # both forms of the letter are read, and printed as ASCII
     ),
     Answer(
         "long-message",
