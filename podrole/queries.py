@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import contract
-from injector.errors import ApiError, ClusterError
+from injector.errors import ApiError, ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
@@ -27,6 +27,7 @@ from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
 from podrole.progress import progress_message
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+POLICY_BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
             f"/apis/discovery.k8s.io/v1/namespaces/{where.namespace}/endpointslices",
             labelSelector=f"kubernetes.io/service-name={where.name}",
         ),
+        policy_bindings=_fetch_policy_bindings(client),
         requested_namespaces=tuple(namespaces),
     )
 
@@ -122,6 +124,16 @@ def _fetch_certificate(
     encoded = str(read_mapping(secret.value or {}, "data").get(key) or "")
     pem = b64decode(encoded).decode(errors="replace")
     return ReadResult(StoredCertificate(f"{where.namespace}/{name}", pem), secret.error)
+
+
+def _fetch_policy_bindings(client: ApiClient) -> Objects:
+    def list_bindings() -> tuple[Object, ...]:
+        try:
+            return tuple(client.list(POLICY_BINDINGS))
+        except NotFoundError:  # an older API server does not know the resource
+            return ()
+
+    return _fetch(list_bindings, "the guard's policies", ())
 
 
 def _fetch_status(client: ApiClient, namespace: str, pod: str) -> ReadResult[str | None]:

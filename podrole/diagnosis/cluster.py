@@ -6,6 +6,7 @@ from injector.errors import ConfigError
 from podrole.diagnosis.check_context import Check, CheckContext
 from podrole.diagnosis.cluster_state import ClusterState
 from podrole.diagnosis.dry_run import check_dry_runs
+from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.namespaces import check_labels, check_modes
 from podrole.diagnosis.nodes import check_api_server, check_kubelets, check_node_platforms
@@ -79,6 +80,12 @@ CHECKS = (
         "whether a pod of the webhook is ready",
         lambda cluster: [cluster.installation.webhooks, cluster.service, cluster.endpoint_slices],
         check_endpoints,
+    ),
+    Check(
+        WEBHOOK,
+        "whether the guard's policies are in effect",
+        lambda cluster: [cluster.installation.deployment, cluster.policy_bindings],
+        check_guard,
     ),
     Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),
     Check(PROBES, "what the probe pods reach", lambda cluster: [cluster.probes], check_probes),

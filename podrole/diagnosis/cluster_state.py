@@ -120,6 +120,9 @@ class ClusterState:
     certificate: ReadResult[StoredCertificate]
     service: OptionalObject
     endpoint_slices: Objects
+    policy_bindings: Objects
+    """Every ValidatingAdmissionPolicyBinding; empty before Kubernetes 1.30."""
+
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""
 

@@ -120,6 +120,24 @@ class Registration(FindingTemplate):
     ENDPOINTS_READY = (Level.OK, "{count} pods of Service {service} are ready.")
 
 
+class Guard(FindingTemplate):
+    """The ValidatingAdmissionPolicies."""
+
+    GUARD_IN_EFFECT = (Level.OK, "The guard's {count} policies are in effect.")
+    GUARD_MISSING = (
+        Level.WARNING,
+        (
+            "No ValidatingAdmissionPolicyBinding denies by {policies}: users who can patch pods, add ephemeral "
+            "containers or change the webhook configuration can bypass podrole."
+        ),
+        "Apply podrole's manifests without the component without-guard.",
+    )
+    GUARD_NOT_SUPPORTED = (
+        Level.NOTE,
+        "API server {version} has no ValidatingAdmissionPolicies: nothing checks what the webhook does not see.",
+    )
+
+
 class Configuration(FindingTemplate):
     """The webhook's configuration."""
 

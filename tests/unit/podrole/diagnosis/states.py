@@ -16,6 +16,7 @@ from podrole.diagnosis.cluster_state import (
     ReadResult,
     StoredCertificate,
 )
+from podrole.diagnosis.guard import POLICIES
 from podrole.diagnosis.pod import diagnose_pod
 from podrole.findings import Finding, Section
 from testing.cases import ENVIRON, Pod, add_api_defaults, build_case
@@ -111,6 +112,11 @@ def build_node(
     return {"metadata": {"name": name}, "status": {"nodeInfo": info}}
 
 
+def build_policy_binding(policy: str, action: str = "Deny") -> dict[str, Any]:
+    """The binding of one of the guard's policies."""
+    return {"metadata": {"name": policy}, "spec": {"policyName": policy, "validationActions": [action]}}
+
+
 READER = "arn:aws:iam::111122223333:role/reader"
 SERVING = json.dumps({"role": READER, "state": "serving", "seconds_left": 3000, "failures": 0})
 SAFE = {**ENVIRON, "PODROLE_SIDECAR_IMAGE": "example/podrole-sidecar@sha256:" + "0" * 64}
@@ -146,6 +152,7 @@ def build_cluster_state(
         "certificate": StoredCertificate(SECRET, pem),
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],
+        "policy_bindings": [build_policy_binding(policy) for policy in POLICIES],
         "dry_runs": [DryRunResult("team-a", build_running_pod())],
         "probes": ProbeRun(),
     }
