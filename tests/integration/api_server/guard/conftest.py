@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from testing.cases import ENVIRON
-from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, connect, wait_for
 from testing.cluster.manifests import Kubectl
 from testing.cluster.namespaces import ENABLED, Namespaces
 from testing.cluster.pods import build_pod, names_of
@@ -47,6 +47,13 @@ def cluster(
 def kubeconfig(cluster: PrivateCluster) -> str:
     """Never the cluster of KUBECONFIG: these tests use the names of a real installation."""
     return str(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: str) -> Iterator[ApiServer]:
+    """This folder's own: the one of all API server tests exists already, with their cluster."""
+    with connect(kubeconfig) as server:
+        yield server
 
 
 @pytest.fixture
