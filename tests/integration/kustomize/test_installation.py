@@ -167,6 +167,23 @@ def test_pod_is_refused_while_the_webhook_configuration_is_missing(installed: Ku
     wait_for("an event of the Job with the message of the guard", is_reported)
 
 
+def test_guard_that_was_deleted_and_applied_again_is_in_effect(installed: Kubectl, labelled: str) -> None:
+    installed.run("--namespace=podrole-system", "delete", "configmaps", "--all")
+    installed.run("delete", "validatingadmissionpolicies,validatingadmissionpolicybindings", "--all")
+    create = [f"--namespace={labelled}", "create", "--dry-run=server", "-f", "-"]
+    wait_for("no guard", lambda: installed.try_run(*create, stdin=yaml.safe_dump(POD)).code == 0)
+
+    installed.run("apply", "-k", str(KUSTOMIZE / "overlays" / "eks"))
+    installed.run("delete", "mutatingwebhookconfiguration", "podrole-injector")
+
+    def is_refused() -> bool:
+        return "[SidecarMissing]" in installed.try_run(*create, stdin=yaml.safe_dump(POD)).errors
+
+    wait_for("the guard refuses the pod", is_refused)
+    host = {**POD, "spec": {**PLAIN_POD, "hostNetwork": True}}
+    assert installed.try_run(*create, stdin=yaml.safe_dump(host)).code == 0
+
+
 def test_pods_are_created_in_the_documented_order_of_a_removal(installed: Kubectl, labelled: str) -> None:
     installed.run("delete", "validatingadmissionpolicybinding", "podrole-pods")
 

@@ -17,6 +17,7 @@ from testing.cluster.manifests import (
     find_settings,
     write_kustomization,
 )
+from tests.integration.api_server.guard.policies import GUARD_SETTINGS
 
 REPOSITORY = KUSTOMIZE.parent
 FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
@@ -116,23 +117,43 @@ def test_webhook_excludes_its_own_namespace_and_system_namespaces(kubectl: Kubec
     assert set(excluded["values"]) == {"podrole-system", "kube-system", "kube-public", "kube-node-lease"}
 
 
-@pytest.mark.parametrize("namespace", ["podrole-system", "aws-roles"])
-def test_guard_reads_the_injectors_settings(kubectl: Kubectl, tmp_path: Path, namespace: str) -> None:
-    lower = write_kustomization(tmp_path / "lower", [BASE], namespace=namespace)
+SETTINGS = {
+    "PODROLE_ALLOW_OVERRIDES": "inject,mode",
+    "PODROLE_PODS_WITHOUT_ROLE": "ignore",
+    "PODROLE_MODE": "env",
+    "PODROLE_CREDENTIAL_SOURCE": "node",
+    "PODROLE_TEMPLATE": "/template/template.yaml",
+}
+
+
+@pytest.mark.parametrize("changes", [{}, SETTINGS], ids=["defaults", "changed"])
+def test_guard_has_the_injectors_settings(kubectl: Kubectl, tmp_path: Path, changes: dict[str, str]) -> None:
     settings = {
         "name": "podrole-settings",
-        "namespace": namespace,
+        "namespace": "podrole-system",
         "behavior": "merge",
-        "literals": ["PODROLE_ALLOW_OVERRIDES=inject"],
+        "literals": [f"{key}={value}" for key, value in changes.items()],
     }
-    upper = write_kustomization(tmp_path / "upper", [lower], ["names"], configMapGenerator=[settings])
+    images = {**IMAGES[0], "literals": ["sidecar=registry.example/sidecar:2"]}
+    folder = write_kustomization(tmp_path / "own", [BASE], ["names"], configMapGenerator=[settings, images])
 
-    manifests = kubectl.render(upper)
+    manifests = kubectl.render(folder)
 
-    reference = find(manifests, BINDING, "podrole-pods")["spec"]["paramRef"]
-    [source] = find_injector(manifests)["envFrom"]
-    assert (reference["name"], reference["namespace"]) == (source["configMapRef"]["name"], namespace)
-    assert find_settings(manifests)["PODROLE_ALLOW_OVERRIDES"] == "inject"
+    variables = {one["name"]: one["expression"] for one in find(manifests, POLICY, "podrole-pods")["spec"]["variables"]}
+    expected = {**find_settings(manifests), **changes}
+    assert expected["PODROLE_SIDECAR_IMAGE"] == "registry.example/sidecar:2"
+    assert {name: variables[name] for name in GUARD_SETTINGS} == {
+        name: f"'{expected[setting]}'" for name, setting in GUARD_SETTINGS.items()
+    }
+
+
+def test_no_policy_has_parameters(kubectl: Kubectl) -> None:
+    """After the last policy with ConfigMaps as parameters was deleted, an API server finds none until it restarts."""
+    manifests = kubectl.render(KUSTOMIZE / "overlays" / "eks")
+
+    guard = [each["spec"] for each in manifests if each["kind"] in {POLICY, BINDING}]
+    assert guard
+    assert [spec for spec in guard if "paramKind" in spec or "paramRef" in spec] == []
 
 
 def test_guard_has_the_namespace_selector_of_the_webhook(kubectl: Kubectl, tmp_path: Path) -> None:

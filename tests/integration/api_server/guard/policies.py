@@ -1,4 +1,4 @@
-"""Installs the policies of the guard once, with a binding for each configuration of the injector."""
+"""Installs the policies of the guard, and the one about pods for each configuration of the injector."""
 
 import copy
 import re
@@ -20,7 +20,16 @@ FOLDERS = (ROOT / "kustomize/base/guard", ROOT / "kustomize/components/guard-exe
 KINDS = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 OUTCOMES = ROOT / "tests/unit/injector/decision/outcomes.yaml"
 PODS_POLICY = "podrole-pods"
-NAMESPACE = "podrole-system"
+GUARD_SETTINGS = {
+    "sidecarImage": "PODROLE_SIDECAR_IMAGE",
+    "allowOverrides": "PODROLE_ALLOW_OVERRIDES",
+    "podsWithoutRole": "PODROLE_PODS_WITHOUT_ROLE",
+    "mode": "PODROLE_MODE",
+    "credentialSource": "PODROLE_CREDENTIAL_SOURCE",
+    "template": "PODROLE_TEMPLATE",
+}
+"""The policy's variable: the injector's setting."""
+
 SETTINGS_LABEL = "example.com/podrole-settings"
 """The label of a namespace that chooses the settings of its guard."""
 
@@ -77,18 +86,23 @@ def load_policies() -> list[dict[str, Any]]:
     return [document for document in documents if document.get("kind") in KINDS]
 
 
+def fill_in(policy: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The policy about pods with an injector's settings, as kustomize/components/names fills them in."""
+    filled = copy.deepcopy(policy)
+    for variable in filled["spec"]["variables"]:
+        if setting := GUARD_SETTINGS.get(variable["name"]):
+            variable["expression"] = f"'{settings.get(setting, '')}'"
+    return filled
+
+
 def install(api: ApiServer) -> None:
     """Create the policies, and wait until every binding refuses a pod. They take effect in the order of creation."""
-    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     for manifest in sorted(load_policies(), key=_is_of_pods):
-        if manifest["kind"] != "ValidatingAdmissionPolicyBinding":
+        if not _is_of_pods(manifest):
             api.create(manifest)
             continue
-        manifest["metadata"].pop("namespace", None)
-        for name, settings in (
-            list_variants().items() if _is_of_pods(manifest) else [(manifest["metadata"]["name"], None)]
-        ):
-            api.create(_bind(api, manifest, name, settings))
+        for name, settings in list_variants().items():
+            api.create(_name_after_settings(manifest, name, settings))
     _await_policies(api)
 
 
@@ -96,14 +110,15 @@ def _is_of_pods(manifest: dict[str, Any]) -> bool:
     return bool(manifest["metadata"]["name"] == PODS_POLICY)
 
 
-def _bind(api: ApiServer, manifest: dict[str, Any], name: str, settings: Settings | None) -> dict[str, Any]:
-    binding = copy.deepcopy(manifest)
-    if settings is not None:
-        api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": settings}, NAMESPACE)
-        binding["metadata"]["name"] = name
-        binding["spec"]["paramRef"]["name"] = name
-        binding["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {SETTINGS_LABEL: name}}}
-    return binding
+def _name_after_settings(manifest: dict[str, Any], name: str, settings: Settings) -> dict[str, Any]:
+    """The policy or binding for namespaces with the label of these settings."""
+    own = copy.deepcopy(manifest)
+    own["metadata"]["name"] = f"{PODS_POLICY}-{name}"
+    if own["kind"] == "ValidatingAdmissionPolicy":
+        return fill_in(own, settings)
+    own["spec"]["policyName"] = own["metadata"]["name"]
+    own["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": {SETTINGS_LABEL: name}}}
+    return own
 
 
 def _await_policies(api: ApiServer) -> None:

@@ -5,19 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from testing.cluster.api import ApiServer
-from tests.integration.api_server.guard.policies import PODS_POLICY, load_policies
+from tests.integration.api_server.guard.policies import PODS_POLICY, fill_in, load_policies
 
 POLICIES = {PODS_POLICY, "podrole-updates", "podrole-ephemeral-containers"}
-NAMESPACE = "default"
 
 
 @contextmanager
 def guard_of_run(api: ApiServer, run_label: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[None]:
     """Check the pods in namespaces with this label until the block ends."""
     suffix = next(iter(run_label.values()))
-    name = f"podrole-settings-{suffix}"
-    api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": dict(settings)}, NAMESPACE)
-    made = [("ConfigMap", name, NAMESPACE)]
+    made = []
     for manifest in load_policies():
         if manifest["metadata"]["name"] not in POLICIES:
             continue
@@ -26,12 +23,12 @@ def guard_of_run(api: ApiServer, run_label: Mapping[str, str], settings: Mapping
         if manifest["kind"] == "ValidatingAdmissionPolicyBinding":
             own["spec"]["policyName"] += f"-{suffix}"
             own["spec"]["matchResources"] = {"namespaceSelector": {"matchLabels": dict(run_label)}}
-            if "paramRef" in own["spec"]:
-                own["spec"]["paramRef"] |= {"name": name, "namespace": NAMESPACE}
+        elif manifest["metadata"]["name"] == PODS_POLICY:
+            own = fill_in(own, dict(settings))
         api.create(own)
-        made.append((own["kind"], own["metadata"]["name"], ""))
+        made.append((own["kind"], own["metadata"]["name"]))
     try:
         yield
     finally:
-        for kind, object_name, namespace in reversed(made):
-            api.delete(kind, object_name, namespace)
+        for kind, name in reversed(made):
+            api.delete(kind, name)
