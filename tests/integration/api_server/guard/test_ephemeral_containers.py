@@ -13,11 +13,22 @@ from tests.integration.api_server.guard.test_updates import create
 TOOLS = {"name": "tools", "image": "example/tools:1"}
 
 
+LOADED = {"terminated": {"exitCode": 0}}
+
+
 @pytest.fixture
 def namespace(make_namespace: MakeNamespace, guarded: ApiServer) -> str:
+    """A namespace with an injected pod whose redirect is loaded."""
     namespace = make_namespace()
     create(guarded, namespace)
+    set_redirect_state(guarded, namespace, LOADED)
     return namespace
+
+
+def set_redirect_state(api: ApiServer, namespace: str, state: dict[str, Any]) -> None:
+    """Write the state of podrole-redirect, as the kubelet does."""
+    status = {"name": "podrole-redirect", "state": state, "ready": True, "restartCount": 0, "image": "", "imageID": ""}
+    api.patch(("Pod", "app/status"), {"status": {"initContainerStatuses": [status]}}, namespace)
 
 
 def add(api: ApiServer, namespace: str, container: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +66,30 @@ def test_ephemeral_container_is_refused(
         add(guarded, namespace, container)
 
 
+UNLOADED: dict[str, dict[str, Any] | None] = {
+    "not-started": None,
+    "waiting": {"waiting": {"reason": "CrashLoopBackOff"}},
+    "running": {"running": {}},
+    "failed": {"terminated": {"exitCode": 1}},
+}
+
+
+@pytest.mark.parametrize("state", UNLOADED.values(), ids=UNLOADED)
+def test_ephemeral_container_is_refused_until_the_redirect_is_loaded(
+    guarded: ApiServer, make_namespace: MakeNamespace, state: dict[str, Any] | None
+) -> None:
+    namespace = make_namespace()
+    create(guarded, namespace)
+    if state:
+        set_redirect_state(guarded, namespace, state)
+
+    with pytest.raises(RefusedError, match=r"\[RedirectNotLoaded\]"):
+        add(guarded, namespace, {})
+
+    set_redirect_state(guarded, namespace, LOADED)
+    assert add(guarded, namespace, {})["spec"]["ephemeralContainers"]
+
+
 ALLOWED: dict[str, dict[str, Any]] = {
     "nothing-special": {},
     "processes-of-the-app": {**with_capability("SYS_PTRACE"), "targetContainerName": "app"},
@@ -85,6 +120,7 @@ def test_existing_ephemeral_container_stays_in_a_namespace_that_gets_the_label_l
 ) -> None:
     namespace = make_namespace(labels={})
     create(guarded, namespace)
+    set_redirect_state(guarded, namespace, LOADED)
     add(guarded, namespace, {"securityContext": {"privileged": True}})
     guarded.patch(("Namespace", namespace), {"metadata": {"labels": {"podrole.io/injection": "enabled"}}})
 
