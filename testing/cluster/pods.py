@@ -12,6 +12,9 @@ ROLE = {"iam.amazonaws.com/role": "reader"}
 READER = "arn:aws:iam::111122223333:role/reader"
 OURS = ["podrole-redirect", "podrole-sidecar"]
 APP = {"name": "app", "image": "example/app:1"}
+LOADED = {"terminated": {"exitCode": 0}}
+"""The state of podrole-redirect after it has loaded the rules."""
+
 TOKEN_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -70,3 +73,9 @@ def _find_losses(expected: Any, stored: Any, path: str) -> Iterator[str]:
             yield from _find_losses(value, stored[index], f"{path}/{index}")
     elif expected != stored and expected not in (None, [], {}) and (expected or stored):
         yield f"{path}: {expected!r} was expected, {stored!r} is stored"
+
+
+def set_redirect_state(api: ApiServer, namespace: str, state: Mapping[str, Any] = LOADED, *, pod: str = "app") -> None:
+    """Write the state of podrole-redirect, as the kubelet does."""
+    status = {"name": "podrole-redirect", "state": state, "ready": True, "restartCount": 0, "image": "", "imageID": ""}
+    api.patch(("Pod", f"{pod}/status"), {"status": {"initContainerStatuses": [status]}}, namespace)

@@ -12,7 +12,7 @@ from injector.patch.pod_uid import CREDENTIALS_PATH
 from testing.cases import all_containers, environment_of, find_container
 from testing.cluster.api import STRATEGIC_MERGE, ApiServer, wait_for
 from testing.cluster.namespaces import ENABLED, Namespaces
-from testing.cluster.pods import APP, OURS, Pod, build_pod, names_of, renew, store
+from testing.cluster.pods import APP, OURS, Pod, build_pod, names_of, renew, set_redirect_state, store
 from tests.integration.api_server.webhooks import Injector, build_configuration, run_mesh
 
 MESH_LABEL = {"example.com/mesh": "enabled"}
@@ -131,6 +131,7 @@ def test_pod_of_one_mebibyte_is_injected(api: ApiServer, namespace: str) -> None
 
 def test_ephemeral_container_can_be_added_to_an_injected_pod(api: ApiServer, namespace: str) -> None:
     before = store(api, build_pod(), namespace)
+    set_redirect_state(api, namespace)
     debugger = {"name": "debugger", "image": "example/tools:1"}
 
     change = {"spec": {"ephemeralContainers": [debugger]}}

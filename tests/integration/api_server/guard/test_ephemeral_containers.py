@@ -6,14 +6,11 @@ import pytest
 
 from testing.cluster.api import STRATEGIC_MERGE, ApiServer, RefusedError
 from testing.cluster.manifests import Kubectl
-from testing.cluster.pods import build_pod
+from testing.cluster.pods import LOADED, build_pod, set_redirect_state
 from tests.integration.api_server.guard.surroundings import MakeNamespace
 from tests.integration.api_server.guard.test_updates import create
 
 TOOLS = {"name": "tools", "image": "example/tools:1"}
-
-
-LOADED = {"terminated": {"exitCode": 0}}
 
 
 @pytest.fixture
@@ -23,12 +20,6 @@ def namespace(make_namespace: MakeNamespace, guarded: ApiServer) -> str:
     create(guarded, namespace)
     set_redirect_state(guarded, namespace, LOADED)
     return namespace
-
-
-def set_redirect_state(api: ApiServer, namespace: str, state: dict[str, Any]) -> None:
-    """Write the state of podrole-redirect, as the kubelet does."""
-    status = {"name": "podrole-redirect", "state": state, "ready": True, "restartCount": 0, "image": "", "imageID": ""}
-    api.patch(("Pod", "app/status"), {"status": {"initContainerStatuses": [status]}}, namespace)
 
 
 def add(api: ApiServer, namespace: str, container: dict[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,45 @@ def mount_over(index: int, path: str, **fields: Any) -> Change:
     return change
 
 
+TOKEN = {"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 3600, "path": "token"}}
+FILES = {"configMap": {"name": "mine"}}
+MINE: dict[str, dict[str, Any]] = {
+    "config-map": {"configMap": {"name": "mine"}},
+    "secret": {"secret": {"secretName": "mine"}},
+    "empty-directory": {"emptyDir": {}},
+    "claim": {"persistentVolumeClaim": {"claimName": "mine"}},
+    "host-path": {"hostPath": {"path": "/tmp"}},
+    "files-beside-a-token": {"projected": {"sources": [TOKEN, FILES]}},
+}
+"""Volumes whose content an author chooses."""
+
+
+def mount_volume(index: int, path: str, source: dict[str, Any]) -> Change:
+    def change(pod: Pod) -> None:
+        pod["spec"]["volumes"].append({"name": "mine", **source})
+        pod["spec"]["initContainers"][index]["volumeMounts"].append({"name": "mine", "mountPath": path})
+
+    return change
+
+
+def replace_volume(name: str, source: dict[str, Any]) -> Change:
+    """Give one of podrole's volumes another source; mount it in the sidecar if it is not."""
+
+    def change(pod: Pod) -> None:
+        spec = pod["spec"]
+        spec["volumes"] = [*(each for each in spec["volumes"] if each["name"] != name), {"name": name, **source}]
+        mounts = spec["initContainers"][SIDECAR]["volumeMounts"]
+        if name not in [mount["name"] for mount in mounts]:
+            mounts.append({"name": name, "mountPath": "/run/podrole"})
+
+    return change
+
+
+def unmask_proc(pod: Pod) -> None:
+    pod["spec"]["hostUsers"] = False
+    pod["spec"]["initContainers"][REDIRECT]["securityContext"]["procMount"] = "Unmasked"
+
+
 def use_block_device(pod: Pod) -> None:
     pod["spec"]["volumes"].append({"name": "mine", "persistentVolumeClaim": {"claimName": "mine"}})
     pod["spec"]["initContainers"][REDIRECT]["volumeDevices"] = [
@@ -208,7 +247,29 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "redirect-mount-with-dots": ("SidecarChanged", mount_over(REDIRECT, "/var/run/secrets/../../../etc/podrole")),
     "redirect-block-device-over-the-rules": ("SidecarChanged", use_block_device),
     "redirect-library": ("SidecarChanged", add_variable(REDIRECT, "LD_PRELOAD")),
-    "redirect-path": ("SidecarChanged", add_variable(REDIRECT, "PATH")),
+    **{
+        f"{name}-of-the-{kind}": ("SidecarChanged", add_variable(index, name))
+        for kind, index in (("redirect", REDIRECT), ("sidecar", SIDECAR))
+        for name in ("PATH", "HOME", "XTABLES_LIBDIR", "OPENSSL_CONF", "SSL_CERT_FILE", "GCONV_PATH", "PYTHONSTARTUP")
+    },
+    **{
+        f"{kind}-below-the-secrets-of-the-{container}": (
+            "SidecarChanged",
+            mount_volume(index, "/var/run/secrets/mine", source),
+        )
+        for container, index in (("redirect", REDIRECT), ("sidecar", SIDECAR))
+        for kind, source in MINE.items()
+    },
+    **{
+        f"{kind}-as-the-token": ("SidecarChanged", replace_volume("podrole-token", source))
+        for kind, source in MINE.items()
+    },
+    **{
+        f"{kind}-as-the-run-directory": ("SidecarChanged", replace_volume("podrole-run", source))
+        for kind, source in MINE.items()
+        if kind != "empty-directory"
+    },
+    "redirect-with-an-unmasked-proc": ("SidecarChanged", unmask_proc),
     "sidecar-command": ("SidecarChanged", set_field(SIDECAR, "command", ["sleep", "1000"])),
     "sidecar-args": ("SidecarChanged", set_field(SIDECAR, "args", ["-c"])),
     "sidecar-user": ("SidecarChanged", set_field(SIDECAR, "securityContext.runAsUser", 0)),
@@ -272,7 +333,9 @@ HARMLESS: dict[str, Change] = {
     "resources-of-a-limit-range": set_field(SIDECAR, "resources", {"limits": {"cpu": "1"}}),
     "pull-policy": set_field(SIDECAR, "imagePullPolicy", "Always"),
     "variable-of-a-monitoring-agent": add_variable(REDIRECT, "DD_AGENT_HOST"),
-    "token-of-irsa": mount_over(SIDECAR, "/var/run/secrets/eks.amazonaws.com/serviceaccount", readOnly=True),
+    "token-of-irsa": mount_volume(
+        SIDECAR, "/var/run/secrets/eks.amazonaws.com/serviceaccount", {"projected": {"sources": [TOKEN]}}
+    ),
 }
 
 

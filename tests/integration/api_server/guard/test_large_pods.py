@@ -10,6 +10,7 @@ import pytest
 
 from testing.cases import Pod, load_case
 from testing.cluster.api import STRATEGIC_MERGE, ApiServer
+from testing.cluster.pods import set_redirect_state
 from tests.integration.api_server.guard.surroundings import MakeNamespace
 
 
@@ -49,6 +50,7 @@ def test_large_pod_passes_when_it_is_created_updated_and_debugged(
 
     guarded.create(pod, namespace)
     guarded.patch(("Pod", "app"), {"metadata": {"labels": {"tier": "front"}}}, namespace)
+    set_redirect_state(guarded, namespace)
     debugger = {"spec": {"ephemeralContainers": [{"name": "debugger", "image": "example/tools:1"}]}}
     guarded.patch(("Pod", "app/ephemeralcontainers"), debugger, namespace, how=STRATEGIC_MERGE)
 
