@@ -27,6 +27,7 @@ GUARD_SETTINGS = {
     "mode": "PODROLE_MODE",
     "credentialSource": "PODROLE_CREDENTIAL_SOURCE",
     "template": "PODROLE_TEMPLATE",
+    "nodeAccessRequiresUsers": "PODROLE_NODE_ACCESS_REQUIRES_USERS",
 }
 """The policy's variable: the injector's setting."""
 
@@ -64,7 +65,12 @@ def name_settings(changes: Mapping[str, Any]) -> str:
 
 def list_variants() -> dict[str, Settings]:
     """Every configuration of the outcome table and of the tests, by name."""
-    extra: list[dict[str, Any]] = [{"redirect_backend": "iptables"}, UNSAFE, {"template": "/template/template.yaml"}]
+    extra: list[dict[str, Any]] = [
+        {"redirect_backend": "iptables"},
+        UNSAFE,
+        NODE,
+        {"template": "/template/template.yaml"},
+    ]
     changes = [{}, *(row.get("config", {}) for row in read_rows()), *extra]
     return {name_settings(change): build_settings(change) for change in changes}
 
@@ -72,6 +78,7 @@ def list_variants() -> dict[str, Settings]:
 MAX_NAME = 48
 """Characters, so that a name with an addition is still a label's value."""
 
+NODE: dict[str, Any] = {"credential_source": "node"}
 UNSAFE: dict[str, Any] = {
     "credential_source": "node",
     "allow_overrides": ["metadata-passthrough"],

@@ -1,5 +1,6 @@
 """The component guard-exec: commands in podrole's containers, and the label of a namespace."""
 
+import json
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from tests.integration.api_server.guard.test_updates import EDITOR, await_permis
 
 RULES = [
     {"apiGroups": [""], "resources": ["pods", "pods/exec", "pods/attach"], "verbs": ["*"]},
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "patch"]},
+    {"apiGroups": [""], "resources": ["namespaces", "namespaces/status"], "verbs": ["get", "patch"]},
 ]
 NO_NODE = "does not have a host assigned"
 """How the API server answers an admitted command in a pod that no node runs."""
@@ -68,11 +69,26 @@ def test_command_in_the_sidecar_passes_with_the_verb_exec(guarded: ApiServer, na
 
 
 @pytest.mark.parametrize("value", [None, "disabled", ""], ids=["removed", "another-value", "empty"])
-def test_label_of_a_namespace_cannot_be_removed(editor: ApiServer, namespace: str, value: str | None) -> None:
+@pytest.mark.parametrize("part", ["", "/status"], ids=["namespace", "status"])
+def test_label_of_a_namespace_cannot_be_removed(
+    editor: ApiServer, namespace: str, part: str, value: str | None
+) -> None:
     change = {"metadata": {"labels": {"podrole.io/injection": value}}}
 
     with pytest.raises(RefusedError, match=r"podrole-namespaces.* denied request: \[LabelRemoved\] "):
-        editor.patch(("Namespace", namespace), change)
+        editor.patch(("Namespace", f"{namespace}{part}"), change)
+
+
+def test_label_cannot_be_removed_by_finalizing_the_namespace(guarded: ApiServer, namespace: str) -> None:
+    with bound(guarded, namespace, [{**RULES[1], "resources": ["namespaces/finalize"], "verbs": ["update"]}]):
+        changed = guarded.read("Namespace", namespace)
+        del changed["metadata"]["labels"]["podrole.io/injection"]
+        url = f"{guarded.host}/api/v1/namespaces/{namespace}/finalize"
+        headers = {"Content-Type": "application/json"}
+        editor = guarded.impersonate(EDITOR)
+        answer = editor.request("PUT", url, body=json.dumps(changed), headers=headers, timeout=30)
+
+    assert "[LabelRemoved]" in answer.data.decode()
 
 
 def test_other_labels_of_a_namespace_can_be_changed(editor: ApiServer, namespace: str) -> None:
