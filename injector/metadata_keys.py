@@ -67,5 +67,4 @@ POD_LIMITS: Mapping[str, int] = dict.fromkeys(POD_ANNOTATIONS, MAX_VALUE_BYTES)
 """Annotation: the largest value in bytes. A pod whose decision reads a larger one is denied."""
 
 NAMESPACE_LABELS = (INJECTION_LABEL, POD_SECURITY_LABEL)
-POD_LABELS = (INJECT_LABEL,)
 """The API server limits a label's value to 63 characters."""

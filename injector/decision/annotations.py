@@ -94,6 +94,10 @@ class PodSettings(NamedTuple):
         """Whether the sidecar serves some of the node's metadata."""
         return OverrideName.METADATA_PASSTHROUGH in self.overrides
 
+    def reaches_node(self, config: Config) -> bool:
+        """Whether the sidecar's user can reach the node's metadata service."""
+        return self.passes_metadata or config.credential_source == CredentialSource.NODE
+
 
 class ParsedAnnotations(NamedTuple):
     """The settings, and the problems of the annotations."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from contract.modes import CredentialSource, Mode
+from contract.modes import Mode
 from injector.config import Config
 from injector.decision.annotations import PodSettings, parse_annotations
 from injector.k8s.objects import Metadata, Object, parse_metadata
@@ -44,14 +44,9 @@ class AdmissionContext(NamedTuple):
     config: Config
 
     @property
-    def reaches_node(self) -> bool:
-        """Whether the sidecar's user can reach the node's metadata service."""
-        return self.settings.passes_metadata or self.config.credential_source == CredentialSource.NODE
-
-    @property
     def requires_users(self) -> bool:
         """Whether the pod must show that no other container can become the sidecar's user."""
-        return self.reaches_node and self.config.node_access_requires_users
+        return self.settings.reaches_node(self.config) and self.config.node_access_requires_users
 
     @property
     def has_pod_role_annotation(self) -> bool:

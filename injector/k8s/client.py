@@ -18,7 +18,7 @@ from injector.errors import InvalidResponseError, NotFoundError, ObjectError, Ob
 from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
 from injector.k8s.objects import Object, read_mapping, read_objects
 from injector.k8s.request import METHODS, Options, Request
-from injector.k8s.watch_stream import WatchStream
+from injector.k8s.watch_stream import CHUNK_BYTES, WatchStream
 
 DRY_RUN = {"dryRun": "All"}
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
@@ -32,9 +32,6 @@ PAGE_SIZE = 500
 SUCCESS = range(200, 300)
 
 MAX_CONNECTIONS = 16
-
-CHUNK_BYTES = 64 * 1024
-"""What is read at once of an answer that is not read whole."""
 
 MAX_ERROR_BYTES = 64 * 1024
 """Of the answer of a failed request."""

@@ -11,6 +11,7 @@ from injector.k8s.metadata_stream import WatchEvent, read_events
 from injector.k8s.protobuf import ByteSource
 
 CHUNK_BYTES = 64 * 1024
+"""What is read at once of an answer that is not read whole."""
 
 
 class WatchStream:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple
 
 import contract
-from contract.modes import CredentialSource, Mode
+from contract.modes import Mode
 from injector.config import Config
 from injector.decision.annotations import POD_ANNOTATIONS
 from injector.decision.outcomes import Block, Inject
@@ -42,7 +42,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     """Plan the injection of a pod with this decision."""
     environment: Mapping[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
-        uses_node = decision.settings.passes_metadata or config.credential_source == CredentialSource.NODE
+        uses_node = decision.settings.reaches_node(config)
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         environment = _plan_environments(pod, decision.mode, config)
     else:

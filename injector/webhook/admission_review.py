@@ -14,15 +14,13 @@ from injector.errors import ReviewError
 from injector.k8s.objects import Object, read_service_account_name
 from injector.reasons import Explanation, Reason
 from injector.value_types import DNS_LABEL, DNS_SUBDOMAIN
+from injector.webhook.messages import MAX_NAME
 from injector.webhook.review_limits import MAX_CONTAINERS, MAX_PARSED_BYTES, estimate_parsed_bytes, find_uid
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 SHOWN_LENGTH = 100
 PODS = {"group": "", "version": "v1", "resource": "pods"}
-
-MAX_NAME = 253
-"""Characters of a DNS subdomain."""
 
 MAX_UID = 64
 """Characters. The API server sends UUIDs, which have 36."""
