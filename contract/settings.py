@@ -4,6 +4,7 @@ A configuration is a NamedTuple with the decorator `configuration`. Each field i
 process, the options and the help of the command, docs/configuration.md and the error messages all read it.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +14,13 @@ from contract.value_types import PROXY, ValueType
 SHOWN_LENGTH = 100
 """Characters of a wrong value that an error repeats: all errors together must fit into the 2048 bytes that the kubelet
 keeps of a container's last message."""
+
+
+SERVICE_LINK = r"(?:tcp|udp|sctp)://(?:[\d.]+|\[[0-9a-f:.]+\]):\d+"
+"""What the kubelet sets to describe a Service to the containers of its namespace: PODROLE_PORT for a Service `podrole`.
+
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
 
 
 class Setting(NamedTuple):
@@ -62,15 +70,22 @@ def list_settings(config_class: type[Any]) -> dict[str, Setting]:
     return dict(config_class._field_defaults)
 
 
+def read_value(one: Setting, environ: Mapping[str, str]) -> str | None:
+    """The text of a setting's variable; None where it is unset, empty or the description of a Service."""
+    value = environ.get(one.variable)
+    is_link = value is not None and one.variable.endswith("_PORT") and re.fullmatch(SERVICE_LINK, value)
+    return None if is_link else value or None
+
+
 def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """The values of all fields, from an environment without problems."""
-    return {name: one.parse(environ.get(one.variable)) for name, one in list_settings(config_class).items()}
+    return {name: one.parse(read_value(one, environ)) for name, one in list_settings(config_class).items()}
 
 
 def find_problems(config_class: type[Any], environ: Mapping[str, str], required: Collection[str] = ()) -> Iterator[str]:
     """Yield a sentence for each wrong or missing value. `required`: variables that this environment needs as well."""
     for one in list_settings(config_class).values():
-        value = environ.get(one.variable)
+        value = read_value(one, environ)
         if value and (problem := find_problem(one, value)):
             yield f"{one.variable} is {problem}"
         elif not value and (one.is_required or one.variable in required):

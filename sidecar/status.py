@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import contract
 from contract.modes import CredentialSource
+from contract.settings import list_settings, read_value
 from contract.text import escape
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
@@ -125,7 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python3 -m sidecar.status", description="Print this pod's sidecar status.")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     output = parser.parse_args().output
-    port = int(os.environ.get(contract.ENV_PORT) or contract.SIDECAR_PORT)
+    setting = list_settings(Config)["port"]
+    port = setting.parse(read_value(setting, os.environ))
     try:
         status = fetch_status(port)
     except (OSError, ValueError) as error:

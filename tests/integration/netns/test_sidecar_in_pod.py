@@ -1,5 +1,6 @@
 """The sidecar in its container: the self-check without IPv4, the status command, and a restart."""
 
+import copy
 import json
 from typing import Any
 
@@ -10,6 +11,25 @@ from testing.demo_node import DemoNode
 from testing.pods import PodError
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
 
+LINKED_SERVICES = ("PODROLE", "PODROLE_METRICS", "PODROLE_STS")
+"""The names of Services as the kubelet writes them: `podrole`, `podrole-metrics`, `podrole-sts`."""
+
+LINK = {
+    "_SERVICE_HOST": "10.96.0.10",
+    "_SERVICE_PORT": "80",
+    "_SERVICE_PORT_HTTP": "80",
+    "_PORT": "tcp://10.96.0.10:80",
+    "_PORT_80_TCP": "tcp://10.96.0.10:80",
+    "_PORT_80_TCP_PROTO": "tcp",
+    "_PORT_80_TCP_PORT": "80",
+    "_PORT_80_TCP_ADDR": "10.96.0.10",
+}
+"""What every container of the namespace gets for a Service: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables."""
+
+READ_METRICS = f"""
+import urllib.request
+print(urllib.request.urlopen("http://127.0.0.1:{contract.METRICS_PORT}/metrics", timeout=10).read().decode())
+"""
 STATUS = ("python3", "-m", "sidecar.status", "--output", "json")
 
 
@@ -26,6 +46,23 @@ def test_self_check_uses_ipv6_without_an_ipv4_route(demo_node: DemoNode, injecte
 
         assert '"started"' in pod.logs(contract.SIDECAR_CONTAINER)
         assert json.loads(pod.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)["state"] == "serving"
+
+
+def test_services_named_like_settings_do_not_disturb_the_sidecar(demo_node: DemoNode, injected: dict[str, Any]) -> None:
+    pod = copy.deepcopy(injected)
+    links = [{"name": f"{name}{end}", "value": value} for name in LINKED_SERVICES for end, value in LINK.items()]
+    for container in pod["spec"]["initContainers"]:
+        container["env"] = [*links, {"name": "PODROLE_METRICS", "value": "true"}, *container.get("env", [])]
+
+    with demo_node.create_pod(pod, demo_node.images) as running:
+        running.start()
+
+        metrics = running.exec(contract.SIDECAR_CONTAINER, ["python3", "-c", READ_METRICS]).stdout
+        status = json.loads(running.exec(contract.SIDECAR_CONTAINER, STATUS).stdout)
+        assert running.exec("app", WHO_AM_I, timeout_seconds=60).stdout.strip() == IDENTITY
+
+    assert status["state"] == "serving"
+    assert "podrole_" in metrics
 
 
 def test_pod_without_any_route_fails_with_an_error(demo_node: DemoNode, injected: dict[str, Any]) -> None:

@@ -3,10 +3,12 @@
 import base64
 import json
 import re
+import uuid
 from collections.abc import Mapping
 
 import pytest
 
+from testing.cluster.api import wait_for
 from tests.integration.node.cluster import Node, build_container, build_pod, build_workload, python
 
 LIST = "aws s3 ls s3://anybody && echo listed"
@@ -29,6 +31,11 @@ def label(node: Node, namespace: str, **labels: str) -> None:
     node.kubectl.run(
         "label", "namespace", namespace, *(f"pod-security.kubernetes.io/{k}={v}" for k, v in labels.items())
     )
+
+
+def list_variables(node: Node, namespace: str) -> str:
+    """The environment of a new container."""
+    return node.run("env", namespace, name=f"env-{uuid.uuid4().hex[:8]}")
 
 
 def test_guaranteed_pod_stays_guaranteed(installed: Node, team: str) -> None:
@@ -84,6 +91,19 @@ def test_sidecar_works_with_the_pods_security_context(
     installed: Node, team: str, security: Mapping[str, object]
 ) -> None:
     log = installed.run(LIST, team, role="anybody", securityContext=dict(security))
+
+    print(log)
+    assert log.endswith("listed\n")
+
+
+def test_pod_beside_services_named_like_settings_works(installed: Node, team: str) -> None:
+    ports = [{"name": "http", "port": 80}]
+    for name in ("podrole", "podrole-metrics", "podrole-sts"):
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": ports}}
+        installed.apply(service, team)
+    wait_for("variables of the Services", lambda: "PODROLE_PORT" in list_variables(installed, team))
+
+    log = installed.run(LIST, team, role="anybody")
 
     print(log)
     assert log.endswith("listed\n")

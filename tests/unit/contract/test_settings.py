@@ -1,11 +1,12 @@
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from contract.settings import Setting, configuration, find_problems, list_settings, parse_environ, setting
+from contract.settings import Setting, configuration, find_problems, list_settings, parse_environ, read_value, setting
 from contract.value_types import BOOLEAN, PORT, PROXY, choice, seconds
 from injector.config import Config as InjectorConfig
 from injector.value_types import RedirectBackend
@@ -13,6 +14,9 @@ from sidecar.config import Config as SidecarConfig
 from testing.repository import ROOT
 
 CONFIGS = [pytest.param(InjectorConfig, id="injector"), pytest.param(SidecarConfig, id="sidecar")]
+OTHER_LINKS = r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+"""What the kubelet can set for a Service besides `<NAME>_PORT`."""
+
 READERS = {InjectorConfig: ("injector", "podrole"), SidecarConfig: ("sidecar",)}
 
 
@@ -90,6 +94,48 @@ def test_unset_and_empty_variables_have_their_default() -> None:
 
     assert Example(**parse_environ(Example, environ)) == Example(image="a")
     assert Example(image="a") == Example(image="a", backend=RedirectBackend.NFTABLES, port=80, proxy=None, is_on=False)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param("tcp://10.96.0.10:80", id="ipv4"),
+        pytest.param("tcp://[fd00:10:96::a]:80", id="ipv6"),
+        pytest.param("udp://10.96.0.10:53", id="udp"),
+        pytest.param("sctp://10.96.0.10:9", id="sctp"),
+    ],
+)
+def test_link_to_a_service_is_no_value(link: str) -> None:
+    environ = {"X_IMAGE": "a", "X_PORT": link}
+
+    assert list(find_problems(Example, environ)) == []
+    assert Example(**parse_environ(Example, environ)) == Example(image="a")
+
+
+def test_required_port_that_only_a_service_sets_is_missing() -> None:
+    assert list(find_problems(Example, {"X_IMAGE": "a", "X_PORT": "tcp://10.96.0.10:80"}, required=("X_PORT",))) == [
+        "X_PORT is not set: it must be a port from 0 to 65535"
+    ]
+
+
+@pytest.mark.parametrize(
+    "port", ["http://10.96.0.10:80", "tcp://", "TCP://10.96.0.10:80", "tcp://10.96.0.10:80\n", "a"]
+)
+def test_other_text_is_a_wrong_port(port: str) -> None:
+    [problem] = find_problems(Example, {"X_IMAGE": "a", "X_PORT": port})
+
+    assert problem.startswith("X_PORT is ")
+
+
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_no_service_can_set_a_setting(config_class: type[Any]) -> None:
+    """A Service `podrole-metrics` makes the kubelet set PODROLE_METRICS_PORT, among others."""
+    settings = list_settings(config_class).values()
+    ports = [one for one in settings if one.variable.endswith("_PORT")]
+
+    assert ports
+    assert [one.variable for one in settings if re.fullmatch(OTHER_LINKS, one.variable)] == []
+    assert [one.variable for one in ports if read_value(one, {one.variable: "tcp://10.96.0.10:80"})] == []
 
 
 def test_values_are_parsed() -> None:
