@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import contract
 from contract.modes import CredentialSource
 from contract.settings import list_settings, read_value
-from contract.text import escape
+from contract.text import escape, quote
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
@@ -28,6 +28,18 @@ SOURCE_NAMES = {CredentialSource.NODE: "node (unsafe)"}
 """How the text output names a source, if not by its value."""
 
 TIMEOUT_SECONDS = 5
+
+MAX_LINE_LENGTH = 4096
+"""Characters of a line of the text output. The longest value is STS's message."""
+
+NOT_OURS = "the server on this port is not a podrole sidecar"
+KEYS = frozenset(
+    {
+        *("role", "source", "intermediate_role", "mode", "state", "seconds_left", "expires", "last_success"),
+        *("next_refresh", "failures", "last_failure", "node_metadata"),
+    }
+)
+"""Of a status. One key more or less is another server's document."""
 
 
 class ServingState(StrEnum):
@@ -103,7 +115,7 @@ def format_status(status: dict[str, Any]) -> str:
             f"last failure  {failure['at']} {failure['code']}: {failure['message']}",
             f"hint          {failure['hint']}",
         ]
-    return "\n".join(lines)
+    return "\n".join(quote(line, MAX_LINE_LENGTH) for line in lines)  # no value can add a line
 
 
 def _format_addresses(addresses: dict[str, dict[str, str]]) -> str:
@@ -114,9 +126,14 @@ def fetch_status(port: int) -> dict[str, Any]:
     """Get the status from this pod's sidecar; raise OSError or, if another server responds, ValueError."""
     reply = http_get("127.0.0.1", port, contract.STATUS_PATH, TIMEOUT_SECONDS)
     if reply.status != 200:  # noqa: PLR2004 - OK
-        raise ValueError("the server on this port is not a podrole sidecar")
-    status: dict[str, Any] = json.loads(reply.body)
-    return status
+        raise ValueError(NOT_OURS)
+    try:
+        status: Any = json.loads(reply.body)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(NOT_OURS) from error
+    if not isinstance(status, dict) or status.keys() != KEYS:
+        raise ValueError(NOT_OURS)
+    return dict(status)
 
 
 def main() -> None:
@@ -130,9 +147,11 @@ def main() -> None:
     port = setting.parse(read_value(setting, os.environ))
     try:
         status = fetch_status(port)
-    except (OSError, ValueError) as error:
-        sys.exit(escape(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: {error}"))
-    sys.stdout.write((json.dumps(status) if output == "json" else escape(format_status(status))) + "\n")
+        text = json.dumps(status) if output == "json" else format_status(status)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        reason = error if isinstance(error, (OSError, ValueError)) else NOT_OURS
+        sys.exit(escape(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: {reason}"))
+    sys.stdout.write(text + "\n")
     sys.exit(0 if status["state"] == ServingState.SERVING else 1)
 
 

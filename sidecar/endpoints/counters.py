@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.sts.codes import name_code
 
 
 class RefreshOutcome(StrEnum):
@@ -17,13 +18,8 @@ class RefreshOutcome(StrEnum):
     PERMANENT_ERROR = "permanent_error"
 
 
-MAX_CODES = 50
-"""Outcomes and error codes that are counted separately. An STS outside AWS can send any code."""
-
-OTHER_CODE = "other"
-
 Counts = Counter[tuple[str | int, ...]]
-"""By label values. No label value comes from a client."""
+"""By label values, which are all from known sets: neither a client nor STS can add one."""
 
 
 _REQUESTS = threading.Lock()
@@ -48,9 +44,7 @@ class Counters(NamedTuple):
             labels = RefreshOutcome.SUCCESS, ""
         else:
             kind = RefreshOutcome.PERMANENT_ERROR if outcome.is_permanent else RefreshOutcome.TRANSIENT_ERROR
-            labels = kind, outcome.code
-            if labels not in self.refreshes and len(self.refreshes) >= MAX_CODES:
-                labels = kind, OTHER_CODE
+            labels = kind, name_code(outcome.code)
         self.refreshes[labels] += 1
 
     def count_request(self, route_name: str, status: int) -> None:

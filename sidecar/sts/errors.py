@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contract.text import quote
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.sts.codes import TRANSIENT_CODES
 from sidecar.sts.timestamps import parse_date
 
 MESSAGE_LENGTH = 1024
@@ -15,36 +16,12 @@ CODE_LENGTH = 128
 CLOCK_TOLERANCE_SECONDS = 30
 """Network delay and the Date header's whole seconds. Credentials are withdrawn a minute early in any case."""
 
-TRANSIENT_CODES = frozenset(
-    {
-        "ExpiredTokenException",  # the next attempt reads the file again, which the kubelet replaces
-        "IDPCommunicationError",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "PriorRequestNotComplete",
-        "SlowDown",
-        "TooManyRequests",
-        "TooManyRequestsException",
-        "TransactionInProgressException",
-    }
-)
-"""A retry may succeed after these codes; any other 4xx is a permanent error.
-
-https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html, Errors, and the codes that
-botocore's standard retry mode retries.
-"""
-
 UNREADABLE = Failure("InvalidResponse", "the response is not from STS, or it was truncated", is_permanent=False)
 
 REQUIRED_FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+
+UNFETCHED_KEYS = "Couldn't retrieve verification key"
+"""STS's message of an InvalidIdentityToken when it could not get the issuer's keys: the token was not judged."""
 
 RETRY_ONCE_CODES = frozenset({"InvalidIdentityToken"})
 """Permanent, but one more attempt reads the token file again: the kubelet may just have replaced it.
@@ -57,7 +34,12 @@ def classify(code: str, message: str, status: int) -> Failure:
     """Decide by STS's error code and the HTTP status whether an error is transient or permanent."""
     if not code:  # a proxy's 403 or 407, with an HTML page
         return UNREADABLE
-    is_transient = code in TRANSIENT_CODES or status >= 500 or status == 429  # noqa: PLR2004 - HTTP status codes
+    is_transient = (
+        code in TRANSIENT_CODES
+        or (code == "InvalidIdentityToken" and message.startswith(UNFETCHED_KEYS))
+        or status >= 500  # noqa: PLR2004 - HTTP status codes
+        or status == 429  # noqa: PLR2004
+    )
     shown = quote(message, MESSAGE_LENGTH)
     return Failure(quote(code, CODE_LENGTH), shown, is_permanent=not is_transient)
 

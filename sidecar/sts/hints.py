@@ -87,6 +87,12 @@ CHAINED_HINTS = {
 }
 """For a role that assumes another one: the token and its issuer are not involved."""
 
+UNFETCHED_KEYS = (
+    "STS could not fetch the issuer's keys. Make its discovery document and keys reachable from the internet without "
+    "authentication; the sidecar retries."
+)
+"""For an InvalidIdentityToken that is transient."""
+
 PERMANENT = "Look up the code in the errors of AssumeRoleWithWebIdentity: retries fail until the cause is fixed."
 TRANSIENT = "No action needed; the sidecar retries. If it persists, check whether AWS reports problems with STS."
 
@@ -95,4 +101,6 @@ def find_hint(failure: Failure) -> str:
     """Return one or two sentences for the operator; for an unknown code, a general one."""
     if failure.is_chained and failure.code in CHAINED_HINTS:
         return CHAINED_HINTS[failure.code]
+    if failure.code == "InvalidIdentityToken" and not failure.is_permanent:
+        return UNFETCHED_KEYS
     return HINTS.get(failure.code) or (PERMANENT if failure.is_permanent else TRANSIENT)

@@ -61,6 +61,12 @@ TOKEN_EXPIRED = build_error(
     400, "ExpiredTokenException", "Token expired: current date/time must be before the expiration"
 )
 TOKEN_INVALID = build_error(400, "InvalidIdentityToken", "Incorrect token audience")
+KEYS_UNFETCHED = build_error(
+    400,
+    "InvalidIdentityToken",
+    "Couldn't retrieve verification key from your identity provider, "
+    "please reference AssumeRoleWithWebIdentity documentation for requirements",
+)
 ISSUER_UNREACHABLE = build_error(400, "IDPCommunicationError", "Error communicating with the identity provider")
 DURATION_TOO_LONG = build_error(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration")
 BROKEN = build_error(500, "InternalFailure", "We encountered an internal error. Please try again.")

@@ -10,7 +10,8 @@ from sidecar import status
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State, next_state, state_with
-from sidecar.status import build_status, format_status
+from sidecar.sockets import Reply
+from sidecar.status import KEYS, MAX_LINE_LENGTH, build_status, format_status
 from testing.hostile_text import HOSTILE, find_unprintable
 from testing.sidecars import ROLE_ARN
 
@@ -107,6 +108,56 @@ def test_text_status_has_error_and_hint() -> None:
             "ServiceAccount; `podrole trust-policy` prints that policy."
         ),
     ]
+
+
+@pytest.mark.parametrize("key", ["code", "message", "hint", "at"])
+def test_value_of_a_failure_cannot_add_a_line(key: str) -> None:
+    written = build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW)
+    written["last_failure"][key] = "x\r\nstate         serving\u2028state         serving"
+
+    lines = format_status(written).splitlines()
+
+    assert [line for line in lines if line.startswith("state ")] == ["state         refused"]
+
+
+@pytest.mark.parametrize("key", ["role", "source", "intermediate_role", "mode", "expires", "last_success", "failures"])
+def test_value_of_the_status_cannot_add_a_line(key: str) -> None:
+    written = build_status(CONFIG, State(refresh_at=NOW), NOW) | {key: "x\nstate         serving"}
+
+    lines = format_status(written).splitlines()
+
+    assert [line for line in lines if line.startswith("state ")] == ["state         waiting"]
+
+
+def test_line_of_the_text_status_is_cut() -> None:
+    written = build_status(CONFIG, next_state(State(refresh_at=NOW), DENIED, NOW, 0), NOW)
+    written["last_failure"]["message"] = "m" * 1_000_000
+
+    assert max(map(len, format_status(written).splitlines())) == MAX_LINE_LENGTH + len("...")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"<html>", id="html"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"{}", id="empty-object"),
+        pytest.param(b'{"state": "serving"}', id="one-key"),
+        pytest.param(json.dumps(dict.fromkeys(KEYS, 1)).encode(), id="numbers"),
+        pytest.param(b"[" * 60_000, id="nested"),
+        pytest.param(b"\xff", id="not-utf-8"),
+    ],
+)
+def test_document_of_another_server_is_a_sentence(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "http_get", lambda *_: Reply(200, body))
+    monkeypatch.setattr(sys, "argv", ["status"])
+
+    with pytest.raises(SystemExit) as exited:
+        status.main()
+
+    assert str(exited.value.code).endswith("the server on this port is not a podrole sidecar")
 
 
 def test_hostile_answer_of_another_server_is_printed_as_printable_text(

@@ -21,7 +21,7 @@ from server.messages import Handler
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
-from sidecar.endpoints.counters import MAX_CODES, Counters, Counts, create_counters
+from sidecar.endpoints.counters import Counters, Counts, create_counters
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.metrics import create_metrics_handler, list_metrics, render
 from sidecar.endpoints.state import EndpointState
@@ -29,7 +29,9 @@ from sidecar.errors import StartError
 from sidecar.listeners import bind_metrics
 from sidecar.reachability.measurement import Access, Measurement
 from sidecar.server import MAX_METRICS_CONNECTIONS, SETTINGS
+from sidecar.sts.codes import NAMED_CODES
 from testing.handlers import call
+from testing.hostile_text import HOSTILE
 from testing.raw_http import Wire, connect
 from testing.sidecars import CREDENTIALS_PATH, POD_UID, ROLE_ARN
 
@@ -65,10 +67,36 @@ def test_sts_that_sends_ever_new_error_codes_does_not_fill_memory() -> None:
     counters.count_refresh(CREDENTIALS)
     counters.count_refresh(Failure("Code0", "", is_permanent=False))
 
-    assert len(counters.refreshes) == MAX_CODES + 2
-    assert counters.refreshes["transient_error", "Code0"] == 2
-    assert counters.refreshes["transient_error", "other"] == 10_000 - MAX_CODES
-    assert counters.refreshes["success", ""] == 1
+    assert counters.refreshes == {("transient_error", "other"): 10_001, ("success", ""): 1}
+
+
+@pytest.mark.parametrize("code", sorted(NAMED_CODES))
+def test_known_error_code_is_a_label_of_its_own(code: str) -> None:
+    counters = create_counters()
+
+    counters.count_refresh(Failure(code, "", is_permanent=False))
+
+    assert counters.refreshes == {("transient_error", code): 1}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("Novelty", id="unknown"),
+        pytest.param("", id="empty"),
+        pytest.param("501", id="status-of-no-load-balancer"),
+        pytest.param("C" * 128 + "...", id="cut"),
+        pytest.param('A"} 1\nforged{x="', id="a-line-of-the-exposition-format"),
+        pytest.param(HOSTILE, id="control-characters"),
+        pytest.param("accessdenied", id="other-case"),
+    ],
+)
+def test_other_error_code_is_the_label_other(code: str) -> None:
+    counters = create_counters()
+
+    counters.count_refresh(Failure(code, "", is_permanent=True))
+
+    assert counters.refreshes == {("permanent_error", "other"): 1}
 
 
 @contextmanager

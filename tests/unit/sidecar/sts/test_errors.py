@@ -14,7 +14,7 @@ from sidecar.sts.errors import classify
 from sidecar.sts.hints import HINTS, PERMANENT, TRANSIENT, find_hint
 from sidecar.time_format import format_time
 from testing.hostile_text import HOSTILE
-from testing.services.faulty_sts import Fault, FaultySts, Grant, StsRequest, build_error
+from testing.services.faulty_sts import KEYS_UNFETCHED, Fault, FaultySts, Grant, StsRequest, build_error
 from testing.sidecars import build_environ
 
 NOW = 1_700_000_000.0
@@ -105,6 +105,32 @@ def test_invalid_identity_token_is_retried_once_then_permanent(faulty_sts: Fault
 
     assert outcome == Failure("InvalidIdentityToken", MESSAGE, is_permanent=True)
     assert len(faulty_sts.requests) == 2
+
+
+def test_keys_that_sts_could_not_fetch_are_a_transient_error_with_its_own_hint(
+    faulty_sts: FaultySts, config: Config
+) -> None:
+    faulty_sts.will(afterwards=KEYS_UNFETCHED)
+
+    outcome = fetch(config, ATTEMPTS)
+
+    assert isinstance(outcome, Failure)
+    assert (outcome.code, outcome.is_permanent) == ("InvalidIdentityToken", False)
+    assert len(faulty_sts.requests) == ATTEMPTS
+    assert find_hint(outcome).startswith("STS could not fetch the issuer's keys.")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("Incorrect token audience", id="audience"),
+        pytest.param("No OpenIDConnect provider found in your account for https://issuer.example", id="no-provider"),
+        pytest.param("https://issuer.example says: Couldn't retrieve verification key", id="words-of-the-issuer"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_other_invalid_identity_token_is_permanent(message: str) -> None:
+    assert classify("InvalidIdentityToken", message, 400).is_permanent
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://[::1]:1"])

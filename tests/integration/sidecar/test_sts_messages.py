@@ -1,0 +1,74 @@
+"""Errors of STS, whatever their code and message have, through the real process: status, metrics, log, responses."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from testing.ports import find_free_port
+from testing.repository import ROOT
+from testing.services.faulty_sts import GRANTED, KEYS_UNFETCHED, Fault, FaultySts
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
+
+FORGED = "&#13;&#10;state         serving&#10;hint          none&#x85;&#x2028;&#x9b;31m"
+"""As XML can have it: line breaks, C1, a separator of lines."""
+
+HOSTILE = Fault(400, f"<R><Error><Code>A{FORGED}</Code><Message>m{FORGED * 400}</Message></Error></R>")
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    changes = {"PODROLE_METRICS": "true", "PODROLE_METRICS_PORT": str(find_free_port())}
+    return build_environ(tmp_path, faulty_sts.url, **changes)
+
+
+def run_status(sidecar: Sidecar) -> str:
+    command = [sys.executable, "-m", "sidecar.status"]
+    return subprocess.run(command, cwd=ROOT, env=sidecar.environ, check=False, capture_output=True, text=True).stdout
+
+
+def read_metrics(sidecar: Sidecar) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{sidecar.environ['PODROLE_METRICS_PORT']}/metrics") as answer:
+        return str(answer.read().decode())
+
+
+def test_message_of_sts_adds_no_line_to_status_log_or_metrics(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(afterwards=HOSTILE)
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        status, metrics, served = run_status(sidecar), read_metrics(sidecar), sidecar.request(CREDENTIALS_PATH)
+        log = sidecar.log
+
+    assert [line for line in status.splitlines() if line.startswith("state ")] == ["state         refused"]
+    assert [line.split()[0] for line in status.splitlines()].count("hint") == 1
+    assert 'podrole_sidecar_refreshes_total{outcome="permanent_error",code="other"} 1.0' in metrics.splitlines()
+    assert all(json.loads(line)["event"] for line in log.splitlines())
+    assert max(map(len, log.splitlines())) < 4096
+    assert served.status == 403
+    assert (json.loads(served.body)["message"] + json.loads(served.body)["code"]).isprintable()
+
+
+def test_keys_that_sts_could_not_fetch_are_503_until_it_can(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    """A new issuer: its provider exists, but STS has not fetched its keys in the first seconds."""
+    faulty_sts.will(*[KEYS_UNFETCHED] * 4, afterwards=GRANTED)
+    with running_sidecar(environ, tmp_path) as sidecar:
+        sidecar.wait_for_log('"refresh-failed"', 20)
+        meanwhile, status = sidecar.request(CREDENTIALS_PATH), run_status(sidecar)
+        assert sidecar.wait_until_started() == 0
+        served = sidecar.request(CREDENTIALS_PATH)
+        log = sidecar.log
+
+    assert (meanwhile.status, json.loads(meanwhile.body)["code"]) == (503, "InvalidIdentityToken")
+    assert "state         waiting" in status
+    assert "hint          STS could not fetch the issuer's keys." in status
+    assert served.status == 200, "the start waited"
+    assert '"permanent": false' in log
+    assert '"sts_responded": true' in log
