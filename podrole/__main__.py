@@ -1,5 +1,8 @@
 """The command `podrole`: the table of its subcommands, and the exit codes of errors."""
 
+import logging
+import os
+from errno import EPIPE
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -7,8 +10,14 @@ import click
 
 import contract
 from injector.errors import ClusterError, InjectorError
-from podrole.exit_codes import EXIT_CODES, EXIT_INTERRUPTED, ClusterUnreachableError, InvalidInputError
-from podrole.terminal import write
+from podrole.exit_codes import (
+    EXIT_CODES,
+    EXIT_INTERRUPTED,
+    ClusterUnreachableError,
+    InvalidInputError,
+    UnexpectedError,
+)
+from podrole.terminal import TerminalHandler, write
 
 COMMANDS = {
     "inject": ("podrole.inject:inject", "Print manifests as the webhook would change them, for kubectl apply."),
@@ -18,6 +27,8 @@ COMMANDS = {
     "trust-policy": ("podrole.trust_policy:trust_policy", "Print, check or merge the trust policies of roles."),
 }
 """Name: module and function, and the line in `podrole --help`. Imported on use, because each needs other packages."""
+
+CLICK_ERRORS = (click.ClickException, click.exceptions.Exit, click.Abort)
 
 
 class Commands(click.Group):
@@ -48,15 +59,30 @@ class Commands(click.Group):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; expected errors become a message and an exit code."""
+        """Run the command; errors become a message and an exit code."""
+        logging.lastResort = TerminalHandler(logging.WARNING)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _interrupt(ctx)
+        except CLICK_ERRORS:
+            raise
         except ClusterError as error:
             raise ClusterUnreachableError(str(error)) from error
         except InjectorError as error:
             raise InvalidInputError(str(error)) from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == EPIPE:
+                raise  # click ends the command quietly: who read its output has seen enough
+            _show_traceback()
+            raise UnexpectedError(error) from error
+
+
+def _show_traceback() -> None:
+    if os.environ.get("PODROLE_DEBUG"):
+        import traceback  # noqa: PLC0415 - only for this
+
+        write(traceback.format_exc(), is_error=True)
 
 
 def _interrupt(ctx: click.Context) -> NoReturn:

@@ -2,18 +2,23 @@
 
 import click
 
-from contract.text import escape
+from contract.text import escape, quote
 
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
+EXIT_UNEXPECTED = 4
 EXIT_INTERRUPTED = 130
+
+MAX_ERROR = 500
+"""Characters that the message of an unexpected error shows of it."""
 
 EXIT_CODES = {
     0: "completed without problems",
     EXIT_FINDINGS: "completed with findings: a pod was denied, or a policy, a pod or a cluster has a problem",
     EXIT_USAGE: "invalid usage, configuration or input; nothing was done",
     EXIT_UNREACHABLE: "the cluster is unreachable, or something could not be read",
+    EXIT_UNEXPECTED: "an error that podrole did not expect, such as a full disk or a bug; the result is not complete",
     EXIT_INTERRUPTED: "interrupted (Ctrl-C)",
 }
 """The same table is in docs/cli.md."""
@@ -36,3 +41,13 @@ class ClusterUnreachableError(CommandError):
     """The cluster is unreachable, or rejected a request."""
 
     exit_code = EXIT_UNREACHABLE
+
+
+class UnexpectedError(CommandError):
+    """Anything else, on one line."""
+
+    exit_code = EXIT_UNEXPECTED
+
+    def __init__(self, error: Exception) -> None:
+        shown = quote(f"{type(error).__name__}: {error}", MAX_ERROR)
+        super().__init__(f"unexpected error: {shown}. PODROLE_DEBUG=1 shows where it occurred")

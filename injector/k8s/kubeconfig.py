@@ -1,11 +1,20 @@
 """Finds the API server and the credentials for it: the pod's own ServiceAccount, or a kubeconfig."""
 
+import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from kubernetes import config
 from kubernetes.client import Configuration
 
+from contract.text import quote
 from injector.errors import ClusterError
+
+MAX_PLUGIN_ERROR = 500
+"""Characters that an error shows of what an exec plugin wrote."""
 
 
 def load_configuration() -> Configuration:
@@ -13,7 +22,7 @@ def load_configuration() -> Configuration:
     configuration = Configuration()
     if not _load_service_account(configuration):
         try:
-            config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # not annotated
+            _load_kube_config(configuration)
         except (config.ConfigException, OSError) as error:
             message = f"no cluster: there is neither a ServiceAccount token of a pod nor a kubeconfig ({error})"
             raise ClusterError(message) from error
@@ -28,13 +37,58 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Conf
     configuration = Configuration()
     file = path or os.environ.get("KUBECONFIG") or None
     try:
-        config.load_kube_config(file, context, configuration)  # type: ignore[no-untyped-call] # not annotated there
+        _load_kube_config(configuration, file, context)
     except (config.ConfigException, OSError, ValueError) as error:
         if path is None and context is None and _load_service_account(configuration):
             return configuration
         named = "".join([f" {file}" if file else "", f", context {context}" if context else ""])
         raise ClusterError(f"the kubeconfig{named} cannot be used: {error}") from error
     return configuration
+
+
+def _load_kube_config(configuration: Configuration, file: str | None = None, context: str | None = None) -> None:
+    with _raise_plugin_errors():
+        config.load_kube_config(file, context, configuration)  # type: ignore[no-untyped-call] # not annotated there
+    renew: Any = configuration.refresh_api_key_hook
+    if renew is None:  # no token
+        return
+
+    def renew_or_raise(renewed: Configuration) -> None:
+        with _raise_plugin_errors():
+            renew(renewed)
+
+    configuration.refresh_api_key_hook = renew_or_raise  # type: ignore[assignment] # declared as None there
+
+
+class _PluginErrors(logging.Handler):
+    """Keeps what the client logs on the root logger: only why it has no credentials of an exec plugin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "root" and record.module == "kube_config":
+            # The client fails to strip an error output that it has not, as the plugin wrote it to the terminal.
+            is_shown = isinstance(sys.exc_info()[1], AttributeError)
+            self.messages.append("its error is above" if is_shown else " ".join(record.getMessage().split()))
+
+
+@contextmanager
+def _raise_plugin_errors() -> Iterator[None]:
+    """Raise ClusterError if an exec plugin fails: the client would log its whole output, and go on without credentials.
+
+    On a terminal the plugin's standard error is the terminal, as with kubectl: it can ask for a password.
+    """
+    root, errors = logging.getLogger(), _PluginErrors()
+    root.addHandler(errors)
+    try:
+        yield
+    finally:
+        root.removeHandler(errors)
+    if errors.messages:
+        message = quote(errors.messages[0], MAX_PLUGIN_ERROR)
+        raise ClusterError(f"the kubeconfig's exec plugin failed: {message}")
 
 
 def _load_service_account(configuration: Configuration) -> bool:

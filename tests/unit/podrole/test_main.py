@@ -1,5 +1,6 @@
 """The command `podrole` itself: help, errors, exit codes, imports."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 import contract
 from injector.errors import ClusterError, ConfigError
 from podrole.__main__ import COMMANDS
-from podrole.exit_codes import EXIT_CODES
+from podrole.exit_codes import EXIT_CODES, EXIT_UNEXPECTED
+from testing.hostile_text import STORED, find_unprintable
 from testing.repository import ROOT
 from tests.unit.podrole.conftest import Run
 
@@ -48,6 +50,48 @@ def test_error_is_a_message_and_an_exit_code(
     result = run("fail")
 
     assert (result.code, result.stdout, result.stderr) == (code, "", f"Error: {error}\n")
+
+
+@pytest.mark.parametrize("is_debugged", [False, True], ids=["without-debug", "with-debug"])
+def test_unexpected_error_is_one_printable_line_and_an_exit_code(
+    run: Run, monkeypatch: pytest.MonkeyPatch, *, is_debugged: bool
+) -> None:
+    def fail() -> None:
+        raise KeyError(STORED * 100)
+
+    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
+    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+    monkeypatch.setenv("PODROLE_DEBUG", "1" if is_debugged else "")
+
+    result = run("fail")
+
+    *traceback, line = result.stderr.splitlines()
+    assert (result.code, result.stdout) == (EXIT_UNEXPECTED, "")
+    assert line.startswith("Error: unexpected error: KeyError: ")
+    assert line.endswith("... PODROLE_DEBUG=1 shows where it occurred")
+    assert find_unprintable(result.stderr) == ""
+    assert len(line) < 700
+    assert any(one.endswith(", in fail") for one in traceback) == bool(traceback) == is_debugged
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(BrokenPipeError(errno.EPIPE, "Broken pipe"), 1), (OSError(errno.ENOSPC, "No space left on device"), 4)],
+    ids=["closed-pipe", "full-disk"],
+)
+def test_error_of_the_output_ends_the_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, code: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
+    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+
+    result = run("fail")
+
+    assert result.code == code
+    assert ("unexpected error: OSError: [Errno 28] No space left on device" in result.stderr) == (code == 4)
 
 
 def test_interrupted_command_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
