@@ -11,6 +11,7 @@ NO_NETFILTER = (
     "(PODROLE_MODE=env, or the namespace's label pod-security.kubernetes.io/enforce: baseline), and close the node's "
     "metadata service in another way."
 )
+NO_RULES = "Load the kernel's modules, set PODROLE_REDIRECT_BACKEND=iptables, or run such pods in env mode."
 
 
 class Probe(FindingTemplate):
@@ -26,7 +27,7 @@ class Probe(FindingTemplate):
     RULES_NOT_LOADED = (
         Level.PROBLEM,
         "The rules of {mode} mode cannot be loaded with {runtime}: {message}",
-        "Load the kernel's modules, set PODROLE_REDIRECT_BACKEND=iptables, or run such pods in env mode.",
+        "{remedy}",
     )
     NODE_METADATA_NOT_REACHABLE = (
         Level.OK,

@@ -10,8 +10,9 @@ from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.check_context import CheckContext, join_names
 from podrole.diagnosis.cluster_state import ProbeResult
 from podrole.diagnosis.installed_config import EffectiveConfig
-from podrole.diagnosis.probe_findings import Probe
+from podrole.diagnosis.probe_findings import NO_RULES, Probe
 from podrole.findings import Finding
+from sidecar.redirect.remedies import find_remedy
 
 MAX_RUNTIME_CLASSES = 10
 DEADLINE_SECONDS = 180
@@ -160,7 +161,9 @@ def _report(result: ProbeResult) -> Finding:
     runtime = f"RuntimeClass {result.runtime_class}" if result.runtime_class else "the default runtime"
     names = {"mode": result.mode, "runtime": runtime}
     if result.rules_error:
-        return Probe.RULES_NOT_LOADED.format(message=result.rules_error, **names)
+        return Probe.RULES_NOT_LOADED.format(
+            message=result.rules_error, remedy=find_remedy(result.rules_error) or NO_RULES, **names
+        )
     if result.report is None:
         return Probe.PROBE_NOT_RUN.format(problem=result.problem, **names)
     if result.mode == Mode.ENV:

@@ -11,6 +11,7 @@ from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
 from podrole.findings import Finding
+from sidecar.redirect.remedies import find_remedy
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
 MAX_EVENTS = 3
@@ -171,7 +172,7 @@ def _describe_exit(container: str, ended: Object) -> dict[str, object]:
     code, reason = ended.get("exitCode"), str(ended.get("reason") or "unknown reason")
     end = SIDECAR_EXIT_CODES.get(int(code)) if isinstance(code, int) else None
     if container == contract.REDIRECT_CONTAINER:
-        end = ExitReason(reason, REDIRECT_REMEDY)
+        end = ExitReason(reason, find_remedy(str(ended.get("message") or "")) or REDIRECT_REMEDY)
     meaning, remedy = end or ExitReason(reason, "")
     return {
         "container": container,

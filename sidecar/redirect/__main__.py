@@ -14,7 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from contract.text import escape, quote
+from sidecar.redirect.lock import hold_lock
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
+from sidecar.redirect.remedies import NO_NETLINK, find_remedy
 
 HERE = Path(__file__).parent
 FAMILIES = ("iptables", "ip6tables")
@@ -33,6 +36,9 @@ CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
 # The legacy variant locks a file in /run, which a read-only root forbids; the nf_tables variant locks nothing.
 LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - the pod's own tmpfs
 LOCK_WAIT_SECONDS = "5"
+PROGRAM_SECONDS = 30
+"""More than the wait for the lock: a program that hangs must not hold up the pod for ever."""
+MAX_ERROR_LENGTH = 1000
 
 
 class RulesError(Exception):
@@ -53,12 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_capabilities(Path("/proc/self/status").read_text())
         rules = {name: Template((HERE / name).read_text()).substitute(vars(arguments)) for name in files}
-        for family in FAMILIES:
-            load_family(family, rules)
+        with hold_lock():
+            for family in FAMILIES:
+                load_family(family, rules)
         if arguments.block:  # a redirect is verified by the sidecar, after the proxy of a service mesh may have started
             verify_rejections()
     except RulesError as error:
-        print(f"podrole-redirect: {error}", file=sys.stderr)  # noqa: T201 - the container's only output
+        print(f"podrole-redirect: {escape(str(error))}", file=sys.stderr)  # noqa: T201 - the container's only output
         return 1
     return 0
 
@@ -100,27 +107,48 @@ def add_jump(family: str, table: str, chain: str, parent: str) -> None:
 def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
     """Run a program of iptables; raise RulesError with the purpose and the program's error."""
     try:
-        result = subprocess.run(
-            command, input=rules, capture_output=True, text=True, check=False, env=build_environment()
-        )
+        result = run(command, rules)
     except OSError as error:
         raise RulesError(
             f"cannot run {command[0]}: {error.strerror}. "
             "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables"
         ) from None
+    except subprocess.TimeoutExpired:
+        raise RulesError(f"{command[0]} could not {purpose} within {PROGRAM_SECONDS} s") from None
     if result.returncode:
-        raise RulesError(
-            f"{command[0]} could not {purpose}: {result.stderr.strip()}. If the node's kernel has no such table, "
-            "load its modules (iptable_nat, ip6table_nat or nft_chain_nat; xt_bpf and ip6t_rt) or set "
-            "PODROLE_REDIRECT_BACKEND=nftables"
-        )
+        raise RulesError(f"{command[0]} could not {purpose}: {describe_error(result.stderr)}")
+
+
+def describe_error(text: str) -> str:
+    """Return a program's error on one line of printable text, and what to do."""
+    shown = quote(" ".join(text.split()), MAX_ERROR_LENGTH)
+    remedy = find_remedy(text)
+    other = "" if remedy == NO_NETLINK else " or set PODROLE_REDIRECT_BACKEND=nftables"
+    return (
+        f"{shown}. {remedy}{'. ' if remedy else ''}If the node's kernel has no such table, load its modules "
+        f"(iptable_nat, ip6table_nat or nft_chain_nat; xt_bpf and ip6t_rt){other}"
+    )
 
 
 def is_success(command: Sequence[str]) -> bool:
     """Whether the command exits with 0; False if it does not exist."""
-    with contextlib.suppress(OSError):
-        return subprocess.run(command, capture_output=True, check=False, env=build_environment()).returncode == 0
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return run(command).returncode == 0
     return False
+
+
+def run(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program with `text` as its standard input; raise OSError or TimeoutExpired."""
+    return subprocess.run(
+        command,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        check=False,
+        env=build_environment(),
+        timeout=PROGRAM_SECONDS,
+    )
 
 
 def build_environment() -> Mapping[str, str]:

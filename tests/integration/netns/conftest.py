@@ -96,7 +96,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, node: Node) -> Backe
     return build_backend(request.param, tmp_path, node)
 
 
-def build_backend(name: str, directory: Path, node: Node, repository: Path = ROOT) -> Backend:
+def build_backend(name: str, directory: Path, node: Node | PodNetwork, repository: Path = ROOT) -> Backend:
     """Return a way to load the rules by its name; skip the test if this machine does not support it."""
     if name == "nftables":
         return build_nftables(repository)

@@ -1,7 +1,8 @@
 """`deny_syscall.py FEATURE COMMAND ...` runs a command as on a kernel without a feature, by a seccomp filter.
 
-`nf_tables`: no netlink socket for netfilter. `ip_tables`: no legacy tables. `original_destination`: as in a sandbox
-whose kernel does not tell the original destination of an IPv4 connection.
+`nf_tables`: no netlink socket for netfilter. `netlink`: a seccomp profile denies that socket. `ip_tables`: no legacy
+tables (`ip6_tables`: for IPv6). `original_destination`: as in a sandbox whose kernel does not tell the original
+destination of an IPv4 connection.
 """
 
 import ctypes
@@ -19,8 +20,10 @@ SO_ORIGINAL_DST = 80
 DENIED_CALLS = {
     # (system call, index and value of one argument, and of another): the error
     "nf_tables": (SOCKET, (0, socket.AF_NETLINK), (2, NETLINK_NETFILTER), errno.EPROTONOSUPPORT),
+    "netlink": (SOCKET, (0, socket.AF_NETLINK), (2, NETLINK_NETFILTER), errno.EPERM),
     "original_destination": (GETSOCKOPT, (1, socket.IPPROTO_IP), (2, SO_ORIGINAL_DST), errno.ENOPROTOOPT),
     "ip_tables": (GETSOCKOPT, (1, socket.IPPROTO_IP), (2, IPT_SO_GET_INFO), errno.ENOPROTOOPT),
+    "ip6_tables": (GETSOCKOPT, (1, socket.IPPROTO_IPV6), (2, IPT_SO_GET_INFO), errno.ENOPROTOOPT),
 }
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
 ALLOW, ERROR = 0x7FFF0000, 0x00050000

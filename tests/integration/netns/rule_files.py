@@ -44,7 +44,7 @@ def number_rules(file: Path) -> Iterator[tuple[int, Rule]]:
     """Yield each rule of a file with its line number, from 0."""
     chain = ""
     for number, line in enumerate(file.read_text().splitlines()):
-        text = line.strip()
+        text = line.partition(" # ")[0].strip()
         if match := CHAIN.match(text):
             chain = next(name for name in match.groups() if name)
         if not NOT_RULES.match(text):
@@ -84,6 +84,7 @@ def copy_all(directory: Path) -> Path:
     redirect = directory / "sidecar/redirect"
     shutil.copytree(REDIRECT, redirect, ignore=shutil.ignore_patterns("__pycache__"))
     (directory / "sidecar/__init__.py").touch()
+    (directory / "contract").symlink_to(ROOT / "contract")
     (redirect / "rejection_check.py").write_text(
         "HTTP_PORT, OTHER_PORT = 80, 8080\ndef find_reachable(_):\n    return {}\n"
     )

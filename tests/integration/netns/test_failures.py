@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import contract
+from sidecar.redirect.remedies import NO_LEGACY4, NO_LEGACY6, NO_NETLINK, NO_NETLINK_ALLOWED, find_remedy
 from testing.pods import Image, Node, PodError, PodNetwork, build_image
 from testing.repository import ROOT
-from tests.integration.netns.backends import Backend, build_iptables, build_nftables
+from tests.integration.netns.backends import REDIRECT, Backend, build_iptables, build_nftables
 from tests.integration.netns.checks import SendProbes
 from tests.integration.netns.conftest import HERE, build_backend
 
@@ -131,6 +132,53 @@ def test_nft_reports_a_kernel_without_nf_tables(network: PodNetwork, plain: PodN
     assert backend.load(plain).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("feature", "name", "remedy"),
+    [
+        pytest.param("nf_tables", "nft", NO_NETLINK, id="iptables-nft-no-netlink"),
+        pytest.param("netlink", "nft", NO_NETLINK_ALLOWED, id="iptables-nft-denied-by-seccomp"),
+        pytest.param("ip_tables", "legacy", NO_LEGACY4, id="legacy-no-table"),
+        pytest.param("ip6_tables", "legacy", NO_LEGACY6, id="legacy-no-ipv6-table"),
+    ],
+)
+def test_iptables_error_has_the_remedy(
+    network: PodNetwork, tmp_path: Path, feature: str, name: str, remedy: str
+) -> None:
+    backend = build_backend(f"iptables-{name}", tmp_path, network)
+
+    result = network.run([*WITHOUT, feature, *backend.commands["redirect"]], check=False)
+
+    assert result.returncode == 1
+    assert remedy in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("feature", "remedy"),
+    [
+        pytest.param("nf_tables", NO_NETLINK, id="no-netlink"),
+        pytest.param("netlink", NO_NETLINK_ALLOWED, id="denied-by-seccomp"),
+    ],
+)
+def test_nft_error_leads_to_a_remedy(network: PodNetwork, feature: str, remedy: str) -> None:
+    result = network.run([*WITHOUT, feature, *build_nftables().commands["redirect"]], check=False)
+
+    assert find_remedy(result.stderr) == remedy
+
+
+def test_nft_quotes_the_comment_that_says_which_module_to_load(network: PodNetwork, tmp_path: Path) -> None:
+    """Another chain of that name makes the line fail, as the absent module would."""
+    network.run(
+        ["nft", "add table inet podrole; add chain inet podrole to_sidecar { type filter hook input priority 0; }"]
+    )
+    lines = (REDIRECT / "redirect.nft").read_text().replace("\ndelete table inet podrole\n", "\n")
+    (tmp_path / "redirect.nft").write_text(lines)
+
+    result = network.run(["nft", "-D", "listen=1", "-f", str(tmp_path / "redirect.nft")], check=False)
+
+    assert "Could not process rule" in result.stderr
+    assert "Load nft_chain_nat and nf_nat on the node" in result.stderr
+
+
 def test_iptables_nft_without_nf_tables_reports_program_file_and_table(
     network: PodNetwork, plain: PodNetwork, tmp_path: Path
 ) -> None:
@@ -173,6 +221,12 @@ BYPASS = """\
 #!/bin/sh
 {real} "$@" || exit
 case "$*" in *-I*) {real} -I OUTPUT 1 -p tcp -j ACCEPT ;; esac
+"""
+HOSTILE_PROGRAM = """\
+#!/bin/sh
+printf '\\033[2J\\nforged \\377' >&2
+/usr/bin/head -c 1000000 /dev/zero | /usr/bin/tr '\\0' x >&2
+exit 1
 """
 DROP = "{ type filter hook postrouting priority 0; policy drop; }"
 
@@ -240,6 +294,21 @@ class TestIptablesPrograms:
         assert result.returncode == 1
         assert "cannot run iptables: " in result.stderr
         assert "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables" in result.stderr
+
+    def test_error_with_control_characters_is_one_line_of_printable_text(
+        self, network: PodNetwork, tmp_path: Path
+    ) -> None:
+        backend = build_iptables(tmp_path, "nft")
+        (tmp_path / "iptables-restore").unlink()
+        (tmp_path / "iptables-restore").write_text(HOSTILE_PROGRAM)
+        (tmp_path / "iptables-restore").chmod(0o755)
+
+        result = backend.load(network, check=False)
+
+        assert result.returncode == 1
+        assert "could not load block.rules into table filter: \\x1b[2J forged \\xff" in result.stderr
+        assert result.stderr.count("\n") == 1
+        assert len(result.stderr) < 2000
 
     def test_kernel_error_names_chain_and_table(self, network: PodNetwork, tmp_path: Path) -> None:
         network.run(["nft", "add table ip nat"])
