@@ -45,7 +45,8 @@ def find_powers(container: Object, pod: Object) -> Iterator[str]:
         yield "has an unmasked /proc"
     if spec.get("hostPID"):
         yield "sees the node's processes"
-    added = read_added(container) if security else frozenset()
+    if not security or not (added := read_added(container)):
+        return
     sees_others = bool(spec.get("hostPID") or spec.get("shareProcessNamespace"))
     for capability in (*POWERFUL_CAPABILITIES, *((TRACE,) if sees_others else ())):
         if capability in added:

@@ -25,7 +25,7 @@ def find_oversized(pod: Metadata, namespace: Metadata, service_account: Metadata
 
 def _find_oversized(values: Mapping[str, str], limits: Mapping[str, int], where: str) -> Iterator[Explanation]:
     for key, limit in limits.items():
-        if _count_bytes(values.get(key, "")) > limit:
+        if key in values and _count_bytes(values[key]) > limit:
             yield Reason.VALUE_TOO_LARGE.explain(where=where.format(key), maximum=str(limit))
 
 

@@ -72,7 +72,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
     present = {
         name: variable
         for variable in variables
-        if (name := read_name(variable)).startswith(AWS_PREFIX) or name in OTHER_VARIABLES
+        if isinstance(name := variable.get("name"), str) and (name.startswith(AWS_PREFIX) or name in OTHER_VARIABLES)
     }
     wanted = _choose_sidecar_variables(mode, config)
     missing = _find_missing(container, present, wanted, config)

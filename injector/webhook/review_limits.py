@@ -15,6 +15,9 @@ BYTES_OF_VALUES = {b",": 72, b":": 112, b"{": 48, b"[": 48}
 """What CPython takes for the value that follows such a byte: the largest of the measured ones, for a string, for a key
 in a growing dictionary, and for an empty container."""
 
+MAX_BYTES_OF_BYTE = max(BYTES_OF_VALUES.values()) + 4
+"""What one byte of a body can take at most: few bodies are so large that they must be counted."""
+
 WIDEST_CHARACTERS = (b"\\ud", b"\\uD", b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
 """How characters outside the Basic Multilingual Plane begin, as escapes and in UTF-8."""
 
@@ -23,7 +26,9 @@ UID = re.compile(rb'"request"\s*:\s*\{\s*"uid"\s*:\s*"([0-9A-Za-z-]{1,64})"')
 
 
 def estimate_parsed_bytes(body: bytes) -> int:
-    """The largest memory that the parsed body can take, in bytes."""
+    """An upper bound of the memory that the parsed body can take, in bytes."""
+    if (upper_bound := len(body) * MAX_BYTES_OF_BYTE) <= MAX_PARSED_BYTES:
+        return upper_bound
     values = sum(body.count(start) * size for start, size in BYTES_OF_VALUES.items())
     return values + len(body) * _widest_character(body)
 
