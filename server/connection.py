@@ -5,18 +5,10 @@ import socket
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Protocol
 
+from server.deadlines import LINGERING_CLOSE_SECONDS, REQUEST_SECONDS, SEND_SECONDS
 from server.listener import Listener
 from server.messages import Address, Request
 from server.parser import Endpoints, RequestParser
-
-REQUEST_SECONDS = 5.0
-"""Deadline for the first byte of a request, including the TLS handshake, and from there for its last byte."""
-
-SEND_SECONDS = 5.0
-"""Deadline for the client to read a response."""
-
-LINGERING_CLOSE_SECONDS = 1.0
-"""How long to keep reading after an error response, so that the client sees it instead of a reset."""
 
 READ_BYTES = 16 * 1024
 """Read at once from one client, then it is the next client's turn.

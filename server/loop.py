@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from server.connection import Connection
 from server.connections import Connections
+from server.deadlines import POLL_SECONDS, SHUTDOWN_POLL_SECONDS
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, Service
 from server.log_limit import LimitedLog, Log
@@ -20,12 +21,6 @@ from server.messages import Address
 from server.responses import CONTINUE, serialize_error
 from server.settings import Settings
 from server.threads import ThreadPool
-
-POLL_SECONDS = 1.0
-"""How often deadlines are checked."""
-
-SHUTDOWN_POLL_SECONDS = 0.05
-"""The same after `stop`."""
 
 MAX_ACCEPTS = 64
 """Connections accepted at once, so that a flood of new clients does not block the accepted ones."""

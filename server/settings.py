@@ -2,17 +2,19 @@
 
 from typing import NamedTuple
 
+from server.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS
+
 
 class Settings(NamedTuple):
     """Limits of all services of one process together."""
 
-    keepalive_seconds: float = 2.0
+    keepalive_seconds: float = KEEPALIVE_SECONDS
     """How long a connection stays open between two requests."""
 
-    graceful_seconds: float = 5.0
+    graceful_seconds: float = GRACEFUL_SECONDS
     """How long requests that have begun can take after `Loop.stop`."""
 
-    linger_seconds: float = 0.0
+    linger_seconds: float = LINGER_SECONDS
     """How long clients can still use kept-alive connections after `Loop.stop`."""
 
     max_threads: int = 1

@@ -38,7 +38,7 @@ def main() -> None:
     port, certificate, key = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server.connection.REQUEST_SECONDS = server.connection.SEND_SECONDS = REQUEST_SECONDS
+    vars(server.connection).update(REQUEST_SECONDS=REQUEST_SECONDS, SEND_SECONDS=REQUEST_SECONDS)
     plain = Service(handle, MAX_BODY_BYTES, MAX_CONNECTIONS)
     listeners = [socket.create_server(("127.0.0.1", int(port) + number)) for number in range(2)]
     for listener in listeners:  # inherited by connections: the kernel takes only a small part of a large response

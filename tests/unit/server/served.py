@@ -40,7 +40,7 @@ def log(reason: str, count: int, detail: str) -> None:
 
 def main() -> None:
     """Serve HTTP on the port, and HTTPS on the next one if there is a certificate."""
-    server.connection.REQUEST_SECONDS = REQUEST_SECONDS
+    vars(server.connection)["REQUEST_SECONDS"] = REQUEST_SECONDS
     port, *files = sys.argv[1:]
     context = None
     if files:

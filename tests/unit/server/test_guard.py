@@ -11,8 +11,9 @@ import pytest
 
 import server.loop
 from server.connection import Connection
+from server.deadlines import POLL_SECONDS
 from server.listener import Listener, Service
-from server.loop import POLL_SECONDS, Loop
+from server.loop import Loop
 from server.messages import Request, Response, WouldBlock
 from server.settings import Settings
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import server.connection
-import server.loop
+from server.deadlines import POLL_SECONDS
 from server.listener import Service
 from server.loop import Loop
 from server.messages import Request, Response
@@ -46,7 +46,7 @@ def test_connection_stays_open_between_requests_after_a_response_that_was_read_i
     for _ in range(2):
         connection.sendall(GET)
         read_response(connection)
-        time.sleep(SEND_SECONDS + server.loop.POLL_SECONDS)  # deadlines are checked as often
+        time.sleep(SEND_SECONDS + POLL_SECONDS)  # deadlines are checked as often
 
 
 def read_response(connection: socket.socket) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from server.connection import REQUEST_SECONDS, SEND_SECONDS
+from server.deadlines import REQUEST_SECONDS, SEND_SECONDS
 from server.parser import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from sidecar.config import Config
 from sidecar.credentials.schedule import Failure, State
