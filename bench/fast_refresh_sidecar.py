@@ -6,5 +6,5 @@ from sidecar.credentials import schedule
 SOONEST_SECONDS = 0.2
 
 if __name__ == "__main__":
-    schedule.MIN_REFRESH_SECONDS = SOONEST_SECONDS  # type: ignore[assignment] # a fraction of a second
+    vars(schedule)["MIN_REFRESH_SECONDS"] = SOONEST_SECONDS
     main()

@@ -16,6 +16,7 @@ from gunicorn.app.base import BaseApplication
 
 import contract
 from injector.config import Config
+from injector.deadlines import WORKER_GRACEFUL_SECONDS, WORKER_SECONDS
 from injector.errors import ConfigError
 from injector.restarts import Restarts
 from injector.worker import InjectorWorker
@@ -25,8 +26,8 @@ BACKLOG = 1024
 SETTINGS = {
     "workers": 1,
     "worker_class": InjectorWorker,
-    "timeout": 30,  # seconds; a worker that has not called `notify` for so long is killed
-    "graceful_timeout": 12,  # seconds from SIGTERM until a worker is killed: more than it takes to drain
+    "timeout": WORKER_SECONDS,
+    "graceful_timeout": WORKER_GRACEFUL_SECONDS,
     "worker_tmp_dir": contract.SHARED_MEMORY,  # the root file system is read-only
     "control_socket_disable": True,
     "logconfig_dict": {  # gunicorn's warnings and errors go to our log

@@ -2,11 +2,10 @@
 
 import math
 
+from injector.deadlines import RESTART_DELAYS_SECONDS
+
 STABLE_SECONDS = 30
 """A worker that lived this long counts as healthy: the next one starts at once."""
-
-DELAYS_SECONDS = (0, 0, 1, 2, 4, 8)
-"""Before the first worker, before the one after the first early death, and so on. The last one repeats."""
 
 
 class Restarts:
@@ -19,7 +18,7 @@ class Restarts:
     def next_delay(self, now: float) -> float:
         """How many seconds the worker that is started now must wait. Times are of a monotonic clock."""
         is_early = now < self._started + STABLE_SECONDS
-        self._early_deaths = min(self._early_deaths + 1, len(DELAYS_SECONDS) - 1) if is_early else 0
-        delay = DELAYS_SECONDS[self._early_deaths]
+        self._early_deaths = min(self._early_deaths + 1, len(RESTART_DELAYS_SECONDS) - 1) if is_early else 0
+        delay = RESTART_DELAYS_SECONDS[self._early_deaths]
         self._started = now + delay
         return delay

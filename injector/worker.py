@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from contract.text import escape
+from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS
 from injector.errors import ClusterError, ConfigError
 from server.gunicorn_worker import LoopWorker
 from server.listener import Service
@@ -14,9 +15,9 @@ from server.settings import Settings
 LOG = logging.getLogger("podrole")
 
 LIMITS = Settings(
-    keepalive_seconds=75,  # the API server reuses connections, and a TLS handshake costs more than a review
-    graceful_seconds=10,
-    linger_seconds=3,  # the API server does not retry a review that is cut off
+    keepalive_seconds=KEEPALIVE_SECONDS,
+    graceful_seconds=GRACEFUL_SECONDS,
+    linger_seconds=LINGER_SECONDS,
     max_threads=8,  # for reviews that the cache cannot answer: each waits for a read of the API server
     max_waiting=64,  # more than `injector.k8s.live_reads` lets wait
     max_buffered_bytes=32 * 1024 * 1024,

@@ -9,6 +9,7 @@ from typing import Any
 from injector.errors import ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping
+from podrole.deadlines import ACCOUNT_SECONDS, POLL_SECONDS, PROBES_SECONDS, REPORT_SECONDS
 from podrole.diagnosis.cluster_state import ProbeResult, ProbeRun, ReadResult
 from podrole.diagnosis.probes import (
     SELECTOR,
@@ -20,15 +21,6 @@ from podrole.diagnosis.probes import (
 from podrole.probe_plan import NAMESPACES, ProbePlan
 from podrole.progress import progress_message
 from podrole.terminal import write
-
-WAIT_SECONDS = 150
-"""For all pods together, less than their own deadline: an image may have to be pulled."""
-
-ACCOUNT_WAIT_SECONDS = 30
-"""For the ServiceAccount of a new namespace, which a controller creates."""
-
-POLL_SECONDS = 1.0
-REPORT_SECONDS = 15.0
 
 Sleep = Callable[[float], object]
 
@@ -71,11 +63,11 @@ def _interrupt_on_sigterm() -> Iterator[None]:
 def _create_namespace(client: ApiClient, name: str, sleep: Sleep) -> None:
     client.create(NAMESPACES, build_namespace(name))
     with progress_message(f"waiting for the ServiceAccount of namespace {name}"):
-        for _ in range(int(ACCOUNT_WAIT_SECONDS / POLL_SECONDS)):
+        for _ in range(int(ACCOUNT_SECONDS / POLL_SECONDS)):
             if client.get_or_none(f"{NAMESPACES}/{name}/serviceaccounts/default") is not None:
                 return
             sleep(POLL_SECONDS)
-    raise ClusterError(f"namespace {name} got no ServiceAccount within {ACCOUNT_WAIT_SECONDS} s")
+    raise ClusterError(f"namespace {name} got no ServiceAccount within {ACCOUNT_SECONDS} s")
 
 
 def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sleep) -> Iterator[ProbeResult]:
@@ -98,7 +90,7 @@ def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sle
 def _await_end(client: ApiClient, path: str, names: Sequence[str], sleep: Sleep) -> dict[str, Object]:
     """Poll the pods until all have ended or the time is over; return them by name."""
     found: dict[str, Object] = {}
-    polls = int(WAIT_SECONDS / POLL_SECONDS)
+    polls = int(PROBES_SECONDS / POLL_SECONDS)
     per_report = int(REPORT_SECONDS / POLL_SECONDS)
     for first in range(0, polls, per_report):
         left = len(names) - sum(map(has_ended, found.values()))

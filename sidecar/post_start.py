@@ -10,11 +10,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import contract
-
-TIMEOUT_SECONDS = 30
-"""A hook that does not return blocks the pod's deletion and its logs."""
-
-POLL_SECONDS = 0.02
+from sidecar.deadlines import START_HOOK_POLL_SECONDS, START_HOOK_SECONDS
 
 
 def read_start_time(pid: int) -> str | None:
@@ -45,11 +41,11 @@ def wait_until_started(path: str, timeout_seconds: float) -> bool:
     while not is_started(path):
         if time.monotonic() >= deadline:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(START_HOOK_POLL_SECONDS)
     return True
 
 
 if __name__ == "__main__":
     run_directory = os.environ[contract.ENV_RUN_DIRECTORY]
-    if not wait_until_started(f"{run_directory}/{contract.STARTED_FILE}", TIMEOUT_SECONDS):
-        sys.exit(f"podrole: the sidecar did not start within {TIMEOUT_SECONDS} s; its log has the reason")
+    if not wait_until_started(f"{run_directory}/{contract.STARTED_FILE}", START_HOOK_SECONDS):
+        sys.exit(f"podrole: the sidecar did not start within {START_HOOK_SECONDS} s; its log has the reason")

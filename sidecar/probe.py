@@ -18,6 +18,7 @@ from server.listener import Service
 from server.loop import Loop
 from server.messages import Request, Response
 from server.settings import Settings
+from sidecar.deadlines import PROBE_GRACEFUL_SECONDS
 from sidecar.errors import RedirectError
 from sidecar.listeners import bind_loopback
 from sidecar.original_destination import METADATA_DESTINATIONS, create_finder
@@ -67,7 +68,7 @@ def check_redirect(port: int) -> list[str]:
         listener: Service(handle, 0, MAX_CONNECTIONS, create_finder(listener.family))
         for listener in bind_loopback(port)
     }
-    settings = Settings(keepalive_seconds=2, graceful_seconds=1, max_buffered_bytes=64 * 1024)
+    settings = Settings(graceful_seconds=PROBE_GRACEFUL_SECONDS, max_buffered_bytes=64 * 1024)
     loop = Loop(services, settings, lambda *_: None)
     thread = threading.Thread(target=loop.run)
     thread.start()

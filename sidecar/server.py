@@ -13,6 +13,7 @@ from server.loop import Loop
 from server.settings import Settings
 from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
+from sidecar.deadlines import FIRST_RESULT_SECONDS
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.state import EndpointState
 from sidecar.errors import TERMINATED, SidecarError, StartError
@@ -25,9 +26,6 @@ from sidecar.redirect.self_check import verify_redirect
 if TYPE_CHECKING:
     from sidecar.reachability.monitor import NodeMonitor
 
-FIRST_RESULT_SECONDS = 10
-"""How long a start waits for STS. A mesh proxy that starts after the sidecar may be the only way to it."""
-
 MAX_BODY_BYTES = 1024
 """No metadata request needs a body; curl may send one."""
 
@@ -37,7 +35,7 @@ MAX_CONNECTIONS = 512
 MAX_METRICS_CONNECTIONS = 16
 """Of Prometheus and the kubelet. A flood from another pod must not use up this pod's memory."""
 
-SETTINGS = Settings(keepalive_seconds=2, graceful_seconds=5, max_buffered_bytes=4 * 1024 * 1024)
+SETTINGS = Settings(max_buffered_bytes=4 * 1024 * 1024)
 
 
 class Server:

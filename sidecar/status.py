@@ -17,6 +17,7 @@ from contract.text import escape, quote
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
+from sidecar.deadlines import STATUS_SECONDS
 from sidecar.sockets import http_get
 from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 SOURCE_NAMES = {CredentialSource.NODE: "node (unsafe)"}
 """How the text output names a source, if not by its value."""
-
-TIMEOUT_SECONDS = 5
 
 MAX_LINE_LENGTH = 4096
 """Characters of a line of the text output. The longest value is STS's message."""
@@ -124,7 +123,7 @@ def _format_addresses(addresses: dict[str, dict[str, str]]) -> str:
 
 def fetch_status(port: int) -> dict[str, Any]:
     """Get the status from this pod's sidecar; raise OSError or, if another server responds, ValueError."""
-    reply = http_get("127.0.0.1", port, contract.STATUS_PATH, TIMEOUT_SECONDS)
+    reply = http_get("127.0.0.1", port, contract.STATUS_PATH, STATUS_SECONDS)
     if reply.status != 200:  # noqa: PLR2004 - OK
         raise ValueError(NOT_OURS)
     try:

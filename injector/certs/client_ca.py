@@ -11,7 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from injector.certs.tls import RETRY_SECONDS, ReloadableTls, build_context
+from injector.certs.tls import ReloadableTls, build_context
+from injector.deadlines import CERT_RELOAD_SECONDS
 from injector.errors import CertificateError
 
 LOG = logging.getLogger("podrole.tls")
@@ -43,7 +44,7 @@ class ClientCa:
             self._stat, self._pem = self._load()
         except CertificateError as error:
             self.load_failures += 1
-            self._retry_at = self._clock() + RETRY_SECONDS
+            self._retry_at = self._clock() + CERT_RELOAD_SECONDS
             if str(error) != self._logged_error:
                 LOG.error("%s. The previous CAs stay in use", error)  # noqa: TRY400 - the message has the cause
             self._logged_error = str(error)

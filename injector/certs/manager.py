@@ -18,12 +18,10 @@ from injector.certs.ca_store import (
 from injector.certs.rotation import choose_serving_cert, next_step
 from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
 from injector.certs.tls import MemoryTls
+from injector.deadlines import CERT_MIN_INTERVAL_SECONDS
 from injector.errors import CertificateError, ClusterError, ConflictError
 
 LOG = logging.getLogger("podrole.certificates")
-
-MIN_INTERVAL_SECONDS = 1
-"""Between two reconciliations, even if another client reverts the configuration each time."""
 
 MAX_STEPS = 16
 """In one reconciliation: more than any rotation has, including as many conflicts. The next one continues."""
@@ -114,7 +112,7 @@ class CertManager:
                 if time.monotonic() >= due:
                     due = time.monotonic() + PROGRESS_SECONDS
                     LOG.info("no serving certificate after %.0f s: retrying", time.monotonic() - started)
-                time.sleep(MIN_INTERVAL_SECONDS)
+                time.sleep(CERT_MIN_INTERVAL_SECONDS)
 
     def reconcile(self) -> str | None:
         """Take every step that is due; return the resourceVersion of the configuration that was read last."""
@@ -181,7 +179,7 @@ class CertManager:
             started = time.monotonic()
             version = self._try_reconcile()
             self._wait_for_change(version)
-            time.sleep(max(0.0, started + MIN_INTERVAL_SECONDS - time.monotonic()))
+            time.sleep(max(0.0, started + CERT_MIN_INTERVAL_SECONDS - time.monotonic()))
 
     def _try_reconcile(self) -> str | None:
         try:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from injector.certs.ca_store import CaBundleState, SecretState
 from injector.certs.x509 import Certificate, KeyPair, Lifetimes
+from injector.deadlines import CERT_POLL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RotationPolicy:
 
     names: frozenset[str]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
-    poll_seconds: int = 10
+    poll_seconds: int = CERT_POLL_SECONDS
     """How often the Secret is read. The webhook configuration is watched."""
 
 

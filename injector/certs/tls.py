@@ -13,12 +13,10 @@ from threading import Lock
 from typing import NoReturn, Protocol
 
 from injector.certs.x509 import KeyPair, parse_certificates
+from injector.deadlines import CERT_RELOAD_SECONDS
 from injector.errors import CertificateError
 
 LOG = logging.getLogger("podrole.tls")
-
-RETRY_SECONDS = 1
-"""Wait before loading a pair again that failed: a file can be half-written, memory or descriptors can be scarce."""
 
 FileStats = tuple[tuple[int, int, int, int], ...]
 """For each file: device, inode, size, modification time."""
@@ -106,7 +104,7 @@ class FileTls:
             self._stats, self._context = self._load()
         except CertificateError as error:
             self.load_failures += 1
-            self._retry_at = self._clock() + RETRY_SECONDS
+            self._retry_at = self._clock() + CERT_RELOAD_SECONDS
             if str(error) != self._logged_error:
                 LOG.error("%s. The previous certificate stays in use", error)  # noqa: TRY400 - the message has the cause
             self._logged_error = str(error)

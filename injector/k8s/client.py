@@ -14,6 +14,7 @@ from kubernetes.client import Configuration, rest
 from urllib3 import Timeout
 
 import contract
+from injector.deadlines import API_CONNECT_SECONDS, API_READ_SECONDS
 from injector.errors import InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
 from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
 from injector.k8s.objects import Object, read_mapping, read_objects
@@ -23,8 +24,8 @@ from injector.k8s.watch_stream import CHUNK_BYTES, WatchStream
 DRY_RUN = {"dryRun": "All"}
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
 
-TIMEOUT = Timeout(connect=5, read=15)
-"""Seconds, to connect and for each read. The API server needs some for a page of a large cluster's nodes."""
+TIMEOUT = Timeout(connect=API_CONNECT_SECONDS, read=API_READ_SECONDS)
+"""To connect, and for each read."""
 
 PAGE_SIZE = 500
 """Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""

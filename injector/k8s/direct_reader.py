@@ -7,6 +7,7 @@ from typing import TypeVar
 from kubernetes.client import Configuration
 from urllib3 import Timeout
 
+from injector.deadlines import LIVE_READ_SECONDS
 from injector.errors import ClusterError, ConnectionClosedError, NotFoundError, ObjectTooLargeError
 from injector.k8s.api_errors import translate_object_errors
 from injector.k8s.cached_metadata import MAX_FIELDS, ReadObject
@@ -15,9 +16,6 @@ from injector.k8s.metadata_stream import MAX_OBJECT_BYTES, read_single
 from injector.k8s.objects import Metadata
 from injector.k8s.request import METADATA, Request, build_path
 from injector.k8s.version import Version, read_version
-
-TIMEOUT_SECONDS = 2
-"""Two reads must fit into the 5 s that the API server gives the webhook."""
 
 VERSION_TTL_SECONDS = 3600
 VERSION_RETRY_SECONDS = 60
@@ -96,10 +94,10 @@ class DirectReader:
         A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
         connection can still succeed: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
         """
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        deadline = time.monotonic() + LIVE_READ_SECONDS
         try:
             try:
-                return send(Timeout(total=TIMEOUT_SECONDS))
+                return send(Timeout(total=LIVE_READ_SECONDS))
             except ConnectionClosedError:
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from urllib3 import Timeout
 
+from injector.deadlines import (
+    LIST_READ_SECONDS,
+    MAX_BACKOFF_SECONDS,
+    MAX_STALENESS_SECONDS,
+    MIN_BACKOFF_SECONDS,
+    WATCH_CONNECT_SECONDS,
+    WATCH_READ_SECONDS,
+    WATCH_SECONDS,
+)
 from injector.errors import ObjectError
 from injector.k8s.api_errors import translate_network_errors, translate_object_errors
 from injector.k8s.cached_metadata import ReadObject, fits_cache
@@ -58,21 +67,15 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WatchTimeouts:
-    """Timeouts of lists and watches, and the pauses between them."""
+    """Timeouts of lists and watches, and the pauses between them; described in `injector.deadlines`."""
 
-    watch_seconds: int = 60
-    """The API server ends a watch after this time. The next one proves that the connection still works: a quiet cluster
-    and a lost connection look the same."""
-
-    read_timeout_seconds: float = 70
-    """A watch that received nothing for this time is dead: longer than `watch_seconds`, when the server ends it."""
-
-    list_timeout_seconds: float = 30
-    connect_timeout_seconds: float = 5
-    min_backoff_seconds: float = 1
-    max_backoff_seconds: float = 30
-    max_staleness_seconds: float = 300
-    """How long the cache answers after the API server last sent something."""
+    watch_seconds: int = WATCH_SECONDS
+    read_timeout_seconds: float = WATCH_READ_SECONDS
+    list_timeout_seconds: float = LIST_READ_SECONDS
+    connect_timeout_seconds: float = WATCH_CONNECT_SECONDS
+    min_backoff_seconds: float = MIN_BACKOFF_SECONDS
+    max_backoff_seconds: float = MAX_BACKOFF_SECONDS
+    max_staleness_seconds: float = MAX_STALENESS_SECONDS
 
     def next_backoff(self, failures: int) -> float:
         """Seconds before the next try: doubled with each failure in a row, with up to half of it as random jitter.

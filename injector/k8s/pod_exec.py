@@ -9,12 +9,12 @@ import yaml
 from kubernetes.stream import ws_client
 from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
+from injector.deadlines import EXEC_SECONDS
 from injector.errors import ClusterError, InvalidResponseError, UnreachableError
 from injector.k8s.api_errors import build_api_error, translate_network_errors
 from injector.k8s.client import ApiClient
 from injector.k8s.request import build_path
 
-TIMEOUT_SECONDS = 15
 MAX_MESSAGE_CHARACTERS = 300
 MAX_OUTPUT_BYTES = 64 * 1024
 """Of all channels: a container of somebody else can print without end."""
@@ -42,7 +42,7 @@ def exec_command(client: ApiClient, container: RunningContainer, command: Sequen
     action = f"exec in {container.description}"
     query = {"container": container.name, "stdout": "true", "stderr": "true"}
     url = client.configuration.host + build_path("namespaces", container.namespace, "pods", container.pod, "exec")
-    setdefaulttimeout(TIMEOUT_SECONDS)  # the package has no other way to set it
+    setdefaulttimeout(EXEC_SECONDS)  # the package has no other way to set it
     with translate_network_errors(action):
         try:
             # Not through the package's models, whose import takes a second.
@@ -89,9 +89,9 @@ def _limit_output(stream: Any, container: RunningContainer) -> None:
 
 def _read_output(stream: Any, container: RunningContainer) -> str:
     _limit_output(stream, container)
-    stream.run_forever(timeout=TIMEOUT_SECONDS)
+    stream.run_forever(timeout=EXEC_SECONDS)
     if stream.is_open():
-        raise ClusterError(f"the command in {container.description} did not end within {TIMEOUT_SECONDS} s")
+        raise ClusterError(f"the command in {container.description} did not end within {EXEC_SECONDS} s")
     stdout, stderr = stream.read_channel(websockets.STDOUT_CHANNEL), stream.read_channel(websockets.STDERR_CHANNEL)
     if stdout:  # a command can print what is wrong, and exit with a code for the same reason
         return str(stdout)

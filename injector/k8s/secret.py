@@ -5,12 +5,12 @@ from typing import Any
 from kubernetes.client import Configuration
 from urllib3 import Timeout
 
+from injector.deadlines import CERT_CONNECT_SECONDS, CERT_READ_SECONDS
 from injector.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import build_path
 
-CONNECT_SECONDS, READ_SECONDS = 2, 5
-TIMEOUT = Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+TIMEOUT = Timeout(connect=CERT_CONNECT_SECONDS, read=CERT_READ_SECONDS)
 """ Only the thread that reconciles the certificates waits for these requests."""
 
 FIELD_MANAGER = {"fieldManager": "podrole-injector"}

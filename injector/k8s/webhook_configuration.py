@@ -6,10 +6,11 @@ from urllib.parse import quote
 from kubernetes.client import Configuration
 from urllib3 import Timeout
 
+from injector.deadlines import CERT_CONNECT_SECONDS, CERT_READ_SECONDS
 from injector.errors import ConflictError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import STRATEGIC_MERGE
-from injector.k8s.secret import CONNECT_SECONDS, FIELD_MANAGER, READ_SECONDS, TIMEOUT
+from injector.k8s.secret import FIELD_MANAGER, TIMEOUT
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -47,7 +48,7 @@ class WebhookConfiguration:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
         }
-        timeout = Timeout(connect=CONNECT_SECONDS, read=seconds + READ_SECONDS)
+        timeout = Timeout(connect=CERT_CONNECT_SECONDS, read=seconds + CERT_READ_SECONDS)
         try:
             with self._client.watch(
                 CONFIGURATIONS, description=self.description, query=query, timeout=timeout

@@ -8,6 +8,7 @@ from flask import Flask, Request, Response, request
 from werkzeug.routing import MapAdapter
 
 from contract.text import quote
+from injector.deadlines import RETRY_AFTER_SECONDS
 from injector.errors import ReviewError, TooManyReadsError
 from injector.k8s.reader import Reservation
 from injector.webhook import metrics
@@ -29,8 +30,8 @@ FindPending = Callable[[], Sequence[str]]
 
 JSON, PLAIN = "application/json", "text/plain; charset=utf-8"
 
-RETRY_AFTER = {"Retry-After": "1"}
-"""Seconds. With it the API server sends the review again, within the webhook's timeout."""
+RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+"""With it the API server sends the review again, within the webhook's timeout."""
 
 
 class _App(Flask):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import contract
 from contract.modes import Mode
 from injector.k8s.objects import Object, read_mapping, read_objects
+from podrole.deadlines import PROBE_POD_SECONDS
 from podrole.diagnosis.check_context import CheckContext, join_names
 from podrole.diagnosis.cluster_state import ProbeResult
 from podrole.diagnosis.installed_config import EffectiveConfig
@@ -15,9 +16,6 @@ from podrole.findings import Finding
 from sidecar.redirect.remedies import find_remedy
 
 MAX_RUNTIME_CLASSES = 10
-DEADLINE_SECONDS = 180
-"""The kubelet ends a probe pod after this time, whatever happens to the command."""
-
 LABELS = {"app.kubernetes.io/name": "podrole-preflight", "app.kubernetes.io/managed-by": "podrole"}
 SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
 CONTAINER = "probe"
@@ -61,7 +59,7 @@ def _build_pod(effective: EffectiveConfig, mode: Mode, runtime_class: str, suffi
     rules = {Mode.BLOCK: [template.block], Mode.REDIRECT: [template.redirect], Mode.ENV: []}[mode]
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": DEADLINE_SECONDS,
+        "activeDeadlineSeconds": PROBE_POD_SECONDS,
         "terminationGracePeriodSeconds": 1,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

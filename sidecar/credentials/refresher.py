@@ -8,15 +8,9 @@ from collections.abc import Callable, Sequence
 from sidecar.credentials.clocks import SYSTEM, Clocks, clock_jump
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State, next_state, shift_clock
+from sidecar.deadlines import MAX_SLEEP_SECONDS
 from sidecar.log import emit
 from sidecar.time_format import format_time
-
-MAX_SLEEP_SECONDS = 30
-"""The longest sleep: a clock jump, or a node that was suspended, is noticed within this time.
-
-It is half of EXPIRY_MARGIN_SECONDS, so that even after the clock was set back no expired credentials are served. If the
-clocks of a whole fleet are set at once, its calls to STS are spread over this time.
-"""
 
 Observer = Callable[[Credentials | Failure, State], None]
 """Called in the refresher's thread after each attempt, with its outcome and the new state."""

@@ -6,6 +6,7 @@ Times are seconds since the epoch by this machine's clock; `jitter` is a random 
 from typing import NamedTuple
 
 from sidecar.credentials.credentials import Credentials
+from sidecar.deadlines import MIN_REFRESH_SECONDS, PERMANENT_RETRY_SECONDS, RETRY_MAX_SECONDS, RETRY_MIN_SECONDS
 
 REFRESH_SHARE = 0.5
 """A refresh comes after this share of the lifetime."""
@@ -19,16 +20,8 @@ MIN_SERVED_LIFETIME_SECONDS = 15 * 60
 MAX_FETCH_SECONDS = 60
 """Time for a refresh and the longest sleep before it, until the old credentials reach the minimum above."""
 
-MIN_REFRESH_SECONDS = 60
-"""No refresh comes sooner after a success, even if the new credentials have already expired."""
-
 ATTEMPTS = 3
 """How often one refresh calls STS within seconds while errors are transient."""
-
-RETRY_MIN_SECONDS = 2
-RETRY_MAX_SECONDS = 60
-PERMANENT_RETRY_SECONDS = 60
-"""An operator fixes a permanent error (trust policy, role); IAM takes seconds to minutes to apply the change."""
 
 
 class Failure(NamedTuple):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from server.messages import Response, WouldBlock
+from sidecar.deadlines import NODE_METADATA_BACKOFF_SECONDS, NODE_METADATA_CONNECT_SECONDS, NODE_METADATA_SECONDS
 from sidecar.endpoints.imds import IDENTITY
 from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND
 from sidecar.http_client.client import Limits, Request, Route, send
@@ -34,14 +35,11 @@ TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TTL_SECONDS = 60
 
-LIMITS = Limits(total_seconds=2, connect_seconds=1, max_body_bytes=64 * 1024)
-"""For each request. With a hop limit of 1 the response that carries the token never arrives."""
+LIMITS = Limits(NODE_METADATA_SECONDS, NODE_METADATA_CONNECT_SECONDS, max_body_bytes=64 * 1024)
+"""For each request."""
 
 CACHE_TTL_SECONDS = 3600
 """These values do not change while an instance runs."""
-
-BACKOFF_SECONDS = 30
-"""After a failure no request is sent to the node for this time."""
 
 _TOKEN = re.compile(rb"[!-~]{1,1024}")
 _CONTENT_TYPE = re.compile(r"[ -~]{1,200}")
@@ -95,7 +93,7 @@ class NodeMetadata:
         try:
             response = fetch(self._endpoint, path)
         except NodeError as error:
-            self._retry_at = self._clock() + BACKOFF_SECONDS
+            self._retry_at = self._clock() + NODE_METADATA_BACKOFF_SECONDS
             emit("passthrough-failed", endpoint=self._endpoint, reason=str(error))
             return None
         self._cache[path] = CacheEntry(response, self._clock() + CACHE_TTL_SECONDS)

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import contract
+from sidecar.deadlines import MEASUREMENT_SECONDS
 from sidecar.errors import OpenMetadataError
 from sidecar.reachability.connections import CONNECTED, Attempt, Outcome, try_all
 from sidecar.sockets import parse_reply
 from sidecar.time_format import format_time
-
-TIMEOUT_SECONDS = 1.0
-"""For all requests together: they are sent at once. SDKs wait as long for each."""
 
 MAX_RECEIVED_BYTES = 1024
 """Of each response: enough for its head."""
@@ -82,7 +80,7 @@ class Measurement(NamedTuple):
 
 
 def measure(
-    addresses: Sequence[str] = contract.EC2_METADATA_ADDRESSES, timeout_seconds: float = TIMEOUT_SECONDS
+    addresses: Sequence[str] = contract.EC2_METADATA_ADDRESSES, timeout_seconds: float = MEASUREMENT_SECONDS
 ) -> Mapping[str, Access]:
     """Request a token and, without one, metadata from port 80 of each address. Raise OSError without free sockets."""
     attempts = [

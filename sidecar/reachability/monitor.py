@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 from sidecar.credentials.clocks import SYSTEM, Clocks
 from sidecar.credentials.refresher import draw_jitter
+from sidecar.deadlines import MEASUREMENT_INTERVAL_SECONDS
 from sidecar.log import emit
 from sidecar.reachability.measurement import Access, Measurement, measure
 
-INTERVAL_SECONDS = 3600
 JITTER_SHARE = 0.1
 """Each measurement comes up to this share of the interval early, so that the pods of a node spread out."""
 
@@ -30,7 +30,7 @@ class NodeMonitor:
 
     def measure(self) -> Measurement:
         """Measure now, and then again every hour; log the first result and each change. Raise OSError if it fails."""
-        self._due_at = self._clocks.boottime() + INTERVAL_SECONDS * (1 - JITTER_SHARE * self._jitter())
+        self._due_at = self._clocks.boottime() + MEASUREMENT_INTERVAL_SECONDS * (1 - JITTER_SHARE * self._jitter())
         measurement = Measurement(self._clocks.realtime(), self._request_all())
         previous, self.last = self.last, measurement
         if previous is None or previous.addresses != measurement.addresses:

@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 
 from contract.text import escape, quote
+from sidecar.deadlines import IPTABLES_LOCK_SECONDS, IPTABLES_SECONDS
 from sidecar.redirect.lock import hold_lock
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
 from sidecar.redirect.remedies import NO_NETLINK, find_remedy
@@ -35,9 +36,6 @@ CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
 
 # The legacy variant locks a file in /run, which a read-only root forbids; the nf_tables variant locks nothing.
 LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - the pod's own tmpfs
-LOCK_WAIT_SECONDS = "5"
-PROGRAM_SECONDS = 30
-"""More than the wait for the lock: a program that hangs must not hold up the pod for ever."""
 MAX_ERROR_LENGTH = 1000
 
 
@@ -87,7 +85,7 @@ def load_family(family: str, files: Mapping[str, str]) -> None:
     try:
         for name, rules in files.items():
             tables = re.findall(r"^\*(\w+)", rules, re.MULTILINE)
-            restore = [f"{family}-restore", "--wait", LOCK_WAIT_SECONDS, "--noflush"]
+            restore = [f"{family}-restore", "--wait", str(IPTABLES_LOCK_SECONDS), "--noflush"]
             run_program(restore, f"load {name} into table {' and '.join(tables)}", rules)
             for chain, parent in JUMPS.findall(rules):
                 add_jump(family, tables[0], chain, parent)
@@ -99,7 +97,7 @@ def load_family(family: str, files: Mapping[str, str]) -> None:
 
 def add_jump(family: str, table: str, chain: str, parent: str) -> None:
     """Insert the jump to our chain first: after a mesh's catch-all rule it would never be reached."""
-    command = [family, "--wait", LOCK_WAIT_SECONDS, "-t", table]
+    command = [family, "--wait", str(IPTABLES_LOCK_SECONDS), "-t", table]
     if not is_success([*command, "-C", parent, "-j", chain]):
         run_program([*command, "-I", parent, "1", "-j", chain], f"insert into chain {parent} of table {table}")
 
@@ -114,7 +112,7 @@ def run_program(command: Sequence[str], purpose: str, rules: str = "") -> None:
             "Use an image that has iptables, or set PODROLE_REDIRECT_BACKEND=nftables"
         ) from None
     except subprocess.TimeoutExpired:
-        raise RulesError(f"{command[0]} could not {purpose} within {PROGRAM_SECONDS} s") from None
+        raise RulesError(f"{command[0]} could not {purpose} within {IPTABLES_SECONDS} s") from None
     if result.returncode:
         raise RulesError(f"{command[0]} could not {purpose}: {describe_error(result.stderr)}")
 
@@ -147,7 +145,7 @@ def run(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[s
         errors="backslashreplace",
         check=False,
         env=build_environment(),
-        timeout=PROGRAM_SECONDS,
+        timeout=IPTABLES_SECONDS,
     )
 
 

@@ -6,17 +6,14 @@ import time
 from collections.abc import Iterator
 from typing import IO
 
+from sidecar.deadlines import REDIRECT_LOCK_POLL_SECONDS, REDIRECT_LOCK_SECONDS
+
 NETWORK = "/proc/self/ns/net"
 """The network namespace itself is the lock's file: no directory needs to be shared or writable."""
 
-WAIT_SECONDS = 20.0
-"""Then the rules are loaded without the lock. Any process of the pod can hold it, and a second jump does no harm."""
-
-PAUSE_SECONDS = 0.02
-
 
 @contextlib.contextmanager
-def hold_lock(wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+def hold_lock(wait_seconds: float = REDIRECT_LOCK_SECONDS) -> Iterator[None]:
     """Hold the lock of this network namespace. The kernel releases it when the process ends."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a sandbox may have no such file
@@ -29,6 +26,6 @@ def _wait_for(file: IO[bytes], deadline: float) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(REDIRECT_LOCK_POLL_SECONDS)
         else:
             return

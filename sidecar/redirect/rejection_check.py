@@ -7,9 +7,8 @@ or an eBPF program handles connections itself.
 from collections.abc import Mapping, Sequence
 
 import contract
+from sidecar.deadlines import REJECTION_CHECK_SECONDS
 from sidecar.reachability.connections import CONNECTED, NO_ROUTE, REFUSED, Attempt, try_all
-
-TIMEOUT_SECONDS = 1.0
 
 HTTP_PORT, OTHER_PORT = 80, 8080
 """The redirect's port, and one that no rule redirects."""
@@ -21,7 +20,7 @@ def find_reachable(ports: Sequence[int], addresses: Sequence[str] = contract.MET
     Raise OSError without free sockets.
     """
     attempts = [Attempt(address, port) for address in addresses for port in ports]
-    outcomes = zip(attempts, try_all(attempts, TIMEOUT_SECONDS), strict=True)
+    outcomes = zip(attempts, try_all(attempts, REJECTION_CHECK_SECONDS), strict=True)
     return {
         f"{attempt.address} port {attempt.port}": "connected" if outcome.error == CONNECTED else outcome.error
         for attempt, outcome in outcomes

@@ -4,10 +4,10 @@ import socket
 from collections.abc import Mapping, Sequence
 
 import contract
+from sidecar.deadlines import SELF_CHECK_SECONDS
 from sidecar.errors import RedirectError
 from sidecar.sockets import http_get
 
-TIMEOUT_SECONDS = 2
 FORBIDDEN = 403
 """This sidecar's status for a connection that does not look redirected."""
 
@@ -39,7 +39,7 @@ def _connect(address: str, boot_id: str) -> str:
     if not has_route(address):
         return NO_ROUTE
     try:
-        reply = http_get(address, 80, contract.BOOT_PATH, TIMEOUT_SECONDS)
+        reply = http_get(address, 80, contract.BOOT_PATH, SELF_CHECK_SECONDS)
     except OSError as error:
         return error.strerror or str(error)
     except ValueError:

@@ -16,9 +16,10 @@ from contract.text import quote
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.deadlines import STS_FIRST_RETRY_SECONDS, STS_LONGEST_RETRY_SECONDS
 from sidecar.sts.client import AccessKeys, Sts, fetch_node_keys
 from sidecar.sts.errors import MESSAGE_LENGTH, UNREADABLE, build_credentials, classify, find_missing
-from sidecar.sts.retry import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, Sleep, should_retry
+from sidecar.sts.retry import Sleep, should_retry
 from sidecar.sts.web_identity import assume_role
 
 MIN_SESSION_SECONDS = 900
@@ -39,7 +40,7 @@ def fetch_signed(config: Config, attempts: int, sleep: Sleep) -> Credentials | F
     retrying = Retrying(
         sleep=sleep,
         stop=stop_after_attempt(attempts),
-        wait=wait_exponential_jitter(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS),
+        wait=wait_exponential_jitter(multiplier=STS_FIRST_RETRY_SECONDS, max=STS_LONGEST_RETRY_SECONDS),
         retry=lambda state: should_retry(_last_outcome(state), state.attempt_number),
         retry_error_callback=_last_outcome,
     )

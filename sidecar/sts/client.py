@@ -13,11 +13,9 @@ from botocore.config import Config as ClientConfig
 from botocore.utils import InstanceMetadataFetcher
 
 from sidecar.config import Config
+from sidecar.deadlines import NODE_KEYS_SECONDS, SIGNED_CONNECT_SECONDS, SIGNED_READ_SECONDS
 from sidecar.sts.endpoints import find_sts_url
 
-CONNECT_TIMEOUT_SECONDS = 3
-READ_TIMEOUT_SECONDS = 5
-NODE_TIMEOUT_SECONDS = 2
 NODE_ATTEMPTS = 2
 
 
@@ -50,8 +48,8 @@ class Sts:
         """Build a client without retries and with short timeouts."""
         proxy = self._config.sts_proxy
         options = ClientConfig(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
+            connect_timeout=SIGNED_CONNECT_SECONDS,
+            read_timeout=SIGNED_READ_SECONDS,
             retries={"total_max_attempts": 1},
             proxies={"http": proxy, "https": proxy} if proxy else {},  # with None botocore would read the environment
         )
@@ -69,7 +67,7 @@ class Sts:
 def fetch_node_keys(config: Config) -> AccessKeys | None:
     """Return the access keys of the node's role, by IMDSv2 only; None, without a reason, if it returns none."""
     fetcher = InstanceMetadataFetcher(
-        timeout=NODE_TIMEOUT_SECONDS,
+        timeout=NODE_KEYS_SECONDS,
         num_attempts=NODE_ATTEMPTS,
         base_url=config.node_metadata_endpoint,
         env={},  # the process's own environment disables the metadata service

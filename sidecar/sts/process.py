@@ -16,10 +16,10 @@ from typing import NamedTuple, NoReturn
 from sidecar.config import VARIABLES
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
+from sidecar.deadlines import STS_CHILD_SECONDS
 from sidecar.sockets import receive_all
 from sidecar.sts.outcome import NO_OUTCOME, parse_outcome
 
-DEADLINE_SECONDS = 30
 MAX_OUTPUT_BYTES = 64 * 1024
 STANDARD_DESCRIPTORS = (0, 1)
 """Input and output. A child inherits standard error, for its log."""
@@ -123,7 +123,7 @@ def _run_in_copy(connection: int, environ: Mapping[str, str], attempts: int) -> 
         os._exit(1)
 
 
-def wait_for_result(child: Child, deadline_seconds: float = DEADLINE_SECONDS) -> Credentials | Failure:
+def wait_for_result(child: Child, deadline_seconds: float = STS_CHILD_SECONDS) -> Credentials | Failure:
     """Wait for a fetch to end; kill it at the deadline."""
     try:
         with child.connection:

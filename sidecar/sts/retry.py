@@ -6,12 +6,8 @@ from collections.abc import Callable
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.deadlines import STS_FIRST_RETRY_SECONDS, STS_LONGEST_RETRY_SECONDS
 from sidecar.sts.errors import RETRY_ONCE_CODES
-
-FIRST_WAIT_SECONDS = 0.2
-"""Doubled after each attempt. A random part of a second is added, so that pods that started together spread out."""
-
-LONGEST_WAIT_SECONDS = 2
 
 Sleep = Callable[[float], None]
 
@@ -39,7 +35,7 @@ def should_retry(outcome: Credentials | Failure, number: int) -> bool:
 
 def wait_seconds(number: int, jitter: float) -> float:
     """The wait after an attempt; `jitter` is a random number from 0 to 1."""
-    return min(FIRST_WAIT_SECONDS * 2.0 ** (number - 1) + jitter, LONGEST_WAIT_SECONDS)
+    return min(STS_FIRST_RETRY_SECONDS * 2.0 ** (number - 1) + jitter, STS_LONGEST_RETRY_SECONDS)
 
 
 def random_share() -> float:

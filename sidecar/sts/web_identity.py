@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.deadlines import STS_CONNECT_SECONDS, STS_REQUEST_SECONDS
 from sidecar.http_client.client import Limits, Request, Route, send
 from sidecar.http_client.errors import RequestError
 from sidecar.http_client.url import parse_url
 from sidecar.sts.endpoints import find_sts_url
 from sidecar.sts.response import parse_response
 
-LIMITS = Limits(total_seconds=8, connect_seconds=3, max_body_bytes=64 * 1024)
-"""Three attempts and their waits end before the child's deadline, `sidecar.sts.process.DEADLINE_SECONDS`."""
+LIMITS = Limits(total_seconds=STS_REQUEST_SECONDS, connect_seconds=STS_CONNECT_SECONDS, max_body_bytes=64 * 1024)
+"""Three attempts and their waits end before the child's deadline, STS_CHILD_SECONDS."""
 
 MAX_TOKEN_BYTES = 64 * 1024
 """STS accepts 20 000 characters."""

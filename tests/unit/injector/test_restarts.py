@@ -1,6 +1,7 @@
 import pytest
 
-from injector.restarts import DELAYS_SECONDS, STABLE_SECONDS, Restarts
+from injector.deadlines import RESTART_DELAYS_SECONDS
+from injector.restarts import STABLE_SECONDS, Restarts
 
 
 def next_delays(*lives: float) -> list[float]:
@@ -31,4 +32,4 @@ def test_delay_grows_with_early_deaths_and_ends_with_a_stable_worker(
 
 
 def test_delay_never_exceeds_the_maximum() -> None:
-    assert max(next_delays(*[0] * 2000)) == DELAYS_SECONDS[-1]
+    assert max(next_delays(*[0] * 2000)) == RESTART_DELAYS_SECONDS[-1]

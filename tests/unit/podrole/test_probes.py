@@ -11,10 +11,11 @@ import pytest
 from contract.modes import Mode
 from injector.errors import ApiError, ClusterError, ConfigError, ForbiddenError, NotFoundError
 from injector.k8s.client import ApiClient
+from podrole.deadlines import PROBES_SECONDS
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.probes import build_probe_pods
 from podrole.probe_plan import ProbePlan, check_namespace, format_plan, plan_probes
-from podrole.probes import WAIT_SECONDS, run_probes
+from podrole.probes import run_probes
 from testing.cases import ENVIRON
 from tests.unit.podrole.diagnosis.states import build_cluster_state
 
@@ -190,7 +191,7 @@ def test_pods_that_never_end_are_waited_for_in_bounded_time() -> None:
     run = run_probes(cluster.client, TEMPORARY, cluster.sleep)
 
     assert [result.problem for result in run.value.results] == ["the pod is Pending"] * 3
-    assert cluster.slept == WAIT_SECONDS
+    assert cluster.slept == PROBES_SECONDS
     assert cluster.objects == {}
 
 

@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from injector.certs.client_ca import ClientCa, VerifyingTls
-from injector.certs.tls import RETRY_SECONDS, FileTls
+from injector.certs.tls import FileTls
+from injector.deadlines import CERT_RELOAD_SECONDS
 from injector.errors import CertificateError
 from testing.services.certificates import CertificateFiles, write_certificates
 
@@ -205,13 +206,13 @@ def test_file_that_cannot_be_loaded_keeps_the_old_cas_and_is_logged_once(
     ca_file.write_bytes(content)
 
     for _ in range(3):
-        clock.now += RETRY_SECONDS
+        clock.now += CERT_RELOAD_SECONDS
         assert tls.context() is context
     assert tls.load_failures == 3
     assert caplog.text.count("The previous CAs stay in use") == 1
 
     ca.cert_pem.write_to_path(ca_file)
-    clock.now += RETRY_SECONDS
+    clock.now += CERT_RELOAD_SECONDS
     assert tls.context().verify_mode == ssl.CERT_REQUIRED
     assert tls.load_failures == 3
 

@@ -86,7 +86,7 @@ def replica() -> Replica:
 
 @pytest.fixture
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MIN_INTERVAL_SECONDS", 0.001)
+    monkeypatch.setattr(module, "CERT_MIN_INTERVAL_SECONDS", 0.001)
     monkeypatch.setattr(module, "FIRST_PROGRESS_SECONDS", 0)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from contract.modes import Mode
+from podrole.deadlines import PROBE_POD_SECONDS
 from podrole.diagnosis.check_context import CheckContext
 from podrole.diagnosis.cluster_state import ProbeResult, ProbeRun, ReadResult
 from podrole.diagnosis.installed_config import EffectiveConfig, build_effective_config
 from podrole.diagnosis.probes import (
-    DEADLINE_SECONDS,
     LABELS,
     MAX_RUNTIME_CLASSES,
     ProbePod,
@@ -62,7 +62,7 @@ def test_pod_ends_by_itself_and_can_be_found(pod: ProbePod) -> None:
     spec = pod.manifest["spec"]
 
     assert pod.manifest["metadata"]["labels"] == LABELS
-    assert (spec["activeDeadlineSeconds"], spec["restartPolicy"]) == (DEADLINE_SECONDS, "Never")
+    assert (spec["activeDeadlineSeconds"], spec["restartPolicy"]) == (PROBE_POD_SECONDS, "Never")
     assert spec["automountServiceAccountToken"] is False
     assert spec["containers"][0]["image"] == ENVIRON["PODROLE_SIDECAR_IMAGE"]
     assert spec["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}

@@ -6,8 +6,9 @@ import pytest
 
 from sidecar.credentials.clocks import Clocks
 from sidecar.credentials.credentials import EXPIRY_MARGIN_SECONDS, Credentials
-from sidecar.credentials.refresher import MAX_SLEEP_SECONDS, CredentialRefresher
+from sidecar.credentials.refresher import CredentialRefresher
 from sidecar.credentials.schedule import Failure, State, state_with
+from sidecar.deadlines import MAX_SLEEP_SECONDS
 
 NOW = 1_700_000_000.0
 HOUR = 3600

@@ -13,6 +13,7 @@ from contract.value_types import ImdsTokens
 from server.messages import Handler, WouldBlock
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
+from sidecar.deadlines import NODE_METADATA_BACKOFF_SECONDS
 from sidecar.endpoints import imds, node_metadata
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
@@ -226,7 +227,7 @@ def test_failed_node_is_retried_after_the_backoff(
     assert node.get(ID, may_block=True) is None
     assert node.get(ID, may_block=False) is None
     service.script.token_status = 200
-    clock.now += node_metadata.BACKOFF_SECONDS
+    clock.now += NODE_METADATA_BACKOFF_SECONDS
 
     answer = node.get(ID, may_block=True)
 

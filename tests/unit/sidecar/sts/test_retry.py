@@ -5,8 +5,8 @@ from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
-from sidecar.sts.process import DEADLINE_SECONDS
-from sidecar.sts.retry import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, call_with_retries, random_share, wait_seconds
+from sidecar.deadlines import STS_CHILD_SECONDS, STS_FIRST_RETRY_SECONDS, STS_LONGEST_RETRY_SECONDS
+from sidecar.sts.retry import call_with_retries, random_share, wait_seconds
 from sidecar.sts.web_identity import LIMITS
 
 GRANTED = Credentials("arn:aws:iam::111122223333:role/reader", "A", "s", "t", 1_700_000_000, 1_700_003_600)
@@ -44,7 +44,7 @@ def test_outcome_decides_about_the_next_attempt(
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 60])
 def test_wait_is_tenacitys(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = wait_exponential_jitter(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+    theirs = wait_exponential_jitter(multiplier=STS_FIRST_RETRY_SECONDS, max=STS_LONGEST_RETRY_SECONDS)
 
     for jitter in (0.0, 0.25, 1.0):
         monkeypatch.setattr("tenacity.wait.random.uniform", lambda low, high, j=jitter: low + (high - low) * j)
@@ -71,4 +71,4 @@ def test_random_share_is_from_0_to_1_and_varies() -> None:
 def test_all_attempts_end_before_the_child_is_killed() -> None:
     longest = ATTEMPTS * LIMITS.total_seconds + sum(wait_seconds(number, 1) for number in range(1, ATTEMPTS))
 
-    assert longest < DEADLINE_SECONDS - 1
+    assert longest < STS_CHILD_SECONDS - 1

@@ -1,0 +1,103 @@
+"""Every wait of the injector and of the client that the command shares with it, in seconds.
+
+Each says who waits for what, and what follows. docs/deadlines.md has them as a table.
+"""
+
+KEEPALIVE_SECONDS = 75
+"""The webhook's server, for the next request of a connection: it closes the connection.
+
+The API server reuses connections, and a TLS handshake costs more than a review.
+"""
+
+LINGER_SECONDS = 3
+"""The webhook's server, for requests on idle connections after SIGTERM: it closes them.
+
+The API server does not retry a review that is cut off.
+"""
+
+GRACEFUL_SECONDS = 10
+"""The webhook's server, for unfinished requests after SIGTERM: it closes their connections and ends."""
+
+WORKER_SECONDS = 30
+"""The arbiter, for a sign of life from its worker: it kills the worker and starts another one."""
+
+WORKER_GRACEFUL_SECONDS = 12
+"""The arbiter, for its worker to end after SIGTERM: it kills the worker."""
+
+RESTART_DELAYS_SECONDS = (0, 0, 1, 2, 4, 8)
+"""A new worker, after none, one, two and more early deaths in a row: it starts.
+
+The last delay repeats.
+"""
+
+RETRY_AFTER_SECONDS = 1
+"""The API server, after a 429: it sends the review again, within the webhook's timeout."""
+
+LIVE_READ_SECONDS = 2
+"""A review, for the live read of one object: the pod is denied.
+
+Two reads must fit into the time that the API server gives the webhook.
+"""
+
+WATCH_SECONDS = 60
+"""The API server, before it ends a watch: the next watch starts at once.
+
+It proves that the connection still works: a quiet cluster and a lost connection look the same.
+"""
+
+WATCH_READ_SECONDS = 70
+"""A watch, for the next event: the connection is taken for lost, and the watch resumes.
+
+Longer than WATCH_SECONDS, when the server ends it.
+"""
+
+WATCH_CONNECT_SECONDS = 5
+"""A list or watch, for a connection to the API server: it is tried again."""
+
+LIST_READ_SECONDS = 30
+"""A list, for the next bytes of a page: the page is asked for again, with a smaller limit."""
+
+MIN_BACKOFF_SECONDS = 1
+"""A list or watch, after its first failure: it is tried again.
+
+Doubled with each failure in a row. The second half of the wait is random.
+"""
+
+MAX_BACKOFF_SECONDS = 30
+"""A list or watch, after a failure, at most: it is tried again."""
+
+MAX_STALENESS_SECONDS = 300
+"""Reviews, for the API server to send the cache anything: every read is live."""
+
+CERT_CONNECT_SECONDS = 2
+"""The certificates' thread, for a connection to the API server: the reconciliation has failed, and is repeated."""
+
+CERT_READ_SECONDS = 5
+"""The certificates' thread, for the next bytes from the API server: the reconciliation has failed, and is repeated."""
+
+CERT_POLL_SECONDS = 10
+"""The certificates' thread, for a change of the webhook configuration: it reconciles."""
+
+CERT_MIN_INTERVAL_SECONDS = 1
+"""The certificates' thread, between two reconciliations, at least: it reconciles.
+
+Another client may revert the configuration each time.
+"""
+
+CERT_RELOAD_SECONDS = 1
+"""A TLS handshake, after certificate files that could not be loaded: it loads them again.
+
+A file can be half-written, memory or descriptors can be scarce. Until then the previous certificate is served.
+"""
+
+API_CONNECT_SECONDS = 5
+"""The command, for a connection to the API server: it exits with the error."""
+
+API_READ_SECONDS = 15
+"""The command, for the next bytes from the API server: it exits with the error.
+
+The API server needs some seconds for a page of a large cluster's nodes.
+"""
+
+EXEC_SECONDS = 15
+"""The command, for a program in a container to end: it reports the container as unknown."""
