@@ -11,7 +11,7 @@ from contract.text import escape
 from injector.arbiter import Application
 from injector.config import Config
 from injector.errors import ConfigError
-from injector.log import set_up_logging
+from injector.log import set_up_standard_error
 
 LOG = logging.getLogger("podrole")
 
@@ -19,7 +19,7 @@ LOG = logging.getLogger("podrole")
 def main() -> None:
     """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, _terminate)
-    set_up_logging()
+    set_up_standard_error()
     try:
         config = Config.from_environ(os.environ, with_tls=True)
         application = Application(config)

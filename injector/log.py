@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from contract.text import escape, quote
+from server.log_stream import install
 
 ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 
@@ -19,6 +20,9 @@ MAX_FIELD_LENGTH = 2048
 
 MAX_TRACEBACK_LENGTH = 16 * 1024
 """Characters of its end, which has the error and the innermost frames."""
+
+MAX_QUEUED_BYTES = 1024 * 1024
+"""Of lines that nobody reads: some seconds of reviews. Further ones are dropped and counted."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -54,8 +58,23 @@ def _quote_field(value: Any) -> Any:
     return quote(value, MAX_FIELD_LENGTH) if isinstance(value, str) else value
 
 
-def set_up_logging(stream: TextIO = sys.stderr) -> None:
+def set_up_standard_error() -> None:
+    """Log to standard error. If nobody reads it, that blocks nothing."""
+    install(MAX_QUEUED_BYTES, _describe_dropped)
+    set_up_logging(sys.stderr)
+
+
+def set_up_logging(stream: TextIO) -> None:
     """Log to a stream: text if it is a terminal, else JSON."""
     output = logging.StreamHandler(stream)
-    output.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    output.setFormatter(_choose_formatter(stream))
     logging.basicConfig(level=logging.INFO, handlers=[output])
+
+
+def _choose_formatter(stream: TextIO) -> logging.Formatter:
+    return TextFormatter() if stream.isatty() else JsonFormatter()
+
+
+def _describe_dropped(count: int) -> str:
+    record = logging.LogRecord("podrole", logging.WARNING, __file__, 0, "%d log lines dropped", (count,), None)
+    return f"{_choose_formatter(sys.stderr).format(record)}\n"

@@ -25,6 +25,7 @@ from injector.webhook.handler import Admission
 from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
 from server.listener import Service
+from server.log_stream import count_dropped_lines
 from server.wsgi import WsgiHandler
 
 LOG = logging.getLogger("podrole")
@@ -44,12 +45,22 @@ def build_services(config: Config, starts: int) -> Services:
     `starts` is how many workers the arbiter has started, this one included.
     """
     metrics, gates = Metrics(starts), ReadinessGates()
+    export_process(metrics)
     cluster, reserve_reads = load_cluster(config, metrics, gates)
     admission = Admission(config, cluster, load_template(config), metrics.count, reserve_reads)
     tls = load_tls(config, metrics, gates)
     return Services(
         webhook=Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context),
         health=Service(WsgiHandler(create_health_app(gates.pending, metrics.render)), max_body_bytes=0),
+    )
+
+
+def export_process(metrics: Metrics) -> None:
+    """Export the metrics of the worker's process."""
+    metrics.counter(
+        "podrole_log_lines_dropped",
+        "Lines of the worker's log that were dropped, as nobody read it.",
+        count_dropped_lines,
     )
 
 

@@ -32,3 +32,6 @@ GRACEFUL_SECONDS = 5.0
 
 LINGER_SECONDS = 0.0
 """The server, for idle connections after SIGTERM: it closes them."""
+
+LOG_SECONDS = 1.0
+"""A process that ends, for a reader of its last log lines: it drops them."""

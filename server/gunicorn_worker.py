@@ -12,6 +12,7 @@ from types import FrameType
 from gunicorn.workers.base import Worker
 
 from server.listener import Service
+from server.log_stream import drain_log, finish_log
 from server.loop import Loop
 from server.settings import Settings
 from server.wsgi import WsgiHandler
@@ -62,10 +63,12 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         """Stop at once: the handler of SIGQUIT and SIGINT. The handler of a request could catch SystemExit."""
         self.alive = False
         self.cfg.worker_int(self)
+        finish_log()
         os._exit(0)
 
     def _on_tick(self) -> None:
         self.notify()
+        drain_log()
         if self.alive and self.ppid != os.getppid() and self._loop:
             self.alive = False  # logged once: the loop still calls this while it finishes requests
             self.log.error("the arbiter has died, so this worker stops")

@@ -18,7 +18,7 @@ from sidecar.credentials.schedule import Failure, State, initial_state
 from sidecar.credentials.state_file import SavedState, StateFile
 from sidecar.errors import TERMINATED, SidecarError, StartError
 from sidecar.listeners import bind_loopback
-from sidecar.log import emit, log_fatal
+from sidecar.log import emit, log_fatal, set_up_log
 from sidecar.sts.process import StsProcess
 from sidecar.time_format import format_time
 
@@ -27,6 +27,7 @@ def main() -> None:
     """Run until a signal, or exit with a message on standard error and the error's exit code."""
     # Process 1 of a container has no default action for SIGTERM: without a handler it would be ignored.
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    set_up_log()
     try:
         config = Config.from_environ(os.environ)
         started_file = prepare_run_directory(config)

@@ -5,6 +5,7 @@ import sys
 import time
 
 from contract.text import escape
+from server.log_stream import install
 from sidecar.errors import SidecarError
 from sidecar.time_format import format_time
 
@@ -14,14 +15,26 @@ TERMINATION_BYTES = 2048
 MAX_FIELD_LENGTH = 2048
 """Characters of a field of an event. The longest is a traceback, of which the server passes on 2000."""
 
+MAX_QUEUED_BYTES = 64 * 1024
+"""Of lines that nobody reads. Further ones are dropped and counted."""
+
 TRUNCATED = " (truncated)\n"
+
+
+def set_up_log() -> None:
+    """From now on a log that nobody reads blocks nothing."""
+    install(MAX_QUEUED_BYTES, lambda count: _format("log-lines-dropped", count=count))
 
 
 def emit(event: str, **fields: str | int | bool | None) -> None:
     """Write one line with one call, so that lines of different threads or processes do not mix."""
-    line = {"time": format_time(time.time()), "event": event} | {name: _escape(value) for name, value in fields.items()}
-    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.write(_format(event, **fields))
     sys.stderr.flush()
+
+
+def _format(event: str, **fields: str | int | bool | None) -> str:
+    line = {"time": format_time(time.time()), "event": event} | {name: _escape(value) for name, value in fields.items()}
+    return json.dumps(line) + "\n"
 
 
 def _escape(value: str | int | bool | None) -> str | int | bool | None:  # noqa: FBT001 - a field's value

@@ -5,10 +5,11 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from contract.modes import Mode
 from server.listener import Service
+from server.log_stream import drain_log, finish_log
 from server.loop import Loop
 from server.settings import Settings
 from sidecar.config import Config
@@ -65,7 +66,7 @@ class Server:
             state.read_measurement = lambda: monitor.last
             self._refresher.chores.append(monitor.measure_if_due)
         try:
-            loop = Loop(self._build_services(state), SETTINGS, _log_problem)
+            loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
         except StartError as error:
             log_fatal(error)
             sys.exit(error.exit_code)
@@ -102,13 +103,13 @@ class Server:
             self._verify_network()
         except SidecarError as error:
             log_fatal(error)
-            os._exit(error.exit_code)
+            _exit(error.exit_code)
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
         try:
             self._write_started_file()
         except OSError as error:  # the pod's other containers share this memory and may have filled it
             log_fatal(StartError(f"the started file cannot be written: {error.strerror}"))
-            os._exit(StartError.exit_code)
+            _exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
         if self._monitor and not self._monitor.last:
             self._monitor.try_to_measure()
@@ -137,4 +138,10 @@ def _log_problem(reason: str, count: int, detail: str) -> None:
 def _exit_process(failure: threading.ExceptHookArgs) -> None:
     """Exit if a thread fails, so that the kubelet restarts the container: without the thread nothing is refreshed."""
     sys.__excepthook__(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
-    os._exit(1)
+    _exit(1)
+
+
+def _exit(code: int) -> NoReturn:
+    """End the process from a thread."""
+    finish_log()
+    os._exit(code)

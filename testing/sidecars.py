@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,11 +99,17 @@ def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[st
 
 
 @contextmanager
-def running_sidecar(environ: Mapping[str, str], directory: Path) -> Iterator[Sidecar]:
-    """Run the sidecar until the block ends, also if the test fails."""
+def running_sidecar(
+    environ: Mapping[str, str], directory: Path, stderr: int | None = None, program: Sequence[str] = ("-m", "sidecar")
+) -> Iterator[Sidecar]:
+    """Run the sidecar until the block ends, also if the test fails. Its log is a file, unless `stderr` is given."""
     with (directory / "sidecar.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "sidecar"], cwd=ROOT, env=dict(environ), stdout=log, stderr=log
+            [sys.executable, *program],
+            cwd=ROOT,
+            env=dict(environ),
+            stdout=log,
+            stderr=log if stderr is None else stderr,
         )
     try:
         yield Sidecar(process, int(environ[contract.ENV_PORT]), directory, environ)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import contract
+from server.log_stream import count_dropped_lines
 from server.messages import Handler, Request, Response
 from sidecar.endpoints.counters import Counters, Counts
 
@@ -80,6 +81,12 @@ def list_metrics(counters: Counters, expires_at: float, measurement: "Measuremen
             "HTTP requests that the request filter rejected, by reason.",
             ("reason",),
             counters.rejections,
+        ),
+        Metric(
+            "podrole_sidecar_log_lines_dropped_total",
+            "counter",
+            "Lines of the log that were dropped, as nobody read it.",
+            [({}, count_dropped_lines())],
         ),
         Metric(
             "podrole_sidecar_node_metadata_reachable",

@@ -10,9 +10,11 @@ import threading
 import time
 
 from contract.modes import CredentialSource
+from server.log_stream import finish_log
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
+from sidecar.log import set_up_log
 from sidecar.sts.outcome import serialize_outcome
 from sidecar.sts.retry import Sleep, call_with_retries
 from sidecar.sts.web_identity import assume_role
@@ -31,8 +33,10 @@ def fetch(config: Config, attempts: int, sleep: Sleep = time.sleep) -> Credentia
 
 def exit_with_parent() -> None:
     """Exit when standard input closes: the parent has died."""
-    os.read(sys.stdin.fileno(), 1)
-    os._exit(1)
+    try:
+        os.read(sys.stdin.fileno(), 1)
+    finally:
+        os._exit(1)
 
 
 def main(attempts: int) -> None:
@@ -40,9 +44,10 @@ def main(attempts: int) -> None:
     threading.Thread(target=exit_with_parent, daemon=True).start()
     outcome = fetch(Config.from_environ(os.environ), attempts)
     print(serialize_outcome(outcome), flush=True)  # noqa: T201
-    sys.stderr.flush()
+    finish_log()
     os._exit(0)
 
 
 if __name__ == "__main__":
+    set_up_log()
     main(int(sys.argv[1]))

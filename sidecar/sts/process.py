@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, NoReturn
 
+from server.log_stream import finish_log
 from sidecar.config import VARIABLES
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import ATTEMPTS, Failure
@@ -119,6 +120,7 @@ def _run_in_copy(connection: int, environ: Mapping[str, str], attempts: int) -> 
         main(attempts)
     except Exception:  # noqa: BLE001 - it must not run on as a second sidecar
         sys.excepthook(*sys.exc_info())
+        finish_log()
     finally:
         os._exit(1)
 

@@ -106,11 +106,16 @@ def build_file_environ(directory: Path) -> dict[str, str]:
 
 
 @contextmanager
-def run_injector(directory: Path, environ: Mapping[str, str], program: Sequence[str] = MODULE) -> Iterator[Injector]:
-    """Run the injector until the block ends."""
+def run_injector(
+    directory: Path, environ: Mapping[str, str], program: Sequence[str] = MODULE, stderr: int | None = None
+) -> Iterator[Injector]:
+    """Run the injector until the block ends. Its log is a file, unless `stderr` is given."""
     log = directory / "log"
     argv = [sys.executable, *program]
-    with log.open("wb") as output, subprocess.Popen(argv, cwd=ROOT, env=environ, stderr=output) as process:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(argv, cwd=ROOT, env=environ, stderr=output if stderr is None else stderr) as process,
+    ):
         try:
             yield Injector(process, int(environ["PODROLE_WEBHOOK_PORT"]), log)
         finally:

@@ -135,6 +135,9 @@ class PrometheusClient(Collector):
         yield self._build("podrole_sidecar_requests", help_text, ("path", "status"), requests)
         help_text = "HTTP requests that the request filter rejected, by reason."
         yield self._build("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
+        yield CounterMetricFamily(
+            "podrole_sidecar_log_lines_dropped", "Lines of the log that were dropped, as nobody read it.", value=0
+        )
         yield GaugeMetricFamily(
             "podrole_sidecar_node_metadata_reachable",
             "1 if the node's metadata service answered this pod at the address. In env mode only, measured every hour.",
@@ -359,7 +362,7 @@ def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> Non
     text = render(list_metrics(counters, NOW + 0.5))
 
     assert parse(text) == parse(generate_latest(registry).decode())
-    assert len(parse(text)) == 6
+    assert len(parse(text)) == 7
 
 
 def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:

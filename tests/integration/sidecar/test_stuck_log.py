@@ -1,0 +1,74 @@
+"""A sidecar whose log nobody reads, or that cannot be written."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from testing.services.faulty_sts import FaultySts
+from testing.sidecars import CREDENTIALS_PATH, build_environ, running_sidecar
+from testing.stuck_output import STUCK, full_pipe
+
+END_SECONDS = 4
+"""As long as the rest of the shutdown takes, and a second for the last lines."""
+
+QUEUE_OF_600_BYTES = ("-c", "from sidecar import __main__, log; log.MAX_QUEUED_BYTES = 600; __main__.main()")
+
+
+@pytest.fixture
+def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "token").write_text("to.ke.n")
+    return build_environ(tmp_path, faulty_sts.url)
+
+
+@pytest.mark.parametrize("stuck", STUCK.values(), ids=STUCK)
+def test_sidecar_whose_log_is_stuck_starts_answers_and_ends(
+    environ: dict[str, str], tmp_path: Path, stuck: Callable[[], AbstractContextManager[int]]
+) -> None:
+    with stuck() as stderr, running_sidecar(environ, tmp_path, stderr) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        rejected = sidecar.request(CREDENTIALS_PATH, Host="evil.example")  # is logged
+        served = sidecar.request(CREDENTIALS_PATH)
+        began = time.monotonic()
+        sidecar.process.send_signal(signal.SIGTERM)
+        code = sidecar.process.wait(END_SECONDS)
+
+    assert (rejected.status, served.status) == (403, 200)
+    assert code == 0
+    assert time.monotonic() - began < END_SECONDS
+
+
+def test_queued_lines_of_a_sidecar_are_written_in_order_once_somebody_reads(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    with full_pipe() as pipe, running_sidecar(environ, tmp_path, pipe.writer) as sidecar:
+        sidecar.wait_until_started()
+        pipe.read_new()
+        text = ""
+        deadline = time.monotonic() + 5
+        while '"started"' not in text and time.monotonic() < deadline:
+            text += pipe.read_new()
+            time.sleep(0.01)
+
+    assert [json.loads(line)["event"] for line in text.splitlines()][:2] == ["refreshed", "started"]
+
+
+def test_dropped_lines_of_a_sidecar_are_counted_in_one_line(environ: dict[str, str], tmp_path: Path) -> None:
+    with full_pipe() as pipe, running_sidecar(environ, tmp_path, pipe.writer, QUEUE_OF_600_BYTES) as sidecar:
+        sidecar.wait_until_started()
+        for host, path in (("evil.example", "/"), ("127.0.0.1", "/a//b"), ("127.0.0.1", "/%"), ("127.0.0.1", "/a b")):
+            sidecar.exchange(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: a\r\n\r\n".encode())
+        sidecar.request(CREDENTIALS_PATH, Host="evil.example")
+        text = ""
+        deadline = time.monotonic() + 5
+        while "log-lines-dropped" not in text and time.monotonic() < deadline:
+            text += pipe.read_new()
+            time.sleep(0.01)
+
+    events = [json.loads(line) for line in text.splitlines()]
+    assert events[0]["event"] == "refreshed"
+    assert sum(event["count"] for event in events if event["event"] == "log-lines-dropped") >= 1
