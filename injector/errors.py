@@ -80,3 +80,7 @@ class UnavailableError(ApiError):
 
 class CertificateError(InjectorError):
     """A certificate and its key cannot be used. The webhook keeps serving the previous ones."""
+
+
+class ResourceError(CertificateError):
+    """Memory or file descriptors are scarce. Whether the certificate can be used is unknown; try again later."""

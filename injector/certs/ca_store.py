@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from injector.certs.x509 import Certificate, KeyPair, parse_certificates, parse_key_pair
+from contract.text import quote
+from injector.certs.loading import parse_certificates, parse_key_pair
+from injector.certs.tls import parse_serving_pair
+from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import CertificateError
 
 Document = dict[str, Any]
@@ -20,6 +23,9 @@ SINCE_ANNOTATION = "podrole.io/ca-bundle-since"
 
 REQUESTS = ("ca", "leaf", "drop")
 """Values of the annotation on the Secret: a new CA, a new serving certificate, the removal of old CAs."""
+
+MAX_SHOWN = 64
+"""Characters of an annotation's value in the log."""
 
 CA_CERTIFICATE, CA_KEY, CERTIFICATE, KEY = SECRET_KEYS = ("ca.crt", "ca.key", "tls.crt", "tls.key")
 
@@ -70,15 +76,17 @@ class CaBundleState:
 
 def parse_secret(document: Document | None) -> SecretState:
     """Parse what is usable. A missing or an empty Secret is valid, and gives an empty state."""
-    data = {key: value for key in SECRET_KEYS if (value := _read_text(document, key))}
+    stored = _mapping(_mapping(document).get("data"))
+    data = {key: value for key in SECRET_KEYS if (value := _read_text(stored.get(key)))}
     parser, request = _Parser(), _read_request(document)
     if request not in ("", *REQUESTS):
-        parser.problems.append(f"annotation {ROTATE_ANNOTATION} is {request!r}: must be one of {', '.join(REQUESTS)}")
+        shown = quote(request, MAX_SHOWN)
+        parser.problems.append(f"annotation {ROTATE_ANNOTATION} is '{shown}': must be one of {', '.join(REQUESTS)}")
     if not data:
         return SecretState(request=request, problems=tuple(parser.problems))
-    cas = parser.attempt(parse_certificates, data, CA_CERTIFICATE) or ()
-    ca = parser.attempt(parse_key_pair, data, CA_CERTIFICATE, CA_KEY)
-    pair = parser.attempt(parse_key_pair, data, CERTIFICATE, KEY)
+    cas = parser.attempt(_parse_cas, data, CA_CERTIFICATE) or ()
+    ca = parser.attempt(parse_key_pair, data, CA_CERTIFICATE, CA_KEY) if cas else None
+    pair = parser.attempt(parse_serving_pair, data, CERTIFICATE, KEY)
     secret = SecretState(cas, ca, pair, request)
     if pair and cas and secret.find_issuer(pair) is None:
         parser.problems.append(f"{CERTIFICATE}: not issued by a CA in {CA_CERTIFICATE}")
@@ -97,17 +105,17 @@ def build_secret(document: Document | None, secret: SecretState) -> Document:
     }
     document = document or {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {}}
     metadata = dict(document["metadata"])
-    annotations = {**(metadata.get("annotations") or {}), ROTATE_ANNOTATION: secret.request}
+    annotations = {**_mapping(metadata.get("annotations")), ROTATE_ANNOTATION: secret.request}
     metadata["annotations"] = annotations if secret.request else _without(annotations, ROTATE_ANNOTATION)
     data = {key: b64encode(text.encode()).decode() for key, text in texts.items()}
-    return {**document, "metadata": metadata, "data": {**(document.get("data") or {}), **data}}
+    return {**document, "metadata": metadata, "data": {**_mapping(document.get("data")), **data}}
 
 
 def parse_webhook_configuration(document: Document | None) -> CaBundleState | None:
     """Parse the caBundle of every webhook; None without a configuration or without webhooks."""
-    if document is None or not document.get("webhooks"):
+    if not (webhooks := _list_webhooks(document)):
         return None
-    bundles = tuple(_read_bundle(webhook["clientConfig"].get("caBundle") or "") for webhook in document["webhooks"])
+    bundles = tuple(_read_bundle(_mapping(webhook.get("clientConfig")).get("caBundle")) for webhook in webhooks)
     return CaBundleState(bundles, _read_since(document))
 
 
@@ -121,7 +129,7 @@ def build_ca_bundle_patch(document: Document, cas: Sequence[Certificate], now: f
             "annotations": {SINCE_ANNOTATION: since},
         },
         "webhooks": [
-            {"name": webhook["name"], "clientConfig": {"caBundle": bundle}} for webhook in document["webhooks"]
+            {"name": webhook["name"], "clientConfig": {"caBundle": bundle}} for webhook in _list_webhooks(document)
         ],
     }
 
@@ -148,29 +156,50 @@ class _Parser:
             return None
 
 
-def _read_text(document: Document | None, key: str) -> str:
+def _parse_cas(pem: str) -> tuple[Certificate, ...]:
+    cas = parse_certificates(pem)
+    if not all(ca.is_root for ca in cas):
+        raise CertificateError("a certificate in it is damaged, or not a CA that signed itself")
+    return cas
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """The value, or an empty one if it is null or of another type."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list_webhooks(document: Document | None) -> list[dict[str, Any]]:
+    webhooks = _mapping(document).get("webhooks")
+    return [one for one in webhooks if "name" in _mapping(one)] if isinstance(webhooks, list) else []
+
+
+def _read_text(encoded: Any) -> str:
+    """Decode base64; empty if that is impossible."""
     try:
-        return b64decode(((document or {}).get("data") or {}).get(key) or "", validate=True).decode()
-    except ValueError:
+        return b64decode(encoded, validate=True).decode()
+    except (TypeError, ValueError):
         return ""
 
 
+def _read_annotation(document: Document | None, name: str) -> Any:
+    return _mapping(_mapping(_mapping(document).get("metadata")).get("annotations")).get(name)
+
+
 def _read_request(document: Document | None) -> str:
-    annotations = ((document or {}).get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get(ROTATE_ANNOTATION, ""))
+    return str(_read_annotation(document, ROTATE_ANNOTATION) or "")
 
 
-def _read_bundle(encoded: str) -> tuple[Certificate, ...]:
+def _read_bundle(encoded: Any) -> tuple[Certificate, ...]:
     try:
-        return parse_certificates(b64decode(encoded).decode())
-    except (ValueError, CertificateError):
+        return parse_certificates(_read_text(encoded))
+    except CertificateError:
         return ()
 
 
-def _read_since(document: Document) -> float | None:
+def _read_since(document: Document | None) -> float | None:
     try:
-        return datetime.fromisoformat(document["metadata"]["annotations"][SINCE_ANNOTATION]).timestamp()
-    except (LookupError, TypeError, ValueError):
+        return datetime.fromisoformat(_read_annotation(document, SINCE_ANNOTATION)).timestamp()
+    except (TypeError, ValueError, ArithmeticError, OSError):  # the latter two: a year that `timestamp` cannot convert
         return None
 
 

@@ -3,7 +3,6 @@
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers
 """
 
-import logging
 import ssl
 import time
 from collections.abc import Callable
@@ -12,62 +11,24 @@ from threading import Lock
 from typing import Any
 
 from injector.certs.tls import ReloadableTls, build_context
-from injector.deadlines import CERT_RELOAD_SECONDS
+from injector.certs.watched_files import Messages, WatchedFiles
 from injector.errors import CertificateError
 
-LOG = logging.getLogger("podrole.tls")
-
-MAX_BYTES = 1024 * 1024
 COMMON_NAME = "commonName"
 
 
-class ClientCa:
-    """The CAs in a file, read again when it changes. A file that cannot be loaded never replaces a loaded one."""
+class ClientCa(WatchedFiles[str]):
+    """The CAs in a file, in PEM format."""
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Load the file; raise CertificateError if that fails."""
-        self._file = file
-        self._clock = clock
-        self._retry_at = 0.0
-        self._logged_error = ""
-        self.load_failures = 0
-        self._stat, self._pem = self._load()
+        super().__init__((file,), _load_cas, Messages("The previous CAs stay in use", "CAs of clients"), clock)
 
-    def read(self) -> str:
-        """The CAs in PEM format: the same object unless the file has changed."""
-        if self._clock() >= self._retry_at and self._stat_file() != self._stat:
-            self._reload()
-        return self._pem
 
-    def _reload(self) -> None:
-        try:
-            self._stat, self._pem = self._load()
-        except CertificateError as error:
-            self.load_failures += 1
-            self._retry_at = self._clock() + CERT_RELOAD_SECONDS
-            if str(error) != self._logged_error:
-                LOG.error("%s. The previous CAs stay in use", error)  # noqa: TRY400 - the message has the cause
-            self._logged_error = str(error)
-        else:
-            self._logged_error = ""
-            LOG.info("CAs of clients loaded from %s", self._file)
-
-    def _load(self) -> tuple[object, str]:
-        stat = self._stat_file()
-        try:
-            with self._file.open("rb") as file:
-                pem = file.read(MAX_BYTES).decode("ascii")
-            require_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pem)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            raise CertificateError(f"{self._file} cannot be loaded: {error}") from error
-        return stat, pem
-
-    def _stat_file(self) -> object:
-        try:
-            stat = self._file.stat()
-        except OSError:
-            return None  # reading it raises the same error
-        return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+def _load_cas(contents: list[bytes]) -> str:
+    pem = contents[0].decode("ascii")
+    require_client_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pem)
+    return pem
 
 
 class VerifyingTls:
@@ -123,9 +84,12 @@ def _is_other(one: object, other: object) -> bool:
 
 
 def require_client_certificate(context: ssl.SSLContext, pem: str) -> None:
-    """Verify the certificates of clients against these CAs; raise ssl.SSLError if there is none."""
+    """Verify the certificates of clients against these CAs; raise CertificateError if one cannot be loaded."""
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_verify_locations(cadata=pem)
+    try:
+        context.load_verify_locations(cadata=pem)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise CertificateError(f"the CAs cannot be loaded: {error}") from error
 
 
 def build_socket_class(common_name: str) -> type[ssl.SSLSocket]:

@@ -3,23 +3,19 @@
 Open connections keep their context. No key is written to disk.
 """
 
-import logging
 import os
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
-from injector.certs.x509 import KeyPair, parse_certificates
-from injector.deadlines import CERT_RELOAD_SECONDS
-from injector.errors import CertificateError
-
-LOG = logging.getLogger("podrole.tls")
-
-FileStats = tuple[tuple[int, int, int, int], ...]
-"""For each file: device, inode, size, modification time."""
+from injector.certs.loading import parse_certificates, parse_key_pair
+from injector.certs.watched_files import Messages, WatchedFiles
+from injector.certs.x509 import KeyPair
+from injector.errors import CertificateError, ResourceError
 
 
 class Tls(Protocol):
@@ -72,71 +68,60 @@ class MemoryTls:
         return self._context
 
 
-class FileTls:
-    """Serves the pair in two files that another program renews; checks them at each handshake.
+class LoadedPair(NamedTuple):
+    """A pair from files."""
 
-    It compares the results of two `stat` calls, which take microseconds and follow the symlinks of a mounted Secret,
-    whose files are replaced and never changed.
-    https://kubernetes.io/docs/concepts/storage/projected-volumes/
-    """
+    pems: tuple[bytes, bytes]
+    context: ssl.SSLContext
+    not_after: float
+
+
+class FileTls:
+    """Serves the pair in two files that another program renews; checks them at each handshake."""
 
     def __init__(self, certificate: Path, key: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Load the pair; raise CertificateError if that fails."""
-        self.certificate_not_after = 0.0
-        self.load_failures = 0
-        self.pems = b"", b""
-        self._files = (certificate, key)
-        self._clock = clock
-        self._lock = Lock()
-        self._logged_error = ""
-        self._retry_at = 0.0
-        self._stats, self._context = self._load()
+        messages = Messages(kept="The previous certificate stays in use", loaded="renewed certificate")
+        self._pair = WatchedFiles((certificate, key), _load_pair, messages, clock)
+
+    @property
+    def certificate_not_after(self) -> float:
+        """When the serving certificate expires, in seconds since the epoch."""
+        return self._pair.loaded.not_after
+
+    @property
+    def load_failures(self) -> int:
+        """How often the files could not be loaded."""
+        return self._pair.load_failures
+
+    @property
+    def pems(self) -> tuple[bytes, bytes]:
+        """The certificate with its chain, and the key; valid after `context`."""
+        return self._pair.loaded.pems
 
     def context(self) -> ssl.SSLContext:
         """The context for the next handshake: the previous one, unless the files changed and can be loaded."""
-        with self._lock:
-            if self._clock() >= self._retry_at and self._stat_files() != self._stats:
-                self._reload()
-            return self._context
+        return self._pair.read().context
 
-    def _reload(self) -> None:
-        try:
-            self._stats, self._context = self._load()
-        except CertificateError as error:
-            self.load_failures += 1
-            self._retry_at = self._clock() + CERT_RELOAD_SECONDS
-            if str(error) != self._logged_error:
-                LOG.error("%s. The previous certificate stays in use", error)  # noqa: TRY400 - the message has the cause
-            self._logged_error = str(error)
-        else:
-            self._logged_error = ""
-            LOG.info("renewed certificate loaded from %s", self._files[0])
 
-    def _load(self) -> tuple[FileStats | None, ssl.SSLContext]:
-        files = " and ".join(map(str, self._files))
-        try:
-            stats, pems = self._read()
-            context = build_context(*pems)
-            self.certificate_not_after = parse_certificates(pems[0].decode("latin-1"))[0].not_after
-            self.pems = pems
-        except (OSError, CertificateError) as error:
-            raise CertificateError(f"{files} cannot be loaded: {error}") from error
-        return stats, context
+def _load_pair(contents: list[bytes]) -> LoadedPair:
+    certificate, key = contents
+    context = build_context(certificate, key)
+    return LoadedPair((certificate, key), context, parse_certificates(certificate.decode("latin-1"))[0].not_after)
 
-    def _read(self) -> tuple[FileStats | None, tuple[bytes, bytes]]:
-        """Read both files, again if one of them was replaced meanwhile."""
-        while True:
-            stats = self._stat_files()
-            certificate, key = (file.read_bytes() for file in self._files)
-            if stats == self._stat_files():
-                return stats, (certificate, key)
 
-    def _stat_files(self) -> FileStats | None:
-        try:
-            found = [file.stat() for file in self._files]
-        except OSError:
-            return None  # reading them raises the same error
-        return tuple((stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found)
+def parse_serving_pair(certificate_pem: str, key_pem: str) -> KeyPair:
+    """A pair that handshakes can use; raise CertificateError where one of both libraries cannot load it."""
+    pair = parse_key_pair(certificate_pem, key_pem)
+    with suppress(ResourceError):  # that says nothing about the pair
+        check_context(pair.certificate.pem, pair.key_pem)
+    return pair
+
+
+@lru_cache(maxsize=8)  # the same pair is read every few seconds
+def check_context(certificate_pem: str, key_pem: str) -> None:
+    """Raise CertificateError where OpenSSL cannot serve a pair."""
+    build_context(certificate_pem.encode(), key_pem.encode())
 
 
 def build_context(certificate_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
@@ -149,7 +134,7 @@ def build_context(certificate_pem: bytes, key_pem: bytes) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise CertificateError(_explain(error)) from error
     except OSError as error:
-        raise CertificateError(f"they cannot be loaded into memory: {error}") from error
+        raise ResourceError(f"they cannot be loaded into memory: {error}") from error
     return context
 
 

@@ -1,4 +1,4 @@
-"""Issue, parse and verify certificates; pure functions. The only module that imports `cryptography`."""
+"""Certificates and keys: their types, how they are issued and verified. `injector.certs.loading` parses them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -7,13 +7,10 @@ from functools import lru_cache
 from typing import Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
-from injector.errors import CertificateError
 
 BACKDATED_SECONDS = 300
 """`notBefore` is this long before the issue: the API server's clock can be behind ours."""
@@ -21,8 +18,6 @@ BACKDATED_SECONDS = 300
 CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector CA")])
 SERVING_CERT_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "podrole-injector")])
 """Not the host name: a common name has at most 64 characters, and clients check the subject alternative names."""
-
-BEGIN = "-----BEGIN CERTIFICATE-----"
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -40,42 +35,48 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate, compared by its bytes."""
+    """A certificate, compared by its bytes. Its fields were all read when it was loaded, so none of them can fail."""
 
     x509: x509.Certificate
+    pem: str = field(compare=False, repr=False)
     names: frozenset[str] = field(compare=False)
     """The DNS names that it is valid for."""
 
-    @property
-    def pem(self) -> str:
-        """PEM."""
-        return self.x509.public_bytes(Encoding.PEM).decode()
+    not_before: float = field(compare=False)
+    not_after: float = field(compare=False)
+    """When it expires. Both are seconds since the epoch."""
 
-    @property
-    def not_after(self) -> float:
-        """When it expires, in seconds since the epoch."""
-        return self.x509.not_valid_after_utc.timestamp()
+    has_our_name: bool = field(compare=False)
+    """Whether its subject is that of the CAs that podrole issues."""
+
+    is_ca: bool = field(compare=False)
+    """Whether it can issue others."""
 
     @property
     def issued(self) -> float:
         """When we issued it, in seconds since the epoch."""
-        return self.x509.not_valid_before_utc.timestamp() + BACKDATED_SECONDS
+        return self.not_before + BACKDATED_SECONDS
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is a CA that signed itself: then each of its bytes is what the owner of its key wrote."""
+        return self.is_ca and self.is_signed_by(self)
 
     @property
     def is_self_managed(self) -> bool:
-        """Whether its subject is that of the CAs that podrole issues."""
-        return self.x509.subject == CA_NAME
+        """Whether it is a CA that podrole issued."""
+        return self.has_our_name and self.is_root
 
     def is_valid(self, now: float) -> bool:
         """Whether this time is within its validity."""
-        return self.x509.not_valid_before_utc.timestamp() <= now < self.not_after
+        return self.not_before <= now < self.not_after
 
     def needs_renewal(self, now: float) -> bool:
         """Whether two thirds of its lifetime have passed. The rest is time to repair a renewal that fails."""
         return now >= self.issued + (self.not_after - self.issued) * 2 / 3
 
     def is_signed_by(self, ca: Self) -> bool:
-        """Whether this CA issued it."""
+        """Whether this CA issued it. A signature that cannot be verified is none."""
         return _is_signed_by(self.x509, ca.x509)
 
 
@@ -123,47 +124,43 @@ def issue_serving_cert(ca: KeyPair, names: Collection[str], now: float, lifetime
     return KeyPair(_sign(builder, extensions, ca.key), key)
 
 
-@lru_cache(maxsize=64)
-def parse_certificates(pem: str) -> tuple[Certificate, ...]:
-    """All certificates of a PEM text, in order; raise CertificateError if there is none or one is damaged."""
-    try:
-        found = tuple(_wrap(certificate) for certificate in x509.load_pem_x509_certificates(pem.encode()))
-    except ValueError as error:
-        raise CertificateError("it contains no PEM certificate, or a damaged one") from error
-    if len(found) != pem.count(BEGIN):  # the library ignores a damaged one after a good one
-        raise CertificateError("it contains no PEM certificate, or a damaged one")
-    return found
-
-
-def parse_key_pair(certificate_pem: str, key_pem: str) -> KeyPair:
-    """The first certificate of a PEM text and its key; raise CertificateError if they do not match."""
-    certificate = parse_certificates(certificate_pem)[0]
-    try:
-        key = load_pem_private_key(key_pem.encode(), password=None)
-    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
-        raise CertificateError("the key is damaged, encrypted, or not PEM") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise CertificateError(f"the key is of type {type(key).__name__}: only ECDSA keys are supported")
-    if key.public_key() != certificate.x509.public_key():
-        raise CertificateError("the key belongs to another certificate")
-    return KeyPair(certificate, key)
+def read_certificate(certificate: x509.Certificate) -> Certificate:
+    """Read everything that podrole uses of a certificate; raise whatever the library raises if a part is damaged."""
+    return Certificate(
+        certificate,
+        pem=certificate.public_bytes(Encoding.PEM).decode(),
+        names=_read_names(certificate),
+        not_before=certificate.not_valid_before_utc.timestamp(),
+        not_after=certificate.not_valid_after_utc.timestamp(),
+        has_our_name=certificate.subject == CA_NAME,
+        is_ca=_read_is_ca(certificate),
+    )
 
 
 @lru_cache(maxsize=64)  # the same few are verified every few seconds
 def _is_signed_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - not only InvalidSignature: keys and algorithms are loaded here
         return False
     return True
 
 
-def _wrap(certificate: x509.Certificate) -> Certificate:
+def _read_names(certificate: x509.Certificate) -> frozenset[str]:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        return Certificate(certificate, frozenset())
-    return Certificate(certificate, frozenset(found.value.get_values_for_type(x509.DNSName)))
+        return frozenset()
+    return frozenset(found.value.get_values_for_type(x509.DNSName))
+
+
+def _read_is_ca(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
 
 
 def _start_builder(
@@ -188,7 +185,7 @@ def _sign(
         # RFC 5280, sections 4.2.1.3 and 4.2.1.9: these two are critical
         is_critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
         builder = builder.add_extension(extension, critical=is_critical)
-    return _wrap(builder.sign(key, hashes.SHA256()))
+    return read_certificate(builder.sign(key, hashes.SHA256()))
 
 
 def _build_key_usage(*, is_ca: bool) -> x509.KeyUsage:

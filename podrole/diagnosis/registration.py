@@ -4,7 +4,8 @@ from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from injector.certs.x509 import Certificate, parse_certificates
+from injector.certs.loading import parse_certificates
+from injector.certs.x509 import Certificate
 from injector.errors import CertificateError
 from injector.k8s.objects import read_mapping, read_objects
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL

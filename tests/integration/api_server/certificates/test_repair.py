@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,9 +64,10 @@ def test_two_replicas_that_start_at_once_share_one_certificate(
         lambda installation: installation.edit_secret(ca_key="rubbish"),
         lambda installation: installation.edit_secret(ca_crt="rubbish"),
         lambda installation: installation.edit_secret(tls_key="rubbish"),
+        lambda installation: installation.edit_secret(tls_key=name_another_curve(installation)),
         lambda installation: installation.edit_secret(tls_crt=issue_ca(time.time(), Lifetimes()).certificate.pem),
     ],
-    ids=["deleted", "emptied", "ca-key", "ca-crt", "tls-key", "other-tls-crt"],
+    ids=["deleted", "emptied", "ca-key", "ca-crt", "tls-key", "one-byte-of-tls-key", "other-tls-crt"],
 )
 def test_damaged_secret_is_repaired_without_a_failed_handshake(
     installation: Installation, replicas: list[Replica], damage: Callable[[Installation], object]
@@ -84,6 +86,14 @@ def test_damaged_secret_is_repaired_without_a_failed_handshake(
     assert secret.problems == ()
     assert secret.ca
     assert not any("a connection failed" in replica.log for replica in replicas)
+
+
+def name_another_curve(installation: Installation) -> str:
+    """The key of the Secret with one byte changed: it names the curve prime239v3, which no library supports."""
+    pair = installation.secret().pair
+    assert pair
+    assert "AwEHBG0w" in pair.key_pem
+    return pair.key_pem.replace("AwEHBG0w", "AwEGBG0w")
 
 
 def is_sound(secret: SecretState) -> bool:
@@ -125,3 +135,18 @@ def test_new_replica_serves_the_existing_certificate(installation: Installation,
     assert third.served() == secret.pair.certificate.pem
     assert third.status()["rotations"] == 0
     third.kill()
+
+
+def test_replica_that_starts_with_a_damaged_key_repairs_it(api: ApiServer, tmp_path: Path) -> None:
+    with installed(api, tmp_path) as installation:
+        first = installation.start_replica()
+        assert first.port
+        first.kill()
+        installation.edit_secret(tls_key=name_another_curve(installation))
+
+        started = installation.start_replica()
+        installation.register([started.port])
+
+        assert await_rest(installation, [started]).problems == ()
+        assert started.status()["is_ready"]
+        assert started.status()["reconcile_errors"] == 0

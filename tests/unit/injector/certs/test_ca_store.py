@@ -13,9 +13,7 @@ from injector.certs.ca_store import (
     parse_secret,
     parse_webhook_configuration,
 )
-from injector.certs.x509 import (
-    parse_certificates,
-)
+from injector.certs.loading import parse_certificates
 from tests.unit.injector.certs.rotation_examples import (
     FOREIGN_CA,
     NEW_CA,

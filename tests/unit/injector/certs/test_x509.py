@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from injector.certs.loading import parse_certificates, parse_key_pair
 from injector.certs.tls import build_context
 from injector.certs.x509 import (
     BACKDATED_SECONDS,
@@ -20,8 +21,6 @@ from injector.certs.x509 import (
     build_names,
     issue_ca,
     issue_serving_cert,
-    parse_certificates,
-    parse_key_pair,
 )
 from injector.errors import CertificateError
 from testing.handshake import shake_hands
