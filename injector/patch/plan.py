@@ -15,6 +15,7 @@ from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import EnvironmentChange, measure_no_proxy, plan_environment
 from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
 from injector.patch.no_proxy import check_no_proxy
+from injector.patch.pod_resources import fit_resources
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 
@@ -68,22 +69,17 @@ def _plan_environments(pod: Object, mode: Mode, config: Config) -> Mapping[Conta
 
 
 def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
-    """Keep the pod's QoS class and its pod-level resources.
-
-    Where spec.resources is set (Kubernetes 1.34) containers share it; requests of podrole's containers could exceed it.
-    https://kubernetes.io/docs/tasks/configure-pod-container/assign-pod-level-resources/
-    """
+    """Keep the pod's QoS class, and let podrole's containers fit into resources of the pod as a whole."""
     has_pod_resources = bool(read_spec(pod).get("resources"))
     guaranteed = is_guaranteed(pod)
     for container in containers:
+        is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
         if has_pod_resources:
-            yield {key: value for key, value in container.items() if key != "resources"}
+            own = read_mapping(container, "resources")
+            yield {**container, "resources": fit_resources(own, pod, runs_beside_others=is_sidecar)}
         elif guaranteed:
-            is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
-            yield {
-                **container,
-                "resources": template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect,
-            }
+            resources = template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect
+            yield {**container, "resources": resources}
         else:
             yield container
 

@@ -53,6 +53,84 @@ def test_pod_level_resources_of_a_small_pod_are_kept(api: ApiServer, namespace: 
     assert stored["status"]["qosClass"] == "Burstable"
 
 
+OWN_REDIRECT = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "32Mi"}}
+OWN_SIDECAR = {"requests": {"cpu": "20m", "memory": "48Mi"}, "limits": {"memory": "96Mi"}}
+CPU_OF_BOTH = {"requests": {"cpu": "20m"}}
+ONE_MEMORY = {"requests": {"memory": "32Mi"}, "limits": {"memory": "32Mi"}}
+WITHOUT_LIMIT = {"requests": {"cpu": "20m", "memory": "48Mi"}}
+ONLY_MEMORY = {"requests": {"memory": "48Mi"}, "limits": {"memory": "96Mi"}}
+SIDECAR_IN_FRONT = {
+    "initContainers": [
+        {**APP, "name": "proxy", "restartPolicy": "Always", "resources": {"requests": {"memory": "60Mi"}}},
+        {**APP, "name": "migrate", "resources": {"requests": {"memory": "100Mi"}}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("whole", "spec", "expected"),
+    [
+        pytest.param(GUARANTEED, {}, ("Guaranteed", OWN_REDIRECT, OWN_SIDECAR), id="guaranteed"),
+        pytest.param(
+            GUARANTEED,
+            {"containers": [{**APP, "resources": {"limits": {"cpu": "500m", "memory": "100Mi"}}}]},
+            ("Guaranteed", OWN_REDIRECT, {}),
+            id="guaranteed-that-the-app-uses",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "0.5", "memory": "0.5Gi"}, "limits": {"memory": "1e9"}},
+            {},
+            ("Burstable", OWN_REDIRECT, OWN_SIDECAR),
+            id="burstable",
+        ),
+        pytest.param(
+            {"requests": {"cpu": "100m"}}, {}, ("Burstable", OWN_REDIRECT, OWN_SIDECAR), id="only-cpu-requests"
+        ),
+        pytest.param({"limits": {"cpu": "10m"}}, {}, ("Burstable", ONE_MEMORY, ONLY_MEMORY), id="only-little-cpu"),
+        pytest.param({"limits": {"memory": "64Mi"}}, {}, ("Burstable", OWN_REDIRECT, WITHOUT_LIMIT), id="low-limit"),
+        pytest.param(
+            {"requests": {"memory": "16Mi"}, "limits": {"memory": "1Gi"}},
+            {},
+            ("Burstable", CPU_OF_BOTH, CPU_OF_BOTH),
+            id="low-request",
+        ),
+        pytest.param(
+            {"requests": {"memory": "208Mi"}, "limits": {"memory": "1Gi"}},
+            SIDECAR_IN_FRONT,
+            ("Burstable", OWN_REDIRECT, OWN_SIDECAR),
+            id="sidecars-and-init-containers-that-fit",
+        ),
+        pytest.param(
+            {"requests": {"memory": "207Mi"}, "limits": {"memory": "1Gi"}},
+            SIDECAR_IN_FRONT,
+            ("Burstable", OWN_REDIRECT, CPU_OF_BOTH),
+            id="sidecars-and-init-containers-that-nearly-fit",
+        ),
+    ],
+)
+def test_podroles_containers_fit_into_pod_level_resources(
+    api: ApiServer,
+    namespace: str,
+    whole: dict[str, Any],
+    spec: dict[str, Any],
+    expected: tuple[str, dict[str, Any], dict[str, Any]],
+) -> None:
+    stored = store(api, build_pod(resources=whole, **spec), namespace)
+
+    assert names_of(stored, "initContainers")[:2] == OURS
+    redirect, sidecar = (find_container(stored, name)["resources"] for name in OURS)
+    assert (stored["status"]["qosClass"], redirect, sidecar) == expected
+
+
+def test_pod_whose_pod_level_request_the_api_server_sets_is_accepted(api: ApiServer, namespace: str) -> None:
+    """Kubernetes 1.34 sets it to that of the containers before the webhook is called, 1.37 after it."""
+    app = {**APP, "resources": {"requests": {"memory": "64Mi"}}}
+
+    stored = store(api, build_pod(resources={"limits": {"memory": "1Gi"}}, containers=[app]), namespace)
+
+    assert find_container(stored, "podrole-sidecar")["resources"] in (CPU_OF_BOTH, OWN_SIDECAR)
+
+
 @pytest.mark.parametrize(
     "resources", [{}, {"requests": {"cpu": "1"}}, {"limits": {"memory": "1Gi"}}], ids=["none", "requests", "limits"]
 )

@@ -129,13 +129,27 @@ def test_guaranteed_pod_gets_containers_with_equal_requests_and_limits(resources
         assert container["resources"]["requests"] == container["resources"]["limits"]
 
 
-def test_injected_containers_share_pod_level_resources() -> None:
+def test_injected_containers_fit_into_pod_level_resources() -> None:
     case = load_case("pod-level-resources")
 
     pod = case.inject()
 
-    assert all("resources" not in container for container in pod["spec"]["initContainers"])
+    assert [container["resources"]["limits"] for container in pod["spec"]["initContainers"]] == [
+        {"memory": "32Mi"},
+        {"memory": "96Mi"},
+    ]
     assert pod["spec"]["resources"] == case.pod["spec"]["resources"]
+    again, _ = case.with_pod(pod).build_patch()
+    assert again.patch == []
+
+
+def test_injected_containers_share_pod_level_resources_that_are_too_small_for_them() -> None:
+    small = {"cpu": "10m", "memory": "16Mi"}
+    case = build_case(resources={"requests": small, "limits": small})
+
+    pod = case.inject()
+
+    assert [container["resources"] for container in pod["spec"]["initContainers"]] == [{}, {}]
     again, _ = case.with_pod(pod).build_patch()
     assert again.patch == []
 
