@@ -7,6 +7,7 @@ kustomize/base. Exits with code 1 if a good pod is refused or late, or a replica
 import argparse
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20, help="operations of the hostile tenant in a second")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves the blocks below, which end what they started
     with tempfile.TemporaryDirectory() as name, prepare(Path(name), options.seed) as (run, tenant):
         with repeating(run.create_good_pod, per_second=1) as run.pods:
             run.attack(tenant, options.seconds, options.rate)
