@@ -63,19 +63,19 @@ class ForbiddenError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """404: there is no such object, or no such namespace."""
+    """404 with a Status that names what was asked for: there is no such object, namespace or resource."""
 
 
 class ConflictError(ApiError):
-    """409: the object has changed since it was read, or exists already. Read it again."""
+    """409 with a Status: the object has changed since it was read, or exists already. Read it again."""
 
 
 class GoneError(ApiError):
-    """410: the resource version is older than the API server's history. Only a new list helps."""
+    """410 with a Status: the resource version is older than the API server's history. Only a new list helps."""
 
 
 class UnavailableError(ApiError):
-    """429 or 5xx: the API server cannot answer now. Try again later."""
+    """429, 5xx, or a failure that is not the API server's own, such as a load balancer's. Try again later."""
 
 
 class CertificateError(InjectorError):

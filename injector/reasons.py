@@ -70,6 +70,10 @@ class Reason(MessageTable):
         'Namespace "{namespace}" does not exist, so the roles that its pods can use are unknown.',
         "Create the namespace, then create the pod again.",
     )
+    SERVICE_ACCOUNT_NOT_FOUND = (
+        'The pod\'s ServiceAccount "{account}" does not exist in namespace "{namespace}", so its role is unknown.',
+        "Create the ServiceAccount if it is missing, then create the pod again.",
+    )
     INVALID_ROLE = (
         '{where} is "{value}", which is not a valid role: {problem}.',
         "Use a role's name, path/name or ARN.",

@@ -16,7 +16,7 @@ from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
 from injector.certs.x509 import build_names
 from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
-from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.manifest_files import ManifestCluster
 from injector.k8s.reader import MetadataReader, Reservation
 from injector.k8s.version import format_version
 from injector.patch.template import load_template
@@ -140,7 +140,7 @@ def load_cluster(
 ) -> tuple[MetadataReader, Callable[[str], Reservation] | None]:
     """Connect to the cluster, or read manifests instead if they are configured."""
     if config.manifests is not None:
-        return ManifestReader(config.manifests), None
+        return ManifestCluster(config.manifests), None
     from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
     cluster = watch_cache.CachedReader(

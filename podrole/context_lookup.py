@@ -115,7 +115,8 @@ def find_cluster_context(pod: Object, namespace_name: str, lookup: ContextLookup
         notes.append(
             f"ServiceAccount {account_name} is {lookup.missing}: its role, if it has one, is unknown.{lookup.remedy}"
         )
-    return LookupResult(ClusterContext(labelled, account, lookup.version()), tuple(notes))
+    # The webhook denies a pod of an account that does not exist. Here it is more likely in a file that was not given.
+    return LookupResult(ClusterContext(labelled, account or Metadata({}, {}), lookup.version()), tuple(notes))
 
 
 def _find_namespace_notes(namespace: Metadata | None, name: str, lookup: ContextLookup) -> Iterator[str]:

@@ -11,7 +11,7 @@ from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Inject
-from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.manifest_files import ManifestCluster
 from injector.k8s.objects import Metadata, read_service_account_name
 from injector.k8s.version import Version
 from injector.patch.json_patch import build_patch
@@ -30,6 +30,9 @@ ENVIRON = {
 CONFIG = Config.from_environ(ENVIRON)
 
 ENABLED = Metadata({"podrole.io/injection": "enabled"}, {})
+UNANNOTATED = Metadata({}, {})
+"""A ServiceAccount that sets nothing."""
+
 Pod = dict[str, Any]
 
 
@@ -67,7 +70,7 @@ def load_case(name: str) -> Case:
     path = PODS / f"{name}.yaml"
     documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     pod = next(document for document in documents if document["kind"] == "Pod")
-    cluster = ManifestReader(path)
+    cluster = ManifestCluster(path)
     namespace = pod["metadata"]["namespace"]
     account = cluster.service_account(namespace, read_service_account_name(pod))
     return Case(pod, cluster.namespace(namespace), account)
@@ -89,7 +92,7 @@ def build_case(**spec: Any) -> Case:
     """A pod with a role and these fields in its spec."""
     metadata = {"name": "app", "namespace": "team-a", "annotations": {"iam.amazonaws.com/role": "reader"}}
     pod = {"metadata": metadata, "spec": {"containers": [{"name": "app", "image": "example/app:1"}], **spec}}
-    return Case(pod, ENABLED, None)
+    return Case(pod, ENABLED, UNANNOTATED)
 
 
 def find_container(pod: Pod, name: str) -> Pod:

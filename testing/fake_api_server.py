@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from injector.errors import ConflictError
+from testing.api_status import build_absence, build_status
 from testing.cases import ENVIRON
 from testing.fake_list_watch_server import NAMESPACES, ListWatchServer, RequestHandler
 from testing.stored_object import StoredObject, build_empty_configuration
@@ -76,22 +77,32 @@ class WritableApiServer(ListWatchServer):
             path = request.path
             stored = self.stored.get(path, StoredObject(path))
         if stored.document is None and request.method != "POST":
-            return _build_failure(404, "not found")
+            return _build_absence(path)
         try:
             (stored.patch if request.method == "PATCH" else stored.write)(request.document)
         except ConflictError as error:
-            return _build_failure(409, str(error))
-        return 201 if request.method == "POST" else 200, stored.read()
+            return 409, build_status(409, "Conflict", str(error))
+        return 201 if request.method == "POST" else 200, _describe(path, stored.document)
 
     def _read(self, path: str) -> tuple[int, Any]:
         if path not in self.stored:
             return super()._read(path)
         document = self.stored[path].read()
-        return (200, document) if document else _build_failure(404, "not found")
+        return (200, _describe(path, document)) if document else _build_absence(path)
 
 
-def _build_failure(status: int, message: str) -> tuple[int, Any]:
-    return status, {"kind": "Status", "code": status, "message": message}
+def _describe(path: str, document: Any) -> Any:
+    """The object as the API server sends it: with its type, and its namespace if it has one."""
+    is_secret = path.startswith(SECRETS)
+    types = ("Secret", "v1") if is_secret else ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1")
+    namespace = {"namespace": "podrole-system"} if is_secret else {}
+    kind, api_version = types
+    return {**document, "kind": kind, "apiVersion": api_version, "metadata": {**document["metadata"], **namespace}}
+
+
+def _build_absence(path: str) -> tuple[int, Any]:
+    resource, name = path.split("/")[-2:]
+    return build_absence(resource, name, "" if path.startswith(SECRETS) else "admissionregistration.k8s.io")
 
 
 def write_kubeconfig(directory: Path, port: int) -> Path:

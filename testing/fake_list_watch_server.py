@@ -16,11 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubernetes.client import Configuration
 
+from testing.api_status import build_absence, build_status
 from testing.protobuf import CONTENT_TYPE, EncodedDocument, encode_document, encode_event
 
 NAMESPACES, ACCOUNTS = "/api/v1/namespaces", "/api/v1/serviceaccounts"
 META = {"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata"}
-GONE = {"kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"}
+GONE = build_status(410, "Expired", "too old resource version")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def open_stream(self) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", f"{CONTENT_TYPE};stream=watch")
+        is_protobuf = (self.headers["Accept"] or "").startswith(CONTENT_TYPE)
+        self.send_header("Content-Type", f"{CONTENT_TYPE};stream=watch" if is_protobuf else "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
@@ -263,7 +265,8 @@ class ListWatchServer:
         parts = path.removeprefix(NAMESPACES + "/").split("/")
         place, key = (NAMESPACES, ("", parts[0])) if len(parts) == 1 else (ACCOUNTS, (parts[0], parts[2]))
         thing = self.objects[place].get(key)
-        return (200, thing) if thing else (404, {"kind": "Status", "code": 404})
+        resource = "namespaces" if place == NAMESPACES else "serviceaccounts"
+        return (200, thing) if thing else build_absence(resource, key[1])
 
 
 @contextmanager

@@ -74,7 +74,8 @@ class EncodedDocument(dict[str, Any]):
 def encode_object(document: Document) -> bytes:
     """A PartialObjectMetadata, or a Status."""
     if document.get("kind") == "Status":
-        return encode_field(3, document.get("message", "")) + encode_field(6, document["code"])
+        reason = encode_field(4, document.get("reason", ""))
+        return encode_field(3, document.get("message", "")) + reason + encode_field(6, document["code"])
     if isinstance(document, EncodedDocument):
         return document.encode()
     return encode_field(1, encode_metadata(document["metadata"]))
@@ -89,13 +90,15 @@ def encode_list(page: Document) -> bytes:
 
 def wrap(kind: str, message: bytes) -> bytes:
     """The envelope of a message."""
-    return MAGIC + encode_field(1, encode_field(1, "meta.k8s.io/v1") + encode_field(2, kind)) + encode_field(2, message)
+    version = "v1" if kind == "Status" else "meta.k8s.io/v1"
+    return MAGIC + encode_field(1, encode_field(1, version) + encode_field(2, kind)) + encode_field(2, message)
 
 
 def encode_document(document: Document) -> bytes:
     """The body of an answer: a list if it has items, else an object."""
-    message = encode_list(document) if "items" in document else encode_object(document)
-    return wrap(str(document.get("kind", "")), message)
+    is_list = "items" in document
+    message = encode_list(document) if is_list else encode_object(document)
+    return wrap(document.get("kind") or f"PartialObjectMetadata{'List' if is_list else ''}", message)
 
 
 def encode_event(kind: str, document: Document) -> bytes:

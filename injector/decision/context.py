@@ -15,11 +15,12 @@ POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
 
 
 class ClusterContext(NamedTuple):
-    """The objects of the cluster that a decision needs. None: the object does not exist, or is unknown."""
+    """The objects of the cluster that a decision needs. None: the object does not exist."""
 
     namespace: Metadata | None
     service_account: Metadata | None
     version: Version | None = None
+    """None: there is no API server, only manifests."""
 
 
 class AdmissionContext(NamedTuple):
@@ -28,6 +29,7 @@ class AdmissionContext(NamedTuple):
     pod: Object
     metadata: Metadata
     has_namespace: bool
+    has_service_account: bool
     namespace: Metadata
     settings: PodSettings
     errors: tuple[Explanation, ...]
@@ -64,6 +66,7 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
         pod=pod,
         metadata=metadata,
         has_namespace=cluster_context.namespace is not None,
+        has_service_account=cluster_context.service_account is not None,
         namespace=namespace,
         settings=settings,
         errors=errors,

@@ -21,6 +21,7 @@ from injector.k8s.objects import (
     read_mapping,
     read_name,
     read_objects,
+    read_service_account_name,
     read_spec,
 )
 from injector.k8s.version import format_version
@@ -88,6 +89,17 @@ def deny_missing_namespace(context: AdmissionContext) -> Iterator[Explanation]:
     if not context.has_namespace:
         name = read_name(read_mapping(context.pod, "metadata"), "namespace")
         yield Reason.NAMESPACE_NOT_FOUND.explain(namespace=name)
+
+
+def deny_missing_service_account(context: AdmissionContext) -> Iterator[Explanation]:
+    """The API server admits only pods whose account it has found: the read was late or wrong, and the role is unknown.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#serviceaccount
+    """
+    if context.has_namespace and not context.has_service_account:
+        namespace = read_name(read_mapping(context.pod, "metadata"), "namespace")
+        account = read_service_account_name(context.pod)
+        yield Reason.SERVICE_ACCOUNT_NOT_FOUND.explain(account=account, namespace=namespace)
 
 
 def deny_unsupported_pod_with_role(context: AdmissionContext) -> Iterator[Explanation]:
@@ -222,6 +234,7 @@ SKIP_RULES: tuple[Callable[[AdmissionContext], Skip | None], ...] = (
 
 DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_missing_namespace,
+    deny_missing_service_account,
     deny_unsupported_pod_with_role,
     deny_invalid_annotations,
     deny_disallowed_role,

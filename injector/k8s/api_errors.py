@@ -1,7 +1,9 @@
 """Turns what goes wrong with a request into the typed errors of `injector.errors`."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError, ProtocolError
@@ -18,16 +20,71 @@ from injector.errors import (
     UnavailableError,
     UnreachableError,
 )
+from injector.k8s.objects import read_mapping, read_name
 
-TOO_MANY_REQUESTS, SERVER_ERRORS = 429, range(500, 600)
-ERRORS: dict[int, type[ApiError]] = {403: ForbiddenError, 404: NotFoundError, 409: ConflictError, 410: GoneError}
+FORBIDDEN, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 429, range(500, 600)
+ERRORS: dict[tuple[int, str], type[ApiError]] = {
+    (404, "NotFound"): NotFoundError,
+    (409, "Conflict"): ConflictError,
+    (409, "AlreadyExists"): ConflictError,
+    (410, "Expired"): GoneError,
+    (410, "Gone"): GoneError,
+}
+"""By code and reason: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/types.go."""
+
+MAX_SHOWN = 100
 
 
-def build_api_error(action: str, status: int | None, message: str) -> ApiError:
-    """The error for an HTTP status; `action` is what failed, such as `get ServiceAccount team-a/web`."""
-    is_unavailable = status == TOO_MANY_REQUESTS or status in SERVER_ERRORS
-    error = UnavailableError if is_unavailable else ERRORS.get(status or 0, ApiError)
-    return error(f"cannot {action}: {message} ({status})", status, message)
+class Status(NamedTuple):
+    """The object with which the API server reports a failure.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+    """
+
+    code: int
+    reason: str
+    message: str
+    group: str = ""
+    resource: str = ""
+    name: str = ""
+    """Group, resource and name of the object that it is about; empty where it names none."""
+
+
+def parse_status(body: bytes, code: int) -> Status | None:
+    """Parse the JSON of a failure with this HTTP status code. None: something else than the API server sent it."""
+    try:
+        document = json.loads(body)
+        if not isinstance(document, dict) or (document.get("kind"), document.get("apiVersion")) != ("Status", "v1"):
+            return None
+        details = read_mapping(document, "details")
+    except (ValueError, RecursionError, ObjectError):
+        return None
+    if document.get("code") != code:
+        return None
+    group, resource, name = (read_name(details, key) for key in ("group", "kind", "name"))
+    return Status(code, read_name(document, "reason"), read_name(document, "message"), group, resource, name)
+
+
+def build_api_error(action: str, status: Status) -> ApiError:
+    """The error for a Status; `action` is what failed, such as `get ServiceAccount team-a/web`."""
+    code = status.code
+    if code == TOO_MANY_REQUESTS or code in SERVER_ERRORS:
+        error: type[ApiError] = UnavailableError
+    elif code == FORBIDDEN:  # an admission webhook can set any reason
+        error = ForbiddenError
+    else:
+        error = ERRORS.get((code, status.reason), ApiError)
+    message = status.message or status.reason
+    return error(f"cannot {action}: {message} ({code})", code, message)
+
+
+def build_unknown_failure(action: str, code: int, phrase: str, content_type: str | None) -> UnavailableError:
+    """The error for a failure without a Status, such as that of a load balancer; `phrase` is HTTP's reason."""
+    phrase = phrase[:MAX_SHOWN]
+    what = (content_type or "without a type")[:MAX_SHOWN]
+    return UnavailableError(
+        f"cannot {action}: {phrase} ({code}): the answer ({what}) is not a Status of the API server", code, phrase
+    )
 
 
 @contextmanager

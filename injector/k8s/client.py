@@ -15,10 +15,17 @@ from urllib3 import Timeout
 
 import contract
 from injector.deadlines import API_CONNECT_SECONDS, API_READ_SECONDS
-from injector.errors import InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
-from injector.k8s.api_errors import build_api_error, translate_network_errors, translate_object_errors
+from injector.errors import ApiError, InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
+from injector.k8s.answers import check_document, check_headers, is_absence
+from injector.k8s.api_errors import (
+    build_api_error,
+    build_unknown_failure,
+    parse_status,
+    translate_network_errors,
+    translate_object_errors,
+)
 from injector.k8s.objects import Object, read_mapping, read_objects
-from injector.k8s.request import METHODS, Options, Request
+from injector.k8s.request import METADATA, METHODS, Options, Request
 from injector.k8s.watch_stream import CHUNK_BYTES, WatchStream
 
 DRY_RUN = {"dryRun": "All"}
@@ -30,12 +37,19 @@ TIMEOUT = Timeout(connect=API_CONNECT_SECONDS, read=API_READ_SECONDS)
 PAGE_SIZE = 500
 """Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""
 
-SUCCESS = range(200, 300)
+SUCCESS = {200, 201, 202}
+"""Of the API server; it answers neither with an empty body nor with a part."""
 
 MAX_CONNECTIONS = 16
 
 MAX_ERROR_BYTES = 64 * 1024
 """Of the answer of a failed request."""
+
+MAX_OBJECT_BYTES = 16 * 1024 * 1024
+"""Of an object in JSON: etcd stores 1.5 MiB, of which each byte can take six."""
+
+MAX_PAGE_BYTES = 256 * 1024 * 1024
+"""Of a page in JSON. Only commands list in JSON, and their pages can have large pods."""
 
 
 class ListPage(NamedTuple):
@@ -75,11 +89,11 @@ class ApiClient:
         self._pool.clear()
 
     def get(self, path: str, **options: Unpack[Options]) -> dict[str, Any]:
-        """An object; raise NotFoundError where it does not exist."""
+        """An object; raise NotFoundError where the API server says that it does not exist."""
         return self._fetch(Request("get", path, **options))
 
     def get_or_none(self, path: str, **options: Unpack[Options]) -> dict[str, Any] | None:
-        """An object, or None where it does not exist."""
+        """An object, or None where the API server says that it does not exist."""
         try:
             return self.get(path, **options)
         except NotFoundError:
@@ -90,7 +104,7 @@ class ApiClient:
         request = Request("list", path, **options).with_query({"limit": str(PAGE_SIZE)})
         if continue_token:
             request = request.with_query({"continue": continue_token})
-        document = self._fetch(request)
+        document = self._fetch(request, MAX_PAGE_BYTES)
         with translate_object_errors(request.action):
             if "items" not in document:
                 raise ObjectError("a list has no items")
@@ -108,10 +122,7 @@ class ApiClient:
     def read(self, request: Request, max_bytes: int) -> bytes:
         """The body of an answer, in any format; raise ObjectTooLargeError if it is larger."""
         with translate_network_errors(request.action), closing(self._open(request)) as response:
-            data: bytes = response.read(max_bytes + 1)
-        if len(data) > max_bytes:
-            raise ObjectTooLargeError(f"{request.description} has more than {max_bytes >> 20} MiB of metadata")
-        return data
+            return _read_body(request, response, max_bytes)
 
     @contextmanager
     def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
@@ -154,15 +165,16 @@ class ApiClient:
         bearer = self.configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
 
-    def _fetch(self, request: Request) -> dict[str, Any]:
-        with translate_network_errors(request.action):
-            data = self._open(request).data
+    def _fetch(self, request: Request, max_bytes: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
+        data = self.read(request, max_bytes)
         try:
             document = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidResponseError(f"cannot {request.action}: the answer is not JSON: {error}") from error
         if not isinstance(document, dict):
             raise InvalidResponseError(f"cannot {request.action}: the answer is not a JSON object")
+        with translate_object_errors(request.action):
+            check_document(request.verb, request.target, document)
         return document
 
     def _open(self, request: Request) -> Any:
@@ -180,17 +192,35 @@ class ApiClient:
             headers=headers | ({"Content-Type": request.content_type} if has_body else {}),
             timeout=request.timeout or self._timeout,
             preload_content=False,
+            redirect=False,
         )
-        if response.status not in SUCCESS:
-            with closing(response):
-                raise build_api_error(request.action, response.status, _read_message(response))
+        try:
+            _check_success(request, response)
+        except BaseException:
+            response.close()
+            raise
         return response
 
 
-def _read_message(response: Any) -> str:
-    try:
-        status = json.loads(response.read(MAX_ERROR_BYTES))
-    except ValueError:
-        status = None
-    message = status.get("message") if isinstance(status, dict) else None
-    return str(message or response.reason)
+def _check_success(request: Request, response: Any) -> None:
+    """Raise the error that the status line and the headers of an answer stand for."""
+    if response.status in SUCCESS:
+        with translate_object_errors(request.action):
+            check_headers(response.headers, request.accept)
+        return
+    status = parse_status(response.read(MAX_ERROR_BYTES, decode_content=False), response.status)
+    if status is None:
+        content_type = response.headers.get("Content-Type")
+        raise build_unknown_failure(request.action, response.status, str(response.reason), content_type)
+    error = build_api_error(request.action, status)
+    if isinstance(error, NotFoundError) and not is_absence(request.verb, request.target, status):
+        raise ApiError(f"{error}, which is not about what was asked for", error.status, error.message)
+    raise error
+
+
+def _read_body(request: Request, response: Any, max_bytes: int) -> bytes:
+    data: bytes = response.read(max_bytes + 1, decode_content=False)
+    if len(data) > max_bytes:
+        what = " of metadata" if request.accept == METADATA else ""
+        raise ObjectTooLargeError(f"{request.description or request.path} has more than {max_bytes >> 20} MiB{what}")
+    return data

@@ -8,14 +8,17 @@ from kubernetes.client import Configuration
 from urllib3 import Timeout
 
 from injector.deadlines import LIVE_READ_SECONDS
-from injector.errors import ClusterError, ConnectionClosedError, NotFoundError, ObjectTooLargeError
+from injector.errors import ClusterError, ConnectionClosedError, NotFoundError, ObjectError, ObjectTooLargeError
 from injector.k8s.api_errors import translate_object_errors
-from injector.k8s.cached_metadata import MAX_FIELDS, ReadObject
+from injector.k8s.cached_metadata import MAX_FIELDS, ReadObject, join_key
 from injector.k8s.client import ApiClient
 from injector.k8s.metadata_stream import MAX_OBJECT_BYTES, read_single
 from injector.k8s.objects import Metadata
 from injector.k8s.request import METADATA, Request, build_path
 from injector.k8s.version import Version, read_version
+
+DESCRIPTIONS = {"Namespace": "namespace", "ServiceAccount": "ServiceAccount"}
+"""Kind: its name in messages."""
 
 VERSION_TTL_SECONDS = 3600
 VERSION_RETRY_SECONDS = 60
@@ -34,12 +37,12 @@ class DirectReader:
 
     def namespace(self, name: str) -> Metadata | None:
         """A namespace's labels and annotations that decisions read, or None if there is no such namespace."""
-        return self._read_metadata("Namespace", f"namespace {name}", build_path("namespaces", name))
+        return self._read_metadata("Namespace", name, build_path("namespaces", name))
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
         """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
         path = build_path("namespaces", namespace, "serviceaccounts", name)
-        return self._read_metadata("ServiceAccount", f"ServiceAccount {namespace}/{name}", path)
+        return self._read_metadata("ServiceAccount", join_key(namespace, name), path)
 
     def version(self) -> Version | None:
         """Major and minor version of the API server, read again after an hour, as clusters are upgraded.
@@ -68,27 +71,35 @@ class DirectReader:
         """False: every read is a request."""
         return False
 
-    def _read_metadata(self, kind: str, description: str, path: str) -> Metadata | None:
+    def _read_metadata(self, kind: str, key: str, path: str) -> Metadata | None:
+        description = f"{DESCRIPTIONS[kind]} {key}"
+
         def read(timeout: Timeout) -> ReadObject:
             request = Request("get", path, description, accept=METADATA, timeout=timeout)
             data = self._client.read(request, MAX_OBJECT_BYTES)
             with translate_object_errors(request.action):
-                return read_single(kind, data)
+                read_object = read_single(kind, data)
+                if read_object.key != key:
+                    raise ObjectError("it is another object")
+                return read_object
 
-        found = self._send(read)
-        if found is not None and found.metadata is None:
+        try:
+            found = self._send(read)
+        except NotFoundError:
+            return None
+        if found.metadata is None:
             raise ObjectTooLargeError(
                 f"{description} has more than {MAX_FIELDS} labels, annotations and other entries of metadata"
             )
-        return found and found.metadata
+        return found.metadata
 
-    def _read_version(self) -> Version | None:
+    def _read_version(self) -> Version:
         description = "the API server's version"
         document = self._send(lambda timeout: self._client.get("/version/", description=description, timeout=timeout))
         with translate_object_errors(f"get {description}"):
-            return None if document is None else read_version(document)
+            return read_version(document)
 
-    def _send(self, send: Callable[[Timeout], Answer]) -> Answer | None:
+    def _send(self, send: Callable[[Timeout], Answer]) -> Answer:
         """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
 
         A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
@@ -96,12 +107,9 @@ class DirectReader:
         """
         deadline = time.monotonic() + LIVE_READ_SECONDS
         try:
-            try:
-                return send(Timeout(total=LIVE_READ_SECONDS))
-            except ConnectionClosedError:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise
-            return send(Timeout(total=left))
-        except NotFoundError:
-            return None
+            return send(Timeout(total=LIVE_READ_SECONDS))
+        except ConnectionClosedError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+        return send(Timeout(total=left))

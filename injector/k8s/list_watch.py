@@ -114,7 +114,7 @@ class ListWatch:
         objects: dict[str, Metadata | None] = {}
 
         def add(found: ReadObject) -> None:
-            objects[_check_key(found)] = _choose_cached(self.kind, found)
+            objects[_check_key(self.kind, found)] = _choose_cached(self.kind, found)
 
         self._limit = max(1, self._limit // SMALLER_PAGE)  # in case that this one fails
         with self._client.stream(request) as chunks:
@@ -164,9 +164,9 @@ def _parse_event(kind: str, event: WatchEvent) -> Event:
         case "BOOKMARK":
             return Event(None, None, found.resource_version)
         case "DELETED":
-            return Event(_check_key(found), None, found.resource_version, is_deleted=True)
+            return Event(_check_key(kind, found), None, found.resource_version, is_deleted=True)
         case "ADDED" | "MODIFIED":
-            return Event(_check_key(found), _choose_cached(kind, found), found.resource_version)
+            return Event(_check_key(kind, found), _choose_cached(kind, found), found.resource_version)
         case unknown:
             raise ObjectError(f"an event has the unknown type {unknown[:MAX_SHOWN]}")
 
@@ -175,7 +175,9 @@ def _choose_cached(kind: str, found: ReadObject) -> Metadata | None:
     return found.metadata if found.metadata is not None and fits_cache(kind, found.metadata) else None
 
 
-def _check_key(found: ReadObject) -> str:
+def _check_key(kind: str, found: ReadObject) -> str:
     if not found.key:
         raise ObjectError("an object has no name")
+    if ("/" in found.key) != (kind == "ServiceAccount"):
+        raise ObjectError(f"{found.key[:MAX_SHOWN]} is not a {kind}")
     return found.key

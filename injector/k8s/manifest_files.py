@@ -58,6 +58,14 @@ class ManifestReader:
                 pass
 
 
+class ManifestCluster(ManifestReader):
+    """A cluster for the webhook. A ServiceAccount that is not in the files exists, without annotations."""
+
+    def service_account(self, namespace: str, name: str) -> Metadata:
+        """A ServiceAccount's labels and annotations."""
+        return super().service_account(namespace, name) or Metadata({}, {})
+
+
 def _find_files(paths: tuple[Path, ...]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():

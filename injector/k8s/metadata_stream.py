@@ -7,18 +7,26 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from injector.errors import ObjectError
-from injector.k8s.api_errors import build_api_error
+from injector.k8s.api_errors import Status, build_api_error
 from injector.k8s.cached_metadata import ReadObject, read_object
 from injector.k8s.protobuf import ByteSource, read_fields, read_varint
 
 MAGIC = b"k8s\0"
-RAW = 2
-"""Field of the envelope (`Unknown`): the object."""
+TYPE, RAW = 1, 2
+"""Fields of the envelope (`Unknown`): the type of the object, and the object."""
+
+API_VERSION, KIND = 1, 2
+METADATA_TYPE = ("meta.k8s.io/v1", "PartialObjectMetadata")
+LIST_TYPE = ("meta.k8s.io/v1", "PartialObjectMetadataList")
+STATUS_TYPE = ("v1", "Status")
+"""apiVersion and kind."""
+
+MAX_TYPE_BYTES = 1024
 
 LIST_METADATA, ITEMS = 1, 2
 LIST_VERSION, CONTINUE = 2, 3
 EVENT_TYPE, EVENT_OBJECT, EXTENSION_RAW = 1, 2, 1
-STATUS_MESSAGE, STATUS_CODE = 3, 6
+STATUS_MESSAGE, STATUS_REASON, STATUS_CODE = 3, 4, 6
 LENGTH_BYTES = 4
 """Before each event, as a big-endian number."""
 
@@ -83,11 +91,15 @@ def _open_envelope(source: ByteSource) -> int:
     """Read up to the object; return the position where it ends."""
     if source.read(len(MAGIC)) != MAGIC:
         raise ObjectError("it is not in protobuf")
-    while True:
+    number, length = source.read_field()
+    if number != TYPE or length > MAX_TYPE_BYTES:
+        raise ObjectError("it has no type")
+    _check_type(source.read(length), 0, length, LIST_TYPE)
+    while number != RAW:
         number, length = source.read_field()
-        if number == RAW:
-            return source.position + length
-        source.skip(length)
+        if number != RAW:
+            source.skip(length)
+    return source.position + length
 
 
 def _read_list_metadata(data: bytes) -> ListMetadata:
@@ -99,7 +111,7 @@ def _read_list_metadata(data: bytes) -> ListMetadata:
 
 def read_single(kind: str, data: bytes) -> ReadObject:
     """An object that was read alone."""
-    return read_object(kind, data, *_unwrap(data, 0, len(data)))
+    return read_object(kind, data, *_unwrap(data, 0, len(data), METADATA_TYPE))
 
 
 def read_events(kind: str, source: ByteSource, action: str) -> Iterator[WatchEvent]:
@@ -129,18 +141,30 @@ def _read_event(source: ByteSource) -> tuple[bytes, int]:
 
 def _parse_event(kind: str, data: bytes, length: int, action: str) -> WatchEvent:
     kind_of_event = _decode(data, *_find(data, 0, length, EVENT_TYPE))
-    span = _unwrap(data, *_find(data, *_find(data, 0, length, EVENT_OBJECT), EXTENSION_RAW))
+    envelope = _find(data, *_find(data, 0, length, EVENT_OBJECT), EXTENSION_RAW)
     if kind_of_event == "ERROR":
-        message, code = (_find(data, *span, number) for number in (STATUS_MESSAGE, STATUS_CODE))
-        raise build_api_error(action, read_varint(data, code[0])[0], _decode(data, *message))
-    return WatchEvent(kind_of_event, read_object(kind, data, *span))
+        raise build_api_error(action, _read_status(data, *_unwrap(data, *envelope, STATUS_TYPE)))
+    return WatchEvent(kind_of_event, read_object(kind, data, *_unwrap(data, *envelope, METADATA_TYPE)))
 
 
-def _unwrap(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the object in an envelope starts and ends."""
+def _read_status(data: bytes, start: int, end: int) -> Status:
+    code, message, reason = (_find(data, start, end, number) for number in (STATUS_CODE, STATUS_MESSAGE, STATUS_REASON))
+    return Status(read_varint(data, code[0])[0], _decode(data, *reason), _decode(data, *message))
+
+
+def _unwrap(data: bytes, start: int, end: int, expected: tuple[str, str]) -> tuple[int, int]:
+    """Where the object in an envelope starts and ends; raise ObjectError if it is of another type."""
     if data[start : start + len(MAGIC)] != MAGIC:
         raise ObjectError("it is not in protobuf")
-    return _find(data, start + len(MAGIC), end, RAW)
+    start += len(MAGIC)
+    _check_type(data, *_find(data, start, end, TYPE), expected)
+    return _find(data, start, end, RAW)
+
+
+def _check_type(data: bytes, start: int, end: int, expected: tuple[str, str]) -> None:
+    found = {number: _decode(data, at, until) for number, at, until in read_fields(data, start, end)}
+    if (found.get(API_VERSION), found.get(KIND)) != expected:
+        raise ObjectError(f"it is a {found.get(KIND)} of {found.get(API_VERSION)}, not a {expected[1]}")
 
 
 def _find(data: bytes, start: int, end: int, number: int) -> tuple[int, int]:

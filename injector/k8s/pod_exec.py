@@ -1,6 +1,5 @@
 """Runs a command in a container, as `kubectl exec` does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from kubernetes.stream import ws_client
 from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
 from injector.deadlines import EXEC_SECONDS
-from injector.errors import ClusterError, InvalidResponseError, UnreachableError
-from injector.k8s.api_errors import build_api_error, translate_network_errors
+from injector.errors import ApiError, ClusterError, InvalidResponseError, UnreachableError
+from injector.k8s.api_errors import build_api_error, build_unknown_failure, parse_status, translate_network_errors
 from injector.k8s.client import ApiClient
 from injector.k8s.request import build_path
 
@@ -57,19 +56,18 @@ def exec_command(client: ApiClient, container: RunningContainer, command: Sequen
             finally:
                 stream.sock.shutdown()  # its close() leaves the socket open after the server's close frame
         except WebSocketBadStatusException as error:
-            raise build_api_error(action, error.status_code, _read_message(error)) from error
+            raise _build_handshake_error(action, error) from error
         except WebSocketException as error:
             raise UnreachableError(f"cannot {action}: {error}") from error
 
 
-def _read_message(error: Any) -> str:
-    """The `message` of the API server's Status, which names the user and the missing verb."""
-    try:
-        status = json.loads(error.resp_body or b"")
-    except ValueError:
-        status = None
-    message = status.get("message") if isinstance(status, dict) else None
-    return str(message or "the API server gave no reason")
+def _build_handshake_error(action: str, error: Any) -> ApiError:
+    """The error of the API server's Status, which names the user and the missing verb."""
+    status = parse_status(error.resp_body or b"", error.status_code)
+    if status is None:
+        content_type = (error.resp_headers or {}).get("content-type")
+        return build_unknown_failure(action, error.status_code, "the API server gave no reason", content_type)
+    return build_api_error(action, status)
 
 
 def _limit_output(stream: Any, container: RunningContainer) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from urllib3 import Timeout
 
+from injector.k8s.answers import Target, parse_path
+
 JSON = "application/json"
 METADATA = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -55,6 +57,11 @@ class Request:
 
     body: Any = None
     content_type: str = JSON
+
+    @property
+    def target(self) -> Target | None:
+        """What the path is about; None for one without a resource, such as `/version`."""
+        return parse_path(self.path)
 
     @property
     def action(self) -> str:

@@ -3,7 +3,8 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from contract.text import quote
@@ -21,6 +22,7 @@ from injector.reasons import Explanation, Reason, TooLargePodError
 from injector.webhook.admission_review import AdmissionReview, Review, build_allowed, build_denied
 from injector.webhook.decision_log import DecisionLogEntry, log
 from injector.webhook.messages import MAX_NAME, build_message, build_warnings
+from server.log_limit import LimitedLog
 
 LOG = logging.getLogger("podrole.admission")
 
@@ -31,6 +33,10 @@ class Fail:
 
     outcome: ClassVar[Outcome] = Outcome.FAIL
     explanations: tuple[Explanation, ...]
+
+
+def _log_failed_reads(_reason: str, count: int, detail: str) -> None:
+    LOG.warning("%d reviews failed as objects of the cluster could not be read. The last one: %s", count, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,9 @@ class Admission:
 
     reserve_reads: Callable[[str], Reservation] | None = None
     """Bounds the reviews of a namespace that wait for reads; None: they never wait."""
+
+    log_failed_read: LimitedLog = field(default_factory=partial(LimitedLog, _log_failed_reads))
+    """In an outage every review fails, and each has its line of the decision log."""
 
     def is_nonblocking(self, review: Review) -> bool:
         """Whether the review can be answered from the cache, without a request to the API server."""
@@ -90,7 +99,7 @@ class Admission:
             denial = Deny((error.explanation,))
             return denial, _deny(review, denial)
         except ClusterError as error:
-            LOG.exception("%s failed", review.uid)
+            self.log_failed_read(Reason.CLUSTER_READ_FAILED.code, f"{review.uid}: {error}")
             failure = Fail((Reason.CLUSTER_READ_FAILED.explain(problem=str(error)),))
         except Exception:
             LOG.exception("%s failed", review.uid)

@@ -87,7 +87,7 @@ class Admission(NamedTuple):
 
 
 def review(
-    candidate: Candidate, namespace: Metadata | None, account: Metadata | None, settings: Account, selection: Selection
+    candidate: Candidate, namespace: Metadata | None, account: Metadata, settings: Account, selection: Selection
 ) -> Admission:
     """Decide about a candidate. `namespace` is None where manifests do not contain it."""
     labels, annotations = namespace or Metadata({}, {})

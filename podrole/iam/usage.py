@@ -77,7 +77,8 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
     notices: dict[Notice, None] = {}
     for candidate in find_candidates(objects):
         namespace = objects.namespaces.get(candidate.namespace)
-        service_account = objects.accounts.get((candidate.namespace, candidate.service_account))
+        # It need not be there: `default` is created by a controller, and a pod's can be in a file that was not given.
+        service_account = objects.accounts.get((candidate.namespace, candidate.service_account), UNKNOWN)
         admission = review(candidate, namespace, service_account, account, selection)
         notices |= {Notice(admission.role_arn, candidate.subject, one): None for one in admission.findings}
         if admission.inject is None:

@@ -6,7 +6,7 @@ Over TLS the attacker gets no token: tests/integration/sidecar/test_sts_differen
 import subprocess
 import sys
 
-from testing.cases import CONFIG, ENABLED, Case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case
 from testing.demo_node import DemoNode
 from testing.pods import NODE_IPV4
 from tests.integration.netns.conftest import HERE, stop
@@ -22,7 +22,7 @@ def test_plain_http_endpoint_sends_the_token_to_an_attacker(demo_node: DemoNode)
     assert attacker.stdout
     assert attacker.stdout.readline() == b"ready\n"
 
-    with demo_node.create_pod(Case(POD, ENABLED, None).inject(config)) as pod:
+    with demo_node.create_pod(Case(POD, ENABLED, UNANNOTATED).inject(config)) as pod:
         pod.start()
 
     stop(attacker)

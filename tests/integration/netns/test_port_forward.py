@@ -10,7 +10,7 @@ import pytest
 import contract
 from injector.config import Config
 from injector.value_types import ModePolicy, RedirectBackend
-from testing.cases import CONFIG, ENABLED, Case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
@@ -55,7 +55,7 @@ def credentials_path(pod: Pod) -> str:
 
 
 def start(demo_node: DemoNode, config: Config, manifest: dict[str, Any] = POD) -> Iterator[Pod]:
-    with demo_node.create_pod(Case(manifest, ENABLED, None).inject(config), demo_node.images) as pod:
+    with demo_node.create_pod(Case(manifest, ENABLED, UNANNOTATED).inject(config), demo_node.images) as pod:
         pod.start()
         yield pod
 
@@ -118,7 +118,7 @@ def test_ssrf_gets_no_credentials_if_tokens_are_required(demo_node: DemoNode) ->
 
 def test_ipv6_only_pod_gets_its_role_on_loopback_and_nothing_else_is_served_there(demo_node: DemoNode) -> None:
     with demo_node.create_pod(
-        Case(POD, ENABLED, None).inject(REDIRECT._replace(ipv6_only=True)), demo_node.images
+        Case(POD, ENABLED, UNANNOTATED).inject(REDIRECT._replace(ipv6_only=True)), demo_node.images
     ) as pod:
         pod.network.run(["ip", "-4", "route", "delete", "default"])
         pod.start()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from injector.value_types import ModePolicy, RedirectBackend
-from testing.cases import CONFIG, ENABLED, Case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod, PodError
 from testing.repository import ROOT
@@ -103,7 +103,7 @@ def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
     config = CONFIG._replace(
         sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, redirect_backend=RedirectBackend.IPTABLES
     )
-    injected = Case(POD, ENABLED, None).inject(config)
+    injected = Case(POD, ENABLED, UNANNOTATED).inject(config)
 
     with create_pod(demo_node, injected) as pod:
         pod.start()
@@ -115,7 +115,7 @@ def test_pod_gets_its_role_with_iptables(demo_node: DemoNode) -> None:
 def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNode) -> None:
     """As the warning of env mode states: it does not protect the node's role."""
     config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
-    injected = Case(POD, ENABLED, None).inject(config)
+    injected = Case(POD, ENABLED, UNANNOTATED).inject(config)
 
     with create_pod(demo_node, injected) as pod:
         pod.start()
@@ -128,7 +128,7 @@ def test_app_in_env_mode_gets_its_role_but_can_reach_the_nodes(demo_node: DemoNo
 
 def inject_in_env_mode(*, must_be_closed: bool) -> dict[str, Any]:
     config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, mode=ModePolicy.ENV)
-    return Case(POD, ENABLED, None).inject(config._replace(require_closed_metadata=must_be_closed))
+    return Case(POD, ENABLED, UNANNOTATED).inject(config._replace(require_closed_metadata=must_be_closed))
 
 
 def list_events(pod: Pod) -> list[str]:
@@ -183,7 +183,7 @@ def test_app_starts_once_metadata_that_must_be_closed_was_measured_as_closed(dem
 
 def test_redirect_mode_ignores_that_metadata_must_be_closed_and_measures_nothing(demo_node: DemoNode) -> None:
     config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=STS_URL, require_closed_metadata=True)
-    with create_pod(demo_node, Case(POD, ENABLED, None).inject(config)) as pod:
+    with create_pod(demo_node, Case(POD, ENABLED, UNANNOTATED).inject(config)) as pod:
         pod.start()
 
         assert who_am_i(pod) == IDENTITY

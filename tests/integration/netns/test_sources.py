@@ -12,7 +12,7 @@ from contract.modes import CredentialSource
 from injector.config import Config
 from injector.k8s.objects import Metadata
 from injector.value_types import ModePolicy, OverrideName, RedirectBackend
-from testing.cases import CONFIG, ENABLED, Case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case
 from testing.demo_node import STS_URL, DemoNode
 from testing.pods import Pod
 from tests.waiting_app import IDENTITY, POD, WHO_AM_I
@@ -52,7 +52,7 @@ def redirect(request: pytest.FixtureRequest) -> str:
 def start(demo_node: DemoNode, config: Config, namespace: Metadata, **annotations: str) -> Iterator[Pod]:
     wanted = copy.deepcopy(POD)
     wanted["metadata"]["annotations"] |= {f"podrole.io/{key.replace('_', '-')}": v for key, v in annotations.items()}
-    with demo_node.create_pod(Case(wanted, namespace, None).inject(config)) as pod:
+    with demo_node.create_pod(Case(wanted, namespace, UNANNOTATED).inject(config)) as pod:
         pod.start()
         yield pod
 

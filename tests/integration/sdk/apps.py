@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from contract.modes import Mode
 from injector.value_types import ModePolicy
-from testing.cases import CONFIG, ENABLED, Case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case
 from testing.demo_node import DemoNode
 from testing.pods import Image, Node, Pod
 from testing.pods.containers import RUNC
@@ -132,7 +132,7 @@ def build_pod(name: str, mode: str, sts_url: str, identity_url: str) -> dict[str
         },
     }
     config = CONFIG._replace(sidecar_image="podrole-sidecar", sts_endpoint=sts_url, mode=ModePolicy(mode))
-    return Case(pod, ENABLED, None).inject(config)
+    return Case(pod, ENABLED, UNANNOTATED).inject(config)
 
 
 def build_image(demo_node: DemoNode, tools: Iterable[str]) -> Image:

@@ -11,7 +11,7 @@ from injector.k8s.objects import Metadata
 from injector.patch.app_env import SIDECAR_VARIABLES
 from injector.patch.no_proxy import NO_PROXIES, NO_PROXY_HOSTS, NO_PROXY_VALUE, PROXIES
 from injector.patch.pod_uid import POD_UID
-from testing.cases import CONFIG, ENABLED, Case, Pod
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case, Pod
 
 Strategy = st.SearchStrategy[Any]
 
@@ -65,8 +65,8 @@ FORGED_STATUSES = st.text(max_size=5) | st.sampled_from(
 )
 CONTEXTS = st.sampled_from(
     [
-        (ENABLED, None),
-        (ENABLED._replace(annotations={"podrole.io/default-role": "reader"}), None),
+        (ENABLED, UNANNOTATED),
+        (ENABLED._replace(annotations={"podrole.io/default-role": "reader"}), UNANNOTATED),
         (ENABLED, Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"})),
     ]
 )

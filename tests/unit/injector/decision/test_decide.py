@@ -8,7 +8,7 @@ from injector.decision.outcomes import Block, Deny, Inject, Skip
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
 from injector.value_types import PodsWithoutRole
-from testing.cases import CONFIG, ENABLED, Case, build_case, load_case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case, build_case, load_case
 
 
 def denial_of(case: Case) -> list[Reason]:
@@ -41,6 +41,18 @@ def test_missing_namespace_is_named_in_the_denial() -> None:
     assert isinstance(decision, Deny)
     assert decision.explanations[0].reason is Reason.NAMESPACE_NOT_FOUND
     assert '"team-b"' in decision.explanations[0].text
+
+
+@pytest.mark.parametrize("pods_without_role", PodsWithoutRole)
+def test_missing_service_account_is_named_in_the_denial(pods_without_role: PodsWithoutRole) -> None:
+    case = replace(load_case("role-on-the-service-account"), service_account=None)
+
+    decision = case.decide(CONFIG._replace(pods_without_role=pods_without_role))
+
+    assert isinstance(decision, Deny)
+    assert decision.explanations[0].reason is Reason.SERVICE_ACCOUNT_NOT_FOUND
+    account, namespace = case.pod["spec"]["serviceAccountName"], case.pod["metadata"]["namespace"]
+    assert f'"{account}" does not exist in namespace "{namespace}"' in decision.explanations[0].text
 
 
 @pytest.mark.parametrize("override", OVERRIDES, ids=lambda override: override.key)
@@ -139,7 +151,7 @@ def test_each_source_is_used_if_the_sources_before_it_set_no_role() -> None:
     )
 
     roles = []
-    for account in (case.service_account, irsa_only, None):
+    for account in (case.service_account, irsa_only, UNANNOTATED):
         decision = replace(case, service_account=account).decide()
         assert isinstance(decision, Inject)
         roles.append(decision.role_arn.partition(":role/")[2])
@@ -219,9 +231,9 @@ def test_decision_does_not_change_the_pod() -> None:
     assert repr(case.pod) == before
 
 
-def test_missing_service_account_sets_no_role() -> None:
+def test_service_account_without_annotations_sets_no_role() -> None:
     case = load_case("no-role")
-    assert case.service_account is None
+    assert case.service_account == UNANNOTATED
     assert case.namespace == ENABLED
 
     assert isinstance(case.decide(), Block)

@@ -10,7 +10,7 @@ from injector.decision.outcomes import Decision, Deny, Inject
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
 from injector.value_types import ModePolicy, OverrideName
-from testing.cases import CONFIG, ENABLED, Case, build_case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case, build_case
 
 NODE = CONFIG._replace(credential_source=CredentialSource.NODE)
 PASSING = CONFIG._replace(allow_overrides=frozenset({OverrideName.METADATA_PASSTHROUGH}))
@@ -61,7 +61,7 @@ def decide(config: Config, **spec: Any) -> Decision:
     case = build_case(**spec)
     if config.allow_overrides:
         case.pod["metadata"]["annotations"]["podrole.io/metadata-passthrough"] = "true"
-    return Case(case.pod, ALLOWING, None).decide(config)
+    return Case(case.pod, ALLOWING, UNANNOTATED).decide(config)
 
 
 def with_context(field: str, context: Any) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def decide(row: dict[str, Any]) -> Decision:
         changes["allow_overrides"] = frozenset(changes["allow_overrides"])
     case = load_case(row["pod"])
     version = tuple(row["version"]) if "version" in row else None
+    if row.get("service_account") == "missing":
+        case = replace(case, service_account=None)
     return replace(case, version=version).decide(CONFIG._replace(**changes))
 
 

@@ -11,7 +11,7 @@ from injector.metadata_keys import (
 )
 from injector.reasons import Reason
 from injector.value_types import OverrideName
-from testing.cases import CONFIG, ENABLED, Case, build_case
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Case, build_case
 
 KINDS = {"pod": POD_LIMITS, "namespace": NAMESPACE_LIMITS, "ServiceAccount": SERVICE_ACCOUNT_LIMITS}
 VALUES = [pytest.param(kind, key, id=f"{kind}-{key}") for kind, limits in KINDS.items() for key in limits]
@@ -77,7 +77,7 @@ def test_host_network_pod_with_a_role_over_the_limit_is_denied_and_not_skipped()
 def test_pod_of_an_unlabelled_namespace_is_skipped_whatever_its_values_are() -> None:
     case = annotate("pod", ROLE, "a" * 5000)
 
-    assert isinstance(Case(case.pod, Metadata({}, {}), None).decide(), Skip)
+    assert isinstance(Case(case.pod, Metadata({}, {}), UNANNOTATED).decide(), Skip)
 
 
 def test_pod_that_opts_out_with_a_value_over_the_limit_is_denied() -> None:

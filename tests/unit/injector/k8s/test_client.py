@@ -25,7 +25,10 @@ from injector.errors import (
 )
 from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import RunningContainer, exec_command
+from testing.api_status import build_absence, build_status
 
+REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired"}
+FORBIDDEN_NODES = 'nodes is forbidden: User "eve" cannot list resource "nodes"'
 STDOUT, STDERR, ERROR = 1, 2, 3
 SUCCESS = (ERROR, b'{"status":"Success"}')
 FAILURE = (ERROR, b'{"status":"Failure","message":"command terminated with exit code 1"}')
@@ -52,18 +55,21 @@ class ApiServer(BaseHTTPRequestHandler):
         token = query.get("continue", [""])[0]
         pages = {"": ([{"n": 1}], "two"), "two": ([{"n": 2}], "three"), "three": (None, "")}
         items, following = pages[token]
-        code = int(parts.path.removeprefix("/status/")) if parts.path.startswith("/status/") else 404
+        *_, resource, name = parts.path.split("/")
+        code = int(name) if resource == "status" else 404
+        reason = REASONS.get(code, "")
         answers: dict[str, tuple[int, Any]] = {
             "/version": (200, {"gitVersion": "v1.34.4"}),
             "/pages": (200, {"metadata": {"continue": following}, "items": items}),
-            "/forbidden": (403, {"message": 'nodes is forbidden: User "eve" cannot list resource "nodes"'}),
+            "/forbidden": (403, build_status(403, "Forbidden", FORBIDDEN_NODES)),
             "/html": (200, "<html>"),
             "/json-list": (200, []),
             "/no-items": (200, {"metadata": {"resourceVersion": "1"}}),
             "/items-of-numbers": (200, {"items": [1]}),
             "/status/502": (502, "<html>"),
         }
-        self._answer(*answers.get(parts.path, (code, {"message": "a sentence"})))
+        absence = build_status(code, reason, "a sentence", kind=resource, name=name)
+        self._answer(*answers.get(parts.path, (code, absence)))
 
     def do_POST(self) -> None:
         parts = urlsplit(self.path)
@@ -75,18 +81,20 @@ class ApiServer(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         self.requests.append(("DELETE", parts.path, parse_qs(parts.query), None))
         is_known = parts.path.endswith("/web")
-        self._answer(200 if is_known else 404, {"kind": "Status", "message": f"{parts.path} not found"})
+        success = {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+        self._answer(*((200, success) if is_known else build_absence("pods", parts.path.split("/")[-1])))
 
     def _answer(self, status: int, document: Any) -> None:
         body = document.encode() if isinstance(document, str) else json.dumps(document).encode()
         self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def _run_command(self) -> None:
         if self.handshake != 101:
-            self._answer(self.handshake, {"message": "pods/exec is forbidden"})
+            self._answer(self.handshake, build_status(self.handshake, "Forbidden", "pods/exec is forbidden"))
             return
         key = self.headers["Sec-WebSocket-Key"] + WEBSOCKET_GUID
         self.send_response(101)
@@ -168,7 +176,7 @@ def test_forbidden_error_has_the_servers_message(api_client: ApiClient) -> None:
 )
 def test_each_failure_status_raises_its_typed_error(api_client: ApiClient, status: int, error: type[ApiError]) -> None:
     with pytest.raises(ApiError) as raised:
-        api_client.get(f"/status/{status}", description="pod team-a/web")
+        api_client.get(f"/api/v1/status/{status}", description="pod team-a/web")
 
     assert type(raised.value) is error
     assert (raised.value.status, raised.value.message) == (status, "a sentence")
@@ -220,10 +228,12 @@ def test_list_reads_all_pages(api_client: ApiClient, server: type[ApiServer]) ->
 
 
 def test_create_with_dry_run_sends_the_parameter(api_client: ApiClient, server: type[ApiServer]) -> None:
-    created = api_client.create("/api/v1/namespaces/team-a/pods", {"kind": "Pod"}, dry_run=True)
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"namespace": "team-a"}}
 
-    assert created == {"kind": "Pod", "created": True}
-    assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, {"kind": "Pod"})]
+    created = api_client.create("/api/v1/namespaces/team-a/pods", pod, dry_run=True)
+
+    assert created == {**pod, "created": True}
+    assert server.requests == [("POST", "/api/v1/namespaces/team-a/pods", {"dryRun": ["All"]}, pod)]
 
 
 def test_delete_sends_the_request(api_client: ApiClient, server: type[ApiServer]) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -24,6 +25,8 @@ from injector.k8s.direct_reader import DirectReader
 from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
+from injector.k8s.request import JSON
+from testing.api_status import build_absence, build_status
 from testing.protobuf import MAGIC, encode_document, wrap
 from testing.services.certificates import write_certificates
 from tests.unit.injector.k8s.watched_cluster import wait_until
@@ -63,21 +66,25 @@ def run(context: ssl.SSLContext | None = None) -> Iterator[ApiServer]:
                 api.requests_to_drop -= 1
                 self.drop()
                 return
-            answer = api.answers.get(self.path, (404, {"kind": "Status", "code": 404}))
+            answer = api.answers.get(self.path, build_absence(*self.path.split("/")[-2:]))
             if answer is None:
                 api.stopping.wait(10)
                 return
             status, document = answer
             body = document if isinstance(document, bytes) else self.encode(document)
+            is_asked = status == HTTPStatus.OK
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", self.headers["Accept"].partition(";")[0] if is_asked else JSON)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def encode(self, document: Any) -> bytes:
-            is_metadata = isinstance(document, dict) and "metadata" in document
-            return encode_document(document) if is_metadata else json.dumps(document).encode()
+            if not isinstance(document, dict) or "metadata" not in document or "code" in document:
+                return json.dumps(document).encode()
+            *_, namespace, resource, name = self.path.split("/")
+            place = {"name": name, **({"namespace": namespace} if resource == "serviceaccounts" else {})}
+            return encode_document({**document, "metadata": {**place, **document["metadata"]}})
 
         def drop(self) -> None:
             self.close_connection = True
@@ -138,7 +145,7 @@ def test_refused_connection_is_an_error(api_server: ApiServer) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_failure_status_is_an_error_not_an_absent_object(api_server: ApiServer, status: int) -> None:
-    api_server.answers["/api/v1/namespaces/team-a"] = (status, {"kind": "Status", "code": status})
+    api_server.answers["/api/v1/namespaces/team-a"] = (status, build_status(status, ""))
 
     with pytest.raises(ClusterError, match=str(status)):
         connect(api_server.url).namespace("team-a")
@@ -146,7 +153,15 @@ def test_failure_status_is_an_error_not_an_absent_object(api_server: ApiServer, 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html>", b"[]", b'{"metadata": {"labels": {"a": "b"}}}', MAGIC, MAGIC + b"\x12\xff", wrap("", b"\x0a\xff")],
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"metadata": {"labels": {"a": "b"}}}',
+        MAGIC,
+        MAGIC + b"\x12\xff",
+        wrap("PartialObjectMetadata", b"\x0a\xff"),
+    ],
     ids=["empty", "html", "json-list", "json-object", "no-object", "cut-off", "cut-off-metadata"],
 )
 def test_invalid_answer_is_an_error(api_server: ApiServer, body: bytes) -> None:
@@ -317,7 +332,7 @@ def test_known_version_is_kept_when_the_server_fails(api_server: ApiServer) -> N
     reader = build_reader(clock, api_server.url)
     api_server.answers["/version/"] = (200, {"major": "1", "minor": "34"})
     reader.version()
-    api_server.answers["/version/"] = (500, {"kind": "Status", "code": 500})
+    api_server.answers["/version/"] = (500, build_status(500, "InternalError"))
 
     clock[0] = 3600
     assert reader.version() == (1, 34)

@@ -8,6 +8,7 @@ from injector.errors import ClusterError, ConflictError
 from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
+from testing.api_status import build_absence, build_status
 from testing.fake_api_server import (
     CONFIGURATION,
     CONFIGURATIONS,
@@ -20,7 +21,7 @@ from testing.fake_api_server import (
 from testing.fake_list_watch_server import RequestHandler
 
 MANAGER = {"fieldManager": "podrole-injector"}
-FORBIDDEN = {"kind": "Status", "code": 403, "message": 'User "eve" cannot do that'}
+FORBIDDEN = build_status(403, "Forbidden", 'User "eve" cannot do that')
 
 
 @pytest.fixture
@@ -85,7 +86,8 @@ def test_forbidden_create_names_the_command_that_creates_the_secret(
 
 
 def test_create_in_a_missing_namespace_is_an_error(api: WritableApiServer, secret: CertificateSecret) -> None:
-    api.fail_next(SECRETS, lambda handler: handler.send_document(404, {"code": 404}), watch=False)
+    absence = build_absence("namespaces", "podrole-system")
+    api.fail_next(SECRETS, lambda handler: handler.send_document(*absence), watch=False)
 
     with pytest.raises(ClusterError, match="there is no namespace podrole-system"):
         secret.write({"metadata": {}, "data": {}})
@@ -153,6 +155,7 @@ def test_error_has_the_api_servers_message(
 def test_answer_that_is_not_json_raises_cluster_error(api: WritableApiServer, secret: CertificateSecret) -> None:
     def send_text(handler: RequestHandler) -> None:
         handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", "4")
         handler.end_headers()
         handler.wfile.write(b"<ok>")

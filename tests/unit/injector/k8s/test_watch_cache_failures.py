@@ -10,6 +10,7 @@ from injector.k8s import list_watch
 from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
+from testing.api_status import build_status
 from testing.fake_list_watch_server import (
     ACCOUNTS,
     GONE,
@@ -23,6 +24,7 @@ from testing.fake_list_watch_server import (
 from testing.protobuf import encode_event
 from tests.unit.injector.k8s.watched_cluster import WITHIN_SECONDS, Callbacks, build_reader, run_reader, wait_until
 
+REASONS = {410: "Expired"}
 ROLE = {"iam.amazonaws.com/role": "reader"}
 READER = Metadata({}, ROLE)
 
@@ -61,7 +63,7 @@ def end_stream(handler: RequestHandler) -> None:
 
 
 def fail_with(status: int) -> Callable[[RequestHandler], None]:
-    return lambda handler: handler.send_document(status, {"kind": "Status", "code": status, "message": "no"})
+    return lambda handler: handler.send_document(status, build_status(status, REASONS.get(status, "")))
 
 
 def send_and_cut(data: bytes) -> Callable[[RequestHandler], None]:
@@ -183,9 +185,7 @@ def test_events_split_across_chunks_are_joined(api: ListWatchServer, callbacks: 
         pytest.param(
             encode_event("RENAMED", {**META, "metadata": {"name": "a", "resourceVersion": "1"}}), id="unknown-type"
         ),
-        pytest.param(
-            encode_event("ERROR", {"kind": "Status", "code": 403, "message": "no"}), id="forbidden-error-event"
-        ),
+        pytest.param(encode_event("ERROR", build_status(403, "Forbidden")), id="forbidden-error-event"),
     ],
 )
 def test_invalid_event_causes_a_new_list(api: ListWatchServer, callbacks: Callbacks, event: bytes) -> None:

@@ -11,6 +11,7 @@ from injector.patch.json_patch import build_pointer
 from testing.cases import (
     CONFIG,
     ENABLED,
+    UNANNOTATED,
     Case,
     Pod,
     add_api_defaults,
@@ -74,7 +75,7 @@ def test_second_injection_after_service_account_admission_changes_nothing() -> N
     """ServiceAccount admission runs again after the first call and mounts the API token wherever its path is free."""
     pod = load_review("pod-create-generate-name-reinvocation")["request"]["object"]
     pod["metadata"]["annotations"] = {"iam.amazonaws.com/role": "reader"}
-    case = Case(pod, ENABLED, None)
+    case = Case(pod, ENABLED, UNANNOTATED)
     first = add_api_defaults(case.inject())
     api_token = next(volume["name"] for volume in pod["spec"]["volumes"] if "kube-api" in volume["name"])
     mount = {"name": api_token, "readOnly": True, "mountPath": contract.TOKEN_DIRECTORY}

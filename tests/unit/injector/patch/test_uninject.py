@@ -13,6 +13,7 @@ from injector.patch.uninject import build_uninject_patch, plan_uninjection
 from injector.value_types import ModePolicy, RedirectBackend
 from testing.cases import (
     CONFIG,
+    UNANNOTATED,
     Case,
     Pod,
     add_api_defaults,
@@ -291,7 +292,7 @@ def test_lists_and_objects_that_become_empty_are_removed() -> None:
     case = build_case()
     del case.pod["metadata"]
 
-    restored = uninject(Case(case.pod, case.namespace, None).inject())
+    restored = uninject(Case(case.pod, case.namespace, UNANNOTATED).inject())
 
     assert json.dumps(restored, sort_keys=True) == json.dumps(case.pod, sort_keys=True)
 

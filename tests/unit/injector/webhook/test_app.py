@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from injector.errors import TooManyReadsError
-from injector.k8s.manifest_files import ManifestReader
+from injector.k8s.manifest_files import ManifestCluster
 from injector.k8s.reader import Reservation
 from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
@@ -27,28 +27,28 @@ def build_review(namespace: str = "team-a", **pod: Any) -> dict[str, Any]:
     return {**RECORDED, "request": {**request, "object": {**request["object"], **pod}}}
 
 
-class Uncached(ManifestReader):
+class Uncached(ManifestCluster):
     """A cluster whose objects are all read live."""
 
     def is_cached(self, _namespace: str, _service_account: str) -> bool:
         return False
 
 
-class Broken(ManifestReader):
+class Broken(ManifestCluster):
     """A cluster that has a bug."""
 
     def is_cached(self, _namespace: str, _service_account: str) -> bool:
         raise LookupError("a bug")
 
 
-def build_app(cluster: ManifestReader, counted: list[DecisionLogEntry] | None = None) -> Flask:
+def build_app(cluster: ManifestCluster, counted: list[DecisionLogEntry] | None = None) -> Flask:
     entries: list[DecisionLogEntry] = [] if counted is None else counted
     return create_app(Admission(CONFIG, cluster, load_template(CONFIG), entries.append))
 
 
 @pytest.fixture
 def webhook() -> FlaskClient:
-    cluster = ManifestReader(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
+    cluster = ManifestCluster(PODS / "role-of-the-namespace.yaml", PODS / "role-on-the-service-account.yaml")
     return build_app(cluster).test_client()
 
 
@@ -235,7 +235,7 @@ def test_unexpected_error_reaches_the_server() -> None:
 def test_review_is_logged_and_counted_once_when_the_response_is_closed(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     counted: list[DecisionLogEntry] = []
-    client = build_app(ManifestReader(PODS / "role-of-the-namespace.yaml"), counted).test_client()
+    client = build_app(ManifestCluster(PODS / "role-of-the-namespace.yaml"), counted).test_client()
 
     response = client.post("/mutate", json=build_review(), buffered=False)
     before = (list(counted), caplog.text)
@@ -248,7 +248,7 @@ def test_review_is_logged_and_counted_once_when_the_response_is_closed(caplog: p
 
 
 def test_review_gets_503_while_a_gate_is_closed() -> None:
-    admission = Admission(CONFIG, ManifestReader(), load_template(CONFIG))
+    admission = Admission(CONFIG, ManifestCluster(), load_template(CONFIG))
     client = create_app(admission, lambda: ["waiting for namespaces"]).test_client()
 
     response = client.post("/mutate", json=build_review())
@@ -288,7 +288,7 @@ def test_metrics_have_prometheus_content_type() -> None:
 )
 def test_pod_that_is_too_large_is_denied_with_a_sentence_and_counted(spec: dict[str, Any], code: str) -> None:
     counted: list[DecisionLogEntry] = []
-    client = build_app(ManifestReader(), counted).test_client()
+    client = build_app(ManifestCluster(), counted).test_client()
 
     answered = client.post("/mutate", data=json.dumps(build_review(spec=spec)))
     answered.close()

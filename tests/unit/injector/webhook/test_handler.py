@@ -17,7 +17,7 @@ from injector.patch.template import load_template
 from injector.webhook.admission_review import AdmissionReview, parse_review
 from injector.webhook.app import create_app
 from injector.webhook.handler import Admission
-from testing.cases import CONFIG, ENABLED, Pod, load_case, load_review
+from testing.cases import CONFIG, ENABLED, UNANNOTATED, Pod, load_case, load_review
 from testing.hostile_text import STORED
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Lookups:
     def __init__(
         self,
         namespace: Metadata | Exception | None = ENABLED,
-        account: Metadata | Exception | None = None,
+        account: Metadata | Exception | None = UNANNOTATED,
     ) -> None:
         self._namespace = namespace
         self._account = account
@@ -100,6 +100,28 @@ def test_cluster_error_denies_the_pod_and_names_the_failed_read() -> None:
     assert response["allowed"] is False
     assert "ServiceAccount demo/default: timed out" in response["status"]["message"]
     assert response["auditAnnotations"] == {"reason": "ClusterReadFailed"}
+
+
+def test_many_failed_reads_are_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    admission = Admission(CONFIG, Lookups(account=ClusterError("timed out")), load_template(CONFIG))
+    review = parse_review(json.dumps(RECORDED).encode())
+
+    for _ in range(50):
+        admission.answer(review)
+
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == f"1 reviews failed as objects of the cluster could not be read. The last one: {UID}: timed out"
+    assert "Traceback" not in caplog.text
+
+
+def test_missing_service_account_denies_the_pod() -> None:
+    response = answer(RECORDED, Lookups(account=None))["response"]
+
+    assert response["allowed"] is False
+    assert (
+        '[ServiceAccountNotFound] The pod\'s ServiceAccount "default" does not exist' in response["status"]["message"]
+    )
+    assert response["auditAnnotations"] == {"reason": "ServiceAccountNotFound"}
 
 
 def test_account_with_too_large_metadata_denies_the_pod_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,67 @@
+"""The injector while something else than the API server answers its reads."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
+from testing.fake_list_watch_server import NAMESPACES, RequestHandler
+from testing.ports import find_free_ports
+from tests.integration.injector.injector_process import Injector, open_connection, run_injector
+from tests.integration.injector.test_large_objects import build_review
+from tests.unit.injector.k8s.watched_cluster import wait_until
+
+ACCOUNT = f"{NAMESPACES}/team-a/serviceaccounts/worker"
+HTML = b"<html>404 Not Found</html>"
+
+
+def send_html(handler: RequestHandler) -> None:
+    handler.send_response(404)
+    handler.send_header("Content-Type", "text/html")
+    handler.send_header("Content-Length", str(len(HTML)))
+    handler.end_headers()
+    handler.wfile.write(HTML)
+
+
+@pytest.fixture
+def api() -> Iterator[WritableApiServer]:
+    with writable_api_server() as server:
+        server.put(NAMESPACES, "team-a", labels={"podrole.io/injection": "enabled"})
+        yield server
+
+
+def review(injector: Injector) -> dict[str, Any]:
+    """The response to the review of a pod of team-a/worker, which the cache does not have."""
+    with closing(open_connection(injector)) as connection:
+        connection.request("POST", "/mutate", build_review("team-a", "worker"), {"Content-Type": "application/json"})
+        response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]
+        return response
+
+
+@pytest.fixture(params=["block", "ignore"])
+def injector(request: pytest.FixtureRequest, tmp_path: Path, api: WritableApiServer) -> Iterator[Injector]:
+    """With either treatment of pods without a role."""
+    environ = build_environ(tmp_path, api.port, find_free_ports(2))
+    with run_injector(tmp_path, {**environ, "PODROLE_PODS_WITHOUT_ROLE": request.param}) as running:
+        wait_until("it is ready", lambda: running.get("/readyz")[0] == 200)
+        yield running
+
+
+def test_load_balancers_404_denies_the_pod(api: WritableApiServer, injector: Injector) -> None:
+    api.fail_next(ACCOUNT, send_html, watch=False)
+
+    denied = review(injector)
+
+    assert denied["allowed"] is False
+    assert "[ClusterReadFailed] cannot get ServiceAccount team-a/worker: Not Found (404)" in denied["status"]["message"]
+
+
+def test_absent_service_account_denies_the_pod(injector: Injector) -> None:
+    denied = review(injector)
+
+    assert denied["allowed"] is False
+    assert '[ServiceAccountNotFound] The pod\'s ServiceAccount "worker" does not exist' in denied["status"]["message"]
