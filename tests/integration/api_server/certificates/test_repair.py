@@ -16,6 +16,7 @@ from tests.integration.api_server.certificates.installation import (
     Installation,
     await_rest,
     installed,
+    is_accepted,
 )
 from tests.integration.api_server.certificates.replica import Replica
 
@@ -113,6 +114,22 @@ def test_overwritten_ca_bundle_is_repaired_in_about_a_second(
 
     assert time.monotonic() - started < PERIOD_SECONDS, "noticed by polling instead of the watch"
     await_rest(installation, replicas)
+
+
+def test_pods_are_denied_while_somebody_writes_a_wrong_ca_bundle_and_accepted_after_it(
+    installation: Installation, replicas: list[Replica]
+) -> None:
+    await_rest(installation, replicas)
+    wrong = issue_ca(time.time(), Lifetimes()).certificate.pem
+
+    def is_denied_while_writing() -> bool:
+        installation.overwrite_bundles(wrong)
+        return not is_accepted(installation)
+
+    wait_for("a pod is denied", is_denied_while_writing, REPAIR_SECONDS)
+    await_rest(installation, replicas)
+
+    installation.create_pod()
 
 
 def test_added_webhook_gets_the_ca_bundle(installation: Installation, replicas: list[Replica]) -> None:
