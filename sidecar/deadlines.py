@@ -55,7 +55,7 @@ SIGNED_READ_SECONDS = 5
 """The child process, for each part of the answer to a signed call: the call has failed, and the chain starts again."""
 
 NODE_KEYS_SECONDS = 2
-"""The child process, for the node's access keys: it asks once more, then the attempt has failed."""
+"""The child process, for each answer about the node's access keys: the attempt has failed."""
 
 STS_FIRST_RETRY_SECONDS = 0.2
 """The child process, after its first request that failed, and a random part of a second more: it sends the next one.

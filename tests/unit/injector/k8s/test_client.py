@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +23,7 @@ from injector.errors import (
     UnavailableError,
     UnreachableError,
 )
+from injector.k8s import pod_exec
 from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import RunningContainer, exec_command
 from testing.api_status import build_absence, build_status
@@ -44,6 +45,10 @@ class ApiServer(BaseHTTPRequestHandler):
     requests: list[tuple[str, str, dict[str, list[str]], Any]]
     frames: list[tuple[int, bytes]]
     handshake: int
+    silent_seconds = 0.0
+    """Before the end of an exec."""
+
+    is_over: Event
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
@@ -105,6 +110,7 @@ class ApiServer(BaseHTTPRequestHandler):
         self.end_headers()
         for channel, payload in self.frames:
             self.wfile.write(_build_frame(0x82, bytes([channel]) + payload))
+        self.is_over.wait(self.silent_seconds)
         self.wfile.write(_build_frame(0x88, b"\x03\xe8"))
         self.close_connection = True
 
@@ -121,7 +127,7 @@ def _build_frame(opcode: int, payload: bytes) -> bytes:
 @pytest.fixture
 def server() -> Iterator[type[ApiServer]]:
     """The fake API server: its requests, and the frames that the next exec sends."""
-    answers: Any = type("Answers", (ApiServer,), {"requests": [], "frames": [], "handshake": 101})
+    answers: Any = type("Answers", (ApiServer,), {"requests": [], "frames": [], "handshake": 101, "is_over": Event()})
     with ThreadingHTTPServer(("127.0.0.1", 0), answers) as listening:
         thread = Thread(target=lambda: listening.serve_forever(poll_interval=0.01))
         thread.start()
@@ -129,6 +135,7 @@ def server() -> Iterator[type[ApiServer]]:
         try:
             yield answers
         finally:
+            answers.is_over.set()
             listening.shutdown()
             thread.join()
 
@@ -292,6 +299,16 @@ def test_exec_failure_without_any_output_has_the_status_message(api_client: ApiC
 
 def test_exec_reports_a_lost_connection(api_client: ApiClient) -> None:
     with pytest.raises(ClusterError, match="the connection was lost"):
+        run_status(api_client)
+
+
+def test_exec_of_a_command_that_does_not_end_is_an_error(
+    api_client: ApiClient, server: type[ApiServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_exec, "EXEC_SECONDS", 0.2)
+    server.silent_seconds = 5
+
+    with pytest.raises(ClusterError, match=r"the command in .* did not end within 0\.2 s"):
         run_status(api_client)
 
 
