@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from injector.errors import ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
@@ -22,18 +22,26 @@ from podrole.probe_plan import NAMESPACES, ProbePlan
 from podrole.progress import progress_message
 from podrole.terminal import write
 
-Sleep = Callable[[float], object]
+
+class Timing(NamedTuple):
+    """The clock, in seconds, and what waits."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
 
 
-def run_probes(client: ApiClient, plan: ProbePlan, sleep: Sleep = time.sleep) -> ReadResult[ProbeRun]:
+SYSTEM = Timing()
+
+
+def run_probes(client: ApiClient, plan: ProbePlan, timing: Timing = SYSTEM) -> ReadResult[ProbeRun]:
     """Create the pods, wait for their results, and delete everything, also after an error or Ctrl-C."""
     run, error = ProbeRun(omitted=plan.omitted), ""
     with _interrupt_on_sigterm():
         try:
             if plan.is_temporary:
-                _create_namespace(client, plan.namespace, sleep)
+                _create_namespace(client, plan.namespace, timing)
             path = f"{NAMESPACES}/{plan.namespace}"
-            run = run._replace(results=tuple(_run_pods(client, path, plan.pods, sleep)))
+            run = run._replace(results=tuple(_run_pods(client, path, plan.pods, timing)))
         except ClusterError as failure:
             error = str(failure)
         except BaseException:
@@ -60,17 +68,18 @@ def _interrupt_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _create_namespace(client: ApiClient, name: str, sleep: Sleep) -> None:
+def _create_namespace(client: ApiClient, name: str, timing: Timing) -> None:
     client.create(NAMESPACES, build_namespace(name))
     with progress_message(f"waiting for the ServiceAccount of namespace {name}"):
-        for _ in range(int(ACCOUNT_SECONDS / POLL_SECONDS)):
+        ends_at = timing.now() + ACCOUNT_SECONDS
+        while timing.now() < ends_at:
             if client.get_or_none(f"{NAMESPACES}/{name}/serviceaccounts/default") is not None:
                 return
-            sleep(POLL_SECONDS)
+            timing.sleep(POLL_SECONDS)
     raise ClusterError(f"namespace {name} got no ServiceAccount within {ACCOUNT_SECONDS} s")
 
 
-def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sleep) -> Iterator[ProbeResult]:
+def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], timing: Timing) -> Iterator[ProbeResult]:
     rejected: dict[str, str] = {}
     for pod in pods:
         try:
@@ -78,7 +87,7 @@ def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sle
         except ClusterError as error:
             rejected[pod.name] = str(error)
     created = [pod for pod in pods if pod.name not in rejected]
-    found = _await_end(client, path, [pod.name for pod in created], sleep) if created else {}
+    found = _await_end(client, path, [pod.name for pod in created], timing) if created else {}
     for pod in pods:
         if pod.name in rejected:
             yield ProbeResult(pod.mode, pod.runtime_class, None, problem=rejected[pod.name])
@@ -87,22 +96,21 @@ def _run_pods(client: ApiClient, path: str, pods: Sequence[ProbePod], sleep: Sle
             yield read_result(pod, status, "" if has_ended(status) else _find_warning(client, path, status))
 
 
-def _await_end(client: ApiClient, path: str, names: Sequence[str], sleep: Sleep) -> dict[str, Object]:
+def _await_end(client: ApiClient, path: str, names: Sequence[str], timing: Timing) -> dict[str, Object]:
     """Poll the pods until all have ended or the time is over; return them by name."""
     found: dict[str, Object] = {}
-    polls = int(PROBES_SECONDS / POLL_SECONDS)
-    per_report = int(REPORT_SECONDS / POLL_SECONDS)
-    for first in range(0, polls, per_report):
+    ends_at = timing.now() + PROBES_SECONDS
+    while (seconds := ends_at - timing.now()) > 0:
         left = len(names) - sum(map(has_ended, found.values()))
-        limit = f"{(polls - first) * POLL_SECONDS:.0f} s at most"
-        with progress_message(f"waiting for {left} of {len(names)} probe pods, {limit}"):
-            for _ in range(per_report):
+        with progress_message(f"waiting for {left} of {len(names)} probe pods, {seconds:.0f} s at most"):
+            report_at = min(ends_at, timing.now() + REPORT_SECONDS)
+            while timing.now() < report_at:
                 items = client.list(f"{path}/pods", query={"labelSelector": SELECTOR})
                 by_name = {str(read_mapping(pod, "metadata").get("name")): pod for pod in items}
                 found = {name: by_name[name] for name in names if name in by_name}
                 if len(found) == len(names) and all(map(has_ended, found.values())):
                     return found
-                sleep(POLL_SECONDS)
+                timing.sleep(POLL_SECONDS)
     return found
 
 

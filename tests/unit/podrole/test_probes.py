@@ -15,7 +15,7 @@ from podrole.deadlines import PROBES_SECONDS
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.probes import build_probe_pods
 from podrole.probe_plan import ProbePlan, check_namespace, format_plan, plan_probes
-from podrole.probes import run_probes
+from podrole.probes import Timing, run_probes
 from testing.cases import ENVIRON
 from tests.unit.podrole.diagnosis.states import build_cluster_state
 
@@ -40,14 +40,19 @@ class FakeCluster:
         self.status = status
         self.has_account = has_account
         self.polls = 0
-        self.slept = 0.0
+        self.now = 0.0
+        self.seconds_per_list = 0.0
 
     @property
     def client(self) -> ApiClient:
         return cast("ApiClient", self)
 
+    @property
+    def timing(self) -> Timing:
+        return Timing(lambda: self.now, self.sleep)
+
     def sleep(self, seconds: float) -> None:
-        self.slept += seconds
+        self.now += seconds
 
     def create(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         path = f"{path}/{document['metadata']['name']}"
@@ -67,6 +72,7 @@ class FakeCluster:
         if not path.endswith("/pods"):
             return []
         self.polls += 1
+        self.now += self.seconds_per_list
         report = json.dumps({"problems": [], "node_metadata": {"state": "closed", "addresses": {}}})
         ended = {"terminated": {"exitCode": 0, "message": report}}
         status = self.status or {"phase": "Succeeded", "containerStatuses": [{"name": "probe", "state": ended}]}
@@ -92,7 +98,7 @@ def fail_at(verb: str, end: str, error: BaseException) -> Callable[[str, str], N
 def test_all_pods_are_run_and_deleted(plan: ProbePlan) -> None:
     cluster = FakeCluster()
 
-    run = run_probes(cluster.client, plan, cluster.sleep)
+    run = run_probes(cluster.client, plan, cluster.timing)
 
     assert run.error == ""
     assert [(result.mode, result.problem) for result in run.value.results] == [(mode, "") for mode in Mode]
@@ -110,10 +116,10 @@ def test_everything_is_deleted_whatever_ends_the_wait(plan: ProbePlan, error: Ba
     cluster = FakeCluster(fail_at("list", "/pods", error))
 
     if isinstance(error, ClusterError):
-        assert run_probes(cluster.client, plan, cluster.sleep).error == "the connection was lost"
+        assert run_probes(cluster.client, plan, cluster.timing).error == "the connection was lost"
     else:
         with pytest.raises(type(error)):
-            run_probes(cluster.client, plan, cluster.sleep)
+            run_probes(cluster.client, plan, cluster.timing)
 
     assert cluster.objects == {}
 
@@ -126,7 +132,7 @@ def test_sigterm_deletes_everything_and_restores_the_handler() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):
-        run_probes(cluster.client, TEMPORARY, end)
+        run_probes(cluster.client, TEMPORARY, Timing(sleep=end))
 
     assert cluster.objects == {}
     assert signal.getsignal(signal.SIGTERM) is before
@@ -137,7 +143,7 @@ def test_interrupt_between_request_and_answer_of_a_creation_deletes_the_pod() ->
     cluster = FakeCluster(fail_at("answer", PODS[0].name, KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt):
-        run_probes(cluster.client, GIVEN, cluster.sleep)
+        run_probes(cluster.client, GIVEN, cluster.timing)
 
     assert cluster.objects == {}
 
@@ -145,7 +151,7 @@ def test_interrupt_between_request_and_answer_of_a_creation_deletes_the_pod() ->
 def test_failed_deletion_is_reported_with_the_command() -> None:
     cluster = FakeCluster(fail_at("delete", "", ForbiddenError("cannot delete it: forbidden (403)", 403, "forbidden")))
 
-    run = run_probes(cluster.client, TEMPORARY, cluster.sleep)
+    run = run_probes(cluster.client, TEMPORARY, cluster.timing)
 
     assert run.value.leftover == "cannot delete it: forbidden (403). Run: kubectl delete namespace probes"
 
@@ -156,7 +162,7 @@ def test_failed_deletion_after_a_failed_run_is_part_of_the_error() -> None:
             raise ClusterError(f"no {verb}")
         assert path
 
-    run = run_probes(FakeCluster(fail).client, GIVEN, lambda _: None)
+    run = run_probes(FakeCluster(fail).client, GIVEN)
 
     assert run.error.startswith("no list; no delete. Run: kubectl delete pods --namespace probes --selector ")
 
@@ -169,7 +175,7 @@ def test_failed_deletion_after_ctrl_c_is_printed(capsys: pytest.CaptureFixture[s
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_probes(FakeCluster(fail).client, TEMPORARY, lambda _: None)
+        run_probes(FakeCluster(fail).client, TEMPORARY)
 
     assert "no delete. Run: kubectl delete namespace probes" in capsys.readouterr().err
 
@@ -179,7 +185,7 @@ def test_rejected_pod_is_a_result_and_the_others_run() -> None:
     rejection = ApiError("cannot create: exceeded quota (403)", 403, "exceeded quota")
     cluster = FakeCluster(fail_at("create", name, rejection))
 
-    run = run_probes(cluster.client, GIVEN, cluster.sleep)
+    run = run_probes(cluster.client, GIVEN, cluster.timing)
 
     problems = {result.mode: result.problem for result in run.value.results}
     assert problems == {Mode.REDIRECT: "", Mode.ENV: "", Mode.BLOCK: "cannot create: exceeded quota (403)"}
@@ -188,17 +194,26 @@ def test_rejected_pod_is_a_result_and_the_others_run() -> None:
 def test_pods_that_never_end_are_waited_for_in_bounded_time() -> None:
     cluster = FakeCluster(status={"phase": "Pending"})
 
-    run = run_probes(cluster.client, TEMPORARY, cluster.sleep)
+    run = run_probes(cluster.client, TEMPORARY, cluster.timing)
 
     assert [result.problem for result in run.value.results] == ["the pod is Pending"] * 3
-    assert cluster.slept == PROBES_SECONDS
+    assert cluster.now == PROBES_SECONDS
     assert cluster.objects == {}
+
+
+def test_slow_answers_do_not_extend_the_wait_for_pods_that_never_end() -> None:
+    cluster = FakeCluster(status={"phase": "Pending"})
+    cluster.seconds_per_list = 14
+
+    run_probes(cluster.client, GIVEN, cluster.timing)
+
+    assert cluster.now < PROBES_SECONDS + 2 * cluster.seconds_per_list
 
 
 def test_namespace_without_a_service_account_is_an_error_after_bounded_time() -> None:
     cluster = FakeCluster(has_account=False)
 
-    run = run_probes(cluster.client, TEMPORARY, cluster.sleep)
+    run = run_probes(cluster.client, TEMPORARY, cluster.timing)
 
     assert "namespace probes got no ServiceAccount within 30 s" in run.error
     assert cluster.objects == {}
