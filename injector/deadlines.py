@@ -69,6 +69,9 @@ MAX_BACKOFF_SECONDS = 30
 MAX_STALENESS_SECONDS = 300
 """Reviews, for the API server to send the cache anything: every read is live."""
 
+STOP_POLL_SECONDS = 0.1
+"""Whoever stops a watch, for its thread to end: it closes the watch's connection once more."""
+
 CERT_CONNECT_SECONDS = 2
 """The certificates' thread, for a connection to the API server: the reconciliation has failed, and is repeated."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from threading import Event, Thread
 
+from injector.deadlines import STOP_POLL_SECONDS
 from injector.errors import ClusterError, GoneError, UnavailableError, UnreachableError
 from injector.k8s.list_watch import ListWatch, WatchTimeouts
 from injector.k8s.objects import Metadata
@@ -59,7 +60,7 @@ class Reflector:
         self._stopping.set()
         while self._thread.is_alive():
             self._list_watch.interrupt()
-            self._thread.join(timeout=0.1)
+            self._thread.join(timeout=STOP_POLL_SECONDS)
 
     def find(self, key: str) -> Metadata | None:
         """The copy of an object. None does not mean that the object is absent: the copy can be behind."""

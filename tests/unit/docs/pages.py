@@ -1,9 +1,11 @@
 """Reads the repository's Markdown pages."""
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from testing.repository import ROOT
 
@@ -14,6 +16,7 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+CONSTANT = re.compile(r"\[`([\w.]+)`\]\(\.\./([\w/.]+\.py)\)")
 
 
 def read_prose(page: Path) -> str:
@@ -54,3 +57,14 @@ def read_tables(section: str) -> list[list[str]]:
     """The cells of every table row."""
     rows = re.findall(r"^\|(.+)\|$", section, re.MULTILINE)
     return [[cell.strip() for cell in row.split("|")] for row in rows if not row.startswith("---")]
+
+
+def read_constant(link: str) -> Any:
+    """The value of the constant that a cell links to: a module's, or a field of one of its objects."""
+    match = CONSTANT.fullmatch(link)
+    assert match, f"not a link to a constant: {link}"
+    value: Any = importlib.import_module(match[2].removesuffix(".py").replace("/", "."))
+    for name in match[1].split("."):
+        defaults = getattr(value, "_field_defaults", {}) if isinstance(value, type) else {}
+        value = defaults[name] if name in defaults else getattr(value, name)
+    return value

@@ -1,16 +1,14 @@
 """Every row of docs/limits.md has the number and the text of the code; test_links.py checks that its tests exist."""
 
-import importlib
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from testing.repository import ROOT
-from tests.unit.docs.pages import read_tables
+from tests.unit.docs.pages import read_constant, read_tables
 
 PAGE = ROOT / "docs" / "limits.md"
-CONSTANT = re.compile(r"\[`([\w.]+)`\]\(\.\./([\w/.]+\.py)\)")
 LITERAL_JOIN = re.compile(r'"\s*\n\s*f?"')
 """Between two parts of one string literal."""
 
@@ -28,17 +26,6 @@ class Row(NamedTuple):
 ROWS = [Row(*cells) for cells in read_tables(PAGE.read_text()) if cells[0] not in {"what", "---"}]
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=[row.what for row in ROWS])
-
-
-def read_constant(row: Row) -> Any:
-    """The value of the constant that the row links to: a module's, or a field of one of its objects."""
-    match = CONSTANT.fullmatch(row.constant)
-    assert match, f"not a link to a constant: {row.constant}"
-    value: Any = importlib.import_module(match[2].removesuffix(".py").replace("/", "."))
-    for name in match[1].split("."):
-        defaults = getattr(value, "_field_defaults", {}) if isinstance(value, type) else {}
-        value = defaults[name] if name in defaults else getattr(value, name)
-    return value
 
 
 def parse_limit(text: str) -> float:
@@ -59,13 +46,13 @@ SOURCES = read_sources()
 
 @each_row
 def test_limit_is_the_one_of_the_code(row: Row) -> None:
-    assert parse_limit(row.limit) == read_constant(row)
+    assert parse_limit(row.limit) == read_constant(row.constant)
 
 
 @each_row
 def test_quoted_text_is_the_one_of_the_code(row: Row) -> None:
     name = row.constant.partition("`")[2].partition("`")[0]
-    code = SOURCES.replace(f"{{{name}}}", str(read_constant(row)))
+    code = SOURCES.replace(f"{{{name}}}", str(read_constant(row.constant)))
 
     for quoted in re.findall(r"`([^`]+)`", row.text):
         missing = [part for part in quoted.split("…") if part.strip() and part.strip() not in code]
