@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 def fetch_installation(client: ApiClient) -> Installation:
-    """Read the API server's version, all mutating webhooks, and podrole's Deployment with its ConfigMaps.
+    """Read the API server's version, all mutating webhooks, podrole's Deployment with its ConfigMaps, the guard.
 
     Raises ClusterError if the API server does not answer the first request.
     """
@@ -46,7 +46,8 @@ def fetch_installation(client: ApiClient) -> Installation:
     names = installed_config.list_config_maps(deployment.value) if deployment.value else []
     # One by one: the user may have permission for these only.
     paths = [f"{_build_core_path(where)}/configmaps/{name}" for name in names]
-    return Installation(ReadResult(version), webhooks, deployment, _fetch_objects(client, "ConfigMaps", paths))
+    config_maps = _fetch_objects(client, "ConfigMaps", paths)
+    return Installation(ReadResult(version), webhooks, deployment, config_maps, _fetch_policy_bindings(client))
 
 
 def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) -> PodState:
@@ -88,7 +89,6 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
             f"/apis/discovery.k8s.io/v1/namespaces/{where.namespace}/endpointslices",
             labelSelector=f"kubernetes.io/service-name={where.name}",
         ),
-        policy_bindings=_fetch_policy_bindings(client),
         requested_namespaces=tuple(namespaces),
     )
 

@@ -84,8 +84,8 @@ CHECKS = (
     Check(
         WEBHOOK,
         "whether the guard's policies are in effect",
-        lambda cluster: [cluster.installation.deployment, cluster.policy_bindings],
-        check_guard,
+        lambda cluster: [cluster.installation.deployment, cluster.installation.policy_bindings],
+        lambda context: check_guard(context.installation),
     ),
     Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),
     Check(PROBES, "what the probe pods reach", lambda cluster: [cluster.probes], check_probes),

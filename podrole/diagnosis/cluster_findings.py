@@ -119,8 +119,8 @@ class Namespaces(FindingTemplate):
     ENV_MODE_BY_POD_SECURITY = (
         Level.NOTE,
         (
-            "PodSecurity {level} does not allow the redirect, so pods get their role in env mode and can still reach "
-            "the node's role. Pods without a role are not changed: {namespaces}."
+            "PodSecurity {level} does not allow the redirect, so pods get their role in env mode and {reach}. Pods "
+            "without a role are not changed: {namespaces}."
         ),
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )

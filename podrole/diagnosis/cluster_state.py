@@ -28,7 +28,7 @@ OptionalObject = ReadResult[Object | None]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What `check` and `preflight` both need: the API server's version, all webhooks, and podrole's configuration."""
+    """What `check` and `preflight` both need: the API server's version, webhooks, policies, podrole's configuration."""
 
     version: ReadResult[Object]
     """The document at /version."""
@@ -39,6 +39,9 @@ class Installation:
     deployment: OptionalObject
     config_maps: Objects
     """Those that the Deployment refers to."""
+
+    policy_bindings: Objects
+    """Every ValidatingAdmissionPolicyBinding; empty before Kubernetes 1.30."""
 
     @property
     def deployed_env(self) -> DeployedEnv | None:
@@ -120,9 +123,6 @@ class ClusterState:
     certificate: ReadResult[StoredCertificate]
     service: OptionalObject
     endpoint_slices: Objects
-    policy_bindings: Objects
-    """Every ValidatingAdmissionPolicyBinding; empty before Kubernetes 1.30."""
-
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""
 

@@ -20,10 +20,13 @@ from podrole.findings import Finding
 SERIOUS_WARNINGS = {
     Reason.CREDENTIALS_OVERRIDDEN,
     Reason.UNKNOWN_ANNOTATION,
+    Reason.NODE_ACCESS,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,
 }
-"""Warnings that can explain why a pod does not work. The others describe the consequences of a mode or override."""
+"""Warnings that can explain why a pod does not work, or that name a way to the node's role which the pod can close.
+
+The others describe the consequences of a mode or override."""
 
 
 class RunningPod(NamedTuple):

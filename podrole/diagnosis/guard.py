@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from injector.k8s.objects import read_list, read_mapping
 from injector.k8s.version import format_version
-from podrole.diagnosis.check_context import CheckContext
+from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.versions import read_server_version
 from podrole.diagnosis.webhook_findings import Guard
 from podrole.findings import Finding
@@ -16,15 +16,15 @@ FIRST_VERSION = (1, 30)
 """https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/"""
 
 
-def check_guard(context: CheckContext) -> Iterator[Finding]:
+def check_guard(installation: Installation) -> Iterator[Finding]:
     """Check that each policy has a binding that denies; nothing where podrole is not installed."""
-    if context.installation.deployment.value is None:
+    if installation.deployment.value is None:
         return
-    version = read_server_version(context.installation.version.value)
+    version = read_server_version(installation.version.value)
     if version is not None and version < FIRST_VERSION:
         yield Guard.GUARD_NOT_SUPPORTED.format(version=format_version(version))
         return
-    specs = [read_mapping(binding, "spec") for binding in context.cluster.policy_bindings.value]
+    specs = [read_mapping(binding, "spec") for binding in installation.policy_bindings.value]
     bound = {spec.get("policyName") for spec in specs if "Deny" in read_list(spec, "validationActions")}
     if missing := [policy for policy in POLICIES if policy not in bound]:
         yield Guard.GUARD_MISSING.format(policies=", ".join(missing))

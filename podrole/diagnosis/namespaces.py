@@ -10,6 +10,9 @@ from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import Namespaces
 from podrole.findings import Finding
 
+REACH_NODE = "can still reach the node's role"
+START_WHERE_CLOSED = "start only where the node's metadata service does not answer them"
+
 
 def check_labels(context: CheckContext) -> Iterator[Finding]:
     """Check that the requested namespaces exist, and that every namespace has the label."""
@@ -25,21 +28,23 @@ def check_labels(context: CheckContext) -> Iterator[Finding]:
 
 def check_modes(context: CheckContext) -> Iterator[Finding]:
     """Report the mode by PodSecurity level and the operator's PODROLE_MODE (`auto` where that cannot be read)."""
-    mode = context.effective_config.config.mode if context.effective_config else "auto"
+    config = context.effective_config.config if context.effective_config else None
+    mode = config.mode if config else "auto"
+    reach = START_WHERE_CLOSED if config and config.require_closed_metadata else REACH_NODE
     by_level: dict[str, list[str]] = {}
     for namespace in context.namespaces:
         level = parse_metadata(namespace).labels.get(POD_SECURITY_LABEL, "")
         by_level.setdefault(level if level in POD_SECURITY_WITHOUT_REDIRECT else "", []).append(read_name(namespace))
     for level, names in sorted(by_level.items()):
-        yield _report_mode(mode, level, join_names(names))
+        yield _report_mode(mode, level, join_names(names), reach)
     if "" in by_level and mode != Mode.ENV:
         yield Namespaces.POD_SECURITY_DEFAULT_UNKNOWN.format()
 
 
-def _report_mode(mode: str, level: str, names: str) -> Finding:
+def _report_mode(mode: str, level: str, names: str, reach: str) -> Finding:
     if mode == Mode.ENV:
         return Namespaces.ENV_MODE.format(namespaces=names)
     if not level:
         return Namespaces.REDIRECT_MODE.format(namespaces=names)
     template = Namespaces.ENV_MODE_BY_POD_SECURITY if mode == "auto" else Namespaces.REDIRECT_FORBIDDEN
-    return template.format(level=level, namespaces=names)
+    return template.format(level=level, namespaces=names, reach=reach)

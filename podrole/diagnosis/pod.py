@@ -7,8 +7,9 @@ from injector.decision.context import ClusterContext
 from injector.decision.rules import find_unsupported
 from injector.errors import ConfigError
 from injector.k8s.objects import Object, parse_metadata
-from podrole.diagnosis.cluster_state import PodState, ReadResult
+from podrole.diagnosis.cluster_state import Installation, PodState, ReadResult
 from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_state
+from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode
 from podrole.diagnosis.installed_config import build_effective_config, find_deployment
 from podrole.diagnosis.pod_findings import ExpectedState
@@ -20,6 +21,7 @@ from podrole.diagnosis.sidecar import (
     report_unread_status,
 )
 from podrole.diagnosis.versions import read_server_version
+from podrole.diagnosis.webhook_findings import Guard
 from podrole.diagnosis.webhooks import find_podrole_webhooks
 from podrole.findings import Finding, Section
 
@@ -29,6 +31,7 @@ def diagnose_pod(pod: Object, state: PodState, environ: Mapping[str, str]) -> li
     return [
         Section("Injection", tuple(_explain_injection(pod, state))),
         Section("Expected state", tuple(_compare_with_expected_state(pod, state, environ))),
+        Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
     ]
 
@@ -53,6 +56,14 @@ def _compare_with_expected_state(pod: Object, state: PodState, environ: Mapping[
         yield ExpectedState.SETTINGS_UNKNOWN.format(problem=_join([*_list_unread_settings(state), str(error)]))
         return
     yield from compare_with_expected_state(RunningPod(pod, _build_cluster_context(state), effective_config))
+
+
+def _check_guard(installation: Installation) -> Iterator[Finding]:
+    results = (installation.deployment, installation.policy_bindings)
+    if errors := [result.error for result in results if result.error]:
+        yield Guard.GUARD_READ_FAILED.format(problem="; ".join(errors))
+    else:
+        yield from check_guard(installation)
 
 
 def _list_unread_settings(state: PodState) -> list[str]:

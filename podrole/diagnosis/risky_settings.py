@@ -1,7 +1,7 @@
 """Checks for unsafe settings in the webhook's configuration."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from podrole.diagnosis.check_context import CheckContext
@@ -22,6 +22,7 @@ RISKY_SETTINGS = (
     RiskySetting("PODROLE_PODS_WITHOUT_ROLE", r"ignore", Configuration.PODS_WITHOUT_ROLE_IGNORED),
     RiskySetting("PODROLE_MODE", r"env", Configuration.ENV_MODE_EVERYWHERE),
     RiskySetting("PODROLE_CREDENTIAL_SOURCE", r"node", Configuration.NODE_CREDENTIAL_SOURCE),
+    RiskySetting("PODROLE_NODE_ACCESS_REQUIRES_USERS", r"false", Configuration.NODE_ACCESS_ALLOWED),
     RiskySetting("PODROLE_STS_ENDPOINT", r"http://.*", Configuration.PLAIN_HTTP),
     RiskySetting("PODROLE_AWS_ENDPOINT_URL", r"http://.*", Configuration.PLAIN_HTTP),
 )
@@ -43,12 +44,18 @@ def check_risky_settings(context: CheckContext) -> Iterator[Finding]:
         yield Configuration.TEMPLATE_NOT_READ.format(path=context.effective_config.config.template)
     environ = context.deployed_env.environ
     found = [
-        setting.template.format(variable=setting.variable, value=environ[setting.variable])
+        _choose_template(setting, environ).format(variable=setting.variable, value=environ[setting.variable])
         for setting in RISKY_SETTINGS
         if re.fullmatch(setting.pattern, environ.get(setting.variable, ""))
     ]
     yield from found or [Configuration.NO_RISKY_SETTING.format()]
     yield from _check_image(context.effective_config.config.sidecar_image)
+
+
+def _choose_template(setting: RiskySetting, environ: Mapping[str, str]) -> Configuration:
+    is_closed = environ.get("PODROLE_REQUIRE_CLOSED_METADATA") == "true"
+    is_env_mode = setting.template is Configuration.ENV_MODE_EVERYWHERE
+    return Configuration.ENV_MODE_WHERE_CLOSED if is_env_mode and is_closed else setting.template
 
 
 def _check_image(image: str) -> Iterator[Finding]:

@@ -132,6 +132,7 @@ class Guard(FindingTemplate):
         ),
         "Apply podrole's manifests without the component without-guard.",
     )
+    GUARD_READ_FAILED = (Level.UNKNOWN, "Cannot determine whether the guard's policies are in effect: {problem}.")
     GUARD_NOT_SUPPORTED = (
         Level.NOTE,
         "API server {version} has no ValidatingAdmissionPolicies: nothing checks what the webhook does not see.",
@@ -170,6 +171,22 @@ class Configuration(FindingTemplate):
         Level.WARNING,
         "PODROLE_MODE is env: no pod is kept from the node's role, even where PodSecurity allows the redirect.",
         "Set it to auto.",
+    )
+    ENV_MODE_WHERE_CLOSED = (
+        Level.NOTE,
+        (
+            "PODROLE_MODE is env: no pod is kept from the node's role. Pods with a role do not start where the node's "
+            "metadata service answers them (PODROLE_REQUIRE_CLOSED_METADATA); pods without a role are not changed."
+        ),
+        "Set it to auto.",
+    )
+    NODE_ACCESS_ALLOWED = (
+        Level.WARNING,
+        (
+            "PODROLE_NODE_ACCESS_REQUIRES_USERS is false: with the source node or metadata pass-through, any container "
+            "that can become the sidecar's user gets the node's role: an image of that user, a setuid file, or root."
+        ),
+        "Set it to true, and a user in every container of such pods.",
     )
     IMAGE_WITHOUT_VERSION = (
         Level.WARNING,

@@ -157,7 +157,7 @@ def test_unreadable_sidecar_status_is_unknown(api: ApiServer, namespace: str, us
 
     result = run(user_kubeconfig, f"{namespace}/app", "--output", "json")
 
-    assert (result.exit_code, find_codes(result)) == (3, {"StatusReadFailed"})
+    assert (result.exit_code, find_codes(result)) == (3, {"StatusReadFailed", "GuardReadFailed"})
     assert (
         'cannot create resource \\"pods/exec\\"' in result.output
         or 'cannot get resource \\"pods/exec\\"' in result.output

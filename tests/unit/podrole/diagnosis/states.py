@@ -152,7 +152,6 @@ def build_cluster_state(
         "certificate": StoredCertificate(SECRET, pem),
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],
-        "policy_bindings": [build_policy_binding(policy) for policy in POLICIES],
         "dry_runs": [DryRunResult("team-a", build_running_pod())],
         "probes": ProbeRun(),
     }
@@ -170,6 +169,7 @@ def _build_installation(errors: Mapping[str, str], changes: Mapping[str, Any]) -
         "webhooks": [build_configuration(build_webhook())],
         "deployment": build_deployment(SAFE),
         "config_maps": [],
+        "policy_bindings": [build_policy_binding(policy) for policy in POLICIES],
     }
     return Installation(**_build_results(values, errors, changes))
 

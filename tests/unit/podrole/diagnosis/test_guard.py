@@ -7,11 +7,14 @@ import yaml
 
 from podrole.diagnosis.cluster import diagnose_cluster
 from podrole.diagnosis.guard import POLICIES
+from podrole.diagnosis.pod import diagnose_pod
 from testing.repository import ROOT
 from tests.unit.podrole.diagnosis.states import (
     NOW,
     build_cluster_state,
+    build_pod_state,
     build_policy_binding,
+    build_running_pod,
     list_concerns,
     list_findings,
 )
@@ -19,6 +22,11 @@ from tests.unit.podrole.diagnosis.states import (
 
 def list_codes(**changes: Any) -> list[str]:
     return list_concerns(list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW)))
+
+
+def list_codes_of_check(**changes: Any) -> list[str]:
+    sections = diagnose_pod(build_running_pod(), build_pod_state(**changes), {})
+    return [finding.code for section in sections if section.title == "Guard" for finding in section.findings]
 
 
 def test_policies_are_those_of_the_base() -> None:
@@ -40,6 +48,23 @@ def test_policies_are_those_of_the_base() -> None:
 )
 def test_missing_guard_is_the_only_concern(bindings: list[dict[str, Any]]) -> None:
     assert list_codes(policy_bindings=bindings) == ["GuardMissing"]
+
+
+@pytest.mark.parametrize(
+    "bindings", [[], [build_policy_binding(policy) for policy in POLICIES[1:]]], ids=["none", "one-less"]
+)
+def test_check_of_a_pod_reports_a_missing_guard(bindings: list[dict[str, Any]]) -> None:
+    assert list_codes_of_check(policy_bindings=bindings) == ["GuardMissing"]
+
+
+def test_check_of_a_pod_reports_a_guard_that_cannot_be_read() -> None:
+    assert list_codes_of_check(errors={"policy_bindings": "cannot list policies: forbidden (403)"}) == [
+        "GuardReadFailed"
+    ]
+
+
+def test_check_of_a_pod_reports_a_guard_in_effect() -> None:
+    assert list_codes_of_check() == ["GuardInEffect"]
 
 
 def test_guard_in_effect_is_no_concern() -> None:

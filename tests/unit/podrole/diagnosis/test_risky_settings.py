@@ -29,6 +29,7 @@ def diagnose(deployment: dict[str, Any]) -> list[Finding]:
         ("PODROLE_PODS_WITHOUT_ROLE", "ignore", ["PodsWithoutRoleIgnored"]),
         ("PODROLE_MODE", "env", ["EnvModeEverywhere"]),
         ("PODROLE_CREDENTIAL_SOURCE", "node", ["NodeCredentialSource"]),
+        ("PODROLE_NODE_ACCESS_REQUIRES_USERS", "false", ["NodeAccessAllowed"]),
         ("PODROLE_STS_ENDPOINT", "http://sts", ["PlainHttp"]),
         ("PODROLE_TEMPLATE", "/etc/podrole/t.yaml", ["TemplateNotRead"]),
         ("PODROLE_SIDECAR_IMAGE", "localhost:5000/podrole-sidecar", ["ImageWithoutVersion"]),
@@ -39,6 +40,15 @@ def diagnose(deployment: dict[str, Any]) -> list[Finding]:
 )
 def test_unsafe_setting_is_the_only_concern(variable: str, value: str, codes: list[str]) -> None:
     assert list_concerns(diagnose(build_deployment(SAFE | {variable: value}))) == codes
+
+
+def test_env_mode_that_requires_closed_metadata_is_a_note() -> None:
+    settings = {"PODROLE_MODE": "env", "PODROLE_REQUIRE_CLOSED_METADATA": "true"}
+
+    findings = diagnose(build_deployment(SAFE | settings))
+
+    assert list_concerns(findings) == []
+    assert "do not start where" in find_texts(findings, "EnvModeWhereClosed")[0]
 
 
 def test_image_with_a_tag_but_no_digest_is_a_note() -> None:
