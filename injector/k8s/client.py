@@ -7,7 +7,7 @@ It uses the configuration and the connection pool of the package `kubernetes`, b
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, NamedTuple, Self, Unpack
+from typing import Any, Self, Unpack
 from urllib.parse import urlencode
 
 from kubernetes.client import Configuration, rest
@@ -25,6 +25,7 @@ from injector.k8s.api_errors import (
     translate_object_errors,
 )
 from injector.k8s.objects import Object, read_mapping, read_objects
+from injector.k8s.paging import MAX_KEPT_BYTES, MAX_PASSED_BYTES, PAGE_SIZE, ListPage, iterate_pages
 from injector.k8s.request import METADATA, METHODS, Options, Request
 from injector.k8s.watch_stream import CHUNK_BYTES, WatchStream
 
@@ -33,9 +34,6 @@ DRY_RUN = {"dryRun": "All"}
 
 TIMEOUT = Timeout(connect=API_CONNECT_SECONDS, read=API_READ_SECONDS)
 """To connect, and for each read."""
-
-PAGE_SIZE = 500
-"""Objects. A page with their metadata is a megabyte of JSON on the wire, and about ten while it is parsed."""
 
 SUCCESS = {200, 201, 202}
 """Of the API server; it answers neither with an empty body nor with a part."""
@@ -50,18 +48,6 @@ MAX_OBJECT_BYTES = 16 * 1024 * 1024
 
 MAX_PAGE_BYTES = 256 * 1024 * 1024
 """Of a page in JSON. Only commands list in JSON, and their pages can have large pods."""
-
-
-class ListPage(NamedTuple):
-    """A part of a list."""
-
-    items: Sequence[Object]
-    metadata: Object
-
-    @property
-    def continue_token(self) -> str:
-        """For the next page; empty on the last one."""
-        return str(self.metadata.get("continue") or "")
 
 
 class ApiClient:
@@ -104,20 +90,22 @@ class ApiClient:
         request = Request("list", path, **options).with_query({"limit": str(PAGE_SIZE)})
         if continue_token:
             request = request.with_query({"continue": continue_token})
-        document = self._fetch(request, MAX_PAGE_BYTES)
+        data = self.read(request, MAX_PAGE_BYTES)
+        document = _parse(request, data)
         with translate_object_errors(request.action):
             if "items" not in document:
                 raise ObjectError("a list has no items")
-            return ListPage(read_objects(document, "items"), read_mapping(document, "metadata"))
+            continue_token = str(read_mapping(document, "metadata").get("continue") or "")
+            return ListPage(read_objects(document, "items"), continue_token, len(data))
 
     def list(self, path: str, **options: Unpack[Options]) -> Sequence[Object]:
-        """All objects of a collection, page by page."""
-        page = self.list_page(path, **options)
-        items = [*page.items]
-        while page.continue_token:
-            page = self.list_page(path, page.continue_token, **options)
-            items += page.items
-        return items
+        """All objects of a collection; raise ObjectTooLargeError if they are too many to keep them."""
+        return [*self.iterate(path, MAX_KEPT_BYTES, **options)]
+
+    def iterate(self, path: str, max_bytes: int = MAX_PASSED_BYTES, **options: Unpack[Options]) -> Iterator[Object]:
+        """The objects of a collection, page by page."""
+        description = options.get("description") or path
+        return iterate_pages(lambda token: self.list_page(path, token, **options), description, max_bytes)
 
     def read(self, request: Request, max_bytes: int) -> bytes:
         """The body of an answer, in any format; raise ObjectTooLargeError if it is larger."""
@@ -166,16 +154,7 @@ class ApiClient:
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
 
     def _fetch(self, request: Request, max_bytes: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
-        data = self.read(request, max_bytes)
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise InvalidResponseError(f"cannot {request.action}: the answer is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise InvalidResponseError(f"cannot {request.action}: the answer is not a JSON object")
-        with translate_object_errors(request.action):
-            check_document(request.verb, request.target, document)
-        return document
+        return _parse(request, self.read(request, max_bytes))
 
     def _open(self, request: Request) -> Any:
         """The answer with its body unread."""
@@ -200,6 +179,18 @@ class ApiClient:
             response.close()
             raise
         return response
+
+
+def _parse(request: Request, data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidResponseError(f"cannot {request.action}: the answer is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidResponseError(f"cannot {request.action}: the answer is not a JSON object")
+    with translate_object_errors(request.action):
+        check_document(request.verb, request.target, document)
+    return document
 
 
 def _check_success(request: Request, response: Any) -> None:

@@ -39,7 +39,13 @@ def fetch_issuer(client: ApiClient) -> str:
 def list_objects(client: ApiClient, kind: str) -> Iterator[Object]:
     """All objects of a kind that can name a role now. Raises ClusterError."""
     version, path = COLLECTIONS[kind]
-    for item in client.list(path):
+    for item in client.iterate(path):
         is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
         if not is_completed and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
-            yield {"apiVersion": version, "kind": kind, **item}
+            yield {"apiVersion": version, "kind": kind, **_drop_unread(item)}
+
+
+def _drop_unread(item: Object) -> Object:
+    """An object without what is half of a pod: a command keeps all pods of a cluster."""
+    metadata = {key: value for key, value in read_mapping(item, "metadata").items() if key != "managedFields"}
+    return {key: value for key, value in item.items() if key != "status"} | {"metadata": metadata}

@@ -19,9 +19,10 @@ from injector.deadlines import (
 from injector.errors import ObjectError
 from injector.k8s.api_errors import translate_network_errors, translate_object_errors
 from injector.k8s.cached_metadata import ReadObject, fits_cache
-from injector.k8s.client import PAGE_SIZE, ApiClient
+from injector.k8s.client import ApiClient
 from injector.k8s.metadata_stream import WatchEvent, read_list
 from injector.k8s.objects import Metadata
+from injector.k8s.paging import PAGE_SIZE
 from injector.k8s.protobuf import ByteSource
 from injector.k8s.request import METADATA, METADATA_LIST, Request
 

@@ -20,14 +20,24 @@ from injector.errors import (
     GoneError,
     InvalidResponseError,
     NotFoundError,
+    ObjectTooLargeError,
     UnavailableError,
     UnreachableError,
 )
-from injector.k8s import pod_exec
+from injector.k8s import paging, pod_exec
 from injector.k8s.client import ApiClient
+from injector.k8s.discovery import list_objects
 from injector.k8s.pod_exec import RunningContainer, exec_command
 from testing.api_status import build_absence, build_status
 
+PODS = [
+    {
+        "metadata": {"name": "web", "managedFields": [{"manager": "kubelet"}]},
+        "spec": {"containers": []},
+        "status": {"phase": "Running"},
+    },
+    {"metadata": {"name": "old"}, "spec": {"containers": []}, "status": {"phase": "Failed"}},
+]
 REASONS = {403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired"}
 FORBIDDEN_NODES = 'nodes is forbidden: User "eve" cannot list resource "nodes"'
 STDOUT, STDERR, ERROR = 1, 2, 3
@@ -66,6 +76,8 @@ class ApiServer(BaseHTTPRequestHandler):
         answers: dict[str, tuple[int, Any]] = {
             "/version": (200, {"gitVersion": "v1.34.4"}),
             "/pages": (200, {"metadata": {"continue": following}, "items": items}),
+            "/endless": (200, {"metadata": {"continue": "two"}, "items": items}),
+            "/api/v1/pods": (200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": PODS}),
             "/forbidden": (403, build_status(403, "Forbidden", FORBIDDEN_NODES)),
             "/html": (200, "<html>"),
             "/json-list": (200, []),
@@ -232,6 +244,32 @@ def test_list_reads_all_pages(api_client: ApiClient, server: type[ApiServer]) ->
         {"limit": ["500"], "labelSelector": ["a=b"], "continue": ["two"]},
         {"limit": ["500"], "labelSelector": ["a=b"], "continue": ["three"]},
     ]
+
+
+def test_list_that_is_larger_than_the_limit_ends_with_an_error(api_client: ApiClient, server: type[ApiServer]) -> None:
+    objects = api_client.iterate("/pages", max_bytes=60)
+
+    with pytest.raises(ObjectTooLargeError, match="cannot list /pages: all pages together have more than 0 MiB"):
+        list(objects)
+
+    assert len(server.requests) == 2
+
+
+def test_objects_that_can_name_a_role_are_kept_without_their_status(api_client: ApiClient) -> None:
+    assert [*list_objects(api_client, "Pod")] == [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": []}}
+    ]
+
+
+def test_list_that_never_ends_is_given_up(
+    api_client: ApiClient, server: type[ApiServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MAX_PAGES", 3)
+
+    with pytest.raises(ObjectTooLargeError, match="cannot list /endless: it has more than 3 pages"):
+        api_client.list("/endless")
+
+    assert len(server.requests) == 3
 
 
 def test_create_with_dry_run_sends_the_parameter(api_client: ApiClient, server: type[ApiServer]) -> None:
