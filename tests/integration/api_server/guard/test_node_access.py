@@ -8,9 +8,9 @@ import pytest
 from testing.cases import Pod
 from testing.cluster.api import STRATEGIC_MERGE, ApiServer, RefusedError
 from testing.cluster.pods import set_redirect_state
+from tests.integration.api_server.guard.cases import CASES, config_of
 from tests.integration.api_server.guard.policies import NODE, UNSAFE
 from tests.integration.api_server.guard.surroundings import MakeNamespace
-from tests.integration.api_server.guard.test_forged_containers import CASES, config_of
 
 DENIED = r"denied request: \[NodeAccess\] "
 NO_ESCALATION = {"allowPrivilegeEscalation": False}

@@ -9,8 +9,8 @@ import pytest
 from testing.cases import Pod
 from testing.cluster.api import STRATEGIC_MERGE, ApiServer, RefusedError, wait_for
 from testing.cluster.pods import build_pod
+from tests.integration.api_server.guard.cases import CASES
 from tests.integration.api_server.guard.surroundings import MakeNamespace
-from tests.integration.api_server.guard.test_forged_containers import CASES
 
 JSON_PATCH = "application/json-patch+json"
 REFUSED = r"podrole-updates.* denied request: \[SidecarImageChanged\] "
