@@ -1,13 +1,13 @@
-"""The injector's configuration: every setting, declared once, and the checks of one against another."""
+"""The injector's configuration: every setting, declared once."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from contract.modes import CredentialSource
 from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
 from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
+from injector.contradictions import find_contradictions
 from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix, partition_of
 from injector.value_types import (
@@ -236,26 +236,7 @@ class Config(NamedTuple):
         files = ("PODROLE_TLS_CERT", "PODROLE_TLS_KEY")
         is_half_set = len([variable for variable in files if environ.get(variable)]) == 1
         needs_files = is_half_set or (with_tls and bool(environ.get("PODROLE_MANIFESTS")))
-        problems = [*find_problems(cls, environ, files if needs_files else ()), *_find_contradictions(environ)]
+        problems = [*find_problems(cls, environ, files if needs_files else ()), *find_contradictions(environ)]
         if problems:
             raise ConfigError(format_problems("invalid environment:", problems))
         return cls(**parse_environ(cls, environ))
-
-
-def _find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
-    for variable in ("PODROLE_USE_FIPS", "PODROLE_USE_DUALSTACK"):
-        if environ.get(variable) == "true" and environ.get("PODROLE_STS_ENDPOINT"):
-            yield f"{variable} and PODROLE_STS_ENDPOINT are both set: set only one"
-    if environ.get("PODROLE_REQUIRE_CLOSED_METADATA") == "true":
-        if environ.get("PODROLE_CREDENTIAL_SOURCE") == CredentialSource.NODE:
-            yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the credential source node needs the node's metadata"
-        if OverrideName.METADATA_PASSTHROUGH in environ.get("PODROLE_ALLOW_OVERRIDES", "").split(","):
-            yield "PODROLE_REQUIRE_CLOSED_METADATA is true: the override metadata-passthrough needs the node's metadata"
-    if environ.get("PODROLE_CLIENT_NAME") and not environ.get("PODROLE_CLIENT_CA"):
-        yield "PODROLE_CLIENT_NAME is set without PODROLE_CLIENT_CA, so no client needs a certificate: set both"
-    base = re.fullmatch(ROLE_ARN_PREFIX.pattern, environ.get("PODROLE_BASE_ROLE_ARN", ""), re.ASCII)
-    if base and environ.get("PODROLE_ACCOUNT_ID"):
-        yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"
-    expected = partition_of(environ.get("PODROLE_REGION", ""))
-    if base and base["partition"] != expected:
-        yield f"PODROLE_BASE_ROLE_ARN is in partition {base['partition']}, but PODROLE_REGION is in {expected}"
