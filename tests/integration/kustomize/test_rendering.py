@@ -123,6 +123,7 @@ SETTINGS = {
     "PODROLE_MODE": "env",
     "PODROLE_CREDENTIAL_SOURCE": "node",
     "PODROLE_TEMPLATE": "/template/template.yaml",
+    "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",
 }
 
 
@@ -139,12 +140,21 @@ def test_guard_has_the_injectors_settings(kubectl: Kubectl, tmp_path: Path, chan
 
     manifests = kubectl.render(folder)
 
-    variables = {one["name"]: one["expression"] for one in find(manifests, POLICY, "podrole-pods")["spec"]["variables"]}
+    copied = [
+        (policy["metadata"]["name"], one["name"], one["expression"])
+        for policy in manifests
+        if policy["kind"] == POLICY
+        for one in policy["spec"].get("variables", [])
+        if one["name"] in GUARD_SETTINGS
+    ]
     expected = {**find_settings(manifests), **changes}
     assert expected["PODROLE_SIDECAR_IMAGE"] == "registry.example/sidecar:2"
-    assert {name: variables[name] for name in GUARD_SETTINGS} == {
-        name: f"'{expected[setting]}'" for name, setting in GUARD_SETTINGS.items()
-    }
+    assert {name for policy, name, _ in copied if policy == "podrole-pods"} == {*GUARD_SETTINGS}
+    assert copied == [(policy, name, f"'{expected[GUARD_SETTINGS[name]]}'") for policy, name, _ in copied]
+
+
+def test_every_setting_of_the_guard_is_changed_by_the_test() -> None:
+    assert {*SETTINGS, "PODROLE_SIDECAR_IMAGE"} == {*GUARD_SETTINGS.values()}
 
 
 def test_no_policy_has_parameters(kubectl: Kubectl) -> None:
