@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from testing.api_status import build_status
 from testing.hostile_text import STORED, find_unprintable
 from testing.repository import ROOT
 from testing.serving import serving
@@ -28,8 +29,9 @@ class ApiHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.authorizations.append(self.headers.get("Authorization"))  # type: ignore[attr-defined] # set by the fixture
-        body = b'{"message": "who are you?"}'
+        body = json.dumps(build_status(401, "Unauthorized", "who are you?")).encode()
         self.send_response(401)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
