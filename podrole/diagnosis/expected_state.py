@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from contract.modes import Mode
+from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
+from injector.decision.node_access import find_missing_limits
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
-from injector.k8s.objects import Metadata, Object
+from injector.k8s.objects import Metadata, Object, read_app_containers, read_name
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.patch.plan import plan_injection
 from injector.patch.uninject import build_uninject_patch
@@ -20,13 +23,10 @@ from podrole.findings import Finding
 SERIOUS_WARNINGS = {
     Reason.CREDENTIALS_OVERRIDDEN,
     Reason.UNKNOWN_ANNOTATION,
-    Reason.NODE_ACCESS,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,
 }
-"""Warnings that can explain why a pod does not work, or that name a way to the node's role which the pod can close.
-
-The others describe the consequences of a mode or override."""
+"""Warnings that can explain why a pod does not work. The others describe the consequences of a mode or override."""
 
 
 class RunningPod(NamedTuple):
@@ -74,6 +74,17 @@ def report_decision(decision: Decision, pod: Object, effective_config: Effective
             yield from _report_warnings(
                 plan_injection(decision, pod, effective_config.template, effective_config.config).warnings, None
             )
+            yield from _report_node_access(decision, pod, effective_config.config)
+
+
+def _report_node_access(decision: Inject, pod: Object, config: Config) -> Iterator[Finding]:
+    """Name the containers of a pod that only PODROLE_NODE_ACCESS_REQUIRES_USERS=false allows."""
+    reaches_node = decision.mode == Mode.REDIRECT and decision.settings.reaches_node(config)
+    if config.node_access_requires_users or not reaches_node:
+        return
+    for container in read_app_containers(pod):
+        if missing := [*find_missing_limits(container, pod)]:
+            yield ExpectedState.NODE_ACCESS_ALLOWED.format(container=read_name(container), problem=", ".join(missing))
 
 
 def _decide_with_label(original: Object, running: RunningPod) -> Decision:

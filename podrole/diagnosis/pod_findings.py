@@ -115,6 +115,14 @@ class ExpectedState(FindingTemplate):
     WITH_LABEL = (Level.NOTE, "With the label on the namespace: {text}")
     INJECTION_NOTE = (Level.NOTE, "{text}")
     INJECTION_WARNING = (Level.WARNING, "{text}")
+    NODE_ACCESS_ALLOWED = (
+        Level.WARNING,
+        (
+            'Container "{container}" could become user 16925 and get the node\'s role: {problem}. '
+            "PODROLE_NODE_ACCESS_REQUIRES_USERS=false allows it."
+        ),
+        "Set runAsUser and allowPrivilegeEscalation: false in its securityContext, and for root drop SETUID.",
+    )
     UP_TO_DATE = (Level.OK, "The pod is up to date.")
     ROLE_CHANGED = (
         Level.WARNING,

@@ -63,6 +63,28 @@ def test_access_key_that_shadows_the_role_is_a_concern() -> None:
     assert list_concerns(findings) == ["InjectionWarning"]
 
 
+@pytest.mark.parametrize(
+    ("passthrough", "security", "concerns"),
+    [
+        pytest.param("true", {}, ["NodeAccessAllowed"], id="any-user"),
+        pytest.param("true", {"runAsUser": 1000, "allowPrivilegeEscalation": False}, [], id="a-user-of-its-own"),
+        pytest.param("false", {}, [], id="no-way-to-the-node"),
+    ],
+)
+def test_container_that_only_the_operators_setting_allows_is_named(
+    passthrough: str, security: dict[str, object], concerns: list[str]
+) -> None:
+    settings = {"PODROLE_ALLOW_OVERRIDES": "metadata-passthrough", "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false"}
+    state = build_pod_state(sidecar_status=SERVING, deployment=build_deployment(SAFE | settings))
+    app = {"name": "app", "image": "a:1", "securityContext": security}
+    pod = annotate(build_running_pod(containers=[app]), "podrole.io/metadata-passthrough", passthrough)
+
+    findings = diagnose_running_pod(pod, state)
+
+    assert [one for one in list_concerns(findings) if one == "NodeAccessAllowed"] == concerns
+    assert all(text.startswith('Container "app" could') for text in find_texts(findings, "NodeAccessAllowed"))
+
+
 def test_pod_injected_without_label_is_compared_with_an_injection_with_it() -> None:
     state = build_pod_state(
         namespace=build_namespace(team="a"),
