@@ -140,7 +140,7 @@ def installed(node: Node, images: list[Path], overlay: Path) -> Node:  # noqa: A
     return node
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reapply(installed: Node, overlay: Path) -> Callable[[], None]:
     """Applies the overlay again, as an upgrade does."""
 
