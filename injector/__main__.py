@@ -1,14 +1,17 @@
 """The entry point of the webhook: `python -m injector`. Exits with code 2 if a setting is invalid."""
 
+from contract.termination import exit_on_signals
+
+if __name__ == "__main__":
+    exit_on_signals(0)  # nothing is served yet
+
 import logging
 import os
-import signal
 import sys
-from types import FrameType
 
 from contract.modes import CredentialSource
 from contract.text import escape
-from injector.arbiter import Application
+from injector.arbiter import Application, end_new_workers_on_signals
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.log import set_up_standard_error
@@ -18,7 +21,6 @@ LOG = logging.getLogger("podrole")
 
 def main() -> None:
     """Serve until SIGTERM."""
-    signal.signal(signal.SIGTERM, _terminate)
     set_up_standard_error()
     try:
         config = Config.from_environ(os.environ, with_tls=True)
@@ -31,11 +33,8 @@ def main() -> None:
             "PODROLE_CREDENTIAL_SOURCE=node is unsafe: every sidecar uses the node's role, and so can any container "
             "that runs as the sidecar's user. Use web identities."
         )
+    end_new_workers_on_signals()
     application.run()
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)  # nothing is served yet
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ It stays small: what only a worker needs is imported there (`injector.services`)
 
 import gc
 import mmap
+import os
 import signal
 import socket
 import sys
@@ -38,6 +39,10 @@ SETTINGS = {
     },
 }
 """https://docs.gunicorn.org/en/stable/settings.html"""
+
+
+WORKER_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""What the arbiter sends to a worker, and what a terminal sends to both."""
 
 
 class Ports(NamedTuple):
@@ -86,8 +91,6 @@ class Application(BaseApplication):  # type: ignore[misc] # gunicorn has no type
 
     def _post_fork(self, _arbiter: object, _worker: object) -> None:
         """Wait in the worker, so that the arbiter reacts to signals meanwhile."""
-        for number in (signal.SIGTERM, signal.SIGQUIT):
-            signal.signal(number, _exit)  # until the worker sets its own handlers
         time.sleep(self._delay_seconds)
 
     def _child_exit(self, _arbiter: object, _worker: object) -> None:
@@ -105,5 +108,27 @@ def bind(config: Config, port: int) -> socket.socket:
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
 
 
+def end_new_workers_on_signals() -> None:
+    """Have a worker end on a signal until it sets its own handlers: the arbiter's, which it inherits, do nothing in it.
+
+    Signals wait during the fork, so that none meets the arbiter's handlers in the worker.
+    """
+    os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_handle_in_worker)
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, WORKER_SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WORKER_SIGNALS)
+
+
+def _handle_in_worker() -> None:
+    for number in WORKER_SIGNALS:
+        signal.signal(number, _exit)
+    _unblock()
+
+
 def _exit(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    os._exit(0)

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from gunicorn.workers.base import Worker
 
@@ -42,7 +43,7 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         """Log what went wrong in the server."""
         self.log.error("%s (%d since the last line): %s", reason, count, detail)
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Serve until the arbiter stops this worker, or has died itself."""
         listeners = [socket.socket(fileno=os.dup(listener.fileno())) for listener in self.sockets]
         for inherited in self.sockets:
@@ -52,19 +53,20 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         self.notify()  # before the first response: the arbiter replaces a worker that hangs only after its first call
         if self.alive:  # else it was stopped before the loop could be
             self._loop.run()
+        _exit()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop gracefully: the handler of SIGTERM."""
+        """Stop gracefully: the handler of SIGTERM. Before the loop exists nothing is served, so there is no grace."""
         super().handle_exit(sig, frame)
-        if self._loop:
-            self._loop.stop()
+        if not self._loop:
+            _exit()
+        self._loop.stop()
 
     def handle_quit(self, _sig: int, _frame: FrameType | None) -> None:
         """Stop at once: the handler of SIGQUIT and SIGINT. The handler of a request could catch SystemExit."""
         self.alive = False
         self.cfg.worker_int(self)
-        finish_log()
-        os._exit(0)
+        _exit()
 
     def _on_tick(self) -> None:
         self.notify()
@@ -73,3 +75,9 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
             self.alive = False  # logged once: the loop still calls this while it finishes requests
             self.log.error("the arbiter has died, so this worker stops")
             self._loop.stop()
+
+
+def _exit() -> NoReturn:
+    """End the process with its threads. The interpreter's own exit can crash while they run."""
+    finish_log()
+    os._exit(0)

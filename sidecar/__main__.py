@@ -3,12 +3,16 @@
 The order makes a pod start fast: the first fetch runs while the server is imported.
 """
 
+from contract.termination import exit_on_signals
+from sidecar.errors import TERMINATED
+
+if __name__ == "__main__":
+    exit_on_signals(TERMINATED)
+
 import os
-import signal
 import sys
 import time
 from contextlib import suppress
-from types import FrameType
 
 import contract
 from sidecar.config import Config
@@ -16,7 +20,7 @@ from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
 from sidecar.credentials.schedule import Failure, State, initial_state
 from sidecar.credentials.state_file import SavedState, StateFile
-from sidecar.errors import TERMINATED, SidecarError, StartError
+from sidecar.errors import SidecarError, StartError
 from sidecar.listeners import bind_loopback
 from sidecar.log import emit, log_fatal, set_up_log
 from sidecar.sts.process import StsProcess
@@ -25,8 +29,6 @@ from sidecar.time_format import format_time
 
 def main() -> None:
     """Run until a signal, or exit with a message on standard error and the error's exit code."""
-    # Process 1 of a container has no default action for SIGTERM: without a handler it would be ignored.
-    signal.signal(signal.SIGTERM, _exit_on_signal)
     set_up_log()
     try:
         config = Config.from_environ(os.environ)
@@ -81,10 +83,6 @@ def prepare_run_directory(config: Config) -> str:
     except OSError as error:
         raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {shown}: {error.strerror}") from error
     return started_file
-
-
-def _exit_on_signal(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(TERMINATED)
 
 
 if __name__ == "__main__":

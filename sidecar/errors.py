@@ -3,7 +3,7 @@
 import signal
 
 TERMINATED = 128 + signal.SIGTERM
-"""The exit code when a signal ends the process before it is started, as a shell reports it."""
+"""The exit code when a signal ends a program before it is started or has done its work, as a shell reports it."""
 
 
 class SidecarError(Exception):

@@ -3,6 +3,12 @@
 `podrole preflight --probe` runs it, and reads the result from the container's termination message.
 """
 
+from contract.termination import exit_on_signals
+from sidecar.errors import TERMINATED
+
+if __name__ == "__main__":
+    exit_on_signals(TERMINATED)
+
 import argparse
 import json
 import os

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, NoReturn
 
 from contract.modes import Mode
+from contract.termination import SIGNALS
 from server.listener import Service
 from server.log_stream import drain_log, finish_log
 from server.loop import Loop
@@ -58,8 +59,8 @@ class Server:
         self._refresher = refresher
         self._monitor = self._create_monitor()
 
-    def run(self) -> None:
-        """Serve until SIGTERM. A signal before the sidecar is started counts as a failure."""
+    def run(self) -> NoReturn:
+        """Serve until SIGTERM or SIGINT. A signal before the sidecar is started counts as a failure."""
         state = EndpointState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
         self._refresher.observers.append(lambda outcome, _state: state.counters.count_refresh(outcome))
         if monitor := self._monitor:
@@ -70,13 +71,13 @@ class Server:
         except StartError as error:
             log_fatal(error)
             sys.exit(error.exit_code)
-        signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: loop.stop())
         threading.excepthook = _exit_process
         for target in (self._refresher.run, self._announce_start):
             threading.Thread(target=target, name=target.__name__, daemon=True).start()
         loop.run()
-        if not os.path.exists(self._started_file):
-            sys.exit(TERMINATED)
+        _exit(0 if os.path.exists(self._started_file) else TERMINATED)
 
     def _create_monitor(self) -> "NodeMonitor | None":
         if self._config.mode != Mode.ENV:
@@ -142,6 +143,6 @@ def _exit_process(failure: threading.ExceptHookArgs) -> None:
 
 
 def _exit(code: int) -> NoReturn:
-    """End the process from a thread."""
+    """End the process with its threads. The interpreter's own exit can crash while they run."""
     finish_log()
     os._exit(code)

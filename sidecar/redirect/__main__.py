@@ -4,6 +4,12 @@ For kernels without nf_tables, and for operators who audit iptables rules. The d
 Runs as root with NET_ADMIN and NET_RAW: a file capability would not pass through the interpreter to two programs.
 """
 
+from contract.termination import exit_on_signals
+from sidecar.errors import TERMINATED
+
+if __name__ == "__main__":
+    exit_on_signals(TERMINATED)
+
 import argparse
 import contextlib
 import os

@@ -24,7 +24,10 @@ from testing.services.certificates import write_certificates
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 MODULE = ("-m", "injector")
-CHANGED = "from injector import __main__, arbiter, services, worker; {change}; __main__.main()"
+CHANGED = (
+    "import runpy; from injector import arbiter, services, worker; {change}; "
+    "runpy.run_module('injector', run_name='__main__')"
+)
 """A program that changes something before it starts the injector."""
 
 END_WITHIN_SECONDS = 20

@@ -74,6 +74,33 @@ def test_sigterm_before_the_arbiter_runs_ends_it_with_code_0(tmp_path: Path) -> 
         assert injector.process.wait(timeout=10) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["term", "int", "quit"])
+def test_signal_to_a_worker_right_after_the_fork_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    """Before it has handlers of its own: the arbiter's, which it inherits, would keep the signal for the arbiter."""
+    send = f"os.register_at_fork(after_in_child=lambda: (os.write(2, b'forked '), os.kill(os.getpid(), {int(number)})))"
+    program = ["-c", f"import os; {CHANGED.format(change=send)}"]
+    with run_injector(tmp_path, build_file_environ(tmp_path), program) as injector:
+        wait_until("its worker ended and was replaced", lambda: injector.log.count("forked ") >= 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["term", "int", "quit"])
+def test_signal_while_the_worker_builds_its_services_ends_both_processes_at_once(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    wait = "services.build_services = lambda *_: (os.write(2, b'building'), time.sleep(60))"
+    program = ["-c", f"import os, time; {CHANGED.format(change=wait)}"]
+    with run_injector(tmp_path, build_file_environ(tmp_path), program) as injector:
+        wait_until("it builds", lambda: "building" in injector.log)
+        worker = injector.worker
+        injector.process.send_signal(number)
+
+        code = injector.process.wait(timeout=10)  # less than the time after which the arbiter kills a worker
+
+    assert code == 0
+    assert not worker.is_running()
+    assert "Traceback" not in injector.log
+
+
 def test_invalid_setting_that_only_a_worker_finds_ends_the_arbiter_with_one_line(tmp_path: Path) -> None:
     environ = build_file_environ(tmp_path) | {"PODROLE_TLS_KEY": "/nowhere/tls.key"}
     with run_injector(tmp_path, environ) as injector:
