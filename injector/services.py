@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from injector.certs.client_ca import ClientCa, VerifyingTls
+from injector.certs.cluster_clock import MAX_SKEW_SECONDS
 from injector.certs.manager import CertManager, Stores
 from injector.certs.state import RotationPolicy
 from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
@@ -51,7 +52,7 @@ def build_services(config: Config, starts: int) -> Services:
     tls = load_tls(config, metrics, gates)
     return Services(
         webhook=Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context),
-        health=Service(WsgiHandler(create_health_app(gates.pending, metrics.render)), max_body_bytes=0),
+        health=Service(WsgiHandler(create_health_app(gates.unready, metrics.render)), max_body_bytes=0),
     )
 
 
@@ -99,19 +100,22 @@ def load_client_ca(file: Path) -> ClientCa:
 
 def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) -> ReloadableTls:
     """Start to manage the certificates. Until there is one, TLS connections are closed and the replica is unready."""
-    from injector.k8s import kubeconfig, secret, webhook_configuration  # noqa: PLC0415 - takes half a second, not needed for files
+    from injector.k8s import kubeconfig, secret, server_clock, webhook_configuration  # noqa: PLC0415 - takes half a second, not needed for files
 
-    api, tls = kubeconfig.load_configuration(), MemoryTls()
+    api, tls, server = kubeconfig.load_configuration(), MemoryTls(), server_clock.ServerClock()
     stores = Stores(
-        secret.CertificateSecret(api, config.namespace, config.certificate_secret),
-        webhook_configuration.WebhookConfiguration(api, config.webhook_configuration),
+        secret.CertificateSecret(api, config.namespace, config.certificate_secret, server),
+        webhook_configuration.WebhookConfiguration(api, config.webhook_configuration, server),
     )
-    manager = CertManager(
-        stores, tls, RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
-    )
+    policy = RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
+    manager = CertManager(stores, tls, policy, server_time=server.now)
     manager.start()
     gates.add("waiting for a serving certificate: the log has the cause", lambda: tls.certificate_not_after > 0)
     gates.add("waiting for the CA of the serving certificate to be in every caBundle", lambda: manager.is_ready)
+    gates.add_condition(
+        f"waiting for the clocks of this node and the API server to differ by at most {MAX_SKEW_SECONDS} s",
+        manager.clock.is_right,
+    )
     export_cert_manager(manager, metrics)
     return tls
 
@@ -122,6 +126,11 @@ def export_cert_manager(manager: CertManager, metrics: Metrics) -> None:
         "podrole_ca_bundle_in_sync",
         "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
         lambda: manager.ca_bundle_in_sync,
+    )
+    metrics.gauge(
+        "podrole_clock_skew_seconds",
+        "How far this replica's clock is ahead of the API server's; NaN while the latter is unknown.",
+        lambda: math.nan if (skew := manager.clock.skew()) is None else skew,
     )
     metrics.counter(
         "podrole_certificate_rotations",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -51,6 +52,10 @@ class WritableRequestHandler(RequestHandler):
             return
         self.send_document(*self.api.write(request))
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of an answer."""
+        return super().date_time_string((time.time() if timestamp is None else timestamp) + self.api.clock_error)
+
     do_PATCH = do_POST = do_PUT  # noqa: N815 - likewise
 
 
@@ -62,6 +67,9 @@ class WritableApiServer(ListWatchServer):
     stored: dict[str, StoredObject] = field(
         default_factory=lambda: {SECRET: StoredObject("the Secret"), CONFIGURATION: StoredObject("the configuration")}
     )
+    clock_error: float = 0.0
+    """How many seconds its clock is ahead."""
+
     writes: list[WriteRequest] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from injector.certs.ca_store import (
     parse_secret,
     parse_webhook_configuration,
 )
+from injector.certs.cluster_clock import ClusterClock
 from injector.certs.rotation import choose_serving_cert, next_step
 from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
 from injector.certs.tls import MemoryTls
@@ -87,12 +88,18 @@ class CertManager:
     """How many reconciliations failed."""
 
     def __init__(
-        self, stores: Stores, tls: MemoryTls, policy: RotationPolicy, clock: Callable[[], float] = time.time
+        self,
+        stores: Stores,
+        tls: MemoryTls,
+        policy: RotationPolicy,
+        clock: Callable[[], float] = time.time,
+        server_time: Callable[[], float | None] = lambda: None,
     ) -> None:
+        """`clock` is this machine's; both return seconds since the epoch."""
         self._stores = stores
         self._tls = tls
         self._policy = policy
-        self._clock = clock
+        self.clock = ClusterClock(clock, server_time)
         self._logged_problems: list[str] = []
         self.serving_cert: ServingCert | None = None
 
@@ -130,8 +137,10 @@ class CertManager:
                 name = self._stores.configuration.description
                 problems.append(f"{name} does not exist or has no webhooks: apply the manifests")
             state = self._switch_certificate(state, problems)
+            if wrong_clock := self.clock.describe_problem():
+                problems.append(wrong_clock)
             step = next_step(state, self._policy)
-            if step is None:
+            if step is None or wrong_clock:
                 break
             self._apply(step, configuration, secret)
         self._log_problems(problems)
@@ -139,7 +148,9 @@ class CertManager:
 
     def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:
         ca_bundle = parse_webhook_configuration(configuration)
-        state = ObservedState(parse_secret(secret), ca_bundle, self.serving_cert, self._clock())
+        state = ObservedState(
+            parse_secret(secret), ca_bundle, self.serving_cert, self.clock.now(), self.clock.is_server_time
+        )
         cas = state.secret.cas
         self.ca_bundle_in_sync = bool(cas) and ca_bundle is not None and ca_bundle.contains_exactly(cas)
         return state
@@ -168,7 +179,7 @@ class CertManager:
                 self.rotations += 1
                 LOG.info("%s updated: %s", self._stores.secret.description, step.description)
             elif configuration is not None:
-                self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self._clock()))
+                self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self.clock.now()))
                 LOG.info("%s: caBundle set (%d CAs)", self._stores.configuration.description, len(step.cas))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)

@@ -8,6 +8,7 @@ and removed only after the last one is out of use.
 from dataclasses import replace
 
 from injector.certs.ca_store import SecretState
+from injector.certs.cluster_clock import MAX_SKEW_SECONDS
 from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
 from injector.certs.x509 import Certificate, KeyPair, issue_ca, issue_serving_cert
 
@@ -71,13 +72,23 @@ def _why_replace_ca(state: ObservedState, unknown: set[Certificate]) -> str:
     if secret.ca is None:
         return "the Secret has no usable CA key"
     certificate = secret.ca.certificate
-    if not certificate.is_valid(now):
-        return "the current CA is not valid now"
+    if _is_lost(certificate, state):
+        return "the current CA has expired, or a wrong clock has issued it"
     if certificate.needs_renewal(now):
         return "two thirds of the lifetime of the current CA have passed"
     if _is_outdated(state, unknown):
         return "the Secret lacks a CA that is in use"
     return "requested by annotation" if secret.request == "ca" else ""
+
+
+def _is_lost(certificate: Certificate, state: ObservedState) -> bool:
+    """Whether API servers no longer accept it, or not for a long time.
+
+    One that is not valid yet shows that a clock is wrong. As long as that can be ours, others may need the certificate.
+    """
+    if state.now >= certificate.not_after:
+        return True
+    return state.is_server_time and certificate.not_before > state.now + MAX_SKEW_SECONDS
 
 
 def _is_outdated(state: ObservedState, unknown: set[Certificate]) -> bool:
@@ -103,14 +114,16 @@ def _find_cas_in_use(state: ObservedState) -> set[Certificate]:
 
 
 def _find_usable_pair(secret: SecretState, state: ObservedState, policy: RotationPolicy) -> KeyPair | None:
-    """A valid serving certificate with all names and a CA of this Secret: the Secret's or our own.
+    """A serving certificate that has not expired, with all names and a CA of this Secret: the Secret's or our own.
 
     Replicas that start serve it at once, so one that API servers accept now is preferred.
     """
     ca_bundle, usable = state.ca_bundle, []
     for pair in (state.secret.pair, state.serving_cert.pair if state.serving_cert else None):
         issuer = secret.find_issuer(pair)
-        if pair and issuer and ServingCert(pair, issuer).is_valid(state.now) and policy.names <= pair.certificate.names:
+        if not pair or not issuer or _is_lost(pair.certificate, state) or _is_lost(issuer, state):
+            continue
+        if policy.names <= pair.certificate.names:
             usable.append((ca_bundle is not None and ca_bundle.trusts(issuer), pair))
     return max(usable, key=lambda found: found[0], default=(False, None))[1]
 
@@ -124,7 +137,7 @@ def _replace_lost_serving_cert(state: ObservedState, policy: RotationPolicy) -> 
         return UpdateSecret(replace(secret, pair=found), "the stored serving certificate replaced by the one in use")
     # Two replicas with different settings, as during an update, agree on the names of both.
     names = policy.names | (secret.pair.certificate.names if secret.pair else frozenset())
-    return _issue(state, policy, names, "the current one is missing, not valid now, or lacks a name")
+    return _issue(state, policy, names, "the current one is missing, has expired, or lacks a name")
 
 
 def _publish_cas(state: ObservedState, policy: RotationPolicy) -> PatchCaBundle | None:

@@ -31,6 +31,9 @@ class ObservedState:
     now: float
     """Seconds since the epoch."""
 
+    is_server_time: bool = False
+    """Whether `now` is the API server's time, or only our own, which can be wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:

@@ -27,6 +27,7 @@ from injector.k8s.api_errors import (
 from injector.k8s.objects import Object, read_mapping, read_objects
 from injector.k8s.paging import MAX_KEPT_BYTES, MAX_PASSED_BYTES, PAGE_SIZE, ListPage, iterate_pages
 from injector.k8s.request import METADATA, METHODS, Options, Request
+from injector.k8s.server_clock import ServerClock
 from injector.k8s.watch_stream import CHUNK_BYTES, WatchStream
 
 DRY_RUN = {"dryRun": "All"}
@@ -53,7 +54,10 @@ MAX_PAGE_BYTES = 256 * 1024 * 1024
 class ApiClient:
     """Sends requests to one API server. It connects with the first request, so it can be created before a fork."""
 
-    def __init__(self, configuration: Configuration, timeout: Timeout = TIMEOUT) -> None:
+    def __init__(
+        self, configuration: Configuration, timeout: Timeout = TIMEOUT, server_clock: ServerClock | None = None
+    ) -> None:
+        """`server_clock` gets the date of each answer."""
         # Each retry would add the whole timeout once more, and nothing limits their sum.
         configuration.retries = False
         # A NAT or load balancer that has forgotten a connection drops the next request without an answer.
@@ -62,6 +66,7 @@ class ApiClient:
         configuration.connection_pool_maxsize = MAX_CONNECTIONS
         self.configuration = configuration
         self._timeout = timeout
+        self._server_clock = server_clock
         self._pool = rest.RESTClientObject(configuration).pool_manager
 
     def __enter__(self) -> Self:
@@ -178,6 +183,8 @@ class ApiClient:
         except BaseException:
             response.close()
             raise
+        if self._server_clock:  # not for a failure, which a proxy can have sent
+            self._server_clock.record(response.headers.get("Date"))
         return response
 
 

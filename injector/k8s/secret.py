@@ -9,6 +9,7 @@ from injector.deadlines import CERT_CONNECT_SECONDS, CERT_READ_SECONDS
 from injector.errors import ClusterError, ConflictError, ForbiddenError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import build_path
+from injector.k8s.server_clock import ServerClock
 
 TIMEOUT = Timeout(connect=CERT_CONNECT_SECONDS, read=CERT_READ_SECONDS)
 """ Only the thread that reconciles the certificates waits for these requests."""
@@ -20,8 +21,10 @@ FIELD_MANAGER = {"fieldManager": "podrole-injector"}
 class CertificateSecret:
     """One Secret. Its methods raise ClusterError."""
 
-    def __init__(self, configuration: Configuration, namespace: str, name: str) -> None:
-        self._client = ApiClient(configuration, TIMEOUT)
+    def __init__(
+        self, configuration: Configuration, namespace: str, name: str, server_clock: ServerClock | None = None
+    ) -> None:
+        self._client = ApiClient(configuration, TIMEOUT, server_clock)
         self._namespace = namespace
         self._name = name
         self._collection = build_path("namespaces", namespace, "secrets")

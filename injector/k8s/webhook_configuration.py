@@ -11,6 +11,7 @@ from injector.errors import ConflictError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import FIELD_MANAGER, TIMEOUT
+from injector.k8s.server_clock import ServerClock
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -18,8 +19,8 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 class WebhookConfiguration:
     """One configuration. Its methods raise ClusterError."""
 
-    def __init__(self, configuration: Configuration, name: str) -> None:
-        self._client = ApiClient(configuration, TIMEOUT)
+    def __init__(self, configuration: Configuration, name: str, server_clock: ServerClock | None = None) -> None:
+        self._client = ApiClient(configuration, TIMEOUT, server_clock)
         self._name = name
         self._path = f"{CONFIGURATIONS}/{quote(name, safe='')}"
 

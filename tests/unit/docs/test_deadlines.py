@@ -35,6 +35,7 @@ AGES = {
     "sidecar/endpoints/node_metadata.py: TTL_SECONDS",
     "sidecar/sts/chain.py: MIN_SESSION_SECONDS",
     "sidecar/sts/errors.py: CLOCK_TOLERANCE_SECONDS",
+    "injector/certs/cluster_clock.py: MAX_SKEW_SECONDS",
     "injector/certs/manager.py: FIRST_PROGRESS_SECONDS",
     "injector/certs/manager.py: PROGRESS_SECONDS",
     "injector/certs/x509.py: BACKDATED_SECONDS",

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from injector.certs.manager import CertManager, Stores
@@ -16,6 +17,7 @@ from injector.certs.state import RotationPolicy
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Lifetimes, build_names
 from injector.k8s.secret import CertificateSecret
+from injector.k8s.server_clock import ServerClock
 from injector.k8s.webhook_configuration import WebhookConfiguration
 from testing.cluster.api import load_configuration
 
@@ -32,6 +34,7 @@ class Answer(BaseHTTPRequestHandler):
         assert isinstance(server, Server)
         names = ("is_ready", "ca_bundle_in_sync", "rotations", "reconcile_errors")
         status = {name: getattr(server.manager, name) for name in names}
+        status["is_clock_right"] = server.manager.clock.is_right()
         self._send(status | {"certificate_not_after": server.tls.certificate_not_after})
 
     def _send(self, document: dict[str, Any]) -> None:
@@ -72,17 +75,20 @@ def main(settings: dict[str, Any]) -> None:
     """Serve until killed."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
+    def read_clock() -> float:
+        return time.time() + float(Path(settings["clock"]).read_text() if settings["clock"] else 0)
+
     configuration = load_configuration(settings["kubeconfig"])
     if token := settings.get("token"):
         configuration.api_key = {"authorization": f"Bearer {token}"}
         configuration.cert_file = configuration.key_file = None
-    secret = CertificateSecret(configuration, settings["namespace"], settings["secret"])
-    stores = Stores(secret, WebhookConfiguration(configuration, settings["configuration"]))
+    server_clock = ServerClock()
+    secret = CertificateSecret(configuration, settings["namespace"], settings["secret"], server_clock)
+    stores = Stores(secret, WebhookConfiguration(configuration, settings["configuration"], server_clock))
     tls = MemoryTls()
     names = build_names(settings["service"], settings["namespace"], "cluster.local")
-    manager = CertManager(
-        stores, tls, RotationPolicy(names, Lifetimes(**settings["lifetimes"]), settings["poll_seconds"])
-    )
+    policy = RotationPolicy(names, Lifetimes(**settings["lifetimes"]), settings["poll_seconds"])
+    manager = CertManager(stores, tls, policy, read_clock, server_clock.now)
     manager.start()
     while not tls.certificate_not_after:
         time.sleep(0.05)

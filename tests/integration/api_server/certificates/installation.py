@@ -149,8 +149,11 @@ class Installation:
         }
         return self.send("POST", f"api/v1/namespaces/{self.name}/pods?dryRun=All", pod)
 
-    def start_replica(self, *, is_admin: bool = False) -> Replica:
-        """Start a process. An administrator can also create the Secret."""
+    def start_replica(self, *, is_admin: bool = False, clock: Path | None = None) -> Replica:
+        """Start a process. An administrator can also create the Secret.
+
+        `clock` is a file with the number of seconds by which its clock is ahead.
+        """
         token = self.send(
             "POST",
             f"api/v1/namespaces/{self.name}/serviceaccounts/{ACCOUNT}/token",
@@ -162,6 +165,7 @@ class Installation:
             "namespace": self.name,
             "secret": SECRET,
             "configuration": self.name,
+            "clock": str(clock) if clock else None,
             "service": SERVICE,
             "lifetimes": self.lifetimes,
             "poll_seconds": 1 if self.lifetimes else PERIOD_SECONDS,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from injector.certs.ca_store import SINCE_ANNOTATION, Document, parse_secret
+from injector.certs.cluster_clock import MAX_SKEW_SECONDS
 from testing.stored_object import StoredObject
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Access:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        assert abs(self.replica.clock_error) <= MAX_SKEW_SECONDS, "a replica with a wrong clock writes"
         self.replica.pause()
         self.replica.cluster.now += REQUEST_SECONDS
         yield

@@ -32,6 +32,9 @@ class Cluster:
     ca_keys: set[str] = field(default_factory=set)
     """Every CA key that a replica has written to the Secret."""
 
+    sends_dates: bool = True
+    """Whether the answers of the API server have a Date. Without, the clocks of all nodes are right."""
+
     is_drop_requested: bool = False
     """Whether a user has requested the removal of old CAs. API servers then reject a replica that reads too rarely."""
 
@@ -42,8 +45,10 @@ class Cluster:
         self.replicas.append(Replica(self))
 
     def restart(self, replica: "Replica") -> None:
-        """Replace the process, which loses its memory."""
-        self.replicas[self.replicas.index(replica)] = Replica(self)
+        """Replace the process, which loses its memory. The clock of its node stays."""
+        started = Replica(self)
+        started.clock_error = replica.clock_error
+        self.replicas[self.replicas.index(replica)] = started
 
     def replace_configuration(self, document: Document) -> None:
         """A write by another client. Each replica has one complete pass to recover."""
@@ -79,7 +84,7 @@ class Cluster:
             current = replica.manager.serving_cert
             if current is None or not current.is_valid(self.now) or not replica.manager.is_ready:
                 continue
-            if replica.is_recovering or replica.is_left_behind():
+            if replica.is_recovering or replica.is_left_behind() or not replica.manager.clock.is_right():
                 continue
             assert current.issuer in self.accepted_since, "a CA was removed while its certificate is in use"
 
@@ -103,11 +108,15 @@ class Replica:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self.clock_error = 0.0
+        """How many seconds the clock of its node is ahead."""
+
         self.manager = CertManager(
             Stores(SecretAccess(self, cluster.secret), ConfigurationAccess(self, cluster.configuration)),
             CheckedTls(self),
             cluster.policy,
-            lambda: cluster.now,
+            lambda: cluster.now + self.clock_error,
+            lambda: cluster.now if cluster.sends_dates else None,
         )
         self.is_recovering = False
         """Whether its certificate was not accepted because of an event outside of podrole: one pass must repair it."""
@@ -119,6 +128,13 @@ class Replica:
     @property
     def is_in_pass(self) -> bool:
         return self._pass is not None
+
+    def set_clock_error(self, seconds: float) -> None:
+        """The clock of its node jumps. While it is wrong the replica is not ready, and later it needs one pass."""
+        was_right = self.manager.clock.is_right()
+        self.clock_error = seconds
+        self._recovers_in_this_pass = False
+        self.is_recovering |= not was_right
 
     def mark_recovering(self) -> None:
         self.is_recovering = True
@@ -172,6 +188,8 @@ class Replica:
 
     def _check_end_of_pass(self) -> None:
         current = self.manager.serving_cert
+        if not self.manager.clock.is_right():
+            return  # it can lack one, or have one that expired, until another replica writes a new one
         assert current
         assert current.is_valid(self.cluster.now), "an expired certificate is served after a complete pass"
         if self._recovers_in_this_pass:

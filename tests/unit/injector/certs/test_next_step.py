@@ -93,10 +93,9 @@ def test_ca_of_another_issuer_is_not_copied_from_ca_bundle() -> None:
     [
         (NOW + 3650 * DAY_SECONDS * 2 / 3, AT_REST),
         (NOW + 3650 * DAY_SECONDS, AT_REST),
-        (NOW - 301, AT_REST),
         (NOW, replace(AT_REST, request="ca")),
     ],
-    ids=["due", "expired", "not-valid-yet", "requested"],
+    ids=["due", "expired", "requested"],
 )
 def test_ca_is_replaced(now: float, secret: SecretState) -> None:
     result = apply_update(secret, published(OLD_CA), now)
@@ -104,6 +103,48 @@ def test_ca_is_replaced(now: float, secret: SecretState) -> None:
     assert result.cas[0] != OLD_CA
     assert result.request == ""
     assert (OLD_CA in result.cas) == (now < OLD_CA.not_after)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param(AT_REST, id="both"),
+        pytest.param(replace(AT_REST, pair=issue_leaf(OLD, NOW + DAY_SECONDS)), id="serving-cert-later"),
+    ],
+)
+def test_nothing_is_replaced_as_it_is_not_valid_yet(secret: SecretState) -> None:
+    """Our own clock can be behind."""
+    since = published(OLD_CA, since=NOW - 100 * DAY_SECONDS)
+
+    assert find_step(secret, since, NOW - 100 * DAY_SECONDS) is None
+
+
+def test_ca_that_is_not_valid_yet_gets_one_serving_cert() -> None:
+    before = NOW - 100 * DAY_SECONDS
+    result = apply_update(replace(AT_REST, pair=None), published(OLD_CA, since=before), before)
+
+    assert result.cas == (OLD_CA,)
+    assert find_step(result, published(OLD_CA, since=before), before) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_replaced"),
+    [
+        pytest.param(301, False, id="seconds"),
+        pytest.param(600, False, id="five-minutes"),
+        pytest.param(601, True, id="more-than-five-minutes"),
+        pytest.param(100 * DAY_SECONDS, True, id="100-days"),
+    ],
+)
+def test_ca_that_is_not_valid_for_long_by_the_time_of_the_api_server_is_replaced(
+    seconds: float,
+    is_replaced: bool,  # noqa: FBT001 - a table
+) -> None:
+    """A wrong clock has issued it, and nobody can use it. Certificates are valid 300 s before their issue."""
+    now = NOW - seconds
+    step = next_step(ObservedState(AT_REST, published(OLD_CA, since=now), None, now, is_server_time=True), POLICY)
+
+    assert (isinstance(step, UpdateSecret) and step.secret.cas[0] != OLD_CA) is is_replaced
 
 
 def test_new_ca_is_published_before_it_signs() -> None:

@@ -30,6 +30,7 @@ FOREIGN_CA = issue_ca(START, Lifetimes(ca_seconds=40 * 365 * DAY_SECONDS)).certi
 YEARS = 8
 
 PAUSES = [1, 10, 120, 301, 3600, *(days * DAY_SECONDS for days in (1, 30, 61, 91, 7 * 365))]
+CLOCK_ERRORS = [0, 200, -200, 301, 11 * 365 * DAY_SECONDS, -100 * DAY_SECONDS]
 REPLICAS = st.integers(0, 2)
 """Which replica, modulo how many there are."""
 
@@ -49,9 +50,9 @@ class RotationMachine(RuleBasedStateMachine):
     cluster: Cluster
     backup: Document | None = None
 
-    @initialize(replicas=st.integers(1, 3))
-    def start(self, replicas: int) -> None:
-        self.cluster = Cluster(POLICY, START)
+    @initialize(replicas=st.integers(1, 3), sends_dates=st.booleans())
+    def start(self, replicas: int, sends_dates: bool) -> None:  # noqa: FBT001 - Hypothesis passes it by name
+        self.cluster = Cluster(POLICY, START, sends_dates=sends_dates)
         for _ in range(replicas):
             self.cluster.start_replica()
         for replica in self.cluster.replicas:
@@ -85,6 +86,12 @@ class RotationMachine(RuleBasedStateMachine):
         self.cluster.now += seconds
         for replica in list(self.cluster.replicas):
             replica.run_pass()
+
+    @precondition(lambda self: self.cluster.sends_dates)
+    @rule(index=REPLICAS, seconds=st.sampled_from(CLOCK_ERRORS))
+    def clock_of_a_node_jumps(self, index: int, seconds: float) -> None:
+        """Also between two requests of its replica."""
+        self.find(index).set_clock_error(seconds)
 
     @rule(index=REPLICAS)
     def minutes_pass_and_one_replica_runs(self, index: int) -> None:
@@ -147,7 +154,9 @@ class RotationMachine(RuleBasedStateMachine):
             self.cluster.replace_secret(document)
 
     def teardown(self) -> None:
-        """Without further events, half an hour of passes brings everything to rest."""
+        """Without further events and with right clocks, half an hour of passes brings everything to rest."""
+        for replica in self.cluster.replicas:
+            replica.set_clock_error(0)
         for _ in range(6):
             self.cluster.now += POLICY.lifetimes.propagation_seconds
             for replica in list(self.cluster.replicas):

@@ -20,3 +20,13 @@ def test_gate_that_was_open_once_stays_open() -> None:
     is_open[0] = False
 
     assert gates.pending() == []
+
+
+def test_condition_that_is_not_met_makes_unready_each_time_but_reviews_are_answered() -> None:
+    gates, is_met = ReadinessGates(), [True]
+    gates.add_condition("the clock is wrong", lambda: is_met[0])
+    seen = []
+    for is_met[0] in (True, False, True, False):
+        seen.append((gates.unready(), gates.pending()))
+
+    assert seen == [([], []), (["the clock is wrong"], [])] * 2
