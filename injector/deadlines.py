@@ -33,6 +33,12 @@ The last delay repeats.
 RETRY_AFTER_SECONDS = 1
 """The API server, after a 429: it sends the review again, within the webhook's timeout."""
 
+QUEUE_SECONDS = 0.5
+"""A review, for a thread that reads the API server: the API server gets 429.
+
+A review that starts later could not be answered in time, and would delay those that can.
+"""
+
 LIVE_READ_SECONDS = 2
 """A review, for the live read of one object: the pod is denied.
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from contract.text import escape
-from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS
+from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 from injector.errors import ClusterError, ConfigError
 from server.gunicorn_worker import LoopWorker
 from server.listener import Service
@@ -20,6 +20,7 @@ LIMITS = Settings(
     linger_seconds=LINGER_SECONDS,
     max_threads=8,  # for reviews that the cache cannot answer: each waits for a read of the API server
     max_waiting=64,  # more than `injector.k8s.live_reads` lets wait
+    max_wait_seconds=QUEUE_SECONDS,
     max_buffered_bytes=32 * 1024 * 1024,
 )
 

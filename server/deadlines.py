@@ -30,6 +30,9 @@ SHUTDOWN_POLL_SECONDS = 0.05
 GRACEFUL_SECONDS = 5.0
 """The server, for unfinished requests after SIGTERM: it closes their connections and ends."""
 
+QUEUE_SECONDS = 5.0
+"""A request, for a thread that handles it: the client gets 429."""
+
 LINGER_SECONDS = 0.0
 """The server, for idle connections after SIGTERM: it closes them."""
 

@@ -12,7 +12,11 @@ from server.messages import Request, Response, WouldBlock
 from server.responses import serialize
 from server.threads import ThreadPool
 
-TOO_MANY_REQUESTS = Response(429, b"too many requests wait for a thread: retry\n", (("Content-Type", "text/plain"),))
+TOO_MANY_REQUESTS = Response(
+    429,
+    b"too many requests wait for a thread: retry\n",
+    (("Content-Type", "text/plain"), ("Retry-After", "1")),
+)
 FAILED = Response(500)
 
 
@@ -42,8 +46,17 @@ Result = Response | BaseException
 class Dispatcher:
     """Turns each request into one reply. Exceptions of handlers are logged, and the client gets a 500."""
 
-    def __init__(self, threads: ThreadPool, wake: Callable[[], None], log: LimitedLog) -> None:
+    def __init__(
+        self,
+        threads: ThreadPool,
+        wake: Callable[[], None],
+        log: LimitedLog,
+        max_wait_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`wake` is called in a thread when its reply can be taken."""
+        self._max_wait_seconds = max_wait_seconds
+        self._clock = clock
         self._threads = threads
         self._wake = wake
         self._log = log
@@ -56,7 +69,7 @@ class Dispatcher:
         except WouldBlock as signal:
             connection.start_thread()
             exchange = Exchange(connection, request, keeps_alive)
-            if self._threads.submit(partial(self._run_in_thread, exchange, signal.resume)):
+            if self._threads.submit(partial(self._run_in_thread, exchange, signal, self._clock())):
                 return None
             signal.cancel()
             self._log("too-many-requests", f"{request.method} waited for no thread")
@@ -75,6 +88,8 @@ class Dispatcher:
         """Return the reply of a thread."""
         if isinstance(result, BaseException):
             return self._fail(exchange.request, result)
+        if result is TOO_MANY_REQUESTS:
+            self._log("too-many-requests", f"{exchange.request.method} waited too long for a thread")
         return self._format(exchange.request, result, keeps_alive=exchange.keeps_alive)
 
     def finish(self, reply: Reply) -> None:
@@ -85,15 +100,22 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
             self._log.exception("handler-failed", error)
 
-    def _run_in_thread(self, exchange: Exchange, resume: Callable[[], Response] | None) -> None:
+    def _run_in_thread(self, exchange: Exchange, signal: WouldBlock, queued_at: float) -> None:
         try:
-            request = exchange.request._replace(may_block=True)
-            result: Result = resume() if resume else exchange.connection.listener.service.handler(request)
+            result: Result = self._answer_in_thread(exchange, signal, queued_at)
         except BaseException as error:  # noqa: BLE001 - nothing may end the loop
             result = error
         self._finished.append((exchange, result))
         del result  # an exception refers to this frame, and the two would keep the request until a garbage collection
         self._wake()
+
+    def _answer_in_thread(self, exchange: Exchange, signal: WouldBlock, queued_at: float) -> Response:
+        if self._clock() - queued_at > self._max_wait_seconds:  # the client may have given up: others come first
+            signal.cancel()
+            return TOO_MANY_REQUESTS
+        if signal.resume:
+            return signal.resume()
+        return exchange.connection.listener.service.handler(exchange.request._replace(may_block=True))
 
     def _format(self, request: Request, response: Response, *, keeps_alive: bool) -> Reply:
         try:

@@ -48,7 +48,8 @@ class Loop:
         """Connections to continue in the next turn without a new event."""
 
         self._next_tick = 0.0
-        self._dispatcher = Dispatcher(ThreadPool(settings.max_threads, settings.max_waiting), self._wake, self._log)
+        threads = ThreadPool(settings.max_threads, settings.max_waiting)
+        self._dispatcher = Dispatcher(threads, self._wake, self._log, settings.max_wait_seconds)
         self._wake_reader, self._wake_writer = socket.socketpair()
         for end in (self._wake_reader, self._wake_writer):
             end.settimeout(0)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from server.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS
+from server.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 
 
 class Settings(NamedTuple):
@@ -20,6 +20,9 @@ class Settings(NamedTuple):
     max_threads: int = 1
     max_waiting: int = 64
     """Requests that wait for a thread. Further ones get 429."""
+
+    max_wait_seconds: float = QUEUE_SECONDS
+    """How long they wait. Then they get 429."""
 
     max_buffered_bytes: int = 4 * 1024 * 1024
     """Unanswered requests and unsent responses of all connections. Beyond it the connection with the most is closed."""
