@@ -3,12 +3,23 @@
 import re
 
 from testing.repository import ROOT
+from tests.unit.docs.pages import read_section
 
-PAGE = (ROOT / "docs" / "failures.md").read_text()
+FILE = ROOT / "docs" / "failures.md"
+PAGE = FILE.read_text()
+INDEX = "Where to look"
 
 
 def test_every_failure_has_a_test() -> None:
-    rows = re.findall(r"^\| (?!failure|---)(.*) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (?!failure|---)(.*) \|$", PAGE.replace(read_section(FILE, INDEX), ""), re.MULTILINE)
 
     assert rows
     assert [row for row in rows if not re.search(r"`test_\w+`$", row)] == []
+
+
+def test_every_section_can_be_found_by_a_symptom() -> None:
+    headings = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+    index = read_section(FILE, INDEX)
+
+    assert headings[0] == INDEX
+    assert [heading for heading in headings[1:] if f"[{heading}](#" not in index] == []
