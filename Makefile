@@ -9,7 +9,7 @@ PARALLEL := -n logical
 COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster bench-hostile \
+.PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster bench-hostile soak \
 	images format lock clean
 
 help: ## list the targets
@@ -58,6 +58,9 @@ bench-cluster: $(VENV)/dev.done ## measure start time, CPU and memory of injecte
 
 bench-hostile: $(VENV)/dev.done ## a hostile tenant beside a good one on a real API server, for an hour
 	@$(BIN)/python -m bench.hostile_tenant
+
+soak: $(VENV)/dev.done ## the real processes with faults at random, for an hour: nothing is lost, nothing grows
+	@$(BIN)/python -m bench.soak
 
 images: ## build both container images and their SBOMs into images/out
 	@$(PYTHON) -m images.build

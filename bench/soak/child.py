@@ -22,6 +22,8 @@ LOG_LINES = 200
 END_SECONDS = 20
 IDLE_CONNECTIONS = 300
 SPARE_DESCRIPTORS = 3
+WARM_UP_SECONDS = 1
+"""Before the first sample each process holds its most connections once: the memory for them stays with it."""
 
 
 class Child:

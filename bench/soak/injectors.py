@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 import yaml
 
-from bench.soak.child import Child, few_descriptors, hold_connections, pause
+from bench.soak.child import WARM_UP_SECONDS, Child, few_descriptors, hold_connections, pause
 from bench.soak.proxy import CuttingProxy
 from bench.soak.repeat import Faults, repeating
 from bench.soak.shifted_clock import CLOCK_VARIABLE, write_shift
@@ -267,6 +267,7 @@ def running_injectors(
             replica.child.start()
             if problem := replica.await_ready():
                 raise RuntimeError(problem)
+            hold_connections(replica.probe.webhook_port, WARM_UP_SECONDS)
         await_injection(api, good)
         pods = Interruption()
         faults = ClusterFaults(Stage(cluster, api, pods, (kept, ended)), tally, f"{seed} injector", stopping)

@@ -19,8 +19,13 @@ CLOCK_VARIABLE = "SOAK_CLOCK"
 
 FORMAT = "d"
 SIZE = struct.calcsize(FORMAT)
-REFRESH_SHARE = 0.001
-"""Of a session of an hour: a refresh every 3.6 s."""
+SCHEDULE = {
+    "REFRESH_SHARE": 0.001,  # of a session of an hour: a refresh every 3.6 s
+    "MIN_REFRESH_SECONDS": 2,
+    "RETRY_MAX_SECONDS": 8,
+    "PERMANENT_RETRY_SECONDS": 8,
+}
+"""What takes the place of the sidecar's own schedule."""
 
 PROPAGATION_SECONDS = 10.0
 """Instead of 300: how long a CA must have been published before it is used."""
@@ -45,9 +50,7 @@ def set_up_sidecar(file: Path) -> None:
     """Refresh every few seconds, and start STS children with the same clock."""
     from sidecar.credentials import schedule  # noqa: PLC0415 - after time.time was replaced
 
-    schedule.REFRESH_SHARE = REFRESH_SHARE
-    schedule.MIN_REFRESH_SECONDS = 2
-    schedule.RETRY_MAX_SECONDS = schedule.PERMANENT_RETRY_SECONDS = 8
+    vars(schedule).update(SCHEDULE)
     wrapper = file.with_suffix(".sh")
     root = shlex.quote(str(Path(__file__).parents[2]))
     command = f"PYTHONPATH={root} {CLOCK_VARIABLE}={shlex.quote(str(file))} exec {shlex.quote(sys.executable)}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.soak.child import Child, few_descriptors, hold_connections, pause
+from bench.soak.child import WARM_UP_SECONDS, Child, few_descriptors, hold_connections, pause
 from bench.soak.repeat import Faults, repeating
 from bench.soak.shifted_clock import CLOCK_VARIABLE, write_shift
 from bench.soak.sts import Script, random_sts
@@ -184,6 +184,7 @@ def running_sidecars(
             sidecar = Sidecar(name, directory / name.replace(" ", "-"), sts, tally)
             stack.callback(sidecar.child.close)
             sidecar.start()
+            hold_connections(sidecar.port, WARM_UP_SECONDS)
             faults = SidecarFaults(sidecar, f"{seed} {name}", stopping, may_end=may_end)
             stack.enter_context(repeating(sidecar.send_good_request, stopping, lambda: PAUSE_SECONDS))
             stack.enter_context(repeating(faults.act_once, stopping, faults.draw_pause))
