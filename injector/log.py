@@ -13,6 +13,8 @@ from typing import Any, TextIO
 from contract.text import escape, quote
 from server.log_stream import install
 
+LOG = logging.getLogger("podrole")
+
 ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
 
 MAX_FIELD_LENGTH = 2048
@@ -69,6 +71,11 @@ def set_up_logging(stream: TextIO) -> None:
     output = logging.StreamHandler(stream)
     output.setFormatter(_choose_formatter(stream))
     logging.basicConfig(level=logging.INFO, handlers=[output])
+
+
+def report_thread(name: str, count: int, error: BaseException) -> None:
+    """Log an error that ended a background thread's work."""
+    LOG.error("thread %s failed and starts again (%d since the last line)", name, count, exc_info=error)
 
 
 def _choose_formatter(stream: TextIO) -> logging.Formatter:

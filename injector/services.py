@@ -110,6 +110,7 @@ def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) 
     policy = RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
     manager = CertManager(stores, tls, policy, server_time=server.now)
     manager.start()
+    metrics.add_thread(manager.thread)
     gates.add("waiting for a serving certificate: the log has the cause", lambda: tls.certificate_not_after > 0)
     gates.add("waiting for the CA of the serving certificate to be in every caBundle", lambda: manager.is_ready)
     gates.add_condition(
@@ -164,6 +165,8 @@ def load_cluster(
     except ClusterError as error:  # a later read can succeed
         LOG.warning("%s", error)
     cluster.start()
+    for thread in cluster.threads:
+        metrics.add_thread(thread)
     gates.add("waiting for the first list of namespaces and ServiceAccounts", lambda: cluster.is_synced)
     metrics.gauge_by_kind(
         "podrole_watch_last_event_timestamp_seconds",

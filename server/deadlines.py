@@ -38,3 +38,6 @@ LINGER_SECONDS = 0.0
 
 LOG_SECONDS = 1.0
 """A process that ends, for a reader of its last log lines: it drops them."""
+
+RESTART_SECONDS = 5.0
+"""A background thread, after an error that nothing expected: it runs its work again."""

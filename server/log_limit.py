@@ -48,7 +48,7 @@ class LimitedLog:
 
     def exception(self, reason: str, error: BaseException) -> None:
         """Log an occurrence with a traceback."""
-        self._write(reason, lambda: _format_traceback(error))
+        self._write(reason, lambda: format_traceback(error))
 
     def _write(self, reason: str, describe: Callable[[], str]) -> None:
         count = self._limit.count(reason, self._clock())
@@ -57,7 +57,8 @@ class LimitedLog:
                 self._log(reason, count, describe()[-MAX_DETAIL_CHARACTERS:])
 
 
-def _format_traceback(error: BaseException) -> str:
+def format_traceback(error: BaseException) -> str:
+    """Format an error with its traceback and its causes."""
     import traceback  # noqa: PLC0415 - takes 0.5 MiB, and most processes never log one
 
     return "".join(traceback.format_exception(error))

@@ -48,7 +48,7 @@ class Loop:
         """Connections to continue in the next turn without a new event."""
 
         self._next_tick = 0.0
-        threads = ThreadPool(settings.max_threads, settings.max_waiting)
+        threads = ThreadPool(settings.max_threads, settings.max_waiting, self._report_thread)
         self._dispatcher = Dispatcher(threads, self._wake, self._log, settings.max_wait_seconds)
         self._wake_reader, self._wake_writer = socket.socketpair()
         for end in (self._wake_reader, self._wake_writer):
@@ -72,6 +72,9 @@ class Loop:
     def _wake(self) -> None:
         with suppress(OSError):  # a full buffer wakes the loop, too
             self._wake_writer.send(b".")
+
+    def _report_thread(self, name: str, _count: int, error: BaseException) -> None:
+        self._log.exception(f"{name}-thread-failed", error)
 
     def _run_once(self, timeout_seconds: float) -> None:
         for key, _ in self._selector.select(0 if self._ready else timeout_seconds):

@@ -3,20 +3,22 @@
 concurrent.futures keeps a task whose thread could not be started, has no bound, and imports logging.
 """
 
-import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from server.background import BackgroundThread, Report
+
 Task = Callable[[], object]
-"""It must catch its own exceptions."""
+"""It must catch its own exceptions: whoever waits for its result would wait for ever."""
 
 
 class ThreadPool:
     """Starts threads on demand; they end with the process."""
 
-    def __init__(self, max_threads: int, max_waiting: int) -> None:
+    def __init__(self, max_threads: int, max_waiting: int, report: Report) -> None:
         self._max_threads = max_threads
         self._max_tasks = max_threads + max_waiting
+        self._report = report
         self._threads = 0
         self._unfinished = 0
         self._tasks: SimpleQueue[Task] = SimpleQueue()
@@ -42,7 +44,7 @@ class ThreadPool:
 
     def _start_thread(self) -> None:
         try:
-            threading.Thread(target=self._run, name="request", daemon=True).start()
+            BackgroundThread("request", self._run, self._report, after_error=lambda: None).start()
         except RuntimeError:  # the limit of processes of the pod or the user
             return
         self._threads += 1

@@ -121,3 +121,6 @@ Any process of the pod can hold it, and a second jump does no harm.
 
 REDIRECT_LOCK_POLL_SECONDS = 0.02
 """The init container, between two tries to get that lock: it tries again."""
+
+REFRESH_RESTART_SECONDS = 30
+"""The refresher's thread, after an error that nothing expected: it starts again, and may call STS."""

@@ -4,18 +4,20 @@ import os
 import signal
 import socket
 import sys
-import threading
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from contract.modes import Mode
 from contract.termination import SIGNALS
+from server.background import BackgroundThread, end_process
 from server.listener import Service
+from server.log_limit import MAX_DETAIL_CHARACTERS, format_traceback
 from server.log_stream import drain_log, finish_log
 from server.loop import Loop
 from server.settings import Settings
 from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
-from sidecar.deadlines import FIRST_RESULT_SECONDS
+from sidecar.deadlines import FIRST_RESULT_SECONDS, REFRESH_RESTART_SECONDS
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.state import EndpointState
 from sidecar.errors import TERMINATED, SidecarError, StartError
@@ -58,6 +60,10 @@ class Server:
         self._token_key = token_key
         self._refresher = refresher
         self._monitor = self._create_monitor()
+        # After an error it starts again: meanwhile the server serves the credentials that it has.
+        self._refresh_thread = BackgroundThread(
+            "refresh", refresher.run, _report_thread, lambda: time.sleep(REFRESH_RESTART_SECONDS)
+        )
 
     def run(self) -> NoReturn:
         """Serve until SIGTERM or SIGINT. A signal before the sidecar is started counts as a failure."""
@@ -66,6 +72,7 @@ class Server:
         if monitor := self._monitor:
             state.read_measurement = lambda: monitor.last
             self._refresher.chores.append(monitor.measure_if_due)
+        self._refresher.chores.append(self._refresh_thread.passed)
         try:
             loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
         except StartError as error:
@@ -73,9 +80,9 @@ class Server:
             sys.exit(error.exit_code)
         for number in SIGNALS:
             signal.signal(number, lambda *_: loop.stop())
-        threading.excepthook = _exit_process
-        for target in (self._refresher.run, self._announce_start):
-            threading.Thread(target=target, name=target.__name__, daemon=True).start()
+        self._refresh_thread.start()
+        # Without the started file the pod's other containers wait, and the kubelet says why only if this one ends.
+        BackgroundThread("start", self._announce_start, _report_thread, end_process).start()
         loop.run()
         _exit(0 if os.path.exists(self._started_file) else TERMINATED)
 
@@ -94,7 +101,12 @@ class Server:
         if self._config.metrics:
             from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
 
-            handler = create_metrics_handler(state.counters, state.expires_at, read_measurement=state.read_measurement)
+            handler = create_metrics_handler(
+                state.counters,
+                state.expires_at,
+                read_measurement=state.read_measurement,
+                threads=[self._refresh_thread],
+            )
             services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)
         return services
 
@@ -113,7 +125,7 @@ class Server:
             _exit(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
         if self._monitor and not self._monitor.last:
-            self._monitor.try_to_measure()
+            BackgroundThread("measurement", self._monitor.try_to_measure, _report_thread).start()
 
     def _verify_network(self) -> None:
         """Raise SidecarError if a metadata address leads elsewhere, or in env mode to a service that must be closed."""
@@ -136,10 +148,8 @@ def _log_problem(reason: str, count: int, detail: str) -> None:
     emit("server-problem", reason=reason, count=count, detail=detail)
 
 
-def _exit_process(failure: threading.ExceptHookArgs) -> None:
-    """Exit if a thread fails, so that the kubelet restarts the container: without the thread nothing is refreshed."""
-    sys.__excepthook__(failure.exc_type, failure.exc_value or failure.exc_type(), failure.exc_traceback)
-    _exit(1)
+def _report_thread(name: str, count: int, error: BaseException) -> None:
+    emit("thread-failed", thread=name, count=count, detail=format_traceback(error)[-MAX_DETAIL_CHARACTERS:])
 
 
 def _exit(code: int) -> NoReturn:

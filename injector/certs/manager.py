@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from threading import Thread
 from typing import Protocol
 
 from injector.certs.ca_store import (
@@ -21,6 +20,8 @@ from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, S
 from injector.certs.tls import MemoryTls
 from injector.deadlines import CERT_MIN_INTERVAL_SECONDS
 from injector.errors import CertificateError, ClusterError, ConflictError
+from injector.log import report_thread
+from server.background import BackgroundThread
 
 LOG = logging.getLogger("podrole.certificates")
 
@@ -101,13 +102,14 @@ class CertManager:
         self._policy = policy
         self.clock = ClusterClock(clock, server_time)
         self._logged_problems: list[str] = []
+        self.thread = BackgroundThread("certificates", self._run, report_thread)
+        """A daemon. After an error it starts again: the process has a certificate that clients trust, and no other."""
+
         self.serving_cert: ServingCert | None = None
 
-    def start(self) -> Thread:
-        """Start the loop in a daemon thread, and return at once."""
-        thread = Thread(target=self._run, name="certificates", daemon=True)
-        thread.start()
-        return thread
+    def start(self) -> None:
+        """Start the loop in its thread, and return at once."""
+        self.thread.start()
 
     def wait_for_certificate(self) -> None:
         """Reconcile until there is a certificate to serve; log why there is none."""
@@ -144,6 +146,7 @@ class CertManager:
                 break
             self._apply(step, configuration, secret)
         self._log_problems(problems)
+        self.thread.passed()
         return version
 
     def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:

@@ -4,12 +4,14 @@ import logging
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from threading import Event, Thread
+from threading import Event
 
 from injector.deadlines import STOP_POLL_SECONDS
 from injector.errors import ClusterError, GoneError, UnavailableError, UnreachableError
 from injector.k8s.list_watch import ListWatch, WatchTimeouts
 from injector.k8s.objects import Metadata
+from injector.log import report_thread
+from server.background import BackgroundThread
 
 LOG = logging.getLogger("podrole.cluster")
 
@@ -49,18 +51,23 @@ class Reflector:
         self._last_event_timestamp: float | None = None
         self._watch_opened: float | None = None
         self._synced, self._stopping = Event(), Event()
-        self._thread = Thread(target=self._run, name=f"watch-{self.kind}", daemon=True)
+        self.thread = BackgroundThread(
+            f"watch-{self.kind}",
+            self._run,
+            report_thread,
+            after_error=lambda: self._stopping.wait(timeouts.max_backoff_seconds),
+        )
 
     def start(self) -> None:
         """Start the thread, in the process that reads: a thread does not survive a fork."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Stop the thread, and wait until it has ended."""
         self._stopping.set()
-        while self._thread.is_alive():
+        while self.thread.is_alive():
             self._list_watch.interrupt()
-            self._thread.join(timeout=STOP_POLL_SECONDS)
+            self.thread.join(timeout=STOP_POLL_SECONDS)
 
     def find(self, key: str) -> Metadata | None:
         """The copy of an object. None does not mean that the object is absent: the copy can be behind."""
@@ -93,11 +100,10 @@ class Reflector:
         while not self._stopping.is_set():
             try:
                 failures = self._run_once(failures)
-            except Exception:
-                # Without this thread the copy would become stale, and reads would still use it.
-                LOG.exception("the watch of the %ss failed and starts again with a new list", self.kind)
+            except BaseException:
+                # The thread starts again. Without it the copy would become stale, and reads would still use it.
                 self._resource_version = None
-                self._stopping.wait(self._timeouts.max_backoff_seconds)
+                raise
 
     def _run_once(self, failures: int) -> int:
         """List and watch until something ends the watch, then wait; return the failures in a row."""
@@ -107,6 +113,8 @@ class Reflector:
             return 0
         was_long = self._watch_opened is not None and self._clock() - self._watch_opened >= MIN_WATCH_SECONDS
         failures = 0 if was_long else failures + 1
+        if reason == RestartReason.ENDED:
+            self.thread.passed()
         self._on_restart(self.kind, reason)
         if reason != RestartReason.ENDED or not was_long:
             pause = self._timeouts.next_backoff(failures)
@@ -136,6 +144,7 @@ class Reflector:
         self._objects, self._resource_version = objects, page.resource_version
         LOG.info("cached %d %ss at resource version %s", len(objects), self.kind, page.resource_version)
         self._synced.set()
+        self.thread.passed()
         return page.resource_version
 
     def _watch(self, resource_version: str) -> None:

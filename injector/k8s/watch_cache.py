@@ -1,7 +1,7 @@
 """Reads namespaces and ServiceAccounts from a cache that two watches update, and live where that may be wrong."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from kubernetes.client import Configuration
@@ -17,6 +17,7 @@ from injector.k8s.reader import Reservation
 from injector.k8s.reflector import Reflector
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
+from server.background import BackgroundThread
 
 
 class CachedReader:
@@ -63,6 +64,11 @@ class CachedReader:
         """Stop the watches."""
         for reflector in self._reflectors:
             reflector.stop()
+
+    @property
+    def threads(self) -> Sequence[BackgroundThread]:
+        """The threads of the watches."""
+        return [reflector.thread for reflector in self._reflectors]
 
     @property
     def is_synced(self) -> bool:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from injector.decision.outcomes import Outcome
 from injector.webhook.decision_log import DecisionLogEntry
+from server.background import BackgroundThread
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -48,6 +49,8 @@ class Metrics:
             "Workers that this replica has started. More than one: a worker died, and its counters are lost.",
             lambda: worker_starts,
         )
+        self._threads: list[BackgroundThread] = []
+        self._export_threads()
         self._requests = self._counter("podrole_admission_requests", "Admission reviews answered.")
         self._injected = self._counter("podrole_pods_injected", "Pods injected, by mode.", "mode")
         self._blocked = self._counter(
@@ -108,14 +111,11 @@ class Metrics:
 
     def gauge_by_kind(self, name: str, description: str, read: Callable[[], Mapping[str, float | None]]) -> None:
         """Export one value for each kind of object, read at each scrape; None becomes NaN."""
+        self._export(GaugeMetricFamily, name, description, "kind", read)
 
-        def build() -> Metric:
-            family = GaugeMetricFamily(name, description, labels=["kind"])
-            for kind, value in read().items():
-                family.add_metric([kind], math.nan if value is None else value)
-            return family
-
-        self._registry.register(_ScrapeCollector(build))
+    def add_thread(self, thread: BackgroundThread) -> None:
+        """Export the errors of a thread, and when it last completed a pass."""
+        self._threads.append(thread)
 
     def counter(self, name: str, description: str, read: Read) -> None:
         """Export a count that only grows, read at each scrape."""
@@ -124,6 +124,38 @@ class Metrics:
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _export_threads(self) -> None:
+        self._export(
+            CounterMetricFamily,
+            "podrole_thread_failures",
+            "Errors that ended the work of a background thread; it starts again.",
+            "thread",
+            lambda: {thread.name: thread.failures for thread in self._threads},
+        )
+        self._export(
+            GaugeMetricFamily,
+            "podrole_thread_last_pass_age_seconds",
+            "Time since a background thread last completed a pass without an error.",
+            "thread",
+            lambda: {thread.name: thread.pass_age_seconds for thread in self._threads},
+        )
+
+    def _export(
+        self,
+        family_class: type[GaugeMetricFamily | CounterMetricFamily],
+        name: str,
+        description: str,
+        label: str,
+        read: Callable[[], Mapping[str, float | None]],
+    ) -> None:
+        def build() -> Metric:
+            family = family_class(name, description, labels=[label])
+            for value_of_label, value in read().items():
+                family.add_metric([value_of_label], math.nan if value is None else value)
+            return family
+
+        self._registry.register(_ScrapeCollector(build))
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, labels, registry=self._registry)

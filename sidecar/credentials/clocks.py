@@ -8,16 +8,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from server.clocks import read_boottime
+
 JUMP_SECONDS = 5.0
 """A larger change between the two clocks is a jump. A smaller one changes no decision."""
-
-
-def read_boottime() -> float:
-    """Seconds since boot, including suspend.
-
-    https://man7.org/linux/man-pages/man2/clock_gettime.2.html, CLOCK_BOOTTIME
-    """
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Clocks(NamedTuple):

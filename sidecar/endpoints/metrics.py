@@ -5,10 +5,11 @@ metadata service answers, which every pod can find out for itself.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import contract
+from server.background import BackgroundThread
 from server.log_stream import count_dropped_lines
 from server.messages import Handler, Request, Response
 from sidecar.endpoints.counters import Counters, Counts
@@ -35,13 +36,14 @@ def create_metrics_handler(
     expires_at: Callable[[], float],
     clock: Callable[[], float] = time.time,
     read_measurement: "Callable[[], Measurement | None]" = lambda: None,
+    threads: Sequence[BackgroundThread] = (),
 ) -> Handler:
     """Return the handler of GET /metrics, and of GET /healthz, which is 503 while there are no valid credentials."""
 
     def handle(request: Request) -> Response:
         match request.method, request.target.partition("?")[0]:
             case "GET", "/metrics":
-                metrics = list_metrics(counters.copy(), expires_at(), read_measurement())
+                metrics = list_metrics(counters.copy(), expires_at(), read_measurement(), threads)
                 return _build_text(200, render(metrics), CONTENT_TYPE)
             case "GET", "/healthz" if expires_at() > clock():
                 return _build_text(200, "ok\n")
@@ -53,7 +55,12 @@ def create_metrics_handler(
     return handle
 
 
-def list_metrics(counters: Counters, expires_at: float, measurement: "Measurement | None" = None) -> tuple[Metric, ...]:
+def list_metrics(
+    counters: Counters,
+    expires_at: float,
+    measurement: "Measurement | None" = None,
+    threads: Sequence[BackgroundThread] = (),
+) -> tuple[Metric, ...]:
     """Return every metric; the node's without samples if nothing was measured."""
     addresses = measurement.addresses if measurement else {}
     return (
@@ -81,6 +88,18 @@ def list_metrics(counters: Counters, expires_at: float, measurement: "Measuremen
             "HTTP requests that the request filter rejected, by reason.",
             ("reason",),
             counters.rejections,
+        ),
+        Metric(
+            "podrole_sidecar_thread_failures_total",
+            "counter",
+            "Errors that ended the work of a background thread; it starts again.",
+            [({"thread": thread.name}, thread.failures) for thread in threads],
+        ),
+        Metric(
+            "podrole_sidecar_thread_last_pass_age_seconds",
+            "gauge",
+            "Time since a background thread last completed a pass without an error.",
+            [({"thread": thread.name}, thread.pass_age_seconds) for thread in threads],
         ),
         Metric(
             "podrole_sidecar_log_lines_dropped_total",

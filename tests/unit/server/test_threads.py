@@ -1,9 +1,14 @@
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from server.threads import ThreadPool
+
+
+def create_pool(max_threads: int, max_waiting: int) -> ThreadPool:
+    return ThreadPool(max_threads, max_waiting, lambda *_: None)
 
 
 @pytest.fixture
@@ -15,7 +20,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def test_tasks_beyond_threads_and_queue_are_refused(gate: threading.Event) -> None:
-    pool = ThreadPool(max_threads=2, max_waiting=3)
+    pool = create_pool(2, 3)
 
     accepted = [pool.submit(gate.wait) for _ in range(8)]
 
@@ -23,7 +28,7 @@ def test_tasks_beyond_threads_and_queue_are_refused(gate: threading.Event) -> No
 
 
 def test_finished_task_makes_room_for_another(gate: threading.Event) -> None:
-    pool, done = ThreadPool(max_threads=1, max_waiting=0), threading.Event()
+    pool, done = create_pool(1, 0), threading.Event()
     assert pool.submit(done.set)
     assert done.wait(10)
 
@@ -35,7 +40,7 @@ def test_finished_task_makes_room_for_another(gate: threading.Event) -> None:
 
 
 def test_threads_start_on_demand_and_are_reused() -> None:
-    pool, done = ThreadPool(max_threads=4, max_waiting=4), threading.Event()
+    pool, done = create_pool(4, 4), threading.Event()
     names = set()
 
     def note_thread() -> None:
@@ -61,7 +66,7 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_task_is_refused_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, ran = ThreadPool(max_threads=2, max_waiting=2), threading.Event()
+    pool, ran = create_pool(2, 2), threading.Event()
     with monkeypatch.context() as limited:
         refuse_threads(limited)
         assert not pool.submit(lambda: None)
@@ -73,7 +78,7 @@ def test_task_is_refused_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyP
 def test_existing_threads_do_the_work_if_no_further_one_can_be_started(
     monkeypatch: pytest.MonkeyPatch, gate: threading.Event
 ) -> None:
-    pool, ran = ThreadPool(max_threads=2, max_waiting=2), threading.Event()
+    pool, ran = create_pool(2, 2), threading.Event()
     assert pool.submit(gate.wait)
     refuse_threads(monkeypatch)
 
@@ -82,3 +87,15 @@ def test_existing_threads_do_the_work_if_no_further_one_can_be_started(
 
     assert accepted
     assert ran.wait(10)
+
+
+def test_thread_whose_task_fails_runs_the_next_one() -> None:
+    reports: list[tuple[str, int, BaseException]] = []
+    pool, ran = ThreadPool(1, 2, lambda *report: reports.append(report)), threading.Event()
+
+    assert pool.submit(lambda: sys.exit(1))
+    assert pool.submit(ran.set)
+
+    assert ran.wait(10)
+    [(name, count, error)] = reports
+    assert (name, count, type(error)) == ("request", 1, SystemExit)

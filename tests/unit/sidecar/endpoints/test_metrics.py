@@ -136,6 +136,16 @@ class PrometheusClient(Collector):
         help_text = "HTTP requests that the request filter rejected, by reason."
         yield self._build("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
         yield CounterMetricFamily(
+            "podrole_sidecar_thread_failures",
+            "Errors that ended the work of a background thread; it starts again.",
+            labels=("thread",),
+        )
+        yield GaugeMetricFamily(
+            "podrole_sidecar_thread_last_pass_age_seconds",
+            "Time since a background thread last completed a pass without an error.",
+            labels=("thread",),
+        )
+        yield CounterMetricFamily(
             "podrole_sidecar_log_lines_dropped", "Lines of the log that were dropped, as nobody read it.", value=0
         )
         yield GaugeMetricFamily(
@@ -362,7 +372,7 @@ def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> Non
     text = render(list_metrics(counters, NOW + 0.5))
 
     assert parse(text) == parse(generate_latest(registry).decode())
-    assert len(parse(text)) == 7
+    assert len(parse(text)) == 9
 
 
 def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:
