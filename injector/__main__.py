@@ -15,6 +15,7 @@ from injector.arbiter import Application, end_new_workers_on_signals
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.log import set_up_standard_error
+from server.descriptors import TooFewFilesError, raise_limit
 
 LOG = logging.getLogger("podrole")
 
@@ -23,9 +24,10 @@ def main() -> None:
     """Serve until SIGTERM."""
     set_up_standard_error()
     try:
+        raise_limit()
         config = Config.from_environ(os.environ, with_tls=True)
         application = Application(config)
-    except ConfigError as error:
+    except (ConfigError, TooFewFilesError) as error:
         sys.stderr.write(escape(f"podrole-injector: {error}\n"))
         sys.exit(ConfigError.exit_code)
     if config.credential_source == CredentialSource.NODE:

@@ -5,7 +5,7 @@ It imports everything that the arbiter does not need, so only a worker imports i
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,13 @@ class Services:
     health: Service
 
 
-def build_services(config: Config, starts: int) -> Services:
+def build_services(config: Config, starts: int, read_problems: Callable[[], Mapping[str, int]]) -> Services:
     """Connect to the cluster and load the certificates; raise ConfigError or ClusterError if a setting is invalid.
 
     `starts` is how many workers the arbiter has started, this one included.
     """
     metrics, gates = Metrics(starts), ReadinessGates()
-    export_process(metrics)
+    export_process(metrics, read_problems)
     cluster, reserve_reads = load_cluster(config, metrics, gates)
     admission = Admission(config, cluster, load_template(config), metrics.count, reserve_reads)
     tls = load_tls(config, metrics, gates)
@@ -56,8 +56,13 @@ def build_services(config: Config, starts: int) -> Services:
     )
 
 
-def export_process(metrics: Metrics) -> None:
+def export_process(metrics: Metrics, read_problems: Callable[[], Mapping[str, int]]) -> None:
     """Export the metrics of the worker's process."""
+    metrics.counter_by_reason(
+        "podrole_server_problems",
+        "Problems of the HTTP server, by reason: connections closed, requests not answered, no descriptors.",
+        read_problems,
+    )
     metrics.counter(
         "podrole_log_lines_dropped",
         "Lines of the worker's log that were dropped, as nobody read it.",

@@ -38,7 +38,7 @@ class InjectorWorker(LoopWorker):
         from injector.services import build_services  # noqa: PLC0415 - see above
 
         try:
-            services = build_services(self.app.config, self.app.starts)
+            services = build_services(self.app.config, self.app.starts, self.read_problems)
         except (ConfigError, ClusterError) as error:
             sys.stderr.write(escape(f"podrole-injector: {error}\n"))
             self.app.exit_with(ConfigError.exit_code)

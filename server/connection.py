@@ -2,13 +2,17 @@
 
 import math
 import socket
+from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from server.deadlines import LINGERING_CLOSE_SECONDS, REQUEST_SECONDS, SEND_SECONDS
-from server.listener import Listener
+from server.listener import Listener, NoCertificateError
 from server.messages import Address, Request
 from server.parser import Endpoints, RequestParser
+
+if TYPE_CHECKING:
+    import ssl
 
 READ_BYTES = 16 * 1024
 """Read at once from one client, then it is the next client's turn.
@@ -51,7 +55,7 @@ class Connection:
         if service.tls:
             from server.tls import TlsSocket  # noqa: PLC0415 - the sidecar has no TLS, and ssl takes 1.2 MiB
 
-            self.socket = TlsSocket(accepted, service.tls())
+            self.socket = TlsSocket(accepted, _load_tls(service.tls))
         destination = service.find_destination(accepted) if service.find_destination else None
         endpoints = Endpoints(client, destination or listener.address, self.is_tls)
         self.parser = RequestParser(endpoints, service.max_body_bytes)
@@ -184,3 +188,10 @@ class Connection:
         """Close the socket."""
         self.parser.close()
         self.socket.close()
+
+
+def _load_tls(load: Callable[[], "ssl.SSLContext"]) -> "ssl.SSLContext":
+    try:
+        return load()
+    except Exception as error:
+        raise NoCertificateError(str(error)) from error

@@ -39,6 +39,10 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
             max_threads=self.cfg.threads,
         )
 
+    def read_problems(self) -> Mapping[str, int]:
+        """By reason: how often something went wrong in the server."""
+        return self._loop.problems if self._loop else {}
+
     def log_problem(self, reason: str, count: int, detail: str) -> None:
         """Log what went wrong in the server."""
         self.log.error("%s (%d since the last line): %s", reason, count, detail)

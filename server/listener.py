@@ -1,11 +1,11 @@
 """A listening socket, what it serves, and its open connections."""
 
-import errno
 import resource
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from server.descriptors import EXHAUSTED
 from server.messages import Address, Handler
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 RESERVED_FILES = 64
 """File descriptors for other uses than clients: listeners, child processes, the app's files."""
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""https://man7.org/linux/man-pages/man2/accept.2.html"""
+
+class NoCertificateError(Exception):
+    """A TLS listener has no certificate to serve, or cannot load it."""
 
 
 class Service(NamedTuple):

@@ -41,6 +41,8 @@ class LimitedLog:
         self._log = log
         self._clock = clock
         self._limit = LogLimit()
+        self.counts: dict[str, int] = {}
+        """By reason: all occurrences, also those that were not logged."""
 
     def __call__(self, reason: str, detail: str) -> None:
         """Log an occurrence."""
@@ -51,6 +53,7 @@ class LimitedLog:
         self._write(reason, lambda: format_traceback(error))
 
     def _write(self, reason: str, describe: Callable[[], str]) -> None:
+        self.counts[reason] = self.counts.get(reason, 0) + 1
         count = self._limit.count(reason, self._clock())
         if count is not None:
             with suppress(Exception):

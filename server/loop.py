@@ -14,8 +14,9 @@ from contextlib import suppress
 from server.connection import Connection
 from server.connections import Connections
 from server.deadlines import POLL_SECONDS, SHUTDOWN_POLL_SECONDS
+from server.descriptors import describe_exhaustion
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
-from server.listener import Listener, Service
+from server.listener import Listener, NoCertificateError, Service
 from server.log_limit import LimitedLog, Log
 from server.messages import Address
 from server.responses import CONTINUE, serialize_error
@@ -53,6 +54,11 @@ class Loop:
         self._wake_reader, self._wake_writer = socket.socketpair()
         for end in (self._wake_reader, self._wake_writer):
             end.settimeout(0)
+
+    @property
+    def problems(self) -> Mapping[str, int]:
+        """By reason: how often something went wrong that is logged at most once a minute."""
+        return self._log.counts
 
     def run(self) -> None:
         """Serve until `stop`, then finish the requests that have begun."""
@@ -110,19 +116,29 @@ class Loop:
             except OSError as error:
                 # Linux takes the descriptor first: accept fails even if no further client waits.
                 if number == 0:
-                    self._log("accept-failed", str(error))
-                    if not any(map(self._connections.drop_oldest, (listener, *self._listeners))):
-                        self._pause(listener)
+                    self._accept_in_place_of_another(listener, error)
                 return
             if accepted is None:
                 return
             self._open(listener, *accepted)
 
+    def _accept_in_place_of_another(self, listener: Listener, error: OSError) -> None:
+        """Close the connection that has waited longest for a new one. If that does not help, pause."""
+        self._log(describe_exhaustion(error), str(error))
+        accepted = None
+        with suppress(OSError):
+            if any(map(self._connections.drop_oldest, (listener, *self._listeners))):
+                accepted = listener.accept()
+        if accepted:
+            self._open(listener, *accepted)
+        else:
+            self._pause(listener)
+
     def _open(self, listener: Listener, accepted: socket.socket, client: Address) -> None:
         try:
             connection = Connection(accepted, client, listener, time.monotonic())
         except Exception as error:  # noqa: BLE001 - the client is gone, or no certificate is loaded yet
-            self._log("accept-failed", str(error))
+            self._log("no-certificate" if isinstance(error, NoCertificateError) else "accept-failed", str(error))
             accepted.close()
             return
         listener.connections[connection] = None

@@ -45,7 +45,8 @@ class ThreadPool:
     def _start_thread(self) -> None:
         try:
             BackgroundThread("request", self._run, self._report, after_error=lambda: None).start()
-        except RuntimeError:  # the limit of processes of the pod or the user
+        except RuntimeError as error:  # the limit of processes of the pod or the user
+            self._report("request", 1, error)
             return
         self._threads += 1
 

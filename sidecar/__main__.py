@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 
 import contract
+from server.descriptors import TooFewFilesError, raise_limit
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
@@ -31,6 +32,7 @@ def main() -> None:
     """Run until a signal, or exit with a message on standard error and the error's exit code."""
     set_up_log()
     try:
+        raise_file_limit()
         config = Config.from_environ(os.environ)
         started_file = prepare_run_directory(config)
         listeners = bind_loopback(config.port)
@@ -41,6 +43,14 @@ def main() -> None:
     from sidecar.server import Server  # noqa: PLC0415 - it loads while the first fetch runs
 
     Server(config, listeners, started_file, refresher, token_key).run()
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as clients can need; raise StartError if that is not enough for any."""
+    try:
+        raise_limit()
+    except TooFewFilesError as error:
+        raise StartError(str(error)) from error
 
 
 def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:

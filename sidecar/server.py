@@ -60,6 +60,7 @@ class Server:
         self._token_key = token_key
         self._refresher = refresher
         self._monitor = self._create_monitor()
+        self._loop: Loop | None = None
         # After an error it starts again: meanwhile the server serves the credentials that it has.
         self._refresh_thread = BackgroundThread(
             "refresh", refresher.run, _report_thread, lambda: time.sleep(REFRESH_RESTART_SECONDS)
@@ -74,7 +75,7 @@ class Server:
             self._refresher.chores.append(monitor.measure_if_due)
         self._refresher.chores.append(self._refresh_thread.passed)
         try:
-            loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
+            loop = self._loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
         except StartError as error:
             log_fatal(error)
             sys.exit(error.exit_code)
@@ -99,13 +100,13 @@ class Server:
             for listener, service in services.items():
                 services[listener] = service._replace(find_destination=create_finder(listener.family))
         if self._config.metrics:
-            from sidecar.endpoints.metrics import create_metrics_handler  # noqa: PLC0415 - memory only where it is on
+            from sidecar.endpoints.metrics import Health, create_metrics_handler  # noqa: PLC0415 - memory only where it is on
 
             handler = create_metrics_handler(
                 state.counters,
                 state.expires_at,
                 read_measurement=state.read_measurement,
-                threads=[self._refresh_thread],
+                health=Health([self._refresh_thread], lambda: self._loop.problems if self._loop else {}),
             )
             services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)
         return services

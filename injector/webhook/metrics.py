@@ -113,6 +113,10 @@ class Metrics:
         """Export one value for each kind of object, read at each scrape; None becomes NaN."""
         self._export(GaugeMetricFamily, name, description, "kind", read)
 
+    def counter_by_reason(self, name: str, description: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Export one count for each reason, read at each scrape."""
+        self._export(CounterMetricFamily, name, description, "reason", read)
+
     def add_thread(self, thread: BackgroundThread) -> None:
         """Export the errors of a thread, and when it last completed a pass."""
         self._threads.append(thread)
@@ -151,7 +155,7 @@ class Metrics:
     ) -> None:
         def build() -> Metric:
             family = family_class(name, description, labels=[label])
-            for value_of_label, value in read().items():
+            for value_of_label, value in list(read().items()):  # other threads can add a label value
                 family.add_metric([value_of_label], math.nan if value is None else value)
             return family
 

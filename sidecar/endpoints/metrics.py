@@ -31,19 +31,30 @@ class Metric(NamedTuple):
     samples: Iterable[tuple[Mapping[str, object], float]]
 
 
+class Health(NamedTuple):
+    """What tells how the process itself is."""
+
+    threads: Sequence[BackgroundThread] = ()
+    read_problems: Callable[[], Mapping[str, int]] = dict
+    """Of the HTTP server: how many, by reason."""
+
+
+NO_HEALTH = Health()
+
+
 def create_metrics_handler(
     counters: Counters,
     expires_at: Callable[[], float],
     clock: Callable[[], float] = time.time,
     read_measurement: "Callable[[], Measurement | None]" = lambda: None,
-    threads: Sequence[BackgroundThread] = (),
+    health: Health = NO_HEALTH,
 ) -> Handler:
     """Return the handler of GET /metrics, and of GET /healthz, which is 503 while there are no valid credentials."""
 
     def handle(request: Request) -> Response:
         match request.method, request.target.partition("?")[0]:
             case "GET", "/metrics":
-                metrics = list_metrics(counters.copy(), expires_at(), read_measurement(), threads)
+                metrics = list_metrics(counters.copy(), expires_at(), read_measurement(), health)
                 return _build_text(200, render(metrics), CONTENT_TYPE)
             case "GET", "/healthz" if expires_at() > clock():
                 return _build_text(200, "ok\n")
@@ -59,7 +70,7 @@ def list_metrics(
     counters: Counters,
     expires_at: float,
     measurement: "Measurement | None" = None,
-    threads: Sequence[BackgroundThread] = (),
+    health: Health = NO_HEALTH,
 ) -> tuple[Metric, ...]:
     """Return every metric; the node's without samples if nothing was measured."""
     addresses = measurement.addresses if measurement else {}
@@ -90,16 +101,22 @@ def list_metrics(
             counters.rejections,
         ),
         Metric(
+            "podrole_sidecar_server_problems_total",
+            "counter",
+            "Problems of the HTTP server, by reason: connections closed, requests not answered, no descriptors.",
+            [({"reason": reason}, count) for reason, count in list(health.read_problems().items())],
+        ),
+        Metric(
             "podrole_sidecar_thread_failures_total",
             "counter",
             "Errors that ended the work of a background thread; it starts again.",
-            [({"thread": thread.name}, thread.failures) for thread in threads],
+            [({"thread": thread.name}, thread.failures) for thread in health.threads],
         ),
         Metric(
             "podrole_sidecar_thread_last_pass_age_seconds",
             "gauge",
             "Time since a background thread last completed a pass without an error.",
-            [({"thread": thread.name}, thread.pass_age_seconds) for thread in threads],
+            [({"thread": thread.name}, thread.pass_age_seconds) for thread in health.threads],
         ),
         Metric(
             "podrole_sidecar_log_lines_dropped_total",

@@ -49,7 +49,7 @@ def read_injector(monkeypatch: pytest.MonkeyPatch) -> Families:
     monkeypatch.setattr("injector.k8s.kubeconfig.load_configuration", lambda: Configuration(host="https://127.0.0.1"))
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.version", lambda _: None)
     monkeypatch.setattr("injector.k8s.watch_cache.CachedReader.start", lambda _: None)
-    services.export_process(metrics)
+    services.export_process(metrics, dict)
     services.load_cluster(config, metrics, ReadinessGates())
     services.load_tls(config, metrics, ReadinessGates())
     return parse_families(metrics.render().decode())

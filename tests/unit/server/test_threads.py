@@ -66,11 +66,14 @@ def refuse_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_task_is_refused_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, ran = create_pool(2, 2), threading.Event()
+    reports: list[tuple[str, int, BaseException]] = []
+    pool, ran = ThreadPool(2, 2, lambda *report: reports.append(report)), threading.Event()
     with monkeypatch.context() as limited:
         refuse_threads(limited)
         assert not pool.submit(lambda: None)
 
+    [(name, _, error)] = reports
+    assert (name, str(error)) == ("request", "can't start new thread")
     assert pool.submit(ran.set)
     assert ran.wait(10)
 

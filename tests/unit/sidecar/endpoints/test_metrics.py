@@ -136,6 +136,11 @@ class PrometheusClient(Collector):
         help_text = "HTTP requests that the request filter rejected, by reason."
         yield self._build("podrole_sidecar_rejected_requests", help_text, ("reason",), rejections)
         yield CounterMetricFamily(
+            "podrole_sidecar_server_problems",
+            "Problems of the HTTP server, by reason: connections closed, requests not answered, no descriptors.",
+            labels=("reason",),
+        )
+        yield CounterMetricFamily(
             "podrole_sidecar_thread_failures",
             "Errors that ended the work of a background thread; it starts again.",
             labels=("thread",),
@@ -372,7 +377,7 @@ def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> Non
     text = render(list_metrics(counters, NOW + 0.5))
 
     assert parse(text) == parse(generate_latest(registry).decode())
-    assert len(parse(text)) == 9
+    assert len(parse(text)) == 10
 
 
 def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:
