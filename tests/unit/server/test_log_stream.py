@@ -21,6 +21,16 @@ def describe(count: int) -> str:
     return f"{count} dropped\n"
 
 
+def read_until(pipe: Pipe, stream: LogStream, is_complete: Callable[[str], bool]) -> str:
+    """Read while the stream drains."""
+    received = ""
+    deadline = time.monotonic() + 10
+    while not is_complete(received) and time.monotonic() < deadline:
+        received += pipe.read_new()
+        stream.drain()
+    return received
+
+
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
     with full_pipe() as one:
@@ -106,19 +116,16 @@ def test_line_longer_than_a_page_is_complete(pipe: Pipe) -> None:
     text = "".join(f"{number}," for number in range(5000)) + "\n"
     stream.write(text)
 
-    received = ""
-    while not received.endswith("\n"):
-        received += pipe.read_new()
-        stream.drain()
-
-    assert received == text
+    assert read_until(pipe, stream, lambda received: received.endswith("\n")) == text
 
 
 def test_finish_waits_for_a_slow_reader(pipe: Pipe, stream: LogStream) -> None:
     stream.write(LINE)
-    threading.Timer(0.2, pipe.read_new).start()
+    reader = threading.Timer(0.2, os.read, (pipe.reader, 65536))
+    reader.start()
 
     stream.finish(5)
+    reader.join()
 
     assert pipe.read_new() == LINE
 
@@ -145,10 +152,7 @@ def test_lines_of_several_threads_are_not_mixed(pipe: Pipe) -> None:
     threads = [threading.Thread(target=write, args=(text,)) for text in texts]
     for thread in threads:
         thread.start()
-    received = ""
-    while received.count("\n") < 800:
-        received += pipe.read_new()
-        stream.drain()
+    received = read_until(pipe, stream, lambda text: text.count("\n") == 800)
     for thread in threads:
         thread.join()
 
