@@ -1,6 +1,5 @@
 """A thread that does not die silently: an error is logged and counted, and its work starts again."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from contextlib import suppress
 from server.clocks import read_boottime
 from server.deadlines import RESTART_SECONDS
 from server.log_limit import LogLimit
-from server.log_stream import finish_log
+from server.log_stream import exit_process
 
 Report = Callable[[str, int, BaseException], None]
 """Logs an error of a thread: the thread's name, how many errors it had since the last call, and this one."""
@@ -22,8 +21,7 @@ def sleep_before_restart() -> None:
 
 def end_process() -> None:
     """End the process with code 1, from any thread."""
-    finish_log()
-    os._exit(1)
+    exit_process(1)
 
 
 class BackgroundThread(threading.Thread):

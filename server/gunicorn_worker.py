@@ -13,7 +13,7 @@ from typing import NoReturn
 from gunicorn.workers.base import Worker
 
 from server.listener import Service
-from server.log_stream import drain_log, finish_log
+from server.log_stream import drain_log, exit_process
 from server.loop import Loop
 from server.settings import Settings
 from server.wsgi import WsgiHandler
@@ -57,20 +57,20 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
         self.notify()  # before the first response: the arbiter replaces a worker that hangs only after its first call
         if self.alive:  # else it was stopped before the loop could be
             self._loop.run()
-        _exit()
+        exit_process(0)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop gracefully: the handler of SIGTERM. Before the loop exists nothing is served, so there is no grace."""
         super().handle_exit(sig, frame)
         if not self._loop:
-            _exit()
+            exit_process(0)
         self._loop.stop()
 
     def handle_quit(self, _sig: int, _frame: FrameType | None) -> None:
         """Stop at once: the handler of SIGQUIT and SIGINT. The handler of a request could catch SystemExit."""
         self.alive = False
         self.cfg.worker_int(self)
-        _exit()
+        exit_process(0)
 
     def _on_tick(self) -> None:
         self.notify()
@@ -79,9 +79,3 @@ class LoopWorker(Worker):  # type: ignore[misc] # gunicorn has no types
             self.alive = False  # logged once: the loop still calls this while it finishes requests
             self.log.error("the arbiter has died, so this worker stops")
             self._loop.stop()
-
-
-def _exit() -> NoReturn:
-    """End the process with its threads. The interpreter's own exit can crash while they run."""
-    finish_log()
-    os._exit(0)

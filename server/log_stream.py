@@ -13,6 +13,7 @@ from contextlib import suppress
 from select import POLLOUT, poll
 from stat import S_ISCHR, S_ISFIFO
 from threading import RLock
+from typing import NoReturn
 
 from server.deadlines import LOG_SECONDS
 
@@ -136,7 +137,7 @@ class LogStream(io.TextIOBase):
 
 
 def install(max_bytes: int, describe_dropped: Callable[[int], str]) -> None:
-    """Replace `sys.stderr`. What is queued at a normal exit is written then; before `os._exit`, call `finish_log`."""
+    """Replace `sys.stderr`. What is queued at a normal exit is written then; `exit_process` writes it too."""
     import atexit  # noqa: PLC0415 - only processes that log
 
     open_again(STANDARD_ERROR)
@@ -170,6 +171,12 @@ def finish_log() -> None:
     """Write what is queued; wait for LOG_SECONDS at most."""
     if isinstance(sys.stderr, LogStream):
         sys.stderr.finish()
+
+
+def exit_process(code: int) -> NoReturn:
+    """End the process with its threads, from any of them, after its log. Python's own exit can crash while they run."""
+    finish_log()
+    os._exit(code)
 
 
 def count_dropped_lines() -> int:

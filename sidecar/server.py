@@ -12,7 +12,7 @@ from contract.termination import SIGNALS
 from server.background import BackgroundThread, end_process
 from server.listener import Service
 from server.log_limit import MAX_DETAIL_CHARACTERS, format_traceback
-from server.log_stream import drain_log, finish_log
+from server.log_stream import drain_log, exit_process
 from server.loop import Loop
 from server.settings import Settings
 from sidecar.config import Config
@@ -85,7 +85,7 @@ class Server:
         # Without the started file the pod's other containers wait, and the kubelet says why only if this one ends.
         BackgroundThread("start", self._announce_start, _report_thread, end_process).start()
         loop.run()
-        _exit(0 if os.path.exists(self._started_file) else TERMINATED)
+        exit_process(0 if os.path.exists(self._started_file) else TERMINATED)
 
     def _create_monitor(self) -> "NodeMonitor | None":
         if self._config.mode != Mode.ENV:
@@ -117,13 +117,13 @@ class Server:
             self._verify_network()
         except SidecarError as error:
             log_fatal(error)
-            _exit(error.exit_code)
+            exit_process(error.exit_code)
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
         try:
             self._write_started_file()
         except OSError as error:  # the pod's other containers share this memory and may have filled it
             log_fatal(StartError(f"the started file cannot be written: {error.strerror}"))
-            _exit(StartError.exit_code)
+            exit_process(StartError.exit_code)
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
         if self._monitor and not self._monitor.last:
             BackgroundThread("measurement", self._monitor.try_to_measure, _report_thread).start()
@@ -151,9 +151,3 @@ def _log_problem(reason: str, count: int, detail: str) -> None:
 
 def _report_thread(name: str, count: int, error: BaseException) -> None:
     emit("thread-failed", thread=name, count=count, detail=format_traceback(error)[-MAX_DETAIL_CHARACTERS:])
-
-
-def _exit(code: int) -> NoReturn:
-    """End the process with its threads. The interpreter's own exit can crash while they run."""
-    finish_log()
-    os._exit(code)

@@ -1,20 +1,16 @@
 """The API server's time, by the Date of its answers."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
+
+from server.clocks import read_boottime
 
 DATE_FORMAT = "%a, %d %b %Y %H:%M:%S GMT"
 """https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7. Older forms are not read: no API server sends them."""
 
 MAX_CHARACTERS = 40
 """Of a header that is read: a date has 29."""
-
-
-def read_boot_clock() -> float:
-    """Seconds since the start of the machine, with the time that it slept."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class _Answer(NamedTuple):
@@ -25,7 +21,7 @@ class _Answer(NamedTuple):
 class ServerClock:
     """The time of the latest answer, and what has passed since then. Thread-safe."""
 
-    def __init__(self, clock: Callable[[], float] = read_boot_clock) -> None:
+    def __init__(self, clock: Callable[[], float] = read_boottime) -> None:
         self._clock = clock
         self._latest: _Answer | None = None
 

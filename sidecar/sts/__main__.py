@@ -10,7 +10,7 @@ import threading
 import time
 
 from contract.modes import CredentialSource
-from server.log_stream import finish_log
+from server.log_stream import exit_process
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
@@ -44,8 +44,7 @@ def main(attempts: int) -> None:
     threading.Thread(target=exit_with_parent, daemon=True).start()
     outcome = fetch(Config.from_environ(os.environ), attempts)
     print(serialize_outcome(outcome), flush=True)  # noqa: T201
-    finish_log()
-    os._exit(0)
+    exit_process(0)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,16 @@ from tests.unit.podrole.conftest import Run
 SLOW_IMPORTS = {"cryptography", "flask", "kubernetes", "yaml"}
 
 
+def add_failing_command(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Add the command `fail`, which raises this error."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
+    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+
+
 def test_unknown_command_is_reported_by_name(run: Run) -> None:
     result = run("injcet")
 
@@ -41,11 +51,7 @@ def test_missing_command_shows_the_help(run: Run) -> None:
 def test_error_is_a_message_and_an_exit_code(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
-    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+    add_failing_command(monkeypatch, error)
 
     result = run("fail")
 
@@ -56,11 +62,7 @@ def test_error_is_a_message_and_an_exit_code(
 def test_unexpected_error_is_one_printable_line_and_an_exit_code(
     run: Run, monkeypatch: pytest.MonkeyPatch, *, is_debugged: bool
 ) -> None:
-    def fail() -> None:
-        raise KeyError(STORED * 100)
-
-    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
-    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+    add_failing_command(monkeypatch, KeyError(STORED * 100))
     monkeypatch.setenv("PODROLE_DEBUG", "1" if is_debugged else "")
 
     result = run("fail")
@@ -82,11 +84,7 @@ def test_unexpected_error_is_one_printable_line_and_an_exit_code(
 def test_error_of_the_output_ends_the_command(
     run: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, code: int
 ) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setitem(COMMANDS, "fail", (f"{__name__}:failing", "Fails."))
-    monkeypatch.setattr(sys.modules[__name__], "failing", click.command()(fail), raising=False)
+    add_failing_command(monkeypatch, error)
 
     result = run("fail")
 
