@@ -83,7 +83,8 @@ def copy_all(directory: Path) -> Path:
     """Copy the rule files and the entrypoint, without its own check."""
     redirect = directory / "sidecar/redirect"
     shutil.copytree(REDIRECT, redirect, ignore=shutil.ignore_patterns("__pycache__"))
-    (directory / "sidecar/__init__.py").touch()
+    for module in REDIRECT.parent.glob("*.py"):
+        (directory / "sidecar" / module.name).symlink_to(module)
     (directory / "contract").symlink_to(ROOT / "contract")
     (redirect / "rejection_check.py").write_text(
         "HTTP_PORT, OTHER_PORT = 80, 8080\ndef find_reachable(_):\n    return {}\n"
