@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import contract
 from contract.modes import Mode
+from contract.redirect_remedies import find_remedy
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.deadlines import PROBE_POD_SECONDS
 from podrole.diagnosis.check_context import CheckContext, join_names
@@ -13,7 +14,6 @@ from podrole.diagnosis.cluster_state import ProbeResult
 from podrole.diagnosis.installed_config import EffectiveConfig
 from podrole.diagnosis.probe_findings import NO_RULES, Probe
 from podrole.findings import Finding
-from sidecar.redirect.remedies import find_remedy
 
 MAX_RUNTIME_CLASSES = 10
 LABELS = {"app.kubernetes.io/name": "podrole-preflight", "app.kubernetes.io/managed-by": "podrole"}

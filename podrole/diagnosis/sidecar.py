@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import contract
 from contract.modes import Mode
+from contract.redirect_remedies import find_remedy
 from contract.text import quote
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
 from podrole.findings import Finding
-from sidecar.redirect.remedies import find_remedy
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
 MAX_EVENTS = 3

@@ -20,11 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from contract.redirect_remedies import NO_NETLINK, find_remedy
 from contract.text import escape, quote
 from sidecar.deadlines import IPTABLES_LOCK_SECONDS, IPTABLES_SECONDS
 from sidecar.redirect.lock import hold_lock
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
-from sidecar.redirect.remedies import NO_NETLINK, find_remedy
 
 HERE = Path(__file__).parent
 FAMILIES = ("iptables", "ip6tables")

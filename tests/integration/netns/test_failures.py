@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import contract
-from sidecar.redirect.remedies import NO_LEGACY4, NO_LEGACY6, NO_NETLINK, NO_NETLINK_ALLOWED, find_remedy
+from contract.redirect_remedies import NO_LEGACY4, NO_LEGACY6, NO_NETLINK, NO_NETLINK_ALLOWED, find_remedy
 from testing.pods import Image, Node, PodError, PodNetwork, build_image
 from testing.repository import ROOT
 from tests.integration.netns.backends import REDIRECT, Backend, build_iptables, build_nftables

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.redirect.remedies import (
+from contract.redirect_remedies import (
     NO_EXTENSION,
     NO_FAMILY,
     NO_LEGACY4,
