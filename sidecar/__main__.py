@@ -61,7 +61,8 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
     state_file = StateFile.for_config(config)
     saved = state_file.load_or_create()
     now = time.time()
-    state = initial_state(saved.credentials, now, draw_jitter())
+    restored = saved.credentials and saved.credentials.obtained_by(now).limit(config.session_duration_seconds)
+    state = initial_state(restored, now, draw_jitter())
     sts_process = StsProcess(os.environ)
     if state.refresh_at <= now:
         sts_process.prefetch()

@@ -43,16 +43,10 @@ STS_CHILD_SECONDS = 30
 """The refresher, for the child process that calls STS: it kills the child, and the attempt has failed."""
 
 STS_REQUEST_SECONDS = 8
-"""The child process, for the whole answer to a call by web identity: the call has failed, and is repeated."""
+"""The child process, for the whole answer to a call: it repeats the call, or starts the chain again."""
 
 STS_CONNECT_SECONDS = 3
 """The child process, for a connection to an address of STS or the proxy: it tries the next address."""
-
-SIGNED_CONNECT_SECONDS = 3
-"""The child process, for a connection to STS for a signed call: the call has failed, and the chain starts again."""
-
-SIGNED_READ_SECONDS = 5
-"""The child process, for each part of the answer to a signed call: the call has failed, and the chain starts again."""
 
 NODE_KEYS_SECONDS = 2
 """The child process, for each answer about the node's access keys: the attempt has failed."""

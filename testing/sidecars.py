@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,12 +100,19 @@ def build_environ(directory: Path, sts_endpoint: str, **changes: str) -> dict[st
 
 @contextmanager
 def running_sidecar(
-    environ: Mapping[str, str], directory: Path, stderr: int | None = None, program: Sequence[str] = ("-m", "sidecar")
+    environ: Mapping[str, str],
+    directory: Path,
+    stderr: int | None = None,
+    program: Sequence[str] = ("-m", "sidecar"),
+    enter: Callable[[Sequence[str]], Sequence[str]] = list,
 ) -> Iterator[Sidecar]:
-    """Run the sidecar until the block ends, also if the test fails. Its log is a file, unless `stderr` is given."""
+    """Run the sidecar until the block ends, also if the test fails. Its log is a file, unless `stderr` is given.
+
+    `enter`: changes the command, so that the sidecar starts in a cgroup.
+    """
     with (directory / "sidecar.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, *program],
+            enter([sys.executable, *program]),
             cwd=ROOT,
             env=dict(environ),
             stdout=log,

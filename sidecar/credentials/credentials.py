@@ -9,8 +9,11 @@ from sidecar.time_format import format_time
 EXPIRY_MARGIN_SECONDS = 60
 """Credentials are withdrawn this long before they expire: an SDK would fail with them at its next call."""
 
-MAX_TIMESTAMP = 2**33
-"""Year 2242; later timestamps are rejected as implausible."""
+CLOCK_TOLERANCE_SECONDS = 30
+"""Network delay and the Date header's whole seconds. Credentials are withdrawn a minute early in any case."""
+
+MIN_TIMESTAMP, MAX_TIMESTAMP = -30_610_224_000, 253_402_300_799
+"""The years 1000 to 9999. RFC 3339 has four digits, and the C library pads none."""
 
 
 class Credentials(NamedTuple):
@@ -59,6 +62,15 @@ class Credentials(NamedTuple):
         jump = round(jump_seconds)
         return self._replace(obtained_at=self.obtained_at + jump, clock_ahead_seconds=self.clock_ahead_seconds + jump)
 
+    def obtained_by(self, now: float) -> Self:
+        """Return the same credentials, but not obtained later than now: then the clock has been set back since."""
+        return self.shift_clock(min(0.0, now - self.obtained_at))
+
+    def limit(self, longest_seconds: int) -> Self:
+        """Return the same credentials with at most this lifetime."""
+        excess = self.ends_at - self.obtained_at - longest_seconds
+        return self._replace(expires_at=self.expires_at - excess) if excess > CLOCK_TOLERANCE_SECONDS else self
+
     def to_metadata_document(self) -> str:
         """Format EC2's document. Scripts cut it by line, so the order and the `"Key" : "Value",` layout matter."""
         return build_metadata_document(
@@ -88,7 +100,12 @@ class Credentials(NamedTuple):
 
 
 def _is_valid(value: str | int) -> bool:
-    return bool(value) if isinstance(value, str) else abs(value) < MAX_TIMESTAMP
+    return is_printable(value) if isinstance(value, str) else MIN_TIMESTAMP <= value <= MAX_TIMESTAMP
+
+
+def is_printable(value: str) -> bool:
+    """Whether it is ASCII without blanks, and not empty: what a header of a signed request can carry."""
+    return value != "" and value.isascii() and value.isprintable() and " " not in value
 
 
 def build_metadata_document(fields: dict[str, str]) -> str:

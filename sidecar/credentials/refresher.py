@@ -58,6 +58,8 @@ class CredentialRefresher:
             return
         outcome = self._fetch(self.state.attempts)
         self._follow_clock()  # the clock may have been set during the fetch
+        if isinstance(outcome, Credentials):
+            outcome = outcome.obtained_by(self._clocks.realtime())
         self.state = next_state(self.state, outcome, self._clocks.realtime(), draw_jitter())
         _log_outcome(outcome, self.state)
         self._mark_first_result()

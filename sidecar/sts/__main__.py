@@ -15,9 +15,14 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.log import set_up_log
+from sidecar.sts.limits import MAX_MEMORY_BYTES, limit_resources
 from sidecar.sts.outcome import serialize_outcome
 from sidecar.sts.retry import Sleep, call_with_retries
 from sidecar.sts.web_identity import assume_role
+
+OUT_OF_MEMORY = Failure(
+    "OutOfMemory", f"The attempt needed more than {MAX_MEMORY_BYTES >> 20} MiB of memory.", is_permanent=False
+)
 
 
 def fetch(config: Config, attempts: int, sleep: Sleep = time.sleep) -> Credentials | Failure:
@@ -41,8 +46,12 @@ def exit_with_parent() -> None:
 
 def main(attempts: int) -> None:
     """Print the outcome and exit at once: a normal exit of the interpreter takes 50 ms to free memory."""
+    limit_resources()
     threading.Thread(target=exit_with_parent, daemon=True).start()
-    outcome = fetch(Config.from_environ(os.environ), attempts)
+    try:
+        outcome = fetch(Config.from_environ(os.environ), attempts)
+    except MemoryError:
+        outcome = OUT_OF_MEMORY
     print(serialize_outcome(outcome), flush=True)  # noqa: T201
     exit_process(0)
 

@@ -1,14 +1,11 @@
-"""Signed calls: each role of a chain is assumed with the keys of the one before it, by boto3; tenacity retries.
+"""Signed calls: each role of a chain is assumed with the keys of the one before it. boto3 signs, tenacity retries.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
 """
 
-import time
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError
 from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
 
 from contract.modes import CredentialSource
@@ -17,10 +14,12 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.deadlines import STS_FIRST_RETRY_SECONDS, STS_LONGEST_RETRY_SECONDS
-from sidecar.sts.client import AccessKeys, Sts, fetch_node_keys
-from sidecar.sts.errors import MESSAGE_LENGTH, UNREADABLE, build_credentials, classify, find_missing
+from sidecar.sts.client import AccessKeys, Sts
+from sidecar.sts.errors import MESSAGE_LENGTH, UNREADABLE
+from sidecar.sts.node_keys import fetch_node_keys
+from sidecar.sts.response import Requested
 from sidecar.sts.retry import Sleep, should_retry
-from sidecar.sts.web_identity import assume_role
+from sidecar.sts.web_identity import assume_role, call_sts
 
 MIN_SESSION_SECONDS = 900
 """For a role that only assumes the next one. STS issues no shorter sessions."""
@@ -53,7 +52,7 @@ def assume_chain(sts: Sts, config: Config) -> Credentials | Failure:
     roles = build_chain(config)
     keys: AccessKeys | Failure
     if config.credential_source is CredentialSource.NODE:
-        keys = load_node_keys(config)
+        keys = fetch_node_keys(config.node_metadata_endpoint)
     else:
         first, *roles = roles
         outcome = assume_role(config, first.role_arn, first.parameters["DurationSeconds"])
@@ -62,7 +61,7 @@ def assume_chain(sts: Sts, config: Config) -> Credentials | Failure:
     for role in roles:
         if isinstance(keys, Failure):
             return keys
-        outcome = assume_with_keys(sts, role, keys)
+        outcome = assume_with_keys(sts, config, role, keys)
         keys = take_keys(outcome)
     return outcome
 
@@ -87,16 +86,6 @@ def build_chain(config: Config) -> list[ChainedRole]:
     ]
 
 
-def load_node_keys(config: Config) -> AccessKeys | Failure:
-    """Get the access keys of the node's role from its metadata service."""
-    problem = f"the node's metadata service at {config.node_metadata_endpoint} returned no credentials of a role"
-    try:
-        keys = fetch_node_keys(config)
-    except BotoCoreError as error:
-        keys, problem = None, f"{problem}: {error}"
-    return keys or Failure("NodeCredentialsMissing", problem, is_permanent=False)
-
-
 def take_keys(outcome: Credentials | Failure) -> AccessKeys | Failure:
     """The keys with which the next role is assumed."""
     if isinstance(outcome, Failure):
@@ -104,35 +93,17 @@ def take_keys(outcome: Credentials | Failure) -> AccessKeys | Failure:
     return AccessKeys(outcome.role_arn, outcome.access_key_id, outcome.secret_access_key, outcome.session_token)
 
 
-def assume_with_keys(sts: Sts, role: ChainedRole, keys: AccessKeys) -> Credentials | Failure:
+def assume_with_keys(sts: Sts, config: Config, role: ChainedRole, keys: AccessKeys) -> Credentials | Failure:
     """Assume one role once."""
     outcome: Credentials | Failure
     try:
-        outcome = parse_response(sts.assume(role.parameters, keys), role.role_arn, time.time())
-    except ClientError as error:
-        outcome = parse_error(error.response)
+        request = sts.sign(role.parameters, keys)
     except BotoCoreError as error:
         outcome = Failure(type(error).__name__, quote(str(error), MESSAGE_LENGTH), is_permanent=False)
-    except ResponseParserError:  # its message quotes the response, and a truncated response may contain a key
-        outcome = UNREADABLE
+    else:
+        requested = Requested("AssumeRole", role.role_arn, role.parameters["DurationSeconds"])
+        outcome = call_sts(config, request, requested)
     return add_context(outcome, role, keys.owner, is_chained=True)
-
-
-def parse_response(response: Mapping[str, Any], role_arn: str, now: float) -> Credentials | Failure:
-    """Build credentials from a response as botocore parses it."""
-    fields = response.get("Credentials") or {}
-    if missing := find_missing(fields):
-        return missing
-    expires_at = int(fields["Expiration"].timestamp())
-    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
-    return build_credentials(role_arn, fields, expires_at, date, now)
-
-
-def parse_error(response: Mapping[str, Any]) -> Failure:
-    """Classify an error as botocore parses it."""
-    error = response.get("Error") or {}
-    status = response["ResponseMetadata"].get("HTTPStatusCode", 0)
-    return classify(error.get("Code", ""), error.get("Message", ""), status)
 
 
 def add_context(

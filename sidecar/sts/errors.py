@@ -1,24 +1,15 @@
-"""Turns a parsed response of STS into credentials, a transient failure or a permanent failure. Pure functions."""
-
-from collections.abc import Mapping
+"""Decides whether an error of STS is transient or permanent. Pure functions."""
 
 from contract.text import quote
-from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts.codes import TRANSIENT_CODES
-from sidecar.sts.timestamps import parse_date
 
 MESSAGE_LENGTH = 1024
 """Characters of STS's message that are kept: it goes into the log, the status and the clients' responses."""
 
 CODE_LENGTH = 128
 
-CLOCK_TOLERANCE_SECONDS = 30
-"""Network delay and the Date header's whole seconds. Credentials are withdrawn a minute early in any case."""
-
 UNREADABLE = Failure("InvalidResponse", "the response is not from STS, or it was truncated", is_permanent=False)
-
-REQUIRED_FIELDS = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 
 UNFETCHED_KEYS = "Couldn't retrieve verification key"
 """STS's message of an InvalidIdentityToken when it could not get the issuer's keys: the token was not judged."""
@@ -42,38 +33,3 @@ def classify(code: str, message: str, status: int) -> Failure:
     )
     shown = quote(message, MESSAGE_LENGTH)
     return Failure(quote(code, CODE_LENGTH), shown, is_permanent=not is_transient)
-
-
-def find_missing(fields: Mapping[str, object]) -> Failure | None:
-    """Return a failure if STS responded without one of the credentials' fields."""
-    if missing := [name for name in REQUIRED_FIELDS if not fields.get(name)]:
-        return Failure("IncompleteResponse", f"STS responded without {', '.join(missing)}", is_permanent=False)
-    return None
-
-
-def build_credentials(
-    role_arn: str, fields: Mapping[str, str], expires_at: int, date: str | None, now: float
-) -> Credentials:
-    """Build a role's credentials from fields of which none is missing."""
-    return Credentials(
-        role_arn=role_arn,
-        access_key_id=fields["AccessKeyId"],
-        secret_access_key=fields["SecretAccessKey"],
-        session_token=fields["SessionToken"],
-        obtained_at=int(now),
-        expires_at=expires_at,
-        clock_ahead_seconds=measure_clock(date, now),
-    )
-
-
-def measure_clock(date: str | None, now: float) -> int:
-    """By how many seconds this machine's clock is ahead of STS's Date header; 0 if there is no valid header.
-
-    Expiration is a time by STS's clock: with a local clock that is wrong by hours, new credentials would look expired,
-    or expired ones valid.
-    """
-    try:
-        ahead = round(now - parse_date(date or ""))
-    except ValueError:
-        return 0
-    return ahead if abs(ahead) > CLOCK_TOLERANCE_SECONDS else 0

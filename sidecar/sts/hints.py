@@ -53,8 +53,8 @@ HINTS = {
     "Timeout": _NETWORK,
     "ProxyConnectionError": "Check PODROLE_STS_PROXY, and whether that proxy allows the pod to connect to STS.",
     "SSLError": (
-        "The sidecar does not trust the server's certificate: check what terminates TLS on the way to STS. "
-        "Configure a private CA with PODROLE_STS_CA."
+        "The sidecar does not trust the server's certificate: check what terminates TLS on the way to STS, and the "
+        "node's clock. Configure a private CA with PODROLE_STS_CA."
     ),
     "NodeCredentialsMissing": (
         "Check that the node has an instance profile and that pods can reach its metadata service: "
@@ -64,7 +64,13 @@ HINTS = {
         "Check PODROLE_STS_ENDPOINT, and for a proxy or a login page on the way: the response is not from STS."
     ),
     "IncompleteResponse": "Check PODROLE_STS_ENDPOINT: the server's response is incomplete.",
-    "ChildFailed": "Read the sidecar's log; if the process was killed for lack of memory, raise the memory limit.",
+    "InvalidField": "Check PODROLE_STS_ENDPOINT: the server's response has a field that is not STS's.",
+    "ExpirationPassed": (
+        "Check the node's clock, and the clock of the server at PODROLE_STS_ENDPOINT: its credentials have expired, or "
+        "expire within a minute."
+    ),
+    "ChildFailed": "Read the sidecar's log. A process that was killed leaves nothing there: check the memory limit.",
+    "OutOfMemory": "Report this as a bug, with the sidecar's log: no answer of STS needs so much memory.",
     "SpawnFailed": "Raise the pod's limit of processes, or the sidecar's memory limit.",
 }
 

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 import time
 from collections.abc import Callable, Mapping
 
+from contract.text import quote
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
@@ -14,7 +15,8 @@ from sidecar.http_client.client import Limits, Request, Route, send
 from sidecar.http_client.errors import RequestError
 from sidecar.http_client.url import parse_url
 from sidecar.sts.endpoints import find_sts_url
-from sidecar.sts.response import parse_response
+from sidecar.sts.errors import MESSAGE_LENGTH
+from sidecar.sts.response import Requested, parse_response
 
 LIMITS = Limits(total_seconds=STS_REQUEST_SECONDS, connect_seconds=STS_CONNECT_SECONDS, max_body_bytes=64 * 1024)
 """Three attempts and their waits end before the child's deadline, STS_CHILD_SECONDS."""
@@ -22,6 +24,7 @@ LIMITS = Limits(total_seconds=STS_REQUEST_SECONDS, connect_seconds=STS_CONNECT_S
 MAX_TOKEN_BYTES = 64 * 1024
 """STS accepts 20 000 characters."""
 
+ACTION = "AssumeRoleWithWebIdentity"
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 """https://www.rfc-editor.org/rfc/rfc3986#section-2.3"""
@@ -35,7 +38,7 @@ def assume_role(
     if isinstance(token, Failure):
         return token
     form = {
-        "Action": "AssumeRoleWithWebIdentity",
+        "Action": ACTION,
         "Version": "2011-06-15",
         "RoleArn": role_arn,
         "RoleSessionName": config.role_session_name,
@@ -43,12 +46,19 @@ def assume_role(
         "DurationSeconds": str(duration_seconds),
     }
     request = Request("POST", parse_url(find_sts_url(config)), HEADERS, encode_form(form))
+    return call_sts(config, request, Requested(ACTION, role_arn, duration_seconds), clock)
+
+
+def call_sts(
+    config: Config, request: Request, requested: Requested, clock: Callable[[], float] = time.time
+) -> Credentials | Failure:
+    """Send one request to STS, within LIMITS, and read the response."""
     proxy = parse_url(config.sts_proxy) if config.sts_proxy else None
     try:
         response = send(request, Route(proxy, config.sts_ca_pem), LIMITS)
     except RequestError as error:
-        return Failure(error.code, str(error), is_permanent=False)
-    return parse_response(response, role_arn, clock())
+        return Failure(error.code, quote(str(error), MESSAGE_LENGTH), is_permanent=False)
+    return parse_response(response, requested, clock())
 
 
 def load_token(path: str) -> str | Failure:

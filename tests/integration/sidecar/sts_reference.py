@@ -11,11 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from sidecar.config import Config
-from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.credentials import CLOCK_TOLERANCE_SECONDS, Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts.codes import TRANSIENT_CODES
 from sidecar.sts.endpoints import find_sts_url
-from sidecar.sts.errors import CLOCK_TOLERANCE_SECONDS, UNREADABLE
+from sidecar.sts.errors import UNREADABLE
 from sidecar.sts.outcome import NO_OUTCOME
 
 CONNECT_TIMEOUT_SECONDS = 3

@@ -91,7 +91,7 @@ def test_permanent_error_is_returned_with_code_and_message_of_sts(refused_sideca
 def test_credentials_that_expire_in_an_outage_are_no_longer_served(faulty_sts: FaultySts, tmp_path: Path) -> None:
     """Credentials are withdrawn a minute before they expire: an SDK would fail with them at its next call."""
     (tmp_path / "token").write_text("to.ke.n")
-    ends_at = int(time.time()) + 65
+    ends_at = int(time.time()) + 75
     expiration = datetime.fromtimestamp(ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     faulty_sts.will(Grant(expiration=expiration), afterwards=faulty.BROKEN)
     with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:

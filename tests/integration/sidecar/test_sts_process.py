@@ -16,6 +16,7 @@ from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.sts import process
 from sidecar.sts.outcome import NO_OUTCOME
+from sidecar.time_format import format_time
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import Fault, FaultySts, Grant
@@ -204,12 +205,13 @@ def test_aws_variables_do_not_reach_the_child(environ: dict[str, str], faulty_st
 
 
 def test_fractional_expiration_is_rounded_down(environ: dict[str, str], faulty_sts: FaultySts) -> None:
-    faulty_sts.will(Grant(expiration="2030-01-01T00:00:00.999Z"))
+    expiration = format_time(time.time() + 1800)
+    faulty_sts.will(Grant(expiration=expiration.replace("Z", ".999Z")))
 
     outcome = fetch(environ)
 
     assert isinstance(outcome, Credentials)
-    assert '"2030-01-01T00:00:00Z"' in outcome.to_container_document()
+    assert f'"{expiration}"' in outcome.to_container_document()
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from testing.raw_server import Respond
 from testing.services.faulty_sts import NAMESPACE, REQUEST_ID
 
-EXPIRATION = "2030-01-01T00:00:00Z"
-EXPIRES_AT = 1_893_456_000
+EXPIRATION = "2026-11-29T22:56:40Z"
+EXPIRES_AT = 1_795_993_000
+"""Fifty minutes after the time at which the tests ask for an hour."""
+
 GRANT = f"""\
 <AssumeRoleWithWebIdentityResponse xmlns="{NAMESPACE}">
   <AssumeRoleWithWebIdentityResult>
@@ -27,6 +29,8 @@ GRANT = f"""\
 GRANTED = "granted"
 UNREADABLE = "InvalidResponse"
 INCOMPLETE = "IncompleteResponse"
+INVALID = "InvalidField"
+PASSED = "ExpirationPassed"
 CLOSED = "ConnectionClosedError"
 CRASHED = "ChildFailed"
 """boto3 raises an exception that the child did not expect."""

@@ -9,6 +9,7 @@ from tests.integration.sidecar.sts_answers.answer import (
     GRANT,
     GRANTED,
     INCOMPLETE,
+    INVALID,
     UNREADABLE,
     Answer,
     build_error,
@@ -108,7 +109,44 @@ FIELDS = [
     Answer(
         "field-twice",
         build_response(200, grant_with(AccessKeyId="A</AccessKeyId><AccessKeyId>B")),
+        INVALID,
+        boto3_code=GRANTED,
+        reason="it takes the first",
+    ),
+    *(
+        Answer(
+            f"{name}-{problem}",
+            build_response(200, grant_with(**{name: value})),
+            INVALID,
+            boto3_code=boto3_code,
+            reason="boto3 checks no value",
+        )
+        for problem, value, boto3_code in (
+            ("nested", "<a>b</a>", INCOMPLETE),
+            ("nested-in-text", "a<b/>c", GRANTED),
+            ("with-a-line-break", "a&#13;&#10;b", GRANTED),
+            ("with-a-blank", "a b", GRANTED),
+            ("with-other-letters", "\u00e4", GRANTED),
+            ("huge", "a" * 20_000, GRANTED),
+        )
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    ),
+    Answer("wrong-namespace", build_response(200, GRANT.replace(NAMESPACE, "urn:other")), GRANTED),
+    Answer(
+        "result-twice",
+        build_response(
+            200, GRANT.replace("<ResponseMetadata>", "<AssumeRoleWithWebIdentityResult/><ResponseMetadata>")
+        ),
         UNREADABLE,
+        boto3_code=GRANTED,
+        reason="it takes the first",
+    ),
+    Answer(
+        "credentials-twice",
+        build_response(
+            200, GRANT.replace("<Provider>", "<Credentials><AccessKeyId>B</AccessKeyId></Credentials><Provider>")
+        ),
+        INVALID,
         boto3_code=GRANTED,
         reason="it takes the first",
     ),

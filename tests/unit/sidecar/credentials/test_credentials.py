@@ -1,6 +1,7 @@
 """Credentials: their documents, parsing, lifetime and secrets."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -105,3 +106,39 @@ def test_shift_clock_keeps_the_remaining_lifetime() -> None:
     assert followed.is_servable(now=1_700_003_539 - 7200)
     assert not followed.is_servable(now=1_700_003_540 - 7200)
     assert followed.expires_at == CREDENTIALS.expires_at
+
+
+def test_lifetime_is_limited_to_the_requested_duration() -> None:
+    forever = CREDENTIALS._replace(expires_at=4_102_444_800, clock_ahead_seconds=-40)
+
+    limited = forever.limit(3600)
+
+    assert limited.ends_at - limited.obtained_at == 3600
+    assert limited == forever._replace(expires_at=limited.expires_at)
+
+
+@pytest.mark.parametrize("lifetime", [60, 3600, 3630], ids=["shorter", "as-requested", "longer-by-the-tolerance"])
+def test_lifetime_within_the_limit_is_kept(lifetime: int) -> None:
+    credentials = CREDENTIALS._replace(expires_at=CREDENTIALS.obtained_at + lifetime)
+
+    assert credentials.limit(3600) == credentials
+
+
+def test_credentials_from_the_future_are_obtained_now_with_their_lifetime() -> None:
+    moved = CREDENTIALS.obtained_by(1_700_000_000 - 86_400)
+
+    assert (moved.obtained_at, moved.ends_at) == (1_700_000_000 - 86_400, 1_700_003_600 - 86_400)
+    assert CREDENTIALS.obtained_by(1_700_000_000) == CREDENTIALS
+
+
+@pytest.mark.parametrize("value", ["a b", "a\nb", "\u00e4", "\x7f"], ids=["blank", "line-break", "letter", "delete"])
+def test_text_that_no_header_can_carry_is_invalid(value: str) -> None:
+    with pytest.raises(ValueError, match="session_token"):
+        Credentials.parse(CREDENTIALS._asdict() | {"session_token": value})
+
+
+@pytest.mark.parametrize("year", ["2300", "9999"])
+def test_times_until_the_last_year_of_rfc_3339_are_valid(year: str) -> None:
+    at = int(datetime.fromisoformat(f"{year}-12-31T00:00:00+00:00").timestamp())
+
+    assert Credentials.parse(CREDENTIALS._asdict() | {"obtained_at": at - 3600, "expires_at": at}).expires_at == at

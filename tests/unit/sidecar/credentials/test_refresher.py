@@ -79,6 +79,24 @@ def test_first_refresh_is_immediate_and_the_next_when_due(time: FakeTime) -> Non
     assert refresher.state.credentials == make_credentials("A")
 
 
+@pytest.mark.parametrize("back", [HOUR, 40 * 365 * 86400], ids=["an-hour", "years"])
+def test_clock_set_back_after_the_child_read_it_does_not_prolong_the_credentials(time: FakeTime, back: int) -> None:
+    def fetch(_attempts: int) -> Credentials:
+        fetched = make_credentials("A")
+        time.offset -= back
+        return fetched
+
+    refresher = CredentialRefresher(fetch, clocks=time.clocks)
+
+    refresher.refresh_if_due()
+
+    now = time.clocks.realtime()
+    assert refresher.state.credentials
+    assert refresher.state.credentials.ends_at - now == HOUR
+    assert 0 < refresher.state.refresh_at - now <= HOUR / 2
+    assert refresher.state.credentials.expires_at == NOW + HOUR
+
+
 def test_refresh_replaces_the_state(time: FakeTime) -> None:
     refresher, _ = create_refresher([make_credentials("A"), make_credentials("B")], time)
     refresher.refresh_if_due()

@@ -1,28 +1,21 @@
 """How long signed calls and the request for the node's keys wait for a server that does not answer."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from sidecar.config import Config
 from sidecar.credentials.schedule import Failure
-from sidecar.deadlines import SIGNED_CONNECT_SECONDS, SIGNED_READ_SECONDS
-from sidecar.sts import client
-from sidecar.sts.chain import load_node_keys
-from sidecar.sts.client import NODE_ATTEMPTS, AccessKeys, Sts
+from sidecar.deadlines import NODE_KEYS_SECONDS, STS_CONNECT_SECONDS, STS_REQUEST_SECONDS
+from sidecar.http_client.client import Limits
+from sidecar.sts import node_keys, web_identity
+from sidecar.sts.chain import ChainedRole, assume_with_keys
+from sidecar.sts.client import AccessKeys, Sts
+from sidecar.sts.node_keys import fetch_node_keys
 from testing.sidecars import ROLE_ARN, build_environ
 
 KEYS = AccessKeys("the node's role", "ASIANODE", "secret", "token")
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """The URL of a server that accepts connections and sends nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def build_config(tmp_path: Path, url: str) -> Config:
@@ -30,33 +23,38 @@ def build_config(tmp_path: Path, url: str) -> Config:
 
 
 def test_signed_call_to_a_silent_server_is_a_read_timeout_without_a_retry(
-    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "SIGNED_READ_SECONDS", 0.1)
-
-    with pytest.raises(ReadTimeoutError):
-        Sts(build_config(tmp_path, silent)).assume({"RoleArn": ROLE_ARN, "RoleSessionName": "web"}, KEYS)
-
-
-def test_signed_call_has_both_timeouts(silent: str, tmp_path: Path) -> None:
-    config = Sts(build_config(tmp_path, silent)).build_client(KEYS).meta.config
-
-    assert (config.connect_timeout, config.read_timeout) == (SIGNED_CONNECT_SECONDS, SIGNED_READ_SECONDS)
-
-
-def test_node_that_does_not_answer_is_a_failure_after_few_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "NODE_KEYS_SECONDS", 0.1)
+    monkeypatch.setattr(web_identity, "LIMITS", web_identity.LIMITS._replace(total_seconds=0.1))
+    role = ChainedRole(ROLE_ARN, {"RoleArn": ROLE_ARN, "RoleSessionName": "web", "DurationSeconds": 900}, "")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.1)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = build_config(tmp_path, f"http://127.0.0.1:{listener.getsockname()[1]}")
 
-        outcome = load_node_keys(build_config(tmp_path, url))
+        outcome = assume_with_keys(Sts(config), config, role, KEYS)
+
+        assert isinstance(outcome, Failure)
+        assert outcome.code == "ReadTimeoutError"
+        assert count_clients(listener) == 1
+
+
+def test_signed_call_has_the_limits_of_every_call_to_sts() -> None:
+    limits = web_identity.LIMITS
+
+    assert limits == Limits(STS_REQUEST_SECONDS, STS_CONNECT_SECONDS, max_body_bytes=64 * 1024)
+    assert node_keys.LIMITS.total_seconds == NODE_KEYS_SECONDS
+
+
+def test_node_that_does_not_answer_is_a_failure_after_one_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_keys, "LIMITS", node_keys.LIMITS._replace(total_seconds=0.1))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+
+        outcome = fetch_node_keys(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
         assert isinstance(outcome, Failure)
         assert outcome.code == "NodeCredentialsMissing"
-        assert 1 <= count_clients(listener) <= NODE_ATTEMPTS
+        assert count_clients(listener) == 1
 
 
 def count_clients(listener: socket.socket) -> int:
