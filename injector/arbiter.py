@@ -14,6 +14,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 import contract
 from injector.config import Config
@@ -21,6 +22,7 @@ from injector.deadlines import WORKER_GRACEFUL_SECONDS, WORKER_SECONDS
 from injector.errors import ConfigError
 from injector.restarts import Restarts
 from injector.worker import InjectorWorker
+from server.log_stream import drain_log
 
 BACKLOG = 1024
 
@@ -52,6 +54,15 @@ class Ports(NamedTuple):
     webhook: int
 
 
+class LoggingArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
+    """Writes its queued log lines about once a second: it has no event loop of ours."""
+
+    def manage_workers(self) -> None:
+        """Start and end workers: a step of the arbiter's loop."""
+        super().manage_workers()
+        drain_log()
+
+
 class Application(BaseApplication):  # type: ignore[misc] # gunicorn has no types
     """The injector as an application of gunicorn: https://docs.gunicorn.org/en/stable/custom.html."""
 
@@ -79,6 +90,10 @@ class Application(BaseApplication):  # type: ignore[misc] # gunicorn has no type
 
     def load(self) -> None:
         """Nothing: each listener has its own service (`InjectorWorker.build_services`)."""
+
+    def run(self) -> None:
+        """Run the arbiter until a signal ends it."""
+        LoggingArbiter(self).run()
 
     def exit_with(self, code: int) -> None:
         """Have the arbiter exit with this code when the calling worker has ended, instead of starting another one."""

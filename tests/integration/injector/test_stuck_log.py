@@ -82,3 +82,17 @@ def test_dropped_lines_of_the_injector_are_counted_in_one_line_once_somebody_rea
     assert lines[-1]["message"] == f"{dropped} log lines dropped"
     assert sum(line["logger"] == "podrole.admission" for line in lines) + dropped >= REVIEWS
     assert lines == sorted(lines, key=lambda line: line["time"])
+
+
+def test_queued_line_of_the_arbiter_is_written_once_somebody_reads(tmp_path: Path) -> None:
+    with full_pipe() as pipe, run_injector(tmp_path, build_file_environ(tmp_path), stderr=pipe.writer) as injector:
+        killed = injector.wait_for_worker()
+        killed.kill()
+        injector.wait_for_worker(other_than=killed.pid)
+        text = [pipe.read_new()]
+
+        def has_line() -> bool:
+            text.append(pipe.read_new())
+            return f"Worker (pid:{killed.pid}) was sent SIGKILL" in "".join(text)
+
+        wait_until("the arbiter's line is written", has_line)
