@@ -16,7 +16,7 @@ from server.background import BackgroundThread
 LOG = logging.getLogger("podrole.cluster")
 
 MIN_WATCH_SECONDS = 1
-"""A shorter watch counts as failed, even without an error: the next one would otherwise start without a pause."""
+"""After a shorter watch there is a pause, even without an error."""
 
 
 class RestartReason(StrEnum):
@@ -26,6 +26,10 @@ class RestartReason(StrEnum):
     EXPIRED = "expired"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
+
+
+RESUMING = {RestartReason.ENDED, RestartReason.UNREACHABLE}
+"""The next watch starts where the last one ended, without a list."""
 
 
 class Reflector:
@@ -112,8 +116,10 @@ class Reflector:
         if self._stopping.is_set():
             return 0
         was_long = self._watch_opened is not None and self._clock() - self._watch_opened >= MIN_WATCH_SECONDS
-        failures = 0 if was_long else failures + 1
-        if reason == RestartReason.ENDED:
+        # A watch that opened costs little, however short it was. A list costs much: its pauses grow.
+        is_success = was_long or (self._watch_opened is not None and reason in RESUMING)
+        failures = 0 if is_success else failures + 1
+        if is_success:
             self.thread.passed()
         self._on_restart(self.kind, reason)
         if reason != RestartReason.ENDED or not was_long:

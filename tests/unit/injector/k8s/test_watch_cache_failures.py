@@ -27,6 +27,7 @@ from tests.unit.injector.k8s.watched_cluster import WITHIN_SECONDS, Callbacks, b
 REASONS = {410: "Expired"}
 ROLE = {"iam.amazonaws.com/role": "reader"}
 READER = Metadata({}, ROLE)
+BOOKMARK = encode_event("BOOKMARK", {**META, "metadata": {"resourceVersion": "900"}})
 
 
 @pytest.fixture
@@ -291,6 +292,61 @@ def test_watches_that_end_at_once_are_restarted_with_a_pause(
         api.wait_for_requests("the fourth watch", 4, is_account_watch)
         assert is_cached_as(reader, callbacks, "worker")
     assert caplog.text.count("ended the watch of the ServiceAccounts at once; ") == 3
+
+
+@pytest.fixture
+def failures_in_a_row(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of failures before each pause. All pauses are short."""
+    seen: list[int] = []
+
+    def pause_shortly(_timeouts: WatchTimeouts, failures: int) -> float:
+        seen.append(failures)
+        return 0.01
+
+    monkeypatch.setattr(WatchTimeouts, "next_backoff", pause_shortly)
+    return seen
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(RequestHandler.open_stream, id="cut"),
+        pytest.param(end_stream, id="ended"),
+        pytest.param(send_and_cut(BOOKMARK), id="cut-after-an-event"),
+    ],
+)
+def test_pauses_do_not_grow_while_watches_open_and_are_cut(
+    api: ListWatchServer, callbacks: Callbacks, failures_in_a_row: list[int], fault: Callable[[RequestHandler], None]
+) -> None:
+    for _ in range(6):
+        api.fail_next(ACCOUNTS, fault)
+
+    with run_reader(api.configuration, callbacks):
+        api.wait_for_requests("the seventh watch", 7, is_account_watch)
+    assert failures_in_a_row == [0] * 6
+
+
+def test_pauses_start_again_after_a_watch_that_opened(
+    api: ListWatchServer, callbacks: Callbacks, failures_in_a_row: list[int]
+) -> None:
+    for fault in (fail_with(503), fail_with(503), RequestHandler.open_stream, fail_with(503)):
+        api.fail_next(ACCOUNTS, fault)
+
+    with run_reader(api.configuration, callbacks):
+        api.wait_for_requests("the fifth watch", 5, is_account_watch)
+    assert failures_in_a_row == [1, 2, 0, 1]
+
+
+@pytest.mark.parametrize("event", [encode_event("ERROR", GONE), b"<html>"], ids=["expired", "invalid"])
+def test_pauses_grow_while_every_watch_needs_a_new_list(
+    api: ListWatchServer, callbacks: Callbacks, failures_in_a_row: list[int], event: bytes
+) -> None:
+    for _ in range(4):
+        api.fail_next(ACCOUNTS, send_and_cut(event))
+
+    with run_reader(api.configuration, callbacks):
+        api.wait_for_requests("the fifth watch", 5, is_account_watch)
+    assert failures_in_a_row == [1, 2, 3, 4]
 
 
 def test_watch_thread_survives_an_unexpected_error(
