@@ -12,18 +12,18 @@ if __name__ == "__main__":
 import os
 import sys
 import time
-from contextlib import suppress
 
-import contract
 from server.descriptors import TooFewFilesError, raise_limit
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
 from sidecar.credentials.schedule import Failure, State, initial_state
-from sidecar.credentials.state_file import SavedState, StateFile
+from sidecar.credentials.state_file import StateFile
+from sidecar.credentials.state_saver import StateSaver
 from sidecar.errors import SidecarError, StartError
 from sidecar.listeners import bind_loopback
 from sidecar.log import emit, log_fatal, set_up_log
+from sidecar.run_directory import prepare_run_directory
 from sidecar.sts.process import StsProcess
 from sidecar.time_format import format_time
 
@@ -39,10 +39,10 @@ def main() -> None:
     except SidecarError as error:
         log_fatal(error)
         sys.exit(error.exit_code)
-    refresher, token_key = start_refreshing(config)
+    refresher, saver = start_refreshing(config)
     from sidecar.server import Server  # noqa: PLC0415 - it loads while the first fetch runs
 
-    Server(config, listeners, started_file, refresher, token_key).run()
+    Server(config, listeners, started_file, refresher, saver).run()
 
 
 def raise_file_limit() -> None:
@@ -53,15 +53,15 @@ def raise_file_limit() -> None:
         raise StartError(str(error)) from error
 
 
-def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
-    """Restore the state that an earlier process of this pod saved, or start the first fetch; return the token key too.
+def start_refreshing(config: Config) -> tuple[CredentialRefresher, StateSaver]:
+    """Restore the state that an earlier process of this pod saved, or start the first fetch.
 
     With restored credentials STS is not called before the next refresh is due: a crash loop must not flood STS.
     """
-    state_file = StateFile.for_config(config)
-    saved = state_file.load_or_create()
+    saver = StateSaver(StateFile.for_config(config))
     now = time.time()
-    restored = saved.credentials and saved.credentials.obtained_by(now).limit(config.session_duration_seconds)
+    saved = saver.restored.credentials
+    restored = saved and saved.obtained_by(now).limit(config.session_duration_seconds)
     state = initial_state(restored, now, draw_jitter())
     sts_process = StsProcess(os.environ)
     if state.refresh_at <= now:
@@ -72,28 +72,9 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, bytes]:
 
     def save(outcome: Credentials | Failure, _state: State) -> None:
         if isinstance(outcome, Credentials):
-            state_file.save(SavedState(saved.token_key, outcome))
+            saver.save(outcome)
 
-    return CredentialRefresher(sts_process, state, [save]), saved.token_key
-
-
-def prepare_run_directory(config: Config) -> str:
-    """Create the run directory with mode 0700, delete an old started file in it, and return that file's path."""
-    path = config.run_directory
-    shown = path.replace(config.pod_uid, "<uid>")  # the uid is the end of the credential path
-    started_file = f"{path}/{contract.STARTED_FILE}"
-    try:
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        status = os.lstat(path)
-        if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:  # noqa: PLR2004 - as chmod writes it
-            message = f"{contract.ENV_RUN_DIRECTORY}: {shown} must be a directory of user {os.geteuid()} with mode 0700"
-            raise StartError(message)
-        with suppress(FileNotFoundError):
-            os.unlink(started_file)
-    except OSError as error:
-        raise StartError(f"{contract.ENV_RUN_DIRECTORY} cannot be used: {shown}: {error.strerror}") from error
-    return started_file
+    return CredentialRefresher(sts_process, state, [save]), saver
 
 
 if __name__ == "__main__":

@@ -13,9 +13,15 @@ START_HOOK_POLL_SECONDS = 0.02
 """The postStart hook, between two looks for the started file: it looks again."""
 
 FIRST_RESULT_SECONDS = 10
-"""The start, for the first answer of STS: it writes the started file without it.
+"""The start, for the first answer of STS: it publishes the started file without it.
 
 A mesh proxy that starts after the sidecar may be the only way to STS.
+"""
+
+STARTED_FILE_RETRY_SECONDS = 1
+"""The start, after the started file could not be renamed: it tries again, and serves credentials meanwhile.
+
+Without end: the postStart hook has its own deadline.
 """
 
 SELF_CHECK_SECONDS = 2

@@ -1,4 +1,4 @@
-"""Runs the HTTP server, with the refresher's thread beside it, and writes the started file."""
+"""Runs the HTTP server, with the refresher's thread beside it, and publishes the started file."""
 
 import os
 import signal
@@ -17,6 +17,7 @@ from server.loop import Loop
 from server.settings import Settings
 from sidecar.config import Config
 from sidecar.credentials.refresher import CredentialRefresher
+from sidecar.credentials.state_saver import StateSaver
 from sidecar.deadlines import FIRST_RESULT_SECONDS, REFRESH_RESTART_SECONDS
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.state import EndpointState
@@ -24,8 +25,8 @@ from sidecar.errors import TERMINATED, SidecarError, StartError
 from sidecar.listeners import bind_metrics
 from sidecar.log import emit, log_fatal
 from sidecar.original_destination import create_finder
-from sidecar.post_start import read_start_time
 from sidecar.redirect.self_check import verify_redirect
+from sidecar.run_directory import StartedFile
 
 if TYPE_CHECKING:
     from sidecar.reachability.monitor import NodeMonitor
@@ -49,15 +50,15 @@ class Server:
         self,
         config: Config,
         listeners: list[socket.socket],
-        started_file: str,
+        started_file: StartedFile,
         refresher: CredentialRefresher,
-        token_key: bytes,
+        saver: StateSaver,
     ) -> None:
         self._config = config
         self._listeners = listeners
         self._started_file = started_file
         self._boot_id = os.urandom(16).hex()
-        self._token_key = token_key
+        self._saver = saver
         self._refresher = refresher
         self._monitor = self._create_monitor()
         self._loop: Loop | None = None
@@ -68,12 +69,15 @@ class Server:
 
     def run(self) -> NoReturn:
         """Serve until SIGTERM or SIGINT. A signal before the sidecar is started counts as a failure."""
-        state = EndpointState(self._config, lambda: self._refresher.state, self._token_key, self._boot_id)
+        state = EndpointState(
+            self._config, lambda: self._refresher.state, self._saver.restored.token_key, self._boot_id
+        )
+        state.read_state_file_error = lambda: self._saver.error
         self._refresher.observers.append(lambda outcome, _state: state.counters.count_refresh(outcome))
         if monitor := self._monitor:
             state.read_measurement = lambda: monitor.last
             self._refresher.chores.append(monitor.measure_if_due)
-        self._refresher.chores.append(self._refresh_thread.passed)
+        self._refresher.chores += [self._saver.retry, self._refresh_thread.passed]
         try:
             loop = self._loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
         except StartError as error:
@@ -85,7 +89,7 @@ class Server:
         # Without the started file the pod's other containers wait, and the kubelet says why only if this one ends.
         BackgroundThread("start", self._announce_start, _report_thread, end_process).start()
         loop.run()
-        exit_process(0 if os.path.exists(self._started_file) else TERMINATED)
+        exit_process(0 if os.path.exists(self._started_file.path) else TERMINATED)
 
     def _create_monitor(self) -> "NodeMonitor | None":
         if self._config.mode != Mode.ENV:
@@ -106,24 +110,24 @@ class Server:
                 state.counters,
                 state.expires_at,
                 read_measurement=state.read_measurement,
-                health=Health([self._refresh_thread], lambda: self._loop.problems if self._loop else {}),
+                health=Health(
+                    [self._refresh_thread],
+                    lambda: self._loop.problems if self._loop else {},
+                    lambda: self._saver.error is None,
+                ),
             )
             services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)
         return services
 
     def _announce_start(self) -> None:
-        """Write the started file once the pod's network is verified and STS has responded, or had time to."""
+        """Publish the started file once the pod's network is verified and STS has responded, or had time to."""
         try:
             self._verify_network()
         except SidecarError as error:
             log_fatal(error)
             exit_process(error.exit_code)
         has_result = self._refresher.first_result.wait(FIRST_RESULT_SECONDS)
-        try:
-            self._write_started_file()
-        except OSError as error:  # the pod's other containers share this memory and may have filled it
-            log_fatal(StartError(f"the started file cannot be written: {error.strerror}"))
-            exit_process(StartError.exit_code)
+        self._started_file.publish_when_possible()
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
         if self._monitor and not self._monitor.last:
             BackgroundThread("measurement", self._monitor.try_to_measure, _report_thread).start()
@@ -138,11 +142,6 @@ class Server:
             except OSError as error:
                 raise StartError(f"the node's metadata service cannot be measured: {error.strerror}") from error
             measurement.check_closed()
-
-    def _write_started_file(self) -> None:
-        pid = os.getpid()
-        with open(self._started_file, "w", encoding="ascii") as started:
-            started.write(f"{pid} {read_start_time(pid)}")
 
 
 def _log_problem(reason: str, count: int, detail: str) -> None:

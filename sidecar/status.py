@@ -35,7 +35,7 @@ NOT_OURS = "the server on this port is not a podrole sidecar"
 KEYS = frozenset(
     {
         *("role", "source", "intermediate_role", "mode", "state", "seconds_left", "expires", "last_success"),
-        *("next_refresh", "failures", "last_failure", "node_metadata"),
+        *("next_refresh", "failures", "last_failure", "node_metadata", "state_file_error"),
     }
 )
 """Of a status. One key more or less is another server's document."""
@@ -54,7 +54,13 @@ class ServingState(StrEnum):
     """STS's permanent error."""
 
 
-def build_status(config: Config, state: State, now: float, measurement: "Measurement | None" = None) -> dict[str, Any]:
+def build_status(
+    config: Config,
+    state: State,
+    now: float,
+    measurement: "Measurement | None" = None,
+    state_file_error: str | None = None,
+) -> dict[str, Any]:
     """Return the status as `--output json` prints it."""
     credentials = state.credentials
     return {
@@ -70,6 +76,7 @@ def build_status(config: Config, state: State, now: float, measurement: "Measure
         "failures": state.failures,
         "last_failure": _build_failure(state),
         "node_metadata": measurement and measurement.build_document(),
+        "state_file_error": state_file_error,
     }
 
 
@@ -107,6 +114,8 @@ def format_status(status: dict[str, Any]) -> str:
         f"next refresh  {status['next_refresh']}",
         f"failures      {status['failures']} since the last success",
     ]
+    if status["state_file_error"]:
+        lines.append(f"state file    not written: {status['state_file_error']}")
     if node := status["node_metadata"]:
         lines.append(f"node metadata {node['state']} at {node['measured']}: {_format_addresses(node['addresses'])}")
     if failure := status["last_failure"]:

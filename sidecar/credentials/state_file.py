@@ -71,14 +71,6 @@ class StateFile(NamedTuple):
         }
         return cls(f"{config.run_directory}/{FILE_NAME}", identity)
 
-    def load_or_create(self) -> SavedState:
-        """Load the saved state, or save a new token key."""
-        if saved := self.load():
-            return saved
-        created = SavedState(os.urandom(KEY_BYTES))
-        self.save(created)
-        return created
-
     def load(self) -> SavedState | None:
         """Load the saved state, adjusted to the current clock; None, after a log line, if the file is not usable."""
         try:
@@ -95,17 +87,14 @@ class StateFile(NamedTuple):
         return None
 
     def save(self, state: SavedState) -> None:
-        """Replace the file atomically. If that fails the sidecar logs it and continues."""
+        """Replace the file atomically; raise OSError, and keep the old one, if that fails."""
         document = {
             "identity": self.identity,
             "token_key": state.token_key.hex(),
             "credentials": state.credentials and state.credentials._asdict(),
             "clock_offset": self.clocks.read_offset(),
         }
-        try:
-            replace_own_file(self.path, json.dumps(document).encode())
-        except OSError as error:
-            emit("state-file-write-failed", file=FILE_NAME, reason=error.strerror or str(error))
+        replace_own_file(self.path, json.dumps(document).encode())
 
     def _parse(self, content: bytes) -> SavedState:
         document = json.loads(content)

@@ -38,6 +38,9 @@ class Health(NamedTuple):
     read_problems: Callable[[], Mapping[str, int]] = dict
     """Of the HTTP server: how many, by reason."""
 
+    is_state_saved: Callable[[], bool] = lambda: True
+    """Whether the newest state is in the state file."""
+
 
 NO_HEALTH = Health()
 
@@ -117,6 +120,12 @@ def list_metrics(
             "gauge",
             "Time since a background thread last completed a pass without an error.",
             [({"thread": thread.name}, thread.pass_age_seconds) for thread in health.threads],
+        ),
+        Metric(
+            "podrole_sidecar_state_saved",
+            "gauge",
+            "0 while the newest credentials cannot be written to the state file: a restart would lose them.",
+            [({}, int(health.is_state_saved()))],
         ),
         Metric(
             "podrole_sidecar_log_lines_dropped_total",

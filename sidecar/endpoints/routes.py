@@ -112,7 +112,9 @@ def _create_node_lookup(config: Config) -> NodeLookup:
 
 
 def _build_status(state: EndpointState) -> Response:
-    status = build_status(state.config, state.read_state(), state.clock(), state.read_measurement())
+    status = build_status(
+        state.config, state.read_state(), state.clock(), state.read_measurement(), state.read_state_file_error()
+    )
     return build_response(json.dumps(status), headers=JSON)
 
 

@@ -35,6 +35,9 @@ class EndpointState:
         self.read_measurement: Callable[[], Measurement | None] = lambda: None
         """The last measurement of the node's metadata service; None in redirect mode, and before the first one."""
 
+        self.read_state_file_error: Callable[[], str | None] = lambda: None
+        """Why the newest state is not in the state file; None if it is."""
+
         self.counters = create_counters()
         self.rejection_log = LogLimit()
 

@@ -70,7 +70,7 @@ def test_sidecar_refreshes_again_after_an_error_in_its_thread(
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_sidecar_ends_if_its_start_fails(environ: dict[str, str], tmp_path: Path, error: str) -> None:
-    change = f"fail_calls(server.Server, '_write_started_file', {error})"
+    change = f"fail_calls(server.Server, '_verify_network', {error})"
     with running_sidecar(environ, tmp_path, program=build_program(change)) as sidecar:
         code = sidecar.process.wait(20)
         [line] = list_failures(sidecar.log)

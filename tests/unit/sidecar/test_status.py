@@ -38,6 +38,7 @@ def test_serving_status_has_lifetime_and_times() -> None:
         "failures": 0,
         "last_failure": None,
         "node_metadata": None,
+        "state_file_error": None,
     }
 
 

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +36,11 @@ def state_file(config: Config) -> StateFile:
     return StateFile.for_config(config)._replace(clocks=Clocks(lambda: NOW, lambda: 5000.0))
 
 
-def read_reason(capsys: pytest.CaptureFixture[str], event: str = "state-file-ignored") -> str:
+def read_reason(capsys: pytest.CaptureFixture[str]) -> str:
     """Return the reason in the only log line."""
     [line] = capsys.readouterr().err.splitlines()
     event_line = json.loads(line)
-    assert event_line["event"] == event
+    assert event_line["event"] == "state-file-ignored"
     return str(event_line["reason"])
 
 
@@ -65,13 +63,6 @@ def test_saved_state_is_loaded(state_file: StateFile, capsys: pytest.CaptureFixt
 def test_missing_file_loads_nothing_and_logs_nothing(state_file: StateFile, capsys: pytest.CaptureFixture[str]) -> None:
     assert state_file.load() is None
     assert capsys.readouterr().err == ""
-
-
-def test_new_token_key_is_saved_at_once(state_file: StateFile) -> None:
-    created = state_file.load_or_create()
-
-    assert len(created.token_key) == 32
-    assert state_file.load_or_create() == created
 
 
 def test_file_mode_is_0600_with_any_umask(state_file: StateFile) -> None:
@@ -288,43 +279,6 @@ def test_symlink_at_the_temporary_path_is_not_followed(
 
     assert target.read_bytes() == b"untouched"
     assert state_file.load() == SAVED
-
-
-@pytest.fixture
-def one_page(tmp_path: Path) -> Iterator[Path]:
-    """A memory file system of one page."""
-    place = tmp_path / "one_page"
-    place.mkdir()
-    mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(place)]
-    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode != 0:
-        pytest.skip("a file system can be mounted by root alone")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_full_disk_is_logged_and_leaves_no_partial_file(
-    config: Config, one_page: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    state_file = StateFile.for_config(config._replace(run_directory=str(one_page)))._replace(
-        clocks=Clocks(lambda: NOW, lambda: 5.0)
-    )
-    (one_page / "filler").write_bytes(b"x" * 4096)
-    capsys.readouterr()
-
-    state_file.save(SAVED)
-
-    assert read_reason(capsys, "state-file-write-failed") == "No space left on device"
-    assert [file.name for file in one_page.iterdir()] == ["filler"]
-    assert state_file.load() is None
-
-
-def test_missing_directory_is_logged(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
-    state_file = StateFile.for_config(config._replace(run_directory="/nowhere/at/all"))
-
-    state_file.save(SAVED)
-
-    assert read_reason(capsys, "state-file-write-failed") == "No such file or directory"
 
 
 def test_clock_set_back_between_processes_does_not_extend_credentials(state_file: StateFile) -> None:

@@ -150,6 +150,11 @@ class PrometheusClient(Collector):
             "Time since a background thread last completed a pass without an error.",
             labels=("thread",),
         )
+        yield GaugeMetricFamily(
+            "podrole_sidecar_state_saved",
+            "0 while the newest credentials cannot be written to the state file: a restart would lose them.",
+            1,
+        )
         yield CounterMetricFamily(
             "podrole_sidecar_log_lines_dropped", "Lines of the log that were dropped, as nobody read it.", value=0
         )
@@ -377,7 +382,7 @@ def test_metrics_are_those_that_the_prometheus_library_exports(code: str) -> Non
     text = render(list_metrics(counters, NOW + 0.5))
 
     assert parse(text) == parse(generate_latest(registry).decode())
-    assert len(parse(text)) == 10
+    assert len(parse(text)) == 11
 
 
 def test_metrics_without_any_request_are_those_of_the_prometheus_library() -> None:

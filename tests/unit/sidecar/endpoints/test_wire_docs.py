@@ -56,6 +56,6 @@ def test_every_rejection_of_the_handler_is_documented(name: str) -> None:
 def test_every_metric_is_documented() -> None:
     names = {metric.name for metric in list_metrics(create_counters(), 0.0)}
 
-    assert len(names) == 10
+    assert len(names) == 11
     assert [name for name in sorted(names) if f"`{name}`" not in TEXT] == []
     assert [outcome for outcome in RefreshOutcome if f"`{outcome}`" not in TEXT] == []

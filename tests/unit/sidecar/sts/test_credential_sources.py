@@ -9,6 +9,7 @@ from contract.modes import CredentialSource
 from sidecar.config import Config
 from sidecar.credentials.schedule import State
 from sidecar.credentials.state_file import StateFile
+from sidecar.credentials.state_saver import StateSaver
 from sidecar.errors import ConfigError
 from sidecar.status import build_status, format_status
 from sidecar.sts.chain import build_chain
@@ -151,7 +152,7 @@ def test_chain_without_intermediate_role_has_one_role(tmp_path: Path) -> None:
 )
 def test_state_saved_with_another_source_is_ignored(changes: dict[str, Any], tmp_path: Path) -> None:
     config = build_config(tmp_path)
-    StateFile.for_config(config).load_or_create()
+    StateSaver(StateFile.for_config(config))
 
     assert StateFile.for_config(config).load() is not None
     assert StateFile.for_config(config._replace(**changes)).load() is None
