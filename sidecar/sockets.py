@@ -18,10 +18,7 @@ def receive_all(connection: socket.socket, deadline: float, max_bytes: int) -> b
     """Read until the other side closes; raise TimeoutError at the deadline (monotonic), ValueError above the limit."""
     received = b""
     while len(received) <= max_bytes:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError("timed out")
-        connection.settimeout(remaining)
+        connection.settimeout(_find_remaining(deadline))
         data = connection.recv(max_bytes)
         if not data:
             return received
@@ -39,6 +36,7 @@ def http_get(address: str, port: int, path: str, timeout_seconds: float) -> Repl
     with socket.socket(family, socket.SOCK_STREAM) as connection:  # create_connection() imports the codec for names
         connection.settimeout(timeout_seconds)
         connection.connect((address, port))
+        connection.settimeout(_find_remaining(deadline))
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
         return parse_reply(receive_all(connection, deadline, MAX_REPLY_BYTES))
 
@@ -50,3 +48,10 @@ def parse_reply(received: bytes) -> Reply:
     if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
         raise ValueError("it is not HTTP")
     return Reply(int(rest[:3]), body)
+
+
+def _find_remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError("timed out")
+    return remaining

@@ -72,6 +72,24 @@ def test_server_that_does_not_finish_is_a_timeout(pieces: list[bytes]) -> None:
     assert time.monotonic() - started_at < 3
 
 
+def test_connection_request_and_response_share_one_timeout() -> None:
+    """The connection takes a second, as Linux sends its first packet again; then nothing reads the request."""
+
+    def make_room(listener: socket.socket) -> None:
+        listener.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        timer = threading.Timer(0.4, make_room, [full])
+        timer.start()
+        started_at = time.monotonic()
+
+        with pytest.raises(TimeoutError):
+            http_get("127.0.0.1", full.getsockname()[1], "/" + "x" * 16_000_000, 2)
+
+        timer.join()
+        assert 2 <= time.monotonic() - started_at < 2.8
+
+
 def test_passed_deadline_is_a_timeout_although_data_is_there() -> None:
     ours, its = socket.socketpair()
     with ours, its:
