@@ -52,7 +52,13 @@ STS_REQUEST_SECONDS = 8
 """The child process, for the whole answer to a call: it repeats the call, or starts the chain again."""
 
 STS_CONNECT_SECONDS = 3
-"""The child process, for a connection to an address of STS or the proxy: it tries the next address."""
+"""The child process, for a connection to any address of STS or the proxy: the call has failed."""
+
+CONNECT_STAGGER_SECONDS = 0.25
+"""The child process and the metadata pass-through, for an address of a name to accept: it tries the next one as well.
+
+https://www.rfc-editor.org/rfc/rfc8305#section-5
+"""
 
 NODE_KEYS_SECONDS = 2
 """The child process, for each answer about the node's access keys: the attempt has failed."""
@@ -93,7 +99,7 @@ An operator fixes the cause (trust policy, role); IAM takes seconds to minutes t
 """
 
 NODE_METADATA_SECONDS = 2
-"""The metadata pass-through, for the whole answer of the node's metadata service: the client gets 404.
+"""The metadata pass-through, for both answers of the node's metadata service together: the client gets 404.
 
 With a hop limit of 1 the response that carries the token never arrives.
 """

@@ -6,16 +6,17 @@ no iam/, user-data, identity-credentials, public-keys or tags.
 """
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from server.clocks import read_boottime
 from server.messages import Response, WouldBlock
 from sidecar.deadlines import NODE_METADATA_BACKOFF_SECONDS, NODE_METADATA_CONNECT_SECONDS, NODE_METADATA_SECONDS
 from sidecar.endpoints.imds import IDENTITY
 from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND
 from sidecar.http_client.client import Limits, Request, Route, send
 from sidecar.http_client.errors import RequestError
+from sidecar.http_client.stream import Deadline
 from sidecar.http_client.url import parse_url
 from sidecar.log import emit
 
@@ -36,7 +37,7 @@ TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 TTL_SECONDS = 60
 
 LIMITS = Limits(NODE_METADATA_SECONDS, NODE_METADATA_CONNECT_SECONDS, max_body_bytes=64 * 1024)
-"""For each request."""
+"""For both requests together."""
 
 CACHE_TTL_SECONDS = 3600
 """These values do not change while an instance runs."""
@@ -67,7 +68,7 @@ class CacheEntry(NamedTuple):
 class NodeMetadata:
     """Gets each path from the node once and caches it."""
 
-    def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, endpoint: str, clock: Callable[[], float] = read_boottime) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self._cache: dict[str, CacheEntry] = {}
@@ -102,10 +103,11 @@ class NodeMetadata:
 
 def fetch(endpoint: str, path: str) -> Response | None:
     """Get a path from the node, with a new token; None if it is a 404. Raise NodeError for anything else."""
-    token = send_request(endpoint, "PUT", TOKEN_PATH, {TTL_HEADER: str(TTL_SECONDS)})
+    deadline = Deadline(LIMITS.total_seconds)
+    token = send_request(endpoint, "PUT", TOKEN_PATH, {TTL_HEADER: str(TTL_SECONDS)}, deadline)
     if token.status != 200 or not _TOKEN.fullmatch(token.body):  # noqa: PLR2004 - HTTP's own number
         raise NodeError(f"PUT {TOKEN_PATH}: status {token.status}")
-    document = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")})
+    document = send_request(endpoint, "GET", path, {TOKEN_HEADER: token.body.decode("ascii")}, deadline)
     if document.status == NOT_FOUND.status:
         return None
     if document.status != 200:  # noqa: PLR2004 - as above
@@ -113,11 +115,11 @@ def fetch(endpoint: str, path: str) -> Response | None:
     return Response(200, document.body, (("Content-Type", document.content_type), *NO_STORE_HEADERS))
 
 
-def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str]) -> NodeResponse:
+def send_request(endpoint: str, method: str, path: str, headers: Mapping[str, str], deadline: Deadline) -> NodeResponse:
     """Send one request on a new connection; raise NodeError if there is no complete response in time."""
     request = Request(method, parse_url(endpoint)._replace(path=path), headers)
     try:
-        response = send(request, Route(), LIMITS)
+        response = send(request, Route(), LIMITS, deadline)
     except RequestError as error:
         raise NodeError(f"{method} {path}: {error.reason}") from error
     content_type = response.headers.get("content-type", "")

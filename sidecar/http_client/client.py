@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import contract
+from sidecar.http_client.connect import connect
 from sidecar.http_client.errors import CONNECT, EXCHANGE, MESSAGES, PROXY, RequestError, Stage, explain
 from sidecar.http_client.response import OK, Response, read_response, read_status
-from sidecar.http_client.stream import Deadline, SocketStream, Stream, connect
+from sidecar.http_client.stream import Deadline, SocketStream, Stream
 from sidecar.http_client.url import Url
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class Limits(NamedTuple):
     """How long a request may take, and how much may be received."""
 
     total_seconds: float
-    """For everything except the resolution of the name. A response that arrives byte by byte does not extend it."""
+    """For everything, from the resolution of the name on. A response that arrives byte by byte does not extend it."""
 
     connect_seconds: float
-    """For each address."""
+    """For the connection, to all addresses of the name together."""
 
     max_body_bytes: int
 
@@ -50,9 +51,12 @@ class Route(NamedTuple):
     """The only CAs that are trusted, for the server and a proxy with TLS; None: OpenSSL's default ones."""
 
 
-def send(request: Request, route: Route, limits: Limits) -> Response:
-    """Send a request and return the response, whatever its status; raise RequestError if there is none."""
-    deadline = Deadline(limits.total_seconds)
+def send(request: Request, route: Route, limits: Limits, deadline: Deadline | None = None) -> Response:
+    """Send a request and return the response, whatever its status; raise RequestError if there is none.
+
+    `deadline`: of several requests together, instead of the total of this one.
+    """
+    deadline = deadline or Deadline(limits.total_seconds)
     first, stage = (route.proxy, PROXY) if route.proxy else (request.url, CONNECT)
     with _naming(stage, request, route):
         connection = connect(first, deadline, limits.connect_seconds)

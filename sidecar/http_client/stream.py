@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sidecar.http_client.errors import TooLargeError
-from sidecar.http_client.url import Url
 
 PIECE_BYTES = 16 * 1024
 
@@ -60,27 +59,3 @@ class SocketStream:
         if self._received > self._max_bytes:
             raise TooLargeError(f"more than {self._max_bytes} bytes arrived")
         return data
-
-
-def connect(url: Url, deadline: Deadline, timeout_seconds: float) -> socket.socket:
-    """Connect to the first address of the host that accepts; raise the last one's error.
-
-    The C library's resolver cannot be interrupted: it has its own timeouts.
-    """
-    error: OSError = OSError("the name has no address")
-    host = url.host.encode("ascii")  # for text Python would import its IDNA codec
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, url.port, type=socket.SOCK_STREAM):
-        try:
-            connection = socket.socket(family, kind, protocol)
-        except OSError as problem:  # such as IPv6, switched off in the kernel
-            error = problem
-            continue
-        try:
-            connection.settimeout(min(timeout_seconds, deadline.remaining()))
-            connection.connect(address)
-        except OSError as problem:
-            connection.close()
-            error = problem
-        else:
-            return connection
-    raise error

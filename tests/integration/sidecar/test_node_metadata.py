@@ -1,7 +1,9 @@
 """Metadata pass-through: random request targets, and a running sidecar."""
 
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,22 +12,19 @@ from hypothesis import strategies as st
 
 from server.messages import Handler
 from sidecar.credentials.schedule import State
+from sidecar.deadlines import NODE_METADATA_SECONDS
 from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.state import EndpointState
 from testing.handlers import call
+from testing.raw_server import Connection, raw_server
 from testing.serving import serving
-from testing.sidecars import build_environ, running_sidecar
+from testing.sidecars import Sidecar, build_environ, running_sidecar
 from tests.unit.sidecar.endpoints.test_node_metadata import ALLOWED, ID, SECRET, NodeService, build_config
 
 
 def test_running_sidecar_passes_on_allowed_paths_only(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("to.ke.n")
     with serving(NodeService) as service:
-        changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": service.url}
-        environ = build_environ(tmp_path, "http://127.0.0.1:1", **changes)
-        with running_sidecar(environ, tmp_path) as sidecar:
-            sidecar.wait_for_log('"refresh-failed"', 30)
-
+        with passing_sidecar(tmp_path, service.url) as sidecar:
             replies = [sidecar.request(path) for path in (ID, ID, "/latest/user-data", "/latest/meta-data/iam/info")]
 
             assert [(reply.status, reply.body) for reply in replies] == [
@@ -34,6 +33,66 @@ def test_running_sidecar_passes_on_allowed_paths_only(tmp_path: Path) -> None:
             ]
         assert [request.path for request in service.script.requests] == ["/latest/api/token", ID]
         assert not re.search("Traceback", sidecar.log)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
+TOKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nt0ken"
+
+
+def answer_slowly(connection: Connection, token_seconds: float, fast: bytes, slow: bytes) -> None:
+    """Send a token after some time, and a document whose second part comes with one byte a second."""
+    if connection.read_request().startswith(b"PUT"):
+        connection.stopped.wait(token_seconds)
+        connection.send(TOKEN)
+    else:
+        connection.send(fast)
+        connection.drip(slow, 1)
+
+
+@contextmanager
+def passing_sidecar(directory: Path, endpoint: str) -> Iterator[Sidecar]:
+    (directory / "token").write_text("to.ke.n")
+    changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": endpoint}
+    with running_sidecar(build_environ(directory, "http://127.0.0.1:1", **changes), directory) as sidecar:
+        sidecar.wait_for_log('"refresh-failed"', 30)
+        yield sidecar
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow"),
+    [
+        pytest.param(b"", HEAD, id="status-line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n", b"Content-Length: 9\r\n\r\n", id="headers"),
+        pytest.param(HEAD + b"\r\n", b"123456789", id="body"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"00000009\r\n123456789\r\n", id="chunk"
+        ),
+    ],
+)
+def test_node_that_sends_a_byte_a_second_is_given_up_in_time(tmp_path: Path, fast: bytes, slow: bytes) -> None:
+    def respond(connection: Connection) -> None:
+        answer_slowly(connection, 0, fast, slow)
+
+    with raw_server(respond, reads_first=False) as node, passing_sidecar(tmp_path, node.url()) as sidecar:
+        began = time.monotonic()
+        status = sidecar.request(ID).status
+        seconds = time.monotonic() - began
+
+    assert status == 404
+    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 1.5
+
+
+def test_both_answers_of_the_node_share_one_deadline(tmp_path: Path) -> None:
+    def respond(connection: Connection) -> None:
+        answer_slowly(connection, 1.7, HEAD, b"\r\n123456789")
+
+    with raw_server(respond, reads_first=False) as node, passing_sidecar(tmp_path, node.url()) as sidecar:
+        began = time.monotonic()
+        status = sidecar.request(ID).status
+        seconds = time.monotonic() - began
+
+    assert status == 404
+    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 1.5
 
 
 SEGMENTS = st.sampled_from(

@@ -17,7 +17,8 @@ TOO_LARGE = {
 FAILED_CALL = """
 import sidecar.sts.__main__
 from sidecar.http_client.tls import TlsStream, create_context
-from sidecar.http_client.stream import Deadline, connect
+from sidecar.http_client.connect import connect
+from sidecar.http_client.stream import Deadline
 from sidecar.http_client.url import parse_url
 
 class Closed:

@@ -236,6 +236,19 @@ def test_failed_node_is_retried_after_the_backoff(
     assert [request.method for request in service.script.requests] == ["PUT", "PUT", "GET"]
 
 
+def test_time_for_which_the_node_was_suspended_counts(
+    service: NodeService, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLOCK_MONOTONIC stops meanwhile; only CLOCK_BOOTTIME goes on."""
+    monkeypatch.setattr(time, "clock_gettime", lambda number: {time.CLOCK_BOOTTIME: clock.now}[number])
+    node = NodeMetadata(service.url)
+    node.get(ID, may_block=True)
+    clock.now += node_metadata.CACHE_TTL_SECONDS
+
+    with pytest.raises(WouldBlock):
+        node.get(ID, may_block=False)
+
+
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [

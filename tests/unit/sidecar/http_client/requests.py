@@ -6,6 +6,8 @@ from sidecar.http_client.url import parse_url
 
 LIMITS = Limits(total_seconds=5, connect_seconds=1, max_body_bytes=1000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+TLS_RECORD = b"\x16\x03\x03\x40\x00" + bytes(0x4000)
+"""The longest one of a handshake: https://www.rfc-editor.org/rfc/rfc8446#section-5.1"""
 
 
 def post(url: str, *, limits: Limits = LIMITS, proxy: str | None = None, ca_pem: str | None = None) -> Response:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sidecar.http_client.client import Limits, Request, format_request
+from sidecar.http_client.client import Limits, Request, Route, format_request, send
 from sidecar.http_client.errors import RequestError
+from sidecar.http_client.stream import Deadline
 from sidecar.http_client.url import Url, parse_url
 from testing.ports import find_free_port
 from testing.raw_server import Connection, Respond, raw_server
-from tests.unit.sidecar.http_client.requests import LIMITS, OK, post
+from tests.unit.sidecar.http_client.requests import LIMITS, OK, TLS_RECORD, post
 
 SECRET = b"SECRET"
 
@@ -99,6 +100,10 @@ def start_and_flood(connection: Connection, start: bytes, endless: bytes) -> Non
             id="body-byte-by-byte",
         ),
         pytest.param(lambda one: one.drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 9, 0.02), id="interim-byte-by-byte"),
+        pytest.param(
+            lambda one: one.drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 99, 0.02),
+            id="chunks-byte-by-byte",
+        ),
     ],
 )
 def test_deadline_holds_for_the_whole_response(respond: Callable[[Connection], None]) -> None:
@@ -107,6 +112,38 @@ def test_deadline_holds_for_the_whole_response(respond: Callable[[Connection], N
     error = fail(respond, LIMITS._replace(total_seconds=0.3))
 
     assert error.code == "ReadTimeoutError"
+    assert 0.25 < time.monotonic() - started < 2
+
+
+def test_deadline_of_several_requests_is_not_each_ones() -> None:
+    def answer_late(connection: Connection) -> None:
+        time.sleep(1.2)
+        connection.send(OK)
+
+    deadline = Deadline(2)
+    with raw_server(answer_late) as server:
+        request = Request("GET", parse_url(server.url()), {})
+        send(request, Route(), LIMITS, deadline)
+
+        with pytest.raises(RequestError) as caught:
+            send(request, Route(), LIMITS, deadline)
+
+    assert caught.value.code == "ReadTimeoutError"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_answer_of_a_proxy_byte_by_byte_is_an_error_at_the_deadline(scheme: str) -> None:
+    """To CONNECT, and to TLS."""
+    started = time.monotonic()
+    answer = b"HTTP/1.1 200 OK\r\nName: value\r\n\r\n" if scheme == "http" else TLS_RECORD
+
+    with (
+        raw_server(lambda one: one.drip(answer, 0.02), reads_first=False) as proxy,
+        pytest.raises(RequestError) as caught,
+    ):
+        post("https://sts.example/", proxy=proxy.url(scheme), limits=LIMITS._replace(total_seconds=0.3))
+
+    assert caught.value.code == "ProxyConnectionError"
     assert 0.25 < time.monotonic() - started < 2
 
 

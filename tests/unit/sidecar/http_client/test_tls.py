@@ -9,9 +9,9 @@ import pytest
 
 from images.ca_directory import split_bundle
 from sidecar.http_client.errors import RequestError
-from testing.raw_server import Connection, raw_server
+from testing.raw_server import Connection, Respond, raw_server
 from testing.services.certificates import CertificateFiles, write_certificates
-from tests.unit.sidecar.http_client.requests import LIMITS, OK, post
+from tests.unit.sidecar.http_client.requests import LIMITS, OK, TLS_RECORD, post
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,17 @@ def test_server_that_does_not_use_tls_is_an_error(ca: str) -> None:
     assert caught.value.code == "SSLError"
 
 
-def test_silent_server_of_tls_is_an_error_at_the_deadline(ca: str) -> None:
+@pytest.mark.parametrize(
+    "respond",
+    [
+        pytest.param(lambda one: one.wait(), id="silent"),
+        pytest.param(lambda one: one.drip(TLS_RECORD, 0.02), id="byte-by-byte"),
+    ],
+)
+def test_handshake_that_does_not_end_is_an_error_at_the_deadline(respond: Respond, ca: str) -> None:
     started = time.monotonic()
 
-    with raw_server(lambda one: one.wait(), reads_first=False) as server, pytest.raises(RequestError) as caught:
+    with raw_server(respond, reads_first=False) as server, pytest.raises(RequestError) as caught:
         post(server.url("https"), ca_pem=ca, limits=LIMITS._replace(total_seconds=0.3))
 
     assert caught.value.code == "ReadTimeoutError"

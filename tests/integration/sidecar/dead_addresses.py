@@ -1,0 +1,102 @@
+"""A network with a DNS server of its own, addresses that drop everything, and one where a fake STS answers."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.schedule import Failure
+from sidecar.sts.outcome import parse_outcome
+from testing.pods.namespaces import NamespaceProcess, Namespaces
+from testing.repository import ROOT
+
+GOOD = "203.0.113.1"
+DEAD = tuple(f"198.51.100.{number}" for number in range(1, 9))
+DEAD_IPV6 = tuple(f"2001:db8::{number}" for number in range(1, 9))
+OWN, OWN_IPV6 = "192.0.2.1", "2001:db8:1::1"
+
+# A link that needs no neighbour sends everything to its other end, where nobody has these addresses. The source is the
+# same for all addresses and in no subnet with them, so that the C library has no reason to prefer the good one:
+# https://www.rfc-editor.org/rfc/rfc6724#section-6
+SET_UP = f"""
+mount --bind "$1" /etc/resolv.conf
+ip link add hole type veth peer name void
+ip link set hole arp off
+ip link set void up
+ip link set hole up
+ip address add {OWN}/32 dev hole
+ip address add {OWN_IPV6}/128 dev hole nodad
+ip route add 198.51.100.0/24 dev hole src {OWN}
+ip -6 route add 2001:db8::/48 dev hole src {OWN_IPV6}
+ip route add local {GOOD}/32 dev lo src {OWN}
+"""
+
+STS = f"""
+from http.server import ThreadingHTTPServer
+from testing.services.faulty_sts import FaultySts, StsRequest
+server = ThreadingHTTPServer(("{GOOD}", 80), StsRequest)
+server.script = FaultySts("")
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+RESOLVE = "import socket, sys; print(*(found[4][0] for found in socket.getaddrinfo(sys.argv[1], 80, type=1)))"
+
+
+class Network:
+    """The namespaces."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._namespaces = namespaces
+
+    def popen(self, argv: Sequence[str], environ: Mapping[str, str], **options: Any) -> NamespaceProcess:
+        """Start Python in the network."""
+        environ = {**environ, "PYTHONPATH": str(ROOT)}
+        return self._namespaces.popen([sys.executable, *argv], env=environ, **options)
+
+    def resolve(self, name: str) -> list[str]:
+        """The addresses of a name, in the order of the C library."""
+        return self._namespaces.run([sys.executable, "-c", RESOLVE, name]).stdout.split()
+
+    @contextmanager
+    def running(self, *argv: str) -> Iterator[None]:
+        """Run a server from its `ready` until the block ends."""
+        with self.popen(argv, {}, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout
+                assert process.stdout.readline() == b"ready\n"
+                yield
+            finally:
+                process.terminate()
+
+    def name_addresses(self, *addresses: str) -> Any:
+        """Let every name have these addresses; without any, let no DNS server answer."""
+        return self.running("-m", "testing.services.dns", *addresses)
+
+    def fetch(self, environ: Mapping[str, str]) -> tuple[Credentials | Failure, float]:
+        """Run the child process with one attempt; return its outcome and how many seconds it took."""
+        began = time.monotonic()
+        pipe = subprocess.PIPE  # its standard input stays open: it exits when that closes
+        with self.popen(["-m", "sidecar.sts", "1"], environ, stdin=pipe, stdout=pipe) as process:
+            assert process.stdout
+            try:
+                return parse_outcome(process.stdout.readline()), time.monotonic() - began
+            finally:
+                process.kill()
+
+
+@contextmanager
+def dead_addresses(directory: Path) -> Iterator[Network]:
+    """Set up the network, with the fake STS in it."""
+    configuration = directory / "resolv.conf"
+    configuration.write_text("nameserver 127.0.0.1\n")
+    with ExitStack() as stack:
+        namespaces = stack.enter_context(Namespaces())
+        namespaces.run(["sh", "-ec", SET_UP, "sh", str(configuration)])
+        network = Network(namespaces)
+        stack.enter_context(network.running("-c", STS))
+        yield network
