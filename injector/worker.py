@@ -1,10 +1,13 @@
 """The worker process: serves the webhook and the health port until SIGTERM."""
 
+import errno
 import logging
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import contract
 from contract.text import escape
 from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 from injector.errors import ClusterError, ConfigError
@@ -28,6 +31,17 @@ LIMITS = Settings(
 class InjectorWorker(LoopWorker):
     """A worker of gunicorn: https://docs.gunicorn.org/en/stable/settings.html#worker-class."""
 
+    def __init__(self, *arguments: Any) -> None:
+        """Create its file in memory, in the arbiter; if that fails, log why and end the arbiter."""
+        try:
+            super().__init__(*arguments)
+        except (OSError, RuntimeError) as error:  # RuntimeError: gunicorn found no such directory
+            sys.stderr.write(
+                f"podrole-injector: no file can be created in {contract.SHARED_MEMORY}: {_describe(error)}. "
+                "The worker needs one as its sign of life: mount an emptyDir of medium Memory there\n"
+            )
+            sys.exit(ConfigError.exit_code)
+
     def build_settings(self) -> Settings:
         """Return the server's limits."""
         return LIMITS
@@ -50,3 +64,10 @@ class InjectorWorker(LoopWorker):
             host = f"[{address}]" if ":" in address else address
             LOG.info("Listening at: %s://%s:%s", "https" if service.tls else "http", host, port)
         return by_listener
+
+
+def _describe(error: OSError | RuntimeError) -> str:
+    if not isinstance(error, OSError):
+        return "it does not exist"
+    # An empty file takes no space, only an inode.
+    return "it has no inodes left" if error.errno == errno.ENOSPC else error.strerror or str(error)
