@@ -3,6 +3,7 @@
 It stays small: what only a worker needs is imported there (`injector.services`).
 """
 
+import errno
 import gc
 import mmap
 import os
@@ -17,11 +18,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 import contract
+from contract.text import escape
 from injector.config import Config
 from injector.deadlines import WORKER_GRACEFUL_SECONDS, WORKER_SECONDS
 from injector.errors import ConfigError
 from injector.restarts import Restarts
 from injector.worker import InjectorWorker
+from server.background import PROCESS_LIMIT
 from server.log_stream import drain_log
 
 BACKLOG = 1024
@@ -55,10 +58,20 @@ class Ports(NamedTuple):
 
 
 class LoggingArbiter(Arbiter):  # type: ignore[misc] # gunicorn has no types
-    """Writes its queued log lines about once a second: it has no event loop of ours."""
+    """gunicorn's arbiter, with a sentence where no worker can be started."""
+
+    def spawn_worker(self) -> int:
+        """Start a worker; exit if that is not possible, so that clients are refused at once instead of waiting."""
+        try:
+            pid: int = super().spawn_worker()
+        except OSError as error:
+            reason = PROCESS_LIMIT if error.errno == errno.EAGAIN else str(error)
+            sys.stderr.write(escape(f"podrole-injector: no worker can be started: {reason}\n"))
+            sys.exit(ConfigError.exit_code)
+        return pid
 
     def manage_workers(self) -> None:
-        """Start and end workers: a step of the arbiter's loop."""
+        """Start and end workers, about once a second: what is queued of the log is written, too."""
         super().manage_workers()
         drain_log()
 

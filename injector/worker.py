@@ -11,6 +11,7 @@ import contract
 from contract.text import escape
 from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 from injector.errors import ClusterError, ConfigError
+from server.background import ThreadLimitError
 from server.gunicorn_worker import LoopWorker
 from server.listener import Service
 from server.settings import Settings
@@ -47,13 +48,13 @@ class InjectorWorker(LoopWorker):
         return LIMITS
 
     def build_services(self, listeners: Sequence[socket.socket]) -> Mapping[socket.socket, Service]:
-        """Build both services; if a setting is invalid, log that and end the arbiter."""
+        """Build both services; if that is not possible, log why and end the arbiter."""
         # 30 MiB that the arbiter does not need; threads and connections would not survive the fork.
         from injector.services import build_services  # noqa: PLC0415 - see above
 
         try:
             services = build_services(self.app.config, self.app.starts, self.read_problems)
-        except (ConfigError, ClusterError) as error:
+        except (ConfigError, ClusterError, ThreadLimitError) as error:
             sys.stderr.write(escape(f"podrole-injector: {error}\n"))
             self.app.exit_with(ConfigError.exit_code)
             sys.exit(0)

@@ -8,7 +8,12 @@ from contextlib import suppress
 from server.clocks import read_boottime
 from server.deadlines import RESTART_SECONDS
 from server.log_limit import LogLimit
-from server.log_stream import exit_process
+
+PROCESS_LIMIT = (
+    "the limit of processes is reached or there is no memory left: raise the kubelet's podPidsLimit, "
+    "or find what fills it in this pod or on this node"
+)
+"""Threads count as processes. https://kubernetes.io/docs/concepts/policy/pid-limiting/"""
 
 Report = Callable[[str, int, BaseException], None]
 """Logs an error of a thread: the thread's name, how many errors it had since the last call, and this one."""
@@ -19,9 +24,8 @@ def sleep_before_restart() -> None:
     time.sleep(RESTART_SECONDS)
 
 
-def end_process() -> None:
-    """End the process with code 1, from any thread."""
-    exit_process(1)
+class ThreadLimitError(RuntimeError):
+    """No thread can be started. The message says what to do."""
 
 
 class BackgroundThread(threading.Thread):
@@ -38,7 +42,7 @@ class BackgroundThread(threading.Thread):
         after_error: Callable[[], object] = sleep_before_restart,
         clock: Callable[[], float] = read_boottime,
     ) -> None:
-        """`after_error` pauses before the work starts again, or is `end_process` for work that cannot."""
+        """`after_error` pauses before the work starts again, or ends the process for work that cannot."""
         super().__init__(name=name, daemon=True)
         self.failures = 0
         """How many errors ended its work."""
@@ -58,6 +62,13 @@ class BackgroundThread(threading.Thread):
     def passed(self) -> None:
         """Note that the work has completed a pass without an error."""
         self._passed_at = self._clock()
+
+    def start(self) -> None:
+        """Start the thread; raise ThreadLimitError if that is not possible."""
+        try:
+            super().start()
+        except RuntimeError as error:
+            raise ThreadLimitError(f"no thread can be started: {PROCESS_LIMIT}") from error
 
     def run(self) -> None:
         """Run the work in this thread."""

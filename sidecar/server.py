@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from contract.modes import Mode
 from contract.termination import SIGNALS
-from server.background import BackgroundThread, end_process
+from server.background import BackgroundThread, ThreadLimitError
 from server.listener import Service
 from server.log_limit import MAX_DETAIL_CHARACTERS, format_traceback
 from server.log_stream import drain_log, exit_process
@@ -85,11 +85,19 @@ class Server:
             sys.exit(error.exit_code)
         for number in SIGNALS:
             signal.signal(number, lambda *_: loop.stop())
-        self._refresh_thread.start()
-        # Without the started file the pod's other containers wait, and the kubelet says why only if this one ends.
-        BackgroundThread("start", self._announce_start, _report_thread, end_process).start()
+        self._start_threads()
         loop.run()
         exit_process(0 if os.path.exists(self._started_file.path) else TERMINATED)
+
+    def _start_threads(self) -> None:
+        # Without the started file the pod's other containers wait, and the kubelet says why only if this one ends.
+        start = BackgroundThread("start", self._announce_start, _report_thread, lambda: exit_process(1))
+        try:
+            self._refresh_thread.start()
+            start.start()
+        except ThreadLimitError as error:
+            log_fatal(StartError(str(error)))
+            exit_process(StartError.exit_code)
 
     def _create_monitor(self) -> "NodeMonitor | None":
         if self._config.mode != Mode.ENV:
@@ -130,7 +138,10 @@ class Server:
         self._started_file.publish_when_possible()
         emit("started", mode=self._config.mode, role=self._config.role_arn, sts_responded=has_result)
         if self._monitor and not self._monitor.last:
-            BackgroundThread("measurement", self._monitor.try_to_measure, _report_thread).start()
+            try:
+                BackgroundThread("measurement", self._monitor.try_to_measure, _report_thread).start()
+            except ThreadLimitError:
+                self._monitor.try_to_measure()
 
     def _verify_network(self) -> None:
         """Raise SidecarError if a metadata address leads elsewhere, or in env mode to a service that must be closed."""

@@ -44,15 +44,22 @@ def exit_with_parent() -> None:
         os._exit(1)
 
 
+def try_to_fetch(attempts: int) -> Credentials | Failure:
+    """Return a transient failure where this process has no thread or no memory."""
+    try:
+        threading.Thread(target=exit_with_parent, daemon=True).start()
+    except RuntimeError as error:
+        return Failure("SpawnFailed", f"The attempt could not be started: {error}.", is_permanent=False)
+    try:
+        return fetch(Config.from_environ(os.environ), attempts)
+    except MemoryError:
+        return OUT_OF_MEMORY
+
+
 def main(attempts: int) -> None:
     """Print the outcome and exit at once: a normal exit of the interpreter takes 50 ms to free memory."""
     limit_resources()
-    threading.Thread(target=exit_with_parent, daemon=True).start()
-    try:
-        outcome = fetch(Config.from_environ(os.environ), attempts)
-    except MemoryError:
-        outcome = OUT_OF_MEMORY
-    print(serialize_outcome(outcome), flush=True)  # noqa: T201
+    print(serialize_outcome(try_to_fetch(attempts)), flush=True)  # noqa: T201
     exit_process(0)
 
 

@@ -11,12 +11,13 @@ from testing.repository import ROOT
 
 ENDS = """
 import threading
-from server.background import BackgroundThread, end_process
+from server.background import BackgroundThread
+from server.log_stream import exit_process
 
 def fail():
     raise {error}("on purpose")
 
-BackgroundThread("start", fail, lambda *report: print(*report, flush=True), end_process).start()
+BackgroundThread("start", fail, lambda *report: print(*report, flush=True), lambda: exit_process(1)).start()
 threading.Event().wait(20)
 """
 

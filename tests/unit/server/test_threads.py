@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from server.background import ThreadLimitError
 from server.threads import ThreadPool
 
 
@@ -73,7 +74,7 @@ def test_task_is_refused_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyP
         assert not pool.submit(lambda: None)
 
     [(name, _, error)] = reports
-    assert (name, str(error)) == ("request", "can't start new thread")
+    assert (name, type(error), str(error.__cause__)) == ("request", ThreadLimitError, "can't start new thread")
     assert pool.submit(ran.set)
     assert ran.wait(10)
 
