@@ -60,6 +60,15 @@ class LimitedLog:
                 self._log(reason, count, describe()[-MAX_DETAIL_CHARACTERS:])
 
 
+def find_place(error: BaseException) -> str:
+    """Return an error's type and where it was raised: there are as many as the code has lines."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    where = f" at {place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
+    return f"{type(error).__name__}{where}"
+
+
 def format_traceback(error: BaseException) -> str:
     """Format an error with its traceback and its causes."""
     import traceback  # noqa: PLC0415 - takes 0.5 MiB, and most processes never log one

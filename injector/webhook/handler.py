@@ -22,7 +22,7 @@ from injector.reasons import Explanation, Reason, TooLargePodError
 from injector.webhook.admission_review import AdmissionReview, Review, build_allowed, build_denied
 from injector.webhook.decision_log import DecisionLogEntry, log
 from injector.webhook.messages import MAX_NAME, build_message, build_warnings
-from server.log_limit import LimitedLog
+from server.log_limit import LimitedLog, LogLimit, find_place
 
 LOG = logging.getLogger("podrole.admission")
 
@@ -54,6 +54,10 @@ class Admission:
 
     log_failed_read: LimitedLog = field(default_factory=partial(LimitedLog, _log_failed_reads))
     """In an outage every review fails, and each has its line of the decision log."""
+
+    clock: Callable[[], float] = time.monotonic
+    error_limit: LogLimit = field(default_factory=LogLimit)
+    """Of tracebacks: a bug can fail every review."""
 
     def is_nonblocking(self, review: Review) -> bool:
         """Whether the review can be answered from the cache, without a request to the API server."""
@@ -101,10 +105,15 @@ class Admission:
         except ClusterError as error:
             self.log_failed_read(Reason.CLUSTER_READ_FAILED.code, f"{review.uid}: {error}")
             failure = Fail((Reason.CLUSTER_READ_FAILED.explain(problem=str(error)),))
-        except Exception:
-            LOG.exception("%s failed", review.uid)
+        except Exception as error:  # noqa: BLE001 - a bug must not allow a pod
+            self._log_bug(review, error)
             failure = Fail((Reason.INTERNAL_ERROR.explain(uid=review.uid),))
         return failure, _deny(review, failure)
+
+    def _log_bug(self, review: Review, error: Exception) -> None:
+        count = self.error_limit.count(find_place(error), self.clock())
+        if count is not None:
+            LOG.error("%s failed (%d reviews since the last line of this error)", review.uid, count, exc_info=error)
 
     def _decide(self, review: Review, reader: MetadataReader) -> Decision:
         if not review.is_pod_creation:

@@ -1,5 +1,6 @@
 import base64
 import copy
+import dataclasses
 import json
 import logging
 import re
@@ -90,6 +91,26 @@ def test_unexpected_error_denies_the_pod_and_is_logged_with_the_uid(
     assert "secret" not in response["status"]["message"]
     assert "Traceback" in caplog.text
     assert UID in caplog.text
+
+
+def test_each_kind_of_unexpected_error_has_one_traceback_a_minute_and_then_their_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    one = Admission(CONFIG, Lookups(account=KeyError()), load_template(CONFIG), clock=lambda: now[0])
+    other = dataclasses.replace(one, cluster=Lookups(account=ValueError()))
+    review = parse_review(json.dumps(RECORDED).encode())
+
+    for second in range(0, 61, 3):
+        now[0] = second
+        one.answer(review)
+    answers = [other.answer(review)[0] for _ in range(2)]
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{UID} failed ({count} reviews since the last line of this error)" for count in (1, 20, 1)
+    ]
+    assert caplog.text.count("Traceback") == 3
+    assert not any(answer["response"]["allowed"] for answer in answers)
 
 
 def test_cluster_error_denies_the_pod_and_names_the_failed_read() -> None:
