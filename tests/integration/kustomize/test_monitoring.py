@@ -70,6 +70,14 @@ def test_operations_page_documents_alert(alert: str) -> None:
     assert parse_alert_sections(OPERATIONS_PAGE).get(alert)
 
 
+def test_operations_page_documents_the_reasons_that_an_alert_selects() -> None:
+    selected = set(re.findall(r'reason=~"([^"]+)"', EXPRESSIONS["PodroleServerProblems"]))
+    [reasons] = selected
+    [row] = re.findall(r"^\| `podrole_server_problems_total.*$", OPERATIONS_PAGE, re.MULTILINE)
+
+    assert set(reasons.split("|")) <= set(re.findall("`([a-z-]+)`", row))
+
+
 def test_operations_page_documents_no_removed_alert() -> None:
     assert parse_alert_sections(OPERATIONS_PAGE).keys() == TEXTS.keys()
 
