@@ -207,6 +207,8 @@ class RequestParser:
             if expectation.lower() != "100-continue":
                 raise RequestError(417)
             self._awaits_continue = self._version == "1.1"
+        if self._version == "1.1" and "host" not in headers:
+            raise RequestError(400)
 
     def on_body(self, part: bytes) -> None:
         """Append a part of the body."""

@@ -17,7 +17,7 @@ from server.loop import Loop
 from server.messages import Request, Response, WouldBlock
 from server.settings import Settings
 
-BREAK = b"GET /break HTTP/1.1\r\n"
+BREAK = b"GET /break HTTP/1.1\r\nHost: a\r\n"
 BLOCK = b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

@@ -127,7 +127,7 @@ def test_worker_ends_after_the_arbiter_was_killed(gunicorn: Gunicorn) -> None:
 def test_killed_arbiter_is_logged_once_while_a_request_is_unfinished(gunicorn: Gunicorn) -> None:
     worker = gunicorn.ask()
     with socket.create_connection(("127.0.0.1", gunicorn.port), timeout=WAIT_SECONDS) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n")
         gunicorn.process.kill()
         gunicorn.process.wait()
         gunicorn.wait_for(lambda: "arbiter has died" in gunicorn.log.read_text())

@@ -104,17 +104,23 @@ def ask(server: RunningServer) -> bytes:
         pytest.param(b"GET / HTTP/2.0\r\n\r\n", 505, id="other-version"),
         pytest.param(b"GET /\r\n\r\n", 400, id="no-version"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, id="duplicate-host"),
-        pytest.param(b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400, id="duplicate-length"),
         pytest.param(
-            b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", 400, id="duplicate-length"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
             id="length-and-chunked",
         ),
-        pytest.param(b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, id="malformed-chunk"),
-        pytest.param(b"PUT / HTTP/1.1\r\nTransfer-Encoding: brew\r\n\r\n0\r\n\r\n", 501, id="unknown-transfer-coding"),
-        pytest.param(b"PUT / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417, id="unknown-expectation"),
-        pytest.param(b"PUT / HTTP/1.1\r\nContent-Length: 2000\r\n\r\n", 413, id="body-too-large"),
-        pytest.param(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, 431, id="head-too-large"),
+        pytest.param(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400, id="malformed-chunk"
+        ),
+        pytest.param(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: brew\r\n\r\n0\r\n\r\n", 501, id="unknown-transfer-coding"
+        ),
+        pytest.param(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, id="unknown-expectation"),
+        pytest.param(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", 413, id="body-too-large"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 20_000, 431, id="head-too-large"),
         pytest.param(b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n\r\n", 414, id="uri-too-long"),
         pytest.param(b"GET /fail HTTP/1.1\r\nHost: a\r\n\r\n", 500, id="app-exception"),
     ],
@@ -143,7 +149,7 @@ def test_exception_of_the_app_is_logged_but_not_sent(server: RunningServer) -> N
 
 def test_rejected_client_that_keeps_sending_receives_the_response(server: RunningServer) -> None:
     with server.connect() as connection:
-        connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
         answer = read_all(connection)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -231,7 +237,7 @@ def test_bytes_sent_one_by_one_do_not_extend_the_timeout(server: RunningServer) 
     began = time.monotonic()
     with server.connect() as connection:
         connection.settimeout(0.2)
-        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
         try:
             while time.monotonic() - began < REQUEST_SECONDS + 4:
                 connection.sendall(b"x")

@@ -19,11 +19,11 @@ ENDPOINTS = Endpoints(("10.0.0.1", 40000), ("127.0.0.1", 80), is_tls=False)
 MAX_BODY_BYTES = 1024
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PUT = b"PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n"
-TRAILED = b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDigest: x\r\n\r\n"
+CHUNKED = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\n\r\n"
+TRAILED = b"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nDigest: x\r\n\r\n"
 INNER = b"GET /inner HTTP/1.1\r\nHost: a\r\n\r\n"
-CHUNKED_HEAD = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
-UPGRADE = b"POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+CHUNKED_HEAD = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+UPGRADE = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
 EXPECTING = PUT.replace(b"Content", b"Expect: 100-Continue\r\nContent")
 
 
@@ -92,7 +92,7 @@ def test_request_has_the_parts_that_the_client_sent() -> None:
 def test_trailers_are_not_headers() -> None:
     [request] = take_all(build_parser(TRAILED))
 
-    assert request.headers == {"transfer-encoding": "chunked"}
+    assert request.headers == {"host": "a", "transfer-encoding": "chunked"}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_follows_the_last_request_is_discarded() -> None:
     ],
 )
 def test_request_in_a_body_is_never_taken_as_a_request(length: bytes) -> None:
-    head = b"POST /outer HTTP/1.1\r\nX-Forwarded-For: 10.0.0.9\r\n" + length % len(INNER) + b"\r\n\r\n"
+    head = b"POST /outer HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.9\r\n" + length % len(INNER) + b"\r\n\r\n"
 
     parser = build_parser(head + INNER + GET)
 
@@ -137,28 +137,37 @@ def test_request_in_a_body_is_never_taken_as_a_request(length: bytes) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: +%d\r\n\r\n", id="plus"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -%d\r\n\r\n", id="minus"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %d,%d\r\n\r\n", id="list"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %d\r\nContent-Length: %d\r\n\r\n", id="twice-the-same"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: %d\r\n\r\n", id="two-values"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 0x%d\r\n\r\n", id="hexadecimal"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %d.0\r\n\r\n", id="decimal-point"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 1 %d\r\n\r\n", id="space-inside"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", id="empty"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length : %d\r\n\r\n", id="space-before-colon"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: \x0b%d\r\n\r\n", id="vertical-tab"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999%d\r\n\r\n", id="overflow"),
-        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n", id="both"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +%d\r\n\r\n", id="plus"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -%d\r\n\r\n", id="minus"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d,%d\r\n\r\n", id="list"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n", id="both-reversed"
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nContent-Length: %d\r\n\r\n", id="twice-the-same"
         ),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", id="xchunked"),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n\r\n", id="chunked-not-last"),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="gzip"),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n", id="identity"),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: \x0bchunked\r\n\r\n", id="chunked-after-vertical-tab"),
-        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding:\r\n\r\n", id="empty-coding"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: %d\r\n\r\n", id="two-values"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x%d\r\n\r\n", id="hexadecimal"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d.0\r\n\r\n", id="decimal-point"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 %d\r\n\r\n", id="space-inside"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", id="empty"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length : %d\r\n\r\n", id="space-before-colon"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \x0b%d\r\n\r\n", id="vertical-tab"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999%d\r\n\r\n", id="overflow"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n", id="both"
+        ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n",
+            id="both-reversed",
+        ),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", id="xchunked"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n", id="chunked-not-last"
+        ),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", id="gzip"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", id="identity"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n", id="chunked-after-vertical-tab"
+        ),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", id="empty-coding"),
         pytest.param(CHUNKED_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="chunked-twice"),
         pytest.param(CHUNKED_HEAD + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n", id="chunked-and-identity"),
         pytest.param(CHUNKED_HEAD.replace(b"1.1", b"1.0") + b"\r\n0\r\n\r\n", id="http-1.0-chunked"),
@@ -173,20 +182,21 @@ def test_request_in_a_body_is_never_taken_as_a_request(length: bytes) -> None:
         pytest.param(b"GET / HTTP/1.1\rHost: a\r\r", id="bare-carriage-returns"),
         pytest.param(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", id="host-with-space-before-colon"),
         pytest.param(b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", id="space-before-the-first-header"),
-        pytest.param(b"GET / HTTP/1.1\r\nX: a\r\n b\r\n\r\n", id="folded-header"),
-        pytest.param(b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n", id="nul-in-value"),
-        pytest.param(b"GET / HTTP/1.1\r\nX\x00: a\r\n\r\n", id="nul-in-name"),
-        pytest.param(b"GET / HTTP/1.1\r\n: a\r\n\r\n", id="no-name"),
-        pytest.param(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", id="no-colon"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", id="folded-header"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", id="nul-in-value"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX\x00: a\r\n\r\n", id="nul-in-name"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n: a\r\n\r\n", id="no-name"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", id="no-colon"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", id="two-hosts"),
-        pytest.param(b"GET /a b HTTP/1.1\r\n\r\n", id="space-in-target"),
-        pytest.param(b"GET /\xe4 HTTP/1.1\r\n\r\n", id="byte-in-target"),
+        pytest.param(b"GET / HTTP/1.1\r\nX: a\r\n\r\n", id="no-host"),
+        pytest.param(b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", id="space-in-target"),
+        pytest.param(b"GET /\xe4 HTTP/1.1\r\nHost: a\r\n\r\n", id="byte-in-target"),
         pytest.param(b"GET /\r\n\r\n", id="http-0.9"),
         pytest.param(b"GET / HTTP/2.0\r\n\r\n", id="http-2"),
         pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="http-2-preface"),
         pytest.param(b"GET / HTTP/11.1\r\n\r\n", id="version-of-two-digits"),
-        pytest.param(b"get / HTTP/1.1\r\n\r\n", id="lower-case-method"),
-        pytest.param(b"FOO / HTTP/1.1\r\n\r\n", id="unknown-method"),
+        pytest.param(b"get / HTTP/1.1\r\nHost: a\r\n\r\n", id="lower-case-method"),
+        pytest.param(b"FOO / HTTP/1.1\r\nHost: a\r\n\r\n", id="unknown-method"),
         pytest.param(b"PLAY / RTSP/1.0\r\n\r\n", id="rtsp"),
         pytest.param(b"SOURCE / ICE/1.0\r\n\r\n", id="ice"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", id="tls-hello"),
@@ -204,7 +214,9 @@ def test_ambiguous_or_invalid_request_ends_the_connection(head: bytes) -> None:
 
 @pytest.mark.parametrize("target", ["/", "*"])
 def test_upgrade_is_ignored(target: str) -> None:
-    head = f"OPTIONS {target} HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n".encode()
+    head = (
+        f"OPTIONS {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n".encode()
+    )
 
     parser = build_parser(head + head + INNER, INNER)
 
@@ -220,8 +232,8 @@ def test_upgrade_is_ignored(target: str) -> None:
             UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n",
             id="chunked",
         ),
-        pytest.param(b"CONNECT a:80 HTTP/1.1\r\nContent-Length: %d\r\n\r\n", id="connect"),
-        pytest.param(b"CONNECT a:80 HTTP/1.1\r\nX: %d\r\n\r\n", id="connect-without-body"),
+        pytest.param(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", id="connect"),
+        pytest.param(b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\nX: %d\r\n\r\n", id="connect-without-body"),
     ],
 )
 def test_request_in_the_body_of_an_upgrade_is_never_taken_as_a_request(head: bytes) -> None:
@@ -235,16 +247,18 @@ def test_request_in_the_body_of_an_upgrade_is_never_taken_as_a_request(head: byt
     ("sent", "status"),
     [
         pytest.param(b"GET /" + b"x" * MAX_TARGET_BYTES, 414, id="target"),
-        pytest.param(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES, 431, id="unfinished-value"),
-        pytest.param(b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 431, id="value"),
-        pytest.param(b"GET / HTTP/1.1\r\n" + b"x" * MAX_HEAD_BYTES + b": x\r\n\r\n", 431, id="name"),
-        pytest.param(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (MAX_HEADERS + 1) + b"\r\n", 431, id="headers"),
-        pytest.param(b"PUT / HTTP/1.1\r\nContent-Length: 1025\r\n\r\n", 413, id="announced-body"),
-        pytest.param(b"PUT / HTTP/1.1\r\nContent-Length: 99999999999999999\r\n\r\n", 413, id="announced-huge-body"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * MAX_HEAD_BYTES, 431, id="unfinished-value"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 431, id="value"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x" * MAX_HEAD_BYTES + b": x\r\n\r\n", 431, id="name"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * (MAX_HEADERS + 1) + b"\r\n", 431, id="headers"),
+        pytest.param(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n", 413, id="announced-body"),
+        pytest.param(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999\r\n\r\n", 413, id="announced-huge-body"
+        ),
         pytest.param(CHUNKED_HEAD + b"\r\n401\r\n" + b"x" * 1025, 413, id="chunk"),
         pytest.param(CHUNKED_HEAD + b"\r\n200\r\n" + b"x" * 512 + b"\r\n201\r\n" + b"x" * 513, 413, id="chunks"),
         pytest.param(CHUNKED_HEAD + b"\r\n0\r\n" + b"Digest: x\r\n" * (MAX_HEADERS + 1), 431, id="trailers"),
-        pytest.param(b"PUT / HTTP/1.1\r\nExpect: miracles\r\n\r\n", 417, id="expectation"),
+        pytest.param(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n", 417, id="expectation"),
     ],
 )
 def test_oversized_request_is_rejected_before_it_is_complete(sent: bytes, status: int) -> None:
@@ -285,7 +299,7 @@ def test_chunks_of_a_common_size_are_accepted() -> None:
 
 
 def test_head_of_nearly_the_maximum_size_is_accepted() -> None:
-    head = b"GET / HTTP/1.1\r\nX: " + b"x" * (MAX_HEAD_BYTES - 19) + b"\r\n\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (MAX_HEAD_BYTES - 19) + b"\r\n\r\n"
 
     assert len(take_all(build_parser(head, max_body_bytes=0))) == 1
 
