@@ -14,6 +14,7 @@ from sidecar.sts.outcome import parse_outcome
 from testing.pods.namespaces import NamespaceProcess, Namespaces
 from testing.repository import ROOT
 
+DNS = "127.0.0.1"
 GOOD = "203.0.113.1"
 DEAD = tuple(f"198.51.100.{number}" for number in range(1, 9))
 DEAD_IPV6 = tuple(f"2001:db8::{number}" for number in range(1, 9))
@@ -50,8 +51,9 @@ RESOLVE = "import socket, sys; print(*(found[4][0] for found in socket.getaddrin
 class Network:
     """The namespaces."""
 
-    def __init__(self, namespaces: Namespaces) -> None:
+    def __init__(self, namespaces: Namespaces, resolv_conf: Path) -> None:
         self._namespaces = namespaces
+        self._resolv_conf = resolv_conf
 
     def popen(self, argv: Sequence[str], environ: Mapping[str, str], **options: Any) -> NamespaceProcess:
         """Start Python in the network."""
@@ -61,6 +63,10 @@ class Network:
     def resolve(self, name: str) -> list[str]:
         """The addresses of a name, in the order of the C library."""
         return self._namespaces.run([sys.executable, "-c", RESOLVE, name]).stdout.split()
+
+    def set_dns_servers(self, *addresses: str) -> None:
+        """Have DNS servers asked in this order; the one of `name_addresses` is at DNS."""
+        self._resolv_conf.write_text("".join(f"nameserver {address}\n" for address in addresses))
 
     @contextmanager
     def running(self, *argv: str) -> Iterator[None]:
@@ -77,11 +83,11 @@ class Network:
         """Let every name have these addresses; without any, let no DNS server answer."""
         return self.running("-m", "testing.services.dns", *addresses)
 
-    def fetch(self, environ: Mapping[str, str]) -> tuple[Credentials | Failure, float]:
-        """Run the child process with one attempt; return its outcome and how many seconds it took."""
+    def fetch(self, environ: Mapping[str, str], attempts: int = 1) -> tuple[Credentials | Failure, float]:
+        """Run the child process; return its outcome and how many seconds it took."""
         began = time.monotonic()
         pipe = subprocess.PIPE  # its standard input stays open: it exits when that closes
-        with self.popen(["-m", "sidecar.sts", "1"], environ, stdin=pipe, stdout=pipe) as process:
+        with self.popen(["-m", "sidecar.sts", str(attempts)], environ, stdin=pipe, stdout=pipe) as process:
             assert process.stdout
             try:
                 return parse_outcome(process.stdout.readline()), time.monotonic() - began
@@ -93,10 +99,11 @@ class Network:
 def dead_addresses(directory: Path) -> Iterator[Network]:
     """Set up the network, with the fake STS in it."""
     configuration = directory / "resolv.conf"
-    configuration.write_text("nameserver 127.0.0.1\n")
+    configuration.touch()
     with ExitStack() as stack:
         namespaces = stack.enter_context(Namespaces())
         namespaces.run(["sh", "-ec", SET_UP, "sh", str(configuration)])
-        network = Network(namespaces)
+        network = Network(namespaces, configuration)
+        network.set_dns_servers(DNS)
         stack.enter_context(network.running("-c", STS))
         yield network

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.schedule import Failure
+from sidecar.credentials.schedule import ATTEMPTS, Failure
 from sidecar.deadlines import NODE_METADATA_SECONDS, STS_CONNECT_SECONDS, STS_REQUEST_SECONDS
 from testing.pods import UnavailableError, has_ipv6
 from testing.sidecars import build_environ
-from tests.integration.sidecar.dead_addresses import DEAD, DEAD_IPV6, GOOD, Network, dead_addresses
+from tests.integration.sidecar.dead_addresses import DEAD, DEAD_IPV6, DNS, GOOD, Network, dead_addresses
 
 SLACK_SECONDS = 3
 """For the start of a process on a busy machine."""
@@ -82,6 +82,21 @@ def test_dead_addresses_before_a_good_one_delay_a_call_by_seconds(
 
     assert isinstance(outcome, Credentials)
     assert seconds < STS_CONNECT_SECONDS + SLACK_SECONDS - 1
+
+
+def test_dead_dns_servers_before_a_good_one_delay_the_first_answer_only(
+    network: Network, environ: dict[str, str]
+) -> None:
+    """The C library waits 5 s for each, which is more than the first attempt has; the second one gets the answer."""
+    network.set_dns_servers(*DEAD[:2], DNS)
+    try:
+        with network.name_addresses(GOOD):
+            outcome, seconds = network.fetch(environ, ATTEMPTS)
+    finally:
+        network.set_dns_servers(DNS)
+
+    assert isinstance(outcome, Credentials)
+    assert seconds < 2 * STS_REQUEST_SECONDS
 
 
 def test_dead_addresses_of_a_proxy_delay_a_call_by_seconds(network: Network, environ: dict[str, str]) -> None:

@@ -33,6 +33,7 @@ AGES = {
     "sidecar/endpoints/imds_tokens.py: MAX_TTL_SECONDS",
     "sidecar/endpoints/node_metadata.py: CACHE_TTL_SECONDS",
     "sidecar/endpoints/node_metadata.py: TTL_SECONDS",
+    "sidecar/http_client/resolve.py: MAX_LATE_SECONDS",
     "sidecar/sts/chain.py: MIN_SESSION_SECONDS",
     "injector/certs/cluster_clock.py: MAX_SKEW_SECONDS",
     "sidecar/credentials/credentials.py: CLOCK_TOLERANCE_SECONDS",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.http_client.resolve import Address, resolve
+from sidecar.http_client.resolve import MAX_LATE_SECONDS, Address, resolve
 from sidecar.http_client.stream import Deadline
 
 FOUND: Address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))
@@ -38,9 +38,10 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
     resolver = Resolver()
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     yield resolver
+    resolver.error = None
     resolver.answered.set()
-    for thread in list_threads():
-        thread.join(5)
+    for name in {*resolver.asked}:
+        resolve(name.decode(), 80, Deadline(5))  # no other test gets a late answer
 
 
 def list_threads() -> list[threading.Thread]:
@@ -66,13 +67,50 @@ def test_resolver_that_blocks_has_one_thread_for_each_name(resolver: Resolver) -
     assert len(list_threads()) == 2
 
 
-def test_answer_that_comes_after_the_deadline_is_the_next_calls(resolver: Resolver) -> None:
+def give_up(resolver: Resolver) -> None:
+    """Ask, and let the answer come too late."""
+    with pytest.raises(TimeoutError):
+        resolve(NAME, 80, Deadline(0.01))
+    [thread] = list_threads()
+    resolver.answered.set()
+    thread.join(5)
+
+
+def test_answer_that_comes_while_the_next_call_waits_is_its_answer(resolver: Resolver) -> None:
     with pytest.raises(TimeoutError):
         resolve(NAME, 80, Deadline(0.01))
     threading.Timer(0.1, resolver.answered.set).start()
 
     assert resolve(NAME, 80, Deadline(5)) == [FOUND]
     assert len(resolver.asked) == 1
+
+
+def test_answer_that_comes_after_the_deadline_is_the_next_calls_and_no_others(resolver: Resolver) -> None:
+    give_up(resolver)
+
+    for asked in (1, 2):
+        assert resolve(NAME, 80, Deadline(5)) == [FOUND]
+        assert len(resolver.asked) == asked
+
+
+def test_answer_that_nobody_took_for_a_minute_is_asked_for_again(
+    resolver: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_up(resolver)
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr(time, "clock_gettime", lambda _: now + MAX_LATE_SECONDS + 1)
+
+    resolve(NAME, 80, Deadline(5))
+
+    assert len(resolver.asked) == 2
+
+
+def test_error_that_comes_after_the_deadline_is_not_the_next_calls(resolver: Resolver) -> None:
+    resolver.error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    give_up(resolver)
+    resolver.error = None
+
+    assert resolve(NAME, 80, Deadline(5)) == [FOUND]
 
 
 def test_each_call_asks_again_after_an_answer(resolver: Resolver) -> None:
