@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
+from server.clocks import read_boottime
 from server.connection import Connection
 from server.log_limit import LimitedLog
 from server.messages import Request, Response, WouldBlock
@@ -52,7 +53,7 @@ class Dispatcher:
         wake: Callable[[], None],
         log: LimitedLog,
         max_wait_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = read_boottime,
     ) -> None:
         """`wake` is called in a thread when its reply can be taken."""
         self._max_wait_seconds = max_wait_seconds

@@ -1,9 +1,10 @@
 """Limits a log to one line per reason and minute: clients cannot flood it."""
 
 import math
-import time
 from collections.abc import Callable
 from contextlib import suppress
+
+from server.clocks import read_boottime
 
 INTERVAL_SECONDS = 60
 MAX_DETAIL_CHARACTERS = 2000
@@ -37,7 +38,7 @@ class LimitedLog:
     It raises nothing: a log that cannot be written must not end the server.
     """
 
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: Log, clock: Callable[[], float] = read_boottime) -> None:
         self._log = log
         self._clock = clock
         self._limit = LogLimit()
