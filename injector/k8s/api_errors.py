@@ -1,8 +1,10 @@
 """Turns what goes wrong with a request into the typed errors of `injector.errors`."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from kubernetes.config import ConfigException
@@ -33,6 +35,9 @@ ERRORS: dict[tuple[int, str], type[ApiError]] = {
 """By code and reason: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/types.go."""
 
 MAX_SHOWN = 100
+
+NOT_YET_VALID, EXPIRED = 9, 10
+"""Of OpenSSL: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/"""
 
 
 class Status(NamedTuple):
@@ -96,7 +101,21 @@ def translate_network_errors(action: str) -> Iterator[None]:
         is_closed = isinstance(error.args[-1], ConnectionError)
         raise (ConnectionClosedError if is_closed else UnreachableError)(f"cannot {action}: {error}") from error
     except (HTTPError, OSError, ConfigException) as error:  # the latter two also: the token cannot be read
-        raise UnreachableError(f"cannot {action}: {error}") from error
+        raise UnreachableError(f"cannot {action}: {_find_wrong_time(error) or error}") from error
+
+
+def _find_wrong_time(error: Exception) -> str:
+    """The sentence for a certificate that is expired or not valid yet; empty for other errors.
+
+    With the date only: a sentence that changes is logged again.
+    """
+    for cause in (error, *error.args):
+        if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in {NOT_YET_VALID, EXPIRED}:
+            return (
+                f"the API server's {cause.verify_message} by the clock of this machine, which says"
+                f" {datetime.now(UTC):%Y-%m-%d}: check this clock, and then the certificate"
+            )
+    return ""
 
 
 @contextmanager
