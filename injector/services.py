@@ -11,8 +11,9 @@ from pathlib import Path
 
 from injector.certs.client_ca import ClientCa, VerifyingTls
 from injector.certs.cluster_clock import MAX_SKEW_SECONDS
-from injector.certs.manager import CertManager, Stores
+from injector.certs.manager import CertManager
 from injector.certs.state import RotationPolicy
+from injector.certs.stores import Stores
 from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
 from injector.certs.x509 import build_names
 from injector.config import Config

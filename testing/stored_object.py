@@ -41,9 +41,9 @@ class StoredObject:
             raise ConflictError(f"{self.description} has been modified")
         metadata = document["metadata"]
         metadata["annotations"] = (metadata.get("annotations") or {}) | change["metadata"]["annotations"]
-        clients = {webhook["name"]: webhook["clientConfig"] for webhook in change["webhooks"]}
+        clients = {webhook["name"]: webhook["clientConfig"] for webhook in change.get("webhooks", [])}
         for webhook in document["webhooks"]:
-            webhook["clientConfig"] |= clients[webhook["name"]]
+            webhook["clientConfig"] |= clients.get(webhook["name"], {})
         self.force(document)
 
     def wait_for_change(self, resource_version: str, _seconds: int) -> bool:

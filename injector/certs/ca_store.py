@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 ROTATE_ANNOTATION = "podrole.io/rotate"
 SINCE_ANNOTATION = "podrole.io/ca-bundle-since"
-"""On the webhook configuration, set in the same patch as the caBundle: when that was."""
+"""On the webhook configuration, set in each patch: when that was. The caBundle has not changed since then."""
 
 REQUESTS = ("ca", "leaf", "drop")
 """Values of the annotation on the Secret: a new CA, a new serving certificate, the removal of old CAs."""
@@ -122,16 +122,15 @@ def parse_webhook_configuration(document: Document | None) -> CaBundleState | No
 def build_ca_bundle_patch(document: Document, cas: Sequence[Certificate], now: float) -> Document:
     """The strategic merge patch that sets every caBundle; it fails if the configuration was changed meanwhile."""
     bundle = b64encode(build_bundle(cas).encode()).decode()
-    since = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-    return {
-        "metadata": {
-            "resourceVersion": document["metadata"]["resourceVersion"],
-            "annotations": {SINCE_ANNOTATION: since},
-        },
-        "webhooks": [
-            {"name": webhook["name"], "clientConfig": {"caBundle": bundle}} for webhook in _list_webhooks(document)
-        ],
-    }
+    webhooks = [{"name": webhook["name"], "clientConfig": {"caBundle": bundle}} for webhook in _list_webhooks(document)]
+    return {**build_date_patch(document, now), "webhooks": webhooks}
+
+
+def build_date_patch(document: Document, now: float) -> Document:
+    """The patch that changes only the annotation, so that every other patch of what was read before it fails."""
+    since = datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")  # two in one second must differ
+    version = document["metadata"]["resourceVersion"]
+    return {"metadata": {"resourceVersion": version, "annotations": {SINCE_ANNOTATION: since}}}
 
 
 def build_bundle(cas: Sequence[Certificate]) -> str:

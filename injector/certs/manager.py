@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from injector.certs.ca_store import (
     Document,
     build_ca_bundle_patch,
+    build_date_patch,
     build_secret,
     parse_secret,
     parse_webhook_configuration,
@@ -17,6 +17,7 @@ from injector.certs.ca_store import (
 from injector.certs.cluster_clock import ClusterClock
 from injector.certs.rotation import choose_serving_cert, next_step
 from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
+from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.deadlines import CERT_MIN_INTERVAL_SECONDS
 from injector.errors import CertificateError, ClusterError, ConflictError
@@ -31,45 +32,6 @@ MAX_STEPS = 16
 FIRST_PROGRESS_SECONDS = 2
 PROGRESS_SECONDS = 30
 """When a start without a certificate first logs that it waits, and how often it repeats that."""
-
-
-class SecretStore(Protocol):
-    """Access to the Secret: `injector.k8s.secret`."""
-
-    @property
-    def description(self) -> str:
-        """Kind, namespace and name, for messages."""
-
-    def read(self) -> Document | None:
-        """Return the Secret, or None if it does not exist."""
-
-    def write(self, document: Document) -> None:
-        """Create or replace the Secret; raise ConflictError if it was changed since it was read."""
-
-
-class ConfigurationStore(Protocol):
-    """Access to the webhook configuration: `injector.k8s.webhook_configuration`."""
-
-    @property
-    def description(self) -> str:
-        """Kind and name, for messages."""
-
-    def read(self) -> Document | None:
-        """Return the configuration, or None if it does not exist."""
-
-    def patch(self, change: Document) -> None:
-        """Apply a strategic merge patch; raise ConflictError if the object was changed since it was read."""
-
-    def wait_for_change(self, resource_version: str, seconds: int) -> bool:
-        """Wait for a newer version than this, for at most so many seconds; return whether there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """Both objects, each with its own connection."""
-
-    secret: SecretStore
-    configuration: ConfigurationStore
 
 
 class CertManager:
@@ -178,14 +140,22 @@ class CertManager:
     ) -> None:
         try:
             if isinstance(step, UpdateSecret):
-                self._stores.secret.write(build_secret(secret, step.secret))
-                self.rotations += 1
-                LOG.info("%s updated: %s", self._stores.secret.description, step.description)
+                self._update_secret(step, configuration, secret)
             elif configuration is not None:
                 self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self.clock.now()))
                 LOG.info("%s: caBundle set (%d CAs)", self._stores.configuration.description, len(step.cas))
         except ConflictError as error:
             LOG.info("%s: reading it again", error)
+
+    def _update_secret(self, step: UpdateSecret, configuration: Document | None, secret: Document | None) -> None:
+        if step.has_new_ca and configuration is not None:
+            # Such a Secret has the CAs of the caBundle that are in use, so the caBundle must still be the one that was
+            # read, and must stay it until the write: this patch fails in the first case, and makes the patches of all
+            # other replicas fail in the second.
+            self._stores.configuration.patch(build_date_patch(configuration, self.clock.now()))
+        self._stores.secret.write(build_secret(secret, step.secret))
+        self.rotations += 1
+        LOG.info("%s updated: %s", self._stores.secret.description, step.description)
 
     def _run(self) -> None:
         self.wait_for_certificate()

@@ -1,7 +1,7 @@
 """Pure functions that choose the next step of a rotation and the certificate to serve until then.
 
-There is no leader: each replica decides on its own, and each step is one write that fails if another client wrote
-first. Two rules make every order of their steps safe: a CA is published before any certificate it signed is served,
+There is no leader: each replica decides on its own, and each step is a write that fails if another client wrote first.
+Two rules make every order of their steps safe: a CA is published before any certificate it signed is served,
 and removed only after the last one is out of use.
 """
 
@@ -52,7 +52,7 @@ def _replace_ca(state: ObservedState, policy: RotationPolicy) -> UpdateSecret | 
     kept = _limit_cas(known, state)
     renewed = replace(secret, cas=(ca.certificate, *kept), ca=ca, request=request)
     pair = _find_usable_pair(renewed, state, policy) or issue_serving_cert(ca, policy.names, now, policy.lifetimes)
-    return UpdateSecret(replace(renewed, pair=pair), f"new CA: {why}")
+    return UpdateSecret(replace(renewed, pair=pair), f"new CA: {why}", has_new_ca=True)
 
 
 def _limit_cas(known: set[Certificate], state: ObservedState) -> list[Certificate]:

@@ -53,6 +53,9 @@ class UpdateSecret:
     description: str
     """What changes and why, for the log."""
 
+    has_new_ca: bool = False
+    """Whether its first CA is new. Its other CAs can then come from the caBundle, which must not change before."""
+
 
 @dataclass(frozen=True, slots=True)
 class PatchCaBundle:

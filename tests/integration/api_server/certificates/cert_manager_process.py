@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from injector.certs.manager import CertManager, Stores
+from injector.certs.manager import CertManager
 from injector.certs.state import RotationPolicy
+from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Lifetimes, build_names
 from injector.k8s.secret import CertificateSecret

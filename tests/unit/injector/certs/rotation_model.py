@@ -7,8 +7,9 @@ between two requests: another replica's requests, a crash, a pause, a change by 
 from dataclasses import dataclass, field
 
 from injector.certs.ca_store import Document, parse_secret, parse_webhook_configuration
-from injector.certs.manager import CertManager, Stores
+from injector.certs.manager import CertManager
 from injector.certs.state import RotationPolicy
+from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import ClusterError
@@ -58,16 +59,8 @@ class Cluster:
             replica.mark_recovering()
 
     def replace_secret(self, document: Document | None) -> None:
-        """A write by another client.
-
-        If it falls between the two reads of a replica's pass, that replica can lose a CA that another one has just
-        published, because it knows neither the old Secret nor the new configuration. One pass of the other replica
-        repairs this.
-        """
+        """A write by another client, also between two requests of a pass. No replica may lose its CA by it."""
         self.secret.force(document)
-        if any(replica.is_in_pass for replica in self.replicas):
-            for replica in self.replicas:
-                replica.mark_recovering()
 
     def update_accepted(self) -> None:
         """Call after each change of the configuration."""
@@ -124,10 +117,6 @@ class Replica:
         self.looked_at = self.configuration_read_at = cluster.now
         self._pass: SteppedCall | None = None
         self._recovers_in_this_pass = False
-
-    @property
-    def is_in_pass(self) -> bool:
-        return self._pass is not None
 
     def set_clock_error(self, seconds: float) -> None:
         """The clock of its node jumps. While it is wrong the replica is not ready, and later it needs one pass."""

@@ -9,6 +9,7 @@ from injector.certs.ca_store import (
     CaBundleState,
     SecretState,
     build_ca_bundle_patch,
+    build_date_patch,
     build_secret,
     parse_secret,
     parse_webhook_configuration,
@@ -97,6 +98,17 @@ def test_patch_sets_every_ca_bundle_and_names_the_resource_version() -> None:
         assert parse_certificates(b64decode(entry["clientConfig"]["caBundle"]).decode()) == (NEW_CA, OLD_CA)
     patched = {"metadata": {"annotations": patch["metadata"]["annotations"]}, "webhooks": patch["webhooks"]}
     assert parse_webhook_configuration(patched) == published(NEW_CA, OLD_CA)
+
+
+def test_two_patches_of_the_date_in_one_second_differ() -> None:
+    """The API server gives an object no new resourceVersion if nothing changes."""
+    document = {"metadata": {"resourceVersion": "9"}, "webhooks": [webhook("a")]}
+
+    first, second = (build_date_patch(document, NOW + seconds) for seconds in (0.25, 0.5))
+
+    assert first != second
+    assert first.keys() == {"metadata"}
+    assert first["metadata"]["resourceVersion"] == "9"
 
 
 @pytest.mark.parametrize(

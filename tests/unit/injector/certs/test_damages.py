@@ -12,7 +12,8 @@ import pytest
 
 from injector.certs import tls
 from injector.certs.ca_store import SECRET_KEYS, Document, build_secret, parse_secret, parse_webhook_configuration
-from injector.certs.manager import CertManager, Stores
+from injector.certs.manager import CertManager
+from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls, build_context
 from injector.errors import CertificateError, ResourceError
 from testing.stored_object import StoredObject, build_empty_configuration

@@ -10,8 +10,9 @@ from kubernetes.client import Configuration
 
 from injector.certs import manager as module
 from injector.certs.ca_store import Document, parse_secret
-from injector.certs.manager import CertManager, Stores
+from injector.certs.manager import CertManager
 from injector.certs.state import RotationPolicy
+from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import DAY_SECONDS, KeyPair
 from injector.errors import CertificateError, ClusterError

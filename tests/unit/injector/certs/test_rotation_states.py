@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from injector.certs.ca_store import REQUESTS, ROTATE_ANNOTATION, SECRET_KEYS, Document
+from injector.certs.rotation import MAX_CAS
 from injector.certs.state import RotationPolicy
 from injector.certs.x509 import DAY_SECONDS, Lifetimes, issue_ca
 from injector.errors import ClusterError
@@ -33,6 +34,8 @@ PAUSES = [1, 10, 120, 301, 3600, *(days * DAY_SECONDS for days in (1, 30, 61, 91
 CLOCK_ERRORS = [0, 200, -200, 301, 11 * 365 * DAY_SECONDS, -100 * DAY_SECONDS]
 REPLICAS = st.integers(0, 2)
 """Which replica, modulo how many there are."""
+
+DAMAGES = st.sampled_from(["deleted", "emptied", *SECRET_KEYS])
 
 
 @pytest.fixture(autouse=True)
@@ -114,19 +117,32 @@ class RotationMachine(RuleBasedStateMachine):
             if then:
                 self.user_requests_rotation(then)
 
-    @rule(damage=st.sampled_from(["deleted", "emptied", *SECRET_KEYS]), index=st.none() | REPLICAS)
+    @rule(damage=DAMAGES, index=st.none() | REPLICAS)
     def secret_is_damaged(self, damage: str, index: int | None) -> None:
         """With an index, a replica that has just started repairs it, without knowing what the others serve."""
-        match damage:
-            case "deleted":
-                self.cluster.replace_secret(None)
-            case "emptied":
-                self.edit_secret(lambda secret: secret.pop("data", None))
-            case key:
-                self.edit_secret(lambda secret: _truncate(secret, key))
+        self.damage_secret(damage)
         if index is not None:
             self.find(index).step(CrashError())
             self.find(index).run_pass()
+
+    @precondition(lambda self: len(self.cluster.accepted_since) < MAX_CAS // 2)
+    @rule(index=REPLICAS, requests=st.integers(1, 8), damage=DAMAGES | st.just("restored"), then=DAMAGES | st.none())
+    def replica_is_paused_while_the_others_rotate_and_the_secret_is_damaged(
+        self, index: int, requests: int, damage: str, then: str | None
+    ) -> None:
+        """Then it continues with what it read before."""
+        self.backup_is_made()
+        if then is not None:
+            self.damage_secret(then)
+        self.run_part_of_pass(index, requests)
+        paused = self.find(index)
+        others = [replica for replica in self.cluster.replicas if replica is not paused]
+        self.user_requests_rotation("ca")
+        for turn in range(4 if others else 0):
+            self.cluster.now += POLICY.lifetimes.propagation_seconds // 2
+            others[turn % len(others)].run_pass()
+        self.damage_secret(damage)
+        paused.run_pass()
 
     @rule()
     def backup_is_made(self) -> None:
@@ -147,6 +163,17 @@ class RotationMachine(RuleBasedStateMachine):
     @invariant()
     def api_servers_accept_every_replica(self) -> None:
         self.cluster.check_accepted()
+
+    def damage_secret(self, damage: str) -> None:
+        match damage:
+            case "deleted":
+                self.cluster.replace_secret(None)
+            case "restored":
+                self.cluster.replace_secret(self.backup)
+            case "emptied":
+                self.edit_secret(lambda secret: secret.pop("data", None))
+            case key:
+                self.edit_secret(lambda secret: _truncate(secret, key))
 
     def edit_secret(self, change: Callable[[Document], None]) -> None:
         if (document := self.cluster.secret.read()) is not None:
