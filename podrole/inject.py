@@ -15,7 +15,6 @@ from injector.k8s.objects import Object, read_objects, read_service_account_name
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.json_patch import Operation, build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
-from injector.patch.pod_uid import describe_addition
 from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
 from podrole.error_context import error_context
@@ -150,7 +149,7 @@ def _describe(plan: InjectionPlan, pod: Object) -> Iterator[str]:
     for (field, index), change in plan.environment.items():
         container = read_objects(read_spec(pod), field)[index]
         if change.additions:
-            variables = ", ".join(f"{one['name']}={describe_addition(one)}" for one in change.additions)
+            variables = ", ".join(f"{name}={value}" for name, value in change.additions.items())
             yield f"to container {container.get('name')}: {variables}"
 
 

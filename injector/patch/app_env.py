@@ -6,6 +6,7 @@ uses `envFrom` therefore gets neither.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import contract
@@ -14,7 +15,7 @@ from injector.config import Config
 from injector.explanations import explain_each
 from injector.k8s.objects import Object, read_name, read_objects
 from injector.patch.no_proxy import NO_PROXIES, PROXIES, extend_no_proxy, is_set, uses_proxy, warn_unknown_hosts
-from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID, POD_UID_FIELD, is_pod_uid
+from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_pod_uid
 from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -53,8 +54,8 @@ ADDED_VARIABLES = {contract.ENV_POD_UID, *SIDECAR_VARIABLES, *REGION_VARIABLES, 
 class EnvironmentChange(NamedTuple):
     """The changes to one container's `env`."""
 
-    additions: tuple[Object, ...] = ()
-    """POD_UID goes to the front of `env`, the others to its end."""
+    additions: Mapping[str, str] = MappingProxyType({})
+    """Variables and their values; the field for POD_UID, which goes to the front of `env`, the others to its end."""
 
     replacements: Mapping[int, str] | None = None
     """New values by index in the present list. Only values of NO_PROXY and no_proxy are changed."""
@@ -65,20 +66,23 @@ class EnvironmentChange(NamedTuple):
 UNCHANGED = EnvironmentChange()
 
 
-def plan_environment(container: Object, mode: str, config: Config) -> EnvironmentChange:
-    """Find what a container's environment lacks in this mode."""
-    variables = read_objects(container, "env")
-    # Of two variables with the same name, the kubelet uses the later one.
-    present = {
+def find_present(container: Object) -> Mapping[str, Object]:
+    """Find the variables that this module reads: of two with the same name the later one, as the kubelet uses it."""
+    return {
         name: variable
-        for variable in variables
+        for variable in read_objects(container, "env")
         if isinstance(name := variable.get("name"), str) and (name.startswith(AWS_PREFIX) or name in OTHER_VARIABLES)
     }
+
+
+def plan_environment(container: Object, present: Mapping[str, Object], mode: str, config: Config) -> EnvironmentChange:
+    """Find what a container's environment lacks in this mode; `present` is the result of `find_present`."""
+    variables = read_objects(container, "env")
     wanted = _choose_sidecar_variables(mode, config)
     missing = _find_missing(container, present, wanted, config)
     warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
     if not uses_proxy(present):
-        return EnvironmentChange(_build_variables(missing), warnings=warnings)
+        return EnvironmentChange(missing, warnings=warnings)
     no_proxy = extend_no_proxy(present)
     missing |= {name: hosts for name, hosts in no_proxy.items() if name not in present}
     replacements = {
@@ -86,15 +90,7 @@ def plan_environment(container: Object, mode: str, config: Config) -> Environmen
         for index, variable in enumerate(variables)
         if (name := read_name(variable)) in no_proxy and present[name] is variable
     }
-    return EnvironmentChange(
-        _build_variables(missing), replacements, (*warnings, *warn_unknown_hosts(container, present))
-    )
-
-
-def _build_variables(values: Mapping[str, str]) -> tuple[Object, ...]:
-    return tuple(
-        [POD_UID if name == contract.ENV_POD_UID else {"name": name, "value": value} for name, value in values.items()]
-    )
+    return EnvironmentChange(missing, replacements, (*warnings, *warn_unknown_hosts(container, present)))
 
 
 def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
@@ -128,7 +124,7 @@ def _find_missing(
 
 def measure_no_proxy(change: EnvironmentChange) -> int:
     """How many characters the new values of NO_PROXY and no_proxy have."""
-    added = (variable["value"] for variable in change.additions if variable["name"] in NO_PROXIES)
+    added = (value for name, value in change.additions.items() if name in NO_PROXIES)
     return sum(map(len, added)) + sum(map(len, (change.replacements or {}).values()))
 
 

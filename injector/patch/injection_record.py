@@ -30,10 +30,12 @@ from injector.k8s.objects import (
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import ADDED_VARIABLES, UNCHANGED, EnvironmentChange
 from injector.patch.no_proxy import NO_PROXIES
-from injector.patch.pod_uid import describe_addition, is_addition
+from injector.patch.pod_uid import is_addition
 
 ContainerRef = tuple[str, int]
 """A container's field in the spec, and its index there as the pod arrived."""
+
+AppContainers = Sequence[tuple[ContainerRef, Object]]
 
 MAX_UTF8_BYTES = 4
 """Of one character."""
@@ -57,10 +59,10 @@ class ContainerRecord(NamedTuple):
 
 
 Records = Mapping[str, ContainerRecord]
-"""By container, see `label_app_containers`; containers to which nothing was added are left out."""
+"""By container, see `label_containers`; containers to which nothing was added are left out."""
 
 
-def find_app_containers(pod: Object) -> Sequence[tuple[ContainerRef, Object]]:
+def find_app_containers(pod: Object) -> AppContainers:
     """Find all containers but podrole's."""
     spec = read_spec(pod)
     return [
@@ -71,12 +73,11 @@ def find_app_containers(pod: Object) -> Sequence[tuple[ContainerRef, Object]]:
     ]
 
 
-def label_app_containers(pod: Object) -> Iterator[tuple[str, ContainerRef, Object]]:
-    """Find all containers but podrole's, each with its name.
+def label_containers(containers: AppContainers) -> Iterator[tuple[str, ContainerRef, Object]]:
+    """Yield each container with its name.
 
     A name that is missing or not unique is replaced by a position; the API server refuses such a pod.
     """
-    containers = find_app_containers(pod)
     names = [read_name(container) for _, container in containers]
     counts: Mapping[str, int] = Counter(names) if len({*names}) < len(names) else {}
     positions = dict.fromkeys(CONTAINER_FIELDS, 0)
@@ -96,7 +97,9 @@ def read_records(pod: Object) -> Records | None:
     return None if contract.SIDECAR_CONTAINER in names else {}
 
 
-def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentChange]) -> Records | None:
+def build_records(
+    pod: Object, containers: AppContainers, environment: Mapping[ContainerRef, EnvironmentChange]
+) -> Records | None:
     """Combine what the pod's record says with what an injection adds now."""
     earlier = read_records(pod)
     if earlier is None:
@@ -105,7 +108,7 @@ def build_records(pod: Object, environment: Mapping[ContainerRef, EnvironmentCha
         return {}
     records = {
         label: _build_record(container, environment.get(ref, UNCHANGED), earlier.get(label))
-        for label, ref, container in label_app_containers(pod)
+        for label, ref, container in label_containers(containers)
         if ref in environment or label in earlier
     }
     return {label: record for label, record in records.items() if record.added or record.appended}
@@ -124,8 +127,11 @@ def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: 
 
 def _count_characters(records: Records) -> int:
     """Fewer than the formatted records have: names of containers can be long, as nothing checked them yet."""
-    variables = (variables.items() for record in records.values() for variables in record)
-    return sum(map(len, records)) + sum(len(name) + len(value) for pairs in variables for name, value in pairs)
+    count = sum(map(len, records))
+    for record in records.values():
+        for variables in record:
+            count += sum(map(len, variables)) + sum(map(len, variables.values()))
+    return count
 
 
 def _format_json(document: Mapping[str, Any]) -> str:
@@ -154,7 +160,7 @@ def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
     added, appended = _find_unchanged(container, earlier) if earlier else ({}, {})
-    added |= {variable["name"]: describe_addition(variable) for variable in change.additions}
+    added |= change.additions
     env = read_objects(container, "env") if change.replacements else ()
     for index, value in (change.replacements or {}).items():
         name, old = str(env[index]["name"]), str(env[index].get("value") or "")

@@ -14,6 +14,7 @@ from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.app_env import UNCHANGED, EnvironmentChange
 from injector.patch.plan import InjectionPlan
+from injector.patch.pod_uid import POD_UID
 
 Operation = dict[str, Any]
 
@@ -109,8 +110,9 @@ def _patch_app_container(
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
         operations.add((*path, "env", index, "value"), value)  # "add", as the variable can lack a value
-    first = [variable for variable in change.additions if variable["name"] == contract.ENV_POD_UID]
-    others = [variable for variable in change.additions if variable["name"] != contract.ENV_POD_UID]
+    added = change.additions
+    first = [POD_UID] if contract.ENV_POD_UID in added else []
+    others = [{"name": name, "value": value} for name, value in added.items() if name != contract.ENV_POD_UID]
     if env := container.get("env"):
         operations.insert((*path, "env"), env, first, at_front=True)
         operations.insert((*path, "env"), env, others)

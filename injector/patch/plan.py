@@ -10,10 +10,17 @@ from injector.config import Config
 from injector.decision.annotations import POD_ANNOTATIONS
 from injector.decision.outcomes import Block, Inject
 from injector.explanations import limit_explanations
-from injector.k8s.objects import Object, is_reserved, read_app_containers, read_mapping, read_objects, read_spec
+from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.app_env import EnvironmentChange, measure_no_proxy, plan_environment
-from injector.patch.injection_record import ContainerRef, build_records, find_app_containers, format_status
+from injector.patch.app_env import EnvironmentChange, find_present, measure_no_proxy, plan_environment
+from injector.patch.injection_record import (
+    AppContainers,
+    ContainerRef,
+    Records,
+    build_records,
+    find_app_containers,
+    format_status,
+)
 from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
 from injector.patch.template import Template, fill_env
@@ -41,38 +48,48 @@ class InjectionPlan(NamedTuple):
 
 def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
     """Plan the injection of a pod with this decision."""
+    containers = find_app_containers(pod)
     environment: Mapping[ContainerRef, EnvironmentChange] = {}
     if isinstance(decision, Inject):
         uses_node = decision.settings.reaches_node(config)
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
-        environment = _plan_environments(pod, decision.mode, config)
+        environment = _plan_environments(containers, decision.mode, template, config)
     else:
         init_containers, volumes = (template.block,), (template.token,)
     env_warnings = (warning for change in environment.values() for warning in change.warnings)
+    records = build_records(pod, containers, environment)
     return InjectionPlan(
-        init_containers=tuple(_preserve_qos_class(init_containers, pod, template)),
+        init_containers=tuple(_preserve_qos_class(init_containers, pod, containers, template)),
         volumes=volumes,
         environment=environment,
-        annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), environment)},
+        annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), records)},
         warnings=limit_explanations(chain(decision.warnings, env_warnings, _warn_reserved_names(pod))),
     )
 
 
-def _plan_environments(pod: Object, mode: Mode, config: Config) -> Mapping[ContainerRef, EnvironmentChange]:
+def _plan_environments(
+    containers: AppContainers, mode: Mode, template: Template, config: Config
+) -> Mapping[ContainerRef, EnvironmentChange]:
     environment: dict[ContainerRef, EnvironmentChange] = {}
     no_proxy_size = 0
-    for ref, container in find_app_containers(pod):
-        change = environment[ref] = plan_environment(container, mode, config)
+    for ref, container in containers:
+        present = find_present(container)
+        if not present and not container.get("envFrom"):  # most containers
+            environment[ref] = template.environment[mode]
+            continue
+        change = environment[ref] = plan_environment(container, present, mode, config)
         no_proxy_size += measure_no_proxy(change)
         check_no_proxy(no_proxy_size)
     return environment
 
 
-def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Template) -> Iterator[Object]:
+def _preserve_qos_class(
+    init_containers: Sequence[Object], pod: Object, containers: AppContainers, template: Template
+) -> Iterator[Object]:
     """Keep the pod's QoS class, and let podrole's containers fit into resources of the pod as a whole."""
     has_pod_resources = bool(read_spec(pod).get("resources"))
-    guaranteed = is_guaranteed(pod)
-    for container in containers:
+    guaranteed = is_guaranteed(containers)
+    for container in init_containers:
         is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
         if has_pod_resources:
             own = read_mapping(container, "resources")
@@ -84,14 +101,13 @@ def _preserve_qos_class(containers: Sequence[Object], pod: Object, template: Tem
             yield container
 
 
-def is_guaranteed(pod: Object) -> bool:
+def is_guaranteed(containers: AppContainers) -> bool:
     """Whether every container of the pod has requests equal to limits, for CPU and memory.
 
     They are compared as strings, because the API server writes all quantities in one form.
     https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
     """
-    containers = read_app_containers(pod)
-    return bool(containers) and all(_is_guaranteed(read_mapping(container, "resources")) for container in containers)
+    return bool(containers) and all(_is_guaranteed(read_mapping(container, "resources")) for _, container in containers)
 
 
 def _is_guaranteed(resources: Object) -> bool:
@@ -134,7 +150,7 @@ def _build_status(
     decision: Inject | Block,
     pod: Object,
     pieces: tuple[Sequence[Object], Sequence[Object]],
-    environment: Mapping[ContainerRef, EnvironmentChange],
+    records: Records | None,
 ) -> str:
     status = {
         "version": contract.VERSION,
@@ -144,7 +160,7 @@ def _build_status(
     }
     init_containers, volumes = ([piece["name"] for piece in group] for group in pieces)
     added = {"initContainers": init_containers, "volumes": volumes}
-    return format_status(status, added, build_records(pod, environment), pod)
+    return format_status(status, added, records, pod)
 
 
 def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:

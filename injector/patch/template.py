@@ -11,11 +11,12 @@ from typing import Any, Self
 import yaml
 
 import contract
-from contract.modes import CredentialSource
+from contract.modes import CredentialSource, Mode
 from injector.config import Config
 from injector.decision.annotations import POD_ANNOTATIONS
 from injector.errors import ConfigError
 from injector.k8s.objects import Object
+from injector.patch.app_env import EnvironmentChange, plan_environment
 from injector.patch.sts_ca import load_sts_ca
 
 SHIPPED = Path(__file__).with_name("template.yaml")
@@ -58,6 +59,9 @@ class Template:
     host_ipc_run_mount: Object
     host_ipc_run_volume: Object
 
+    environment: Mapping[Mode, EnvironmentChange]
+    """By mode: the changes to a container that has none of the variables that decide about them."""
+
     @classmethod
     def from_document(cls, document: Any, config: Config, sts_ca_pem: str | None = None) -> Self:
         """Fill in the operator's values and choose the backend; raise ConfigError with all problems."""
@@ -80,6 +84,7 @@ class Template:
                 host_ipc_run_directory=filled["run-with-host-ipc"]["directory"],
                 host_ipc_run_mount=filled["run-with-host-ipc"]["mount"],
                 host_ipc_run_volume=filled["run-with-host-ipc"]["volume"],
+                environment={mode: plan_environment({}, {}, mode, config) for mode in (Mode.REDIRECT, Mode.ENV)},
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"invalid template: a part is missing or has the wrong type ({error!r})") from error

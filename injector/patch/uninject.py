@@ -10,7 +10,13 @@ from jsonpointer import JsonPointer
 
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.injection_record import ContainerRecord, Records, label_app_containers, read_records
+from injector.patch.injection_record import (
+    ContainerRecord,
+    Records,
+    find_app_containers,
+    label_containers,
+    read_records,
+)
 from injector.patch.json_patch import Operation, PatchBuilder
 from injector.patch.pod_uid import is_addition
 
@@ -56,7 +62,7 @@ def _find_reserved(things: Sequence[Object]) -> list[int]:
 def _restore_containers(operations: PatchBuilder, pod: Object, records: Records) -> Iterator[tuple[str, str]]:
     """Yield container and name of each variable that was changed since."""
     positions = Counter[str]()
-    for label, (field, _), container in label_app_containers(pod):
+    for label, (field, _), container in label_containers(find_app_containers(pod)):
         path = ("spec", field, positions[field])
         positions[field] += 1
         operations.remove_all((*path, "volumeMounts"), _find_reserved(read_objects(container, "volumeMounts")))

@@ -93,7 +93,7 @@ def _compare_app_containers(pod: Object, plan: InjectionPlan) -> Iterator[str]:
             if change is None:
                 continue
             env = read_objects(container, "env")
-            names = [str(one["name"]) for one in change.additions]
+            names = [*change.additions]
             names += [str(env[place].get("name")) for place in change.replacements or {}]
             if names:
                 yield f"container {container.get('name')}: {', '.join(names)} would be set"
