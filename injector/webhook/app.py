@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Request, Response, request
+from flask.sessions import NullSession, SessionInterface
+from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter
 
 from contract.text import quote
@@ -17,6 +20,9 @@ from injector.webhook.handler import Admission
 from server import messages
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 WEBHOOK_PATH = "/mutate"
 MAX_ERROR_LENGTH = 2048
@@ -34,11 +40,27 @@ RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 """With it the API server sends the review again, within the webhook's timeout."""
 
 
+class _NoSession(SessionInterface):
+    """One empty session for all requests: no view reads it."""
+
+    _session = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - the interface's
+        """Return the empty session."""
+        return self._session
+
+
 class _App(Flask):
-    """Leaves out what this app does not use: hooks, signals and the session. It routes by path alone, not by host.
+    """Leaves out what this app does not use: hooks, signals, async views, the session. It routes by path, not by host.
 
     https://flask.palletsprojects.com/en/stable/api/#flask.Flask
     """
+
+    session_interface = _NoSession()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the view as it is: no view is async."""
+        return func
 
     def full_dispatch_request(self) -> Response:
         """Call the view or an error handler."""
@@ -52,6 +74,17 @@ class _App(Flask):
         if request is None:
             return None  # an app context without a request
         return self.url_map.bind("", path_info=request.environ["PATH_INFO"], default_method=request.method)
+
+
+class _Answer(Response):
+    """The answer to a review, whose headers are complete.
+
+    https://werkzeug.palletsprojects.com/en/stable/wrappers/#werkzeug.wrappers.Response
+    """
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:  # noqa: ARG002 - the interface's
+        """Return the headers without looking for what is missing."""
+        return self.headers
 
 
 def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
@@ -78,7 +111,7 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
             return Response(_describe(error), 400, content_type=PLAIN)
         except TooManyReadsError as error:
             return Response(f"{error}\n", 429, RETRY_AFTER, content_type=PLAIN)
-        response = Response(orjson.dumps(answer), content_type=JSON)
+        response = _Answer(orjson.dumps(answer), content_type=JSON)
         response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
         return response
 
