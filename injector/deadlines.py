@@ -61,7 +61,20 @@ WATCH_CONNECT_SECONDS = 5
 """A list or watch, for a connection to the API server: it is tried again."""
 
 LIST_READ_SECONDS = 30
-"""A list, for the next bytes of a page: the page is asked for again, with a smaller limit."""
+"""A list, for the next bytes of a page: the list starts again, with a smaller limit."""
+
+FULL_LIST_SECONDS = 60
+"""A list whose continue token has expired, for all objects in one page: the list starts again.
+
+The API server's own limit: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver/,
+--request-timeout.
+"""
+
+LIST_SECONDS = 600
+"""A list, for all of its pages: it starts again.
+
+A continue token is valid for five to fifteen minutes, after which the rest comes in one page.
+"""
 
 MIN_BACKOFF_SECONDS = 1
 """A list or watch, after its first failure: it is tried again.
@@ -107,6 +120,9 @@ API_READ_SECONDS = 15
 
 The API server needs some seconds for a page of a large cluster's nodes.
 """
+
+API_LIST_SECONDS = 600
+"""The command, for all pages of a list: it exits with the error."""
 
 EXEC_SECONDS = 15
 """The command, for a program in a container to end: it reports the container as unknown."""

@@ -38,7 +38,11 @@ class Request:
 
     @property
     def is_first_page(self) -> bool:
-        return not self.is_watch and "limit" in self.query and "continue" not in self.query
+        return self.is_list and "continue" not in self.query
+
+    @property
+    def is_list(self) -> bool:
+        return not self.is_watch and self.path in {NAMESPACES, ACCOUNTS}
 
 
 class RequestHandler(BaseHTTPRequestHandler):
@@ -118,6 +122,9 @@ class ListWatchServer:
     requests: list[Request] = field(default_factory=list)
     faults: dict[tuple[str, bool], deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     """What happens instead of the next answers, by path and whether they are watches."""
+
+    always_fail: Callable[[Request], Fault | None] = lambda _request: None
+    """What happens instead of the answer to a request, each time."""
 
     connections: list[socket.socket] = field(default_factory=list)
     changed: Condition = field(default_factory=Condition)
@@ -213,9 +220,12 @@ class ListWatchServer:
         if waiting:
             handler.close_connection = True
             waiting.popleft()(handler)
+        elif fault := self.always_fail(request):
+            handler.close_connection = True
+            fault(handler)
         elif request.is_watch:
             self._stream(handler, request)
-        elif "limit" in request.query:
+        elif request.is_list:
             handler.send_document(200, self.build_page(request))
         else:
             handler.send_document(*self._read(request.path))
@@ -233,7 +243,9 @@ class ListWatchServer:
             first = int(request.query.get("continue", "0"))
             things = list(self.objects[request.path].values())
             metadata = {"resourceVersion": str(self.version)}
-            last = first + min(self.page_objects, int(request.query["limit"]))
+            last = (
+                first + min(self.page_objects, int(request.query["limit"])) if "limit" in request.query else len(things)
+            )
             if last < len(things):
                 metadata["continue"] = str(last)
             return {"kind": "PartialObjectMetadataList", "metadata": metadata, "items": things[first:last]}

@@ -1,56 +1,42 @@
 """Lists and watches all objects of one kind, metadata only."""
 
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from urllib3 import Timeout
 
-from injector.deadlines import (
-    LIST_READ_SECONDS,
-    MAX_BACKOFF_SECONDS,
-    MAX_STALENESS_SECONDS,
-    MIN_BACKOFF_SECONDS,
-    WATCH_CONNECT_SECONDS,
-    WATCH_READ_SECONDS,
-    WATCH_SECONDS,
-)
-from injector.errors import ObjectError
+from injector.errors import ClusterError, GoneError, ObjectError
+from injector.k8s import list_limits
 from injector.k8s.api_errors import translate_network_errors, translate_object_errors
 from injector.k8s.cached_metadata import ReadObject, fits_cache
 from injector.k8s.client import ApiClient
-from injector.k8s.metadata_stream import WatchEvent, read_list
+from injector.k8s.list_limits import PageLimit
+from injector.k8s.metadata_stream import ListMetadata, WatchEvent, read_list
 from injector.k8s.objects import Metadata
-from injector.k8s.paging import PAGE_SIZE
+from injector.k8s.paging import ListProgress
 from injector.k8s.protobuf import ByteSource
 from injector.k8s.request import METADATA, METADATA_LIST, Request
+from injector.k8s.watch_timeouts import WatchTimeouts
 
 if TYPE_CHECKING:
     from injector.k8s.watch_stream import WatchStream
 
+LOG = logging.getLogger("podrole.cluster")
+
 PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}
 """Kind: the path of its collection, in all namespaces."""
-
-PAGE_BYTES = 8 * 1024 * 1024
-"""What a page should have at most. A larger one needs no more memory here, but much in the API server, and so time: the
-token of the next page is valid for five minutes."""
-
-SMALLER_PAGE = 4
-"""A page that fails is asked again with a limit that is so many times smaller: it can have been too large."""
 
 MAX_SHOWN = 100
 
 
-class Page(NamedTuple):
-    """A page of the list, reduced to what the cache keeps."""
+class Listing(NamedTuple):
+    """All objects, reduced to what the cache keeps."""
 
     objects: dict[str, Metadata | None]
     """None: the object takes too much memory, and is read live."""
 
     resource_version: str
-    continue_token: str
-    """For the next page; empty on the last one."""
 
 
 class Event(NamedTuple):
@@ -66,27 +52,6 @@ class Event(NamedTuple):
     is_deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WatchTimeouts:
-    """Timeouts of lists and watches, and the pauses between them; described in `injector.deadlines`."""
-
-    watch_seconds: int = WATCH_SECONDS
-    read_timeout_seconds: float = WATCH_READ_SECONDS
-    list_timeout_seconds: float = LIST_READ_SECONDS
-    connect_timeout_seconds: float = WATCH_CONNECT_SECONDS
-    min_backoff_seconds: float = MIN_BACKOFF_SECONDS
-    max_backoff_seconds: float = MAX_BACKOFF_SECONDS
-    max_staleness_seconds: float = MAX_STALENESS_SECONDS
-
-    def next_backoff(self, failures: int) -> float:
-        """Seconds before the next try: doubled with each failure in a row, with up to half of it as random jitter.
-
-        Jitter spreads out the replicas that lost the API server at the same time.
-        """
-        longest = min(self.min_backoff_seconds * 2.0 ** min(failures, 16), self.max_backoff_seconds)
-        return longest * random.uniform(0.5, 1)  # noqa: S311 - nothing secret
-
-
 class ListWatch:
     """Namespaces or ServiceAccounts of the whole cluster.
 
@@ -99,31 +64,60 @@ class ListWatch:
         self._client = client
         self._timeouts = timeouts
         self._description = f"{kind}s"
-        self._limit = PAGE_SIZE
+        self._limit = PageLimit()
         self._stream: WatchStream | None = None
 
-    def list_page(self, continue_token: str = "") -> Page:
-        """The first page, or the page that the token of the page before names."""
+    def list(self) -> Listing:
+        """All objects. If a continue token has expired, they come in one page: the next token would expire as well."""
+        progress = ListProgress(f"list {self._description}", self._timeouts.all_pages_seconds)
+        objects: dict[str, Metadata | None] = {}
+        page = self._list_page(objects, progress)
+        while token := page.continue_token:
+            try:
+                page = self._list_page(objects, progress, token)
+            except GoneError as error:
+                LOG.warning("%s; all of them are listed in one page", error)
+                objects.clear()
+                page = self._read_page(objects, {}, min(progress.left_seconds(), self._timeouts.full_list_seconds))
+            progress.check_next_page(token, page.continue_token)
+        self._limit.list_completed()
+        return Listing(objects, page.resource_version)
+
+    def _list_page(
+        self, objects: dict[str, Metadata | None], progress: ListProgress, continue_token: str = ""
+    ) -> ListMetadata:
+        """Add the objects of the first page, or of the page that the token of the page before names."""
+        query = {"limit": str(self._limit.value), **({"continue": continue_token} if continue_token else {})}
+        seconds = min(progress.left_seconds(), self._timeouts.list_timeout_seconds)
+        try:
+            return self._read_page(objects, query, seconds)
+        except ClusterError as error:
+            self._limit.page_failed(error)
+            raise
+
+    def _read_page(
+        self, objects: dict[str, Metadata | None], query: Mapping[str, str], timeout_seconds: float
+    ) -> ListMetadata:
         request = Request(
             "list",
             PATHS[self.kind],
             self._description,
-            query={"limit": str(self._limit), **({"continue": continue_token} if continue_token else {})},
+            query=query,
             accept=METADATA_LIST,
-            timeout=self._build_timeout(self._timeouts.list_timeout_seconds),
+            timeout=self._build_timeout(timeout_seconds),
         )
-        objects: dict[str, Metadata | None] = {}
 
         def add(found: ReadObject) -> None:
             objects[_check_key(self.kind, found)] = _choose_cached(self.kind, found)
+            if len(objects) > list_limits.MAX_OBJECTS:
+                raise ObjectError(f"there are more than {list_limits.MAX_OBJECTS} {self._description}")
 
-        self._limit = max(1, self._limit // SMALLER_PAGE)  # in case that this one fails
         with self._client.stream(request) as chunks:
             source = ByteSource(chunks)
             with translate_network_errors(request.action), translate_object_errors(request.action):
                 metadata = read_list(self.kind, source, add)
-        self._limit = choose_limit(metadata.objects, source.position)
-        return Page(objects, metadata.resource_version, metadata.continue_token)
+        self._limit.page_read(metadata.objects, source.position)
+        return metadata
 
     def watch(self, resource_version: str, on_open: Callable[[], None]) -> Iterator[Event]:
         """The changes after a resource version, until the API server ends the watch."""
@@ -150,11 +144,6 @@ class ListWatch:
 
     def _build_timeout(self, read_seconds: float) -> Timeout:
         return Timeout(connect=self._timeouts.connect_timeout_seconds, read=read_seconds)
-
-
-def choose_limit(count: int, page_bytes: int) -> int:
-    """The limit of the next page, so that it has about PAGE_BYTES if its objects are as large as those of this one."""
-    return max(1, min(PAGE_SIZE, count * PAGE_BYTES // page_bytes)) if count else PAGE_SIZE
 
 
 def _parse_event(kind: str, event: WatchEvent) -> Event:

@@ -8,8 +8,9 @@ from threading import Event
 
 from injector.deadlines import STOP_POLL_SECONDS
 from injector.errors import ClusterError, GoneError, UnavailableError, UnreachableError
-from injector.k8s.list_watch import ListWatch, WatchTimeouts
+from injector.k8s.list_watch import ListWatch
 from injector.k8s.objects import Metadata
+from injector.k8s.watch_timeouts import WatchTimeouts
 from injector.log import report_thread
 from server.background import BackgroundThread
 
@@ -140,18 +141,16 @@ class Reflector:
         return RestartReason.ENDED, f"the API server ended the watch of the {self.kind}s at once"
 
     def _list(self) -> str:
-        objects: dict[str, Metadata | None] = {}
-        page = None
-        while page is None or page.continue_token:
-            page = self._list_watch.list_page(page.continue_token if page else "")
-            objects.update(page.objects)
-            self._record_event()
+        asked_at, asked_timestamp = self._clock(), time.time()
+        listing = self._list_watch.list()
         # Both in one assignment: a reader never sees an empty or incomplete copy.
-        self._objects, self._resource_version = objects, page.resource_version
-        LOG.info("cached %d %ss at resource version %s", len(objects), self.kind, page.resource_version)
+        self._objects, self._resource_version = listing.objects, listing.resource_version
+        # The first page is the oldest part. Nor may a list that never completes make the old copy look fresh.
+        self._last_event, self._last_event_timestamp = asked_at, asked_timestamp
+        LOG.info("cached %d %ss at resource version %s", len(listing.objects), self.kind, listing.resource_version)
         self._synced.set()
         self.thread.passed()
-        return page.resource_version
+        return listing.resource_version
 
     def _watch(self, resource_version: str) -> None:
         for event in self._list_watch.watch(resource_version, self._record_open):

@@ -10,12 +10,13 @@ from injector.errors import ClusterError
 from injector.k8s.cached_metadata import join_key
 from injector.k8s.client import ApiClient
 from injector.k8s.direct_reader import DirectReader
-from injector.k8s.list_watch import PATHS, ListWatch, WatchTimeouts
+from injector.k8s.list_watch import PATHS, ListWatch
 from injector.k8s.live_reads import Gate, SharedReads
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import Reservation
 from injector.k8s.reflector import Reflector
 from injector.k8s.version import Version
+from injector.k8s.watch_timeouts import WatchTimeouts
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from server.background import BackgroundThread
 

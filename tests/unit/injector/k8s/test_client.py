@@ -69,14 +69,15 @@ class ApiServer(BaseHTTPRequestHandler):
             return
         token = query.get("continue", [""])[0]
         pages = {"": ([{"n": 1}], "two"), "two": ([{"n": 2}], "three"), "three": (None, "")}
-        items, following = pages[token]
+        items, following = pages.get(token, ([], ""))
         *_, resource, name = parts.path.split("/")
         code = int(name) if resource == "status" else 404
         reason = REASONS.get(code, "")
         answers: dict[str, tuple[int, Any]] = {
             "/version": (200, {"gitVersion": "v1.34.4"}),
             "/pages": (200, {"metadata": {"continue": following}, "items": items}),
-            "/endless": (200, {"metadata": {"continue": "two"}, "items": items}),
+            "/endless": (200, {"metadata": {"continue": f"{token}x"}, "items": items}),
+            "/repeated": (200, {"metadata": {"continue": "two"}, "items": items}),
             "/api/v1/pods": (200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": PODS}),
             "/forbidden": (403, build_status(403, "Forbidden", FORBIDDEN_NODES)),
             "/html": (200, "<html>"),

@@ -18,7 +18,7 @@ from injector.k8s.cached_metadata import (
     MAX_FIELDS,
     read_object,
 )
-from injector.k8s.list_watch import choose_limit
+from injector.k8s.list_limits import choose_limit
 from injector.k8s.live_reads import MAX_UNKNOWN
 from injector.k8s.metadata_stream import MAX_OBJECT_BYTES
 from injector.k8s.objects import Metadata

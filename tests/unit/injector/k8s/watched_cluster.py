@@ -8,8 +8,8 @@ from typing import Any
 
 from kubernetes.client import Configuration
 
-from injector.k8s.list_watch import WatchTimeouts
 from injector.k8s.watch_cache import CachedReader
+from injector.k8s.watch_timeouts import WatchTimeouts
 
 SHORT_PAUSES = WatchTimeouts(min_backoff_seconds=0.01, max_backoff_seconds=0.1)
 WITHIN_SECONDS = 20
