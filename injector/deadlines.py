@@ -52,16 +52,23 @@ It proves that the connection still works: a quiet cluster and a lost connection
 """
 
 WATCH_READ_SECONDS = 70
-"""A watch, for the next event: the connection is taken for lost, and the watch resumes.
+"""A watch, for its end: the connection is taken for lost, and the watch resumes.
 
-Longer than WATCH_SECONDS, when the server ends it.
+Longer than WATCH_SECONDS, when the server ends it. A server that sends one byte a second ends the wait for no event.
 """
 
 WATCH_CONNECT_SECONDS = 5
-"""A list or watch, for a connection to the API server: it is tried again."""
+"""A list or watch, for a connection to the API server (its name, all addresses, TLS): it is tried again."""
+
+CONNECT_STAGGER_SECONDS = 0.25
+"""A connection, for an address of the API server to answer: the next address is tried as well.
+
+Shorter if there are many: half of the time for the connection is left once all are tried.
+https://www.rfc-editor.org/rfc/rfc8305#section-8
+"""
 
 LIST_READ_SECONDS = 30
-"""A list, for the next bytes of a page: the list starts again, with a smaller limit."""
+"""A list, for a whole page: the list starts again, with a smaller limit."""
 
 FULL_LIST_SECONDS = 60
 """A list whose continue token has expired, for all objects in one page: the list starts again.
@@ -95,7 +102,7 @@ CERT_CONNECT_SECONDS = 2
 """The certificates' thread, for a connection to the API server: the reconciliation has failed, and is repeated."""
 
 CERT_READ_SECONDS = 5
-"""The certificates' thread, for the next bytes from the API server: the reconciliation has failed, and is repeated."""
+"""The certificates' thread, for a whole answer of the API server: the reconciliation has failed, and is repeated."""
 
 CERT_POLL_SECONDS = 10
 """The certificates' thread, for a change of the webhook configuration: it reconciles."""
@@ -116,9 +123,12 @@ API_CONNECT_SECONDS = 5
 """The command, for a connection to the API server: it exits with the error."""
 
 API_READ_SECONDS = 15
-"""The command, for the next bytes from the API server: it exits with the error.
+"""The command, for a whole answer of the API server: it exits with the error."""
 
-The API server needs some seconds for a page of a large cluster's nodes.
+API_PAGE_SECONDS = 60
+"""The command, for a whole page of a list: it exits with the error.
+
+The API server needs some seconds for a page of a large cluster's nodes, and a page of large pods has many megabytes.
 """
 
 API_LIST_SECONDS = 600

@@ -14,7 +14,7 @@ from kubernetes.client import Configuration, rest
 from urllib3 import Timeout
 
 import contract
-from injector.deadlines import API_CONNECT_SECONDS, API_READ_SECONDS
+from injector.deadlines import API_CONNECT_SECONDS, API_PAGE_SECONDS, API_READ_SECONDS
 from injector.errors import ApiError, InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
 from injector.k8s.answers import check_document, check_headers, is_absence
 from injector.k8s.api_errors import (
@@ -24,6 +24,7 @@ from injector.k8s.api_errors import (
     translate_network_errors,
     translate_object_errors,
 )
+from injector.k8s.deadline_connection import set_deadlines
 from injector.k8s.objects import Object, read_mapping, read_objects
 from injector.k8s.paging import MAX_KEPT_BYTES, MAX_PASSED_BYTES, PAGE_SIZE, ListPage, iterate_pages
 from injector.k8s.request import METADATA, METHODS, Options, Request
@@ -34,7 +35,9 @@ DRY_RUN = {"dryRun": "All"}
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run"""
 
 TIMEOUT = Timeout(connect=API_CONNECT_SECONDS, read=API_READ_SECONDS)
-"""To connect, and for each read."""
+"""To connect and send, and for the whole answer."""
+
+PAGE_TIMEOUT = Timeout(connect=API_CONNECT_SECONDS, read=API_PAGE_SECONDS)
 
 SUCCESS = {200, 201, 202}
 """Of the API server; it answers neither with an empty body nor with a part."""
@@ -68,6 +71,8 @@ class ApiClient:
         self._timeout = timeout
         self._server_clock = server_clock
         self._pool = rest.RESTClientObject(configuration).pool_manager
+        if not (configuration.proxy or "").startswith("socks"):  # those have connections of their own
+            set_deadlines(self._pool)
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +97,7 @@ class ApiClient:
 
     def list_page(self, path: str, continue_token: str = "", **options: Unpack[Options]) -> ListPage:
         """The first page of a collection, or the page that the token of the page before names."""
+        options.setdefault("timeout", PAGE_TIMEOUT)
         request = Request("list", path, **options).with_query({"limit": str(PAGE_SIZE)})
         if continue_token:
             request = request.with_query({"continue": continue_token})

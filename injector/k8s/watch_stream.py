@@ -33,7 +33,7 @@ class WatchStream:
     def wait_for_event(self) -> bool:
         """Whether an event, of any type, comes before the API server ends the watch."""
         with translate_network_errors(self._action):
-            return bool(self._response.readline())
+            return bool(self._response.read(1, decode_content=False))  # an event has no limit to its length
 
     def stop(self) -> None:
         """End the watch from another thread: closing its file would not wake the thread that reads."""
