@@ -16,7 +16,7 @@ import time
 from server.descriptors import TooFewFilesError, raise_limit
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
-from sidecar.credentials.refresher import CredentialRefresher, draw_jitter
+from sidecar.credentials.refresher import CredentialRefresher, draw_jitter, log_ignored_times
 from sidecar.credentials.schedule import Failure, State, initial_state
 from sidecar.credentials.state_file import StateFile
 from sidecar.credentials.state_saver import StateSaver
@@ -69,6 +69,7 @@ def start_refreshing(config: Config) -> tuple[CredentialRefresher, StateSaver]:
     if state.credentials:
         expires, next_refresh = format_time(state.credentials.expires_at), format_time(state.refresh_at)
         emit("restored", expires=expires, next_refresh=next_refresh)
+        log_ignored_times(saved, state.credentials)
 
     def save(outcome: Credentials | Failure, _state: State) -> None:
         if isinstance(outcome, Credentials):

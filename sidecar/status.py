@@ -36,6 +36,7 @@ KEYS = frozenset(
     {
         *("role", "source", "intermediate_role", "mode", "state", "seconds_left", "expires", "last_success"),
         *("next_refresh", "failures", "last_failure", "node_metadata", "state_file_error"),
+        "ignored_times",
     }
 )
 """Of a status. One key more or less is another server's document."""
@@ -72,6 +73,7 @@ def build_status(
         "seconds_left": None if credentials is None else max(0, int(credentials.ends_at - now)),
         "expires": credentials and format_time(credentials.expires_at),
         "last_success": credentials and format_time(credentials.obtained_at),
+        "ignored_times": credentials.ignored_times if credentials else [],
         "next_refresh": format_time(state.refresh_at),
         "failures": state.failures,
         "last_failure": _build_failure(state),
@@ -114,6 +116,8 @@ def format_status(status: dict[str, Any]) -> str:
         f"next refresh  {status['next_refresh']}",
         f"failures      {status['failures']} since the last success",
     ]
+    if status["ignored_times"]:
+        lines.append(f"ignored times {', '.join(status['ignored_times'])} of STS's answer")
     if status["state_file_error"]:
         lines.append(f"state file    not written: {status['state_file_error']}")
     if node := status["node_metadata"]:

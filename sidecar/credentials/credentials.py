@@ -15,6 +15,9 @@ CLOCK_TOLERANCE_SECONDS = 30
 MIN_TIMESTAMP, MAX_TIMESTAMP = -30_610_224_000, 253_402_300_799
 """The years 1000 to 9999. RFC 3339 has four digits, and the C library pads none."""
 
+ADDED_FIELDS = {"ignores_expiration": False, "ignores_date": False}
+"""An earlier version did not save them. The sidecar of a running pod can be replaced by a later version."""
+
 
 class Credentials(NamedTuple):
     """Credentials from STS. Only the access key id and the timestamps may be logged; repr hides the rest."""
@@ -32,6 +35,12 @@ class Credentials(NamedTuple):
     clock_ahead_seconds: int = 0
     """How far this machine's clock is ahead of STS's; negative if it is behind."""
 
+    ignores_expiration: bool = False
+    """Whether STS's Expiration was too late for the requested duration."""
+
+    ignores_date: bool = False
+    """Whether STS's header Date did not count."""
+
     def __repr__(self) -> str:
         return (
             f"Credentials({self.role_arn}, {self.access_key_id}, obtained_at={self.obtained_at}, "
@@ -40,10 +49,14 @@ class Credentials(NamedTuple):
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Self:
-        """Check every field; raise ValueError, which quotes no value, if one is missing, invalid or unknown."""
+        """Check every field; raise ValueError, which quotes no value, if one is missing, invalid or unknown.
+
+        The fields of ADDED_FIELDS may be missing.
+        """
         types = cls.__annotations__
+        document = ADDED_FIELDS | document
         for name in types.keys() | document.keys():
-            # Not isinstance: bool is a subclass of int. Every field is annotated with a plain str or int.
+            # Not isinstance: bool is a subclass of int. Every field is annotated with a plain str, int or bool.
             if type(document.get(name)) is not types.get(name) or not _is_valid(document[name]):
                 raise ValueError(f"{name} is missing, unknown or has another type")
         return cls(**document)
@@ -52,6 +65,12 @@ class Credentials(NamedTuple):
     def ends_at(self) -> int:
         """When they expire, by this machine's clock."""
         return self.expires_at + self.clock_ahead_seconds
+
+    @property
+    def ignored_times(self) -> list[str]:
+        """The times of STS's answer that did not count."""
+        names = {"Expiration": self.ignores_expiration, "Date": self.ignores_date}
+        return [name for name, is_ignored in names.items() if is_ignored]
 
     def is_servable(self, now: float) -> bool:
         """Whether a client has enough time left to use them."""
@@ -69,7 +88,9 @@ class Credentials(NamedTuple):
     def limit(self, longest_seconds: int) -> Self:
         """Return the same credentials with at most this lifetime."""
         excess = self.ends_at - self.obtained_at - longest_seconds
-        return self._replace(expires_at=self.expires_at - excess) if excess > CLOCK_TOLERANCE_SECONDS else self
+        if excess <= CLOCK_TOLERANCE_SECONDS:
+            return self
+        return self._replace(expires_at=self.expires_at - excess, ignores_expiration=True)
 
     def to_metadata_document(self) -> str:
         """Format EC2's document. Scripts cut it by line, so the order and the `"Key" : "Value",` layout matter."""

@@ -60,8 +60,10 @@ class CredentialRefresher:
         self._follow_clock()  # the clock may have been set during the fetch
         if isinstance(outcome, Credentials):
             outcome = outcome.obtained_by(self._clocks.realtime())
+        before = self.state.credentials
         self.state = next_state(self.state, outcome, self._clocks.realtime(), draw_jitter())
         _log_outcome(outcome, self.state)
+        log_ignored_times(before, self.state.credentials)
         self._mark_first_result()
         for observe in self.observers:
             observe(outcome, self.state)
@@ -81,6 +83,13 @@ class CredentialRefresher:
 def draw_jitter() -> float:
     """Return a random number from 0 to 1, without the 0.1 MiB of the module `random`."""
     return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
+def log_ignored_times(before: Credentials | None, after: Credentials | None) -> None:
+    """Log which times of STS's answer do not count, once each time that this changes."""
+    times = after.ignored_times if after else []
+    if times != (before.ignored_times if before else []):
+        emit("sts-times-ignored", times=", ".join(times) or "none")
 
 
 def _log_outcome(outcome: Credentials | Failure, state: State) -> None:

@@ -22,6 +22,12 @@ class Lifetime(NamedTuple):
     clock_ahead_seconds: int
     """How far this machine's clock is ahead of STS's."""
 
+    ignores_expiration: bool = False
+    """Whether Expiration is later than the requested duration allows."""
+
+    ignores_date: bool = False
+    """Whether Date is malformed, or contradicts the other two times."""
+
 
 def find_lifetime(expiration: int, date: str | None, now: float, duration_seconds: int) -> Lifetime | None:
     """Return when a session of the requested duration ends; None if by any clock it has ended, or ends at once.
@@ -29,22 +35,24 @@ def find_lifetime(expiration: int, date: str | None, now: float, duration_second
     `date`: the header Date. A session never ends later than the requested duration from now.
     """
     sts, own = read_date(date), int(now)
+    differs = date is not None and (sts is None or find_clock_difference(sts, now) != 0)
     if abs(expiration - duration_seconds - own) <= CLOCK_TOLERANCE_SECONDS:
-        return Lifetime(expiration, 0)  # just what was requested: this machine's clock is STS's
+        return Lifetime(expiration, 0, ignores_date=differs)  # just what was requested: this machine's clock is STS's
     clocks = (own,) if sts is None else (sts, own)
     for longest in (duration_seconds, LONGEST_SESSION_SECONDS):
         for clock in clocks:
             if EXPIRY_MARGIN_SECONDS < expiration - clock <= longest + CLOCK_TOLERANCE_SECONDS:
-                return _limit(expiration, clock, duration_seconds, now)
+                limited = _limit(expiration, clock, duration_seconds, now)
+                return limited._replace(ignores_date=differs and clock != sts)
     if any(expiration - clock <= EXPIRY_MARGIN_SECONDS for clock in clocks):
         return None
-    return Lifetime(own + duration_seconds, 0)
+    return Lifetime(own + duration_seconds, 0, ignores_expiration=True, ignores_date=differs)
 
 
 def _limit(expiration: int, clock: int, duration_seconds: int, now: float) -> Lifetime:
     excess = expiration - clock - duration_seconds
     is_longer = excess > CLOCK_TOLERANCE_SECONDS
-    return Lifetime(expiration - excess if is_longer else expiration, find_clock_difference(clock, now))
+    return Lifetime(expiration - excess if is_longer else expiration, find_clock_difference(clock, now), is_longer)
 
 
 def read_date(date: str | None) -> int | None:

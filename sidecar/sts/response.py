@@ -63,6 +63,8 @@ def build_credentials(
         obtained_at=int(now),
         expires_at=lifetime.expires_at,
         clock_ahead_seconds=lifetime.clock_ahead_seconds,
+        ignores_expiration=lifetime.ignores_expiration,
+        ignores_date=lifetime.ignores_date,
     )
 
 

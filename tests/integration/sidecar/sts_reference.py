@@ -79,6 +79,7 @@ def parse_response(response: dict[str, Any], role_arn: str, now: float) -> Crede
     required = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
     if missing := [name for name in required if not document.get(name)]:
         return Failure("IncompleteResponse", f"STS responded without {', '.join(missing)}", is_permanent=False)
+    date = response["ResponseMetadata"]["HTTPHeaders"].get("date")
     return Credentials(
         role_arn=role_arn,
         access_key_id=document["AccessKeyId"],
@@ -86,8 +87,17 @@ def parse_response(response: dict[str, Any], role_arn: str, now: float) -> Crede
         session_token=document["SessionToken"],
         obtained_at=int(now),
         expires_at=int(document["Expiration"].timestamp()),
-        clock_ahead_seconds=measure_clock(response["ResponseMetadata"]["HTTPHeaders"].get("date"), now),
+        clock_ahead_seconds=measure_clock(date, now),
+        ignores_date=date is not None and not is_date(date),
     )
+
+
+def is_date(text: str) -> bool:
+    try:
+        parsedate_to_datetime(text)
+    except ValueError:
+        return False
+    return True
 
 
 def measure_clock(date: str | None, now: float) -> int:

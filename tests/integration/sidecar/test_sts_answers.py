@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from sidecar.credentials.credentials import ADDED_FIELDS
 from sidecar.time_format import format_time
 from testing.ports import find_free_port
 from testing.services.faulty_sts import GRANTED, Fault, FaultySts, Grant, StsRequest, build_grant
@@ -66,38 +67,41 @@ class Times(NamedTuple):
 
     date: float | None
     expiration: str | None
+    ignored: list[str]
 
 
 WRONG_TIMES = {
-    "date-of-1970": Times(0, None),
-    "date-of-2100": Times(4_102_444_800, None),
-    "expiration-of-2100": Times(None, "2100-01-01T00:00:00Z"),
-    "date-of-1970-and-expiration-of-2100": Times(0, "2100-01-01T00:00:00Z"),
-    "expiration-of-9999": Times(None, "9999-12-31T23:59:59Z"),
+    "date-of-1970": Times(0, None, ["Date"]),
+    "date-of-2100": Times(4_102_444_800, None, ["Date"]),
+    "expiration-of-2100": Times(None, "2100-01-01T00:00:00Z", ["Expiration"]),
+    "date-of-1970-and-expiration-of-2100": Times(0, "2100-01-01T00:00:00Z", ["Expiration", "Date"]),
+    "expiration-of-9999": Times(None, "9999-12-31T23:59:59Z", ["Expiration"]),
 }
 
 
 @pytest.fixture(params=WRONG_TIMES)
-def wrong_sts(faulty_sts: FaultySts, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> FaultySts:
-    """An STS with one of these answers."""
+def wrong_sts(faulty_sts: FaultySts, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Times:
+    """The times of an STS with one of these answers."""
     times = WRONG_TIMES[request.param]
     faulty_sts.will(afterwards=Grant(times.expiration))
     if (date := times.date) is not None:
         monkeypatch.setattr(StsRequest, "date_time_string", lambda *_: formatdate(date, usegmt=True))
-    return faulty_sts
+    return times
 
 
 @pytest.mark.parametrize("changes", [{}, CHAINED], ids=["web-identity", "chain"])
-@pytest.mark.usefixtures("wrong_sts")
 def test_wrong_time_of_sts_prolongs_nothing_even_after_a_restart(
-    environ: dict[str, str], tmp_path: Path, changes: dict[str, str]
+    environ: dict[str, str], tmp_path: Path, wrong_sts: Times, changes: dict[str, str]
 ) -> None:
     for _ in range(2):
         with started(environ | changes, tmp_path) as sidecar:
             check_hour(sidecar)
+            assert read_status(sidecar)["ignored_times"] == wrong_sts.ignored
             sidecar.process.kill()
 
-    assert '"restored"' in (tmp_path / "sidecar.log").read_text()
+    log = [json.loads(line) for line in (tmp_path / "sidecar.log").read_text().splitlines()]
+    assert "restored" in {line["event"] for line in log}
+    assert [line["times"] for line in log if line["event"] == "sts-times-ignored"] == [", ".join(wrong_sts.ignored)]
 
 
 def test_saved_credentials_live_no_longer_than_requested(environ: dict[str, str], tmp_path: Path) -> None:
@@ -107,12 +111,16 @@ def test_saved_credentials_live_no_longer_than_requested(environ: dict[str, str]
     file = tmp_path / "run" / "state.json"
     saved = json.loads(file.read_text())
     saved["credentials"] |= {"expires_at": 4_102_444_800, "clock_ahead_seconds": YEAR}
+    for name in ADDED_FIELDS:
+        del saved["credentials"][name]
     file.write_text(json.dumps(saved))
 
     with started(environ, tmp_path) as sidecar:
         check_hour(sidecar)
+        assert read_status(sidecar)["ignored_times"] == ["Expiration"]
 
     assert '"restored"' in sidecar.log
+    assert sidecar.log.count('"sts-times-ignored"') == 1
 
 
 def test_saved_credentials_that_come_from_the_future_are_refreshed_in_time(
@@ -190,7 +198,7 @@ def test_malformed_answer_is_one_failure_that_names_the_field(
     faulty_sts.will(*([GRANTED, answer] if changes else [answer]) * 4, afterwards=answer)
 
     with running_sidecar(environ | changes, tmp_path) as sidecar:
-        sidecar.wait_for_log('"failures": 2', 20)
+        sidecar.wait_for_log('"failures": 2', 60)
         status, served = read_status(sidecar), sidecar.request(CREDENTIALS_PATH)
         metrics = urllib.request.urlopen(f"http://127.0.0.1:{environ['PODROLE_METRICS_PORT']}/metrics").read().decode()
         log = sidecar.log
@@ -211,7 +219,7 @@ def test_refresh_backs_off_while_every_answer_has_expired(
     faulty_sts.will(afterwards=Grant("2020-01-01T00:00:00Z"))
 
     with running_sidecar(environ, tmp_path) as sidecar:
-        sidecar.wait_for_log('"failures": 4', 30)
+        sidecar.wait_for_log('"failures": 4', 60)
         log = [json.loads(line) for line in sidecar.log.splitlines()]
 
     pauses = [

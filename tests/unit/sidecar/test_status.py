@@ -34,12 +34,23 @@ def test_serving_status_has_lifetime_and_times() -> None:
         "seconds_left": 3499,
         "expires": "2023-11-14T23:13:20Z",
         "last_success": "2023-11-14T22:13:20Z",
+        "ignored_times": [],
         "next_refresh": "2023-11-14T22:43:20Z",
         "failures": 0,
         "last_failure": None,
         "node_metadata": None,
         "state_file_error": None,
     }
+
+
+def test_status_names_the_times_of_sts_that_do_not_count() -> None:
+    credentials = CREDENTIALS._replace(ignores_expiration=True, ignores_date=True)
+
+    status = build_status(CONFIG, state_with(credentials, 0), NOW)
+
+    assert status["ignored_times"] == ["Expiration", "Date"]
+    assert "ignored times Expiration, Date of STS's answer" in format_status(status).splitlines()
+    assert "ignored times" not in format_status(build_status(CONFIG, state_with(CREDENTIALS, 0), NOW))
 
 
 def test_initial_status_is_waiting() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.credentials import ADDED_FIELDS, Credentials
 
 CREDENTIALS = Credentials(
     role_arn="arn:aws:iam::111122223333:role/team/reader",
@@ -60,6 +60,14 @@ def test_serialized_credentials_are_parsed_unchanged() -> None:
     assert Credentials.parse(json.loads(json.dumps(CREDENTIALS._asdict()))) == CREDENTIALS
 
 
+def test_credentials_of_an_earlier_version_are_parsed() -> None:
+    document = CREDENTIALS._asdict()
+    for name in ADDED_FIELDS:
+        del document[name]
+
+    assert Credentials.parse(document) == CREDENTIALS
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -72,6 +80,7 @@ def test_serialized_credentials_are_parsed_unchanged() -> None:
         pytest.param({"expires_at": 10**30}, id="far-future"),
         pytest.param({"obtained_at": -(10**30)}, id="far-past"),
         pytest.param({"clock_ahead_seconds": None}, id="null-number"),
+        pytest.param({"ignores_date": 1}, id="number-for-boolean"),
         pytest.param({"another": "field"}, id="unknown-field"),
     ],
 )
@@ -82,7 +91,7 @@ def test_invalid_field_error_names_the_field_and_quotes_no_value(change: dict[st
     assert "very+secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", sorted(CREDENTIALS._asdict()))
+@pytest.mark.parametrize("field", sorted(CREDENTIALS._asdict().keys() - ADDED_FIELDS.keys()))
 def test_missing_field_error_names_the_field(field: str) -> None:
     document = CREDENTIALS._asdict()
     del document[field]
@@ -114,7 +123,7 @@ def test_lifetime_is_limited_to_the_requested_duration() -> None:
     limited = forever.limit(3600)
 
     assert limited.ends_at - limited.obtained_at == 3600
-    assert limited == forever._replace(expires_at=limited.expires_at)
+    assert limited == forever._replace(expires_at=limited.expires_at, ignores_expiration=True)
 
 
 @pytest.mark.parametrize("lifetime", [60, 3600, 3630], ids=["shorter", "as-requested", "longer-by-the-tolerance"])

@@ -79,6 +79,25 @@ def test_first_refresh_is_immediate_and_the_next_when_due(time: FakeTime) -> Non
     assert refresher.state.credentials == make_credentials("A")
 
 
+def test_ignored_times_are_logged_only_when_they_change(time: FakeTime, capsys: pytest.CaptureFixture[str]) -> None:
+    right = make_credentials("A")
+    wrong = right._replace(ignores_expiration=True)
+    both = wrong._replace(ignores_date=True)
+    refresher, _ = create_refresher([right, wrong, wrong, UNREACHABLE, wrong, both, right], time)
+
+    for _ in range(7):
+        time.sleep_until(refresher.state.refresh_at)
+        refresher.refresh_if_due()
+        refresher.state = refresher.state._replace(refresh_at=time.clocks.realtime())
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["times"] for line in lines if line["event"] == "sts-times-ignored"] == [
+        "Expiration",
+        "Expiration, Date",
+        "none",
+    ]
+
+
 @pytest.mark.parametrize("back", [HOUR, 40 * 365 * 86400], ids=["an-hour", "years"])
 def test_clock_set_back_after_the_child_read_it_does_not_prolong_the_credentials(time: FakeTime, back: int) -> None:
     def fetch(_attempts: int) -> Credentials:
