@@ -51,6 +51,8 @@ def sum_requests(pod: Object, key: str) -> Fraction | None:
         if container.get("restartPolicy") == "Always":
             beside += request
     for container in read_objects(spec, "containers"):
+        if is_reserved(container):  # the patch removes it
+            continue
         request = read_request(container, key)
         if request is None:
             return None

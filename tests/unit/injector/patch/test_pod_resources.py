@@ -61,8 +61,17 @@ def test_request_above_the_pods_limit_is_left_out() -> None:
     assert fitted == {"requests": {"memory": "48Mi"}, "limits": {"memory": "96Mi"}}
 
 
-def test_podroles_own_containers_do_not_count() -> None:
-    pod = build_pod({}, request("1"), init=(request("5", name="podrole-sidecar", restartPolicy="Always"),))
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(
+            build_pod({}, request("1"), init=(request("5", name="podrole-sidecar", restartPolicy="Always"),)),
+            id="of-an-earlier-injection",
+        ),
+        pytest.param(build_pod({}, request("1"), request("5", name="podrole-redirect")), id="among-the-app-containers"),
+    ],
+)
+def test_containers_with_reserved_names_do_not_count(pod: dict[str, Any]) -> None:
 
     assert sum_requests(pod, "memory") == 1
 
