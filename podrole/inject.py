@@ -12,6 +12,7 @@ from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Object, read_objects, read_service_account_name, read_spec
+from injector.k8s.workload_kinds import Kinds, remove_paths
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.json_patch import Operation, build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
@@ -19,11 +20,20 @@ from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
 from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
-from podrole.inject_result import InjectResult
-from podrole.options import cluster_options, load_effective_config, manifest_options, output_option, settings_options
+from podrole.inject_result import InjectResult, build_unchanged_result
+from podrole.options import (
+    cluster_options,
+    load_effective_config,
+    load_kinds,
+    manifest_options,
+    output_option,
+    settings_options,
+    template_path_option,
+)
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
 from podrole.terminal import write
+from podrole.unknown_templates import BY_WEBHOOK, find_unchanged
 from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
@@ -61,17 +71,20 @@ If any pod is denied, no manifest is printed and the exit code is 1. `podrole --
 )
 @cluster_options
 @click.option("-n", "--namespace", default="default", show_default=True, help="The namespace of objects without one.")
+@template_path_option
 @output_option
 @settings_options
 def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str, **options: Any) -> None:
     """Print manifests as podrole's webhook would change their pods, ready for kubectl apply.
 
-    Changes Pods, and the pod templates of Deployments, StatefulSets, DaemonSets, ReplicaSets, ReplicationControllers,
-    Jobs and CronJobs. Everything else is printed unchanged. A report about each goes to standard error.
+    Changes Pods, and the pod templates of Kubernetes' workloads and of many custom kinds, such as Argo Rollouts
+    (docs/cli.md lists them). Everything else is printed unchanged. A report about each goes to standard error, with a
+    note about each object that seems to have a pod template that podrole does not know.
     """
     with progress_message("reading the manifests"):
         documents = read_documents(filenames, recursive=recursive)
     check_documents(documents)
+    kinds = load_kinds(options)
     manifests = ManifestReader()
     for document in (*read_documents(options["manifests"], recursive=recursive), *documents):
         with error_context(document.location):
@@ -81,7 +94,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
         config, lookup = load_effective_config(options, deployed), ContextLookup(manifests, live)
         if config.is_template_shipped:
             write("note: the injector's custom template could not be read; the default template is used", is_error=True)
-        results = [*_inject_all(documents, namespace, config, lookup)]
+        results = [*_inject_all(documents, namespace, kinds, (config, lookup))]
     write_results(documents, results, output)
     _print_trust_policy_commands(results)
     raise SystemExit(EXIT_FINDINGS if any(result.outcome == Outcome.DENY for result in results) else 0)
@@ -105,12 +118,15 @@ def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetad
 
 
 def _inject_all(
-    documents: Iterable[Document], namespace: str, config: EffectiveConfig, lookup: ContextLookup
+    documents: Iterable[Document], namespace: str, kinds: Kinds, webhook: tuple[EffectiveConfig, ContextLookup]
 ) -> Iterator[InjectResult]:
+    injectable = remove_paths(kinds)
     for document in documents:
         with error_context(document.location):
-            for template in find_templates(document.content):
-                yield _inject(document, template, template.namespace or namespace, config, lookup)
+            for template in find_templates(document.content, injectable):
+                yield _inject(document, template, template.namespace or namespace, *webhook)
+            for unchanged in find_unchanged(document.content, kinds):
+                yield build_unchanged_result(document, unchanged, namespace, (BY_WEBHOOK,))
 
 
 def _inject(

@@ -8,6 +8,7 @@ from injector.decision.outcomes import Outcome
 from injector.k8s.objects import JsonPath
 from injector.k8s.workloads import PodTemplate
 from injector.patch.json_patch import Operation, build_pointer
+from podrole.unknown_templates import UnchangedObject
 from podrole.yaml.documents import Document
 
 
@@ -22,7 +23,7 @@ class InjectResult:
     """Inject, Block, Skip or Deny; Remove or Skip for `uninject`."""
 
     reason: str
-    """Codes of `injector.reasons`, separated by commas."""
+    """Codes of `injector.reasons`, separated by commas, or one of `podrole.unknown_templates`."""
 
     sentences: tuple[str, ...]
     """The reason's sentence, or one for each reason to deny the pod."""
@@ -32,7 +33,7 @@ class InjectResult:
     service_account: str = "default"
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be looked up for the decision."""
+    """What could not be looked up for the decision, and what else to do."""
 
     changes: tuple[str, ...] = ()
     """What the patch adds, in words."""
@@ -44,6 +45,21 @@ class InjectResult:
     def label(self) -> str:
         """Kind, namespace and name."""
         return f"{self.template.kind} {self.namespace}/{self.template.name}"
+
+
+def build_unchanged_result(
+    document: Document, unchanged: UnchangedObject, namespace: str, notes: tuple[str, ...] = ()
+) -> InjectResult:
+    """Report an object whose pods are made from something that the command does not change."""
+    return InjectResult(
+        document=document,
+        template=unchanged.template,
+        namespace=unchanged.template.namespace or namespace,
+        outcome=Outcome.SKIP,
+        reason=unchanged.reason,
+        sentences=(unchanged.sentence,),
+        notes=(unchanged.hint, *notes) if unchanged.hint else notes,
+    )
 
 
 def prefix_operations(path: JsonPath, operations: Sequence[Operation]) -> list[Operation]:

@@ -9,6 +9,7 @@ import click
 from contract.settings import Setting, find_problem, list_settings
 from injector.config import Config
 from injector.errors import ConfigError
+from injector.k8s.workload_kinds import Kinds, add_paths
 from injector.partitions import build_role_arn_prefix
 from injector.value_types import PATH
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
@@ -145,6 +146,22 @@ def _build_manifest_options(command: F, *, is_required: bool, text: str) -> F:
         help=text,
         type=click.Path(exists=True, allow_dash=True),
     )(command)
+
+
+def template_path_option(command: F) -> F:
+    """`--pod-template-path`, for load_kinds."""
+    return click.option(
+        "--pod-template-path",
+        "pod_template_paths",
+        multiple=True,
+        metavar="KIND.GROUP=PATH",
+        help="Where a custom kind has its pod template, such as Rollout.argoproj.io=spec.template; can be repeated.",
+    )(command)
+
+
+def load_kinds(options: Mapping[str, Any]) -> Kinds:
+    """The kinds that have pod templates, with those of the option. Raises ConfigError."""
+    return add_paths(options["pod_template_paths"])
 
 
 def cluster_options(command: F) -> F:

@@ -1,13 +1,15 @@
 """Loads what `trust-policy` needs, the issuer and the use of roles, from options, manifests or the live cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from injector.config import Config
-from injector.errors import ClusterError, ConfigError
+from injector.errors import ApiError, ClusterError, ConfigError, ObjectError
+from injector.k8s.objects import Object
+from injector.k8s.workload_kinds import Kinds, add_paths
 from injector.k8s.workloads import find_objects
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.error_context import error_context
@@ -18,6 +20,9 @@ from podrole.iam.usage import ClusterObjects, RoleUsage, find_usage
 from podrole.iam.usage_findings import UsageFinding
 from podrole.progress import progress_message
 from podrole.yaml.documents import read_documents
+
+if TYPE_CHECKING:
+    from injector.k8s.discovery import Collection
 
 
 @dataclass
@@ -46,7 +51,7 @@ class RoleUsageLoader:
     @cached_property
     def usage(self) -> RoleUsage:
         """Which ServiceAccounts use which role: in the given manifests, else in the live cluster."""
-        objects, account = ClusterObjects(), self.account
+        objects, account = ClusterObjects(kinds=self._kinds), self.account
         if self.options["filenames"]:
             for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
                 with error_context(document.location):
@@ -89,12 +94,44 @@ class RoleUsageLoader:
         self.settings_findings.append(UsageFinding.SETTINGS_UNKNOWN.format(why=why))
 
     def _add_cluster_objects(self, objects: ClusterObjects) -> None:
-        from injector.k8s.discovery import COLLECTIONS, list_objects  # noqa: PLC0415 - as below
+        from injector.k8s.discovery import COLLECTIONS, find_collections  # noqa: PLC0415 - as below
 
-        for kind in COLLECTIONS:
-            with progress_message(f"listing every {kind} of the cluster"):
-                for obj in list_objects(self._client, kind):
+        for collection in COLLECTIONS:
+            for obj in self._list(collection):
+                objects.add(obj)
+        try:
+            with progress_message("reading which custom kinds the cluster has"):
+                custom = [*find_collections(self._client, self._kinds)]
+        except ApiError as error:
+            self._report_unreadable("custom kinds", error)
+            return
+        for collection in custom:
+            self._add_custom_objects(objects, collection)
+
+    def _add_custom_objects(self, objects: ClusterObjects, collection: "Collection") -> None:
+        """Add those that can be read: a custom kind can have another form than podrole's table says."""
+        what = f"the kind {collection.kind} ({collection.version})"
+        try:
+            for obj in self._list(collection):
+                try:
                     objects.add(obj)
+                except ObjectError as error:
+                    self._report_unreadable(what, error)
+        except ApiError as error:
+            self._report_unreadable(what, error)
+
+    def _list(self, collection: "Collection") -> Iterator[Object]:
+        from injector.k8s.discovery import list_objects  # noqa: PLC0415 - as below
+
+        with progress_message(f"listing every {collection.kind} of the cluster"):
+            yield from list_objects(self._client, collection)
+
+    def _report_unreadable(self, what: str, why: Exception) -> None:
+        self.settings_findings.append(UsageFinding.KIND_UNREADABLE.format(kind=what, why=why))
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return add_paths(self.options["pod_template_paths"])
 
     @cached_property
     def _client(self) -> Any:

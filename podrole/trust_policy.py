@@ -32,6 +32,7 @@ from podrole.options import (
     load_account,
     optional_manifest_options,
     report_output_option,
+    template_path_option,
 )
 from podrole.role_sources import RoleUsageLoader
 from podrole.terminal import write, write_json
@@ -95,6 +96,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @click.option("--issuer", metavar="URL", help="The issuer of the cluster's tokens.  [default: the live cluster's]")
 @click.option("--cluster", "is_live", is_flag=True, help="With --check: compare the policy with the live cluster.")
 @optional_manifest_options
+@template_path_option
 @account_options
 @cluster_options
 @report_output_option

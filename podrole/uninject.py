@@ -1,20 +1,23 @@
 """`podrole uninject`: takes an injection out of manifests again."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import click
 
 from injector.decision.outcomes import Outcome
 from injector.k8s.objects import read_service_account_name
+from injector.k8s.workload_kinds import Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ADDED_VARIABLES
 from injector.patch.uninject import Uninjection, plan_uninjection
 from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
-from podrole.inject_result import InjectResult
-from podrole.options import manifest_options, output_option
+from podrole.inject_result import InjectResult, build_unchanged_result
+from podrole.options import load_kinds, manifest_options, output_option, template_path_option
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
+from podrole.unknown_templates import UNKNOWN_POD_TEMPLATE, find_unchanged
 from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
@@ -30,8 +33,9 @@ injection stays, a warning names it, and the exit code is 1. `podrole --help` li
 @click.command(epilog=EXAMPLES)
 @manifest_options
 @click.option("-n", "--namespace", default="default", show_default=True, help="The namespace of objects without one.")
+@template_path_option
 @output_option
-def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str) -> None:
+def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str, **options: Any) -> None:
     """Print manifests without what podrole added to their pods.
 
     Reverts `podrole inject`, and the webhook's changes in pods that were read from a cluster. All other content is
@@ -40,16 +44,19 @@ def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, outpu
     with progress_message("reading the manifests"):
         documents = read_documents(filenames, recursive=recursive)
     check_documents(documents)
-    results = [*_uninject_all(documents, namespace)]
+    results = [*_uninject_all(documents, namespace, load_kinds(options))]
     write_results(documents, results, output)
     raise SystemExit(EXIT_FINDINGS if any(result.warnings for result in results) else 0)
 
 
-def _uninject_all(documents: Iterable[Document], namespace: str) -> Iterator[InjectResult]:
+def _uninject_all(documents: Iterable[Document], namespace: str, kinds: Kinds) -> Iterator[InjectResult]:
     for document in documents:
         with error_context(document.location):
-            for template in find_templates(document.content):
+            for template in find_templates(document.content, kinds):
                 yield _uninject(document, template, template.namespace or namespace)
+            for unchanged in find_unchanged(document.content, kinds):
+                if unchanged.reason == UNKNOWN_POD_TEMPLATE:
+                    yield build_unchanged_result(document, unchanged, namespace)
 
 
 def _uninject(document: Document, template: PodTemplate, namespace: str) -> InjectResult:

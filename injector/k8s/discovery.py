@@ -1,30 +1,77 @@
 """What a live cluster has to do with IAM: its token issuer, and the objects that can name a role."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from typing import Any, NamedTuple, Protocol
 
 from injector.errors import ClusterError
 from injector.k8s.client import ApiClient
-from injector.k8s.objects import Object, read_mapping, read_owner
+from injector.k8s.objects import Object, read_mapping, read_objects, read_owner
+from injector.k8s.workload_kinds import BUILT_IN_GROUPS, Kinds
 
 DISCOVERY = "/.well-known/openid-configuration"
 """https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery"""
 
-COLLECTIONS = {
-    "Namespace": ("v1", "/api/v1/namespaces"),
-    "ServiceAccount": ("v1", "/api/v1/serviceaccounts"),
-    "Pod": ("v1", "/api/v1/pods"),
-    "ReplicationController": ("v1", "/api/v1/replicationcontrollers"),
-    "DaemonSet": ("apps/v1", "/apis/apps/v1/daemonsets"),
-    "Deployment": ("apps/v1", "/apis/apps/v1/deployments"),
-    "ReplicaSet": ("apps/v1", "/apis/apps/v1/replicasets"),
-    "StatefulSet": ("apps/v1", "/apis/apps/v1/statefulsets"),
-    "CronJob": ("batch/v1", "/apis/batch/v1/cronjobs"),
-    "Job": ("batch/v1", "/apis/batch/v1/jobs"),
-}
-"""Kind: its apiVersion, which items of a list leave out, and the path of its collection."""
 
-COMPLETED_OWNED_KINDS = {"ReplicaSet", "Job"}
-"""Kinds that a Deployment or CronJob keeps as its history: they would name roles that are no longer used."""
+class Collection(NamedTuple):
+    """All objects of one kind."""
+
+    kind: str
+    version: str
+    """The objects' apiVersion, which items of a list leave out."""
+
+    path: str
+
+
+COLLECTIONS = (
+    Collection("Namespace", "v1", "/api/v1/namespaces"),
+    Collection("ServiceAccount", "v1", "/api/v1/serviceaccounts"),
+    Collection("Pod", "v1", "/api/v1/pods"),
+    Collection("ReplicationController", "v1", "/api/v1/replicationcontrollers"),
+    Collection("DaemonSet", "apps/v1", "/apis/apps/v1/daemonsets"),
+    Collection("Deployment", "apps/v1", "/apis/apps/v1/deployments"),
+    Collection("ReplicaSet", "apps/v1", "/apis/apps/v1/replicasets"),
+    Collection("StatefulSet", "apps/v1", "/apis/apps/v1/statefulsets"),
+    Collection("CronJob", "batch/v1", "/apis/batch/v1/cronjobs"),
+    Collection("Job", "batch/v1", "/apis/batch/v1/jobs"),
+)
+
+COMPLETED_OWNED_KINDS = {"AnalysisRun", "Job", "ReplicaSet", "Revision"}
+"""Kinds that an owner, such as a Deployment, keeps as its history: they would name roles that are no longer used."""
+
+MAX_VERSIONS = 20
+"""Of one API group that are read."""
+
+
+class Reader(Protocol):
+    """The method of ApiClient that is needed to find collections."""
+
+    def get_or_none(self, path: str) -> dict[str, Any] | None:
+        """The object at a path, or None where there is none."""
+
+
+def find_collections(client: Reader, kinds: Kinds) -> Iterator[Collection]:
+    """The collections of custom kinds that this cluster has and that are in a table. Raises ClusterError."""
+    wanted = {group for group, _ in kinds} - BUILT_IN_GROUPS
+    groups = (client.get_or_none("/apis") or {}) if wanted else {}
+    for group in read_objects(groups, "groups"):
+        name = str(group.get("name"))
+        if name not in wanted:
+            continue
+        missing = {kind for of_group, kind in kinds if of_group == name}
+        for version in read_objects(group, "versions")[:MAX_VERSIONS]:
+            for found in _find_resources(client, str(version.get("groupVersion")), missing):
+                missing.discard(found.kind)
+                yield found
+
+
+def _find_resources(client: Reader, version: str, kinds: AbstractSet[str]) -> list[Collection]:
+    resources = read_objects(client.get_or_none(f"/apis/{version}") or {}, "resources") if kinds else ()
+    return [
+        Collection(str(one.get("kind")), version, f"/apis/{version}/{one.get('name')}")
+        for one in resources
+        if one.get("kind") in kinds and "/" not in str(one.get("name"))
+    ]
 
 
 def fetch_issuer(client: ApiClient) -> str:
@@ -36,13 +83,13 @@ def fetch_issuer(client: ApiClient) -> str:
     return issuer
 
 
-def list_objects(client: ApiClient, kind: str) -> Iterator[Object]:
+def list_objects(client: ApiClient, collection: Collection) -> Iterator[Object]:
     """All objects of a kind that can name a role now. Raises ClusterError."""
-    version, path = COLLECTIONS[kind]
-    for item in client.iterate(path):
+    kind = collection.kind
+    for item in client.iterate(collection.path):
         is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
         if not is_completed and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
-            yield {"apiVersion": version, "kind": kind, **_drop_unread(item)}
+            yield {"apiVersion": collection.version, "kind": kind, **_drop_unread(item)}
 
 
 def _drop_unread(item: Object) -> Object:

@@ -1,27 +1,14 @@
 """Finds the pod templates in Kubernetes objects."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from injector.errors import ObjectError
 from injector.k8s.objects import JsonPath, Object, read_mapping
+from injector.k8s.workload_kinds import BUILT_IN_GROUPS, WORKLOAD_KINDS, Kinds
 
-SPEC_TEMPLATE = ("spec", "template")
-TEMPLATES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("", "Pod"): (),
-    ("", "PodTemplate"): ("template",),
-    ("", "ReplicationController"): SPEC_TEMPLATE,
-    ("apps", "DaemonSet"): SPEC_TEMPLATE,
-    ("apps", "Deployment"): SPEC_TEMPLATE,
-    ("apps", "ReplicaSet"): SPEC_TEMPLATE,
-    ("apps", "StatefulSet"): SPEC_TEMPLATE,
-    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
-    ("batch", "Job"): SPEC_TEMPLATE,
-}
-"""(API group, kind) -> path of the pod template. Other API groups have other kinds with the same names."""
-
-LISTS = {f"{kind}List": kind for _, kind in TEMPLATES}
+LISTS = {f"{kind}List": kind for _, kind in WORKLOAD_KINDS}
 
 
 @dataclass(frozen=True)
@@ -61,22 +48,59 @@ def find_objects(document: Any, path: JsonPath = ()) -> Iterator[tuple[Object, J
             yield from find_objects(inherited | item, (*path, "items", index))
 
 
-def find_templates(document: Any) -> Iterator[PodTemplate]:
+def find_templates(document: Any, kinds: Kinds = WORKLOAD_KINDS) -> Iterator[PodTemplate]:
     """Every pod template of a document. Raises ObjectError where a template is not an object."""
     for obj, object_path in find_objects(document):
-        group = str(obj.get("apiVersion") or "").rpartition("/")[0]
-        inner = TEMPLATES.get((group, str(obj.get("kind"))))
-        if inner is not None:
-            yield _read_template(obj, object_path, inner)
+        yield from read_templates(obj, object_path, kinds)
 
 
-def _read_template(obj: Object, object_path: JsonPath, inner: tuple[str, ...]) -> PodTemplate:
+def read_templates(obj: Object, object_path: JsonPath, kinds: Kinds) -> Iterator[PodTemplate]:
+    """Every pod template of an object, in the order of the table. Raises ObjectError likewise."""
+    known = kinds.get(read_group_kind(obj))
+    for path in known.paths if known else ():
+        keys = tuple(path.split(".")) if path else ()
+        for template_path, pod in _find_values(obj, obj, keys, ()):
+            yield build_template(obj, object_path, template_path, pod)
+
+
+def build_template(obj: Object, object_path: JsonPath, template_path: JsonPath, pod: Any) -> PodTemplate:
+    """Name a pod template after its object."""
+    namespace = read_mapping(obj, "metadata").get("namespace")
+    return PodTemplate(
+        str(obj.get("kind")), _read_name(obj), str(namespace) if namespace else None, object_path, template_path, pod
+    )
+
+
+def read_group_kind(obj: Object) -> tuple[str, str]:
+    """API group and kind of an object."""
+    return str(obj.get("apiVersion") or "").rpartition("/")[0], str(obj.get("kind"))
+
+
+def _find_values(obj: Object, value: Any, keys: Sequence[str], path: JsonPath) -> Iterator[tuple[JsonPath, Object]]:
+    if not keys:
+        yield path, _check(obj, value, path)
+    elif keys[0] == "*":
+        for key, element in _list_elements(value):
+            yield from _find_values(obj, element, keys[1:], (*path, key))
+    else:
+        found = _check(obj, value, path).get(keys[0])
+        if found is not None or read_group_kind(obj)[0] in BUILT_IN_GROUPS:
+            yield from _find_values(obj, found, keys[1:], (*path, keys[0]))
+
+
+def _list_elements(value: Any) -> Iterator[tuple[str | int, Any]]:
+    """The elements of a list or an object that are objects."""
+    elements = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    yield from ((key, element) for key, element in elements if isinstance(element, dict))
+
+
+def _check(obj: Object, value: Any, path: JsonPath) -> Object:
+    if not isinstance(value, dict):
+        where = ".".join(map(str, path))
+        raise ObjectError(f"{obj['kind']} {_read_name(obj)} has no {where}: it must be an object")
+    return value
+
+
+def _read_name(obj: Object) -> str:
     metadata = read_mapping(obj, "metadata")
-    name = str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
-    pod: Any = obj
-    for index, key in enumerate(inner):
-        pod = pod.get(key)
-        if not isinstance(pod, dict):
-            raise ObjectError(f"{obj['kind']} {name} has no {'.'.join(inner[: index + 1])}: it must be an object")
-    namespace = metadata.get("namespace")
-    return PodTemplate(str(obj["kind"]), name, str(namespace) if namespace else None, object_path, inner, pod)
+    return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")

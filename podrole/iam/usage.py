@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import contract
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
+from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
 from podrole.findings import Finding
@@ -14,6 +15,7 @@ from podrole.iam.admission import Account, Candidate, Selection, review
 from podrole.iam.documents import PolicyError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 from podrole.iam.usage_findings import UsageFinding
+from podrole.unknown_templates import UnchangedObject, find_unchanged
 
 UNKNOWN = Metadata({}, {})
 ADMITTED = Selection()
@@ -28,6 +30,11 @@ class ClusterObjects:
     templates: list[tuple[str, PodTemplate]] = field(default_factory=list)
     """Namespace and template."""
 
+    unknown: list[tuple[str, UnchangedObject]] = field(default_factory=list)
+    """Namespace, and an object whose pods have an account that podrole cannot read."""
+
+    kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
+
     def add(self, thing: Object, default_namespace: str = "default") -> None:
         """Add an object. Raises ObjectError."""
         metadata = read_mapping(thing, "metadata")
@@ -38,7 +45,9 @@ class ClusterObjects:
             case "ServiceAccount":
                 self.accounts[namespace, name] = parse_metadata(thing)
             case _:
-                self.templates += [(namespace, template) for template in find_templates(thing)]
+                self.templates += [(namespace, template) for template in find_templates(thing, self.kinds)]
+                unchanged = find_unchanged(thing, self.kinds)
+                self.unknown += [(namespace, one) for one in unchanged if not one.is_account_known]
 
 
 class Notice(NamedTuple):
@@ -74,7 +83,7 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
     """Find the trust requirements of every role that the webhook gives to pods."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
-    notices: dict[Notice, None] = {}
+    notices = {_build_notice(namespace, one): None for namespace, one in objects.unknown}
     for candidate in find_candidates(objects):
         namespace = objects.namespaces.get(candidate.namespace)
         # It need not be there: `default` is created by a controller, and a pod's can be in a file that was not given.
@@ -98,6 +107,12 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
         ),
         tuple(notices),
     )
+
+
+def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
+    owner = f"{unknown.template.kind} {namespace}/{unknown.template.name}"
+    found = UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=unknown.sentence)
+    return Notice(None, owner, found._replace(remedy=" ".join(filter(None, (unknown.hint, found.remedy)))))
 
 
 def find_candidates(objects: ClusterObjects) -> Iterator[Candidate]:

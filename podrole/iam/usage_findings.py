@@ -42,6 +42,16 @@ class UsageFinding(FindingTemplate):
         "Namespace {namespace} is not among the manifests, so its label and its allow-list were not checked.",
         "Add its manifest.",
     )
+    POD_TEMPLATE_UNKNOWN = (
+        Level.WARNING,
+        "The ServiceAccounts of the pods of {owner} are unknown, so they may be missing. {why}",
+        "Name them with --namespace and --service-account.",
+    )
+    KIND_UNREADABLE = (
+        Level.WARNING,
+        "Objects of {kind} could not be read ({why}), so ServiceAccounts of their pods may be missing.",
+        "Allow yourself to list them, or name the ServiceAccounts with --namespace and --service-account.",
+    )
     SETTINGS_UNKNOWN = (
         Level.WARNING,
         "Not all settings of the webhook are known ({why}): the default ones were used instead.",

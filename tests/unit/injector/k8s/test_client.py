@@ -26,7 +26,7 @@ from injector.errors import (
 )
 from injector.k8s import paging, pod_exec
 from injector.k8s.client import ApiClient
-from injector.k8s.discovery import list_objects
+from injector.k8s.discovery import Collection, list_objects
 from injector.k8s.pod_exec import RunningContainer, exec_command
 from testing.api_status import build_absence, build_status
 
@@ -257,7 +257,7 @@ def test_list_that_is_larger_than_the_limit_ends_with_an_error(api_client: ApiCl
 
 
 def test_objects_that_can_name_a_role_are_kept_without_their_status(api_client: ApiClient) -> None:
-    assert [*list_objects(api_client, "Pod")] == [
+    assert [*list_objects(api_client, Collection("Pod", "v1", "/api/v1/pods"))] == [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": []}}
     ]
 

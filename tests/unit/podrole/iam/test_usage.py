@@ -160,3 +160,33 @@ def test_invalid_intermediate_role_is_a_problem() -> None:
 
 def test_pods_without_a_role_have_no_requirements() -> None:
     assert find(pod(), namespace_with(), account_with("web", {})) == RoleUsage((), ())
+
+
+def test_accounts_of_a_custom_kind_with_a_known_template_are_found() -> None:
+    template = build_pod(account="web", role="reader")
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": "a", "namespace": "team-a"},
+    }
+
+    usage = find(build_namespace({}), rollout | {"spec": {"template": template}})
+
+    assert [one.subjects for one in usage.requirements] == [{build_subject("team-a", "web")}]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "spec"),
+    [
+        pytest.param("sparkoperator.k8s.io/v1beta2", "SparkApplication", {"driver": {}}, id="built-by-its-controller"),
+        pytest.param("example.com/v1", "Web", {"pod": {"spec": {"containers": [{"name": "a"}]}}}, id="unknown"),
+    ],
+)
+def test_object_whose_accounts_are_unknown_is_a_warning(version: str, kind: str, spec: Any) -> None:
+    metadata = {"name": "a", "namespace": "team-a"}
+
+    usage = find({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec})
+
+    [notice] = usage.notices
+    assert notice.finding.text.startswith(f"The ServiceAccounts of the pods of {kind} team-a/a are unknown")
+    assert usage.list_findings("arn:aws:iam::111122223333:role/any") == [notice.finding]
