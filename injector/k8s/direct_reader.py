@@ -16,6 +16,7 @@ from injector.k8s.metadata_stream import MAX_OBJECT_BYTES, read_single
 from injector.k8s.objects import Metadata
 from injector.k8s.request import METADATA, Request, build_path
 from injector.k8s.version import Version, read_version
+from server.clocks import read_boottime
 
 DESCRIPTIONS = {"Namespace": "namespace", "ServiceAccount": "ServiceAccount"}
 """Kind: its name in messages."""
@@ -29,7 +30,7 @@ Answer = TypeVar("Answer")
 class DirectReader:
     """A MetadataReader without a cache."""
 
-    def __init__(self, configuration: Configuration, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, configuration: Configuration, clock: Callable[[], float] = read_boottime) -> None:
         self._client = ApiClient(configuration)
         self._clock = clock
         self._version: Version | None = None

@@ -13,6 +13,7 @@ from injector.k8s.objects import Metadata
 from injector.k8s.watch_timeouts import WatchTimeouts
 from injector.log import report_thread
 from server.background import BackgroundThread
+from server.clocks import read_boottime
 
 LOG = logging.getLogger("podrole.cluster")
 
@@ -41,12 +42,13 @@ class Reflector:
         list_watch: ListWatch,
         on_restart: Callable[[str, str], None],
         timeouts: WatchTimeouts,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = read_boottime,
     ) -> None:
         self.kind = list_watch.kind
         self._list_watch = list_watch
         self._on_restart = on_restart
         self._timeouts = timeouts
+        self._full_watch_seconds = timeouts.watch_seconds - MIN_WATCH_SECONDS
         self._clock = clock
         self._objects: dict[str, Metadata | None] = {}
         """None: the object exists, and is read live."""
@@ -92,12 +94,12 @@ class Reflector:
         return self._synced.wait(timeout_seconds)
 
     def seconds_since_last_event(self) -> float | None:
-        """Since the API server last sent something, and so the copy's age; None before it sent anything."""
+        """The copy's age: since the last event, or the start of the last complete list; None before the first one."""
         return None if self._last_event is None else self._clock() - self._last_event
 
     @property
     def last_event_timestamp(self) -> float | None:
-        """Seconds since the epoch when the API server last sent something; None before it sent anything."""
+        """The same moment, in seconds since the epoch."""
         return self._last_event_timestamp
 
     def _run(self) -> None:
@@ -160,10 +162,12 @@ class Reflector:
             elif event.key is not None:
                 self._objects[event.key] = event.metadata
             self._resource_version = event.resource_version
+        if self._watch_opened is not None and self._clock() - self._watch_opened >= self._full_watch_seconds:
+            self._record_event()  # nothing has changed meanwhile: without a watch cache there are no bookmarks
 
     def _record_open(self) -> None:
+        """A watch that opens says nothing about changes: it can be cut before it sends them."""
         self._watch_opened = self._clock()
-        self._record_event()
 
     def _record_event(self) -> None:
         self._last_event, self._last_event_timestamp = self._clock(), time.time()

@@ -1,4 +1,4 @@
-"""Ages of the server and the sidecar are measured by a clock that goes on while a node is suspended.
+"""Ages of the server, the sidecar and the injector are measured by a clock that goes on while a node is suspended.
 
 CLOCK_MONOTONIC, by which waits end, stops meanwhile.
 """
@@ -10,8 +10,16 @@ import pytest
 
 from tests.unit.waits import read_modules, walk
 
-WAITS = {"sidecar/http_client/stream.py: Deadline.__init__", "sidecar/reachability/connections.py: try_all"}
-"""Their clock ends a wait."""
+WAITS = {
+    "sidecar/http_client/stream.py: Deadline.__init__",
+    "sidecar/reachability/connections.py: try_all",
+    "injector/certs/client_ca.py: ClientCa.__init__",
+    "injector/certs/tls.py: FileTls.__init__",
+    "injector/certs/watched_files.py: WatchedFiles.__init__",
+    "injector/k8s/live_reads.py: SharedReads.__init__",
+    "injector/k8s/paging.py: ListProgress.__init__",
+}
+"""Their clock ends a wait, or orders what happens within one."""
 
 
 def find_monotonic_defaults(path: str, module: ast.Module) -> Iterator[str]:
@@ -24,7 +32,9 @@ def find_monotonic_defaults(path: str, module: ast.Module) -> Iterator[str]:
 
 
 def test_ages_are_measured_by_the_boot_time_clock() -> None:
-    modules = [(path, module) for path, module in read_modules() if path.startswith(("server/", "sidecar/"))]
+    modules = [
+        (path, module) for path, module in read_modules() if path.startswith(("server/", "sidecar/", "injector/"))
+    ]
 
     assert {found for path, module in modules for found in find_monotonic_defaults(path, module)} == WAITS
 

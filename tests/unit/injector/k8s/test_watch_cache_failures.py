@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -335,6 +336,54 @@ def test_pauses_start_again_after_a_watch_that_opened(
     with run_reader(api.configuration, callbacks):
         api.wait_for_requests("the fifth watch", 5, is_account_watch)
     assert failures_in_a_row == [1, 2, 0, 1]
+
+
+def test_watches_that_are_cut_at_once_do_not_make_the_cache_fresh(api: ListWatchServer, callbacks: Callbacks) -> None:
+    api.always_fail = lambda request: RequestHandler.open_stream if is_account_watch(request) else None
+
+    with run_reader(api.configuration, callbacks, max_staleness_seconds=0.5) as reader:
+        wait_until("reads are live", lambda: not is_cached_as(reader, callbacks, "worker"))
+        seen = len(api.requests)
+        api.wait_for_requests("more watches", seen + 20, lambda _request: True)
+        assert not is_cached_as(reader, callbacks, "worker")
+        assert reader.is_synced
+
+
+def test_watch_that_ends_after_its_full_time_makes_the_cache_fresh(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks, watch_seconds=1) as reader:
+        first = reader.last_event_timestamps()["ServiceAccount"] or 0
+        api.wait_for_requests("the second watch", 2, is_account_watch)
+
+        assert (reader.last_event_timestamps()["ServiceAccount"] or 0) > first
+
+
+class SuspendedClock:
+    """A boot-time clock whose node a test suspends."""
+
+    def __init__(self) -> None:
+        self.suspended = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.suspended
+
+
+def test_age_of_the_cache_counts_the_time_of_a_suspended_node(
+    api: ListWatchServer, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SuspendedClock()
+    monkeypatch.setattr(time, "clock_gettime", lambda _clock: clock())
+    with run_reader(api.configuration, callbacks) as reader:
+        api.wait_for_requests("accounts are watched", 1, is_account_watch)
+        assert is_cached_as(reader, callbacks, "worker")
+
+        clock.suspended = 299 - (reader.seconds_since_last_event()["ServiceAccount"] or 0)
+        assert is_cached_as(reader, callbacks, "worker")
+        clock.suspended = 301
+        assert not is_cached_as(reader, callbacks, "worker")
+        assert reader.seconds_since_last_event()["ServiceAccount"] == pytest.approx(301, abs=20)
+
+        api.bookmark(ACCOUNTS)
+        wait_until("the cache is fresh after the next event", lambda: is_cached_as(reader, callbacks, "worker"))
 
 
 @pytest.mark.parametrize("event", [encode_event("ERROR", GONE), b"<html>"], ids=["expired", "invalid"])
