@@ -2,7 +2,9 @@
 
 import logging
 import os
-from errno import EPIPE
+import sys
+from contextlib import suppress
+from errno import EBADF, EPIPE
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -13,6 +15,7 @@ from injector.errors import ClusterError, InjectorError
 from podrole.exit_codes import (
     EXIT_CODES,
     EXIT_INTERRUPTED,
+    EXIT_UNEXPECTED,
     ClusterUnreachableError,
     InvalidInputError,
     UnexpectedError,
@@ -58,6 +61,17 @@ class Commands(click.Group):
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command as click does; output that cannot be written becomes a message and an exit code."""
+        if sys.stdout is None:  # it was closed when the command started
+            _end_unwritten(os.strerror(EBADF))
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _end_unwritten(error.strerror)
+        finally:
+            _drop_unwritten()
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors become a message and an exit code."""
         logging.lastResort = TerminalHandler(logging.WARNING)
@@ -76,6 +90,23 @@ class Commands(click.Group):
                 raise  # click ends the command quietly: who read its output has seen enough
             _show_traceback()
             raise UnexpectedError(error) from error
+
+
+def _end_unwritten(reason: str | None) -> NoReturn:
+    with suppress(OSError):
+        write(f"Error: the output cannot be written: {reason}", is_error=True)
+    sys.exit(EXIT_UNEXPECTED)
+
+
+def _drop_unwritten() -> None:
+    """Drop what could not be written: at its end Python would try again, print a traceback and exit with 120."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            setattr(sys, name, None)
 
 
 def _show_traceback() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 import contract
 from contract.modes import Mode
+from contract.text import escape
 from server.listener import Service
 from server.loop import Loop
 from server.messages import Request, Response
@@ -28,6 +29,7 @@ from sidecar.deadlines import PROBE_GRACEFUL_SECONDS
 from sidecar.errors import RedirectError
 from sidecar.listeners import bind_loopback
 from sidecar.original_destination import METADATA_DESTINATIONS, create_finder
+from sidecar.output import write_output
 from sidecar.reachability.measurement import Measurement, measure
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
 from sidecar.redirect.self_check import FORBIDDEN, verify_redirect
@@ -42,10 +44,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", metavar="FILE", help="instead of standard output")
     arguments = parser.parse_args(argv)
     report = json.dumps(build_report(Mode(arguments.mode)))
-    if arguments.output is None:
-        sys.stdout.write(f"{report}\n")
+    try:
+        write_report(report, arguments.output)
+    except OSError as error:
+        place = arguments.output or "standard output"
+        sys.exit(escape(f"podrole-probe: the report cannot be written to {place}: {error.strerror}"))
+
+
+def write_report(report: str, path: str | None) -> None:
+    """Write to a file, or to standard output; raise OSError."""
+    if path is None:
+        write_output(f"{report}\n")
         return
-    with open(arguments.output, "w", encoding="ascii") as output:
+    with open(path, "w", encoding="ascii") as output:
         output.write(report)
 
 

@@ -18,6 +18,7 @@ from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.deadlines import STATUS_SECONDS
+from sidecar.output import write_output
 from sidecar.sockets import http_get
 from sidecar.sts.hints import find_hint
 from sidecar.time_format import format_time
@@ -163,7 +164,10 @@ def main() -> None:
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         reason = error if isinstance(error, (OSError, ValueError)) else NOT_OURS
         sys.exit(escape(f"podrole: cannot get the sidecar's status from 127.0.0.1 port {port}: {reason}"))
-    sys.stdout.write(text + "\n")
+    try:
+        write_output(text + "\n")
+    except OSError as error:
+        sys.exit(f"podrole: the sidecar's status cannot be written to standard output: {error.strerror}")
     sys.exit(0 if status["state"] == ServingState.SERVING else 1)
 
 

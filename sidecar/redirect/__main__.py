@@ -23,6 +23,7 @@ from string import Template
 from contract.redirect_remedies import NO_NETLINK, find_remedy
 from contract.text import escape, quote
 from sidecar.deadlines import IPTABLES_LOCK_SECONDS, IPTABLES_SECONDS
+from sidecar.output import write_note
 from sidecar.redirect.lock import hold_lock
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
 
@@ -40,8 +41,9 @@ JUMPS = re.compile(r"^:(PODROLE-(OUTPUT|FORWARD)) ", re.MULTILINE)
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13}
 """Bit numbers in CapEff: https://man7.org/linux/man-pages/man7/capabilities.7.html."""
 
-# The legacy variant locks a file in /run, which a read-only root forbids; the nf_tables variant locks nothing.
-LOCK_FILE = "/dev/shm/podrole-xtables.lock"  # noqa: S108 - the pod's own tmpfs
+# The legacy variant creates its lock in /run, which a read-only root forbids; the nf_tables variant locks nothing.
+# A file of the image needs no space and no writable directory. `hold_lock` is for runs in other containers.
+LOCK_FILE = HERE / "block.rules"
 MAX_ERROR_LENGTH = 1000
 
 
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.block:  # a redirect is verified by the sidecar, after the proxy of a service mesh may have started
             verify_rejections()
     except RulesError as error:
-        print(f"podrole-redirect: {escape(str(error))}", file=sys.stderr)  # noqa: T201 - the container's only output
+        write_note(f"podrole-redirect: {escape(str(error))}")
         return 1
     return 0
 
@@ -98,7 +100,7 @@ def load_family(family: str, files: Mapping[str, str]) -> None:
     except RulesError as error:
         if family != "ip6tables" or not is_ipv6_off():
             raise
-        print(f"podrole-redirect: no IPv6 in this pod, so this is harmless: {error}", file=sys.stderr)  # noqa: T201
+        write_note(f"podrole-redirect: no IPv6 in this pod, so this is harmless: {error}")
 
 
 def add_jump(family: str, table: str, chain: str, parent: str) -> None:
@@ -157,7 +159,7 @@ def run(command: Sequence[str], text: str = "") -> subprocess.CompletedProcess[s
 
 def build_environment() -> Mapping[str, str]:
     """Return the environment of the programs."""
-    return {"XTABLES_LOCKFILE": LOCK_FILE, **os.environ}
+    return {"XTABLES_LOCKFILE": str(LOCK_FILE), **os.environ}
 
 
 def check_capabilities(status: str) -> None:

@@ -203,6 +203,20 @@ def test_iptables_legacy_works_without_nf_tables(
     assert send_probes(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
 
 
+@pytest.mark.parametrize("options", ["size=4k,ro", "nr_inodes=1"], ids=["read-only", "no-inodes"])
+def test_iptables_legacy_needs_no_file_in_shared_memory(
+    node: Node, network: PodNetwork, tmp_path: Path, send_probes: SendProbes, options: str
+) -> None:
+    backend = build_backend("iptables-legacy", tmp_path, node)
+    program, lock_file, *rest = backend.commands["redirect"]
+    assert lock_file.startswith("XTABLES_LOCKFILE=")
+    mount = f'mount -t tmpfs -o {options} tmpfs /dev/shm; exec "$@"'
+
+    network.run(["unshare", "--mount", "sh", "-ec", mount, "sh", program, *rest])
+
+    assert send_probes(network, "tcp/169.254.169.254/80", "tcp/169.254.169.254/443") == ["sidecar", "ECONNREFUSED"]
+
+
 def test_iptables_legacy_without_its_table_reports_program_file_and_table(
     node: Node, network: PodNetwork, plain: PodNetwork, tmp_path: Path
 ) -> None:
