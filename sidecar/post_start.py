@@ -12,6 +12,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import contract
 from sidecar.deadlines import START_HOOK_POLL_SECONDS, START_HOOK_SECONDS
 
+MAX_BYTES = 64
+"""Read of the started file: two numbers."""
+
 
 def read_start_time(pid: int) -> str | None:
     """Return when a process started, in clock ticks since boot; None if there is no such process.
@@ -28,11 +31,12 @@ def read_start_time(pid: int) -> str | None:
 def is_started(path: str) -> bool:
     """Whether the started file was written by a running sidecar. An earlier container may have left its own file."""
     try:
-        with open(path, encoding="ascii") as started:
-            pid, _, start_time = started.read().partition(" ")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # never waits, even for a pipe
+        with open(descriptor, "rb", buffering=0) as started:
+            pid, _, start_time = (started.read(MAX_BYTES) or b"").partition(b" ")
     except OSError:
         return False
-    return pid.isdigit() and read_start_time(int(pid)) == start_time
+    return pid.isdigit() and read_start_time(int(pid)) == start_time.decode("latin-1")
 
 
 def wait_until_started(path: str, timeout_seconds: float) -> bool:

@@ -4,6 +4,8 @@ import errno
 import os
 from contextlib import suppress
 
+import contract
+
 
 def describe_error(error: OSError, directory: str) -> str:
     """Return an error of a write into a directory; if there is no space, with what is used up."""
@@ -11,7 +13,8 @@ def describe_error(error: OSError, directory: str) -> str:
     if error.errno != errno.ENOSPC:
         return reason
     state = "has no inodes left" if _has_no_inodes(directory) else "is full"
-    return f"{reason}: the containers of the pod share this memory, and it {state}"
+    shared = "; the containers of the pod share it" if directory.startswith(f"{contract.SHARED_MEMORY}/") else ""
+    return f"{reason}: its file system {state}{shared}"
 
 
 def _has_no_inodes(path: str) -> bool:

@@ -26,8 +26,8 @@ from tests.unit.injector.k8s.watched_cluster import wait_until
 
 RUN_DIRECTORY = "/dev/shm/podrole-run"
 CANNOT = f"podrole-sidecar: PODROLE_RUN_DIRECTORY cannot be used: {RUN_DIRECTORY}: "
-FULL = "No space left on device: the containers of the pod share this memory, and it is full\n"
-NO_INODES = "No space left on device: the containers of the pod share this memory, and it has no inodes left\n"
+FULL = "No space left on device: its file system is full; the containers of the pod share it\n"
+NO_INODES = "No space left on device: its file system has no inodes left; the containers of the pod share it\n"
 
 GATED = """
 import os, runpy, time

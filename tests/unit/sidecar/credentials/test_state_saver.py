@@ -19,7 +19,7 @@ from testing.sidecars import ROLE_ARN
 NOW = 1_700_000_000
 CREDENTIALS = Credentials(ROLE_ARN, "ASIAEXAMPLE", "very+secret/key", "session+token", NOW, NOW + 3600)
 NEWER = CREDENTIALS._replace(access_key_id="ASIANEWER")
-FULL = "No space left on device: the containers of the pod share this memory, and it is full"
+FULL = "No space left on device: its file system is full"
 
 
 def build_file(directory: Path) -> StateFile:
