@@ -12,7 +12,7 @@ from testing.repository import ROOT
 
 LIMITED = """
 import os, runpy
-from testing.process_limit import refuse_processes
+from testing.refused_calls import refuse_processes
 {limit}
 runpy.run_module("injector", run_name="__main__", alter_sys=True)
 """

@@ -1,5 +1,7 @@
 """A sidecar with few file descriptors, at its start and later."""
 
+import errno
+import json
 import re
 import resource
 import socket
@@ -22,6 +24,12 @@ CLIENTS = 10
 FEW = """
 import resource, runpy
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
+"""
+REFUSED = """
+import runpy
+from testing.refused_calls import refuse_clients
+refuse_clients({error})
 runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
 """
 
@@ -98,3 +106,29 @@ def test_sidecar_without_descriptors_keeps_its_clients_and_recovers(environ: dic
         assert received.startswith(b"HTTP/1.0 200 OK\r\n")
         assert '"reason": "no-file-descriptors"' in sidecar.log
         assert read_problems(sidecar, "no-file-descriptors") >= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(errno.ENFILE, "no-file-descriptors-on-node", id="ENFILE"),
+        pytest.param(errno.ENOBUFS, "no-memory", id="ENOBUFS"),
+        pytest.param(errno.ENOMEM, "no-memory", id="ENOMEM"),
+    ],
+)
+def test_sidecar_that_can_accept_nobody_says_why_and_does_not_spin(
+    environ: dict[str, str], tmp_path: Path, error: int, reason: str
+) -> None:
+    with running_sidecar(environ, tmp_path, program=["-c", REFUSED.format(error=error)]) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        process = psutil.Process(sidecar.process.pid)
+        with socket.create_connection(("127.0.0.1", sidecar.port), timeout=5):
+            sidecar.wait_for_log('"server-problem"')
+            used = sum(process.cpu_times()[:2])
+            time.sleep(1.5)
+            used = sum(process.cpu_times()[:2]) - used
+        lines = [json.loads(line) for line in sidecar.log.splitlines()]
+
+    problems = [line["reason"] for line in lines if line["event"] == "server-problem"]
+    assert problems == [reason]
+    assert used < 0.3

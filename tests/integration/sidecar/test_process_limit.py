@@ -14,7 +14,7 @@ from testing.sidecars import build_environ
 
 LIMITED = """
 import runpy
-from testing.process_limit import refuse_processes
+from testing.refused_calls import refuse_processes
 refuse_processes()
 runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 """
