@@ -45,6 +45,12 @@ LIVE_READ_SECONDS = 2
 Two reads must fit into the time that the API server gives the webhook.
 """
 
+REVIEW_READS_SECONDS = 4.5
+"""A review, for all of its live reads, from its arrival: the pod is denied.
+
+Once an hour there are three: of the namespace, the ServiceAccount and the API server's version.
+"""
+
 WATCH_SECONDS = 60
 """The API server, before it ends a watch: the next watch starts at once.
 

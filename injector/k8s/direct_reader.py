@@ -8,7 +8,14 @@ from kubernetes.client import Configuration
 from urllib3 import Timeout
 
 from injector.deadlines import LIVE_READ_SECONDS
-from injector.errors import ClusterError, ConnectionClosedError, NotFoundError, ObjectError, ObjectTooLargeError
+from injector.errors import (
+    ClusterError,
+    ConnectionClosedError,
+    NotFoundError,
+    ObjectError,
+    ObjectTooLargeError,
+    UnreachableError,
+)
 from injector.k8s.api_errors import translate_object_errors
 from injector.k8s.cached_metadata import MAX_FIELDS, ReadObject, join_key
 from injector.k8s.client import ApiClient
@@ -36,16 +43,16 @@ class DirectReader:
         self._version: Version | None = None
         self._version_due = 0.0
 
-    def namespace(self, name: str) -> Metadata | None:
+    def namespace(self, name: str, timeout_seconds: float = LIVE_READ_SECONDS) -> Metadata | None:
         """A namespace's labels and annotations that decisions read, or None if there is no such namespace."""
-        return self._read_metadata("Namespace", name, build_path("namespaces", name))
+        return self._read_metadata("Namespace", name, build_path("namespaces", name), timeout_seconds)
 
-    def service_account(self, namespace: str, name: str) -> Metadata | None:
+    def service_account(self, namespace: str, name: str, timeout_seconds: float = LIVE_READ_SECONDS) -> Metadata | None:
         """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
         path = build_path("namespaces", namespace, "serviceaccounts", name)
-        return self._read_metadata("ServiceAccount", join_key(namespace, name), path)
+        return self._read_metadata("ServiceAccount", join_key(namespace, name), path, timeout_seconds)
 
-    def version(self) -> Version | None:
+    def version(self, timeout_seconds: float = LIVE_READ_SECONDS) -> Version | None:
         """Major and minor version of the API server, read again after an hour, as clusters are upgraded.
 
         A failure to read it again keeps the last one: a pod waits for the answer, and it was right an hour ago.
@@ -56,7 +63,7 @@ class DirectReader:
         if self._version is not None:  # other threads use it meanwhile
             self._version_due = now + VERSION_RETRY_SECONDS
         try:
-            self._version = self._read_version()
+            self._version = self._read_version(timeout_seconds)
             self._version_due = now + VERSION_TTL_SECONDS
         except ClusterError:
             if self._version is None:
@@ -72,7 +79,7 @@ class DirectReader:
         """False: every read is a request."""
         return False
 
-    def _read_metadata(self, kind: str, key: str, path: str) -> Metadata | None:
+    def _read_metadata(self, kind: str, key: str, path: str, timeout_seconds: float) -> Metadata | None:
         description = f"{DESCRIPTIONS[kind]} {key}"
 
         def read(timeout: Timeout) -> ReadObject:
@@ -85,7 +92,7 @@ class DirectReader:
                 return read_object
 
         try:
-            found = self._send(read)
+            found = self._send(read, description, timeout_seconds)
         except NotFoundError:
             return None
         if found.metadata is None:
@@ -94,21 +101,27 @@ class DirectReader:
             )
         return found.metadata
 
-    def _read_version(self) -> Version:
+    def _read_version(self, timeout_seconds: float) -> Version:
         description = "the API server's version"
-        document = self._send(lambda timeout: self._client.get("/version/", description=description, timeout=timeout))
+        document = self._send(
+            lambda timeout: self._client.get("/version/", description=description, timeout=timeout),
+            description,
+            timeout_seconds,
+        )
         with translate_object_errors(f"get {description}"):
             return read_version(document)
 
-    def _send(self, send: Callable[[Timeout], Answer]) -> Answer:
+    def _send(self, send: Callable[[Timeout], Answer], description: str, timeout_seconds: float) -> Answer:
         """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
 
         A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
         connection can still succeed: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
         """
-        deadline = time.monotonic() + LIVE_READ_SECONDS
+        if timeout_seconds <= 0:
+            raise UnreachableError(f"cannot get {description}: the reads before took all of the time")
+        deadline = time.monotonic() + timeout_seconds
         try:
-            return send(Timeout(total=LIVE_READ_SECONDS))
+            return send(Timeout(total=timeout_seconds))
         except ConnectionClosedError:
             left = deadline - time.monotonic()
             if left <= 0:

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from threading import Event, Lock
 
-from injector.errors import TooManyReadsError
+from injector.deadlines import LIVE_READ_SECONDS
+from injector.errors import TooManyReadsError, UnreachableError
 from injector.k8s.objects import Metadata
 
 MAX_UNKNOWN = 4
@@ -82,8 +83,13 @@ class SharedReads:
         self._reads: dict[str, _Read] = {}
         """The latest of each object; the oldest object first."""
 
-    def read(self, key: str, asked_at: float, send: Callable[[], Metadata | None]) -> Metadata | None:
-        """The answer of a read that is sent after `asked_at`, a time of the clock; raise its ClusterError."""
+    def read(
+        self, key: str, asked_at: float, send: Callable[[], Metadata | None], timeout_seconds: float = LIVE_READ_SECONDS
+    ) -> Metadata | None:
+        """The answer of a read that is sent after `asked_at`, a time of the clock; raise its ClusterError.
+
+        `timeout_seconds` is for the read of another review; the own one must end by itself.
+        """
         with self._lock:
             found = self._reads.get(key)
             is_sender = found is None or found.sent_at <= asked_at
@@ -91,7 +97,9 @@ class SharedReads:
                 found = self._add(key)
         if is_sender:
             found.send(send)
-        return found.wait()
+        if not found.wait(max(0.0, timeout_seconds)):
+            raise UnreachableError(f"cannot get {key}: the read of another review takes too long")
+        return found.answer()
 
     def _add(self, key: str) -> "_Read":
         self._reads.pop(key, None)
@@ -107,18 +115,22 @@ class _Read:
     def __init__(self, sent_at: float) -> None:
         self.sent_at = sent_at
         self._done = Event()
-        self._answer: Metadata | None = None
+        self._found: Metadata | None = None
         self._error: BaseException | None = None
 
     def send(self, send: Callable[[], Metadata | None]) -> None:
         try:
-            self._answer = send()
+            self._found = send()
         except BaseException as error:  # noqa: BLE001 - raised again for each who waits
             self._error = error
         self._done.set()
 
-    def wait(self) -> Metadata | None:
-        self._done.wait()  # the read has a timeout
+    def wait(self, timeout_seconds: float) -> bool:
+        """Whether it has ended in time."""
+        return self._done.wait(timeout_seconds)
+
+    def answer(self) -> Metadata | None:
+        """After its end."""
         if self._error is not None:
             raise self._error
-        return self._answer
+        return self._found

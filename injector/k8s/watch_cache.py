@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kubernetes.client import Configuration
 
+from injector.deadlines import LIVE_READ_SECONDS, REVIEW_READS_SECONDS
 from injector.errors import ClusterError
 from injector.k8s.cached_metadata import join_key
 from injector.k8s.client import ApiClient
@@ -95,14 +96,17 @@ class CachedReader:
         A live read that is sent after `asked_at` can answer: seconds of `time.monotonic`, by default now.
         """
         cached = self._find_namespace(name)
-        return cached or self._read(self._namespaces.kind, name, asked_at, lambda: self._live.namespace(name))
+        kind = self._namespaces.kind
+        return cached or self._read(kind, name, asked_at, lambda seconds: self._live.namespace(name, seconds))
 
     def service_account(self, namespace: str, name: str, asked_at: float | None = None) -> Metadata | None:
         """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
         key = join_key(namespace, name)
         cached = self._find(self._service_accounts, key)
         kind = self._service_accounts.kind
-        return cached or self._read(kind, key, asked_at, lambda: self._live.service_account(namespace, name))
+        return cached or self._read(
+            kind, key, asked_at, lambda seconds: self._live.service_account(namespace, name, seconds)
+        )
 
     def reserve(self, namespace: str) -> Reservation:
         """Let one review of a pod wait for live reads; raise TooManyReadsError where too many wait already."""
@@ -113,9 +117,9 @@ class CachedReader:
         """Whether the watch has this namespace, even if it is read live."""
         return self._namespaces.knows(name)
 
-    def version(self) -> Version | None:
+    def version(self, asked_at: float | None = None) -> Version | None:
         """Major and minor version of the API server, as DirectReader has it."""
-        return self._live.version()
+        return self._live.version(find_left(time.monotonic() if asked_at is None else asked_at))
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         """Whether all three reads for a pod return, or fail, without a request to the API server."""
@@ -126,13 +130,16 @@ class CachedReader:
         )
 
     def _read(
-        self, kind: str, key: str, asked_at: float | None, send: Callable[[], Metadata | None]
+        self, kind: str, key: str, asked_at: float | None, send: Callable[[float], Metadata | None]
     ) -> Metadata | None:
+        asked_at = time.monotonic() if asked_at is None else asked_at
+        left_seconds = find_left(asked_at)
+
         def count_and_send() -> Metadata | None:
             self._on_live_read(kind)
-            return send()
+            return send(left_seconds)
 
-        return self._shared.read(f"{kind} {key}", time.monotonic() if asked_at is None else asked_at, count_and_send)
+        return self._shared.read(f"{kind} {key}", asked_at, count_and_send, left_seconds)
 
     def _find_namespace(self, name: str) -> Metadata | None:
         cached = self._find(self._namespaces, name)
@@ -148,6 +155,11 @@ class CachedReader:
         return reflector.find(key) if age is not None and age <= self._timeouts.max_staleness_seconds else None
 
 
+def find_left(asked_at: float) -> float:
+    """Seconds for the next live read of a review that arrived then; 0 or less: none."""
+    return min(LIVE_READ_SECONDS, asked_at + REVIEW_READS_SECONDS - time.monotonic())
+
+
 class _ReaderSince(NamedTuple):
     """A MetadataReader for one review, which shares the live reads that are sent after its arrival."""
 
@@ -161,7 +173,7 @@ class _ReaderSince(NamedTuple):
         return self.reader.service_account(namespace, name, self.asked_at)
 
     def version(self) -> Version | None:
-        return self.reader.version()
+        return self.reader.version(self.asked_at)
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         return self.reader.is_cached(namespace, service_account)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from injector.errors import ClusterError, TooManyReadsError
+from injector.errors import ClusterError, TooManyReadsError, UnreachableError
 from injector.k8s.live_reads import MAX_KNOWN, MAX_PER_NAMESPACE, MAX_SHARED, MAX_UNKNOWN, Gate, SharedReads
 from injector.k8s.objects import Metadata
 
@@ -133,6 +133,19 @@ def test_objects_do_not_share_reads(api: Api) -> None:
     reads.read("b", 4.0, api.read)
 
     assert api.sent == 2
+
+
+def test_review_waits_for_the_read_of_another_one_in_bounded_time(api: Api) -> None:
+    reads = SharedReads(lambda: 5.0)
+    thread = read_in_thread(reads, api, 4.0, [])
+    assert api.began.wait(10)
+
+    with pytest.raises(UnreachableError, match="cannot get a: the read of another review takes too long"):
+        reads.read("a", 4.0, api.read, timeout_seconds=0.05)
+
+    api.may_end.set()
+    thread.join()
+    assert api.sent == 1
 
 
 def test_error_is_raised_for_all_who_share_the_read() -> None:

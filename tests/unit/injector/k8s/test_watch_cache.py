@@ -184,6 +184,24 @@ def test_failed_live_read_raises_cluster_error(api: ListWatchServer, callbacks: 
             reader.service_account("team-a", "worker")
 
 
+def test_third_read_of_a_review_has_only_what_is_left_of_its_time(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks) as reader:
+        api.always_fail = lambda request: None if request.is_watch else RequestHandler.hang
+        started = time.monotonic()
+        reading = reader.reserve("team-a").reader
+        with pytest.raises(ClusterError, match="timed out"):
+            reading.namespace("team-a")
+        with pytest.raises(ClusterError, match="timed out"):
+            reading.service_account("team-a", "worker")
+
+        with pytest.raises(ClusterError, match=r"cannot get the API server's version: .*timed out"):
+            reading.version()
+        assert time.monotonic() - started < 5  # the webhook's timeout
+        with pytest.raises(ClusterError, match="cannot get namespace team-b: the reads before took all of the time"):
+            reading.namespace("team-b")
+        api.stop()
+
+
 def test_watch_events_update_the_cache(api: ListWatchServer, callbacks: Callbacks) -> None:
     with run_reader(api.configuration, callbacks) as reader:
         api.put(NAMESPACES, "team-a", labels=ENABLED)
