@@ -153,6 +153,8 @@ class CertManager:
             # read, and must stay it until the write: this patch fails in the first case, and makes the patches of all
             # other replicas fail in the second.
             self._stores.configuration.patch(build_date_patch(configuration, self.clock.now()))
+            if not self.clock.is_right():  # it can have jumped since the pass compared it
+                return
         self._stores.secret.write(build_secret(secret, step.secret))
         self.rotations += 1
         LOG.info("%s updated: %s", self._stores.secret.description, step.description)

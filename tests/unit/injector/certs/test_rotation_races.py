@@ -74,3 +74,15 @@ def test_ca_of_a_secret_that_was_replaced_before_the_patch_is_not_published(clus
     fast.step()  # its next request is the patch
 
     assert not set(lost) & set(cluster.accepted_since)
+
+
+def test_clock_that_jumps_before_a_new_ca_is_written_prevents_the_write(cluster: Cluster) -> None:
+    replica, _ = start_two(cluster)
+    before = cluster.configuration.version
+    while cluster.configuration.version == before:
+        replica.step()
+
+    replica.set_clock_error(PROPAGATION + 1)
+    replica.run_pass()
+
+    assert cluster.secret.document is None
