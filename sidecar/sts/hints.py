@@ -69,6 +69,7 @@ HINTS = {
         "Check the node's clock, and the clock of the server at PODROLE_STS_ENDPOINT: its credentials have expired, or "
         "expire within a minute."
     ),
+    "ClockOutOfRange": "Set the node's clock: it shows a year before 1000 or after 9999.",
     "ChildFailed": "Read the sidecar's log. A process that was killed leaves nothing there: check the memory limit.",
     "OutOfMemory": "Report this as a bug, with the sidecar's log: no answer of STS needs so much memory.",
     "SpawnFailed": "Raise the pod's limit of processes, or the sidecar's memory limit.",

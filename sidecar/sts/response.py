@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.credentials import MAX_TIMESTAMP, MIN_TIMESTAMP, Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.http_client.response import Response
 from sidecar.sts.errors import UNREADABLE, classify
@@ -18,6 +18,10 @@ from sidecar.sts.xml_fields import FieldError, read_fields
 from sidecar.time_format import format_time
 
 ERRORS = {f"{parent}/{name}": name for parent in ("Error", "Errors/Error") for name in ("Code", "Message")}
+
+CLOCK_OUT_OF_RANGE = Failure(
+    "ClockOutOfRange", "this node's clock is beyond the years that AWS's times can express", is_permanent=False
+)
 
 FIRST_ERROR = 300
 FIRST_SERVER_ERROR = 500
@@ -52,6 +56,8 @@ def build_credentials(
     fields: Mapping[str, str], date: str | None, requested: Requested, now: float
 ) -> Credentials | Failure:
     """Build a role's credentials from fields that have no problem; a failure if they do not live long enough."""
+    if not MIN_TIMESTAMP <= int(now) <= MAX_TIMESTAMP:
+        return CLOCK_OUT_OF_RANGE
     lifetime = find_lifetime(parse_expiration(fields["Expiration"]), date, now, requested.duration_seconds)
     if lifetime is None:
         return _describe_end(fields["Expiration"], date, now)

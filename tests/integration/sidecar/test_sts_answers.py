@@ -157,6 +157,19 @@ def test_node_whose_clock_is_years_off_serves_credentials(
     assert len(faulty_sts.requests) == 1, "the second process restored them"
 
 
+def test_node_whose_clock_has_a_year_of_five_digits_is_one_failure(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SHIFTED_CLOCK.format(shift=8000 * YEAR))
+    environ["PYTHONPATH"] = str(tmp_path)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        log = sidecar.wait_for_log('"failures": 1', 60)
+        failure = read_status(sidecar)["last_failure"]
+
+    assert failure["code"] == "ClockOutOfRange"
+    assert "Set the node's clock" in failure["hint"]
+    assert "Traceback" not in log
+
+
 def replace(field: str, value: str) -> Callable[[str], str]:
     """Change a field of an answer."""
 

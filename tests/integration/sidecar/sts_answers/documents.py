@@ -104,6 +104,17 @@ FIELDS = [
         INCOMPLETE,
     ),
     Answer("empty-result", build_response(200, "<R><AssumeRoleWithWebIdentityResult/></R>"), INCOMPLETE),
+    *(
+        Answer(f"{kind}-after-the-document", build_response(200, GRANT + text), UNREADABLE)
+        for kind, text in {"text": "more", "document": GRANT, "nul": "\0"}.items()
+    ),
+    Answer(
+        "result-of-another-action",
+        build_response(200, GRANT.replace("WithWebIdentity", "")),
+        UNREADABLE,
+        boto3_code=CRASHED,
+        reason="KeyError",
+    ),
     Answer("no-result", build_response(200, "<R/>"), UNREADABLE, boto3_code=CRASHED, reason="KeyError"),
     Answer("fields-in-another-place", build_response(200, GRANT.replace("Credentials>", "Other>")), INCOMPLETE),
     Answer(
