@@ -18,6 +18,7 @@ from injector.patch.json_patch import Operation, build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
 from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
+from podrole.empty_fields import record_empty_fields
 from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult, build_unchanged_result
@@ -139,7 +140,8 @@ def _inject(
     warnings = () if isinstance(decision, Deny) else decision.warnings
     if isinstance(decision, Inject | Block):
         plan = plan_injection(decision, template.pod, effective.template, effective.config)
-        operations, warnings = build_patch(template.pod, plan).patch, plan.warnings
+        operations = record_empty_fields(template.pod, build_patch(template.pod, plan).patch)
+        warnings = plan.warnings
         changes = tuple(_describe(plan, template.pod)) if operations else ()
     reason, sentences = _explain(decision)
     return InjectResult(

@@ -11,6 +11,7 @@ from injector.k8s.workload_kinds import Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ADDED_VARIABLES
 from injector.patch.uninject import Uninjection, plan_uninjection
+from podrole.empty_fields import restore_empty_fields
 from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult, build_unchanged_result
@@ -61,7 +62,7 @@ def _uninject_all(documents: Iterable[Document], namespace: str, kinds: Kinds) -
 
 def _uninject(document: Document, template: PodTemplate, namespace: str) -> InjectResult:
     uninjection = plan_uninjection(template.pod)
-    operations = uninjection.operations
+    operations = [*restore_empty_fields(template.pod, uninjection.operations)]
     return InjectResult(
         document=document,
         template=template,

@@ -4,21 +4,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any
 
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
+from podrole.yaml.flow import Edit, FlowLayout
 from podrole.yaml.kube_yaml import write, write_scalar
 
 INDENTED_LIST = re.compile(r"^( *)(?:- )?[^\s#-][^#\n]*:[ \t]*\r?\n\1(?P<further> +)?- ", re.MULTILINE)
-
-
-class Edit(NamedTuple):
-    """Replaces the text between two positions."""
-
-    start: int
-    end: int
-    text: str
 
 
 class UneditableError(Exception):
@@ -28,8 +21,10 @@ class UneditableError(Exception):
 class Editor:
     """Collects edits, those of inner nodes first: at one position they come before those of outer nodes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_json: bool = False) -> None:
         self.text = text
+        self._is_json = is_json
+        self._flow = FlowLayout(text, is_json=is_json)
         self.edits: list[Edit] = []
         self._newline = "\r\n" if "\r\n" in text else "\n"
         first = INDENTED_LIST.search(text)
@@ -51,6 +46,9 @@ class Editor:
 
     def _change_scalar(self, node: ScalarNode, new: Any) -> None:
         start, end = node.start_mark.index, node.end_mark.index
+        if self._is_json:
+            self.edits.append(Edit(start, end, self._flow.write(new, start)))
+            return
         newline = self._newline if self.text[start:end].endswith("\n") else ""
         self.edits.append(Edit(start, end, write_scalar(new, node.style) + newline))
 
@@ -64,6 +62,8 @@ class Editor:
                 self._remove_entry(node, key)
             elif not old[name] and isinstance(new[name], dict | list) and new[name]:
                 self._fill_entry(node, key, value, new[name])
+            elif isinstance(value, MappingNode | SequenceNode) and old[name] and new[name] in ([], {}, None):
+                self._empty_entry(key, value, new[name])
             else:
                 self.change(value, old[name], new[name])
         if added := {name: value for name, value in new.items() if name not in old}:
@@ -71,19 +71,32 @@ class Editor:
 
     def _add_entries(self, node: MappingNode, added: Mapping[str, Any]) -> None:
         if not node.flow_style and node.value:
-            self._insert_lines(self._find_end(node), node.value[0][0].start_mark.column, added)
+            self._insert_lines(self._find_place(node), node.value[0][0].start_mark.column, added)
             return
-        if any(isinstance(value, dict | list) for value in added.values()):
+        self.edits.append(self._flow.add_entries(node, added))
+
+    def _find_place(self, node: MappingNode) -> int:
+        """Return the index for more entries: after the last one, or before one that a line break would change."""
+        end = self._find_end(node)
+        if (
+            end < len(self.text)
+            or self.text.endswith("\n")
+            or getattr(self._find_last(node), "style", None) not in {"|", ">"}
+        ):
+            return end
+        key = node.value[-1][0].start_mark.index
+        line = self._find_line(key)
+        if self.text[line:key].strip():
             raise UneditableError
-        quoted = {name: write_scalar(value, '"') for name, value in added.items()}
-        members = ", ".join(f"{write_scalar(name, None)}: {value}" for name, value in quoted.items())
-        end = node.end_mark.index - 1
-        self.edits.append(Edit(end, end, f", {members}" if node.value else members))
+        return self._skip_comments_back(line)
 
     def _remove_entry(self, node: MappingNode, key: ScalarNode) -> None:
         position = next(index for index, (other, _) in enumerate(node.value) if other is key)
+        if node.flow_style:
+            self.edits.append(self._flow.remove(node, position, position + 1))
+            return
         start = self._find_line(key.start_mark.index)
-        if node.flow_style or len(node.value) == 1:
+        if len(node.value) == 1:
             raise UneditableError
         if not self.text[start : key.start_mark.index].strip():
             self.edits.append(Edit(start, self._find_end(node.value[position][1]), ""))
@@ -95,24 +108,45 @@ class Editor:
 
     def _fill_entry(self, node: MappingNode, key: ScalarNode, value: Node, new: Any) -> None:
         if node.flow_style:
-            raise UneditableError
+            start, end = value.start_mark.index, value.end_mark.index
+            self.edits.append(Edit(start, end, self._flow.write(new, key.start_mark.index)))
+            return
         start = len(self.text[: value.start_mark.index].rstrip(" "))
         self.edits.append(Edit(start, value.end_mark.index, ""))
         further = 0 if isinstance(new, list) and not self._is_indented else 2
         self._insert_lines(self._find_next_line(value.end_mark.index), key.start_mark.column + further, new)
 
+    def _empty_entry(self, key: ScalarNode, value: CollectionNode, new: Any) -> None:
+        written = "" if new is None else json.dumps(new)
+        if value.flow_style:
+            self.edits.append(Edit(value.start_mark.index, value.end_mark.index, written or "null"))
+            return
+        colon = self.text.index(":", key.end_mark.index) + 1
+        self.edits.append(Edit(colon, colon, f" {written}" if written else ""))
+        self.edits.append(Edit(self._find_next_line(colon), self._find_end(value), ""))
+
     def _change_sequence(self, node: SequenceNode, old: Sequence[Any], new: Sequence[Any]) -> None:
-        if node.flow_style or not new:
+        if not new:
             raise UneditableError
         for tag, old_start, old_end, new_start, new_end in _align(old, new):
             if tag == "equal":
                 for index in range(old_end - old_start):
                     self.change(node.value[old_start + index], old[old_start + index], new[new_start + index])
                 continue
+            if node.flow_style:
+                self._change_flow_items(node, (old_start, old_end), new[new_start:new_end])
+                continue
             for item in node.value[old_start:old_end]:
                 self.edits.append(Edit(self._find_line(self._find_dash(item)), self._find_end(item), ""))
             if new_start < new_end:
                 self._insert_items(node, old_end, new[new_start:new_end])
+
+    def _change_flow_items(self, node: SequenceNode, removed: tuple[int, int], added: Sequence[Any]) -> None:
+        first, end = removed
+        if first < end:
+            self.edits.append(self._flow.remove(node, first, end))
+        if added:
+            self.edits.append(self._flow.insert_items(node, end, added))
 
     def _insert_items(self, node: SequenceNode, index: int, items: Sequence[Any]) -> None:
         dash = self._find_dash(node.value[0])
@@ -145,10 +179,14 @@ class Editor:
 
     def _find_end(self, node: Node) -> int:
         """Return the index after the last line of a node. Comments after it do not belong to it."""
+        return self._find_next_line(self._find_last(node).end_mark.index)
+
+    def _find_last(self, node: Node) -> Node:
+        """Return the last node within a node that has an end of its own: libyaml's end of a block is elsewhere."""
         while isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
             last = node.value[-1]
             node = last[1] if isinstance(node, MappingNode) else last
-        return self._find_next_line(node.end_mark.index)
+        return node
 
     def _skip_comments_back(self, line: int) -> int:
         """Return the index of the first of the comment lines above a line."""

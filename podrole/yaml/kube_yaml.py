@@ -17,6 +17,8 @@ except ImportError:  # without libyaml PyYAML does the same, ten times slower
 
 INT, FLOAT, BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 TIMESTAMP = "tag:yaml.org,2002:timestamp"
+VALUE = "tag:yaml.org,2002:value"
+"""Of a single `=`, which is a string to kubectl."""
 
 INTEGER = re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]*|[1-9][0-9_]*)\Z")
 NUMBER = re.compile(r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z")
@@ -67,7 +69,7 @@ def _without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     return {first: [rule for rule in rules if rule[0] not in tags] for first, rules in resolvers.items()}
 
 
-Loader.yaml_implicit_resolvers = _without(INT, FLOAT, TIMESTAMP)
+Loader.yaml_implicit_resolvers = _without(INT, FLOAT, TIMESTAMP, VALUE)
 Dumper.yaml_implicit_resolvers = _without()
 for _class in (Loader, Dumper):
     _class.add_implicit_resolver(INT, INTEGER, list("-+0123456789"))

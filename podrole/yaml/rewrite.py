@@ -1,21 +1,21 @@
 """Writes a changed object back into its original text; comments, order and quotes of all unchanged parts stay.
 
-Every edit is verified by reading the result again. A text that cannot be edited in place (braces, aliases) is
-reformatted first, which loses its comments.
+Every edit is verified by reading the result again. A text that cannot be edited in place (aliases) is reformatted
+first, which loses its comments.
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import yaml
 
 from podrole.yaml.documents import Document
-from podrole.yaml.edits import Edit, Editor, UneditableError
+from podrole.yaml.edits import Editor, UneditableError
+from podrole.yaml.flow import Edit, FlowLayout
+from podrole.yaml.json_nodes import compose_json
 from podrole.yaml.kube_yaml import compose, construct, load, reformat, write
-
-INDENT = re.compile(r"[{\[]\r?\n([ \t]+)")
 
 
 def rewrite(document: Document, wanted: Any) -> str:
@@ -23,7 +23,7 @@ def rewrite(document: Document, wanted: Any) -> str:
     if document.content == wanted:
         return document.text
     if document.is_json:
-        return _rewrite_json(document.text, wanted)
+        return _rewrite_json(document, wanted)
     edits = (_try_edit(text, document.content, wanted) for text in _find_forms(document.text))
     edited = next((text for text in edits if text is not None), None)
     written = edited or _find_head(document.text) + write(wanted, is_indented=False)
@@ -32,12 +32,16 @@ def rewrite(document: Document, wanted: Any) -> str:
     return trimmed if not document.text.endswith("\n") and load(trimmed) == wanted else written
 
 
-def _rewrite_json(text: str, wanted: Any) -> str:
+def _rewrite_json(document: Document, wanted: Any) -> str:
+    text = document.text
+    with suppress(UneditableError, ValueError):
+        editor = Editor(text, is_json=True)
+        editor.change(compose_json(text), document.content, wanted)
+        edited = _apply(text, editor.edits)
+        if json.loads(edited) == wanted:
+            return edited
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
-    indent = INDENT.match(text, start)
-    separators = None if indent or '": ' in text else (",", ":")
-    written = json.dumps(wanted, ensure_ascii=False, indent=indent and indent[1], separators=separators)
-    return text[:start] + written + text[end:]
+    return text[:start] + FlowLayout(text, is_json=True).write(wanted, start) + text[end:]
 
 
 def _find_forms(text: str) -> Iterator[str]:

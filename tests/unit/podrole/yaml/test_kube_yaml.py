@@ -123,3 +123,8 @@ def test_reformatting_keeps_the_form_of_every_scalar() -> None:
     assert "mode: 0644" in written
     assert "ratio: 1e3" in written
     assert "&" not in written
+
+
+def test_equals_sign_is_a_string() -> None:
+    assert load("value: =\n") == {"value": "="}
+    assert load(write({"value": "="}, is_indented=False)) == {"value": "="}

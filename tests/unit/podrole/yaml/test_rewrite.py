@@ -161,12 +161,11 @@ def test_new_lists_are_indented_as_in_the_rest_of_the_file() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("# head\nspec: {containers: [{name: app}]} # c\n", id="flow-mapping"),
         pytest.param("# head\nx: &x {name: app}\nspec:\n  containers: [*x]\n", id="alias-in-a-list"),
         pytest.param("# head\nx: &x\n  containers:\n  - name: app\nspec: *x\n", id="alias-as-value"),
         pytest.param("# head\nx: &x {containers: [{name: app}]}\nspec:\n  <<: *x\n", id="merge-key"),
         pytest.param("# head\n? spec\n: containers:\n  - name: app\n", id="explicit-key"),
-        pytest.param("# head\n--- {spec: {containers: [{name: app}]}}\n", id="content-after-separator"),
+        pytest.param("# head\n--- {spec: {<<: {containers: [{name: app}]}}}\n", id="content-after-separator"),
     ],
 )
 def test_text_that_cannot_be_edited_in_place_is_reformatted_below_its_head(text: str) -> None:
