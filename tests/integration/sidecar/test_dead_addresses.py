@@ -14,7 +14,7 @@ from testing.pods import UnavailableError, has_ipv6
 from testing.sidecars import build_environ
 from tests.integration.sidecar.dead_addresses import DEAD, DEAD_IPV6, DNS, GOOD, Network, dead_addresses
 
-SLACK_SECONDS = 3
+SLACK_SECONDS = 5
 """For the start of a process on a busy machine."""
 
 ASK = """
@@ -51,7 +51,7 @@ def test_name_of_dead_addresses_only_is_a_connect_timeout_in_time(network: Netwo
 
     assert isinstance(outcome, Failure)
     assert outcome.code == "ConnectTimeoutError"
-    assert STS_CONNECT_SECONDS <= seconds < STS_CONNECT_SECONDS + SLACK_SECONDS
+    assert STS_CONNECT_SECONDS <= seconds < STS_REQUEST_SECONDS
 
 
 def test_dns_server_that_never_answers_is_a_connect_timeout_in_time(network: Network, environ: dict[str, str]) -> None:
@@ -61,7 +61,7 @@ def test_dns_server_that_never_answers_is_a_connect_timeout_in_time(network: Net
     assert isinstance(outcome, Failure)
     assert (outcome.code, outcome.is_permanent) == ("ConnectTimeoutError", False)
     assert outcome.message.endswith("the name was not resolved in time")
-    assert STS_REQUEST_SECONDS <= seconds < STS_REQUEST_SECONDS + 1.5
+    assert STS_REQUEST_SECONDS <= seconds < STS_REQUEST_SECONDS + SLACK_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_dead_addresses_before_a_good_one_delay_a_call_by_seconds(
         outcome, seconds = network.fetch(environ)
 
     assert isinstance(outcome, Credentials)
-    assert seconds < STS_CONNECT_SECONDS + SLACK_SECONDS - 1
+    assert seconds < 2 * STS_CONNECT_SECONDS
 
 
 def test_dead_dns_servers_before_a_good_one_delay_the_first_answer_only(
@@ -97,6 +97,14 @@ def test_dead_dns_servers_before_a_good_one_delay_the_first_answer_only(
 
     assert isinstance(outcome, Credentials)
     assert seconds < 2 * STS_REQUEST_SECONDS
+
+
+def test_dead_addresses_delay_each_call_of_a_chain_by_seconds(network: Network, environ: dict[str, str]) -> None:
+    chained = environ | {"PODROLE_INTERMEDIATE_ROLE": "arn:aws:iam::999988887777:role/hub"}
+    with network.name_addresses(*DEAD[:4], GOOD):
+        outcome, _ = network.fetch(chained)
+
+    assert isinstance(outcome, Credentials)
 
 
 def test_dead_addresses_of_a_proxy_delay_a_call_by_seconds(network: Network, environ: dict[str, str]) -> None:

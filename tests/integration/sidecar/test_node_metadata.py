@@ -79,12 +79,12 @@ def test_node_that_sends_a_byte_a_second_is_given_up_in_time(tmp_path: Path, fas
         seconds = time.monotonic() - began
 
     assert status == 404
-    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 1.5
+    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 3
 
 
 def test_both_answers_of_the_node_share_one_deadline(tmp_path: Path) -> None:
     def respond(connection: Connection) -> None:
-        answer_slowly(connection, 1.7, HEAD, b"\r\n123456789")
+        answer_slowly(connection, 1.9, HEAD, b"\r\n123456789")
 
     with raw_server(respond, reads_first=False) as node, passing_sidecar(tmp_path, node.url()) as sidecar:
         began = time.monotonic()
@@ -92,7 +92,7 @@ def test_both_answers_of_the_node_share_one_deadline(tmp_path: Path) -> None:
         seconds = time.monotonic() - began
 
     assert status == 404
-    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 1.5
+    assert NODE_METADATA_SECONDS <= seconds < NODE_METADATA_SECONDS + 1.8
 
 
 SEGMENTS = st.sampled_from(

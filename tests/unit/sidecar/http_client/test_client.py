@@ -135,7 +135,7 @@ def test_deadline_of_several_requests_is_not_each_ones() -> None:
 def test_answer_of_a_proxy_byte_by_byte_is_an_error_at_the_deadline(scheme: str) -> None:
     """To CONNECT, and to TLS."""
     started = time.monotonic()
-    answer = b"HTTP/1.1 200 OK\r\nName: value\r\n\r\n" if scheme == "http" else TLS_RECORD
+    answer = b"HTTP/1.1 200 OK\r\n" + b"Name: value\r\n" * 99 if scheme == "http" else TLS_RECORD
 
     with (
         raw_server(lambda one: one.drip(answer, 0.02), reads_first=False) as proxy,
@@ -144,7 +144,7 @@ def test_answer_of_a_proxy_byte_by_byte_is_an_error_at_the_deadline(scheme: str)
         post("https://sts.example/", proxy=proxy.url(scheme), limits=LIMITS._replace(total_seconds=0.3))
 
     assert caught.value.code == "ProxyConnectionError"
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])

@@ -58,7 +58,7 @@ def test_all_addresses_together_have_one_timeout(dead: list[Address], monkeypatc
     with pytest.raises(TimeoutError):
         connect(parse_url("http://sts.example"), Deadline(10), 0.5)
 
-    assert 0.5 <= time.monotonic() - began < 2
+    assert 0.5 <= time.monotonic() - began < 3.5
 
 
 def test_error_is_the_preferred_addresss() -> None:
@@ -85,7 +85,7 @@ def test_dead_addresses_delay_the_good_one_by_a_quarter_of_a_second_each(
     port = find_port(connect_any([*dead[:count], good], Deadline(10)))
 
     assert port == good[4][1]
-    assert 0.25 * count <= time.monotonic() - began < 0.25 * count + 1
+    assert 0.25 * count <= time.monotonic() - began < 0.25 * count + 4
 
 
 def test_refusing_addresses_delay_the_good_one_by_nothing(good: Address) -> None:
@@ -95,7 +95,7 @@ def test_refusing_addresses_delay_the_good_one_by_nothing(good: Address) -> None
     port = find_port(connect_any([UNSUPPORTED, *refusing, UNSUPPORTED, good], Deadline(10)))
 
     assert port == good[4][1]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_address_that_answers_late_is_used_if_the_others_do_not_answer(dead: list[Address]) -> None:
@@ -111,7 +111,7 @@ def test_address_that_answers_late_is_used_if_the_others_do_not_answer(dead: lis
 
         timer.join()
         assert port == late.getsockname()[1]
-    assert 0.9 * LOST_SYN_SECONDS <= time.monotonic() - began < LOST_SYN_SECONDS + 1.5
+    assert time.monotonic() - began >= 0.9 * LOST_SYN_SECONDS
 
 
 def list_descriptors() -> set[str]:
