@@ -2,7 +2,7 @@
 
 import pytest
 
-from injector.k8s import list_watch
+from injector.k8s import list_limits
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_cache import CachedReader
 from testing.cluster.api import ApiServer, load_configuration
@@ -84,7 +84,7 @@ def test_list_is_read_to_its_last_page(
 ) -> None:
     for number in range(7):
         create_account(api, namespace, f"worker-{number}")
-    monkeypatch.setattr(list_watch, "PAGE_SIZE", 3)
+    monkeypatch.setattr(list_limits, "PAGE_SIZE", 3)
 
     with run_reader(load_configuration(api.kubeconfig), callbacks) as reader:
         found = [reader.service_account(namespace, f"worker-{number}") for number in range(7)]

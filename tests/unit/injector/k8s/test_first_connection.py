@@ -67,17 +67,19 @@ def test_dead_addresses_before_a_good_one_leave_time_for_the_answer(
     with dead_addresses(dead) as found, raw_server(ANSWER) as server:
         addresses += [*found, at(server.port)]
         with ApiClient(Configuration(host="http://api.example"), timeout) as client:
+            started = time.monotonic()
             assert client.get(PATH)["kind"] == "Namespace"
+            assert time.monotonic() - started < WATCH_CONNECT_SECONDS
 
 
 def test_dead_addresses_alone_end_at_the_deadline(addresses: list[Address]) -> None:
-    with dead_addresses(4) as found, ApiClient(Configuration(host="http://api.example"), Timeout(total=0.4)) as client:
+    with dead_addresses(4) as found, ApiClient(Configuration(host="http://api.example"), Timeout(total=1)) as client:
         addresses += found
         started = time.monotonic()
 
         with pytest.raises(UnreachableError, match=f"cannot get {PATH}: .*timed out"):
             client.get(PATH)
-    assert time.monotonic() - started < SLACK_SECONDS
+    assert time.monotonic() - started < 1 + SLACK_SECONDS  # four times one second without a common deadline
 
 
 def test_address_that_refuses_or_has_no_route_is_followed_by_the_next_at_once() -> None:
