@@ -6,32 +6,18 @@ from typing import NamedTuple
 
 import click
 
-from injector.errors import InjectorError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
-from injector.k8s.objects import Object, read_mapping
+from injector.k8s.objects import Object
 from podrole.diagnosis.check_context import read_name
 from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.pod import diagnose_pod
-from podrole.diagnosis.selectors import format_selector
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
+from podrole.owners import OWNERS, TargetError, find_path, find_selector, is_owner
 from podrole.progress import progress_message
 from podrole.queries import fetch_installation, fetch_pod_state
 from podrole.terminal import write, write_json
-
-OWNERS = {
-    "daemonset": "apis/apps/v1",
-    "deployment": "apis/apps/v1",
-    "job": "apis/batch/v1",
-    "replicaset": "apis/apps/v1",
-    "statefulset": "apis/apps/v1",
-}
-"""Kinds that own pods, and their API group and version."""
-
-
-class TargetError(InjectorError):
-    """The target does not exist, has no pods, or is not valid."""
 
 
 class Target(NamedTuple):
@@ -73,7 +59,8 @@ def check(target: str, namespace: str | None, output: str, kubeconfig: str | Non
 
     Reports whether the pod was injected, and if not, which selector or rule prevented it; what the webhook would do
     now; and the state of the injected containers. To check all pods of an owner, use deployment/NAME,
-    statefulset/NAME, daemonset/NAME, replicaset/NAME, job/NAME.
+    statefulset/NAME, daemonset/NAME, replicaset/NAME, job/NAME; or a custom kind, such as rollout/NAME or
+    cloneset.apps.kruise.io/NAME (docs/cli.md lists them).
     """
     parsed = parse_target(target, namespace)
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
@@ -96,27 +83,24 @@ def parse_target(target: str, namespace: str | None) -> Target:
     match parts:
         case [namespace, name] if namespace and name:
             return Target(namespace, "pod", name)
-        case [namespace, kind, name] if namespace and name and kind.lower() in {*OWNERS, "pod"}:
+        case [namespace, kind, name] if namespace and name and (kind.lower() == "pod" or is_owner(kind)):
             return Target(namespace, kind.lower(), name)
         case _:
-            kinds = ", ".join(OWNERS)
+            kinds = f"{', '.join(OWNERS)}, or a custom kind such as rollout"
             message = f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME ({kinds})"
             raise TargetError(message)
 
 
 def _find_pods(client: ApiClient, target: Target) -> Sequence[Object]:
     pods_path = f"/api/v1/namespaces/{target.namespace}/pods"
-    path = f"{pods_path}/{target.name}"
-    if target.kind != "pod":
-        path = f"/{OWNERS[target.kind]}/namespaces/{target.namespace}/{target.kind}s/{target.name}"
     with progress_message(f"reading {target.kind} {target.name}"):
-        found = client.get_or_none(path)
+        path = pods_path if target.kind == "pod" else find_path(client, target.namespace, target.kind)
+        found = client.get_or_none(f"{path}/{target.name}") if path else None
         if found is None:
             raise TargetError(_format_not_found(target))
         if target.kind == "pod":
             return [found]
-        selector = format_selector(read_mapping(read_mapping(found, "spec"), "selector"))
-        pods = client.list(pods_path, query={"labelSelector": selector})
+        pods = client.list(pods_path, query={"labelSelector": find_selector(found, target.kind)})
     if not pods:
         raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pods")
     return pods
@@ -124,7 +108,7 @@ def _find_pods(client: ApiClient, target: Target) -> Sequence[Object]:
 
 def _format_not_found(target: Target) -> str:
     hint = ""
-    if target.namespace in OWNERS and target.kind == "pod":
+    if is_owner(target.namespace) and target.kind == "pod":
         hint = f": to check a {target.namespace}, set its namespace with -n"
     return f"{target.kind} {target.name} does not exist in namespace {target.namespace}{hint}"
 

@@ -91,7 +91,9 @@ def build_recreate_command(pod: Object) -> str:
     template = str(read_mapping(metadata, "labels").get("pod-template-hash") or "")
     if kind == "ReplicaSet" and template and owned_by.endswith(f"-{template}"):
         kind, owned_by = "Deployment", owned_by.removesuffix(f"-{template}")
-    if kind in {"Deployment", "StatefulSet", "DaemonSet"}:
+    # kubectl would look for a kind of another group, such as OpenKruise's StatefulSet, among those of apps.
+    is_built_in = str(owner.get("apiVersion") or "apps/").startswith("apps/")
+    if is_built_in and kind in {"Deployment", "StatefulSet", "DaemonSet"}:
         return f"kubectl -n {namespace} rollout restart {shlex.quote(f'{kind.lower()}/{owned_by}')}"
     owner_name = f"{shlex.quote(kind)} {shlex.quote(owned_by)}"
     return f"kubectl -n {namespace} delete pod {name}   # its {owner_name} creates a new one unless it is complete"

