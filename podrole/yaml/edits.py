@@ -81,7 +81,7 @@ class Editor:
         if (
             end < len(self.text)
             or self.text.endswith("\n")
-            or getattr(self._find_last(node), "style", None) not in {"|", ">"}
+            or getattr(find_last(node), "style", None) not in {"|", ">"}
         ):
             return end
         key = node.value[-1][0].start_mark.index
@@ -179,14 +179,7 @@ class Editor:
 
     def _find_end(self, node: Node) -> int:
         """Return the index after the last line of a node. Comments after it do not belong to it."""
-        return self._find_next_line(self._find_last(node).end_mark.index)
-
-    def _find_last(self, node: Node) -> Node:
-        """Return the last node within a node that has an end of its own: libyaml's end of a block is elsewhere."""
-        while isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
-            last = node.value[-1]
-            node = last[1] if isinstance(node, MappingNode) else last
-        return node
+        return self._find_next_line(find_last(node).end_mark.index)
 
     def _skip_comments_back(self, line: int) -> int:
         """Return the index of the first of the comment lines above a line."""
@@ -196,6 +189,14 @@ class Editor:
                 break
             line = above
         return line
+
+
+def find_last(node: Node) -> Node:
+    """Return the last node within a node that has an end of its own: libyaml's end of a block is elsewhere."""
+    while isinstance(node, MappingNode | SequenceNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(node, MappingNode) else last
+    return node
 
 
 def _align(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[str, int, int, int, int]]:

@@ -5,17 +5,24 @@ first, which loses its comments.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import yaml
+from yaml.nodes import Node
 
 from podrole.yaml.documents import Document
-from podrole.yaml.edits import Editor, UneditableError
+from podrole.yaml.edits import Editor, UneditableError, find_last
 from podrole.yaml.flow import Edit, FlowLayout
 from podrole.yaml.json_nodes import compose_json
 from podrole.yaml.kube_yaml import compose, construct, load, reformat, write
+
+MARK = " # ended the file before podrole"
+"""After a block scalar's `-`, which is not the author's: so lines can follow it without a change of its value."""
+
+BLOCK_SCALAR = re.compile(r"[|>][1-9]?(?=\r?\n)")
 
 
 def rewrite(document: Document, wanted: Any) -> str:
@@ -29,7 +36,10 @@ def rewrite(document: Document, wanted: Any) -> str:
     written = edited or _find_head(document.text) + write(wanted, is_indented=False)
     trimmed = written.removesuffix("\n").removesuffix("\r")
     # The final newline of a block scalar belongs to its value.
-    return trimmed if not document.text.endswith("\n") and load(trimmed) == wanted else written
+    if document.text.endswith("\n") or load(trimmed) != wanted:
+        return written
+    unmarked = trimmed.replace(f"-{MARK}", "")
+    return unmarked if load(unmarked) == wanted else trimmed
 
 
 def _rewrite_json(document: Document, wanted: Any) -> str:
@@ -45,13 +55,23 @@ def _rewrite_json(document: Document, wanted: Any) -> str:
 
 
 def _find_forms(text: str) -> Iterator[str]:
-    """The text with a final newline, then as it is, then reformatted."""
-    if not text.endswith("\n"):
-        yield text + ("\r\n" if "\r\n" in text else "\n")
-    yield text
+    """The text with a final newline, then as it is, then with a mark in place of that newline, then reformatted."""
+    newline = "\r\n" if "\r\n" in text else "\n"
     root = compose(text)
+    if not text.endswith("\n"):
+        yield text + newline
+    yield text
+    if root is not None and not text.endswith("\n") and (header := _find_header(text, root)):
+        yield f"{text[:header]}-{MARK}{text[header:]}{newline}"
     if root is not None:
         yield _find_head(text) + reformat(root)
+
+
+def _find_header(text: str, root: Node) -> int | None:
+    """The index after the indicator of a block scalar at the end, whose last line has no line break."""
+    start = find_last(root).start_mark.index
+    match = BLOCK_SCALAR.match(text, start)
+    return match.end() if match else None
 
 
 def _find_head(text: str) -> str:

@@ -47,6 +47,10 @@ IN_PLACE = {
     "block-scalar-at-the-end": (
         "kind: Pod\nspec:\n  # app\n  containers:\n  - name: app\n    # why\n    args:\n    - |\n      a\n      b"
     ),
+    "block-scalar-in-the-last-element": (
+        "kind: Pod\nspec:\n  # app\n  containers:\n  - name: app\n    env:\n"
+        "    - name: Z\n      # why\n      value: |\n        a\n        b"
+    ),
     "folded-scalar-at-the-end": (
         "kind: Pod\nspec:\n  containers:\n  - name: app\n    description: >\n      a\n      b"
     ),
