@@ -180,8 +180,8 @@ class Reason(MessageTable):
         "Set AWS_REGION in env if envFrom does not.",
     )
     NO_PROXY_NOT_EXTENDED = (
-        'Container "{container}" uses a proxy and sets {variable} by valueFrom, so podrole could not extend it.',
-        "Make sure that it contains {addresses}.",
+        'Container "{container}" sets {variable} by valueFrom, so podrole could not extend it.',
+        "If the container uses a proxy, make sure that it contains {addresses}.",
     )
     RESERVED_NAME = (
         'The {kind} "{name}" was removed: names that start with podrole- are reserved.',

@@ -1,8 +1,8 @@
 """What an app container's environment needs so that AWS clients find the pod's role. A user's value is never replaced.
 
 The injector cannot see the variables of `envFrom`, because it has no permission to read ConfigMaps and Secrets. `env`
-takes precedence over `envFrom`, so a region or endpoint that podrole adds could replace the user's. A container that
-uses `envFrom` therefore gets neither.
+takes precedence over `envFrom`, so a region or endpoint that podrole adds could replace the user's. A container whose
+`envFrom` can set them therefore gets neither. NO_PROXY refers to the value of `envFrom`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,16 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.explanations import explain_each
 from injector.k8s.objects import Object, read_name, read_objects
-from injector.patch.no_proxy import NO_PROXIES, PROXIES, extend_no_proxy, is_set, uses_proxy, warn_unknown_hosts
+from injector.patch.env_from import can_set, find_prefixes
+from injector.patch.no_proxy import (
+    NO_PROXIES,
+    PROXIES,
+    PROXY_PREFIXES,
+    extend_no_proxy,
+    is_set,
+    uses_proxy,
+    warn_unknown_hosts,
+)
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_pod_uid
 from injector.reasons import Explanation, Reason
 
@@ -35,6 +44,8 @@ URI_VARIABLES = (RELATIVE_URI, FULL_URI)
 URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_URL = "AWS_ENDPOINT_URL"
+REGION_PREFIXES = find_prefixes(REGION_VARIABLES)
+ENDPOINT_PREFIXES = find_prefixes((ENDPOINT_URL,))
 
 AWS_PREFIX = "AWS_"
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
@@ -81,14 +92,15 @@ def plan_environment(container: Object, present: Mapping[str, Object], mode: str
     wanted = _choose_sidecar_variables(mode, config)
     missing = _find_missing(container, present, wanted, config)
     warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
-    if not uses_proxy(present):
+    with_env_from = can_set(container, PROXY_PREFIXES)
+    if not with_env_from and not uses_proxy(present):
         return EnvironmentChange(missing, warnings=warnings)
-    no_proxy = extend_no_proxy(present)
-    missing |= {name: hosts for name, hosts in no_proxy.items() if name not in present}
+    hosts = extend_no_proxy(present, with_env_from=with_env_from)
+    missing |= {name: value for name, value in hosts.items() if name not in present}
     replacements = {
-        index: no_proxy[name]
+        index: hosts[name]
         for index, variable in enumerate(variables)
-        if (name := read_name(variable)) in no_proxy and present[name] is variable
+        if (name := read_name(variable)) in hosts and present[name] is variable
     }
     return EnvironmentChange(missing, replacements, (*warnings, *warn_unknown_hosts(container, present)))
 
@@ -113,11 +125,9 @@ def _find_missing(
     }
     if uid is None and any(name in missing or _is_ours(name, present) for name in URI_VARIABLES):
         missing = {contract.ENV_POD_UID: POD_UID_FIELD, **missing}
-    if container.get("envFrom"):
-        return missing
-    if present.keys().isdisjoint(REGION_VARIABLES):
+    if present.keys().isdisjoint(REGION_VARIABLES) and not can_set(container, REGION_PREFIXES):
         missing |= dict.fromkeys(REGION_VARIABLES, config.region)
-    if config.aws_endpoint_url and ENDPOINT_URL not in present:
+    if config.aws_endpoint_url and ENDPOINT_URL not in present and not can_set(container, ENDPOINT_PREFIXES):
         missing[ENDPOINT_URL] = config.aws_endpoint_url
     return missing
 
@@ -157,7 +167,7 @@ def _comes_before(one: Object, other: Object, variables: Sequence[Object]) -> bo
 
 def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tuple[str, ...]) -> Iterator[Explanation]:
     container_name = read_name(container)
-    if container.get("envFrom") and present.keys().isdisjoint(REGION_VARIABLES):
+    if present.keys().isdisjoint(REGION_VARIABLES) and can_set(container, REGION_PREFIXES):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
     overriding = [
         name for name in present if _overrides_role(name, present) and not (name in wanted and _is_ours(name, present))

@@ -1,9 +1,15 @@
-"""NO_PROXY of an app container that uses a proxy: without podrole's addresses, SDKs ask the proxy for credentials."""
+"""NO_PROXY of an app container that uses a proxy: without podrole's addresses, SDKs ask the proxy for credentials.
+
+Variables of `envFrom` are unknown here. The kubelet sets them first, and then expands $(NO_PROXY) in `env` to the value
+of `envFrom`; if there is none, the reference stays as it is, and is no host's name.
+https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+"""
 
 from collections.abc import Iterator, Mapping
 
 import contract
 from injector.k8s.objects import Object, read_name
+from injector.patch.env_from import find_prefixes
 from injector.reasons import Explanation, Reason, TooLargePodError
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
@@ -15,6 +21,8 @@ MAX_NO_PROXY = 256 * 1024
 """Characters in all containers of a pod: the patch repeats each value, up to twice. A process can have 128 KiB."""
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
+
+PROXY_PREFIXES = find_prefixes((*PROXIES, *NO_PROXIES))
 
 
 def check_no_proxy(size: int) -> None:
@@ -35,8 +43,12 @@ def _copy_from_twin(hosts: str) -> str:
 
 
 def _exempts_all(hosts: str) -> bool:
-    listed = {host.strip() for host in hosts.split(",")}
+    listed = _list_hosts(hosts)
     return "*" in listed or listed.issuperset(NO_PROXY_HOSTS)
+
+
+def _list_hosts(hosts: str) -> set[str]:
+    return {host.strip() for host in hosts.split(",")}
 
 
 def uses_proxy(present: Mapping[str, Object]) -> bool:
@@ -54,8 +66,11 @@ def _has_value_from(variable: Object) -> bool:
     return variable.get("valueFrom") is not None
 
 
-def extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
-    """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two."""
+def extend_no_proxy(present: Mapping[str, Object], *, with_env_from: bool = False) -> dict[str, str]:
+    """Return the new values. A missing variable gets its twin's hosts, because programs read only one of the two.
+
+    `with_env_from`: whether `envFrom` can set a variable that is missing.
+    """
     literals = {name: str(present[name].get("value") or "") for name in NO_PROXIES if name in present}
     check_no_proxy(sum(map(len, literals.values())))
     with_value_from = [name for name in literals if _has_value_from(present[name])]
@@ -63,10 +78,23 @@ def extend_no_proxy(present: Mapping[str, Object]) -> dict[str, str]:
     for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
         if name in with_value_from or (name not in literals and twin in with_value_from):
             continue
-        wanted = _extend(literals[name]) if name in literals else _copy_from_twin(literals.get(twin, ""))
-        if literals.get(name) != wanted:
+        if name in literals:
+            wanted: str | None = _extend(literals[name])
+        elif with_env_from:
+            wanted = _refer_to_env_from(name, twin, literals)
+        else:
+            wanted = _copy_from_twin(literals.get(twin, ""))
+        if wanted is not None and literals.get(name) != wanted:
             values[name] = wanted
     return values
+
+
+def _refer_to_env_from(name: str, twin: str, literals: Mapping[str, str]) -> str | None:
+    """Refer to both variables of `envFrom`; None where all hosts of the twin are exempt, as a list would be less."""
+    if twin not in literals:
+        return f"$({name}),$({twin}),{NO_PROXY_VALUE}"
+    hosts = literals[twin]
+    return None if "*" in _list_hosts(hosts) else ",".join(filter(None, (f"$({name})", NO_PROXY_VALUE, hosts)))
 
 
 def warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:

@@ -4,10 +4,12 @@ import pytest
 
 from contract.modes import Mode
 from injector.config import Config
+from injector.patch.no_proxy import NO_PROXIES
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID
 from injector.reasons import TooLargePodError
 from injector.value_types import ModePolicy
 from testing.cases import CONFIG, Case, build_case, environment_of, find_container, load_case
+from testing.pods.environment import expand
 
 ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,127.0.0.1"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -147,6 +149,74 @@ def test_no_proxy_is_unchanged_without_a_proxy() -> None:
     assert environment_of(find_container(pod, "no-proxy-at-all"))["NO_PROXY"] == ".cluster.local"
 
 
+def start_container(container: dict[str, Any], config_map: dict[str, str]) -> dict[str, str]:
+    """The environment as the kubelet makes it: first `envFrom`, then `env` with its references."""
+    [source] = container["envFrom"]
+    environ = {f"{source.get('prefix') or ''}{key}": value for key, value in config_map.items()}
+    for variable in container.get("env") or []:
+        if "valueFrom" not in variable:
+            environ[variable["name"]] = expand(variable.get("value") or "", environ)
+    return environ
+
+
+def inject_with_env_from(config_map: dict[str, str], *own: dict[str, Any], prefix: str | None = None) -> dict[str, str]:
+    source = {"configMapRef": {"name": "proxy"}, "prefix": prefix}
+    case = build_case(containers=[{"name": "app", "envFrom": [source], "env": [*own]}])
+    once = case.inject()
+    assert case.with_pod(once).inject() == once
+    return start_container(find_container(once, "app"), config_map)
+
+
+@pytest.mark.parametrize(
+    ("config_map", "own", "prefix"),
+    [
+        pytest.param({"HTTP_PROXY": "p"}, (), None, id="proxy-without-a-list"),
+        pytest.param({"HTTP_PROXY": "p", "NO_PROXY": "a"}, (), None, id="upper-case"),
+        pytest.param({"http_proxy": "p", "no_proxy": "a"}, (), None, id="lower-case"),
+        pytest.param({"HTTP_PROXY": "p", "NO_PROXY": "a", "no_proxy": "b"}, (), None, id="both"),
+        pytest.param({"PROXY": "p"}, (), "HTTP_", id="prefix-of-the-proxy"),
+        pytest.param({"PROXY": "a"}, ({"name": "HTTP_PROXY", "value": "p"},), "NO_", id="prefix-of-the-list"),
+        pytest.param({"HTTP_PROXY": "p"}, ({"name": "NO_PROXY", "value": "a"},), None, id="own-list"),
+        pytest.param({"http_proxy": "p"}, ({"name": "no_proxy", "value": ""},), None, id="own-empty-list"),
+        pytest.param(
+            {"no_proxy": "a"}, ({"name": "NO_PROXY", "value": "b,*.c"},), None, id="own-list-of-the-other-case"
+        ),
+        pytest.param({"no_proxy": "a"}, ({"name": "NO_PROXY", "value": ADDRESSES},), None, id="own-complete-list"),
+    ],
+)
+def test_no_proxy_of_env_from_is_extended(
+    config_map: dict[str, str], own: tuple[dict[str, Any], ...], prefix: str | None
+) -> None:
+    before = start_container({"envFrom": [{"prefix": prefix}], "env": [*own]}, config_map)
+
+    after = inject_with_env_from(config_map, *own, prefix=prefix)
+
+    hosts = {host for name in NO_PROXIES for host in before.get(name, "").split(",")}
+    for name in NO_PROXIES:
+        added = {*after[name].split(",")}
+        assert added.issuperset(ADDRESSES.split(","))
+        assert added.issuperset(hosts - {""} if name not in before else {*before[name].split(",")})
+
+
+def test_no_proxy_with_wildcard_beside_env_from_is_not_narrowed() -> None:
+    after = inject_with_env_from({"HTTP_PROXY": "p"}, {"name": "NO_PROXY", "value": "a,*"})
+
+    assert after["NO_PROXY"] == "a,*"
+    assert "no_proxy" not in after
+
+
+def test_no_proxy_by_value_from_beside_env_from_is_unchanged_with_a_warning() -> None:
+    own = {"name": "NO_PROXY", "valueFrom": {"configMapKeyRef": {"name": "proxy", "key": "hosts"}}}
+    container = {"name": "app", "envFrom": [{"configMapRef": {"name": "proxy"}}], "env": [own]}
+    case = build_case(containers=[container])
+
+    _, warnings = case.build_patch()
+
+    assert own in find_container(case.inject(), "app")["env"]
+    assert "no_proxy" not in names_of(case)
+    assert any("sets NO_PROXY by valueFrom" in warning for warning in warnings)
+
+
 def test_later_of_two_no_proxy_variables_is_extended() -> None:
     env = [{"name": "HTTP_PROXY", "value": "p"}, *({"name": "NO_PROXY", "value": value} for value in ("a", "b"))]
     case = build_case(containers=[{"name": "app", "env": env}])
@@ -156,16 +226,32 @@ def test_later_of_two_no_proxy_variables_is_extended() -> None:
     assert values == ["a", f"b,{ADDRESSES}"]
 
 
-def test_container_with_env_from_gets_no_region_and_a_warning() -> None:
-    container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}}]}
+@pytest.mark.parametrize("prefix", [None, "", "A", "AWS_"], ids=["none", "empty", "one-letter", "aws"])
+def test_container_with_env_from_gets_no_region_and_a_warning(prefix: str | None) -> None:
+    container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}, "prefix": prefix}]}
     case = build_case(containers=[container])
     config = CONFIG._replace(aws_endpoint_url="https://store.example")
 
     pod = case.inject(config)
     _, warnings = case.build_patch(config)
 
-    assert environment_of(find_container(pod, "app")) == CREDENTIAL_VARIABLES
+    added = environment_of(find_container(pod, "app"))
+    assert {name: value for name, value in added.items() if name not in NO_PROXIES} == CREDENTIAL_VARIABLES
     assert any('"app" uses envFrom' in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("prefix", ["DB_", "AWS_REGION_", "AWS_REGIONS", "HTTP_PROXY"])
+def test_env_from_with_a_prefix_that_excludes_aws_variables_changes_nothing(prefix: str) -> None:
+    container = {"name": "app", "envFrom": [{"secretRef": {"name": "database"}, "prefix": prefix}]}
+    config = CONFIG._replace(aws_endpoint_url="https://store.example")
+
+    pod = build_case(containers=[container]).inject(config)
+    _, warnings = build_case(containers=[container]).build_patch(config)
+
+    assert environment_of(find_container(pod, "app")) == environment_of(
+        find_container(build_case().inject(config), "app")
+    )
+    assert not warnings
 
 
 def test_container_with_env_from_and_a_region_causes_no_warning() -> None:
@@ -257,7 +343,7 @@ def test_pod_uid_that_another_webhook_removed_is_added_again() -> None:
 def test_pod_uid_from_a_config_map_is_overridden_by_podroles() -> None:
     container = {"name": "app", "envFrom": [{"configMapRef": {"name": "settings"}}]}
 
-    assert names_of(build_case(containers=[container])) == ["PODROLE_POD_UID", RELATIVE_URI]
+    assert names_of(build_case(containers=[container]))[:2] == ["PODROLE_POD_UID", RELATIVE_URI]
 
 
 @pytest.mark.parametrize(
