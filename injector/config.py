@@ -110,11 +110,11 @@ class Config(NamedTuple):
         "A proxy for requests to STS only, without a password, as every pod shows it",
     )
     use_fips: bool = setting("PODROLE_USE_FIPS", BOOLEAN, "Use the region's FIPS endpoint of STS", default="false")
-    use_dualstack: bool = setting(
+    use_dualstack: bool | None = setting(
         "PODROLE_USE_DUALSTACK",
         BOOLEAN,
         "Use the region's dual-stack endpoint of STS, which pods without IPv4 can reach",
-        default="false",
+        unset="`true` with PODROLE_IPV6_ONLY, unless PODROLE_STS_ENDPOINT or PODROLE_STS_PROXY is set; else `false`",
     )
     aws_endpoint_url: str | None = setting(
         "PODROLE_AWS_ENDPOINT_URL", URL, "AWS_ENDPOINT_URL of app containers that set none, for stores outside AWS"
@@ -219,6 +219,13 @@ class Config(NamedTuple):
     def partition(self) -> str:
         """The partition of the region; roles of other partitions cannot be assumed."""
         return partition_of(self.region)
+
+    @property
+    def uses_dualstack(self) -> bool:
+        """Whether sidecars call the dual-stack endpoint of STS: the usual one has no IPv6 address."""
+        if self.use_dualstack is None:
+            return self.ipv6_only and not (self.sts_endpoint or self.sts_proxy)
+        return self.use_dualstack
 
     @property
     def role_arn_prefix(self) -> str | None:

@@ -127,7 +127,7 @@ def _choose_values(config: Config, sts_ca_pem: str | None) -> Mapping[str, str |
         contract.ENV_STS_CA_PEM: sts_ca_pem,
         contract.ENV_STS_PROXY: config.sts_proxy,
         contract.ENV_USE_FIPS: "true" if config.use_fips else None,
-        contract.ENV_USE_DUALSTACK: "true" if config.use_dualstack else None,
+        contract.ENV_USE_DUALSTACK: "true" if config.uses_dualstack else None,
         contract.ENV_METRICS: "true" if config.sidecar_metrics else None,
         contract.ENV_SERVE_LOOPBACK: "true" if config.ipv6_only else None,
         contract.ENV_REQUIRE_CLOSED_METADATA: "true" if config.require_closed_metadata else None,

@@ -20,6 +20,7 @@ from injector.k8s.objects import Metadata
 from injector.patch.sts_ca import load_sts_ca
 from injector.value_types import ModePolicy, OverrideName, RedirectBackend
 from sidecar.config import Config as SidecarConfig
+from sidecar.sts.endpoints import find_sts_url
 from testing.cases import CONFIG, ENVIRON, Case, environment_of, find_container, load_case
 from testing.repository import ROOT
 from testing.services.certificates import CertificateFiles, write_certificates
@@ -320,6 +321,25 @@ def test_fips_reaches_the_sidecar() -> None:
 def test_dual_stack_reaches_the_sidecar() -> None:
     assert not read_sidecar(load_case("role-on-the-pod"), CONFIG).use_dualstack
     assert read_sidecar(load_case("role-on-the-pod"), CONFIG._replace(use_dualstack=True)).use_dualstack
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_used"),
+    [
+        pytest.param({}, True, id="nothing-else"),
+        pytest.param({"PODROLE_USE_FIPS": "true"}, True, id="fips"),
+        pytest.param({"PODROLE_USE_DUALSTACK": "false"}, False, id="refused-by-the-operator"),
+        pytest.param({"PODROLE_STS_PROXY": "http://proxy:3128"}, False, id="proxy-has-the-addresses"),
+        pytest.param({"PODROLE_STS_ENDPOINT": "https://vpce.example.com"}, False, id="other-endpoint"),
+    ],
+)
+def test_ipv6_only_pods_use_the_dual_stack_endpoint_of_sts(settings: dict[str, str], *, is_used: bool) -> None:
+    config = Config.from_environ(ENVIRON | {"PODROLE_IPV6_ONLY": "true"} | settings)
+
+    sidecar = read_sidecar(load_case("role-on-the-pod"), config)
+
+    assert sidecar.use_dualstack is is_used
+    assert find_sts_url(sidecar).endswith(".api.aws") is is_used
 
 
 def test_path_of_the_sts_endpoint_reaches_the_sidecar() -> None:
