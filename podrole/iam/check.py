@@ -32,6 +32,12 @@ DELETED_PRINCIPAL = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,}")
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
 """
 
+SERVICES = {
+    "ec2.amazonaws.com": TrustFinding.EC2_PRINCIPAL,
+    "pods.eks.amazonaws.com": TrustFinding.POD_IDENTITY_PRINCIPAL,
+}
+"""https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"""
+
 
 def check_policy(policy: Policy, expected: ExpectedTrust) -> list[Finding]:
     """Check a trust policy, statement by statement. Raises PolicyError if it is not valid."""
@@ -107,8 +113,9 @@ def _check_principals(statement: Statement) -> Iterator[Finding]:
             yield TrustFinding.DELETED_PRINCIPAL.format(where=where, value=principal)
         elif ROLE_PRINCIPAL.fullmatch(principal):
             yield TrustFinding.ROLE_PRINCIPAL.format(where=where, value=principal)
-    if any(re.fullmatch(r"ec2\.amazonaws\.com(\.cn)?", service) for service in statement.principals.get("Service", ())):
-        yield TrustFinding.EC2_PRINCIPAL.format(where=where)
+    for service in statement.principals.get("Service", ()):
+        found = SERVICES.get(service.removesuffix(".cn"), TrustFinding.SERVICE_PRINCIPAL)
+        yield found.format(where=where, value=service)
 
 
 def _check_inverted_elements(statement: Statement) -> Iterator[Finding]:

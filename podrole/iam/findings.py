@@ -151,6 +151,18 @@ class TrustFinding(FindingTemplate):
         "{where} allows EC2 instances to use the role.",
         "Remove it unless an instance profile uses the role.",
     )
+    POD_IDENTITY_PRINCIPAL = (
+        Level.NOTE,
+        (
+            "{where} is for EKS Pod Identity: it allows pods.eks.amazonaws.com to use the role, and not the pods' own "
+            "tokens, with which podrole assumes it."
+        ),
+        (
+            "Keep it while pods use Pod Identity, and add a statement for their tokens: podrole trust-policy ROLE "
+            "--namespace NAME --service-account NAME --merge FILE"
+        ),
+    )
+    SERVICE_PRINCIPAL = (Level.NOTE, "{where} allows the AWS service {value} to use the role. Pods do not need it.")
     DELETED_PRINCIPAL = (
         Level.WARNING,
         "{where} contains {value}, the id of a deleted user or role.",

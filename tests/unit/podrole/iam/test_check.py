@@ -10,7 +10,7 @@ from podrole.findings import Finding, Level
 from podrole.iam.check import check_document, check_policy
 from podrole.iam.documents import PolicyError
 from podrole.iam.findings import TrustFinding
-from podrole.iam.policies import TrustRequirements, build_subject, build_trust_policy
+from podrole.iam.policies import TrustRequirements, build_statements, build_subject, build_trust_policy, merge
 from podrole.iam.statements import ExpectedTrust
 
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
@@ -20,6 +20,18 @@ EXPECTED = ExpectedTrust(ISSUER, ROLE, (WEB,))
 CORRECT = build_trust_policy(TrustRequirements(ROLE, frozenset([WEB])), ISSUER)
 SUB, AUD = f"{ISSUER}:sub", f"{ISSUER}:aud"
 NODES = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:role/nodes"}, "Action": "sts:AssumeRole"}
+POD_IDENTITY = {
+    "Effect": "Allow",
+    "Principal": {"Service": "pods.eks.amazonaws.com"},
+    "Action": ["sts:AssumeRole", "sts:TagSession"],
+}
+"""As EKS Pod Identity needs it: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"""
+
+POD_IDENTITY_CONDITIONS = {
+    "Condition": {
+        "StringEquals": {"aws:RequestTag/kubernetes-namespace": ["team-a"], "aws:SourceAccount": "111122223333"}
+    }
+}
 
 
 def list_codes(policy: Any, expected: ExpectedTrust = EXPECTED) -> set[str]:
@@ -166,6 +178,35 @@ MISTAKES: dict[str, tuple[Any, set[str]]] = {
         {"Statement": [*CORRECT["Statement"], NODES | {"Principal": {"Service": "ec2.amazonaws.com"}}]},
         {"Ec2Principal", "SubjectAllowed"},
     ),
+    "EC2 instances in China": (
+        {"Statement": [*CORRECT["Statement"], NODES | {"Principal": {"Service": "ec2.amazonaws.com.cn"}}]},
+        {"Ec2Principal", "SubjectAllowed"},
+    ),
+    "only Pod Identity's statement": (
+        {"Statement": [POD_IDENTITY]},
+        {"PodIdentityPrincipal", "NoWebIdentityStatement"},
+    ),
+    "Pod Identity's statement for one namespace": (
+        {"Statement": [POD_IDENTITY | POD_IDENTITY_CONDITIONS]},
+        {"PodIdentityPrincipal", "NoWebIdentityStatement"},
+    ),
+    "Pod Identity's statement and podrole's": (
+        {"Statement": [POD_IDENTITY, *CORRECT["Statement"]]},
+        {"PodIdentityPrincipal", "SubjectAllowed"},
+    ),
+    "another service": (
+        {"Statement": [*CORRECT["Statement"], NODES | {"Principal": {"Service": "lambda.amazonaws.com"}}]},
+        {"ServicePrincipal", "SubjectAllowed"},
+    ),
+    "several services": (
+        {
+            "Statement": [
+                *CORRECT["Statement"],
+                NODES | {"Principal": {"Service": ["ecs-tasks.amazonaws.com", "pods.eks.amazonaws.com"]}},
+            ]
+        },
+        {"ServicePrincipal", "PodIdentityPrincipal", "SubjectAllowed"},
+    ),
     "NotPrincipal and NotAction": (
         {
             "Statement": [
@@ -253,6 +294,24 @@ def test_second_statement_for_another_cluster_is_no_mistake() -> None:
 def test_unknown_issuer_and_role_are_not_compared() -> None:
     assert list_codes(CORRECT, ExpectedTrust()) == {"IssuerNotCompared"}
     assert list_codes(federated(provider(account="444455556666")), ExpectedTrust(ISSUER)) == set()
+
+
+def test_policy_of_pod_identity_is_named_with_what_to_add() -> None:
+    found = {one.code: one for one in check_policy({"Statement": [POD_IDENTITY]}, EXPECTED)}
+
+    named = found["PodIdentityPrincipal"]
+    assert "Statement 1 is for EKS Pod Identity" in named.text
+    assert "podrole trust-policy ROLE --namespace NAME --service-account NAME --merge FILE" in named.remedy
+    assert found["NoWebIdentityStatement"].level is Level.PROBLEM
+
+
+def test_statement_of_pod_identity_is_kept_by_a_merge() -> None:
+    statements = build_statements(TrustRequirements(ROLE, frozenset([WEB])), ISSUER)
+
+    merged = merge({"Version": "2012-10-17", "Statement": [POD_IDENTITY]}, statements)
+
+    assert merged["Statement"] == [POD_IDENTITY, *statements]
+    assert list_codes(merged) == {"PodIdentityPrincipal", "SubjectAllowed"}
 
 
 def test_finding_contains_statement_value_and_remedy() -> None:
