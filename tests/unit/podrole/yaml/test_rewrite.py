@@ -232,3 +232,5 @@ def test_any_pod_in_any_form_is_rewritten_as_wanted_and_back(case: Case, style: 
 
     assert document_of(edited).content == wanted
     assert document_of(back).content == workload
+    # YAML's null has no text again, and a text with explicit keys is reformatted.
+    assert back == text or "null" in text or "? " in text
