@@ -7,10 +7,10 @@ from sidecar.endpoints.request_filter import (
     HOSTS,
     NOT_AUTHORIZED,
     NOT_REDIRECTED,
-    REDIRECTED_HOSTS,
     Rejection,
     filter_request,
     list_direct_paths,
+    list_redirected_hosts,
 )
 from sidecar.endpoints.responses import NOT_FOUND, PLAIN, UNAUTHORIZED, build_response
 from sidecar.endpoints.routes import Route, build_routes, create_lookup
@@ -27,10 +27,11 @@ def create_handler(state: EndpointState) -> Handler:
     """Return the handler of all routes. It raises WouldBlock if a request must wait for the node."""
     find_route = create_lookup(build_routes(state))
     direct_paths = list_direct_paths(state.config)
+    redirected_hosts = list_redirected_hosts(state.config.region)
 
     def handle(request: Request) -> Response:
         is_redirected = request.server in METADATA_DESTINATIONS
-        hosts = REDIRECTED_HOSTS if is_redirected else HOSTS
+        hosts = redirected_hosts if is_redirected else HOSTS
         path = filter_request(request.method, request.target, request.headers, hosts)
         if isinstance(path, Rejection):
             return _reject(state, path)

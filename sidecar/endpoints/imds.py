@@ -22,6 +22,12 @@ ZONE = f"{EC2}/meta-data/placement/availability-zone"
 INSTANCE_ID = f"{EC2}/meta-data/instance-id"
 
 
+def list_role_paths(config: Config) -> tuple[str, ...]:
+    """Return the paths of the role's document: by its name, or as kube2iam lists it, by its path or its ARN."""
+    path_and_name = config.role_arn.partition(":role/")[2]
+    return tuple(f"{ROLES}/{name}" for name in dict.fromkeys((config.role_name, path_and_name, config.role_arn)))
+
+
 def build_role_list(config: Config, servable: Credentials | Failure | None) -> Response:
     """Return the role's name without a newline: awscrt, Rust and PHP append every byte to the next request's path.
 

@@ -21,11 +21,19 @@ def _list_hosts(*names: str) -> frozenset[str]:
     return frozenset((*names, *(f"[{name}]" for name in names if ":" in name)))
 
 
-REDIRECTED_HOSTS = _list_hosts(*contract.METADATA_ADDRESSES)
-"""What the Host header of a redirected request can be."""
+HOSTS = _list_hosts(*contract.METADATA_ADDRESSES, "127.0.0.1", "::1", "localhost")
+"""What the Host header of a request can be that the redirect did not lead here."""
 
-HOSTS = REDIRECTED_HOSTS | _list_hosts("127.0.0.1", "::1", "localhost")
-"""And of one that the redirect did not lead here."""
+
+def list_redirected_hosts(region: str) -> frozenset[str]:
+    """Return what it can be in a redirected request: EC2's names of 169.254.169.254 too, as the client resolved them.
+
+    A VPC's resolver knows the name `instance-data` in the domain of the region.
+    https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSet.html
+    """
+    aliases = (f"instance-data{domain}" for domain in ("", ".ec2.internal", f".{region}.compute.internal"))
+    return _list_hosts(*contract.METADATA_ADDRESSES, *aliases)
+
 
 FORWARDING_HEADERS = frozenset({"x-forwarded-for", "forwarded", "via"})
 BROWSER_HEADERS = frozenset({"origin", "referer", "sec-fetch-site"})

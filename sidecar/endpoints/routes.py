@@ -1,13 +1,14 @@
 """The sidecar's routes. Responses are built from the current state: no request waits for STS."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import contract
 from server.messages import Request, Response
 from sidecar.config import Config
 from sidecar.endpoints import ecs, imds, imds_tokens
+from sidecar.endpoints.listings import build_listings
 from sidecar.endpoints.responses import BAD_REQUEST, JSON, NOT_FOUND, PLAIN, build_response
 from sidecar.endpoints.state import EndpointState
 from sidecar.status import build_status
@@ -29,15 +30,18 @@ class Route(NamedTuple):
     methods: tuple[str, ...] = ("GET", "HEAD")
     requires_token: bool = True
     requires_authorization: bool = False
+    is_listed: bool = True
+    """Whether EC2's listings name it, by its first path."""
 
 
 def build_routes(state: EndpointState) -> tuple[Route, ...]:
     """Return all routes; responses that depend on the configuration only are built here, once."""
     from_node = _create_node_lookup(state.config)
-    routes = (*_build_imds_routes(state, from_node), *_build_other_routes(state))
+    routes = [*_build_imds_routes(state, from_node), *_build_other_routes(state)]
     own_paths = {path for route in routes for path in route.paths}
     node_paths = sorted(_list_node_paths(state.config) - own_paths)
-    return (*routes, *(Route("passthrough", (path,), from_node(path, NOT_FOUND)) for path in node_paths))
+    routes += (Route("passthrough", (path,), from_node(path, NOT_FOUND)) for path in node_paths)
+    return (*routes, *_build_listing_routes(routes))
 
 
 def create_lookup(routes: tuple[Route, ...]) -> Callable[[str], Route | None]:
@@ -64,15 +68,29 @@ def _build_imds_routes(state: EndpointState, from_node: NodeLookup) -> tuple[Rou
     region, zone, instance_id = map(imds.build_text, (config.region, config.zone, config.instance_id))
     identity = imds.build_identity_document(config)
     return (
-        Route("token", (imds.TOKEN,), lambda request: _build_token(state, request), ("PUT",), requires_token=False),
-        Route("roles", (imds.ROLES,), lambda _: imds.build_role_list(config, servable())),
-        Route("role", (f"{imds.ROLES}/{config.role_name}",), lambda _: imds.build_role_document(servable())),
+        Route(
+            "token",
+            (imds.TOKEN,),
+            lambda request: _build_token(state, request),
+            ("PUT",),
+            requires_token=False,
+            is_listed=False,
+        ),
+        # The document's path lists it, as a directory.
+        Route("roles", (imds.ROLES,), lambda _: imds.build_role_list(config, servable()), is_listed=False),
+        Route("role", imds.list_role_paths(config), lambda _: imds.build_role_document(servable())),
         Route("region", (imds.REGION,), _always(region)),
-        Route("zone", (imds.ZONE,), _always(zone) if config.zone else from_node(imds.ZONE, zone)),
+        Route(
+            "zone",
+            (imds.ZONE,),
+            _always(zone) if config.zone else from_node(imds.ZONE, zone),
+            is_listed=bool(config.zone) or config.metadata_passthrough,
+        ),
         Route(
             "instance-id",
             (imds.INSTANCE_ID,),
             _always(instance_id) if config.instance_id else from_node(imds.INSTANCE_ID, instance_id),
+            is_listed=bool(config.instance_id) or config.metadata_passthrough,
         ),
         Route("identity", (imds.IDENTITY,), from_node(imds.IDENTITY, identity)),
     )
@@ -91,6 +109,13 @@ def _build_other_routes(state: EndpointState) -> tuple[Route, ...]:
         Route("boot", (contract.BOOT_PATH,), _always(boot), requires_token=False),
         Route("status", (contract.STATUS_PATH,), lambda _: _build_status(state), requires_token=False),
     )
+
+
+def _build_listing_routes(routes: list[Route]) -> Iterator[Route]:
+    own_paths = {path for route in routes for path in route.paths}
+    for path, names in build_listings(route.paths[0] for route in routes if route.is_listed).items():
+        if path not in own_paths:
+            yield Route("listing", (path,), _always(build_response(names)))
 
 
 def _list_node_paths(config: Config) -> frozenset[str]:

@@ -224,8 +224,8 @@ def test_timestamps_have_whole_seconds_and_a_literal_z(sidecar: Sidecar) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        *(f"{ROLES}/other", f"{ROLES}/READER", f"{ROLES}/reade", f"{ROLES}/reader2", f"{ROLES}/team/reader"),
-        *(f"{ROLES}/reader/reader", f"{ROLES}/arn:aws:iam::111122223333:role/team/reader", f"{ROLES}-extended/"),
+        *(f"{ROLES}/other", f"{ROLES}/READER", f"{ROLES}/reade", f"{ROLES}/reader2", f"{ROLES}/ops/reader"),
+        *(f"{ROLES}/reader/reader", f"{ROLES}/arn:aws:iam::111122223333:role/team/admin", f"{ROLES}-extended/"),
         *(f"{ROLES}-extended/reader", "/role-arn/arn:aws:iam::111122223333:role/admin", f"{ROLES}reader"),
     ],
 )
@@ -302,6 +302,41 @@ def test_unknown_values_are_omitted(sidecar: Sidecar) -> None:
         assert get(sidecar, f"{METADATA}/{path}").status == 404
 
 
+@pytest.mark.parametrize("name", ["team/reader", "arn:aws:iam::111122223333:role/team/reader"])
+def test_role_is_served_at_the_names_that_kube2iam_lists(sidecar: Sidecar, name: str) -> None:
+    assert get(sidecar, f"{ROLES}/{name}").body == get(sidecar, f"{ROLES}/reader").body
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        pytest.param("/latest/", b"dynamic\nmeta-data", id="version"),
+        pytest.param("/2021-07-15/", b"dynamic\nmeta-data", id="dated-version"),
+        pytest.param(f"{METADATA}/", b"iam/\nplacement/", id="metadata"),
+        pytest.param(METADATA, b"iam/\nplacement/", id="metadata-without-slash"),
+        pytest.param(f"{METADATA}/iam/", b"security-credentials/", id="iam"),
+        pytest.param(f"{METADATA}/placement/", b"region", id="placement"),
+    ],
+)
+def test_directory_is_listed(sidecar: Sidecar, path: str, names: bytes) -> None:
+    answer, head = get(sidecar, path), get(sidecar, path, method="HEAD")
+
+    assert (answer.status, answer.body) == (200, names)
+    assert (head.status, head.body, head.find("Content-Length")) == (200, b"", str(len(names)))
+    assert get(sidecar, path, "INVALID").status == 401
+
+
+def test_root_tells_the_version_of_imds_by_the_token(sidecar: Sidecar, strict_sidecar: Sidecar) -> None:
+    """fluent-bit sends a token that cannot be valid: 401 is IMDSv2. Without a token, 200 is IMDSv1."""
+    for running in (sidecar, strict_sidecar):
+        token = put_token(running).body.decode()
+
+        assert [get(running, "/", "INVALID", method).status for method in ("GET", "HEAD")] == [401, 401]
+        assert [get(running, "/", token, method).status for method in ("GET", "HEAD")] == [200, 200]
+    assert get(sidecar, "/").body.endswith(b"\nlatest")
+    assert get(strict_sidecar, "/").status == 401
+
+
 def test_identity_document_has_ec2s_layout(sidecar: Sidecar) -> None:
     answer = get(sidecar, IDENTITY)
 
@@ -313,7 +348,7 @@ def test_identity_document_has_ec2s_layout(sidecar: Sidecar) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/latest/", METADATA, f"{METADATA}/", f"{METADATA}/iam", f"{METADATA}/iam/info", "/latest/user-data"),
+        *("/latest/api", f"{METADATA}/iam/info", "/latest/user-data", f"{METADATA}/tags/", f"{METADATA}/network"),
         *(f"{METADATA}/identity-credentials/ec2/security-credentials/ec2-instance", f"{METADATA}/public-keys/0"),
         *("/latest/dynamic/instance-identity/pkcs7", f"{METADATA}/tags/instance/Name", "/favicon.ico", "/metrics"),
     ],

@@ -88,6 +88,16 @@ def test_redirected_request_for_a_host_of_loopback_gets_403(host: str) -> None:
     assert state.counters.rejections == {("host",): 1}
 
 
+@pytest.mark.parametrize("host", ["instance-data", "instance-data.ec2.internal"])
+def test_name_of_the_metadata_address_is_accepted_only_from_redirected_clients(host: str) -> None:
+    """The client has resolved it to the address. A client that connected to loopback has not."""
+    named = {"Host": host}
+
+    assert call(create_handler(build()), ROLES, named).body == b"reader"
+    assert call(create_handler(build()), ROLES, named, server=PORT_FORWARD).status == 403
+    assert call(create_handler(build(Mode.ENV)), ROLES, named, server=PORT_FORWARD).status == 403
+
+
 @pytest.mark.parametrize(
     "path", [CREDENTIALS_PATH, ROLES, f"{ROLES}/reader"], ids=["ecs", "imds-list", "imds-document"]
 )

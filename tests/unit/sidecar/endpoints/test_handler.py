@@ -80,7 +80,9 @@ def test_other_role_gets_404_and_405(path: str) -> None:
     assert allow_of(call(build_handler(), path, method="POST")) == "GET, HEAD"
 
 
-@pytest.mark.parametrize("path", ["/", "/latest", "/latest/user-data", f"{ROLES}/a/b", "/latest/meta-data/iam/info"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/latest/api", "/latest/user-data", f"{ROLES}/a/b", "/latest/meta-data/iam/info"]
+)
 def test_unknown_path_gets_404_for_every_method(path: str) -> None:
     responses = [call(build_handler(), path, method=method) for method in ("GET", "PUT", "POST")]
 
@@ -166,6 +168,29 @@ def test_status_in_each_state(path: str, valid: int, waiting: int, refused: int,
 )
 def test_content_type(path: str, content_type: str) -> None:
     assert dict(call(build_handler(), path).headers)["Content-Type"] == content_type
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        pytest.param("team/reader", 200, id="path-and-name"),
+        pytest.param(ROLE_ARN, 200, id="arn"),
+        pytest.param(ROLE_ARN.replace(":", "%3A"), 200, id="arn-with-encoded-colons"),
+        pytest.param("team/writer", 404, id="another-name"),
+        pytest.param("ops/reader", 404, id="another-path"),
+        pytest.param("team", 404, id="path-alone"),
+        pytest.param("team/reader/x", 404, id="more-than-the-name"),
+        pytest.param(ROLE_ARN.replace("1111", "4444"), 404, id="arn-of-another-account"),
+        pytest.param("role/team/reader", 404, id="resource-of-the-arn"),
+        pytest.param("team%2Freader", 404, id="encoded-slash"),
+    ],
+)
+def test_role_is_found_by_its_path_and_by_its_arn_as_with_kube2iam(name: str, status: int, method: str) -> None:
+    response = call(build_handler(), f"{ROLES}/{name}", method=method)
+
+    assert response.status == status
+    assert (b"ASIAEXAMPLE" in response.body) is (status == 200)
 
 
 def test_documents_have_the_credentials() -> None:

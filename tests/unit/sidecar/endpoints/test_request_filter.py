@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.endpoints.request_filter import Rejection, filter_request
+from sidecar.endpoints.request_filter import Rejection, filter_request, list_redirected_hosts
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from sidecar.endpoints.request_filter import Rejection, filter_request
         "[169.254.169.254]",
         "169.254.169.254]",
         "localhost.",
+        "instance-data",
+        "instance-data.ec2.internal",
         "@",
     ],
 )
@@ -98,6 +100,41 @@ def test_token_request_under_dated_version_is_rejected() -> None:
 )
 def test_every_spelling_of_a_service_address_is_accepted(host: str) -> None:
     assert filter_request("GET", "/v2/credentials", {"host": host}) == "/v2/credentials"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "instance-data",
+        "Instance-Data:80",
+        "instance-data.ec2.internal",
+        "instance-data.eu-west-1.compute.internal",
+        "169.254.169.254",
+    ],
+)
+def test_redirected_request_can_name_an_alias_of_ec2(host: str) -> None:
+    hosts = list_redirected_hosts("eu-west-1")
+
+    assert filter_request("GET", "/latest", {"host": host}, hosts) == "/latest"
+    assert filter_request("GET", f"http://{host}/latest", {"host": host}, hosts) == "/latest"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "instance-data.eu-west-2.compute.internal",
+        "instance-data.eu-west-1.compute.internal.evil.example.com",
+        "instance-data.shop.svc.cluster.local",
+        "instance-data.example.com",
+        "xinstance-data",
+        "instance-data.",
+        "localhost",
+    ],
+)
+def test_redirected_request_for_another_name_is_rejected(host: str) -> None:
+    result = filter_request("GET", "/latest", {"host": host}, list_redirected_hosts("eu-west-1"))
+
+    assert result == Rejection(403, "host")
 
 
 def test_request_without_host_is_accepted() -> None:
