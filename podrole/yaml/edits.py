@@ -56,6 +56,8 @@ class Editor:
         entries = {key.value: (key, value) for key, value in node.value if isinstance(key, ScalarNode)}
         for name in old:
             if name not in entries:
+                if name in new and new[name] == old[name]:
+                    continue  # of a merge key, and unchanged
                 raise UneditableError
             key, value = entries[name]
             if name not in new:

@@ -32,6 +32,10 @@ def inject(content: Any) -> Any:
 
 
 IN_PLACE = {
+    "merge-key-of-a-container": (
+        "kind: Pod\nspec:\n  containers:\n  - &c # one\n    name: one\n    image: a\n"
+        "  - <<: *c # as one\n    name: two\n"
+    ),
     "flow-mapping": "# head\nkind: Pod\nspec: {containers: [{name: app}]} # c\n",
     "flow-after-separator": "--- {kind: Pod, spec: {containers: [{name: app}]}} # c\n",
     "flow-of-several-lines": (
