@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import contract
 from contract.modes import CredentialSource
 from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
 from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
@@ -13,6 +14,7 @@ from injector.partitions import build_role_arn_prefix, partition_of
 from injector.value_types import (
     ACCOUNT_ID,
     ADDRESS,
+    AUDIENCE,
     COMMON_NAME,
     DNS_LABEL,
     DNS_SUBDOMAIN,
@@ -88,6 +90,12 @@ class Config(NamedTuple):
         choice(CredentialSource),
         "The identity that assumes a pod's role: the pod's token, or the node's role (unsafe)",
         default=CredentialSource.WEB_IDENTITY,
+    )
+    audience: str = setting(
+        "PODROLE_AUDIENCE",
+        AUDIENCE,
+        "The audience of pods' tokens, unless the ServiceAccount sets one: a client id of the IAM OIDC provider",
+        default=contract.TOKEN_AUDIENCE,
     )
     node_access_requires_users: bool = setting(
         "PODROLE_NODE_ACCESS_REQUIRES_USERS",

@@ -20,6 +20,9 @@ STATUS_ANNOTATION = "podrole.io/status"
 
 ROLE = "iam.amazonaws.com/role"
 IRSA_ROLE = "eks.amazonaws.com/role-arn"
+AUDIENCE = "eks.amazonaws.com/audience"
+"""On the ServiceAccount: the audience of its pods' tokens."""
+
 DEFAULT_ROLE = "podrole.io/default-role"
 INTERMEDIATE_ROLE = "podrole.io/intermediate-role"
 """On the namespace: the role that is assumed first, and from which the pod's role is assumed."""
@@ -52,6 +55,7 @@ NAMESPACE_LIMITS: Mapping[str, int] = {
 SERVICE_ACCOUNT_LIMITS: Mapping[str, int] = {
     ROLE: MAX_VALUE_BYTES,
     IRSA_ROLE: MAX_VALUE_BYTES,
+    AUDIENCE: MAX_VALUE_BYTES,
 }
 POD_ANNOTATIONS = (
     ROLE,

@@ -65,6 +65,16 @@ OVERRIDES = ValueType(
     f"a list of {', '.join(OverrideName)}, separated by commas",
     parse=_parse_overrides,
 )
+AUDIENCE = ValueType(
+    "AUDIENCE",
+    r"(?!(https?://)?kubernetes(\.default(\.svc(\.[\w.-]+)?)?)?/?$)[!-~]{1,255}",
+    "1 to 255 printable ASCII characters without spaces, such as sts.amazonaws.com, and not the API server's audience",
+)
+"""STS gets the token: it must not be one for the API server.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html, ClientIDList
+"""
+
 ADDRESS = ValueType("ADDRESS", r"[0-9A-Fa-f.:]+", "an IP address")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")

@@ -15,6 +15,7 @@ from injector.decision.value_limits import find_oversized
 from injector.explanations import limit_explanations
 from injector.k8s.objects import Metadata
 from injector.metadata_keys import (
+    AUDIENCE,
     DEFAULT_ROLE,
     EXTERNAL_ID,
     IMDS_TOKENS,
@@ -29,6 +30,7 @@ from injector.metadata_keys import (
     SESSION_TAGS,
 )
 from injector.reasons import Explanation, InvalidRoleError, Reason
+from injector.value_types import AUDIENCE as AUDIENCE_TYPE
 from injector.value_types import OverrideName
 
 SESSION_TAGS_TYPE = ValueType("TAGS", r"(?s).*", "key=value,key=value")
@@ -89,6 +91,9 @@ class PodSettings(NamedTuple):
     overrides: frozenset[OverrideName]
     """The overrides that the pod uses and the operator allows."""
 
+    audience: str
+    """Of the pod's token: what its ServiceAccount sets, else the operator's default."""
+
     @property
     def passes_metadata(self) -> bool:
         """Whether the sidecar serves some of the node's metadata."""
@@ -122,7 +127,7 @@ def parse_annotations(
     | namespace      | podrole.io/default-role        |
     """
     if oversized := find_oversized(pod, namespace, service_account):
-        nothing = PodSettings(None, Reason.NO_ROLE, None, {}, frozenset())
+        nothing = PodSettings(None, Reason.NO_ROLE, None, {}, frozenset(), config.audience)
         return ParsedAnnotations(nothing, limit_explanations(oversized), ())
     sources = (
         (pod, ROLE, "pod", Reason.ROLE_FROM_POD),
@@ -135,6 +140,7 @@ def parse_annotations(
         *_find_override_errors(pod, config.allow_overrides),
         *_find_invalid_values(pod.annotations),
         *_find_chain_errors(pod.annotations, namespace, config),
+        *_find_audience_errors(service_account),
     ]
 
     def parse(metadata: Metadata, key: str, kind: str) -> str | None:
@@ -156,12 +162,25 @@ def parse_annotations(
         intermediate_role=parse(namespace, INTERMEDIATE_ROLE, "namespace") if is_chained else None,
         sidecar_env={one.variable: pod.annotations[one.key] for one in POD_ANNOTATIONS if one.key in pod.annotations},
         overrides=used & config.allow_overrides,
+        audience=_read_audience(service_account) or config.audience,
     )
     return ParsedAnnotations(settings, tuple(errors), tuple(find_unknown_keys(pod.annotations)))
 
 
 def _read(pod: Metadata, override: Override) -> str | None:
     return (pod.labels if override.kind == "label" else pod.annotations).get(override.key)
+
+
+def _read_audience(service_account: Metadata | None) -> str | None:
+    """Return what a ServiceAccount sets; an empty value sets nothing: it would be the API server's audience."""
+    return service_account.annotations.get(AUDIENCE) or None if service_account is not None else None
+
+
+def _find_audience_errors(service_account: Metadata | None) -> Iterator[Explanation]:
+    value = _read_audience(service_account)
+    if value is not None and not AUDIENCE_TYPE.accepts(value):
+        where = f"annotation {AUDIENCE} of the ServiceAccount"
+        yield Reason.INVALID_VALUE.explain(where=where, value=value, expected=AUDIENCE_TYPE.expected)
 
 
 def _find_override_errors(pod: Metadata, allowed: frozenset[OverrideName]) -> Iterator[Explanation]:

@@ -125,7 +125,19 @@ def _build_pieces(
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
     redirect = template.redirect_node if uses_node_metadata else template.redirect
     init_containers = (redirect, sidecar) if decision.mode == Mode.REDIRECT else (sidecar,)
-    return init_containers, (template.token, template.host_ipc_run_volume) if has_host_ipc else (template.token,)
+    token = _choose_token(template, decision.settings.audience)
+    return init_containers, (token, template.host_ipc_run_volume) if has_host_ipc else (token,)
+
+
+def _choose_token(template: Template, audience: str) -> Object:
+    """The volume of the token. Most pods share the template's."""
+    projected = template.token["projected"]
+    source, *others = projected["sources"]
+    token = source["serviceAccountToken"]
+    if token["audience"] == audience:
+        return template.token
+    changed = {**source, "serviceAccountToken": {**token, "audience": audience}}
+    return {**template.token, "projected": {**projected, "sources": [changed, *others]}}
 
 
 def _choose_values(decision: Inject, run_directory: str) -> Mapping[str, str | None]:

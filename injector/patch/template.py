@@ -23,7 +23,8 @@ SHIPPED = Path(__file__).with_name("template.yaml")
 
 NODE_METADATA_BY_IPV6 = "http://[fd00:ec2::254]"
 
-OPERATOR_PLACEHOLDERS = {"$SIDECAR_IMAGE", "$REGION"}
+AUDIENCE_PLACEHOLDER = "$AUDIENCE"
+OPERATOR_PLACEHOLDERS = {"$SIDECAR_IMAGE", "$REGION", AUDIENCE_PLACEHOLDER}
 """Allowed anywhere. The placeholder of a variable is allowed only in the sidecar's `env`, see `name_placeholder`."""
 
 POD_VARIABLES = (
@@ -69,7 +70,11 @@ class Template:
         try:
             if problems := list(_find_problems(document, operator_values)):
                 raise ConfigError("\n".join(["invalid template:", *(f"  {problem}" for problem in problems)]))
-            values = {"$SIDECAR_IMAGE": config.sidecar_image, "$REGION": config.region}
+            values = {
+                "$SIDECAR_IMAGE": config.sidecar_image,
+                "$REGION": config.region,
+                AUDIENCE_PLACEHOLDER: config.audience,
+            }
             filled = _fill(document, values)
             filled["sidecar"]["env"] = fill_env(filled["sidecar"]["env"], operator_values)
             return cls(
@@ -184,6 +189,7 @@ def _find_agreements(document: Any) -> Iterator[tuple[str, Any, Any]]:
         )
     yield "token.name", document["token"]["name"], contract.TOKEN_VOLUME
     token = document["token"]["projected"]["sources"][0]["serviceAccountToken"]
+    yield "token.audience", token.get("audience"), AUDIENCE_PLACEHOLDER
     yield "token.path", f"{contract.TOKEN_DIRECTORY}/{token['path']}", contract.TOKEN_FILE
     run = document["run-with-host-ipc"]
     yield "run-with-host-ipc.volume.name", run["volume"]["name"], contract.RUN_VOLUME

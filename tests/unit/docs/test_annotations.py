@@ -5,7 +5,7 @@ import re
 from testing.repository import ROOT
 
 PAGE = (ROOT / "docs/annotations.md").read_text()
-KEY = r"(?:podrole\.io|iam\.amazonaws\.com)/[a-z-]+|eks\.amazonaws\.com/role-arn"
+KEY = r"(?:podrole\.io|iam\.amazonaws\.com)/[a-z-]+|eks\.amazonaws\.com/[a-z-]+"
 
 
 def test_the_page_lists_exactly_the_keys_of_the_code() -> None:

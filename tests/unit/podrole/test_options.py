@@ -33,6 +33,7 @@ CHANGES = {
     "PODROLE_ALLOW_OVERRIDES": "mode",
     "PODROLE_ALLOWED_ROLES_FORMAT": "regexp",
     "PODROLE_CREDENTIAL_SOURCE": "node",
+    "PODROLE_AUDIENCE": "amazonaws.com",
     "PODROLE_STS_ENDPOINT": "https://sts.example.com",
     "PODROLE_STS_CA": "ca.pem",
     "PODROLE_STS_PROXY": "http://proxy.example.com:3128",

@@ -55,6 +55,14 @@ def let_everybody_pass(document: Document) -> None:
     document["redirect"]["nftables"]["command"] = document["redirect-node"]["nftables"]["command"]
 
 
+def fix_audience(document: Document) -> None:
+    document["token"]["projected"]["sources"][0]["serviceAccountToken"]["audience"] = "sts.amazonaws.com"
+
+
+def drop_audience(document: Document) -> None:
+    del document["token"]["projected"]["sources"][0]["serviceAccountToken"]["audience"]
+
+
 def make_ordinary(document: Document) -> None:
     del document["sidecar"]["restartPolicy"]
 
@@ -71,6 +79,8 @@ def make_ordinary(document: Document) -> None:
         (change_port, "the sidecar's port in redirect.nftables.command"),
         (change_user, "the sidecar's user in redirect-node.iptables.command is '0': the sidecar needs '16925'"),
         (let_everybody_pass, "the sidecar's user in redirect.nftables.command is '16925': the sidecar needs None"),
+        (fix_audience, "token.audience is 'sts.amazonaws.com': the sidecar needs '$AUDIENCE'"),
+        (drop_audience, "token.audience is None: the sidecar needs '$AUDIENCE'"),
         (make_ordinary, "sidecar.restartPolicy is None"),
     ],
 )
