@@ -171,6 +171,10 @@ class Reason(MessageTable):
         'Container "{container}" sets {variable}, which podrole did not change: AWS SDKs prefer it to the pod\'s role.',
         "Remove the variable to use the role.",
     )
+    SHARED_CONFIG_SET = (
+        'Container "{container}" sets {variable}, which podrole did not change: {consequence}.',
+        "Remove the variable to use the role.",
+    )
     POD_UID_OVERRIDDEN = (
         'Container "{container}" sets PODROLE_POD_UID {problem}: it cannot use the path of the container credentials.',
         "Remove the variable: podrole adds it at the front of env.",

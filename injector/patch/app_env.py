@@ -1,4 +1,7 @@
-"""What an app container's environment needs so that AWS clients find the pod's role. A user's value is never replaced.
+"""What an app container's environment needs so that AWS clients find the pod's role.
+
+A user's value is never replaced. An empty one counts as unset, except for AWS_ENDPOINT_URL: emptied, it keeps AWS's own
+endpoints.
 
 The injector cannot see the variables of `envFrom`, because it has no permission to read ConfigMaps and Secrets. `env`
 takes precedence over `envFrom`, so a region or endpoint that podrole adds could replace the user's. A container whose
@@ -12,7 +15,6 @@ from typing import NamedTuple
 import contract
 from contract.modes import Mode
 from injector.config import Config
-from injector.explanations import explain_each
 from injector.k8s.objects import Object, read_name, read_objects
 from injector.patch.env_from import can_set, find_prefixes
 from injector.patch.no_proxy import (
@@ -24,7 +26,9 @@ from injector.patch.no_proxy import (
     uses_proxy,
     warn_unknown_hosts,
 )
+from injector.patch.other_credentials import SHARED_CONFIG, warn_other_credentials
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_pod_uid
+from injector.patch.regions import REGION_VARIABLES, find_regions, may_lack_region
 from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -42,20 +46,11 @@ SIDECAR_VARIABLES = {
 
 URI_VARIABLES = (RELATIVE_URI, FULL_URI)
 URI_PREFIX, URI_SUFFIX = "AWS_CONTAINER_CREDENTIALS_", "_URI"
-REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_URL = "AWS_ENDPOINT_URL"
-REGION_PREFIXES = find_prefixes(REGION_VARIABLES)
 ENDPOINT_PREFIXES = find_prefixes((ENDPOINT_URL,))
 
 AWS_PREFIX = "AWS_"
-POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
-OVERRIDING_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", METADATA_ENDPOINT)
-"""Static keys and IRSA: SDKs use these before container credentials (of which EKS Pod Identity is one kind).
-
-https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
-"""
-
-OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, contract.ENV_POD_UID}
+OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, *SHARED_CONFIG, contract.ENV_POD_UID}
 """Those that this module reads, besides AWS's."""
 
 ADDED_VARIABLES = {contract.ENV_POD_UID, *SIDECAR_VARIABLES, *REGION_VARIABLES, ENDPOINT_URL, *NO_PROXIES}
@@ -69,7 +64,7 @@ class EnvironmentChange(NamedTuple):
     """Variables and their values; the field for POD_UID, which goes to the front of `env`, the others to its end."""
 
     replacements: Mapping[int, str] | None = None
-    """New values by index in the present list. Only values of NO_PROXY and no_proxy are changed."""
+    """New values by index in the present list: longer ones of NO_PROXY and no_proxy, and those of empty variables."""
 
     warnings: tuple[Explanation, ...] = ()
 
@@ -90,19 +85,16 @@ def plan_environment(container: Object, present: Mapping[str, Object], mode: str
     """Find what a container's environment lacks in this mode; `present` is the result of `find_present`."""
     variables = read_objects(container, "env")
     wanted = _choose_sidecar_variables(mode, config)
-    missing = _find_missing(container, present, wanted, config)
-    warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
-    with_env_from = can_set(container, PROXY_PREFIXES)
-    if not with_env_from and not uses_proxy(present):
-        return EnvironmentChange(missing, warnings=warnings)
-    hosts = extend_no_proxy(present, with_env_from=with_env_from)
-    missing |= {name: value for name, value in hosts.items() if name not in present}
+    values = {**_find_missing(container, present, wanted, config), **_find_no_proxy(container, present)}
     replacements = {
-        index: hosts[name]
+        index: values[name]
         for index, variable in enumerate(variables)
-        if (name := read_name(variable)) in hosts and present[name] is variable
+        if (name := read_name(variable)) in values and present[name] is variable
     }
-    return EnvironmentChange(missing, replacements, (*warnings, *warn_unknown_hosts(container, present)))
+    warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
+    return EnvironmentChange(
+        {name: value for name, value in values.items() if name not in present}, replacements or None, warnings
+    )
 
 
 def _choose_sidecar_variables(mode: str, config: Config) -> tuple[str, ...]:
@@ -121,15 +113,19 @@ def _find_missing(
     missing = {
         name: SIDECAR_VARIABLES[name]
         for name in wanted
-        if not (cannot_add_uri if name in URI_VARIABLES else name in present)
+        if not (cannot_add_uri if name in URI_VARIABLES else _is_set(name, present))
     }
     if uid is None and any(name in missing or _is_ours(name, present) for name in URI_VARIABLES):
         missing = {contract.ENV_POD_UID: POD_UID_FIELD, **missing}
-    if present.keys().isdisjoint(REGION_VARIABLES) and not can_set(container, REGION_PREFIXES):
-        missing |= dict.fromkeys(REGION_VARIABLES, config.region)
+    missing |= find_regions(container, present, config.region)
     if config.aws_endpoint_url and ENDPOINT_URL not in present and not can_set(container, ENDPOINT_PREFIXES):
         missing[ENDPOINT_URL] = config.aws_endpoint_url
     return missing
+
+
+def _find_no_proxy(container: Object, present: Mapping[str, Object]) -> Mapping[str, str]:
+    with_env_from = can_set(container, PROXY_PREFIXES)
+    return extend_no_proxy(present, with_env_from=with_env_from) if with_env_from or uses_proxy(present) else {}
 
 
 def measure_no_proxy(change: EnvironmentChange) -> int:
@@ -139,7 +135,11 @@ def measure_no_proxy(change: EnvironmentChange) -> int:
 
 
 def _has_uri(present: Mapping[str, Object]) -> bool:
-    return any(name.endswith(URI_SUFFIX) for name in present if name.startswith(URI_PREFIX))
+    return any(name.endswith(URI_SUFFIX) and _is_set(name, present) for name in present if name.startswith(URI_PREFIX))
+
+
+def _is_set(name: str, present: Mapping[str, Object]) -> bool:
+    return name in present and is_set(present[name])
 
 
 def _is_ours(name: str, present: Mapping[str, Object]) -> bool:
@@ -167,15 +167,9 @@ def _comes_before(one: Object, other: Object, variables: Sequence[Object]) -> bo
 
 def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tuple[str, ...]) -> Iterator[Explanation]:
     container_name = read_name(container)
-    if present.keys().isdisjoint(REGION_VARIABLES) and can_set(container, REGION_PREFIXES):
+    if may_lack_region(container, present):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
-    overriding = [
-        name for name in present if _overrides_role(name, present) and not (name in wanted and _is_ours(name, present))
-    ]
-    yield from explain_each(
-        overriding, lambda name: Reason.CREDENTIALS_OVERRIDDEN.explain(container=container_name, variable=name)
-    )
-
-
-def _overrides_role(name: str, present: Mapping[str, Object]) -> bool:
-    return (name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)) and is_set(present[name])
+    ours = [name for name in wanted if _is_ours(name, present)]
+    yield from warn_other_credentials(container_name, present, ours)
+    if can_set(container, PROXY_PREFIXES) or uses_proxy(present):
+        yield from warn_unknown_hosts(container, present)

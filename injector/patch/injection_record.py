@@ -57,6 +57,15 @@ class ContainerRecord(NamedTuple):
     appended: Mapping[str, str]
     """The author's variables, and the text that was appended to the value of each."""
 
+    filled: Mapping[str, str]
+    """The author's variables without a value, and the value of each."""
+
+
+FILLED_VARIABLES = ADDED_VARIABLES - {*NO_PROXIES}
+"""Variables that get a value if they have none; text is appended to the others."""
+
+RECORD_KEYS = ("env", "appended", "filled")
+"""How the annotation names the fields of a ContainerRecord."""
 
 Records = Mapping[str, ContainerRecord]
 """By container, see `label_containers`; containers to which nothing was added are left out."""
@@ -111,7 +120,7 @@ def build_records(
         for label, ref, container in label_containers(containers)
         if ref in environment or label in earlier
     }
-    return {label: record for label, record in records.items() if record.added or record.appended}
+    return {label: record for label, record in records.items() if any(record)}
 
 
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
@@ -152,26 +161,28 @@ def _parse_records(text: Any) -> Records | None:
 
 
 def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
-    added, appended = (record.get(key, {}) for key in ("env", "appended"))
-    if not all(isinstance(value, str) for value in (*added.values(), *appended.values())):
+    parsed = ContainerRecord(*(record.get(key, {}) for key in RECORD_KEYS))
+    if not all(isinstance(value, str) for part in parsed for value in part.values()):
         raise TypeError(record)
-    return ContainerRecord(added, appended)
+    return parsed
 
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
-    added, appended = _find_unchanged(container, earlier) if earlier else ({}, {})
+    added, appended, filled = _find_unchanged(container, earlier) if earlier else ({}, {}, {})
     added |= change.additions
     env = read_objects(container, "env") if change.replacements else ()
     for index, value in (change.replacements or {}).items():
         name, old = str(env[index]["name"]), str(env[index].get("value") or "")
         if name in added:
             added[name] = value
+        elif name in FILLED_VARIABLES and "value" not in env[index]:
+            filled[name] = value
         else:
             appended[name] = appended.get(name, "") + value.removeprefix(old)
-    return ContainerRecord(added, appended)
+    return ContainerRecord(added, appended, filled)
 
 
-def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[str, str], dict[str, str]]:
+def _find_unchanged(container: Object, earlier: ContainerRecord) -> Sequence[dict[str, str]]:
     variables: dict[str, list[Object]] = {}
     for variable in read_objects(container, "env"):
         variables.setdefault(read_name(variable), []).append(variable)
@@ -184,14 +195,23 @@ def _find_unchanged(container: Object, earlier: ContainerRecord) -> tuple[dict[s
     appended = {
         name: suffix
         for name, suffix in earlier.appended.items()
-        if suffix and name in NO_PROXIES and name not in added and values.get(name, "").endswith(suffix)
+        if suffix and name not in added and _is_appended(name, suffix, values.get(name, ""))
     }
-    return added, appended
+    filled = {
+        name: value
+        for name, value in earlier.filled.items()
+        if value and name in FILLED_VARIABLES and name not in {*added, *appended} and values.get(name) == value
+    }
+    return added, appended, filled
+
+
+def _is_appended(name: str, suffix: str, value: str) -> bool:
+    """Whether podrole appends such text: to lists, and to empty variables."""
+    return value.endswith(suffix) if name in NO_PROXIES else value == suffix and name in FILLED_VARIABLES
 
 
 def _format_record(record: ContainerRecord) -> Mapping[str, Any]:
-    parts = {"env": record.added, "appended": record.appended}
-    return {key: part for key, part in parts.items() if part}
+    return {key: part for key, part in zip(RECORD_KEYS, record, strict=True) if part}
 
 
 def _fits(text: str, pod: Object) -> bool:

@@ -90,6 +90,13 @@ def _restore_environment(
             operations.replace((*path, last[name], "value"), present.removesuffix(suffix))
         else:
             yield name
+    for name, value in record.filled.items():
+        if name not in last or name in record.appended:
+            continue
+        if env[last[name]].get("value") == value:
+            operations.remove((*path, last[name], "value"))
+        else:
+            yield name
     operations.remove_all(path, removed)
 
 

@@ -21,6 +21,7 @@ UNDECIDED = {
     Reason.CLUSTER_READ_FAILED,
     Reason.INTERNAL_ERROR,
     Reason.CREDENTIALS_OVERRIDDEN,  # by the plan, after the decision
+    Reason.SHARED_CONFIG_SET,
     Reason.POD_UID_OVERRIDDEN,
     Reason.REGION_NOT_SET,
     Reason.NO_PROXY_NOT_EXTENDED,

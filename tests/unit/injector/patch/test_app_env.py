@@ -6,14 +6,18 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.patch.no_proxy import NO_PROXIES
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID
+from injector.patch.regions import REGION_VARIABLES
+from injector.patch.uninject import build_uninject_patch
 from injector.reasons import TooLargePodError
 from injector.value_types import ModePolicy
 from testing.cases import CONFIG, Case, build_case, environment_of, find_container, load_case
 from testing.pods.environment import expand
+from tests.unit.injector.generated_pods import normalize
 
 ADDRESSES = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23,127.0.0.1"
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 CREDENTIAL_VARIABLES = {"PODROLE_POD_UID": POD_UID["valueFrom"], RELATIVE_URI: CREDENTIALS_PATH}
 ENV_MODE = CONFIG._replace(mode=ModePolicy.ENV)
 IPV6_ONLY = CONFIG._replace(ipv6_only=True)
@@ -63,7 +67,7 @@ def test_static_keys_are_kept_with_a_warning() -> None:
     after = environment_of(find_container(case.inject(), "static-keys"))
     _, warnings = case.build_patch()
 
-    assert after == {**before, **CREDENTIAL_VARIABLES}
+    assert after == {**before, **CREDENTIAL_VARIABLES, "AWS_REGION": "us-west-2"}
     assert any('"static-keys" sets AWS_ACCESS_KEY_ID' in warning for warning in warnings)
 
 
@@ -113,6 +117,126 @@ def test_operators_endpoint_url_is_set_unless_the_user_has_one() -> None:
 
     assert environment_of(find_container(pod, "static-keys"))["AWS_ENDPOINT_URL"] == "https://store.example"
     assert environment_of(find_container(pod, "irsa"))["AWS_ENDPOINT_URL"] == "https://s3.example"
+
+
+@pytest.mark.parametrize(
+    ("variable", "consequence"),
+    [
+        pytest.param("AWS_SHARED_CREDENTIALS_FILE", "prefer them to the pod's role", id="credentials-file"),
+        pytest.param("AWS_CREDENTIAL_FILE", "prefer them to the pod's role", id="credentials-file-of-botocore"),
+        pytest.param("BOTO_CONFIG", "prefer them to the pod's role", id="boto-config"),
+        pytest.param("AWS_CONFIG_FILE", "prefer them to the pod's role", id="config-file"),
+        pytest.param("AWS_PROFILE", "fail (ProfileNotFound)", id="profile"),
+        pytest.param("AWS_DEFAULT_PROFILE", "fail (ProfileNotFound)", id="default-profile"),
+        pytest.param("AWS_ACCESS_KEY", "prefer it to the pod's role", id="access-key-of-older-sdks"),
+    ],
+)
+def test_variable_that_leads_to_other_credentials_is_kept_with_its_consequence(variable: str, consequence: str) -> None:
+    own = {"name": variable, "value": "x"}
+    case = env_with(own)
+
+    _, [warning] = case.build_patch()
+
+    assert own in find_container(case.inject(), "app")["env"]
+    assert f'"app" sets {variable}, which podrole did not change' in warning
+    assert consequence in warning
+    assert env_with({"name": variable, "value": ""}).build_patch()[1] == []
+
+
+def regions_of(case: Case) -> list[str | None]:
+    """Both variables as the kubelet makes them; it has the ConfigMap's values `from-map`."""
+    environ: dict[str, str] = {}
+    for variable in find_container(case.inject(), "app")["env"]:
+        environ[variable["name"]] = "from-map" if "valueFrom" in variable else expand(variable["value"], environ)
+    return [environ.get(name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")]
+
+
+FROM_MAP = {"valueFrom": {"configMapKeyRef": {"name": "aws", "key": "region"}}}
+REGION, DEFAULT_REGION = {"name": "AWS_REGION"}, {"name": "AWS_DEFAULT_REGION"}
+
+
+@pytest.mark.parametrize(
+    ("own", "region"),
+    [
+        pytest.param([{**REGION, "value": "fr-par"}], "fr-par", id="only-region"),
+        pytest.param([{**DEFAULT_REGION, "value": "fr-par"}], "fr-par", id="only-default-region"),
+        pytest.param([{**REGION, **FROM_MAP}], "from-map", id="region-by-value-from"),
+        pytest.param([{"name": "SITE", "value": "fr-par"}, {**REGION, "value": "$(SITE)"}], "fr-par", id="reference"),
+        pytest.param([{**REGION, "value": ""}], "eu-west-1", id="empty-region"),
+        pytest.param([{**REGION, "value": ""}, {**DEFAULT_REGION, "value": ""}], "eu-west-1", id="both-empty"),
+        pytest.param(
+            [{**REGION, "value": ""}, {**DEFAULT_REGION, "value": "fr-par"}], "fr-par", id="empty-before-twin"
+        ),
+        pytest.param(
+            [{**DEFAULT_REGION, **FROM_MAP}, {**REGION, "value": ""}], "from-map", id="empty-after-value-from"
+        ),
+        pytest.param([{**REGION, "value": "fr-par"}, {**DEFAULT_REGION, "value": ""}], "fr-par", id="empty-after-twin"),
+        pytest.param([REGION], "eu-west-1", id="without-value"),
+    ],
+)
+def test_both_region_variables_get_one_value(own: list[dict[str, Any]], region: str) -> None:
+    case = env_with(*own)
+    once = case.inject()
+
+    assert regions_of(case) == [region, region]
+    assert case.with_pod(once).inject() == once
+    assert normalize(build_uninject_patch(once).apply(once)) == normalize(case.pod)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        pytest.param([{**REGION, "value": ""}, {**DEFAULT_REGION, **FROM_MAP}], id="reference-would-come-too-early"),
+        pytest.param(
+            [{**REGION, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b", "optional": True}}}], id="optional"
+        ),
+    ],
+)
+def test_region_that_cannot_be_copied_is_left_as_it_is(own: list[dict[str, Any]]) -> None:
+    injected = find_container(env_with(*own).inject(), "app")["env"]
+
+    assert [variable for variable in injected if variable["name"] in REGION_VARIABLES] == own
+
+
+def test_region_beside_env_from_is_left_as_it_is() -> None:
+    own = {"name": "AWS_REGION", "value": ""}
+    case = build_case(containers=[{"name": "app", "envFrom": [{"configMapRef": {"name": "aws"}}], "env": [own]}])
+
+    _, warnings = case.build_patch()
+
+    assert own in find_container(case.inject(), "app")["env"]
+    assert "AWS_DEFAULT_REGION" not in names_of(case)
+    assert any('"app" uses envFrom' in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "config", "expected"),
+    [
+        pytest.param(RELATIVE_URI, CONFIG, {RELATIVE_URI: CREDENTIALS_PATH}, id="the-uri-of-the-mode"),
+        pytest.param(FULL_URI, CONFIG, {FULL_URI: "", RELATIVE_URI: CREDENTIALS_PATH}, id="the-other-uri"),
+        pytest.param(FULL_URI, ENV_MODE, {FULL_URI: f"http://127.0.0.1:16925{CREDENTIALS_PATH}"}, id="env-mode"),
+        pytest.param(ENDPOINT, ENV_MODE, {ENDPOINT: "http://127.0.0.1:16925/"}, id="metadata-endpoint-in-env-mode"),
+    ],
+)
+def test_empty_variable_that_leads_to_credentials_counts_as_unset(
+    variable: str, config: Config, expected: dict[str, str]
+) -> None:
+    case = env_with({"name": variable, "value": ""})
+    once = case.inject(config)
+
+    added = environment_of(find_container(once, "app"))
+
+    assert {name: added[name] for name in expected} == expected
+    assert case.with_pod(once).inject(config) == once
+    assert build_uninject_patch(once).apply(once) == case.pod
+
+
+def test_emptied_endpoint_url_keeps_the_endpoints_of_aws() -> None:
+    case = env_with({"name": "AWS_ENDPOINT_URL", "value": ""})
+
+    pod = case.inject(CONFIG._replace(aws_endpoint_url="https://store.example"))
+
+    assert environment_of(find_container(pod, "app"))["AWS_ENDPOINT_URL"] == ""
 
 
 def test_no_proxy_gets_the_metadata_addresses_if_a_proxy_is_set() -> None:

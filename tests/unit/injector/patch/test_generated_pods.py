@@ -23,6 +23,7 @@ from injector.patch.json_patch import build_patch
 from injector.patch.no_proxy import NO_PROXIES, NO_PROXY_VALUE
 from injector.patch.plan import plan_injection
 from injector.patch.pod_uid import POD_UID
+from injector.patch.regions import REGION_VARIABLES
 from injector.patch.template import load_template
 from injector.patch.uninject import build_uninject_patch
 from injector.value_types import ModePolicy, RedirectBackend
@@ -155,12 +156,21 @@ def assert_environment_is_only_extended(before: list[Pod], after: list[Pod]) -> 
         after = after[1:]
     for old, new in zip(before, after, strict=False):
         hosts = f"{old.get('value') or ''},{NO_PROXY_VALUE}"
-        assert new == old or (old["name"] in NO_PROXIES and new == {**old, "value": hosts})
+        assert new == old or (old["name"] in NO_PROXIES and new == {**old, "value": hosts}) or is_filled(old, new)
     added = {variable["name"]: variable["value"] for variable in after[len(before) :]}
     assert len(after) == len(before) + len(added)
     assert not added.keys() & {variable.get("name") for variable in before}
     assert added.keys() <= {*ADDED_VALUES, *NO_PROXIES}
-    assert all(ADDED_VALUES.get(key, value) == value for key, value in added.items())
+    assert all(ADDED_VALUES.get(key, value) == value for key, value in added.items() if key not in REGION_VARIABLES)
+    regions = {variable.get("value") for variable in before if variable.get("name") in REGION_VARIABLES}
+    references = {f"$({name})" for name in REGION_VARIABLES}
+    assert all(added[key] in {CONFIG.region, *regions, *references} for key in REGION_VARIABLES if key in added)
+
+
+def is_filled(old: Pod, new: Pod) -> bool:
+    """Whether an empty variable of podrole's got a value."""
+    is_empty = not old.get("value") and old.get("valueFrom") is None
+    return is_empty and old["name"] in ADDED_VALUES and bool(new["value"]) and new == {**old, "value": new["value"]}
 
 
 def without_podroles(pod: Pod) -> Pod:

@@ -58,7 +58,7 @@ def test_record_lists_everything_that_was_added() -> None:
 def test_record_lists_only_variables_that_the_author_did_not_write() -> None:
     case = case_with({"name": "AWS_REGION", "value": "eu-west-1"})
 
-    assert records_of(case.inject()) == {"app": {"env": URI_VARIABLES}}
+    assert records_of(case.inject()) == {"app": {"env": {**URI_VARIABLES, "AWS_DEFAULT_REGION": "eu-west-1"}}}
 
 
 def test_record_lists_what_was_appended_to_no_proxy() -> None:
@@ -66,6 +66,21 @@ def test_record_lists_what_was_appended_to_no_proxy() -> None:
 
     assert records["app"]["appended"] == {"NO_PROXY": f",{NO_PROXY_VALUE}"}
     assert records["app"]["env"]["no_proxy"] == f"{NO_PROXY_VALUE},a"
+
+
+@pytest.mark.parametrize(
+    ("variable", "key"),
+    [
+        pytest.param({"name": "AWS_REGION", "value": ""}, "appended", id="empty"),
+        pytest.param({"name": "AWS_REGION"}, "filled", id="without-value"),
+    ],
+)
+def test_record_lists_the_value_of_an_empty_variable(variable: Pod, key: str) -> None:
+    case = case_with(variable)
+    once = case.inject()
+
+    assert records_of(once)["app"][key] == {"AWS_REGION": "eu-west-1"}
+    assert records_of(case.with_pod(once).inject()) == records_of(once)
 
 
 def test_container_to_which_nothing_was_added_is_not_in_the_record() -> None:
@@ -144,6 +159,11 @@ def test_no_proxy_that_was_emptied_between_two_injections_stays_in_the_record() 
         pytest.param({"appended": {"NO_PROXY": ",b"}}, id="suffix-that-is-not-there"),
         pytest.param({"appended": {"NO_PROXY": ""}}, id="empty-suffix"),
         pytest.param({"appended": {"HOME": "/"}}, id="suffix-of-another-variable"),
+        pytest.param({"appended": {"AWS_REGION": "-1"}}, id="suffix-of-a-region"),
+        pytest.param({"filled": {"HOME": "/"}}, id="filled-variable-of-another-name"),
+        pytest.param({"filled": {"NO_PROXY": "a"}}, id="filled-list"),
+        pytest.param({"filled": {"AWS_REGION": ""}}, id="filled-with-nothing"),
+        pytest.param({"filled": {"AWS_REGION": "other"}}, id="filled-with-another-value"),
         pytest.param({"unknown": {}}, id="unknown-key"),
     ],
 )
@@ -256,7 +276,8 @@ VALUES = st.sampled_from([*ADDED.values(), "a", f"a,{NO_PROXY_VALUE}", NO_PROXY_
 VARIABLES = st.fixed_dictionaries({"name": NAMES, "value": VALUES}) | st.just(POD_UID)
 TEXTS = st.dictionaries(NAMES, VALUES | st.just(f",{NO_PROXY_VALUE}"))
 FORGED_RECORDS = st.dictionaries(
-    st.sampled_from(["app", "other"]), st.fixed_dictionaries({}, optional={"env": TEXTS, "appended": TEXTS})
+    st.sampled_from(["app", "other"]),
+    st.fixed_dictionaries({}, optional={"env": TEXTS, "appended": TEXTS, "filled": TEXTS}),
 )
 
 
