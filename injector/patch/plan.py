@@ -23,6 +23,7 @@ from injector.patch.injection_record import (
 )
 from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
+from injector.patch.qos import is_guaranteed
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 
@@ -99,20 +100,6 @@ def _preserve_qos_class(
             yield {**container, "resources": resources}
         else:
             yield container
-
-
-def is_guaranteed(containers: AppContainers) -> bool:
-    """Whether every container of the pod has requests equal to limits, for CPU and memory.
-
-    They are compared as strings, because the API server writes all quantities in one form.
-    https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
-    """
-    return bool(containers) and all(_is_guaranteed(read_mapping(container, "resources")) for _, container in containers)
-
-
-def _is_guaranteed(resources: Object) -> bool:
-    limits, requests = read_mapping(resources, "limits"), read_mapping(resources, "requests")
-    return all(limits.get(key) and requests.get(key, limits[key]) == limits[key] for key in ("cpu", "memory"))
 
 
 def _build_pieces(

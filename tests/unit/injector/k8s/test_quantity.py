@@ -33,6 +33,7 @@ from injector.k8s.quantity import parse_quantity
         "1E3",
         "12e-3",
         "5e+2",
+        "+1",
     ],
 )
 def test_quantity_has_the_value_that_kubernetes_gives_it(text: str) -> None:
@@ -45,7 +46,25 @@ def test_number_of_a_yaml_file_is_a_quantity() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "-1", "1 Gi", "1gi", "1K", "m", "1e", "1e999", "9" * 21, "1Gi\n", "\u0661", "1.2.3", None, True, {}],
+    [
+        "",
+        ".",
+        "-1",
+        "++1",
+        "1 Gi",
+        "1gi",
+        "1K",
+        "m",
+        "1e",
+        "1e999",
+        "9" * 21,
+        "1Gi\n",
+        "\u0661",
+        "1.2.3",
+        None,
+        True,
+        {},
+    ],
     ids=repr,
 )
 def test_text_that_is_no_quantity_has_no_value(text: object) -> None:
