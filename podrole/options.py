@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS = [one for one in list_settings(Config).values() if one.is_for_pods]
 """The webhook's settings that can change a pod. Each is an option."""
 
-ACCOUNT_VARIABLES = ("PODROLE_ACCOUNT_ID", "PODROLE_BASE_ROLE_ARN", "PODROLE_REGION")
+ACCOUNT_VARIABLES = ("PODROLE_ACCOUNT_ID", "PODROLE_AUDIENCE", "PODROLE_BASE_ROLE_ARN", "PODROLE_REGION")
 
 HOW_TO_FIND_SETTINGS = """\
 Use the settings of your cluster's injector: as options, as environment variables, or with --cluster, which reads them
@@ -104,7 +104,7 @@ def report_output_option(command: F) -> F:
 
 
 def account_options(command: F) -> F:
-    """The default account of roles, for load_account."""
+    """The default account of roles and the audience of tokens, for load_account."""
     for one in SETTINGS:
         if one.variable in ACCOUNT_VARIABLES:
             text = f"{one.meaning}.  [default: any]" if one.is_required else _describe(one)
@@ -119,7 +119,7 @@ def load_account(options: Mapping[str, Any]) -> Account:
         raise click.UsageError("--account-id and --base-role-arn are both set: set only one")
     if account:
         base = build_role_arn_prefix(region or "", account)
-    return Account(base, region)
+    return Account(base, region, audience=options["PODROLE_AUDIENCE"])
 
 
 def optional_manifest_options(command: F) -> F:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import contract
 from injector.config import Config
 from injector.errors import ApiError, ClusterError, ConfigError, ObjectError
 from injector.k8s.objects import Object
 from injector.k8s.workload_kinds import Kinds, add_paths
 from injector.k8s.workloads import find_objects
+from injector.metadata_keys import AUDIENCE
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.error_context import error_context
 from podrole.findings import Finding, limit_findings
@@ -35,6 +37,8 @@ class RoleUsageLoader:
     settings_findings: list[Finding] = field(default_factory=list)
     """Why the settings of the installed webhook are not known."""
 
+    audience_findings: list[Finding] = field(default_factory=list)
+
     @cached_property
     def issuer_url(self) -> str:
         """The issuer's URL: from the option, else from the live cluster."""
@@ -58,7 +62,7 @@ class RoleUsageLoader:
                     for obj, _ in find_objects(document.content):
                         objects.add(obj)
         else:
-            account = replace(account, installed=self._read_installed_config())
+            account = replace(account, installed=self._installed)
             self._add_cluster_objects(objects)
         selection = Selection(self.options["include_unlabelled"], self.options["require_allow_list"])
         return find_usage(objects, account, selection)
@@ -68,13 +72,37 @@ class RoleUsageLoader:
         """The subjects that the user named."""
         return [build_subject(self.options["namespace"], account) for account in self.options["service_accounts"]]
 
+    @cached_property
+    def audiences(self) -> Mapping[str, str]:
+        """The audiences of the tokens of these subjects: the option's, else those of the cluster, where it is read."""
+        names = self.options["service_accounts"]
+        return {subject: self._find_audience(subject, name) for subject, name in zip(self.subjects, names, strict=True)}
+
+    def _find_audience(self, subject: str, name: str) -> str:
+        default = self.account.audience or contract.TOKEN_AUDIENCE
+        needs_cluster = self.options["is_live"] or not (self.options["issuer"] or self.options["check_file"])
+        if self.account.audience or not needs_cluster:
+            return default
+        from podrole.context_lookup import ClusterMetadata  # noqa: PLC0415 - as below
+
+        default = self._installed.audience if self._installed else default
+        try:
+            is_one = "*" not in self.options["namespace"] + name
+            account = ClusterMetadata(self._client).service_account(self.options["namespace"], name) if is_one else None
+        except ClusterError as error:
+            found = UsageFinding.AUDIENCE_UNKNOWN.format(subject=subject, why=error, audience=default)
+            self.audience_findings.append(found)
+            return default
+        return (account.annotations.get(AUDIENCE) if account else None) or default
+
     def list_findings(self, role_arn: str | None = None) -> list[Finding]:
-        """The findings about the accounts that use a role, or any role; none where the user named the accounts."""
+        """The findings about the accounts that use a role, or any role; where the user named them, their audiences."""
         if self.subjects:
-            return []
+            return limit_findings(self.audience_findings)
         return limit_findings([*self.usage.list_findings(role_arn), *self.settings_findings])
 
-    def _read_installed_config(self) -> Config | None:
+    @cached_property
+    def _installed(self) -> Config | None:
         from podrole.queries import fetch_installation  # noqa: PLC0415 - as below
 
         installation = fetch_installation(self._client)

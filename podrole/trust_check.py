@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import contract
 from podrole.error_context import error_context
 from podrole.findings import (
     Finding,
@@ -34,19 +35,18 @@ def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
     is_compared = options["issuer"] or options["is_live"]
     issuer = parse_issuer(loader.issuer_url) if is_compared else None
     subjects = loader.subjects
-    findings: list[Finding] = []
+    audiences = dict(loader.audiences)
+    findings = loader.list_findings() if subjects else []
     denied: list[str] = []
     if not subjects and role_arn and (options["is_live"] or options["filenames"]):
         # Notes: nothing is wrong with the policy because somebody names its role.
         findings = [finding._replace(level=Level.NOTE) for finding in loader.list_findings(role_arn)]
-        subjects = [
-            subject
-            for requirements in loader.usage.requirements
-            if requirements.role_arn == role_arn
-            for subject in requirements.subjects
-        ]
+        users = [one for one in loader.usage.requirements if one.role_arn == role_arn]
+        subjects = [subject for one in users for subject in one.subjects]
+        audiences = {subject: one.find_audience(subject) for one in users for subject in one.subjects}
         denied = loader.usage.list_subjects(role_arn, UsageFinding.SUBJECT_DENIED)
-    expected = ExpectedTrust(issuer, role_arn, tuple(sorted(subjects)))
+    default = loader.account.audience or contract.TOKEN_AUDIENCE
+    expected = ExpectedTrust(issuer, role_arn, tuple(sorted(subjects)), audiences, default)
     with error_context(options["check_file"]):
         findings = [*check_document(text, expected), *_find_trusted(denied, text, expected), *findings]
     section = Section(role_arn or options["check_file"], tuple(findings))

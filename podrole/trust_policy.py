@@ -141,8 +141,8 @@ def _print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
     existing, role_arn = _read_existing(role_arn, loader.options["merge_file"])
     if role_arn is None:
         raise click.UsageError("set ROLE, or use --all, or --check or --merge with the output of `aws iam get-role`")
-    requirements = _find_requirements(role_arn, loader)
     issuer = parse_issuer(loader.issuer_url)
+    requirements = _find_requirements(role_arn, loader)
     policy = build_trust_policy(requirements, issuer)
     if existing is not None:
         with error_context(loader.options["merge_file"]):
@@ -167,7 +167,7 @@ def _read_existing(role_arn: str | None, file: str | None) -> tuple[Policy | Non
 
 def _find_requirements(role_arn: str, loader: RoleUsageLoader) -> TrustRequirements:
     if subjects := loader.subjects:
-        return TrustRequirements(role_arn, frozenset(subjects))
+        return TrustRequirements(role_arn, frozenset(subjects), audiences=loader.audiences)
     found = next((one for one in loader.usage.requirements if one.role_arn == role_arn), None)
     if found is None:
         print_findings(loader.list_findings(role_arn))

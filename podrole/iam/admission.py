@@ -36,6 +36,9 @@ class Account:
     installed: Config | None = None
     """The settings of the installed webhook; None: the default ones."""
 
+    audience: str | None = None
+    """Of tokens whose ServiceAccount sets none; None: the installed webhook's, else the default one."""
+
     def resolve(self, text: str, where: str) -> str:
         """Return the ARN of a role in an annotation. Raises InvalidRoleError."""
         return parse_role(text, where, self.build_config(text))
@@ -44,10 +47,12 @@ class Account:
         """Build the settings for a decision about a role. Options take precedence over the installed webhook's."""
         if self.installed is None:
             region = self.region or _find_region(role)
-            return Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn)
+            config = Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn)
+            return config._replace(audience=self.audience or config.audience)
         base = self.base_role_arn or self.installed.role_arn_prefix
         region = self.region or self.installed.region
-        return self.installed._replace(region=region, base_role_arn=base, account_id=None)
+        audience = self.audience or self.installed.audience
+        return self.installed._replace(region=region, base_role_arn=base, account_id=None, audience=audience)
 
 
 class Selection(NamedTuple):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import contract
 from podrole.findings import Finding
 from podrole.iam.documents import (
     DEFAULT_QUOTA,
@@ -59,7 +58,7 @@ def check_document(text: str, expected: ExpectedTrust) -> list[Finding]:
     """Check a policy or an OIDC provider, as the AWS CLI prints it. Raises PolicyError."""
     provider = parse_oidc_provider(text)
     if provider is not None:
-        return [*check_provider(provider, expected.issuer)]
+        return [*check_provider(provider, expected)]
     policy, role_arn = parse_policy(text)
     return check_policy(policy, replace(expected, role_arn=expected.role_arn or role_arn))
 
@@ -83,19 +82,21 @@ def check_length(policy: Policy) -> Iterator[Finding]:
         yield TrustFinding.POLICY_EXCEEDS_DEFAULT_QUOTA.format(**values)
 
 
-def check_provider(document: dict[str, Any], issuer: str | None) -> Iterator[Finding]:
+def check_provider(document: dict[str, Any], expected: ExpectedTrust) -> Iterator[Finding]:
     """Check the output of `aws iam get-open-id-connect-provider`. Raises PolicyError if its URL is not valid."""
     clients = read_values(document.get("ClientIDList"))
-    if contract.TOKEN_AUDIENCE in clients:
-        yield TrustFinding.PROVIDER_AUDIENCE_PRESENT.format()
-    else:
-        yield TrustFinding.PROVIDER_AUDIENCE_MISSING.format(value=", ".join(clients) or "none")
+    for audience in expected.all_audiences:
+        values = {"audience": audience, "word": shlex.quote(audience), "value": ", ".join(clients) or "none"}
+        is_known = audience in clients
+        found = TrustFinding.PROVIDER_AUDIENCE_PRESENT if is_known else TrustFinding.PROVIDER_AUDIENCE_MISSING
+        yield found.format(**values)
+    issuer = expected.issuer
     provider_issuer = parse_issuer(str(document.get("Url")))
     if issuer is None:
         yield TrustFinding.ISSUER_NOT_COMPARED.format()
     elif provider_issuer != issuer:
-        url = shlex.quote(f"https://{issuer}")
-        yield TrustFinding.PROVIDER_ISSUER_MISMATCH.format(issuer=provider_issuer, expected=issuer, url=url)
+        words = {"url": shlex.quote(f"https://{issuer}"), "clients": shlex.join(expected.all_audiences)}
+        yield TrustFinding.PROVIDER_ISSUER_MISMATCH.format(issuer=provider_issuer, expected=issuer, **words)
     if document.get("ThumbprintList"):
         yield TrustFinding.PROVIDER_THUMBPRINT.format()
 
@@ -132,7 +133,8 @@ def _check_subjects(statements: Sequence[Statement], expected: ExpectedTrust) ->
         yield TrustFinding.ISSUER_NOT_COMPARED.format()
     for subject in expected.subjects:
         is_allowed = any(
-            expected.matches(provider) and statement.allows(subject, provider)
+            expected.matches(provider)
+            and statement.allows({"aud": expected.find_audience(subject), "sub": subject}, provider)
             for statement in statements
             for provider in statement.providers
         )

@@ -89,12 +89,15 @@ class TrustFinding(FindingTemplate):
     AUDIENCE_MISSING = (
         Level.WARNING,
         "{where} has no condition on the audience: tokens for other audiences are accepted, too.",
-        'Add "{issuer}:aud": "sts.amazonaws.com" to StringEquals.',
+        'Add "{issuer}:aud": "{expected}" to StringEquals.',
     )
     WRONG_AUDIENCE = (
         Level.PROBLEM,
-        "{where} requires the audience {value}, but the pods' tokens are for sts.amazonaws.com.",
-        'Use "{issuer}:aud": "sts.amazonaws.com".',
+        "{where} requires the audience {value}, but the pods' tokens are for {expected}.",
+        (
+            'Use "{issuer}:aud": "{expected}", or annotate the ServiceAccount with eks.amazonaws.com/audience; '
+            "--audience names another default one (PODROLE_AUDIENCE)."
+        ),
     )
     SUBJECT_MISSING = (
         Level.PROBLEM,
@@ -184,14 +187,17 @@ class TrustFinding(FindingTemplate):
     # An OIDC provider, as aws iam get-open-id-connect-provider prints it
     PROVIDER_AUDIENCE_MISSING = (
         Level.PROBLEM,
-        "The OIDC provider's client ids are {value}: tokens for sts.amazonaws.com are rejected.",
-        "aws iam add-client-id-to-open-id-connect-provider --client-id sts.amazonaws.com ...",
+        "The OIDC provider's client ids are {value}: tokens for {audience} are rejected.",
+        (
+            "aws iam add-client-id-to-open-id-connect-provider --client-id {word} ... Or let tokens be for one of "
+            "these: PODROLE_AUDIENCE, or eks.amazonaws.com/audience on the ServiceAccount."
+        ),
     )
-    PROVIDER_AUDIENCE_PRESENT = (Level.OK, "The OIDC provider accepts tokens for sts.amazonaws.com.")
+    PROVIDER_AUDIENCE_PRESENT = (Level.OK, "The OIDC provider accepts tokens for {audience}.")
     PROVIDER_ISSUER_MISMATCH = (
         Level.PROBLEM,
         "The OIDC provider is for {issuer}, but the cluster's issuer is {expected}.",
-        "aws iam create-open-id-connect-provider --url {url} --client-id-list sts.amazonaws.com",
+        "aws iam create-open-id-connect-provider --url {url} --client-id-list {clients}",
     )
     PROVIDER_THUMBPRINT = (
         Level.NOTE,

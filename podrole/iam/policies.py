@@ -4,8 +4,9 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create_for-idp_oidc.ht
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -63,6 +64,12 @@ class TrustRequirements:
     """By web identity: `system:serviceaccount:<namespace>:<name>`, where `*` is a wildcard."""
 
     chained_roles: frozenset[ChainedRole] = frozenset()
+    audiences: Mapping[str, str] = field(default_factory=dict)
+    """Of subjects whose tokens have another audience than TOKEN_AUDIENCE."""
+
+    def find_audience(self, subject: str) -> str:
+        """Return the audience of a subject's tokens."""
+        return self.audiences.get(subject, contract.TOKEN_AUDIENCE)
 
 
 def build_subject(namespace: str, service_account: str) -> str:
@@ -101,10 +108,14 @@ def build_trust_policy(requirements: TrustRequirements, issuer: str) -> Policy:
 
 
 def build_statements(requirements: TrustRequirements, issuer: str) -> list[Policy]:
-    """Build one statement for all web identities, and one for each chained role."""
-    statements = []
-    if requirements.subjects:
-        statements.append(_build_web_identity(find_provider(requirements.role_arn, issuer), requirements.subjects))
+    """Build one statement for all web identities with the same audience, and one for each chained role."""
+    by_audience: Mapping[str, set[str]] = defaultdict(set)
+    for subject in requirements.subjects:
+        by_audience[requirements.find_audience(subject)].add(subject)
+    statements = [
+        _build_web_identity(find_provider(requirements.role_arn, issuer), audience, subjects)
+        for audience, subjects in sorted(by_audience.items())
+    ]
     order = sorted(
         requirements.chained_roles,
         key=lambda chained_role: (chained_role.role_arn, chained_role.external_id or "", chained_role.has_tags),
@@ -126,13 +137,15 @@ def merge(policy: Policy, statements: Iterable[Policy]) -> Policy:
     return {"Version": "2012-10-17", **policy, "Statement": _number(merged)}
 
 
-def _build_web_identity(provider: Provider, subjects: Iterable[str]) -> Policy:
-    audience: Policy = {f"{provider.issuer}:aud": contract.TOKEN_AUDIENCE}
+def _build_web_identity(provider: Provider, audience: str, subjects: Iterable[str]) -> Policy:
+    for_audience: Policy = {f"{provider.issuer}:aud": audience}
     ordered = sorted(subjects)
     subject: Policy = {f"{provider.issuer}:sub": ordered[0] if len(ordered) == 1 else ordered}
     has_wildcard = any("*" in one for one in ordered)
     condition = (
-        {"StringEquals": audience, "StringLike": subject} if has_wildcard else {"StringEquals": audience | subject}
+        {"StringEquals": for_audience, "StringLike": subject}
+        if has_wildcard
+        else {"StringEquals": for_audience | subject}
     )
     return {
         "Sid": WEB_IDENTITY_SID,
@@ -156,22 +169,23 @@ def _build_chained_role(chained_role: ChainedRole) -> Policy:
 
 
 def _extend(other: Policy, statement: Policy) -> Policy | None:
-    """Return one statement for the subjects of both, if `other` was built here for the same provider."""
+    """Return one statement for the subjects of both, if `other` was built here for the same provider and audience."""
     provider = parse_provider(str(statement["Principal"].get("Federated")))
     if provider is None or not str(other.get("Sid")).startswith(WEB_IDENTITY_SID):
         return None
-    subjects = _read_subjects(other, provider)
-    if not subjects or _normalize(other) != _normalize(_build_web_identity(provider, subjects)):
+    subjects = _read_claim("sub", other, provider)
+    [audience] = _read_claim("aud", statement, provider)
+    if not subjects or _normalize(other) != _normalize(_build_web_identity(provider, audience, subjects)):
         return None  # another tool's, or edited by hand: it is kept unchanged
-    both = subjects | _read_subjects(statement, provider)
-    return {**_build_web_identity(provider, both), "Sid": other["Sid"]}
+    both = subjects | _read_claim("sub", statement, provider)
+    return {**_build_web_identity(provider, audience, both), "Sid": other["Sid"]}
 
 
-def _read_subjects(statement: Policy, provider: Provider) -> frozenset[str]:
+def _read_claim(claim: str, statement: Policy, provider: Provider) -> frozenset[str]:
     condition = statement.get("Condition")
     operators = condition.values() if isinstance(condition, dict) else ()
     keys = [keys for keys in operators if isinstance(keys, dict)]
-    return frozenset(subject for one in keys for subject in read_values(one.get(f"{provider.issuer}:sub")))
+    return frozenset(value for one in keys for value in read_values(one.get(f"{provider.issuer}:{claim}")))
 
 
 def _normalize(value: Any) -> Any:

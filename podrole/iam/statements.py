@@ -1,5 +1,6 @@
 """A parsed statement of a trust policy, and what a policy is compared with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import contract
@@ -20,6 +21,19 @@ class ExpectedTrust:
 
     role_arn: str | None = None
     subjects: tuple[str, ...] = ()
+    audiences: Mapping[str, str] = field(default_factory=dict)
+    """Of each subject's tokens, where it is not `audience`."""
+
+    audience: str = contract.TOKEN_AUDIENCE
+
+    @property
+    def all_audiences(self) -> tuple[str, ...]:
+        """Of the subjects; without subjects the default one."""
+        return tuple(sorted({self.find_audience(subject) for subject in self.subjects})) or (self.audience,)
+
+    def find_audience(self, subject: str) -> str:
+        """Return the audience of a subject's tokens."""
+        return self.audiences.get(subject, self.audience)
 
     def matches(self, provider: Provider) -> bool:
         """Return whether this is the cluster's provider in the role's account, as far as both are set."""
@@ -70,19 +84,22 @@ class Statement:
         """Find the conditions on a key, which is case-insensitive."""
         return [condition for condition in self.conditions if condition.key.lower() == key.lower()]
 
-    def allows(self, subject: str, provider: Provider) -> bool:
-        """Return whether it allows a pod's token of this provider, as far as its conditions can be evaluated."""
-        claims = {"aud": contract.TOKEN_AUDIENCE, "sub": subject}
-        conditions = [(one, find_claim(one.key)) for one in self.conditions]
+    def allows(self, claims: Mapping[str, str], provider: Provider) -> bool:
+        """Return whether it allows a token of this provider, as far as its conditions can be evaluated."""
         return (
             self.is_allow
             and self.has_web_identity_action
-            and all(
-                claim[0].lower() == provider.issuer.lower() and condition.matches(claims[claim[1]])
-                for condition, claim in conditions
-                if claim and claim[1] in claims and not condition.is_weak
-            )
+            and self.matches(claims, provider)
             and not self.find_conditions("sts:ExternalId")
+        )
+
+    def matches(self, claims: Mapping[str, str], provider: Provider) -> bool:
+        """Return whether its conditions on these claims (`aud`, `sub`) match a token of this provider."""
+        conditions = [(one, find_claim(one.key)) for one in self.conditions]
+        return all(
+            claim[0].lower() == provider.issuer.lower() and condition.matches(claims[claim[1]])
+            for condition, claim in conditions
+            if claim and claim[1] in claims and not condition.is_weak
         )
 
 

@@ -83,6 +83,7 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
     """Find the trust requirements of every role that the webhook gives to pods."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
+    audiences: dict[str, str] = {}
     notices = {_build_notice(namespace, one): None for namespace, one in objects.unknown}
     for candidate in find_candidates(objects):
         namespace = objects.namespaces.get(candidate.namespace)
@@ -95,6 +96,8 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
         role_arn, settings = admission.inject.role_arn, admission.inject.settings
         intermediate = settings.intermediate_role
         subjects[intermediate or role_arn].add(candidate.subject)
+        if settings.audience != contract.TOKEN_AUDIENCE:
+            audiences[candidate.subject] = settings.audience
         if intermediate:
             env = settings.sidecar_env
             has_tags = contract.ENV_SESSION_TAGS in env
@@ -102,7 +105,12 @@ def find_usage(objects: ClusterObjects, account: Account, selection: Selection =
     roles = sorted({*subjects, *chained_roles})
     return RoleUsage(
         tuple(
-            TrustRequirements(role, frozenset(subjects.get(role, ())), frozenset(chained_roles.get(role, ())))
+            TrustRequirements(
+                role,
+                frozenset(users := subjects.get(role, set())),
+                frozenset(chained_roles.get(role, ())),
+                {subject: audiences[subject] for subject in users if subject in audiences},
+            )
             for role in roles
         ),
         tuple(notices),

@@ -52,6 +52,11 @@ class UsageFinding(FindingTemplate):
         "Objects of {kind} could not be read ({why}), so ServiceAccounts of their pods may be missing.",
         "Allow yourself to list them, or name the ServiceAccounts with --namespace and --service-account.",
     )
+    AUDIENCE_UNKNOWN = (
+        Level.WARNING,
+        "The audience of the tokens of {subject} could not be read ({why}): {audience} was used.",
+        "Name it with --audience.",
+    )
     SETTINGS_UNKNOWN = (
         Level.WARNING,
         "Not all settings of the webhook are known ({why}): the default ones were used instead.",

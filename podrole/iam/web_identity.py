@@ -27,7 +27,7 @@ def check_web_identity(statement: Statement, expected: ExpectedTrust, *, is_issu
         if not statement.has_web_identity_action:
             actions = ", ".join(statement.actions)
             yield TrustFinding.WRONG_ACTION.format(where=statement.where, actions=actions or "no action")
-        yield from _check_conditions(statement, provider)
+        yield from _check_conditions(statement, provider, _find_audiences(statement, provider, expected))
 
 
 def _check_provider(
@@ -59,7 +59,15 @@ def _strip_scheme(text: str) -> str:
     return text
 
 
-def _check_conditions(statement: Statement, provider: Provider) -> Iterator[Finding]:
+def _find_audiences(statement: Statement, provider: Provider, expected: ExpectedTrust) -> tuple[str, ...]:
+    """Return the audiences of the pods that a statement is for; none if it is for other pods than those expected."""
+    if not expected.subjects:
+        return expected.all_audiences
+    own = [subject for subject in expected.subjects if statement.matches({"sub": subject}, provider)]
+    return tuple(sorted({expected.find_audience(subject) for subject in own}))
+
+
+def _check_conditions(statement: Statement, provider: Provider, audiences: tuple[str, ...]) -> Iterator[Finding]:
     where, issuer = statement.where, _strip_scheme(provider.issuer)
     others = []
     for condition in statement.conditions:
@@ -75,23 +83,24 @@ def _check_conditions(statement: Statement, provider: Provider) -> Iterator[Find
         elif condition.is_weak:
             yield TrustFinding.WEAK_OPERATOR.format(where=where, operator=condition.operator, key=condition.key)
         elif claim[1] == "aud":
-            yield from _check_audience(where, condition, issuer)
+            yield from _check_audience(where, condition, issuer, audiences)
         else:
             yield from _check_subjects(where, condition)
     if others:
         yield TrustFinding.CONDITIONS_NOT_CHECKED.format(where=where, keys=", ".join(others))
     claims = {claim[1] for condition in statement.conditions if (claim := find_claim(condition.key))}
     if "aud" not in claims:
-        yield TrustFinding.AUDIENCE_MISSING.format(where=where, issuer=issuer)
+        example = next(iter(audiences), contract.TOKEN_AUDIENCE)
+        yield TrustFinding.AUDIENCE_MISSING.format(where=where, issuer=issuer, expected=example)
     if "sub" not in claims:
         yield TrustFinding.SUBJECT_MISSING.format(where=where, issuer=issuer)
 
 
-def _check_audience(where: str, condition: Condition, issuer: str) -> Iterator[Finding]:
-    if not condition.matches(contract.TOKEN_AUDIENCE):
-        yield TrustFinding.WRONG_AUDIENCE.format(
-            where=where, value=", ".join(condition.values) or "nothing", issuer=issuer
-        )
+def _check_audience(where: str, condition: Condition, issuer: str, audiences: tuple[str, ...]) -> Iterator[Finding]:
+    for audience in audiences:
+        if not condition.matches(audience):
+            value = ", ".join(condition.values) or "nothing"
+            yield TrustFinding.WRONG_AUDIENCE.format(where=where, value=value, issuer=issuer, expected=audience)
 
 
 def _check_subjects(where: str, condition: Condition) -> Iterator[Finding]:

@@ -114,6 +114,26 @@ def test_policy_printed_for_a_role_passes_the_check(api: ApiServer, namespaces: 
     assert checked.exit_code == 0
 
 
+def test_audience_of_a_named_service_account_is_that_of_the_cluster(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    role, namespace = roles[0], namespaces.make(labels={})
+    create_account(api, namespace, "web", "eks.amazonaws.com/audience", "amazonaws.com")
+    subject = (role, *ACCOUNT, "-n", namespace, "-s", "web")
+
+    printed = run(api, *subject)
+    checked = run(api, *subject, "--check", "-", "--cluster", stdin=printed.stdout)
+    other = run(api, *subject, "--check", "-", "--issuer", "https://a.example", stdin=printed.stdout)
+
+    assert printed.exit_code == 0, printed.stderr
+    issuer = read_issuer(api).partition("://")[2]
+    condition = json.loads(printed.stdout)["Statement"][0]["Condition"]["StringEquals"]
+    assert condition[f"{issuer}:aud"] == "amazonaws.com"
+    assert (checked.exit_code, other.exit_code) == (0, 1), checked.stdout
+    text = " ".join(other.stdout.split())
+    assert "the pods' tokens are for sts.amazonaws.com" in text, "no cluster was asked"
+
+
 def test_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, roles: list[str]) -> None:
     subject = ("-n", "team-a", "-s", "web")
     printed = run(api, roles[0], *ACCOUNT, *subject, "--issuer", "https://oidc.example.com")

@@ -425,3 +425,38 @@ def test_remedy_for_a_whole_namespace_is_quoted_for_a_shell(run: Run) -> None:
     result = run("trust-policy", ROLE, "--check", "-", "-n", "team-a", "-s", "*", "--issuer", ISSUER, stdin=policy)
 
     assert "--service-account '*' --merge FILE" in result.stdout
+
+
+def test_audience_of_the_option_is_printed_and_checked(run: Run) -> None:
+    issuer = ISSUER.removeprefix("https://")
+    printed = run("trust-policy", ROLE, *ONE, "--audience", "amazonaws.com").stdout
+    matching = run("trust-policy", ROLE, "--check", "-", *ONE, "--audience", "amazonaws.com", stdin=printed)
+    default = run("trust-policy", ROLE, "--check", "-", *ONE, stdin=printed)
+
+    assert json.loads(printed)["Statement"][0]["Condition"]["StringEquals"][f"{issuer}:aud"] == "amazonaws.com"
+    assert matching.code == 0, matching.stdout
+    assert default.code == 1
+    text = " ".join(default.stdout.split())
+    assert "requires the audience amazonaws.com, but the pods' tokens are for sts.amazonaws.com" in text
+
+
+def test_audience_of_the_manifests_is_printed(run: Run) -> None:
+    annotated = MANIFESTS.replace("annotations: {eks", "annotations: {eks.amazonaws.com/audience: amazonaws.com, eks")
+    Path("all.yaml").write_text(annotated)
+
+    printed = run("trust-policy", "--all", "-f", "all.yaml", "--issuer", ISSUER, "-o", "json").stdout
+
+    audiences = [
+        statement["Condition"]["StringEquals"][f"{ISSUER.removeprefix('https://')}:aud"]
+        for entry in json.loads(printed)["roles"]
+        for statement in entry["policy"]["Statement"]
+        if "Federated" in statement["Principal"]
+    ]
+    assert audiences == ["amazonaws.com"]
+
+
+def test_invalid_audience_is_a_usage_error(run: Run) -> None:
+    result = run("trust-policy", ROLE, *ONE, "--audience", "https://kubernetes.default.svc")
+
+    assert result.code == 2
+    assert "not the API server's audience" in " ".join(result.stderr.split())

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -289,6 +290,51 @@ def test_second_statement_for_another_cluster_is_no_mistake() -> None:
     other = build_trust_policy(TrustRequirements(ROLE, frozenset([WEB])), "other.example.com")["Statement"]
 
     assert list_codes({"Statement": [*CORRECT["Statement"], *other]}) == {"SubjectAllowed"}
+
+
+API = build_subject("team-a", "api")
+MIXED = build_trust_policy(TrustRequirements(ROLE, frozenset([WEB, API]), audiences={API: "amazonaws.com"}), ISSUER)
+KOPS = ExpectedTrust(ISSUER, ROLE, (WEB,), {WEB: "amazonaws.com"})
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected", "codes"),
+    [
+        pytest.param(CORRECT, KOPS, {"WrongAudience", "SubjectNotAllowed"}, id="pods-of-kops"),
+        pytest.param(equals(aud="amazonaws.com"), KOPS, {"SubjectAllowed"}, id="pods-and-policy-of-kops"),
+        pytest.param(
+            equals(aud="amazonaws.com"),
+            replace(KOPS, audiences={}, audience="amazonaws.com"),
+            {"SubjectAllowed"},
+            id="option",
+        ),
+        pytest.param(
+            equals(aud="amazonaws.com"), replace(EXPECTED, subjects=()), {"WrongAudience"}, id="no-pods-given"
+        ),
+        pytest.param(MIXED, EXPECTED, {"SubjectAllowed"}, id="second-audience-is-of-other-pods"),
+        pytest.param(
+            MIXED,
+            ExpectedTrust(ISSUER, ROLE, (WEB, API), {API: "amazonaws.com"}),
+            {"SubjectAllowed"},
+            id="each-has-its-own-audience",
+        ),
+        pytest.param(
+            MIXED,
+            ExpectedTrust(ISSUER, ROLE, (WEB, API)),
+            {"WrongAudience", "SubjectAllowed", "SubjectNotAllowed"},
+            id="annotation-was-removed",
+        ),
+    ],
+)
+def test_audience_is_that_of_the_statements_pods(policy: Any, expected: ExpectedTrust, codes: set[str]) -> None:
+    assert list_codes(policy, expected) == codes
+
+
+def test_wrong_audience_names_both_and_how_to_change_either() -> None:
+    [finding] = [one for one in check_policy(CORRECT, KOPS) if one.code == "WrongAudience"]
+
+    assert "requires the audience sts.amazonaws.com, but the pods' tokens are for amazonaws.com." in finding.text
+    assert f'Use "{ISSUER}:aud": "amazonaws.com", or annotate the ServiceAccount' in finding.remedy
 
 
 def test_unknown_issuer_and_role_are_not_compared() -> None:

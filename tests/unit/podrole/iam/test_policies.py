@@ -102,6 +102,32 @@ def test_one_service_account_is_a_string_under_string_equals() -> None:
     }
 
 
+def test_each_audience_has_a_statement_of_its_own() -> None:
+    requirements = TrustRequirements(ROLE, frozenset([WEB, API]), audiences={API: "amazonaws.com"})
+
+    policy = build_trust_policy(requirements, ISSUER)
+
+    conditions = [(one["Sid"], one["Condition"]["StringEquals"]) for one in policy["Statement"]]
+    assert conditions == [
+        ("Podrole", {f"{ISSUER}:aud": "amazonaws.com", f"{ISSUER}:sub": API}),
+        ("Podrole2", {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": WEB}),
+    ]
+
+
+def test_merge_extends_only_the_statement_with_the_same_audience() -> None:
+    policy = build_trust_policy(
+        TrustRequirements(ROLE, frozenset([WEB, API]), audiences={API: "amazonaws.com"}), ISSUER
+    )
+    other = build_subject("team-b", "web")
+    added = build_statements(TrustRequirements(ROLE, frozenset([other]), audiences={other: "amazonaws.com"}), ISSUER)
+
+    merged = merge(policy, added)
+
+    subjects = [one["Condition"]["StringEquals"][f"{ISSUER}:sub"] for one in merged["Statement"]]
+    assert subjects == [sorted([API, other]), WEB]
+    assert merge(merged, added) == merged
+
+
 def test_several_service_accounts_are_a_list_under_string_equals() -> None:
     [statement] = build_statements(require(WEB, API), ISSUER)
 

@@ -32,6 +32,18 @@ def test_oidc_provider_is_checked(document: Any, codes: set[str]) -> None:
     assert {finding.code for finding in check_document(json.dumps(document), ExpectedTrust(ISSUER))} == codes
 
 
+def test_provider_needs_every_audience_of_the_pods() -> None:
+    document = json.dumps({"Url": ISSUER, "ClientIDList": ["amazonaws.com"]})
+    expected = ExpectedTrust(ISSUER, subjects=("a", "b"), audiences={"a": "amazonaws.com"})
+
+    missing, present = sorted(check_document(document, expected), key=lambda one: one.code)
+
+    assert (missing.code, present.code) == ("ProviderAudienceMissing", "ProviderAudiencePresent")
+    assert "client ids are amazonaws.com: tokens for sts.amazonaws.com are rejected" in missing.text
+    assert "PODROLE_AUDIENCE" in missing.remedy
+    assert present.text == "The OIDC provider accepts tokens for amazonaws.com."
+
+
 def test_provider_is_not_compared_without_an_issuer() -> None:
     text = json.dumps({"Url": ISSUER, "ClientIDList": ["sts.amazonaws.com"]})
 

@@ -1,5 +1,6 @@
 """The roles that annotations name, and the ServiceAccounts that use them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +9,14 @@ from injector.errors import ObjectError
 from podrole.iam.admission import Account, Selection
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 from podrole.iam.usage import ADMITTED, ClusterObjects, RoleUsage, find_usage
+from testing.cases import CONFIG
 from tests.unit.podrole.workloads import KINDS, build_workload
 
 BASE = "arn:aws:iam::111122223333:role/"
 ACCOUNT = Account(BASE, "eu-west-1")
+AUDIENCE = "eks.amazonaws.com/audience"
+WEB = build_subject("team-a", "web")
+KOPS = CONFIG._replace(audience="amazonaws.com")
 
 
 def build_pod(namespace: str = "team-a", account: str | None = None, **annotations: str) -> dict[str, Any]:
@@ -100,6 +105,26 @@ def test_all_users_of_a_role_are_collected() -> None:
         build_subject("team-b", "api"),
         build_subject("team-a", "job"),
     }
+
+
+@pytest.mark.parametrize(
+    ("annotations", "account", "audiences"),
+    [
+        pytest.param({}, ACCOUNT, {}, id="default"),
+        pytest.param({AUDIENCE: ""}, ACCOUNT, {}, id="empty"),
+        pytest.param({AUDIENCE: "vault"}, ACCOUNT, {WEB: "vault"}, id="service-account"),
+        pytest.param({}, replace(ACCOUNT, audience="amazonaws.com"), {WEB: "amazonaws.com"}, id="option"),
+        pytest.param({AUDIENCE: "vault"}, replace(ACCOUNT, audience="x"), {WEB: "vault"}, id="account-before-option"),
+        pytest.param({}, replace(ACCOUNT, installed=KOPS), {WEB: "amazonaws.com"}, id="installed-webhook"),
+        pytest.param({}, replace(ACCOUNT, installed=KOPS, audience="x"), {WEB: "x"}, id="option-before-installed"),
+    ],
+)
+def test_audience_of_the_webhook_is_that_of_the_policy(
+    annotations: dict[str, str], account: Account, audiences: dict[str, str]
+) -> None:
+    usage = find(account_with("web", {"iam.amazonaws.com/role": "reader"} | annotations), account=account)
+
+    assert usage.requirements[0].audiences == audiences
 
 
 def test_role_precedence_is_pod_service_account_namespace() -> None:
