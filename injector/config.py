@@ -22,6 +22,7 @@ from injector.value_types import (
     OVERRIDES,
     PATH,
     ROLE_ARN_PREFIX,
+    SECRETS,
     URL,
     AllowedRolesFormat,
     ModePolicy,
@@ -43,6 +44,12 @@ class Config(NamedTuple):
         REGION,
         "The AWS region of STS, of the roles' partition, and of apps that set none",
         is_required=True,
+    )
+    image_pull_secrets: tuple[str, ...] = setting(
+        "PODROLE_IMAGE_PULL_SECRETS",
+        SECRETS,
+        "Secrets that injected pods get as imagePullSecrets, to pull the image; they must exist in each namespace",
+        default="",
     )
     account_id: str | None = setting(
         "PODROLE_ACCOUNT_ID",

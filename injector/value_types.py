@@ -80,4 +80,10 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")
 DNS_SUBDOMAIN = ValueType("NAME", rf"{_LABEL}(\.{_LABEL})*", "a DNS subdomain, such as podrole.example.com")
 """https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+SECRETS = ValueType(
+    "LIST",
+    rf"{DNS_SUBDOMAIN.pattern}(,{DNS_SUBDOMAIN.pattern}){{0,7}}",
+    "up to 8 names of Secrets, separated by commas",
+    parse=lambda text: tuple(dict.fromkeys(filter(None, text.split(",")))),
+)
 COMMON_NAME = ValueType("NAME", r"[ -~]{1,64}", "up to 64 printable ASCII characters")

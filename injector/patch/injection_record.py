@@ -98,10 +98,8 @@ def label_containers(containers: AppContainers) -> Iterator[tuple[str, Container
 
 def read_records(pod: Object) -> Records | None:
     """Read what was added to each container; None where an injected pod does not record it."""
-    text = read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION)
-    if text is not None:
-        with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            return _parse_records(text)
+    with suppress(AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return _parse_records(read_added(pod))
     names = [container.get("name") for container in read_objects(read_spec(pod), "initContainers")]
     return None if contract.SIDECAR_CONTAINER in names else {}
 
@@ -150,11 +148,16 @@ def _format_json(document: Mapping[str, Any]) -> str:
         return json.dumps(document, separators=(",", ":"))
 
 
-def _parse_records(text: Any) -> Records | None:
-    """Parse the annotation; an exception means that podrole did not write it."""
+def read_added(pod: Object) -> Any:
+    """What the annotation says under `added`; an exception means that podrole did not write it."""
+    text = read_mapping(read_mapping(pod, "metadata"), "annotations")[STATUS_ANNOTATION]
     if len(text) > MAX_STATUS_BYTES:
         raise ValueError("longer than any status that podrole writes")
-    containers = json.loads(text)["added"]["containers"]
+    return json.loads(text)["added"]
+
+
+def _parse_records(added: Any) -> Records | None:
+    containers = added["containers"]
     if containers is None:
         return None
     return {label: _parse_record(record) for label, record in containers.items()}

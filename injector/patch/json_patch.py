@@ -15,6 +15,7 @@ from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equ
 from injector.patch.app_env import UNCHANGED, EnvironmentChange
 from injector.patch.plan import InjectionPlan
 from injector.patch.pod_uid import POD_UID
+from injector.patch.pull_secrets import PULL_SECRETS
 
 Operation = dict[str, Any]
 
@@ -79,6 +80,8 @@ def build_operations(pod: Object, plan: InjectionPlan) -> list[Operation]:
     for field in CONTAINER_FIELDS:
         _patch_containers(operations, pod, field, plan)
     _patch_volumes(operations, pod, plan)
+    secrets = [{"name": name} for name in plan.pull_secrets]
+    operations.insert(("spec", PULL_SECRETS), read_spec(pod).get(PULL_SECRETS), secrets)
     _patch_annotations(operations, pod, plan)
     return operations.built
 

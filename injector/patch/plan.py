@@ -23,6 +23,7 @@ from injector.patch.injection_record import (
 )
 from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
+from injector.patch.pull_secrets import PULL_SECRETS, find_pull_secrets
 from injector.patch.qos import is_guaranteed
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
@@ -42,6 +43,9 @@ class InjectionPlan(NamedTuple):
     """Podrole's, in order: they come before all others."""
 
     volumes: tuple[Object, ...]
+    pull_secrets: Sequence[str]
+    """Those that the pod lacks."""
+
     environment: Mapping[ContainerRef, EnvironmentChange]
     annotations: Mapping[str, str]
     warnings: tuple[Explanation, ...]
@@ -59,11 +63,18 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
         init_containers, volumes = (template.block,), (template.token,)
     env_warnings = (warning for change in environment.values() for warning in change.warnings)
     records = build_records(pod, containers, environment)
+    pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
+    names = {
+        "initContainers": [container["name"] for container in init_containers],
+        "volumes": [volume["name"] for volume in volumes],
+    }
+    added = {**names, PULL_SECRETS: pull_secrets.added} if pull_secrets.added else names
     return InjectionPlan(
         init_containers=tuple(_preserve_qos_class(init_containers, pod, containers, template)),
         volumes=volumes,
+        pull_secrets=pull_secrets.missing,
         environment=environment,
-        annotations={STATUS_ANNOTATION: _build_status(decision, pod, (init_containers, volumes), records)},
+        annotations={STATUS_ANNOTATION: _build_status(decision, pod, added, records)},
         warnings=limit_explanations(chain(decision.warnings, env_warnings, _warn_reserved_names(pod))),
     )
 
@@ -148,7 +159,7 @@ def _escape(value: str | None) -> str | None:
 def _build_status(
     decision: Inject | Block,
     pod: Object,
-    pieces: tuple[Sequence[Object], Sequence[Object]],
+    added: Mapping[str, Sequence[str]],
     records: Records | None,
 ) -> str:
     status = {
@@ -157,8 +168,6 @@ def _build_status(
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }
-    init_containers, volumes = ([piece["name"] for piece in group] for group in pieces)
-    added = {"initContainers": init_containers, "volumes": volumes}
     return format_status(status, added, records, pod)
 
 

@@ -19,6 +19,7 @@ from injector.patch.injection_record import (
 )
 from injector.patch.json_patch import Operation, PatchBuilder
 from injector.patch.pod_uid import is_addition
+from injector.patch.pull_secrets import PULL_SECRETS, find_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def plan_uninjection(pod: Object) -> Uninjection:
         operations.remove_all(("spec", field), _find_reserved(read_objects(spec, field)))
     changed = [*_restore_containers(operations, pod, records or {})]
     operations.remove_all(("spec", "volumes"), _find_reserved(read_objects(spec, "volumes")))
+    operations.remove_all(("spec", PULL_SECRETS), find_recorded(pod))
     if STATUS_ANNOTATION in read_mapping(read_mapping(pod, "metadata"), "annotations"):
         operations.remove(("metadata", "annotations", STATUS_ANNOTATION))
     return Uninjection(_remove_emptied(operations.built, pod), tuple(changed), is_recorded=records is not None)

@@ -25,6 +25,7 @@ CASES = [
 CHANGES = {
     "PODROLE_SIDECAR_IMAGE": "example/other:2",
     "PODROLE_REGION": "eu-central-1",
+    "PODROLE_IMAGE_PULL_SECRETS": "registry",
     "PODROLE_ACCOUNT_ID": "444455556666",
     "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/team/",
     "PODROLE_MODE": "env",

@@ -39,6 +39,19 @@ def test_defaults_of_the_api_server_are_no_difference(name: str) -> None:
     assert list_differences(add_api_defaults(case.inject()), case) == []
 
 
+def test_missing_pull_secret_is_a_difference() -> None:
+    case = build_case()
+    config = CONFIG._replace(image_pull_secrets=("registry",))
+    decision = case.decide(config)
+    assert isinstance(decision, Inject)
+    pods = (case.inject(), case.inject(config))
+
+    plans = [plan_injection(decision, pod, load_template(config), config) for pod in pods]
+
+    differences = [[*find_drift(pod, plan)] for pod, plan in zip(pods, plans, strict=True)]
+    assert differences == [["imagePullSecrets lacks registry"], []]
+
+
 def change_image(pod: Pod) -> None:
     find_container(pod, "podrole-sidecar")["image"] = "evil/sidecar:1"
 
