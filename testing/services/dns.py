@@ -1,11 +1,12 @@
 """A DNS server with the same answer for every name: `python3 -m testing.services.dns ADDRESS...`, on 127.0.0.1 port 53.
 
-Without addresses it answers nothing, as a server that is gone.
+Without addresses it answers nothing, as a server that is gone. It prints the monotonic time of each query.
 """
 
 import ipaddress
 import socket
 import sys
+import time
 from collections.abc import Sequence
 
 TYPES = {1: 4, 28: 6}
@@ -35,6 +36,7 @@ def main(addresses: Sequence[str]) -> None:
         print("ready", flush=True)
         while True:
             query, client = server.recvfrom(512)
+            print(time.monotonic(), flush=True)
             if addresses:
                 server.sendto(answer(query, addresses), client)
 

@@ -1,12 +1,14 @@
 """A network with a DNS server of its own, addresses that drop everything, and one where a fake STS answers."""
 
+import math
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
@@ -48,12 +50,25 @@ server.serve_forever()
 RESOLVE = "import socket, sys; print(*(found[4][0] for found in socket.getaddrinfo(sys.argv[1], 80, type=1)))"
 
 
+class Call(NamedTuple):
+    """A call of STS by the child process."""
+
+    outcome: Credentials | Failure
+    seconds: float
+    """With the start of the process, which takes long on a busy machine."""
+
+    seconds_after_query: float
+    """From the first query that the DNS server got; NaN if it got none."""
+
+
 class Network:
     """The namespaces."""
 
     def __init__(self, namespaces: Namespaces, resolv_conf: Path) -> None:
         self._namespaces = namespaces
         self._resolv_conf = resolv_conf
+        self._queries: IO[bytes] | None = None
+        """What the DNS server prints."""
 
     def popen(self, argv: Sequence[str], environ: Mapping[str, str], **options: Any) -> NamespaceProcess:
         """Start Python in the network."""
@@ -69,30 +84,40 @@ class Network:
         self._resolv_conf.write_text("".join(f"nameserver {address}\n" for address in addresses))
 
     @contextmanager
-    def running(self, *argv: str) -> Iterator[None]:
-        """Run a server from its `ready` until the block ends."""
+    def running(self, *argv: str) -> Iterator[IO[bytes]]:
+        """Run a server from its `ready` until the block ends; yield what it prints then."""
         with self.popen(argv, {}, stdout=subprocess.PIPE) as process:
             try:
                 assert process.stdout
                 assert process.stdout.readline() == b"ready\n"
-                yield
+                yield process.stdout
             finally:
                 process.terminate()
 
-    def name_addresses(self, *addresses: str) -> Any:
+    @contextmanager
+    def name_addresses(self, *addresses: str) -> Iterator[None]:
         """Let every name have these addresses; without any, let no DNS server answer."""
-        return self.running("-m", "testing.services.dns", *addresses)
+        with self.running("-m", "testing.services.dns", *addresses) as self._queries:
+            os.set_blocking(self._queries.fileno(), False)
+            yield
 
-    def fetch(self, environ: Mapping[str, str], attempts: int = 1) -> tuple[Credentials | Failure, float]:
-        """Run the child process; return its outcome and how many seconds it took."""
+    def fetch(self, environ: Mapping[str, str], attempts: int = 1) -> Call:
+        """Run the child process."""
+        self._read_queries()  # of earlier processes
         began = time.monotonic()
         pipe = subprocess.PIPE  # its standard input stays open: it exits when that closes
         with self.popen(["-m", "sidecar.sts", str(attempts)], environ, stdin=pipe, stdout=pipe) as process:
             assert process.stdout
             try:
-                return parse_outcome(process.stdout.readline()), time.monotonic() - began
+                outcome = parse_outcome(process.stdout.readline())
+                ended = time.monotonic()
             finally:
                 process.kill()
+        return Call(outcome, ended - began, ended - min(self._read_queries(), default=math.nan))
+
+    def _read_queries(self) -> list[float]:
+        assert self._queries
+        return [float(line) for line in (self._queries.read() or b"").split()]
 
 
 @contextmanager
