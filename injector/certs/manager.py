@@ -23,6 +23,8 @@ from injector.deadlines import CERT_MIN_INTERVAL_SECONDS
 from injector.errors import CertificateError, ClusterError, ConflictError
 from injector.log import report_thread
 from server.background import BackgroundThread
+from server.clocks import read_boottime
+from server.log_limit import LogLimit, find_place
 
 LOG = logging.getLogger("podrole.certificates")
 
@@ -64,6 +66,7 @@ class CertManager:
         self._policy = policy
         self.clock = ClusterClock(clock, server_time)
         self._logged_problems: list[str] = []
+        self._error_limit = LogLimit()
         self.thread = BackgroundThread("certificates", self._run, report_thread)
         """A daemon. After an error it starts again: the process has a certificate that clients trust, and no other."""
 
@@ -103,8 +106,9 @@ class CertManager:
             state = self._switch_certificate(state, problems)
             if wrong_clock := self.clock.describe_problem():
                 problems.append(wrong_clock)
+                break  # nothing could be issued at some times, such as in 9999
             step = next_step(state, self._policy)
-            if step is None or wrong_clock:
+            if step is None:
                 break
             self._apply(step, configuration, secret)
         self._log_problems(problems)
@@ -172,8 +176,10 @@ class CertManager:
             return self.reconcile()
         except ClusterError as error:
             self._log_problems([str(error)])
-        except Exception:
-            LOG.exception("reconciling the certificates failed: keeping the current certificate, retrying")
+        except Exception as error:
+            if count := self._error_limit.count(find_place(error), read_boottime()):
+                message = "reconciling the certificates failed (%d since the last line): the current certificate stays"
+                LOG.exception(message, count)
         self.reconcile_errors += 1
         return None
 

@@ -10,6 +10,7 @@ from tests.integration.injector.injector_process import Injector, running
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 DAY_SECONDS = 24 * 60 * 60
+YEAR_SECONDS = 365 * DAY_SECONDS
 SENTENCE = "waiting for the clocks of this node and the API server to differ by at most 300 s"
 
 
@@ -25,7 +26,12 @@ def read_skew(injector: Injector) -> float:
 
 @pytest.mark.parametrize(
     "seconds",
-    [pytest.param(11 * 365 * DAY_SECONDS, id="years-ahead"), pytest.param(-100 * DAY_SECONDS, id="days-behind")],
+    [
+        pytest.param(11 * YEAR_SECONDS, id="years-ahead"),
+        pytest.param(-100 * DAY_SECONDS, id="days-behind"),
+        pytest.param(100 * YEAR_SECONDS, id="before-any-certificate-can-be-issued"),
+        pytest.param(-7970 * YEAR_SECONDS, id="after-any-certificate-can-be-issued"),
+    ],
 )
 def test_replica_that_starts_with_a_wrong_clock_writes_nothing_until_it_is_right(
     tmp_path: Path, seconds: float
@@ -45,6 +51,7 @@ def test_replica_that_starts_with_a_wrong_clock_writes_nothing_until_it_is_right
         assert injector.log.count("the clock of this node is") == 1
         assert injector.log.count("certificate problems resolved") == 1
         assert len(api.writes) == 2
+        assert "Traceback" not in injector.log
 
 
 def test_clock_that_jumps_makes_a_replica_unready_until_it_jumps_back(tmp_path: Path) -> None:

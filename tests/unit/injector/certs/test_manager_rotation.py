@@ -3,6 +3,7 @@
 import logging
 import socket
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Barrier, Thread
 
 import pytest
@@ -10,6 +11,7 @@ from kubernetes.client import Configuration
 
 from injector.certs import manager as module
 from injector.certs.ca_store import Document, parse_secret
+from injector.certs.cluster_clock import ClusterClock
 from injector.certs.manager import CertManager
 from injector.certs.state import RotationPolicy
 from injector.certs.stores import Stores
@@ -115,7 +117,32 @@ def test_unexpected_error_is_logged_and_retried(replica: Replica, caplog: pytest
 
     assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
     assert replica.manager.reconcile_errors == 1
-    assert any("keeping the current certificate" in message for message in caplog.messages)
+    assert any("the current certificate stays" in message for message in caplog.messages)
+
+
+@pytest.mark.usefixtures("short_intervals")
+def test_unexpected_errors_are_logged_once_a_minute(replica: Replica, caplog: pytest.LogCaptureFixture) -> None:
+    replica.register()
+    replica.configuration.failures = 5
+    replica.configuration.error = KeyError("webhooks")
+
+    replica.manager.wait_for_certificate()
+
+    assert replica.manager.reconcile_errors == 5
+    assert sum("the current certificate stays" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("year", [1926, 9995])
+def test_time_of_the_api_server_at_which_nothing_can_be_issued_is_a_wrong_clock(
+    replica: Replica, caplog: pytest.LogCaptureFixture, year: int
+) -> None:
+    replica.register()
+    replica.manager.clock = ClusterClock(lambda: START, datetime(year, 6, 1, tzinfo=UTC).timestamp)
+
+    replica.reconcile()
+
+    assert [message.partition(" is ")[0] for message in caplog.messages] == ["the clock of this node"]
+    assert replica.secret.stored.document is None
 
 
 def test_replica_without_configuration_serves_but_is_not_ready(
