@@ -140,11 +140,20 @@ def install(max_bytes: int, describe_dropped: Callable[[int], str]) -> None:
     """Replace `sys.stderr`. What is queued at a normal exit is written then; `exit_process` writes it too."""
     import atexit  # noqa: PLC0415 - only processes that log
 
+    open_closed()
     open_again(STANDARD_ERROR)
     stream = LogStream(STANDARD_ERROR, max_bytes, describe_dropped)
     sys.stderr = stream
     atexit.register(stream.finish)
     os.register_at_fork(after_in_child=stream.forget)
+
+
+def open_closed() -> None:
+    """Give closed standard descriptors to /dev/null: else a socket or file gets one, and the log."""
+    with suppress(OSError):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STANDARD_ERROR:
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - its own signature
+        os.close(descriptor)
 
 
 def open_again(descriptor: int) -> None:

@@ -1,6 +1,7 @@
 """A sidecar whose log nobody reads, or that cannot be written."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -41,6 +42,18 @@ def test_sidecar_whose_log_is_stuck_starts_answers_and_ends(
     assert (rejected.status, served.status) == (403, 200)
     assert code == 0
     assert time.monotonic() - began < END_SECONDS
+
+
+def test_sidecar_without_standard_error_gives_its_number_to_no_socket(environ: dict[str, str], tmp_path: Path) -> None:
+    """Otherwise the log's lines would be sent to STS's child process or to a client."""
+    without = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    with running_sidecar(environ, tmp_path, enter=lambda argv: [*without, *argv]) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        target = Path(f"/proc/{sidecar.process.pid}/fd/2").readlink()
+        served = sidecar.request(CREDENTIALS_PATH)
+
+    assert target == Path(os.devnull)
+    assert served.status == 200
 
 
 def test_queued_lines_of_a_sidecar_are_written_in_order_once_somebody_reads(
