@@ -71,6 +71,8 @@ def set_up_logging(stream: TextIO) -> None:
     output = logging.StreamHandler(stream)
     output.setFormatter(_choose_formatter(stream))
     logging.basicConfig(level=logging.INFO, handlers=[output])
+    # It logs a traceback for each answer with a malformed header. What such an answer leads to is logged anyway.
+    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
 
 
 def report_thread(name: str, count: int, error: BaseException) -> None:

@@ -43,6 +43,15 @@ class _DeadlineReader(io.RawIOBase):
         super().close()
 
 
+class _Buffer(io.BufferedReader):
+    """Refuses a chunk of a negative length: http.client would read -1 as everything up to the end."""
+
+    def read(self, size: int | None = None, /) -> bytes:
+        if size is not None and size < 0:
+            raise OSError("a chunk has a negative length")
+        return super().read(size)
+
+
 class _Deadlines(HTTPConnection):
     """Its timeout is for everything until it is set again.
 
@@ -69,7 +78,7 @@ class _Deadlines(HTTPConnection):
     def response_class(self, sock: Any, *arguments: Any, **options: Any) -> HTTPResponse:  # type: ignore[override] # a class there
         """Open an answer, of a proxy too."""
         response: Any = HTTPResponse(sock, *arguments, **options)
-        response.fp = io.BufferedReader(_DeadlineReader(response.fp.detach(), sock, self._end))
+        response.fp = _Buffer(_DeadlineReader(response.fp.detach(), sock, self._end))
         return response  # type: ignore[no-any-return] # its class is above
 
     def _new_conn(self) -> socket.socket:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
-from testing.fake_list_watch_server import NAMESPACES, RequestHandler
+from testing.fake_list_watch_server import NAMESPACES, Fault, RequestHandler
 from testing.ports import find_free_ports
 from tests.integration.injector.injector_process import Injector, open_connection, run_injector
 from tests.integration.injector.test_large_objects import build_review
@@ -17,6 +17,18 @@ from tests.unit.injector.k8s.watched_cluster import wait_until
 
 ACCOUNT = f"{NAMESPACES}/team-a/serviceaccounts/worker"
 HTML = b"<html>404 Not Found</html>"
+
+
+def send_negative_chunk(handler: RequestHandler) -> None:
+    handler.send_response(404)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b"-5\r\n{}")
+
+
+def send_line_that_is_no_header(handler: RequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 404 Not Found\r\nno header\r\n\r\n{}")
 
 
 def send_html(handler: RequestHandler) -> None:
@@ -65,3 +77,16 @@ def test_absent_service_account_denies_the_pod(injector: Injector) -> None:
 
     assert denied["allowed"] is False
     assert '[ServiceAccountNotFound] The pod\'s ServiceAccount "worker" does not exist' in denied["status"]["message"]
+
+
+@pytest.mark.parametrize("send", [send_negative_chunk, send_line_that_is_no_header], ids=["chunk", "header"])
+def test_answer_that_is_not_http_denies_the_pod_without_a_traceback(
+    api: WritableApiServer, injector: Injector, send: Fault
+) -> None:
+    api.fail_next(ACCOUNT, send, watch=False)
+
+    denied = review(injector)
+
+    assert denied["allowed"] is False
+    assert "[ClusterReadFailed] cannot get ServiceAccount team-a/worker: " in denied["status"]["message"]
+    assert "raceback" not in injector.log

@@ -178,3 +178,15 @@ def test_page_of_a_command_has_more_time_than_an_object(monkeypatch: pytest.Monk
 
     with raw_server(answer_slowly) as server, ApiClient(Configuration(host=server.url()), TIMEOUT) as client:
         assert client.list("/api/v1/namespaces") == []
+
+
+@pytest.mark.parametrize("length", [b"-1", b"-5"], ids=["minus-one", "minus-five"])
+def test_chunk_of_a_negative_length_is_an_error_at_once(length: bytes) -> None:
+    """http.client takes -1 for all that follows, whose size nothing would limit."""
+
+    def respond(connection: Connection) -> None:
+        connection.send(CHUNKED + length + b"\r\n")
+        connection.flood(FILLER)
+
+    with raw_server(respond) as server, ends_in_time(".*a chunk has a negative length"):
+        get(Configuration(host=server.url()))
