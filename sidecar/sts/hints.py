@@ -67,7 +67,7 @@ HINTS = {
     "InvalidField": "Check PODROLE_STS_ENDPOINT: the server's response has a field that is not STS's.",
     "ExpirationPassed": (
         "Check the node's clock, and the clock of the server at PODROLE_STS_ENDPOINT: its credentials have expired, or "
-        "expire within a minute."
+        "expire within two minutes."
     ),
     "ClockOutOfRange": "Set the node's clock: it shows a year before 1000 or after 9999.",
     "ChildFailed": "Read the sidecar's log. A process that was killed leaves nothing there: check the memory limit.",

@@ -7,10 +7,14 @@ header Date and this machine's clock should be near STS's. Pure functions.
 from typing import NamedTuple
 
 from sidecar.credentials.credentials import CLOCK_TOLERANCE_SECONDS, EXPIRY_MARGIN_SECONDS
+from sidecar.deadlines import MIN_REFRESH_SECONDS
 from sidecar.sts.timestamps import parse_date
 
 LONGEST_SESSION_SECONDS = 12 * 3600
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html, DurationSeconds"""
+
+SHORTEST_SECONDS = EXPIRY_MARGIN_SECONDS + MIN_REFRESH_SECONDS
+"""Credentials that end sooner would be withdrawn before the next refresh, each time, and no failure would be shown."""
 
 
 class Lifetime(NamedTuple):
@@ -30,7 +34,7 @@ class Lifetime(NamedTuple):
 
 
 def find_lifetime(expiration: int, date: str | None, now: float, duration_seconds: int) -> Lifetime | None:
-    """Return when a session of the requested duration ends; None if by any clock it has ended, or ends at once.
+    """Return when a session of the requested duration ends; None if by any clock it has ended, or ends too soon.
 
     `date`: the header Date. A session never ends later than the requested duration from now.
     """
@@ -41,10 +45,10 @@ def find_lifetime(expiration: int, date: str | None, now: float, duration_second
     clocks = (own,) if sts is None else (sts, own)
     for longest in (duration_seconds, LONGEST_SESSION_SECONDS):
         for clock in clocks:
-            if EXPIRY_MARGIN_SECONDS < expiration - clock <= longest + CLOCK_TOLERANCE_SECONDS:
+            if SHORTEST_SECONDS < expiration - clock <= longest + CLOCK_TOLERANCE_SECONDS:
                 limited = _limit(expiration, clock, duration_seconds, now)
                 return limited._replace(ignores_date=differs and clock != sts)
-    if any(expiration - clock <= EXPIRY_MARGIN_SECONDS for clock in clocks):
+    if any(expiration - clock <= SHORTEST_SECONDS for clock in clocks):
         return None
     return Lifetime(own + duration_seconds, 0, ignores_expiration=True, ignores_date=differs)
 

@@ -56,7 +56,7 @@ def build_credentials(
     fields: Mapping[str, str], date: str | None, requested: Requested, now: float
 ) -> Credentials | Failure:
     """Build a role's credentials from fields that have no problem; a failure if they do not live long enough."""
-    if not MIN_TIMESTAMP <= int(now) <= MAX_TIMESTAMP:
+    if not MIN_TIMESTAMP <= int(now) <= MAX_TIMESTAMP - requested.duration_seconds:
         return CLOCK_OUT_OF_RANGE
     lifetime = find_lifetime(parse_expiration(fields["Expiration"]), date, now, requested.duration_seconds)
     if lifetime is None:

@@ -3,6 +3,8 @@
 import re
 import time
 
+from sidecar.credentials.credentials import MAX_TIMESTAMP
+
 _EXPIRATION = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII
 )
@@ -21,7 +23,10 @@ def parse_expiration(text: str) -> int:
         raise ValueError("not a time as in RFC 3339")
     *numbers, sign, hours, minutes = found.groups()
     offset = (int(hours) * 60 + int(minutes)) * 60 if sign else 0
-    return count_seconds(tuple(map(int, numbers))) - (-offset if sign == "-" else offset)
+    seconds = count_seconds(tuple(map(int, numbers))) - (-offset if sign == "-" else offset)
+    if seconds > MAX_TIMESTAMP:  # by its offset
+        raise ValueError("not a time until the year 9999")
+    return seconds
 
 
 def parse_date(text: str) -> int:
