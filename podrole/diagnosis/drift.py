@@ -6,7 +6,7 @@ from typing import Any
 
 import contract
 from contract.text import quote
-from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_objects, read_spec
+from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.plan import InjectionPlan
 
@@ -80,7 +80,16 @@ def _compare_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:
         if volume["name"] not in present:
             yield f"volume {volume['name']} is missing"
         elif not equals_ignoring_defaults(volume, present[volume["name"]], VOLUME_DEFAULTS):
-            yield f"volume {volume['name']} is different"
+            audiences = [_find_audience(one) for one in (present[volume["name"]], volume)]
+            how = f": {_format_change('the audience', *audiences)}" if audiences[0] != audiences[1] else ""
+            yield f"volume {volume['name']} is different{how}"
+
+
+def _find_audience(volume: Object) -> str | None:
+    """Return the audience of the token in a projected volume."""
+    sources = read_objects(read_mapping(volume, "projected"), "sources")
+    tokens = (read_mapping(source, "serviceAccountToken") for source in sources)
+    return next((str(token["audience"]) for token in tokens if token.get("audience")), None)
 
 
 def _compare_app_containers(pod: Object, plan: InjectionPlan) -> Iterator[str]:

@@ -22,7 +22,7 @@ HINTS = {
     ),
     "InvalidIdentityToken": (
         "Create an IAM OIDC provider for the cluster's issuer in the role's account, "
-        "with the audience sts.amazonaws.com and the issuer's current keys."
+        "with the audience of the pod's token (by default sts.amazonaws.com) and the issuer's current keys."
     ),
     "ExpiredTokenException": (
         "Check the node's clock, and that the kubelet renews the token in the volume podrole-token."
@@ -100,6 +100,14 @@ UNFETCHED_KEYS = (
 )
 """For an InvalidIdentityToken that is transient."""
 
+OTHER_AUDIENCE = "Incorrect token audience"
+"""STS's message of an InvalidIdentityToken whose audience is no client id of the provider."""
+
+WRONG_AUDIENCE = (
+    "The IAM OIDC provider does not have the audience of the pod's token as a client id: add it there, or set the "
+    "audience with eks.amazonaws.com/audience on the ServiceAccount, or PODROLE_AUDIENCE on the injector."
+)
+
 PERMANENT = "Look up the code in the errors of AssumeRoleWithWebIdentity: retries fail until the cause is fixed."
 TRANSIENT = "No action needed; the sidecar retries. If it persists, check whether AWS reports problems with STS."
 
@@ -110,4 +118,6 @@ def find_hint(failure: Failure) -> str:
         return CHAINED_HINTS[failure.code]
     if failure.code == "InvalidIdentityToken" and not failure.is_permanent:
         return UNFETCHED_KEYS
+    if failure.code == "InvalidIdentityToken" and failure.message.startswith(OTHER_AUDIENCE):
+        return WRONG_AUDIENCE
     return HINTS.get(failure.code) or (PERMANENT if failure.is_permanent else TRANSIENT)

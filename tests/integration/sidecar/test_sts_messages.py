@@ -54,6 +54,20 @@ def test_message_of_sts_adds_no_line_to_status_log_or_metrics(
     assert (json.loads(served.body)["message"] + json.loads(served.body)["code"]).isprintable()
 
 
+def test_app_does_not_see_that_sts_fetched_the_keys_at_the_third_time(
+    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+) -> None:
+    faulty_sts.will(*[KEYS_UNFETCHED] * 2, afterwards=GRANTED)
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        first = sidecar.request(CREDENTIALS_PATH)
+        log = sidecar.log
+
+    assert first.status == 200
+    assert '"sts_responded": true' in log
+    assert "refresh-failed" not in log
+
+
 def test_keys_that_sts_could_not_fetch_are_503_until_it_can(
     environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:

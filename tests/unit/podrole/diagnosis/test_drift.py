@@ -114,7 +114,7 @@ CHANGES: dict[Callable[[Pod], None], str] = {
     put_in_front: "mesh-init in spec.initContainers runs before the redirect rules are loaded",
     swap: "podrole's containers are in the order podrole-sidecar, podrole-redirect",
     drop_volume: "volume podrole-token is missing",
-    change_volume: "volume podrole-token is different",
+    change_volume: "volume podrole-token is different: the audience is vault and would be sts.amazonaws.com",
     mount_token: "container app mounts podrole's volume podrole-token",
     drop_environment: (
         "container app: PODROLE_POD_UID, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, AWS_REGION, AWS_DEFAULT_REGION "

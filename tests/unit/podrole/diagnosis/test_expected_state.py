@@ -34,6 +34,24 @@ def test_pod_that_would_be_denied_is_a_problem_with_the_reason_code() -> None:
     assert "NoLongerInjected" in list_concerns(findings)
 
 
+@pytest.mark.parametrize(
+    ("annotations", "environ"),
+    [
+        pytest.param({"eks.amazonaws.com/audience": "amazonaws.com"}, {}, id="service-account"),
+        pytest.param({}, {"PODROLE_AUDIENCE": "amazonaws.com"}, id="operator"),
+    ],
+)
+def test_changed_audience_is_reported(annotations: dict[str, str], environ: dict[str, str]) -> None:
+    state = build_pod_state(
+        service_account={"metadata": {"name": "default", "annotations": annotations}}, sidecar_status=SERVING
+    )
+
+    findings = diagnose_running_pod(build_running_pod(), state, environ=environ)
+
+    (text,) = [one for one in find_texts(findings, "Drifted") if "podrole-token" in one]
+    assert text.endswith("is different: the audience is sts.amazonaws.com and would be amazonaws.com.")
+
+
 def test_changed_role_is_reported_with_the_command_that_recreates_the_pod() -> None:
     findings = diagnose_running_pod(annotate(build_running_pod(), "iam.amazonaws.com/role", "writer"))
 

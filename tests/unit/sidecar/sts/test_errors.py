@@ -191,6 +191,14 @@ def test_each_error_code_has_a_hint(code: str) -> None:
     assert hint.endswith(".")
 
 
+def test_token_for_another_audience_has_a_hint_that_names_both_places_of_it() -> None:
+    hint = find_hint(classify("InvalidIdentityToken", "Incorrect token audience", 400))
+
+    assert "as a client id: add it there" in hint
+    assert "eks.amazonaws.com/audience" in hint
+    assert "PODROLE_AUDIENCE" in hint
+
+
 def test_unknown_code_has_a_general_hint() -> None:
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=True)) == PERMANENT
     assert find_hint(Failure("Novelty", MESSAGE, is_permanent=False)) == TRANSIENT
