@@ -40,6 +40,12 @@ MODE = "podrole.io/mode"
 METADATA_PASSTHROUGH = "podrole.io/metadata-passthrough"
 INJECT_LABEL = "podrole.io/inject"
 
+WRITTEN_KEYS: Mapping[str, tuple[str, ...]] = {
+    "annotation": (STATUS_ANNOTATION,),
+    "label": (MODE, f"{PREFIX}version"),
+}
+"""Keys of injected pods that podrole writes. The labels are reserved for it."""
+
 MAX_VALUE_BYTES = 4096
 MAX_ALLOW_LIST_BYTES = 8192
 """Bytes of UTF-8, counted before the value is parsed. The API server accepts 256 KiB for all annotations together, but

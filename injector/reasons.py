@@ -158,7 +158,8 @@ class Reason(MessageTable):
         "The sidecar can reach the node's metadata service: root can become user 16925 and get the node's role.",
         "Remove podrole.io/metadata-passthrough if the pod does not need it.",
     )
-    UNKNOWN_ANNOTATION = ("Unknown annotation {key}.", "{remedy}")
+    UNKNOWN_ANNOTATION = ("{where} has no effect: podrole does not know it.", "{remedy}")
+    KEY_WITHOUT_EFFECT = ("{where} has no effect.", "{remedy}")
     ENV_MODE = (
         "Credentials come only through environment variables ({why}): 169.254.169.254 still gives the node's role.",
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",

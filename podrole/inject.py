@@ -3,6 +3,9 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import click
@@ -10,6 +13,7 @@ import click
 from contract.modes import Mode
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
+from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.manifest_files import ManifestReader
 from injector.k8s.objects import Object, read_objects, read_service_account_name, read_spec
 from injector.k8s.workload_kinds import Kinds, remove_paths
@@ -125,9 +129,19 @@ def _inject_all(
     for document in documents:
         with error_context(document.location):
             for template in find_templates(document.content, injectable):
-                yield _inject(document, template, template.namespace or namespace, *webhook)
+                result = _inject(document, template, template.namespace or namespace, *webhook)
+                yield replace(result, warnings=(*result.warnings, *_warn_workload_keys(document, template)))
             for unchanged in find_unchanged(document.content, kinds):
                 yield build_unchanged_result(document, unchanged, namespace, (BY_WEBHOOK,))
+
+
+def _warn_workload_keys(document: Document, template: PodTemplate) -> Iterator[str]:
+    if not template.template_path:  # a pod
+        return
+    workload = reduce(getitem, template.object_path, document.content)
+    path = ".".join(map(str, (*template.template_path, "metadata")))
+    for explanation in find_workload_keys(workload, template.kind, template.pod, path):
+        yield explanation.text
 
 
 def _inject(

@@ -7,7 +7,7 @@ from typing import TypeVar
 import contract
 from injector.errors import ApiError, ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
-from injector.k8s.objects import Object, read_mapping, read_service_account_name
+from injector.k8s.objects import Object, read_mapping, read_objects, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis import installed_config
@@ -22,6 +22,7 @@ from podrole.diagnosis.cluster_state import (
     StoredCertificate,
 )
 from podrole.diagnosis.dry_run import is_webhook_unreachable
+from podrole.diagnosis.injection import read_role
 from podrole.diagnosis.installed_config import DeploymentRef
 from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
 from podrole.progress import progress_message
@@ -63,8 +64,20 @@ def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) 
         events=_fetch_list(
             client, "the pod's events", f"{path}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"
         ),
+        owner=_fetch_owner(client, pod) if read_role(pod) is None else ReadResult(None),
         sidecar_status=_fetch_status(client, namespace, name) if is_sidecar_running(pod) else ReadResult(None),
     )
+
+
+def _fetch_owner(client: ApiClient, pod: Object) -> OptionalObject:
+    metadata = read_mapping(pod, "metadata")
+    owner = next((one for one in read_objects(metadata, "ownerReferences") if one.get("controller")), {})
+    group = str(owner.get("apiVersion"))
+    if not group.startswith(("apps/", "batch/")):
+        return ReadResult(None)
+    plural = f"{str(owner.get('kind')).lower()}s"
+    path = f"/apis/{group}/namespaces/{metadata.get('namespace')}/{plural}/{owner.get('name')}"
+    return _fetch_object(client, "the pod's owner", path)
 
 
 def fetch_cluster_state(client: ApiClient, installation: Installation, namespaces: Sequence[str]) -> ClusterState:

@@ -164,7 +164,10 @@ def parse_annotations(
         overrides=used & config.allow_overrides,
         audience=_read_audience(service_account) or config.audience,
     )
-    return ParsedAnnotations(settings, tuple(errors), tuple(find_unknown_keys(pod.annotations)))
+    warnings = [*find_unknown_keys(pod, "pod"), *find_unknown_keys(namespace, "namespace")]
+    if service_account is not None:
+        warnings += find_unknown_keys(service_account, "ServiceAccount")
+    return ParsedAnnotations(settings, tuple(errors), tuple(warnings))
 
 
 def _read(pod: Metadata, override: Override) -> str | None:

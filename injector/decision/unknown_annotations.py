@@ -1,28 +1,83 @@
-"""Finds misspelt annotations of a pod, which have no effect."""
+"""Finds keys that have no effect: misspelt ones, labels in place of annotations, and keys of another kind of object."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 
-from injector.explanations import explain_each
-from injector.metadata_keys import POD_ANNOTATIONS, PREFIX, STATUS_ANNOTATION
+from injector.k8s.objects import Metadata, Object, read_mapping
+from injector.metadata_keys import IRSA_ROLE, POD_ANNOTATIONS, PREFIX, WRITTEN_KEYS
 from injector.reasons import Explanation, Reason
+from injector.similar_keys import ANNOTATIONS, LABELS, ROLE_KEYS, find_meant, may_be_meant
 
 KNOWN_KEYS = tuple(key for key in POD_ANNOTATIONS if key.startswith(PREFIX))
 MAX_KEY_NAME = 63
 """Characters after the prefix that Kubernetes accepts in a key. It checks them only after mutating webhooks."""
 
-
-def find_unknown_keys(annotations: Mapping[str, str]) -> Iterator[Explanation]:
-    """Explain each key with our prefix that podrole does not know."""
-    known = {STATUS_ANNOTATION, *KNOWN_KEYS}
-    unknown = [key for key in annotations if key.startswith(PREFIX) and key not in known]
-    yield from explain_each(unknown, _explain_unknown_key)
+MAX_EXAMINED = 10
+"""Keys of one map that are compared with podrole's."""
 
 
-def _explain_unknown_key(key: str) -> Explanation:
-    names = [known.removeprefix(PREFIX) for known in KNOWN_KEYS]
+def find_unknown_keys(metadata: Metadata, kind: str) -> Iterator[Explanation]:
+    """Explain each annotation and label of a pod, ServiceAccount or namespace that looks like podrole's and is not."""
+    yield from _find(metadata.annotations, "annotation", kind)
+    yield from _find(metadata.labels, "label", kind)
+
+
+def find_workload_keys(workload: Object, kind: str, pod: Object, path: str) -> Iterator[Explanation]:
+    """Explain the keys of a workload's own metadata that belong to its pods, which `path` describes."""
+    metadata, pod_metadata = read_mapping(workload, "metadata"), read_mapping(pod, "metadata")
+    for noun in ("annotation", "label"):
+        of_pod = read_mapping(pod_metadata, f"{noun}s")
+        keys = [key for key in map(str, read_mapping(metadata, f"{noun}s")) if key not in of_pod]
+        for key in _list_candidates(keys, WRITTEN_KEYS[noun])[:MAX_EXAMINED]:
+            meant = find_meant(key)
+            place = _choose_place(meant, "pod") if meant else ("", "", "")
+            if place[2] == "pod":
+                where, remedy = f"{noun.capitalize()} {key} of the {kind}", f"Set the {place[0]} {place[1]} in {path}."
+                yield Reason.KEY_WITHOUT_EFFECT.explain(where=where, remedy=remedy)
+
+
+def _find(keys: Collection[str], noun: str, kind: str) -> Iterator[Explanation]:
+    known = (ANNOTATIONS if noun == "annotation" else LABELS)[kind]
+    candidates = _list_candidates(keys, (*known, *WRITTEN_KEYS[noun]))
+    for key in candidates[:MAX_EXAMINED]:
+        yield from _explain(key, noun, kind)
+    if others := sum(key.startswith(PREFIX) for key in candidates[MAX_EXAMINED:]):
+        yield Reason.MORE.explain(count=str(others))
+
+
+def _list_candidates(keys: Collection[str], known: Collection[str]) -> list[str]:
+    return [key for key in keys if (key.startswith(PREFIX) or may_be_meant(key)) and key not in known]
+
+
+def _explain(key: str, noun: str, kind: str) -> Iterator[Explanation]:
+    where = f"{noun.capitalize()} {key} of the {kind}"
+    if meant := find_meant(key):
+        right_noun, right_key, right_kind = _choose_place(meant, kind)
+        is_same_place = (right_noun, right_kind) == (noun, kind)
+        right = right_key if is_same_place else f"the {right_noun} {right_key} of the {right_kind}"
+        reason = Reason.UNKNOWN_ANNOTATION if noun == "annotation" and meant != key else Reason.KEY_WITHOUT_EFFECT
+        yield reason.explain(where=where, remedy=f"Did you mean {right}?")
+    elif key.startswith(PREFIX) and noun == "annotation":
+        yield Reason.UNKNOWN_ANNOTATION.explain(where=where, remedy=_suggest(key, kind))
+
+
+def _choose_place(meant: str, kind: str) -> tuple[str, str, str]:
+    """Annotation or label, its key, and the kind of object it belongs to."""
+    if meant in {*ROLE_KEYS.values(), IRSA_ROLE}:
+        is_irsa = meant == IRSA_ROLE and kind == "ServiceAccount"
+        return "annotation", IRSA_ROLE if is_irsa else ROLE_KEYS[kind], kind
+    places = [
+        (noun, meant, one)
+        for noun, table in (("annotation", ANNOTATIONS), ("label", LABELS))
+        for one, keys in table.items()
+        if meant in keys
+    ]
+    return next((place for place in places if place[2] == kind), places[0])
+
+
+def _suggest(key: str, kind: str) -> str:
+    known = [one for one in ANNOTATIONS[kind] if one.startswith(PREFIX)] or list(KNOWN_KEYS)
     name = key.removeprefix(PREFIX)
+    names = [one.removeprefix(PREFIX) for one in known]
     nearest = difflib.get_close_matches(name, names, n=1) if len(name) <= MAX_KEY_NAME else ()
-    all_keys = f"The known annotations are {', '.join(KNOWN_KEYS)}."
-    remedy = f"Did you mean {PREFIX}{nearest[0]}?" if nearest else all_keys
-    return Reason.UNKNOWN_ANNOTATION.explain(key=key, remedy=remedy)
+    return f"Did you mean {PREFIX}{nearest[0]}?" if nearest else f"The known annotations are {', '.join(known)}."

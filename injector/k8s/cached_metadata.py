@@ -5,14 +5,15 @@ https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/generate
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from injector.errors import ObjectError
 from injector.k8s.objects import Metadata
 from injector.k8s.protobuf import CutOffError, Field, read_fields
-from injector.metadata_keys import NAMESPACE_LABELS, NAMESPACE_LIMITS, SERVICE_ACCOUNT_LIMITS
+from injector.metadata_keys import NAMESPACE_LABELS, NAMESPACE_LIMITS, PREFIX, SERVICE_ACCOUNT_LIMITS
+from injector.similar_keys import MAX_KEY, may_be_meant
 
 METADATA = 1
 NAME, NAMESPACE, RESOURCE_VERSION, LABELS, ANNOTATIONS = 1, 3, 6, 11, 12
@@ -27,6 +28,9 @@ MAX_UTF8_BYTES = 4
 MAX_FIELDS = 1000
 """Of an object's metadata: labels, annotations, finalizers, owners, managed fields. 1.5 MiB can hold 300 000, and each
 costs a microsecond."""
+
+MAX_SIMILAR_KEYS = 3
+"""Keys of one object that resemble podrole's and are kept, without their values, to name them in a warning."""
 
 MAX_NAMESPACE_BYTES, MAX_ACCOUNT_BYTES = 4096, 1024
 MAX_CACHED_BYTES: Mapping[str, int] = {"Namespace": MAX_NAMESPACE_BYTES, "ServiceAccount": MAX_ACCOUNT_BYTES}
@@ -58,6 +62,9 @@ KEPT_KEYS: Mapping[str, Mapping[int, Mapping[bytes, KeptKey]]] = {
     },
     "ServiceAccount": {LABELS: {}, ANNOTATIONS: _by_bytes(SERVICE_ACCOUNT_LIMITS)},
 }
+
+
+SHARED_KEYS = frozenset(key.name for maps in KEPT_KEYS.values() for keys in maps.values() for key in keys.values())
 
 
 class ReadObject(NamedTuple):
@@ -92,7 +99,7 @@ def read_metadata(kind: str, data: bytes, start: int, end: int) -> ReadObject:
     try:
         for number, value_start, value_end in islice(fields, MAX_FIELDS):
             if number in kept:
-                kept[number].update(_read_entry(data, value_start, value_end, KEPT_KEYS[kind][number]))
+                _keep_entry(kept[number], data, (value_start, value_end), KEPT_KEYS[kind][number])
             elif number in {NAME, NAMESPACE, RESOURCE_VERSION}:
                 strings[number] = _decode(data[value_start:value_end])
         is_complete = end <= len(data) and next(fields, None) is None
@@ -103,12 +110,13 @@ def read_metadata(kind: str, data: bytes, start: int, end: int) -> ReadObject:
 
 
 def fits_cache(kind: str, metadata: Metadata) -> bool:
-    """Whether an object's labels and annotations take little enough memory. The keys take none: all objects share them.
+    """Whether an object's labels and annotations take little enough memory. Objects share the keys that decisions read.
 
     Python stores a string with one emoji in four bytes for each character.
     """
+    keys = [key for key in (*metadata.labels, *metadata.annotations) if key not in SHARED_KEYS]
     values = [*metadata.labels.values(), *metadata.annotations.values()]
-    return sum(map(sys.getsizeof, values)) <= MAX_CACHED_BYTES[kind]
+    return sum(map(sys.getsizeof, (*keys, *values))) <= MAX_CACHED_BYTES[kind]
 
 
 def _build_key(strings: Mapping[int, str]) -> str:
@@ -121,15 +129,20 @@ def _build_metadata(kept: Mapping[int, Mapping[str, str]]) -> Metadata:
     return Metadata(labels, annotations) if labels or annotations else EMPTY_METADATA
 
 
-def _read_entry(data: bytes, start: int, end: int, keys: Mapping[bytes, KeptKey]) -> Iterator[tuple[str, str]]:
-    """The label or annotation, if decisions read it. A value over its limit is cut to one character more at most."""
-    entry: dict[int, Field] = {field[0]: field for field in islice(read_fields(data, start, end), 2)}
+def _keep_entry(kept: dict[str, str], data: bytes, place: tuple[int, int], keys: Mapping[bytes, KeptKey]) -> None:
+    """Add a label or annotation if decisions read it. A value over its limit is cut to one character more at most."""
+    entry: dict[int, Field] = {field[0]: field for field in islice(read_fields(data, *place), 2)}
     if KEY not in entry or VALUE not in entry:
         raise ObjectError("a label or annotation has no key or no value")
     _, key_start, key_end = entry[KEY]
     if key := keys.get(data[key_start:key_end]):
         _, value_start, value_end = entry[VALUE]
-        yield key.name, _decode(data[value_start : min(value_end, value_start + key.max_bytes + MAX_UTF8_BYTES)])
+        kept[key.name] = _decode(data[value_start : min(value_end, value_start + key.max_bytes + MAX_UTF8_BYTES)])
+    elif key_end - key_start <= MAX_KEY:
+        name = _decode(data[key_start:key_end])
+        is_similar = name.startswith(PREFIX) or may_be_meant(name)
+        if is_similar and len(kept.keys() - SHARED_KEYS) < MAX_SIMILAR_KEYS:
+            kept[name] = ""
 
 
 def _decode(text: bytes) -> str:

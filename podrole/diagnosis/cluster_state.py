@@ -58,6 +58,9 @@ class PodState:
     namespace: OptionalObject
     service_account: OptionalObject
     events: Objects
+    owner: OptionalObject = ReadResult(None)
+    """The controller of a pod without a role, where it is a kind of Kubernetes."""
+
     sidecar_status: ReadResult[str | None] = ReadResult(None)
     """What `python3 -m sidecar.status` printed; None where the sidecar does not run."""
 

@@ -23,6 +23,7 @@ from podrole.findings import Finding
 SERIOUS_WARNINGS = {
     Reason.CREDENTIALS_OVERRIDDEN,
     Reason.SHARED_CONFIG_SET,
+    Reason.KEY_WITHOUT_EFFECT,
     Reason.UNKNOWN_ANNOTATION,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.RESERVED_NAME,

@@ -83,20 +83,35 @@ def build_recreate_command(pod: Object) -> str:
     """
     metadata = read_mapping(pod, "metadata")
     namespace, name = (shlex.quote(str(metadata.get(key))) for key in ("namespace", "name"))
-    owner = next((one for one in read_objects(metadata, "ownerReferences") if one.get("controller")), None)
+    owner = _find_controller(pod)
     if owner is None:
         return f"kubectl -n {namespace} delete pod {name}   # then create it again"
-    kind, owned_by = str(owner.get("kind")), str(owner.get("name"))
-    # A Deployment's ReplicaSet is named after it and the hash of its template.
-    template = str(read_mapping(metadata, "labels").get("pod-template-hash") or "")
-    if kind == "ReplicaSet" and template and owned_by.endswith(f"-{template}"):
-        kind, owned_by = "Deployment", owned_by.removesuffix(f"-{template}")
+    kind, owned_by = _name_owner(pod, owner)
     # kubectl would look for a kind of another group, such as OpenKruise's StatefulSet, among those of apps.
     is_built_in = str(owner.get("apiVersion") or "apps/").startswith("apps/")
     if is_built_in and kind in {"Deployment", "StatefulSet", "DaemonSet"}:
         return f"kubectl -n {namespace} rollout restart {shlex.quote(f'{kind.lower()}/{owned_by}')}"
     owner_name = f"{shlex.quote(kind)} {shlex.quote(owned_by)}"
     return f"kubectl -n {namespace} delete pod {name}   # its {owner_name} creates a new one unless it is complete"
+
+
+def read_owner_kind(pod: Object) -> str:
+    """The kind of workload that a user wrote for a pod that has a controller: a Deployment, not its ReplicaSet."""
+    return _name_owner(pod, _find_controller(pod) or {})[0]
+
+
+def _find_controller(pod: Object) -> Object | None:
+    references = read_objects(read_mapping(pod, "metadata"), "ownerReferences")
+    return next((one for one in references if one.get("controller")), None)
+
+
+def _name_owner(pod: Object, owner: Object) -> tuple[str, str]:
+    """Kind and name. A Deployment's ReplicaSet is named after it and the hash of its template."""
+    kind, name = str(owner.get("kind")), str(owner.get("name"))
+    template = str(read_mapping(read_mapping(pod, "metadata"), "labels").get("pod-template-hash") or "")
+    if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
+        return "Deployment", name.removesuffix(f"-{template}")
+    return kind, name
 
 
 def _read_status(pod: Object) -> Mapping[str, Any]:

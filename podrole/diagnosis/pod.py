@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from contract.modes import Mode
 from injector.decision.context import ClusterContext
 from injector.decision.rules import find_unsupported
+from injector.decision.unknown_annotations import find_workload_keys
 from injector.errors import ConfigError
 from injector.k8s.objects import Object, parse_metadata
 from podrole.diagnosis.cluster_state import Installation, PodState, ReadResult
 from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_state
 from podrole.diagnosis.guard import check_guard
-from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode
+from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode, read_owner_kind
 from podrole.diagnosis.installed_config import build_effective_config, find_deployment
 from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.sidecar import (
@@ -30,7 +31,7 @@ def diagnose_pod(pod: Object, state: PodState, environ: Mapping[str, str]) -> li
     """Report everything about a pod; `environ` is the caller's."""
     return [
         Section("Injection", tuple(_explain_injection(pod, state))),
-        Section("Expected state", tuple(_compare_with_expected_state(pod, state, environ))),
+        Section("Expected state", (*_compare_with_expected_state(pod, state, environ), *_report_owner(pod, state))),
         Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
     ]
@@ -56,6 +57,15 @@ def _compare_with_expected_state(pod: Object, state: PodState, environ: Mapping[
         yield ExpectedState.SETTINGS_UNKNOWN.format(problem=_join([*_list_unread_settings(state), str(error)]))
         return
     yield from compare_with_expected_state(RunningPod(pod, _build_cluster_context(state), effective_config))
+
+
+def _report_owner(pod: Object, state: PodState) -> Iterator[Finding]:
+    """Name keys of the controller that belong to its pods. A ReplicaSet has copies of its Deployment's annotations."""
+    if state.owner.value is None:
+        return
+    path = "its pod template (spec.template.metadata)"
+    for explanation in find_workload_keys(state.owner.value, read_owner_kind(pod), pod, path):
+        yield ExpectedState.INJECTION_WARNING.format(text=explanation.text)
 
 
 def _check_guard(installation: Installation) -> Iterator[Finding]:

@@ -62,6 +62,17 @@ def test_pod_without_role_is_blocked_and_the_report_says_why(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("settings")
+def test_role_on_the_deployment_itself_is_named_with_its_right_place(run: Run) -> None:
+    role = "  annotations: {iam.amazonaws.com/role: reader}\n"
+    text = DEPLOYMENT.replace("iam.amazonaws.com/role", "example.com/role").replace("shop\n", f"shop\n{role}", 1)
+
+    result = run("inject", "-f", "-", stdin=text.replace("# A shop.\n", ""))
+
+    place = "Set the annotation iam.amazonaws.com/role in spec.template.metadata."
+    assert f"warning: Annotation iam.amazonaws.com/role of the Deployment has no effect. {place}" in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
 def test_second_injection_changes_nothing_and_the_report_says_so(run: Run) -> None:
     once = run("inject", "-f", "-", stdin=DEPLOYMENT)
 

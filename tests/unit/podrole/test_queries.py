@@ -7,7 +7,7 @@ import pytest
 from injector.errors import ApiError, ClusterError
 from injector.k8s.client import ApiClient
 from podrole.diagnosis.cluster_state import DryRunResult, ReadResult
-from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
+from podrole.queries import fetch_cluster_state, fetch_installation, fetch_pod_state, run_dry_runs
 from tests.unit.podrole.diagnosis.states import build_configuration, build_webhook
 
 POD = {"kind": "Pod"}
@@ -77,3 +77,24 @@ def test_dry_runs_stop_when_the_api_server_does_not_answer() -> None:
     client = build_client(b=ClusterError("connection reset"))
 
     assert run_dry_runs(client, ["a", "b", "c"], POD) == ReadResult((DryRunResult("a", POD),), "connection reset")
+
+
+@pytest.mark.parametrize(
+    ("owner", "path"),
+    [
+        pytest.param("apps/v1 ReplicaSet", "/apis/apps/v1/namespaces/team-a/replicasets/web", id="replica-set"),
+        pytest.param("batch/v1 Job", "/apis/batch/v1/namespaces/team-a/jobs/web", id="job"),
+        pytest.param("argoproj.io/v1alpha1 Rollout", None, id="custom-kind"),
+        pytest.param(None, None, id="no-owner"),
+    ],
+)
+def test_owner_of_a_pod_without_a_role_is_read(owner: str | None, path: str | None) -> None:
+    client = FakeClient({path: ClusterError("forbidden (403)")} if path else {})
+    version, kind = owner.split() if owner else ("", "")
+    references = [{"apiVersion": version, "kind": kind, "name": "web", "controller": True}] if owner else []
+    pod = {"metadata": {"name": "web-1", "namespace": "team-a", "ownerReferences": references}, "spec": {}}
+    reader = cast("ApiClient", client)
+
+    state = fetch_pod_state(reader, pod, fetch_installation(reader))
+
+    assert state.owner == ReadResult(None, "forbidden (403)" if path else "")

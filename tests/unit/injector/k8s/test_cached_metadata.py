@@ -3,9 +3,17 @@
 import pytest
 
 from injector.errors import ObjectError
-from injector.k8s.cached_metadata import EMPTY_METADATA, MAX_CACHED_BYTES, MAX_FIELDS, fits_cache, read_object
+from injector.k8s.cached_metadata import (
+    EMPTY_METADATA,
+    MAX_CACHED_BYTES,
+    MAX_FIELDS,
+    MAX_SIMILAR_KEYS,
+    fits_cache,
+    read_object,
+)
 from injector.k8s.objects import Metadata
 from injector.metadata_keys import MAX_ALLOW_LIST_BYTES, MAX_VALUE_BYTES
+from injector.similar_keys import MAX_KEY
 from testing.protobuf import encode_field, encode_object
 
 ROLE, ALLOWED = "iam.amazonaws.com/role", "iam.amazonaws.com/allowed-roles"
@@ -16,7 +24,7 @@ def read(kind: str, **metadata: object) -> Metadata | None:
     return read_object(kind, encode_object({"metadata": {"name": "worker", **metadata}})).metadata
 
 
-def test_only_keys_that_decisions_read_are_kept() -> None:
+def test_only_values_that_decisions_read_are_kept() -> None:
     labels = {"podrole.io/injection": "enabled", "kubernetes.io/metadata.name": "team-a"}
     annotations = {ALLOWED: "[]", "kubectl.kubernetes.io/last-applied-configuration": "x" * 100_000}
 
@@ -24,8 +32,29 @@ def test_only_keys_that_decisions_read_are_kept() -> None:
         {"podrole.io/injection": "enabled"}, {ALLOWED: "[]"}
     )
     assert read("ServiceAccount", labels=labels, annotations={**annotations, ROLE: "web"}) == Metadata(
-        {}, {ROLE: "web"}
+        {"podrole.io/injection": ""}, {ALLOWED: "", ROLE: "web"}
     )
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "ServiceAccount"])
+def test_keys_that_resemble_podroles_are_kept_without_their_values(kind: str) -> None:
+    metadata = read(
+        kind, labels={ROLE: "reader"}, annotations={"podrole.io/role": "x" * 9000, "eks.amazon.com/role-arn": "arn"}
+    )
+
+    assert metadata == Metadata({ROLE: ""}, {"podrole.io/role": "", "eks.amazon.com/role-arn": ""})
+
+
+def test_number_and_length_of_kept_keys_are_bounded_and_count_as_memory() -> None:
+    keys = [f"podrole.io/{'x' * length}" for length in range(40, 400)]
+
+    metadata = read("ServiceAccount", annotations=dict.fromkeys(keys, "") | {ROLE: "web"})
+
+    assert metadata is not None
+    assert metadata.annotations.get(ROLE) == "web"
+    assert len(metadata.annotations) == MAX_SIMILAR_KEYS + 1
+    assert all(len(key) <= MAX_KEY for key in metadata.annotations)
+    assert not fits_cache("ServiceAccount", Metadata({}, dict.fromkeys(keys[:20], "")))
 
 
 def test_objects_without_our_keys_share_one_empty_metadata() -> None:

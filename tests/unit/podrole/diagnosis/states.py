@@ -128,6 +128,7 @@ def build_pod_state(errors: Mapping[str, str] | None = None, **changes: Any) -> 
         "namespace": build_namespace(),
         "service_account": {"metadata": {"name": "default"}},
         "events": [],
+        "owner": None,
         "sidecar_status": None,
     }
     installation = _build_installation(errors or {}, changes)

@@ -10,6 +10,7 @@ from tests.unit.podrole.diagnosis.states import (
     annotate,
     build_deployment,
     build_namespace,
+    build_plain_pod,
     build_pod_state,
     build_running_pod,
     diagnose_running_pod,
@@ -219,3 +220,30 @@ def test_unreadable_settings_and_template_are_reported() -> None:
 
     assert find_texts(findings, "SettingsNotRead")[0].endswith("could not be read: Secret more.")
     assert "/etc/podrole/t.yaml" in find_texts(findings, "TemplateNotRead")[0]
+
+
+def test_role_on_the_deployment_itself_is_named_with_its_right_place() -> None:
+    pod = build_plain_pod()
+    pod["metadata"] |= {
+        "annotations": {},
+        "labels": {"pod-template-hash": "7d4b9"},
+        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7d4b9", "controller": True}],
+    }
+    owner = {"metadata": {"annotations": {"iam.amazonaws.com/role": "reader"}}}
+
+    findings = diagnose_running_pod(pod, build_pod_state(owner=owner))
+
+    place = "Set the annotation iam.amazonaws.com/role in its pod template (spec.template.metadata)."
+    text = f"Annotation iam.amazonaws.com/role of the Deployment has no effect. {place}"
+    assert text in find_texts(findings, "InjectionWarning")
+
+
+def test_misspelt_annotation_of_the_account_is_reported() -> None:
+    pod = build_plain_pod()
+    pod["metadata"]["annotations"] = {}
+    account = {"metadata": {"name": "default", "annotations": {"eks.amazon.com/role-arn": READER}}}
+
+    findings = diagnose_running_pod(pod, build_pod_state(service_account=account))
+
+    (text,) = find_texts(findings, "InjectionWarning")
+    assert text.endswith("Did you mean eks.amazonaws.com/role-arn?")
