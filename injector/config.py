@@ -21,6 +21,7 @@ from injector.value_types import (
     IMAGE,
     OVERRIDES,
     PATH,
+    RESOURCE_RANGE,
     ROLE_ARN_PREFIX,
     SECRETS,
     URL,
@@ -29,6 +30,7 @@ from injector.value_types import (
     OverrideName,
     PodsWithoutRole,
     RedirectBackend,
+    ResourceRange,
 )
 
 
@@ -133,6 +135,12 @@ class Config(NamedTuple):
     )
     aws_endpoint_url: str | None = setting(
         "PODROLE_AWS_ENDPOINT_URL", URL, "AWS_ENDPOINT_URL of app containers that set none, for stores outside AWS"
+    )
+    sidecar_resources_range: ResourceRange = setting(
+        "PODROLE_SIDECAR_RESOURCES_RANGE",
+        RESOURCE_RANGE,
+        "What requests and limits namespaces and pods can set for the sidecar (podrole.io/sidecar-resources)",
+        default="cpu=1m..1,memory=32Mi..256Mi",
     )
     native_sidecars_confirmed: bool = setting(
         "PODROLE_NATIVE_SIDECARS_CONFIRMED",

@@ -35,6 +35,8 @@ SESSION_NAME = "iam.amazonaws.com/session-name"
 SESSION_TAGS = "podrole.io/session-tags"
 SESSION_DURATION = "podrole.io/session-duration"
 IMDS_TOKENS = "podrole.io/imds-tokens"
+SIDECAR_RESOURCES = "podrole.io/sidecar-resources"
+"""On the namespace or the pod."""
 
 MODE = "podrole.io/mode"
 METADATA_PASSTHROUGH = "podrole.io/metadata-passthrough"
@@ -57,6 +59,7 @@ NAMESPACE_LIMITS: Mapping[str, int] = {
     INTERMEDIATE_ROLE: MAX_VALUE_BYTES,
     ALLOWED_ROLES: MAX_ALLOW_LIST_BYTES,
     PERMITTED: MAX_ALLOW_LIST_BYTES,
+    SIDECAR_RESOURCES: MAX_VALUE_BYTES,
 }
 SERVICE_ACCOUNT_LIMITS: Mapping[str, int] = {
     ROLE: MAX_VALUE_BYTES,
@@ -70,6 +73,7 @@ POD_ANNOTATIONS = (
     SESSION_TAGS,
     SESSION_DURATION,
     IMDS_TOKENS,
+    SIDECAR_RESOURCES,
     MODE,
     METADATA_PASSTHROUGH,
 )

@@ -89,6 +89,10 @@ class Reason(MessageTable):
     VALUE_TOO_LARGE = ("{where} has more than {maximum} bytes.", "Make it shorter.")
     INVALID_VALUE = ('{where} is "{value}", which is not valid.', "It must be {expected}.")
     INVALID_SESSION_TAGS = ("{where} has invalid session tags: {problem}.", "Use key=value,key=value.")
+    INVALID_SIDECAR_RESOURCES = (
+        "{where} is not valid: {problem}.",
+        "Use a list such as requests.cpu=10m,limits.memory=128Mi.",
+    )
     INTERMEDIATE_ROLE_REQUIRED = (
         "{where} cannot be used with web identity credentials.",
         "Remove it, or have podrole.io/intermediate-role added to the namespace.",

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from contract.modes import Mode
 from contract.value_types import ABSOLUTE_PATH, ValueType
@@ -50,6 +51,18 @@ def _parse_overrides(text: str) -> frozenset[OverrideName]:
     return frozenset(map(OverrideName, filter(None, text.split(","))))
 
 
+class ResourceRange(NamedTuple):
+    """The least and most of each resource, as quantities."""
+
+    cpu: tuple[str, ...]
+    memory: tuple[str, ...]
+
+
+def _parse_ranges(text: str) -> ResourceRange:
+    cpu, memory = (tuple(entry.partition("=")[2].split("..")) for entry in text.split(","))
+    return ResourceRange(cpu, memory)
+
+
 PATH = ABSOLUTE_PATH._replace(parse=Path)
 IMAGE = ValueType("IMAGE", r"[^\s$]+", "an image reference")
 ACCOUNT_ID = ValueType("ID", r"\d{12}", "the 12 digits of an AWS account, quoted in YAML")
@@ -75,6 +88,13 @@ AUDIENCE = ValueType(
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html, ClientIDList
 """
 
+_QUANTITY = r"\d{1,9}(?:m|k|M|G|Ki|Mi|Gi)?"
+RESOURCE_RANGE = ValueType(
+    "RANGE",
+    rf"cpu={_QUANTITY}\.\.{_QUANTITY},memory={_QUANTITY}\.\.{_QUANTITY}",
+    "the least and most of CPU and memory, such as cpu=1m..1,memory=32Mi..256Mi",
+    parse=_parse_ranges,
+)
 ADDRESS = ValueType("ADDRESS", r"[0-9A-Fa-f.:]+", "an IP address")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")

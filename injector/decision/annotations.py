@@ -10,6 +10,7 @@ from contract.value_types import ValueType
 from injector.config import Config
 from injector.decision.roles import parse_role
 from injector.decision.session_tags import find_tag_problems
+from injector.decision.sidecar_resources import Resources, find_resource_errors, parse_sidecar_resources
 from injector.decision.unknown_annotations import find_unknown_keys
 from injector.decision.value_limits import find_oversized
 from injector.explanations import limit_explanations
@@ -91,6 +92,9 @@ class PodSettings(NamedTuple):
     overrides: frozenset[OverrideName]
     """The overrides that the pod uses and the operator allows."""
 
+    sidecar_resources: Resources
+    """What the annotations set instead of the template."""
+
     audience: str
     """Of the pod's token: what its ServiceAccount sets, else the operator's default."""
 
@@ -127,7 +131,7 @@ def parse_annotations(
     | namespace      | podrole.io/default-role        |
     """
     if oversized := find_oversized(pod, namespace, service_account):
-        nothing = PodSettings(None, Reason.NO_ROLE, None, {}, frozenset(), config.audience)
+        nothing = PodSettings(None, Reason.NO_ROLE, None, {}, frozenset(), {}, config.audience)
         return ParsedAnnotations(nothing, limit_explanations(oversized), ())
     sources = (
         (pod, ROLE, "pod", Reason.ROLE_FROM_POD),
@@ -141,6 +145,7 @@ def parse_annotations(
         *_find_invalid_values(pod.annotations),
         *_find_chain_errors(pod.annotations, namespace, config),
         *_find_audience_errors(service_account),
+        *find_resource_errors(pod, namespace, config),
     ]
 
     def parse(metadata: Metadata, key: str, kind: str) -> str | None:
@@ -162,6 +167,7 @@ def parse_annotations(
         intermediate_role=parse(namespace, INTERMEDIATE_ROLE, "namespace") if is_chained else None,
         sidecar_env={one.variable: pod.annotations[one.key] for one in POD_ANNOTATIONS if one.key in pod.annotations},
         overrides=used & config.allow_overrides,
+        sidecar_resources={} if errors else parse_sidecar_resources(pod, namespace),
         audience=_read_audience(service_account) or config.audience,
     )
     warnings = [*find_unknown_keys(pod, "pod"), *find_unknown_keys(namespace, "namespace")]

@@ -25,6 +25,7 @@ from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
 from injector.patch.pull_secrets import PULL_SECRETS, find_pull_secrets
 from injector.patch.qos import is_guaranteed
+from injector.patch.sidecar_resources import adjust_resources
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 
@@ -55,7 +56,9 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     """Plan the injection of a pod with this decision."""
     containers = find_app_containers(pod)
     environment: Mapping[ContainerRef, EnvironmentChange] = {}
+    wanted: Mapping[str, str] = {}
     if isinstance(decision, Inject):
+        wanted = decision.settings.sidecar_resources
         uses_node = decision.settings.reaches_node(config)
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         environment = _plan_environments(containers, decision.mode, template, config)
@@ -70,7 +73,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     }
     added = {**names, PULL_SECRETS: pull_secrets.added} if pull_secrets.added else names
     return InjectionPlan(
-        init_containers=tuple(_preserve_qos_class(init_containers, pod, containers, template)),
+        init_containers=tuple(_choose_resources(init_containers, pod, containers, template, wanted)),
         volumes=volumes,
         pull_secrets=pull_secrets.missing,
         environment=environment,
@@ -95,22 +98,29 @@ def _plan_environments(
     return environment
 
 
-def _preserve_qos_class(
-    init_containers: Sequence[Object], pod: Object, containers: AppContainers, template: Template
+def _choose_resources(
+    init_containers: Sequence[Object],
+    pod: Object,
+    containers: AppContainers,
+    template: Template,
+    wanted: Mapping[str, str],
 ) -> Iterator[Object]:
-    """Keep the pod's QoS class, and let podrole's containers fit into resources of the pod as a whole."""
+    """Keep the pod's QoS class, and let podrole's containers fit into resources of the pod as a whole.
+
+    `wanted`: those of the sidecar that pod and namespace set.
+    """
     has_pod_resources = bool(read_spec(pod).get("resources"))
-    guaranteed = is_guaranteed(containers)
+    guaranteed = not has_pod_resources and is_guaranteed(containers)
     for container in init_containers:
         is_sidecar = container["name"] == contract.SIDECAR_CONTAINER
-        if has_pod_resources:
-            own = read_mapping(container, "resources")
-            yield {**container, "resources": fit_resources(own, pod, runs_beside_others=is_sidecar)}
-        elif guaranteed:
+        resources = own = read_mapping(container, "resources")
+        if guaranteed:
             resources = template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect
-            yield {**container, "resources": resources}
-        else:
-            yield container
+        if is_sidecar and wanted:
+            resources = adjust_resources(resources, wanted, guaranteed=guaranteed)
+        if has_pod_resources:
+            resources = fit_resources(resources, pod, runs_beside_others=is_sidecar)
+        yield {**container, "resources": resources} if resources is not own else container
 
 
 def _build_pieces(

@@ -18,7 +18,10 @@ from testing.services.certificates import write_certificates
 from tests.unit.podrole.conftest import Run
 
 CASES = [
-    *map(load_case, ("role-on-the-pod", "no-role", "asks-for-env-mode", "role-allowed", "session-settings")),
+    *map(
+        load_case,
+        ("role-on-the-pod", "no-role", "asks-for-env-mode", "role-allowed", "session-settings", "sidecar-resources"),
+    ),
     replace(load_case("role-on-the-pod"), version=(1, 30)),
     replace(build_case(), namespace=Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["read*"]'})),
 ]
@@ -44,6 +47,7 @@ CHANGES = {
     "PODROLE_NATIVE_SIDECARS_CONFIRMED": "true",
     "PODROLE_IPV6_ONLY": "true",
     "PODROLE_SIDECAR_METRICS": "true",
+    "PODROLE_SIDECAR_RESOURCES_RANGE": "cpu=1m..1m,memory=32Mi..32Mi",
     "PODROLE_REQUIRE_CLOSED_METADATA": "true",
     "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",
     "PODROLE_TEMPLATE": "template.yaml",

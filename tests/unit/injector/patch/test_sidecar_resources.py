@@ -1,0 +1,162 @@
+import json
+from typing import Any
+
+import pytest
+
+from injector.config import Config
+from injector.decision.outcomes import Deny
+from injector.errors import ConfigError
+from injector.k8s.objects import Metadata
+from testing.cases import CONFIG, ENABLED, ENVIRON, UNANNOTATED, Case, build_case, find_container, load_case
+
+KEY = "podrole.io/sidecar-resources"
+DEFAULTS = {"requests": {"cpu": "20m", "memory": "48Mi"}, "limits": {"memory": "96Mi"}}
+GUARANTEED = {"limits": {"cpu": "96", "memory": "300Gi"}}
+
+
+def build(pod: str | None = None, namespace: str | None = None, **spec: Any) -> Case:
+    case = build_case(**spec)
+    if pod is not None:
+        case.pod["metadata"]["annotations"][KEY] = pod
+    annotations = {} if namespace is None else {KEY: namespace}
+    return Case(case.pod, Metadata(ENABLED.labels, annotations), UNANNOTATED)
+
+
+def resources_of(case: Case, container: str = "podrole-sidecar") -> Any:
+    return find_container(case.inject(), container)["resources"]
+
+
+def explain(case: Case, config: Config = CONFIG) -> list[str]:
+    decision = case.decide(config)
+    return [one.text for one in decision.explanations] if isinstance(decision, Deny) else []
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("cpu=10m", '"cpu" is none of requests.cpu'),
+        ("requests.cpu", 'requests.cpu is "", which is no quantity'),
+        ("requests.cpu=", 'requests.cpu is "", which is no quantity'),
+        ("requests.cpu=10 m", 'requests.cpu is "10 m", which is no quantity'),
+        ("requests.cpu=10m, limits.cpu=1", '" limits.cpu" is none of'),
+        ("requests.cpu=10m,", '"" is none of'),
+        ("requests.cpu=1m,requests.cpu=2m", "it has requests.cpu twice"),
+        (",".join(["limits.cpu=1"] * 300), "it has limits.cpu twice"),
+        ("requests.cpu=-1", 'requests.cpu is "-1", which is no quantity'),
+        ("requests.cpu=0", "requests.cpu is 0, and the operator allows 1m to 1"),
+        ("limits.cpu=1001m", "limits.cpu is 1001m, and the operator allows 1m to 1"),
+        ("limits.memory=31Mi", "limits.memory is 31Mi, and the operator allows 32Mi to 256Mi"),
+        ("requests.memory=1Gi", "requests.memory is 1Gi, and the operator allows 32Mi to 256Mi"),
+        ("requests.cpu=1,limits.cpu=999m", "requests.cpu is 1, which is more than limits.cpu, 999m"),
+    ],
+    ids=lambda text: text[:40],
+)
+@pytest.mark.parametrize("kind", ["pod", "namespace"])
+def test_invalid_value_denies_the_pod_with_its_problem(kind: str, value: str, problem: str) -> None:
+    [explanation] = explain(build(**{kind: value}))
+
+    assert problem in explanation
+    assert f"annotation {KEY} of the " in explanation
+    assert kind in explanation
+
+
+def test_request_of_the_pod_above_the_limit_of_the_namespace_denies_the_pod() -> None:
+    [explanation] = explain(build("requests.memory=128Mi", "limits.memory=64Mi"))
+
+    assert "of the pod and of its namespace together" in explanation
+    assert "requests.memory is 128Mi, which is more than limits.memory, 64Mi" in explanation
+
+
+def test_operator_can_widen_the_range() -> None:
+    config = Config.from_environ(ENVIRON | {"PODROLE_SIDECAR_RESOURCES_RANGE": "cpu=1..2,memory=1Gi..2Gi"})
+
+    [explanation] = explain(build("requests.cpu=1500m,requests.memory=1G"), config)
+    assert "requests.memory is 1G, and the operator allows 1Gi to 2Gi" in explanation
+    assert explain(build("requests.cpu=1500m,requests.memory=1Gi"), config) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["cpu=1", "cpu=1..2", "memory=1Gi..2Gi,cpu=1..2", "cpu=1..x,memory=1..2", "cpu=1..2, memory=1..2", "none"],
+)
+def test_range_that_is_not_complete_is_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="the least and most of CPU and memory"):
+        Config.from_environ(ENVIRON | {"PODROLE_SIDECAR_RESOURCES_RANGE": value})
+
+
+@pytest.mark.parametrize(
+    ("pod", "namespace", "expected"),
+    [
+        pytest.param(None, None, DEFAULTS, id="neither"),
+        pytest.param("", "", DEFAULTS, id="empty"),
+        pytest.param(
+            "requests.cpu=10m,limits.cpu=1,requests.memory=64Mi,limits.memory=128Mi",
+            None,
+            {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
+            id="all-of-the-pod",
+        ),
+        pytest.param(
+            "requests.cpu=30m",
+            "requests.cpu=10m,limits.memory=128Mi",
+            {"requests": {"cpu": "30m", "memory": "48Mi"}, "limits": {"memory": "128Mi"}},
+            id="pod-before-namespace",
+        ),
+        pytest.param(
+            "requests.memory=128Mi",
+            None,
+            {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "128Mi"}},
+            id="limit-follows-the-request",
+        ),
+        pytest.param(
+            None,
+            "limits.memory=40Mi",
+            {"requests": {"cpu": "20m", "memory": "40Mi"}, "limits": {"memory": "40Mi"}},
+            id="request-follows-the-limit",
+        ),
+    ],
+)
+def test_sidecar_gets_the_resources_of_pod_and_namespace(pod: str | None, namespace: str | None, expected: Any) -> None:
+    case = build(pod, namespace)
+
+    assert resources_of(case) == expected
+    assert resources_of(case, "podrole-redirect") == resources_of(build(), "podrole-redirect")
+    once = case.inject()
+    assert case.with_pod(once).inject() == once
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("requests.cpu=10m", {"cpu": "10m", "memory": "96Mi"}, id="request"),
+        pytest.param("limits.cpu=10m", {"cpu": "10m", "memory": "96Mi"}, id="limit"),
+        pytest.param(
+            "requests.cpu=10m,limits.cpu=20m,requests.memory=64Mi",
+            {"cpu": "20m", "memory": "64Mi"},
+            id="limit-before-request",
+        ),
+    ],
+)
+def test_guaranteed_pod_of_a_whole_node_stays_guaranteed_with_less(value: str, expected: dict[str, str]) -> None:
+    case = build(value, containers=[{"name": "app", "resources": GUARANTEED}])
+
+    assert resources_of(case) == {"requests": expected, "limits": expected}
+
+
+def test_resources_that_do_not_fit_into_those_of_the_pod_are_left_out() -> None:
+    whole = {"requests": {"cpu": "1", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "100Mi"}}
+
+    assert resources_of(build("requests.cpu=10m,limits.memory=128Mi", resources=whole)) == {
+        "requests": {"cpu": "10m", "memory": "48Mi"}
+    }
+
+
+def test_blocked_pod_has_no_sidecar_to_set_resources_of() -> None:
+    case = load_case("no-role")
+    case.pod["metadata"].setdefault("annotations", {})[KEY] = "requests.cpu=10m"
+
+    injected = case.inject()
+
+    assert json.loads(injected["metadata"]["annotations"]["podrole.io/status"])["mode"] == "block"
+    assert resources_of(case, "podrole-redirect") == {"requests": {"cpu": "20m", "memory": "32Mi"}} | {
+        "limits": {"memory": "32Mi"}
+    }
