@@ -22,6 +22,7 @@ from injector.value_types import (
     OVERRIDES,
     PATH,
     RESOURCE_RANGE,
+    REWRITES,
     ROLE_ARN_PREFIX,
     SECRETS,
     URL,
@@ -51,6 +52,12 @@ class Config(NamedTuple):
         "PODROLE_IMAGE_PULL_SECRETS",
         SECRETS,
         "Secrets that injected pods get as imagePullSecrets, to pull the image; they must exist in each namespace",
+        default="",
+    )
+    image_rewrites: tuple[tuple[str, str], ...] = setting(
+        "PODROLE_IMAGE_REWRITES",
+        REWRITES,
+        "What another webhook does to images: the prefixes that it replaces, and their replacements",
         default="",
     )
     account_id: str | None = setting(

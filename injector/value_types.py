@@ -63,6 +63,11 @@ def _parse_ranges(text: str) -> ResourceRange:
     return ResourceRange(cpu, memory)
 
 
+def _parse_rewrites(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = (pair.partition("=") for pair in filter(None, text.split(",")))
+    return tuple((prefix, replacement) for prefix, _, replacement in pairs)
+
+
 PATH = ABSOLUTE_PATH._replace(parse=Path)
 IMAGE = ValueType("IMAGE", r"[^\s$]+", "an image reference")
 ACCOUNT_ID = ValueType("ID", r"\d{12}", "the 12 digits of an AWS account, quoted in YAML")
@@ -88,6 +93,13 @@ AUDIENCE = ValueType(
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html, ClientIDList
 """
 
+_PREFIX = r"[a-z0-9][A-Za-z0-9._:/-]{0,254}/"
+REWRITES = ValueType(
+    "LIST",
+    rf"{_PREFIX}={_PREFIX}(,{_PREFIX}={_PREFIX}){{0,7}}",
+    "up to 8 pairs of prefixes that end with a slash, such as ghcr.io/=mirror.example.com/ghcr/",
+    parse=_parse_rewrites,
+)
 _QUANTITY = r"\d{1,9}(?:m|k|M|G|Ki|Mi|Gi)?"
 RESOURCE_RANGE = ValueType(
     "RANGE",

@@ -13,6 +13,7 @@ from injector.explanations import limit_explanations
 from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import EnvironmentChange, find_present, measure_no_proxy, plan_environment
+from injector.patch.image_rewrites import keep_rewritten_images
 from injector.patch.injection_record import (
     AppContainers,
     ContainerRef,
@@ -64,6 +65,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
         environment = _plan_environments(containers, decision.mode, template, config)
     else:
         init_containers, volumes = (template.block,), (template.token,)
+    ours = keep_rewritten_images(init_containers, pod, config.image_rewrites)
     env_warnings = (warning for change in environment.values() for warning in change.warnings)
     records = build_records(pod, containers, environment)
     pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
@@ -73,7 +75,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     }
     added = {**names, PULL_SECRETS: pull_secrets.added} if pull_secrets.added else names
     return InjectionPlan(
-        init_containers=tuple(_choose_resources(init_containers, pod, containers, template, wanted)),
+        init_containers=tuple(_choose_resources(ours, pod, containers, template, wanted)),
         volumes=volumes,
         pull_secrets=pull_secrets.missing,
         environment=environment,

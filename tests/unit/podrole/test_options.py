@@ -23,12 +23,14 @@ CASES = [
         ("role-on-the-pod", "no-role", "asks-for-env-mode", "role-allowed", "session-settings", "sidecar-resources"),
     ),
     replace(load_case("role-on-the-pod"), version=(1, 30)),
+    build_case(initContainers=[{"name": "podrole-redirect", "image": "mirror/podrole-sidecar:1"}]),
     replace(build_case(), namespace=Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["read*"]'})),
 ]
 CHANGES = {
     "PODROLE_SIDECAR_IMAGE": "example/other:2",
     "PODROLE_REGION": "eu-central-1",
     "PODROLE_IMAGE_PULL_SECRETS": "registry",
+    "PODROLE_IMAGE_REWRITES": "example/=mirror/",
     "PODROLE_ACCOUNT_ID": "444455556666",
     "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/team/",
     "PODROLE_MODE": "env",

@@ -22,6 +22,7 @@ OUTCOMES = ROOT / "tests/unit/injector/decision/outcomes.yaml"
 PODS_POLICY = "podrole-pods"
 GUARD_SETTINGS = {
     "sidecarImage": "PODROLE_SIDECAR_IMAGE",
+    "imageRewrites": "PODROLE_IMAGE_REWRITES",
     "allowOverrides": "PODROLE_ALLOW_OVERRIDES",
     "podsWithoutRole": "PODROLE_PODS_WITHOUT_ROLE",
     "mode": "PODROLE_MODE",
@@ -70,6 +71,7 @@ def list_variants() -> dict[str, Settings]:
         UNSAFE,
         NODE,
         {"template": "/template/template.yaml"},
+        REWRITES,
     ]
     changes = [{}, *(row.get("config", {}) for row in read_rows()), *extra]
     return {name_settings(change): build_settings(change) for change in changes}
@@ -78,6 +80,7 @@ def list_variants() -> dict[str, Settings]:
 MAX_NAME = 48
 """Characters, so that a name with an addition is still a label's value."""
 
+REWRITES: dict[str, Any] = {"image_rewrites": "other/=mirror.example/other/,example/=mirror.example/hub/"}
 NODE: dict[str, Any] = {"credential_source": "node"}
 UNSAFE: dict[str, Any] = {
     "credential_source": "node",

@@ -11,7 +11,7 @@ from testing.cluster.api import ApiServer, RefusedError
 from tests.integration.api_server.guard.cases import CASES, config_of
 from tests.integration.api_server.guard.changed_pods import CHANGES, HARMLESS
 from tests.integration.api_server.guard.pod_changes import Change
-from tests.integration.api_server.guard.policies import UNSAFE
+from tests.integration.api_server.guard.policies import REWRITES, UNSAFE
 from tests.integration.api_server.guard.surroundings import MakeNamespace, make_surroundings
 from tests.integration.api_server.test_shapes import REFUSED_BY_THE_SERVER
 
@@ -91,4 +91,37 @@ def test_name_order_or_image_unlike_a_custom_template_is_refused(
     change_pod(pod)
 
     with pytest.raises(RefusedError, match=rf"podrole-pods.* denied request: \[{code}\] "):
+        guarded.create(pod, pod["metadata"]["namespace"], dry_run=True)
+
+
+def rewrite_images(pod: Pod, image: str) -> None:
+    for container in pod["spec"]["initContainers"]:
+        container["image"] = image
+
+
+def test_image_that_the_operators_mirror_has_passes(guarded: ApiServer, make_namespace: MakeNamespace) -> None:
+    pod = make_surroundings(guarded, make_namespace, CASES["role-on-the-pod"], REWRITES)
+    pod = CASES["role-on-the-pod"].with_pod(pod).inject()
+    rewrite_images(pod, "mirror.example/hub/podrole-sidecar:1")
+
+    assert guarded.create(pod, pod["metadata"]["namespace"], dry_run=True).object["spec"]["initContainers"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "image"),
+    [
+        pytest.param(REWRITES, "mirror.example/hub/evil:1", id="another-image-of-the-mirror"),
+        pytest.param(REWRITES, "mirror.example/other/podrole-sidecar:1", id="replacement-of-another-prefix"),
+        pytest.param(REWRITES, "evil.example/hub/podrole-sidecar:1", id="another-registry"),
+        pytest.param({}, "mirror.example/hub/podrole-sidecar:1", id="without-the-setting"),
+    ],
+)
+def test_any_other_rewritten_image_is_refused(
+    guarded: ApiServer, make_namespace: MakeNamespace, changes: dict[str, Any], image: str
+) -> None:
+    pod = make_surroundings(guarded, make_namespace, CASES["role-on-the-pod"], changes)
+    pod = CASES["role-on-the-pod"].with_pod(pod).inject()
+    rewrite_images(pod, image)
+
+    with pytest.raises(RefusedError, match=r"podrole-pods.* denied request: \[SidecarImageChanged\] "):
         guarded.create(pod, pod["metadata"]["namespace"], dry_run=True)
