@@ -121,7 +121,7 @@ def parse_annotations(
 ) -> ParsedAnnotations:
     """Parse all annotations of a pod and its context.
 
-    The role comes from the first of these that is present; the others are not read:
+    The role comes from the first of these that is present and not empty; the others are not read:
 
     | on             | key                            |
     |----------------|--------------------------------|
@@ -157,10 +157,10 @@ def parse_annotations(
 
     role_arn, role_reason = None, Reason.NO_ROLE
     for metadata, key, kind, reason in sources:
-        if metadata is not None and key in metadata.annotations:
+        if metadata is not None and metadata.annotations.get(key):
             role_arn, role_reason = parse(metadata, key, kind), reason
             break
-    is_chained = INTERMEDIATE_ROLE in namespace.annotations
+    is_chained = bool(namespace.annotations.get(INTERMEDIATE_ROLE))
     settings = PodSettings(
         role_arn=role_arn,
         role_reason=role_reason,
@@ -216,7 +216,7 @@ def _find_invalid_values(annotations: Mapping[str, str]) -> Iterator[Explanation
 
 def _find_chain_errors(annotations: Mapping[str, str], namespace: Metadata, config: Config) -> Iterator[Explanation]:
     """Find annotations that need role chaining, or that it does not allow."""
-    if INTERMEDIATE_ROLE in namespace.annotations:
+    if namespace.annotations.get(INTERMEDIATE_ROLE):
         by = f"{INTERMEDIATE_ROLE} of the namespace"
     elif config.credential_source == CredentialSource.NODE:
         by = "the node's role"

@@ -53,7 +53,7 @@ class AdmissionContext(NamedTuple):
     @property
     def has_pod_role_annotation(self) -> bool:
         """Whether the pod itself sets a role, not only its ServiceAccount or namespace."""
-        return ROLE in self.metadata.annotations
+        return bool(self.metadata.annotations.get(ROLE))
 
 
 def build_context(pod: Object, cluster_context: ClusterContext, config: Config) -> AdmissionContext:

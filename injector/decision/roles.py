@@ -3,6 +3,7 @@
 import re
 
 from injector.config import Config
+from injector.decision.role_mistakes import find_mistakes
 from injector.reasons import InvalidRoleError, Reason
 
 NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -18,6 +19,8 @@ ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(
 
 def parse_role(text: str, where: str, config: Config) -> str:
     """Resolve a name, path/name or ARN to the canonical ARN; raise InvalidRoleError, whose text starts with `where`."""
+    for problem in find_mistakes(text, config.partition):
+        raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))
     if not text.startswith("arn:"):
         role = text.removeprefix("/")
         _check_role(role, text, where)

@@ -102,7 +102,7 @@ def check_irsa(context: CheckContext) -> Iterator[Finding]:
         read_name(account)
         for account in context.cluster.service_accounts.value
         if read_mapping(account, "metadata").get("namespace") in names
-        and IRSA_ROLE in parse_metadata(account).annotations
+        and parse_metadata(account).annotations.get(IRSA_ROLE)
     ]
     if is_installed and accounts:
         yield OtherInjectors.IRSA_SERVICE_ACCOUNTS.format(accounts=join_names(accounts))

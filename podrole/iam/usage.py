@@ -137,7 +137,7 @@ def find_candidates(objects: ClusterObjects) -> Iterator[Candidate]:
         if is_default:
             with_default_role.add(namespace)
     for name, metadata in objects.namespaces.items():
-        if DEFAULT_ROLE in metadata.annotations and name not in with_default_role:
+        if metadata.annotations.get(DEFAULT_ROLE) and name not in with_default_role:
             # No pod uses it yet. The first one will most likely use this ServiceAccount.
             role = metadata.annotations[DEFAULT_ROLE]
             yield _build_candidate(role, f"Namespace {name}", name, _build_pod("default"))
@@ -147,15 +147,15 @@ def _find_role(namespace: str, template: PodTemplate, objects: ClusterObjects) -
     """Return the role that is named for a pod, and whether it is the namespace's default role."""
     account = objects.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
     role = parse_metadata(template.pod).annotations.get(ROLE)
-    role = _read_role(account) if role is None else role
-    if role is not None:
+    role = role or _read_role(account)  # as for the webhook, an empty value counts as absent
+    if role:
         return role, False
     role = objects.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
-    return role, role is not None
+    return role or None, bool(role)
 
 
 def _read_role(account: Metadata) -> str | None:
-    return account.annotations.get(ROLE, account.annotations.get(IRSA_ROLE))
+    return account.annotations.get(ROLE) or account.annotations.get(IRSA_ROLE)
 
 
 def _build_pod(service_account: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@ import pytest
 import contract
 from injector.decision.annotations import POD_ANNOTATIONS, ParsedAnnotations, parse_annotations
 from injector.k8s.objects import Metadata
+from injector.reasons import Reason
 from testing.cases import CONFIG, ENABLED, load_case
 
 
@@ -57,6 +58,36 @@ def test_sidecar_variables_have_the_values_of_the_annotations() -> None:
     }
     assert not errors
     assert not warnings
+
+
+@pytest.mark.parametrize(
+    ("pod", "account", "namespace", "reason"),
+    [
+        pytest.param("", {"iam.amazonaws.com/role": "web"}, {}, Reason.ROLE_FROM_SERVICE_ACCOUNT, id="pod"),
+        pytest.param(
+            "",
+            {"iam.amazonaws.com/role": "", "eks.amazonaws.com/role-arn": ""},
+            {"podrole.io/default-role": "web"},
+            Reason.ROLE_FROM_NAMESPACE,
+            id="account",
+        ),
+        pytest.param("", {}, {"podrole.io/default-role": ""}, Reason.NO_ROLE, id="namespace"),
+        pytest.param("web", {}, {"podrole.io/intermediate-role": ""}, Reason.ROLE_FROM_POD, id="intermediate-role"),
+    ],
+)
+def test_empty_role_counts_as_absent(
+    pod: str, account: dict[str, str], namespace: dict[str, str], reason: Reason
+) -> None:
+    settings, errors, _ = parse_annotations(
+        Metadata({}, {"iam.amazonaws.com/role": pod}),
+        ENABLED._replace(annotations=namespace),
+        Metadata({}, account),
+        CONFIG,
+    )
+
+    assert not errors
+    assert settings.role_reason is reason
+    assert settings.intermediate_role is None
 
 
 def test_status_annotation_is_not_an_unknown_key() -> None:

@@ -161,7 +161,7 @@ def test_each_source_is_used_if_the_sources_before_it_set_no_role() -> None:
 
 def test_invalid_role_is_not_replaced_by_the_next_source() -> None:
     case = load_case("role-everywhere")
-    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = ""
+    case.pod["metadata"]["annotations"]["iam.amazonaws.com/role"] = "a b"
 
     assert denial_of(case) == [Reason.INVALID_ROLE]
 

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from contract.text import quote
@@ -47,6 +49,64 @@ def test_invalid_role_is_rejected_and_repeated(text: str) -> None:
     assert error.explanation.reason is Reason.INVALID_ROLE
     assert "annotation x of the pod" in str(error)
     assert quote(text[:100], 200) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        pytest.param("role/reader", 'nor a whole ARN (did you mean "reader"?)', id="resource-of-an-arn"),
+        pytest.param("Role/team/reader", 'nor a whole ARN (did you mean "team/reader"?)', id="resource-with-a-path"),
+        pytest.param(
+            "ARN:aws:iam::111122223333:role/reader",
+            f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)',
+            id="upper-case-arn",
+        ),
+        pytest.param(
+            "111122223333:role/reader", f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)', id="account-and-role"
+        ),
+        pytest.param(
+            "aws:iam::111122223333:role/reader", f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)', id="no-arn"
+        ),
+        pytest.param(
+            "arn:aws:sts::111122223333:assumed-role/reader/me",
+            f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)',
+            id="assumed-role",
+        ),
+        pytest.param("iam:reader", "it is neither a name nor a whole ARN.", id="nothing-to-suggest"),
+        pytest.param("x:y/reader", "it is neither a name nor a whole ARN.", id="colon-in-a-path"),
+        pytest.param(
+            "reader\n", 'it has a line break (U+000A) at character 7 (did you mean "reader"?)', id="final-line-break"
+        ),
+        pytest.param(
+            f"{ACCOUNT}/reader\r\n",
+            f'a carriage return (U+000D) at character 38 (did you mean "{ACCOUNT}/reader"?)',
+            id="line-break-after-an-arn",
+        ),
+        pytest.param(" reader", 'a space at character 1 (did you mean "reader"?)', id="first-space"),
+        pytest.param("rea der", "it has a space at character 4.", id="space-inside"),
+        pytest.param("reader\t", 'a tab (U+0009) at character 7 (did you mean "reader"?)', id="tab"),
+        pytest.param(
+            "rea\u200bder", 'U+200B ZERO WIDTH SPACE at character 4 (did you mean "reader"?)', id="zero-width-space"
+        ),
+        pytest.param(
+            "\ufeffreader", 'U+FEFF ZERO WIDTH NO-BREAK SPACE at character 1 (did you mean "reader"?)', id="byte-order"
+        ),
+        pytest.param("reader\xa0", 'U+00A0 NO-BREAK SPACE at character 7 (did you mean "reader"?)', id="nbsp"),
+        pytest.param("re\u0430der", "U+0430 CYRILLIC SMALL LETTER A at character 3.", id="letter-of-another-script"),
+        pytest.param('"reader"', 'quotes are a part of the value (did you mean "reader"?)', id="quotes"),
+    ],
+)
+def test_mistake_in_a_role_is_named_with_the_value_that_is_meant(text: str, problem: str) -> None:
+    assert problem in str(refusal_of(text))
+
+
+@pytest.mark.parametrize("text", ["1" * 4095 + ":", "role/" * 819, ":role/" * 680, "1:" * 2048, "\n" * 4096])
+def test_naming_a_mistake_takes_little_time_whatever_the_value(text: str) -> None:
+    began = time.process_time()
+
+    refusal_of(text)
+
+    assert time.process_time() - began < 0.05
 
 
 @pytest.mark.parametrize(
