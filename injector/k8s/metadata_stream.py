@@ -26,6 +26,9 @@ MAX_TYPE_BYTES = 1024
 LIST_METADATA, ITEMS = 1, 2
 LIST_VERSION, CONTINUE = 2, 3
 EVENT_TYPE, EVENT_OBJECT, EXTENSION_RAW = 1, 2, 1
+MAX_STATUS_CHARACTERS = 4096
+"""Of the message and the reason of an ERROR event. Errors and the log copy them."""
+
 STATUS_MESSAGE, STATUS_REASON, STATUS_CODE = 3, 4, 6
 LENGTH_BYTES = 4
 """Before each event, as a big-endian number."""
@@ -149,7 +152,12 @@ def _parse_event(kind: str, data: bytes, length: int, action: str) -> WatchEvent
 
 def _read_status(data: bytes, start: int, end: int) -> Status:
     code, message, reason = (_find(data, start, end, number) for number in (STATUS_CODE, STATUS_MESSAGE, STATUS_REASON))
-    return Status(read_varint(data, code[0])[0], _decode(data, *reason), _decode(data, *message))
+    return Status(read_varint(data, code[0])[0], _decode_beginning(data, *reason), _decode_beginning(data, *message))
+
+
+def _decode_beginning(data: bytes, start: int, end: int) -> str:
+    longest = MAX_STATUS_CHARACTERS * 4  # bytes, in UTF-8
+    return _decode(data, start, min(end, start + longest))[:MAX_STATUS_CHARACTERS]
 
 
 def _unwrap(data: bytes, start: int, end: int, expected: tuple[str, str]) -> tuple[int, int]:
