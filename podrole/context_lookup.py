@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from injector.decision.context import ClusterContext
+from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_service_account_name
 from injector.k8s.version import Version, read_version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
@@ -125,4 +126,5 @@ def _find_namespace_notes(namespace: Metadata | None, name: str, lookup: Context
         yield f"Namespace {name} is {lookup.missing}: {unknown}.{lookup.remedy}"
     elif namespace.labels.get(INJECTION_LABEL) != INJECTION_ENABLED:
         label = f"{INJECTION_LABEL}: {INJECTION_ENABLED}"
-        yield f"Namespace {name} lacks the label {label}, so the webhook leaves its pods alone."
+        instead = f" (it has {found})" if (found := find_injection_label(namespace)) else ""
+        yield f"Namespace {name} lacks the label {label}{instead}, so the webhook leaves its pods alone."

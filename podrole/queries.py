@@ -9,7 +9,7 @@ from injector.errors import ApiError, ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_objects, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
-from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
+from injector.metadata_keys import INJECTION_LABEL
 from podrole.diagnosis import installed_config
 from podrole.diagnosis.cluster_state import (
     ClusterState,
@@ -83,7 +83,8 @@ def _fetch_owner(client: ApiClient, pod: Object) -> OptionalObject:
 def fetch_cluster_state(client: ApiClient, installation: Installation, namespaces: Sequence[str]) -> ClusterState:
     """Read everything about a cluster except dry runs, for these namespaces, or for all labelled ones."""
     where = installed_config.find_deployment(installation.webhooks.value)
-    label = f"{INJECTION_LABEL}={INJECTION_ENABLED}"
+    # Also those with a value that enables nothing, such as "true", unless it is meant to.
+    label = f"{INJECTION_LABEL},{INJECTION_LABEL} notin (disabled,false)"
     paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
     account_paths = [f"{path}/serviceaccounts" for path in paths] or ["/api/v1/serviceaccounts"]
     return ClusterState(

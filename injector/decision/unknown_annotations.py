@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from injector.k8s.objects import Metadata, Object, read_mapping
-from injector.metadata_keys import IRSA_ROLE, POD_ANNOTATIONS, PREFIX, WRITTEN_KEYS
+from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, POD_ANNOTATIONS, PREFIX, WRITTEN_KEYS
 from injector.reasons import Explanation, Reason
 from injector.similar_keys import ANNOTATIONS, LABELS, ROLE_KEYS, find_meant, may_be_meant
 
@@ -81,3 +81,12 @@ def _suggest(key: str, kind: str) -> str:
     names = [one.removeprefix(PREFIX) for one in known]
     nearest = difflib.get_close_matches(name, names, n=1) if len(name) <= MAX_KEY_NAME else ()
     return f"Did you mean {PREFIX}{nearest[0]}?" if nearest else f"The known annotations are {', '.join(known)}."
+
+
+def find_injection_label(namespace: Metadata) -> str:
+    """What a namespace without the label has instead, as in `podrole.io/injection: "true"`; empty where nothing."""
+    keys = [INJECTION_LABEL, *(key for key in namespace.labels if find_meant(key) in {INJECTION_LABEL, INJECT_LABEL})]
+    found = [f'the label {key}: "{namespace.labels[key]}"' for key in keys if key in namespace.labels]
+    if INJECTION_LABEL in namespace.annotations:
+        found.append(f"the annotation {INJECTION_LABEL}")
+    return found[0] if found else ""

@@ -114,6 +114,14 @@ class Namespaces(FindingTemplate):
         ),
         f"kubectl label namespace {{namespace}} {INJECTION_LABEL}={INJECTION_ENABLED}",
     )
+    NAMESPACE_LABELLED_OTHERWISE = (
+        Level.WARNING,
+        (
+            "Namespace {namespace} has {found}, which enables nothing: "
+            f"the label is {INJECTION_LABEL}: {INJECTION_ENABLED}."
+        ),
+        f"kubectl label namespace {{namespace}} {INJECTION_LABEL}={INJECTION_ENABLED} --overwrite",
+    )
     REDIRECT_MODE = (Level.OK, "Pods get redirect mode: {namespaces}.")
     ENV_MODE = (Level.OK, "Pods get env mode, as configured by PODROLE_MODE: {namespaces}.")
     ENV_MODE_BY_POD_SECURITY = (

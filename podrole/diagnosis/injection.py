@@ -8,6 +8,7 @@ from typing import Any
 
 import contract
 from contract.modes import Mode
+from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects, read_spec
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.reasons import Reason
@@ -158,6 +159,8 @@ def _check_namespace(creation: PodCreation, recreate: str) -> Iterator[Finding]:
     if value != INJECTION_ENABLED:
         name = read_mapping(namespace, "metadata").get("name")
         instead = "" if value is None else f', but "{value}"'
+        if value is None and (found := find_injection_label(parse_metadata(namespace))):
+            instead = f", but {found}"
         yield Injection.NAMESPACE_NOT_LABELLED.format(namespace=name, instead=instead, recreate=recreate)
 
 

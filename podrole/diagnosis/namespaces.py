@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from contract.modes import Mode
 from injector.decision.context import POD_SECURITY_WITHOUT_REDIRECT
-from injector.k8s.objects import parse_metadata
+from injector.decision.unknown_annotations import find_injection_label
+from injector.k8s.objects import Object, parse_metadata
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, POD_SECURITY_LABEL
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import Namespaces
@@ -23,7 +24,14 @@ def check_labels(context: CheckContext) -> Iterator[Finding]:
         yield Namespaces.NAMESPACE_NOT_FOUND.format(namespace=name)
     for namespace in context.namespaces:
         if parse_metadata(namespace).labels.get(INJECTION_LABEL) != INJECTION_ENABLED:
-            yield Namespaces.NAMESPACE_NOT_LABELLED.format(namespace=read_name(namespace))
+            yield _report_missing_label(namespace)
+
+
+def _report_missing_label(namespace: Object) -> Finding:
+    name, found = read_name(namespace), find_injection_label(parse_metadata(namespace))
+    if found:
+        return Namespaces.NAMESPACE_LABELLED_OTHERWISE.format(namespace=name, found=found)
+    return Namespaces.NAMESPACE_NOT_LABELLED.format(namespace=name)
 
 
 def check_modes(context: CheckContext) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from injector.decision.context import ClusterContext, build_context
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.decision.roles import parse_role
+from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Metadata, Object
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.partitions import PARTITIONS
@@ -103,7 +104,7 @@ def review(
     decision = decide(candidate.pod, cluster_context, config)
     if not isinstance(decision, Inject):
         role_arn = build_context(candidate.pod, cluster_context, config).settings.role_arn
-        return Admission(role_arn, None, tuple(_explain(candidate, decision)))
+        return Admission(role_arn, None, tuple(_explain(candidate, decision, Metadata(labels, annotations))))
     values = {"subject": candidate.subject, "role": decision.role_arn, "namespace": candidate.namespace}
     if namespace is None:
         return Admission(decision.role_arn, decision, (UsageFinding.NAMESPACE_UNKNOWN.format(**values),))
@@ -120,14 +121,15 @@ def is_restricted(role_arn: str, annotations: Mapping[str, str], config: Config)
     return any(check_role_allowed(unlisted, annotations, config))
 
 
-def _explain(candidate: Candidate, decision: Decision) -> Iterator[Finding]:
+def _explain(candidate: Candidate, decision: Decision, namespace: Metadata) -> Iterator[Finding]:
     values = {"subject": candidate.subject, "owner": candidate.owner, "namespace": candidate.namespace}
     match decision:
         case Deny():
             reasons = " ".join(f"[{one.reason.code}] {one.text}" for one in decision.explanations[:MAX_REASONS])
             yield UsageFinding.SUBJECT_DENIED.format(**values, reason=reasons)
         case Skip(reason=Reason.NAMESPACE_NOT_LABELLED):
-            yield UsageFinding.SUBJECT_UNLABELLED.format(**values)
+            found = find_injection_label(namespace)
+            yield UsageFinding.SUBJECT_UNLABELLED.format(**values, instead=f" (it has {found})" if found else "")
         case Skip():
             yield UsageFinding.SUBJECT_SKIPPED.format(**values, reason=decision.reason.explain().text)
         case Inject() | Block():

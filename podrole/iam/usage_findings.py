@@ -17,7 +17,7 @@ class UsageFinding(FindingTemplate):
     )
     SUBJECT_UNLABELLED = (
         Level.NOTE,
-        "{subject} is left out: namespace {namespace} lacks the label podrole.io/injection: enabled.",
+        "{subject} is left out: namespace {namespace} lacks the label podrole.io/injection: enabled{instead}.",
         "--include-unlabelled adds the accounts of such namespaces, for a migration.",
     )
     SUBJECT_SKIPPED = (Level.NOTE, "{subject} is left out for {owner}, which the webhook leaves unchanged: {reason}")

@@ -40,6 +40,14 @@ def test_pod_in_namespace_without_label_is_injected_with_a_note(run: Run) -> Non
 
 
 @pytest.mark.usefixtures("settings")
+def test_note_about_the_label_names_the_value_that_was_found(run: Run) -> None:
+    result = run("inject", "-f", "-", stdin=f"{DEPLOYMENT}---\n{NAMESPACE.replace('enabled', 'Enabled')}")
+
+    found = 'lacks the label podrole.io/injection: enabled (it has the label podrole.io/injection: "Enabled")'
+    assert found in result.stderr
+
+
+@pytest.mark.usefixtures("settings")
 def test_pod_with_unknown_namespace_and_account_is_injected_with_notes(run: Run) -> None:
     text = DEPLOYMENT.replace("    spec:\n", "    spec:\n      serviceAccountName: web\n")
 

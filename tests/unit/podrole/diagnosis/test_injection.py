@@ -46,6 +46,15 @@ def test_missing_namespace_label_is_reported_with_the_command_that_adds_it() -> 
     assert any(f"the webhook would inject the role {READER}" in text for text in find_texts(findings, "WithLabel"))
 
 
+def test_misspelt_label_is_reported() -> None:
+    namespace = build_namespace(**{"podrole.io/inject": "true"})
+
+    findings = diagnose_running_pod(build_plain_pod(), build_pod_state(namespace=namespace))
+
+    (text,) = find_texts(findings, "NamespaceNotLabelled")
+    assert text.endswith('the label podrole.io/injection: "enabled", but the label podrole.io/inject: "true".')
+
+
 def test_label_with_another_value_is_reported_with_the_value() -> None:
     namespace = build_namespace(**{"podrole.io/injection": "true"})
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from podrole.diagnosis.cluster import diagnose_cluster
 from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import (
@@ -38,6 +40,29 @@ def test_requested_namespace_without_label_is_a_note_with_the_command() -> None:
     (finding,) = [finding for finding in findings if finding.code == "NamespaceNotLabelled"]
     assert finding.level == "note"
     assert finding.remedy == "kubectl label namespace team-a podrole.io/injection=enabled"
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "found"),
+    [
+        pytest.param({"podrole.io/injection": "true"}, {}, 'the label podrole.io/injection: "true"', id="true"),
+        pytest.param({"podrole.io/injection": "Enabled"}, {}, 'the label podrole.io/injection: "Enabled"', id="case"),
+        pytest.param({"podrole.io/inject": "true"}, {}, 'the label podrole.io/inject: "true"', id="label-of-pods"),
+        pytest.param(
+            {"podrole.io/injektion": "enabled"}, {}, 'the label podrole.io/injektion: "enabled"', id="misspelt"
+        ),
+        pytest.param({}, {"podrole.io/injection": "enabled"}, "the annotation podrole.io/injection", id="annotation"),
+    ],
+)
+def test_namespace_with_something_else_than_the_label_is_a_warning_that_names_it(
+    labels: dict[str, str], annotations: dict[str, str], found: str
+) -> None:
+    namespace = build_namespace(**(labels or {"team": "a"}))
+    namespace["metadata"]["annotations"] = annotations
+
+    (text,) = find_texts(diagnose(namespaces=[namespace]), "NamespaceLabelledOtherwise")
+
+    assert text == f"Namespace team-a has {found}, which enables nothing: the label is podrole.io/injection: enabled."
 
 
 def test_restricted_namespace_gets_env_mode_without_concern() -> None:
