@@ -98,6 +98,13 @@ Doubled with each failure in a row. The second half of the wait is random.
 MAX_BACKOFF_SECONDS = 30
 """A list or watch, after a failure, at most: it is tried again."""
 
+RELIST_SECONDS = 120
+"""A cache, for the API server to send it anything: its objects are listed again, at most once in this time.
+
+Watches that are always cut before their first bookmark, which comes after about a minute, show no changes, and no lack
+of them.
+"""
+
 MAX_STALENESS_SECONDS = 300
 """Reviews, for the API server to send the cache anything: every read is live."""
 

@@ -27,10 +27,6 @@ class UnreachableError(ClusterError):
     """The API server sent no complete answer: no connection, a timeout, or no token to authenticate with."""
 
 
-class ConnectionClosedError(UnreachableError):
-    """The API server closed the connection before it answered."""
-
-
 class InvalidResponseError(ClusterError):
     """The API server answered with success, but its answer is not a valid Kubernetes object."""
 

@@ -1,6 +1,7 @@
 """Counts what a run did, and keeps what was lost."""
 
 import statistics
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -74,12 +75,13 @@ class Tally:
             self.cut[kind] += 1
 
     def record_lost(self, kind: str, text: str) -> None:
-        """Count and keep a loss."""
+        """Count, keep and print a loss."""
         with self._lock:
             self.lost[kind] += 1
             if len(self.losses) < MAX_LOSSES:
                 at = time.monotonic() - self._began
                 self.losses.append(f"{at:.1f} s: {kind}: {ascii(text)[:MAX_TEXT]}")
+                sys.stderr.write(f"lost: {self.losses[-1]}\n")
 
     def describe_seconds(self, kind: str) -> str:
         """Median, 99th percentile and maximum in milliseconds."""

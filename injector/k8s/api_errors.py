@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from kubernetes.config import ConfigException
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError
 
 from injector.errors import (
     ApiError,
     ConflictError,
-    ConnectionClosedError,
     ForbiddenError,
     GoneError,
     InvalidResponseError,
@@ -94,12 +93,9 @@ def build_unknown_failure(action: str, code: int, phrase: str, content_type: str
 
 @contextmanager
 def translate_network_errors(action: str) -> Iterator[None]:
-    """Raise UnreachableError or ConnectionClosedError where the request or its answer does not get through."""
+    """Raise UnreachableError where the request or its answer does not get through."""
     try:
         yield
-    except ProtocolError as error:
-        is_closed = isinstance(error.args[-1], ConnectionError)
-        raise (ConnectionClosedError if is_closed else UnreachableError)(f"cannot {action}: {error}") from error
     except (HTTPError, OSError, ConfigException) as error:  # the latter two also: the token cannot be read
         raise UnreachableError(f"cannot {action}: {_find_wrong_time(error) or error}") from error
 

@@ -15,7 +15,14 @@ from urllib3 import Timeout
 
 import contract
 from injector.deadlines import API_CONNECT_SECONDS, API_PAGE_SECONDS, API_READ_SECONDS
-from injector.errors import ApiError, InvalidResponseError, NotFoundError, ObjectError, ObjectTooLargeError
+from injector.errors import (
+    ApiError,
+    InvalidResponseError,
+    NotFoundError,
+    ObjectError,
+    ObjectTooLargeError,
+    UnreachableError,
+)
 from injector.k8s.answers import check_document, check_headers, is_absence
 from injector.k8s.api_errors import (
     build_api_error,
@@ -227,4 +234,6 @@ def _read_body(request: Request, response: Any, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         what = " of metadata" if request.accept == METADATA else ""
         raise ObjectTooLargeError(f"{request.description or request.path} has more than {max_bytes >> 20} MiB{what}")
+    if response.length_remaining or not data:  # http.client takes the end of a connection for the end of headers, too
+        raise UnreachableError(f"cannot {request.action}: the connection was closed within the answer")
     return data

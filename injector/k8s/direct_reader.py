@@ -10,7 +10,6 @@ from urllib3 import Timeout
 from injector.deadlines import LIVE_READ_SECONDS
 from injector.errors import (
     ClusterError,
-    ConnectionClosedError,
     NotFoundError,
     ObjectError,
     ObjectTooLargeError,
@@ -112,17 +111,18 @@ class DirectReader:
             return read_version(document)
 
     def _send(self, send: Callable[[Timeout], Answer], description: str, timeout_seconds: float) -> Answer:
-        """Send a request; once more, in what is left of its time, if the server had closed the kept connection.
+        """Send a request; once more, in what is left of its time, if no complete answer came.
 
-        A server that restarts, or that closes idle connections, can do so while the request is on its way. A new
-        connection can still succeed: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+        A server that restarts, or a load balancer, can close a connection while it is opened, while the request is on
+        its way, or within the answer. A new connection can still succeed, also at another server:
+        https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
         """
         if timeout_seconds <= 0:
             raise UnreachableError(f"cannot get {description}: the reads before took all of the time")
         deadline = time.monotonic() + timeout_seconds
         try:
             return send(Timeout(total=timeout_seconds))
-        except ConnectionClosedError:
+        except UnreachableError:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise

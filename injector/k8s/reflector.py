@@ -57,6 +57,7 @@ class Reflector:
         self._last_event: float | None = None
         self._last_event_timestamp: float | None = None
         self._watch_opened: float | None = None
+        self._relist_due = float("-inf")
         self._synced, self._stopping = Event(), Event()
         self.thread = BackgroundThread(
             f"watch-{self.kind}",
@@ -132,15 +133,27 @@ class Reflector:
         return failures
 
     def _list_and_watch(self) -> tuple[RestartReason, object]:
-        """List if there is no resource version to resume from, then watch; return why that ended, and the error."""
+        """List if that is needed, then watch; return why that ended, and the error."""
         try:
-            self._watch(self._resource_version or self._list())
+            self._watch(self._find_resource_version() or self._list())
         except (UnreachableError, UnavailableError) as error:
             return RestartReason.UNREACHABLE, error
         except ClusterError as error:
             self._resource_version = None
             return (RestartReason.EXPIRED if isinstance(error, GoneError) else RestartReason.FAILED), error
         return RestartReason.ENDED, f"the API server ended the watch of the {self.kind}s at once"
+
+    def _find_resource_version(self) -> str | None:
+        """Where the next watch resumes; None if a list is needed: there was none, or the copy has become too old.
+
+        A list that fails does not keep the next watch from resuming.
+        """
+        age = self.seconds_since_last_event()
+        now = self._clock()
+        if age is None or age < self._timeouts.relist_seconds or now < self._relist_due:
+            return self._resource_version
+        self._relist_due = now + self._timeouts.relist_seconds
+        return None
 
     def _list(self) -> str:
         asked_at, asked_timestamp = self._clock(), time.time()

@@ -10,6 +10,7 @@ from injector.deadlines import (
     MAX_BACKOFF_SECONDS,
     MAX_STALENESS_SECONDS,
     MIN_BACKOFF_SECONDS,
+    RELIST_SECONDS,
     WATCH_CONNECT_SECONDS,
     WATCH_READ_SECONDS,
     WATCH_SECONDS,
@@ -28,6 +29,7 @@ class WatchTimeouts:
     connect_timeout_seconds: float = WATCH_CONNECT_SECONDS
     min_backoff_seconds: float = MIN_BACKOFF_SECONDS
     max_backoff_seconds: float = MAX_BACKOFF_SECONDS
+    relist_seconds: float = RELIST_SECONDS
     max_staleness_seconds: float = MAX_STALENESS_SECONDS
 
     def next_backoff(self, failures: int) -> float:

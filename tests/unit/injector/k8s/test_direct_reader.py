@@ -5,7 +5,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -25,9 +25,10 @@ from injector.k8s.direct_reader import DirectReader
 from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
-from injector.k8s.request import JSON
+from injector.k8s.request import JSON, METADATA
 from testing.api_status import build_absence, build_status
 from testing.protobuf import MAGIC, encode_document, wrap
+from testing.raw_server import Connection, raw_server
 from testing.services.certificates import write_certificates
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
@@ -202,6 +203,50 @@ def test_request_on_a_closed_kept_connection_is_sent_again(tmp_path: Path, *, is
 
         assert reader.namespace("team-a") == Metadata(ENABLED, {})
         assert len(api.accepted) == 3
+
+
+NAMESPACE = encode_document({"metadata": {"name": "team-a", "labels": ENABLED}})
+HEAD = f"HTTP/1.1 200 OK\r\nContent-Type: {METADATA}\r\nContent-Length: {len(NAMESPACE)}\r\n\r\n".encode()
+
+
+def close_at_once(_connection: Connection, _tls: ssl.SSLContext) -> None:
+    pass
+
+
+def close_in_handshake(connection: Connection, _tls: ssl.SSLContext) -> None:
+    connection.socket.recv(1)
+
+
+def close_after(answer: bytes) -> Callable[[Connection, ssl.SSLContext], None]:
+    def answer_and_close(connection: Connection, tls: ssl.SSLContext) -> None:
+        with tls.wrap_socket(connection.socket, server_side=True) as secured:
+            opened = Connection(secured, connection.stopped)
+            opened.read_request()
+            opened.send(answer)
+
+    return answer_and_close
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(close_at_once, id="before-the-handshake"),
+        pytest.param(close_in_handshake, id="in-the-handshake"),
+        pytest.param(close_after(b""), id="before-the-answer"),
+        pytest.param(close_after(HEAD[:-10]), id="in-the-headers"),
+        pytest.param(close_after(HEAD + NAMESPACE[:-1]), id="in-the-body"),
+    ],
+)
+def test_request_without_a_complete_answer_is_sent_again_on_a_new_connection(
+    tmp_path: Path, fault: Callable[[Connection, ssl.SSLContext], None]
+) -> None:
+    certificates = write_certificates(tmp_path, ["127.0.0.1"])
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.certificate, certificates.key)
+    steps = iter((fault, close_after(HEAD + NAMESPACE)))
+
+    with raw_server(lambda connection: next(steps)(connection, tls), reads_first=False) as server:
+        assert connect(server.url("https"), certificates.ca).namespace("team-a") == Metadata(ENABLED, {})
 
 
 def test_closed_connection_is_retried_only_once(api_server: ApiServer) -> None:

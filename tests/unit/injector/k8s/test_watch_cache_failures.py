@@ -64,6 +64,12 @@ def end_stream(handler: RequestHandler) -> None:
     handler.end_stream()
 
 
+def cut_watches_and_fail_lists(request: Request) -> Callable[[RequestHandler], None] | None:
+    if request.path != ACCOUNTS:
+        return None
+    return RequestHandler.open_stream if request.is_watch else fail_with(503)
+
+
 def fail_with(status: int) -> Callable[[RequestHandler], None]:
     return lambda handler: handler.send_document(status, build_status(status, REASONS.get(status, "")))
 
@@ -347,6 +353,28 @@ def test_watches_that_are_cut_at_once_do_not_make_the_cache_fresh(api: ListWatch
         api.wait_for_requests("more watches", seen + 20, lambda _request: True)
         assert not is_cached_as(reader, callbacks, "worker")
         assert reader.is_synced
+
+
+def test_cache_whose_watches_are_always_cut_is_listed_again_and_stays_fresh(
+    api: ListWatchServer, callbacks: Callbacks
+) -> None:
+    api.always_fail = lambda request: RequestHandler.open_stream if is_account_watch(request) else None
+
+    with run_reader(api.configuration, callbacks, relist_seconds=0.2) as reader:
+        first = reader.last_event_timestamps()["ServiceAccount"] or 0
+        api.wait_for_requests("the third list", 3, is_account_list)
+
+        assert (reader.last_event_timestamps()["ServiceAccount"] or 0) > first
+        assert len([request for request in api.requests if is_account_watch(request)]) > 3
+
+
+def test_old_cache_that_cannot_be_listed_again_is_watched_meanwhile(api: ListWatchServer, callbacks: Callbacks) -> None:
+    with run_reader(api.configuration, callbacks, relist_seconds=0.2):
+        api.always_fail = cut_watches_and_fail_lists
+        api.drop_connections()
+        api.wait_for_requests("a list that fails", 2, is_account_list)
+        seen = len([request for request in api.requests if is_account_watch(request)])
+        api.wait_for_requests("the next watch", seen + 1, is_account_watch)
 
 
 def test_watch_that_ends_after_its_full_time_makes_the_cache_fresh(api: ListWatchServer, callbacks: Callbacks) -> None:
