@@ -94,10 +94,12 @@ def test_status_command_works_in_the_container(demo_node: DemoNode, injected: di
         "seconds_left",
         "expires",
         "last_success",
+        "ignored_times",
         "next_refresh",
         "failures",
         "last_failure",
         "node_metadata",
+        "state_file_error",
     ]
 
 
