@@ -109,6 +109,16 @@ def test_role_is_what_the_table_says(row: list[str]) -> None:
         assert CODE.findall(row[1]) == [parse_role(value, "role", CONFIG)]
 
 
+def test_empty_annotation_counts_as_none() -> None:
+    pod = {"metadata": {"name": "web", "namespace": "a", "annotations": {ROLE: ""}}, "spec": {"containers": [{}]}}
+
+    decision = decide(pod, ClusterContext(ENABLED, IRSA), CONFIG)
+
+    assert "An empty value counts as no annotation" in TEXT
+    assert isinstance(decision, Inject)
+    assert decision.role_arn == f"{BASE}reader"
+
+
 @pytest.mark.parametrize("row", ALLOW_LISTS, ids=[f"{row[1]} {row[2]}" for row in ALLOW_LISTS])
 def test_allow_list_decides_as_the_table_says(row: list[str]) -> None:
     [key, *formats] = CODE.findall(row[0])
