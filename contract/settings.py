@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from contract.outside_aws import is_outside_aws
 from contract.text import quote
 from contract.value_types import PROXY, ValueType
 
@@ -84,21 +85,23 @@ def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[s
 
 def find_problems(config_class: type[Any], environ: Mapping[str, str], required: Collection[str] = ()) -> Iterator[str]:
     """Yield a sentence for each wrong or missing value. `required`: variables that this environment needs as well."""
+    is_outside = is_outside_aws(environ.get("PODROLE_STS_ENDPOINT"))
     for one in list_settings(config_class).values():
         value = read_value(one, environ)
-        if value and (problem := find_problem(one, value)):
+        if value and (problem := find_problem(one, value, is_outside=is_outside)):
             yield f"{one.variable} is {problem}"
         elif not value and (one.is_required or one.variable in required):
             yield f"{one.variable} is not set: it must be {one.type.expected}"
 
 
-def find_problem(one: Setting, value: str) -> str | None:
-    """Describe a wrong value, to follow the word "is"; None for a valid value."""
+def find_problem(one: Setting, value: str, *, is_outside: bool) -> str | None:
+    """Describe a wrong value, to follow the word "is"; None for a valid value. `is_outside`: STS is not AWS's."""
+    type_ = one.type if is_outside else one.type.within_aws or one.type
     if one.type is PROXY and "@" in value:  # never repeated, as it has a password
         return "a URL with a user name or password, which every pod would show: use a proxy without one"
-    if one.type.accepts(value):
+    if type_.accepts(value):
         return None
-    return f"{quote(ascii(value), SHOWN_LENGTH)}: it must be {one.type.expected}"
+    return f"{quote(ascii(value), SHOWN_LENGTH)}: it must be {type_.expected}"
 
 
 def format_problems(title: str, problems: Collection[str]) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from contract.outside_aws import ROLE_PREFIX
+
 
 class ValueType(NamedTuple):
     """How to check and parse one kind of text."""
@@ -21,6 +23,9 @@ class ValueType(NamedTuple):
     parse: Callable[[str], Any] = str
     numbers: range | None = None
     """If set, the text is a decimal number in this range."""
+
+    within_aws: "ValueType | None" = None
+    """If set, the stricter type where STS is AWS's: see `contract.outside_aws`."""
 
     def accepts(self, text: str) -> bool:
         """Whether the text is a valid value."""
@@ -54,7 +59,13 @@ URL_PATH = r"/[\w.~!*+,;=:@%/-]*"
 BOOLEAN = ValueType("true|false", r"true|false", "true or false", parse=_parse_boolean)
 PORT = ValueType("PORT", r"\d{1,4}|[1-9]\d{4}", "a port from 0 to 65535", parse=int, numbers=range(65536))
 ABSOLUTE_PATH = ValueType("PATH", r"/[^\0]+", "an absolute path")
-REGION = ValueType("REGION", r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1")
+AWS_REGION = ValueType("REGION", r"[a-z]{2,}(-[a-z]+)+-\d+", "an AWS region, such as eu-west-1")
+REGION = ValueType(
+    "REGION",
+    r"(?!\d+$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    f"{AWS_REGION.expected}; if STS is outside AWS, any name of letters, digits and -, such as garage",
+    within_aws=AWS_REGION,
+)
 ENDPOINT = ValueType(
     "URL",
     rf"https?://{HOST}(?::{PORT_NUMBER})?(?:{URL_PATH})?",
@@ -65,10 +76,17 @@ PROXY = ValueType(
 )
 """A value with a password does not match, and errors do not repeat it: see `contract.settings.find_problem`."""
 
+ROLE_PATH_AND_NAME = r"(?:[!-~]*/)?[\w+=,.@-]{1,64}"
+AWS_ROLE_ARN = ValueType(
+    "ARN",
+    rf"arn:aws[a-z-]*:iam::\d{{12}}:role/{ROLE_PATH_AND_NAME}",
+    "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/reader",
+)
 ROLE_ARN = ValueType(
     "ARN",
-    r"arn:aws[a-z-]*:iam::\d{12}:role/(?:[!-~]*/)?[\w+=,.@-]{1,64}",
-    "the ARN of an IAM role, such as arn:aws:iam::111122223333:role/reader",
+    rf"{ROLE_PREFIX}{ROLE_PATH_AND_NAME}",
+    f"{AWS_ROLE_ARN.expected}; if STS is outside AWS, also such as arn:aws:iam:::role/reader",
+    within_aws=AWS_ROLE_ARN,
 )
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
 

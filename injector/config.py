@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 import contract
 from contract.modes import CredentialSource
+from contract.outside_aws import is_outside_aws
 from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
 from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
 from injector.contradictions import find_contradictions
@@ -256,6 +257,11 @@ class Config(NamedTuple):
         if self.use_dualstack is None:
             return self.ipv6_only and not (self.sts_endpoint or self.sts_proxy)
         return self.use_dualstack
+
+    @property
+    def is_outside_aws(self) -> bool:
+        """Whether STS is not AWS's: then roles can have ARNs of other forms, and of any partition."""
+        return is_outside_aws(self.sts_endpoint)
 
     @property
     def role_arn_prefix(self) -> str | None:

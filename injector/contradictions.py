@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from contract.modes import CredentialSource
+from contract.outside_aws import is_outside_aws
 from injector.partitions import partition_of
 from injector.value_types import ROLE_ARN_PREFIX, OverrideName
 
@@ -24,5 +25,5 @@ def find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
     if base and environ.get("PODROLE_ACCOUNT_ID"):
         yield "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are both set: set only one"
     expected = partition_of(environ.get("PODROLE_REGION", ""))
-    if base and base["partition"] != expected:
+    if base and base["partition"] != expected and not is_outside_aws(environ.get("PODROLE_STS_ENDPOINT")):
         yield f"PODROLE_BASE_ROLE_ARN is in partition {base['partition']}, but PODROLE_REGION is in {expected}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contract.modes import Mode
+from contract.outside_aws import ROLE_PREFIX
 from contract.value_types import ABSOLUTE_PATH, ValueType
 
 
@@ -70,11 +71,23 @@ def _parse_rewrites(text: str) -> tuple[tuple[str, str], ...]:
 
 PATH = ABSOLUTE_PATH._replace(parse=Path)
 IMAGE = ValueType("IMAGE", r"[^\s$]+", "an image reference")
-ACCOUNT_ID = ValueType("ID", r"\d{12}", "the 12 digits of an AWS account, quoted in YAML")
+AWS_ACCOUNT_ID = ValueType("ID", r"\d{12}", "the 12 digits of an AWS account, quoted in YAML")
+ACCOUNT_ID = ValueType(
+    "ID",
+    r"[\w.-]{1,64}",
+    f"{AWS_ACCOUNT_ID.expected}; if STS is outside AWS, what ARNs have there",
+    within_aws=AWS_ACCOUNT_ID,
+)
+AWS_ROLE_ARN_PREFIX = ValueType(
+    "ARN",
+    r"arn:aws[a-z-]*:iam::\d{12}:role/(?:[!-~]*/)?",
+    "the prefix of role ARNs, such as arn:aws:iam::111122223333:role/",
+)
 ROLE_ARN_PREFIX = ValueType(
     "ARN",
-    r"arn:(?P<partition>aws[a-z-]*):iam::\d{12}:role/(?:[!-~]*/)?",
-    "the prefix of role ARNs, such as arn:aws:iam::111122223333:role/",
+    rf"{ROLE_PREFIX}(?:[!-~]*/)?",
+    f"{AWS_ROLE_ARN_PREFIX.expected}; if STS is outside AWS, also such as arn:aws:iam:::role/",
+    within_aws=AWS_ROLE_ARN_PREFIX,
 )
 URL = ValueType("URL", r"https?://\S+", "a URL that starts with http:// or https://")
 OVERRIDES = ValueType(

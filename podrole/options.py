@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from contract.outside_aws import is_outside_aws
 from contract.settings import Setting, find_problem, list_settings
 from injector.config import Config
 from injector.errors import ConfigError
@@ -20,7 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS = [one for one in list_settings(Config).values() if one.is_for_pods]
 """The webhook's settings that can change a pod. Each is an option."""
 
-ACCOUNT_VARIABLES = ("PODROLE_ACCOUNT_ID", "PODROLE_AUDIENCE", "PODROLE_BASE_ROLE_ARN", "PODROLE_REGION")
+ACCOUNT_VARIABLES = tuple(
+    f"PODROLE_{name}" for name in ("ACCOUNT_ID", "AUDIENCE", "BASE_ROLE_ARN", "REGION", "STS_ENDPOINT")
+)
 
 HOW_TO_FIND_SETTINGS = """\
 Use the settings of your cluster's injector: as options, as environment variables, or with --cluster, which reads them
@@ -83,10 +86,11 @@ def output_option(command: F) -> F:
     )(command)
 
 
-def check_setting(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+def check_setting(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Validate an option like its variable."""
     one = next(one for one in SETTINGS if one.variable == param.name)
-    if value and (problem := find_problem(one, value)):
+    is_outside = is_outside_aws(context.params.get("PODROLE_STS_ENDPOINT"))
+    if value and (problem := find_problem(one, value, is_outside=is_outside)):
         raise click.BadParameter(problem)
     return value or None
 
@@ -108,7 +112,8 @@ def account_options(command: F) -> F:
     for one in SETTINGS:
         if one.variable in ACCOUNT_VARIABLES:
             text = f"{one.meaning}.  [default: any]" if one.is_required else _describe(one)
-            command = _build_option(one, callback=check_setting, help=text)(command)
+            is_read_first = one.variable == "PODROLE_STS_ENDPOINT"  # what the others must be depends on it
+            command = _build_option(one, callback=check_setting, help=text, is_eager=is_read_first)(command)
     return command
 
 
@@ -119,7 +124,7 @@ def load_account(options: Mapping[str, Any]) -> Account:
         raise click.UsageError("--account-id and --base-role-arn are both set: set only one")
     if account:
         base = build_role_arn_prefix(region or "", account)
-    return Account(base, region, audience=options["PODROLE_AUDIENCE"])
+    return Account(base, region, audience=options["PODROLE_AUDIENCE"], sts_endpoint=options["PODROLE_STS_ENDPOINT"])
 
 
 def optional_manifest_options(command: F) -> F:

@@ -46,7 +46,9 @@ def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
         audiences = {subject: one.find_audience(subject) for one in users for subject in one.subjects}
         denied = loader.usage.list_subjects(role_arn, UsageFinding.SUBJECT_DENIED)
     default = loader.account.audience or contract.TOKEN_AUDIENCE
-    expected = ExpectedTrust(issuer, role_arn, tuple(sorted(subjects)), audiences, default)
+    expected = ExpectedTrust(
+        issuer, role_arn, tuple(sorted(subjects)), audiences, default, loader.account.is_outside_aws
+    )
     with error_context(options["check_file"]):
         findings = [*check_document(text, expected), *_find_trusted(denied, text, expected), *findings]
     section = Section(role_arn or options["check_file"], tuple(findings))

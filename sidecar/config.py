@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 import contract
 from contract.modes import CredentialSource, Mode
+from contract.outside_aws import account_of
 from contract.settings import configuration, find_problems, format_problems, list_settings, parse_environ, setting
 from contract.value_types import (
     ABSOLUTE_PATH,
@@ -173,7 +174,7 @@ class Config(NamedTuple):
 
     @property
     def account_id(self) -> str:
-        """The account that the role belongs to: twelve digits."""
+        """The account that the role belongs to; outside AWS it can be empty."""
         return account_of(self.role_arn)
 
     @property
@@ -216,11 +217,6 @@ class Config(NamedTuple):
 
 
 VARIABLES = tuple(one.variable for one in list_settings(Config).values())
-
-
-def account_of(role_arn: str) -> str:
-    """The account in a role's ARN."""
-    return role_arn.split(":")[4]
 
 
 def build_session_name(namespace: str, pod: str) -> str:

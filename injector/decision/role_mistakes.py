@@ -4,9 +4,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from contract.outside_aws import ROLE_PREFIX
+
 ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 RESOURCE = re.compile(r"(?:^|:)(assumed-)?role/", re.IGNORECASE)
 ARN = re.compile(r"arn:aws[a-z-]*:iam:[^:]*:[^:]*:role/.+", re.DOTALL)
+ANY_ARN = re.compile(rf"{ROLE_PREFIX}.+", re.ASCII | re.DOTALL)
+"""Of a store outside AWS: `parse_role` says where it can be used."""
+
 INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Categories of Unicode: control and format characters, separators and spaces."""
 
@@ -21,7 +26,7 @@ def find_mistakes(text: str, partition: str) -> Iterator[str]:
         yield f"it has {_describe(text[odd])} at character {odd + 1}{_suggest(_remove_invisible(text))}"
     elif text.strip(QUOTES) != text:
         yield f"the quotes are a part of the value{_suggest(text.strip(QUOTES))}"
-    elif not ARN.fullmatch(text) and (":" in text or text.lower().startswith("role/")):
+    elif not (ARN.fullmatch(text) or ANY_ARN.fullmatch(text)) and (":" in text or text.lower().startswith("role/")):
         yield f"it is neither a name nor a whole ARN{_suggest(_complete(text, partition))}"
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+from contract.outside_aws import ROLE_PREFIX
 from injector.config import Config
 from injector.decision.role_mistakes import find_mistakes
 from injector.reasons import InvalidRoleError, Reason
@@ -16,6 +17,9 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 
 ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/(?P<role>.+)", re.ASCII)
 
+ANY_ARN = re.compile(rf"{ROLE_PREFIX}(?P<role>.+)", re.ASCII)
+"""Of a store outside AWS."""
+
 
 def parse_role(text: str, where: str, config: Config) -> str:
     """Resolve a name, path/name or ARN to the canonical ARN; raise InvalidRoleError, whose text starts with `where`."""
@@ -28,12 +32,14 @@ def parse_role(text: str, where: str, config: Config) -> str:
         if prefix is None:
             raise InvalidRoleError(Reason.ACCOUNT_NOT_CONFIGURED.explain(where=where, value=text))
         return prefix + role
-    arn = ARN.fullmatch(text)
+    arn = (ANY_ARN if config.is_outside_aws else ARN).fullmatch(text)
     if arn is None:
         problem = "an ARN of a role looks like arn:aws:iam::111122223333:role/path/name"
+        if ANY_ARN.fullmatch(text):
+            problem += "; other forms need a PODROLE_STS_ENDPOINT outside AWS"
         raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))
     _check_role(arn["role"], text, where)
-    if arn["partition"] != config.partition:
+    if arn["partition"] != config.partition and not config.is_outside_aws:
         detail = {"partition": arn["partition"], "region": config.region, "expected": config.partition}
         raise InvalidRoleError(Reason.WRONG_PARTITION.explain(where=where, value=text, **detail))
     return text

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from contract.outside_aws import is_outside_aws
 from injector.config import Config
 from injector.decision.allowed_roles import check_role_allowed
 from injector.decision.context import ClusterContext, build_context
@@ -40,6 +41,14 @@ class Account:
     audience: str | None = None
     """Of tokens whose ServiceAccount sets none; None: the installed webhook's, else the default one."""
 
+    sts_endpoint: str | None = None
+    """None: the installed webhook's, else the region's."""
+
+    @property
+    def is_outside_aws(self) -> bool:
+        """Whether roles can have ARNs of other forms than AWS's."""
+        return is_outside_aws(self.sts_endpoint or (self.installed.sts_endpoint if self.installed else None))
+
     def resolve(self, text: str, where: str) -> str:
         """Return the ARN of a role in an annotation. Raises InvalidRoleError."""
         return parse_role(text, where, self.build_config(text))
@@ -49,11 +58,16 @@ class Account:
         if self.installed is None:
             region = self.region or _find_region(role)
             config = Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn)
-            return config._replace(audience=self.audience or config.audience)
+            return config._replace(audience=self.audience or config.audience, sts_endpoint=self.sts_endpoint)
         base = self.base_role_arn or self.installed.role_arn_prefix
         region = self.region or self.installed.region
-        audience = self.audience or self.installed.audience
-        return self.installed._replace(region=region, base_role_arn=base, account_id=None, audience=audience)
+        return self.installed._replace(
+            region=region,
+            base_role_arn=base,
+            account_id=None,
+            audience=self.audience or self.installed.audience,
+            sts_endpoint=self.sts_endpoint or self.installed.sts_endpoint,
+        )
 
 
 class Selection(NamedTuple):

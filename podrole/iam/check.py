@@ -40,7 +40,10 @@ SERVICES = {
 
 def check_policy(policy: Policy, expected: ExpectedTrust) -> list[Finding]:
     """Check a trust policy, statement by statement. Raises PolicyError if it is not valid."""
-    statements = [read_statement(number, content) for number, content in enumerate(read_statements(policy), 1)]
+    statements = [
+        read_statement(number, content, is_outside_aws=expected.is_outside_aws)
+        for number, content in enumerate(read_statements(policy), 1)
+    ]
     issuers = {provider.issuer for statement in statements for provider in statement.providers if statement.is_allow}
     findings: list[Finding] = []
     for statement in statements:

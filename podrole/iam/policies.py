@@ -11,10 +11,16 @@ from itertools import count
 from typing import Any
 
 import contract
-from injector.decision.roles import ARN
+from injector.decision.roles import ANY_ARN
 from podrole.iam.documents import Policy, PolicyError, read_statements, read_values
 
 PROVIDER = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):oidc-provider/(?P<issuer>.+)", re.ASCII)
+ANY_PROVIDER = re.compile(
+    r"arn:(?P<partition>[a-z][a-z0-9-]*):iam::(?:(?P<account>(?!\d{1,11}:)[\w.-]{0,64}):)?oidc-provider/(?P<issuer>.+)",
+    re.ASCII,
+)
+"""Of a store outside AWS."""
+
 NAME = re.compile(r"[a-z0-9*]([a-z0-9.*-]*[a-z0-9*])?", re.ASCII)
 
 WEB_IDENTITY_ACTION = "sts:AssumeRoleWithWebIdentity"
@@ -90,16 +96,16 @@ def parse_issuer(url: str) -> str:
 
 def find_provider(role_arn: str, issuer: str) -> Provider:
     """Return the provider that a role must trust: that of the issuer in the role's own account."""
-    arn = ARN.fullmatch(role_arn)
+    arn = ANY_ARN.fullmatch(role_arn)
     if arn is None:
         raise PolicyError(f"{role_arn!r} is not a valid ARN of a role, such as arn:aws:iam::111122223333:role/name")
-    return Provider(issuer, arn["account"], arn["partition"])
+    return Provider(issuer, arn["account"] or "", arn["partition"])
 
 
-def parse_provider(arn: str) -> Provider | None:
+def parse_provider(arn: str, *, is_outside_aws: bool = False) -> Provider | None:
     """Parse a provider's ARN; None for another ARN."""
-    match = PROVIDER.fullmatch(arn)
-    return Provider(match["issuer"], match["account"], match["partition"]) if match else None
+    match = (ANY_PROVIDER if is_outside_aws else PROVIDER).fullmatch(arn)
+    return Provider(match["issuer"], match["account"] or "", match["partition"]) if match else None
 
 
 def build_trust_policy(requirements: TrustRequirements, issuer: str) -> Policy:
@@ -170,7 +176,7 @@ def _build_chained_role(chained_role: ChainedRole) -> Policy:
 
 def _extend(other: Policy, statement: Policy) -> Policy | None:
     """Return one statement for the subjects of both, if `other` was built here for the same provider and audience."""
-    provider = parse_provider(str(statement["Principal"].get("Federated")))
+    provider = parse_provider(str(statement["Principal"].get("Federated")), is_outside_aws=True)
     if provider is None or not str(other.get("Sid")).startswith(WEB_IDENTITY_SID):
         return None
     subjects = _read_claim("sub", other, provider)

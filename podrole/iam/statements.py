@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import contract
-from injector.decision.roles import ARN
+from injector.decision.roles import ANY_ARN
 from podrole.iam.conditions import Condition, read_conditions
 from podrole.iam.documents import Policy, PolicyError, read_values
 from podrole.iam.policies import WEB_IDENTITY_ACTION, Provider, parse_provider
@@ -25,6 +25,7 @@ class ExpectedTrust:
     """Of each subject's tokens, where it is not `audience`."""
 
     audience: str = contract.TOKEN_AUDIENCE
+    is_outside_aws: bool = False
 
     @property
     def all_audiences(self) -> tuple[str, ...]:
@@ -37,8 +38,8 @@ class ExpectedTrust:
 
     def matches(self, provider: Provider) -> bool:
         """Return whether this is the cluster's provider in the role's account, as far as both are set."""
-        role = ARN.fullmatch(self.role_arn or "")
-        is_same_account = role is None or (role["account"], role["partition"]) == (
+        role = ANY_ARN.fullmatch(self.role_arn or "")
+        is_same_account = role is None or (role["account"] or "", role["partition"]) == (
             provider.account_id,
             provider.partition,
         )
@@ -57,6 +58,7 @@ class Statement:
     """Values by kind (AWS, Federated, Service). `*` is the kind of `"Principal": "*"`."""
 
     conditions: tuple[Condition, ...] = ()
+    is_outside_aws: bool = False
 
     @property
     def is_allow(self) -> bool:
@@ -71,7 +73,8 @@ class Statement:
     @property
     def providers(self) -> tuple[Provider, ...]:
         """The OIDC providers among its principals."""
-        found = [parse_provider(arn) for arn in self.principals.get("Federated", ())]
+        arns = self.principals.get("Federated", ())
+        found = [parse_provider(arn, is_outside_aws=self.is_outside_aws) for arn in arns]
         return tuple(provider for provider in found if provider)
 
     @property
@@ -109,7 +112,7 @@ def find_claim(key: str) -> tuple[str, str] | None:
     return (issuer, claim.lower()) if issuer and ("." in issuer or "/" in issuer or ":" in issuer) else None
 
 
-def read_statement(number: int, content: Policy) -> Statement:
+def read_statement(number: int, content: Policy, *, is_outside_aws: bool = False) -> Statement:
     """Read one statement. Raises PolicyError."""
     sid = content.get("Sid")
     where = f"Statement {number}{f' ({sid})' if sid else ''}"
@@ -119,4 +122,4 @@ def read_statement(number: int, content: Policy) -> Statement:
     if not isinstance(principal, dict):
         principal = {"*": principal}
     principals = {str(kind): tuple(read_values(who)) for kind, who in principal.items()}
-    return Statement(where, content, principals, tuple(read_conditions(content)))
+    return Statement(where, content, principals, tuple(read_conditions(content)), is_outside_aws)

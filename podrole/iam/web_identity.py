@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import contract
-from injector.decision.roles import ARN
+from injector.decision.roles import ANY_ARN
 from podrole.findings import Finding
 from podrole.iam.conditions import EQUALS, EQUALS_ANY_CASE, Condition
 from podrole.iam.findings import TrustFinding
@@ -42,12 +42,12 @@ def _check_provider(
         is_similar = issuer.rstrip("/").lower() == expected.issuer.rstrip("/").lower()
         if is_similar or not is_issuer_trusted:
             yield TrustFinding.ISSUER_MISMATCH.format(where=where, issuer=issuer, expected=expected.issuer)
-    role = ARN.fullmatch(expected.role_arn or "")
+    role = ANY_ARN.fullmatch(expected.role_arn or "")
     if role and role["partition"] != provider.partition:
         yield TrustFinding.PROVIDER_PARTITION_MISMATCH.format(
             where=where, partition=provider.partition, expected=role["partition"]
         )
-    if role and role["account"] != provider.account_id:
+    if role and (role["account"] or "") != provider.account_id:
         yield TrustFinding.PROVIDER_ACCOUNT_MISMATCH.format(
             where=where, account=provider.account_id, expected=role["account"]
         )

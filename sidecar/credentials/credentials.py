@@ -1,10 +1,13 @@
 """A role's credentials as an immutable value, and the two documents in which the endpoints return them."""
 
 import json
+import re
 from typing import Any, NamedTuple, Self
 
-from sidecar.config import account_of
+from contract.outside_aws import account_of
 from sidecar.time_format import format_time
+
+AWS_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 
 EXPIRY_MARGIN_SECONDS = 60
 """Credentials are withdrawn this long before they expire: an SDK would fail with them at its next call."""
@@ -108,6 +111,7 @@ class Credentials(NamedTuple):
 
     def to_container_document(self) -> str:
         """Format ECS's document; s3fs-fuse reads RoleArn, newer SDKs read AccountId."""
+        account = account_of(self.role_arn)
         return json.dumps(
             {
                 "RoleArn": self.role_arn,
@@ -115,7 +119,8 @@ class Credentials(NamedTuple):
                 "SecretAccessKey": self.secret_access_key,
                 "Token": self.session_token,
                 "Expiration": format_time(self.expires_at),
-                "AccountId": account_of(self.role_arn),
+                # Outside AWS there can be none: SDKs make it a part of host names.
+                **({"AccountId": account} if AWS_ACCOUNT.fullmatch(account) else {}),
             }
         )
 

@@ -460,3 +460,43 @@ def test_invalid_audience_is_a_usage_error(run: Run) -> None:
 
     assert result.code == 2
     assert "not the API server's audience" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("role", "provider"),
+    [
+        pytest.param("arn:aws:iam:::role/x", "arn:aws:iam:::oidc-provider/", id="ceph-without-account"),
+        pytest.param(
+            "arn:aws:iam::RGW00889737169837717:role/x", "arn:aws:iam::RGW00889737169837717:oidc-provider/", id="ceph"
+        ),
+        pytest.param("arn:minio:iam:::role/x", "arn:minio:iam:::oidc-provider/", id="minio"),
+    ],
+)
+def test_policy_of_a_store_is_printed_merged_and_checked_with_its_endpoint_only(
+    run: Run, role: str, provider: str
+) -> None:
+    store = ("--region", "garage", "--sts-endpoint", "https://store.example.com/sts")
+
+    refused = run("trust-policy", role, *ONE)
+    printed = run("trust-policy", role, *ONE, *store)
+    merged = run("trust-policy", role, "--merge", "-", *ONE[:3], "api", *ONE[4:], *store, stdin=printed.stdout)
+    checked = run("trust-policy", role, "--check", "-", *ONE, *store, stdin=merged.stdout)
+    strict = run("trust-policy", "--check", "-", *ONE, stdin=printed.stdout)
+
+    assert refused.code != 0
+    assert "other forms need a PODROLE_STS_ENDPOINT outside AWS" in refused.stderr
+    [statement] = json.loads(merged.stdout)["Statement"]
+    assert statement["Principal"] == {"Federated": provider + ISSUER.removeprefix("https://")}
+    assert [one.rpartition(":")[2] for one in read_subjects({"Statement": [statement]})] == ["api", "web"]
+    assert checked.code == 0, checked.stdout
+    assert "not a valid ARN of an OIDC provider" in " ".join(strict.stdout.split())
+
+
+@pytest.mark.parametrize("option", ["--region", "--account-id", "--base-role-arn"])
+def test_setting_of_a_store_is_accepted_with_its_endpoint_only(run: Run, option: str) -> None:
+    values = {"--region": "garage", "--account-id": "RGW00889737169837717", "--base-role-arn": "arn:aws:iam:::role/"}
+    given = ("trust-policy", "arn:aws:iam::111122223333:role/x", *ONE, option, values[option])
+
+    assert run(*given).code == 2
+    assert run(*given, "--sts-endpoint", "https://sts.eu-west-1.amazonaws.com").code == 2
+    assert run(*given, "--sts-endpoint", "https://store.example.com").code == 0
