@@ -101,6 +101,28 @@ EXTERNAL_ID = ValueType("ID", r"[\w+=,.@:/-]{2,1224}", "2 to 1224 of the charact
 """https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
 
 
+def _parse_list(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.split(",")))
+
+
+_SEGMENT = r"(?!\.{1,2}(?:[/,]|$))[\w.:@+=!-]{1,128}"
+_METADATA_PATH = (
+    rf"(?:meta-data/(?!(?i:iam|identity-credentials)(?:[/,]|$)){_SEGMENT}(?:/(?:{_SEGMENT}|\*)){{0,9}}"
+    r"|dynamic/instance-identity/document|dynamic/fws/instance-monitoring)"
+)
+METADATA_PATHS = ValueType(
+    "PATHS",
+    rf"(?=.{{1,4096}}\Z){_METADATA_PATH}(?:,{_METADATA_PATH}){{0,99}}",
+    "up to 100 paths such as meta-data/spot/instance-action and meta-data/tags/instance/*, separated by commas, "
+    "without the node's credentials, user data and signatures (docs/sources.md)",
+    parse=_parse_list,
+)
+"""Paths of the node's metadata. `*` stands for one segment, which is never the first below meta-data.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html
+"""
+
+
 class ImdsTokens(StrEnum):
     """Whether requests to the instance metadata service need an IMDSv2 token, as EC2's HttpTokens."""
 

@@ -8,7 +8,7 @@ import contract
 from contract.modes import CredentialSource
 from contract.outside_aws import is_outside_aws
 from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
-from contract.value_types import BOOLEAN, ENDPOINT, PORT, PROXY, REGION, choice
+from contract.value_types import BOOLEAN, ENDPOINT, METADATA_PATHS, PORT, PROXY, REGION, choice
 from injector.contradictions import find_contradictions
 from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix, partition_of
@@ -95,6 +95,12 @@ class Config(NamedTuple):
         OVERRIDES,
         "What pods can ask for although it weakens the protection of the node's role",
         default="",
+    )
+    metadata_passthrough_paths: tuple[str, ...] | None = setting(
+        "PODROLE_METADATA_PASSTHROUGH_PATHS",
+        METADATA_PATHS,
+        "What pods with podrole.io/metadata-passthrough can read of the node's metadata",
+        unset="the default list in docs/sources.md",
     )
     allowed_roles_format: AllowedRolesFormat = setting(
         "PODROLE_ALLOWED_ROLES_FORMAT",

@@ -14,6 +14,7 @@ from contract.value_types import (
     ENDPOINT,
     EXTERNAL_ID,
     IMDS_TOKENS,
+    METADATA_PATHS,
     PORT,
     PROXY,
     REGION,
@@ -126,6 +127,12 @@ class Config(NamedTuple):
     )
     metadata_passthrough: bool = setting(
         contract.ENV_METADATA_PASSTHROUGH, BOOLEAN, "Serve some of the node's metadata", default="false"
+    )
+    metadata_passthrough_paths: tuple[str, ...] | None = setting(
+        contract.ENV_METADATA_PASSTHROUGH_PATHS,
+        METADATA_PATHS,
+        "What pass-through serves of the node's metadata",
+        unset="the default list in docs/sources.md",
     )
     node_metadata_endpoint: str = setting(
         contract.ENV_NODE_METADATA_ENDPOINT,

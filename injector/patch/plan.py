@@ -129,7 +129,8 @@ def _build_pieces(
     decision: Inject, pod: Object, template: Template, *, uses_node_metadata: bool
 ) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
     has_host_ipc = bool(read_spec(pod).get("hostIPC"))
-    values = _choose_values(decision, template.host_ipc_run_directory if has_host_ipc else template.run_directory)
+    run_directory = template.host_ipc_run_directory if has_host_ipc else template.run_directory
+    values = _choose_values(decision, run_directory, template.metadata_paths)
     sidecar = {**template.sidecar, "env": fill_env(template.sidecar["env"], values)}
     if has_host_ipc:
         sidecar["volumeMounts"] = [*sidecar["volumeMounts"], template.host_ipc_run_mount]
@@ -150,7 +151,7 @@ def _choose_token(template: Template, audience: str) -> Object:
     return {**template.token, "projected": {**projected, "sources": [changed, *others]}}
 
 
-def _choose_values(decision: Inject, run_directory: str) -> Mapping[str, str | None]:
+def _choose_values(decision: Inject, run_directory: str, metadata_paths: str | None) -> Mapping[str, str | None]:
     """The values of `template.POD_VARIABLES`. None: the sidecar's default."""
     settings = decision.settings
     return {
@@ -158,6 +159,7 @@ def _choose_values(decision: Inject, run_directory: str) -> Mapping[str, str | N
         contract.ENV_MODE: decision.mode.value,
         contract.ENV_INTERMEDIATE_ROLE: _escape(settings.intermediate_role),
         contract.ENV_METADATA_PASSTHROUGH: "true" if settings.passes_metadata else None,
+        contract.ENV_METADATA_PASSTHROUGH_PATHS: metadata_paths if settings.passes_metadata else None,
         contract.ENV_RUN_DIRECTORY: run_directory,
         **{one.variable: _escape(settings.sidecar_env.get(one.variable)) for one in POD_ANNOTATIONS},
     }

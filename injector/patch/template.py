@@ -32,6 +32,7 @@ POD_VARIABLES = (
     contract.ENV_MODE,
     contract.ENV_INTERMEDIATE_ROLE,
     contract.ENV_METADATA_PASSTHROUGH,
+    contract.ENV_METADATA_PASSTHROUGH_PATHS,
     contract.ENV_RUN_DIRECTORY,
     *(annotation.variable for annotation in POD_ANNOTATIONS),
 )
@@ -59,6 +60,9 @@ class Template:
     host_ipc_run_directory: str
     host_ipc_run_mount: Object
     host_ipc_run_volume: Object
+
+    metadata_paths: str | None
+    """What pass-through serves, as the sidecar reads it; None: its default."""
 
     environment: Mapping[Mode, EnvironmentChange]
     """By mode: the changes to a container that has none of the variables that decide about them."""
@@ -89,6 +93,7 @@ class Template:
                 host_ipc_run_directory=filled["run-with-host-ipc"]["directory"],
                 host_ipc_run_mount=filled["run-with-host-ipc"]["mount"],
                 host_ipc_run_volume=filled["run-with-host-ipc"]["volume"],
+                metadata_paths=",".join(config.metadata_passthrough_paths or ()) or None,
                 environment={mode: plan_environment({}, {}, mode, config) for mode in (Mode.REDIRECT, Mode.ENV)},
             )
         except (KeyError, TypeError, AttributeError) as error:

@@ -1,35 +1,24 @@
 """Metadata pass-through: gets some of the node's own metadata for a pod that is allowed to read it.
 
-The node's metadata service also returns the node's role. So only the paths below are requested, never a path that a
-client sent; no client header is passed on, and no redirect is followed. None of the paths is a secret of the node:
-no iam/, user-data, identity-credentials, public-keys or tags.
+The node's metadata service also returns the node's role. So only paths that match the operator's patterns are
+requested, which `contract.value_types.METADATA_PATHS` limits; no client header is passed on, and no redirect is
+followed.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from server.clocks import read_boottime
 from server.messages import Response, WouldBlock
 from sidecar.deadlines import NODE_METADATA_BACKOFF_SECONDS, NODE_METADATA_CONNECT_SECONDS, NODE_METADATA_SECONDS
-from sidecar.endpoints.imds import IDENTITY
-from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND
+from sidecar.endpoints.node_paths import CONSTANT, compile_pattern
+from sidecar.endpoints.responses import NO_STORE_HEADERS, NOT_FOUND, UNAVAILABLE
 from sidecar.http_client.client import Limits, Request, Route, send
 from sidecar.http_client.errors import RequestError
 from sidecar.http_client.stream import Deadline
 from sidecar.http_client.url import parse_url
 from sidecar.log import emit
-
-_NAMES = (
-    *("hostname", "instance-id", "instance-type", "local-hostname", "local-ipv4", "mac"),
-    *("placement/availability-zone", "placement/availability-zone-id", "placement/group-name", "placement/host-id"),
-    *("placement/partition-number", "placement/region", "services/domain", "services/partition"),
-)
-PATHS = frozenset({IDENTITY, *(f"/latest/meta-data/{name}" for name in _NAMES)})
-"""The allowed paths, in canonical form.
-
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html
-"""
 
 TOKEN_PATH = "/latest/api/token"  # noqa: S105 - a path
 TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
@@ -40,7 +29,17 @@ LIMITS = Limits(NODE_METADATA_SECONDS, NODE_METADATA_CONNECT_SECONDS, max_body_b
 """For both requests together."""
 
 CACHE_TTL_SECONDS = 3600
-"""These values do not change while an instance runs."""
+"""For the paths of `node_paths.CONSTANT`, whose values do not change while an instance runs."""
+
+CHANGING_TTL_SECONDS = 1
+"""For all others, such as spot/instance-action: programs ask for it every few seconds, in many threads."""
+
+MAX_CACHED = 256
+"""Paths; a wildcard matches any number. With more, all are forgotten."""
+
+MAX_REQUESTS = 100
+REQUESTS_SECONDS = 10
+"""At most so many paths are requested in this time: the node's other pods share its metadata service."""
 
 _TOKEN = re.compile(rb"[!-~]{1,1024}")
 _CONTENT_TYPE = re.compile(r"[ -~]{1,200}")
@@ -66,29 +65,43 @@ class CacheEntry(NamedTuple):
 
 
 class NodeMetadata:
-    """Gets each path from the node once and caches it."""
+    """Gets paths from the node and caches the responses."""
 
-    def __init__(self, endpoint: str, clock: Callable[[], float] = read_boottime) -> None:
+    def __init__(
+        self, endpoint: str, paths: Iterable[str] = CONSTANT, clock: Callable[[], float] = read_boottime
+    ) -> None:
+        """`paths`: what is allowed, as `node_paths.list_node_paths` returns it."""
         self._endpoint = endpoint
         self._clock = clock
+        self._patterns = [compile_pattern(path) for path in paths]
         self._cache: dict[str, CacheEntry] = {}
         self._retry_at = 0.0
+        self._window_ends_at = 0.0
+        self._requests_left = 0
 
     def get(self, path: str, *, may_block: bool) -> Response | None:
-        """Return the node's response at one of PATHS; None if that is a 404, or the node cannot be reached.
+        """Return the node's response at an allowed path; None if that is a 404.
 
+        If the node cannot be asked, it is None too where a value does not change, and a client can go on without it.
+        At other paths it is a 503, as a 404 would mean that nothing is planned, such as an interruption.
         Raise WouldBlock if a request to the node is needed and `may_block` is false.
         """
-        if path not in PATHS:
+        if not any(pattern.fullmatch(path) for pattern in self._patterns):
             return None
         cached, now = self._cache.get(path), self._clock()
         if cached and now < cached.expires_at:
             return cached.response
         if now < self._retry_at:
-            return None
+            return _answer_without_node(path)
         if not may_block:
             raise WouldBlock
-        return self._fetch(path)
+        return self._fetch(path) if self._may_request(now) else _answer_without_node(path)
+
+    def _may_request(self, now: float) -> bool:
+        if now >= self._window_ends_at:
+            self._window_ends_at, self._requests_left = now + REQUESTS_SECONDS, MAX_REQUESTS
+        self._requests_left -= 1
+        return self._requests_left >= 0
 
     def _fetch(self, path: str) -> Response | None:
         try:
@@ -96,9 +109,16 @@ class NodeMetadata:
         except NodeError as error:
             self._retry_at = self._clock() + NODE_METADATA_BACKOFF_SECONDS
             emit("passthrough-failed", endpoint=self._endpoint, reason=str(error))
-            return None
-        self._cache[path] = CacheEntry(response, self._clock() + CACHE_TTL_SECONDS)
+            return _answer_without_node(path)
+        if len(self._cache) >= MAX_CACHED:
+            self._cache.clear()
+        ttl_seconds = CACHE_TTL_SECONDS if path in CONSTANT else CHANGING_TTL_SECONDS
+        self._cache[path] = CacheEntry(response, self._clock() + ttl_seconds)
         return response
+
+
+def _answer_without_node(path: str) -> Response | None:
+    return None if path in CONSTANT else UNAVAILABLE
 
 
 def fetch(endpoint: str, path: str) -> Response | None:

@@ -35,6 +35,78 @@ def test_running_sidecar_passes_on_allowed_paths_only(tmp_path: Path) -> None:
         assert not re.search("Traceback", sidecar.log)
 
 
+PATHS = (
+    "meta-data/instance-id,meta-data/instance-type,meta-data/mac,meta-data/network/interfaces/macs/*/vpc-id,"
+    "meta-data/spot/instance-action,meta-data/events/maintenance/scheduled,meta-data/tags/instance/*,"
+    "dynamic/instance-identity/document"
+)
+MAC = "0e:49:61:0f:c3:11"
+META = "/latest/meta-data"
+PAGES = {
+    f"{META}/instance-id": b"i-0123456789abcdef0",
+    f"{META}/mac": MAC.encode(),
+    f"{META}/network/interfaces/macs": f"{MAC}/".encode(),
+    f"{META}/network/interfaces/macs/{MAC}/vpc-id": b"vpc-1",
+    f"{META}/events/maintenance/scheduled": b"[]",
+    f"{META}/tags/instance": b"Name",
+    f"{META}/tags/instance/Name": b"web",
+    "/latest/dynamic/instance-identity/document": b'{"instanceType": "m7g.large"}',
+    f"{META}/iam/info": SECRET.encode(),
+    "/latest/user-data": SECRET.encode(),
+}
+AGENTS: dict[str, list[tuple[str, int, str | None]]] = {
+    "fluent-bit": [
+        (f"{META}/instance-id", 200, "i-0123456789abcdef0"),
+        (f"{META}/mac", 200, MAC),
+        (f"{META}/network/interfaces/macs/{MAC}/vpc-id/", 200, "vpc-1"),
+        (f"{META}/tags/instance", 200, "Name"),
+        (f"{META}/tags/instance/Name", 200, "web"),
+    ],
+    "aws-load-balancer-controller": [
+        (f"{META}/mac", 200, MAC),
+        (f"{META}/network/interfaces/macs/{MAC}/vpc-id", 200, "vpc-1"),
+    ],
+    "aws-node-termination-handler": [
+        ("/latest/dynamic/instance-identity/document", 200, '{"instanceType": "m7g.large"}'),
+        (f"{META}/spot/instance-action", 404, ""),
+        (f"{META}/events/maintenance/scheduled", 200, "[]"),
+    ],
+    "datadog-agent": [
+        (f"{META}/instance-id", 200, "i-0123456789abcdef0"),
+        (f"{META}/network/interfaces/macs", 200, f"{MAC}/"),
+        (f"{META}/network/interfaces/macs/{MAC}/vpc-id", 200, "vpc-1"),
+    ],
+    "ebs-csi-driver": [(f"{META}/network/interfaces/macs", 200, f"{MAC}/")],
+    "cloud-init": [
+        ("/2009-04-04/meta-data/instance-id", 200, "i-0123456789abcdef0"),
+        ("/2021-03-23/meta-data/tags/instance/", 200, "Name"),
+        ("/2009-04-04/user-data", 404, ""),
+    ],
+    "ohai": [("/", 200, None), ("/2014-02-25/meta-data/network/interfaces/macs/", 200, f"{MAC}/")],
+    "ec2-metadata": [("/latest/meta-data/tags/instance/", 200, "Name"), ("/latest/user-data", 404, "")],
+}
+"""What these programs request, after their source, and what they need for an answer."""
+
+
+def test_agents_find_what_the_operator_lists(tmp_path: Path) -> None:
+    with serving(NodeService) as service:
+        service.script.pages = PAGES
+        with passing_sidecar(tmp_path, service.url, PODROLE_METADATA_PASSTHROUGH_PATHS=PATHS) as sidecar:
+            token = sidecar.request("/latest/api/token", "PUT", X_aws_ec2_metadata_token_ttl_seconds="900").body
+            for agent, requests in AGENTS.items():
+                assert sidecar.request("/", X_aws_ec2_metadata_token="INVALID").status == 401
+                for path, status, body in requests:
+                    reply = sidecar.request(path, X_aws_ec2_metadata_token=token)
+                    assert (agent, path, reply.status, reply.body if body is not None else None) == (
+                        agent,
+                        path,
+                        status,
+                        body,
+                    )
+            assert {sidecar.request(path).status for path in (f"{META}/iam/info", f"{META}/iam/")} == {404, 200}
+        assert not any("iam" in request.path or "user-data" in request.path for request in service.script.requests)
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n"
 TOKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nt0ken"
 
@@ -50,9 +122,9 @@ def answer_slowly(connection: Connection, token_seconds: float, fast: bytes, slo
 
 
 @contextmanager
-def passing_sidecar(directory: Path, endpoint: str) -> Iterator[Sidecar]:
+def passing_sidecar(directory: Path, endpoint: str, **more: str) -> Iterator[Sidecar]:
     (directory / "token").write_text("to.ke.n")
-    changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": endpoint}
+    changes = {"PODROLE_METADATA_PASSTHROUGH": "true", "PODROLE_NODE_METADATA_ENDPOINT": endpoint} | more
     with running_sidecar(build_environ(directory, "http://127.0.0.1:1", **changes), directory) as sidecar:
         sidecar.wait_for_log('"refresh-failed"', 30)
         yield sidecar

@@ -32,6 +32,8 @@ AGES = {
     "sidecar/credentials/schedule.py: MIN_SERVED_LIFETIME_SECONDS",
     "sidecar/endpoints/imds_tokens.py: MAX_TTL_SECONDS",
     "sidecar/endpoints/node_metadata.py: CACHE_TTL_SECONDS",
+    "sidecar/endpoints/node_metadata.py: CHANGING_TTL_SECONDS",
+    "sidecar/endpoints/node_metadata.py: REQUESTS_SECONDS",
     "sidecar/endpoints/node_metadata.py: TTL_SECONDS",
     "sidecar/http_client/resolve.py: MAX_LATE_SECONDS",
     "sidecar/sts/chain.py: MIN_SESSION_SECONDS",

@@ -95,6 +95,22 @@ def test_account_and_base_arn_are_mutually_exclusive() -> None:
     assert "are both set" in message
 
 
+def test_passthrough_paths_without_the_override_are_refused() -> None:
+    paths = {"PODROLE_METADATA_PASSTHROUGH_PATHS": "meta-data/mac"}
+
+    assert "set without the override metadata-passthrough" in refusal_of(ENVIRON | paths)
+    Config.from_environ(ENVIRON | paths | {"PODROLE_ALLOW_OVERRIDES": "mode,metadata-passthrough"})
+
+
+@pytest.mark.parametrize("path", ["meta-data/iam/info", "user-data", "meta-data/*"])
+def test_passthrough_paths_with_the_nodes_credentials_are_refused(path: str) -> None:
+    overrides = {"PODROLE_ALLOW_OVERRIDES": "metadata-passthrough"}
+
+    message = refusal_of(ENVIRON | overrides | {"PODROLE_METADATA_PASSTHROUGH_PATHS": f"meta-data/mac,{path}"})
+
+    assert "without the node's credentials, user data and signatures" in message
+
+
 def test_client_name_without_a_client_ca_is_refused() -> None:
     message = refusal_of({**ENVIRON, "PODROLE_CLIENT_NAME": "kube-apiserver"})
 

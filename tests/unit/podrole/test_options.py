@@ -22,6 +22,7 @@ CASES = [
         load_case,
         ("role-on-the-pod", "no-role", "asks-for-env-mode", "role-allowed", "session-settings", "sidecar-resources"),
     ),
+    load_case("asks-for-passthrough"),
     replace(load_case("role-on-the-pod"), version=(1, 30)),
     build_case(initContainers=[{"name": "podrole-redirect", "image": "mirror/podrole-sidecar:1"}]),
     replace(build_case(), namespace=Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["read*"]'})),
@@ -37,6 +38,7 @@ CHANGES = {
     "PODROLE_REDIRECT_BACKEND": "iptables",
     "PODROLE_PODS_WITHOUT_ROLE": "ignore",
     "PODROLE_ALLOW_OVERRIDES": "mode",
+    "PODROLE_METADATA_PASSTHROUGH_PATHS": "meta-data/spot/instance-action",
     "PODROLE_ALLOWED_ROLES_FORMAT": "regexp",
     "PODROLE_CREDENTIAL_SOURCE": "node",
     "PODROLE_AUDIENCE": "amazonaws.com",
@@ -54,7 +56,13 @@ CHANGES = {
     "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",
     "PODROLE_TEMPLATE": "template.yaml",
 }
-OTHERS = {"PODROLE_NODE_ACCESS_REQUIRES_USERS": {"PODROLE_CREDENTIAL_SOURCE": "node"}}
+OTHERS = {
+    "PODROLE_NODE_ACCESS_REQUIRES_USERS": {"PODROLE_CREDENTIAL_SOURCE": "node"},
+    "PODROLE_METADATA_PASSTHROUGH_PATHS": {
+        "PODROLE_ALLOW_OVERRIDES": "metadata-passthrough",
+        "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",
+    },
+}
 """Settings without which a change has no effect."""
 
 

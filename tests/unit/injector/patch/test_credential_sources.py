@@ -237,6 +237,15 @@ def test_ipv6_only_pods_reach_the_node_by_ipv6() -> None:
     assert config.node_metadata_endpoint == "http://[fd00:ec2::254]"
 
 
+def test_only_pods_that_pass_metadata_through_get_the_operators_paths() -> None:
+    paths = ("meta-data/spot/instance-action", "meta-data/tags/instance/*")
+    config = PASSING._replace(metadata_passthrough_paths=paths)
+
+    assert read_sidecar(load_case("asks-for-passthrough"), config).metadata_passthrough_paths == paths
+    assert read_sidecar(load_case("asks-for-passthrough"), PASSING).metadata_passthrough_paths is None
+    assert read_sidecar(load_case("role-allowed"), config).metadata_passthrough_paths is None
+
+
 def test_self_check_omits_the_addresses_that_lead_to_the_node() -> None:
     others = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23")
 

@@ -16,7 +16,8 @@ from sidecar.credentials.schedule import State
 from sidecar.deadlines import NODE_METADATA_BACKOFF_SECONDS
 from sidecar.endpoints import imds, node_metadata
 from sidecar.endpoints.handler import create_handler
-from sidecar.endpoints.node_metadata import PATHS, NodeError, NodeMetadata
+from sidecar.endpoints.node_metadata import NodeError, NodeMetadata
+from sidecar.endpoints.node_paths import CONSTANT
 from sidecar.endpoints.state import EndpointState
 from testing.handlers import call
 from testing.serving import serving
@@ -72,6 +73,9 @@ class Script:
     location: str = ""
     slow_body: bool = False
     has_length: bool = True
+    pages: dict[str, bytes] = field(default_factory=dict)
+    """If there are any: what is at which path; any other path is a 404."""
+
     requests: list[Request] = field(default_factory=list)
 
 
@@ -103,6 +107,8 @@ class NodeRequest(BaseHTTPRequestHandler):
         self._note()
         script = self.server.script
         body = script.body if self.path in ALLOWED else SECRET.encode()
+        if script.pages:
+            body, script.status = script.pages.get(self.path, b""), 200 if self.path in script.pages else 404
         self._send(script.status, body, script.content_type)
 
     def _note(self) -> None:
@@ -156,7 +162,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def node(service: NodeService, clock: Clock) -> NodeMetadata:
-    return NodeMetadata(service.url, clock)
+    return NodeMetadata(service.url, clock=clock)
 
 
 ID = "/latest/meta-data/instance-id"
@@ -185,7 +191,7 @@ def test_path_outside_of_the_list_is_not_requested(node: NodeMetadata, service: 
 
 
 def test_list_of_allowed_paths() -> None:
-    assert PATHS == ALLOWED
+    assert CONSTANT == ALLOWED
 
 
 def test_silent_node_times_out_and_is_logged_once(
@@ -194,11 +200,11 @@ def test_silent_node_times_out_and_is_logged_once(
     """Like a hop limit of 1: the connection works, the response is lost."""
     monkeypatch.setattr(node_metadata, "LIMITS", node_metadata.LIMITS._replace(total_seconds=0.2))
     with serving(SilentService) as silent:
-        node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock)
+        node = NodeMetadata(f"http://127.0.0.1:{silent.server_address[1]}", clock=clock)
 
-        answers = [node.get(path, may_block=True) for path in sorted(PATHS)]
+        answers = [node.get(path, may_block=True) for path in sorted(CONSTANT)]
 
-    assert answers == [None] * len(PATHS)
+    assert answers == [None] * len(CONSTANT)
     [line] = read_log(capsys)
     assert line["event"] == "passthrough-failed"
     assert line["reason"] == "PUT /latest/api/token: timed out"
