@@ -25,6 +25,7 @@ from injector.value_types import (
     RESOURCE_RANGE,
     REWRITES,
     ROLE_ARN_PREFIX,
+    RUNTIME_CLASSES,
     SECRETS,
     URL,
     AllowedRolesFormat,
@@ -75,8 +76,14 @@ class Config(NamedTuple):
     mode: ModePolicy = setting(
         "PODROLE_MODE",
         choice(ModePolicy),
-        "How pods get credentials; auto: env mode where PodSecurity forbids the redirect",
+        "How pods get credentials; auto: env mode where PodSecurity, Fargate or the RuntimeClass forbids the redirect",
         default=ModePolicy.AUTO,
+    )
+    env_runtime_classes: tuple[str, ...] = setting(
+        "PODROLE_ENV_RUNTIME_CLASSES",
+        RUNTIME_CLASSES,
+        "RuntimeClasses that do not apply the redirect, such as gVisor: their pods get env mode (PODROLE_MODE=auto)",
+        default="",
     )
     redirect_backend: RedirectBackend = setting(
         "PODROLE_REDIRECT_BACKEND",

@@ -131,4 +131,5 @@ SECRETS = ValueType(
     "up to 8 names of Secrets, separated by commas",
     parse=lambda text: tuple(dict.fromkeys(filter(None, text.split(",")))),
 )
+RUNTIME_CLASSES = SECRETS._replace(expected="up to 8 names of RuntimeClasses, separated by commas")
 COMMON_NAME = ValueType("NAME", r"[ -~]{1,64}", "up to 64 printable ASCII characters")

@@ -5,13 +5,14 @@ from typing import NamedTuple
 from contract.modes import Mode
 from injector.config import Config
 from injector.decision.annotations import PodSettings, parse_annotations
-from injector.k8s.objects import Metadata, Object, parse_metadata
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_spec
 from injector.k8s.version import Version
 from injector.metadata_keys import POD_SECURITY_LABEL, ROLE
 from injector.reasons import Explanation
 from injector.value_types import ModePolicy, OverrideName
 
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
+FARGATE_SCHEDULER = "fargate-scheduler"
 
 
 class ClusterContext(NamedTuple):
@@ -61,7 +62,7 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
     metadata = parse_metadata(pod)
     namespace = cluster_context.namespace or Metadata({}, {})
     settings, errors, warnings = parse_annotations(metadata, namespace, cluster_context.service_account, config)
-    mode, mode_reason = choose_mode(namespace, settings, config)
+    mode, mode_reason = choose_mode(pod, namespace, settings, config)
     return AdmissionContext(
         pod=pod,
         metadata=metadata,
@@ -78,17 +79,33 @@ def build_context(pod: Object, cluster_context: ClusterContext, config: Config) 
     )
 
 
-def choose_mode(namespace: Metadata, settings: PodSettings, config: Config) -> tuple[Mode, str]:
-    """Choose the mode, and the reason for env mode: the pod's override, PODROLE_MODE, or PodSecurity.
+def choose_mode(pod: Object, namespace: Metadata, settings: PodSettings, config: Config) -> tuple[Mode, str]:
+    """Choose the mode, and the reason for env mode: the pod's override, PODROLE_MODE, or what forbids the redirect.
 
     NET_ADMIN, which the redirect needs, violates `baseline` as well as `restricted`.
     https://kubernetes.io/docs/concepts/security/pod-security-standards/
     """
-    level = namespace.labels.get(POD_SECURITY_LABEL)
     if OverrideName.MODE in settings.overrides:
         return Mode.ENV, "podrole.io/mode: env"
     if config.mode == ModePolicy.ENV:
         return Mode.ENV, "PODROLE_MODE=env"
-    if config.mode == ModePolicy.AUTO and level in POD_SECURITY_WITHOUT_REDIRECT:
-        return Mode.ENV, f"PodSecurity {level} of the namespace forbids the redirect"
-    return Mode.REDIRECT, ""
+    problem = _find_redirect_problem(pod, namespace, config) if config.mode == ModePolicy.AUTO else ""
+    return (Mode.ENV, problem) if problem else (Mode.REDIRECT, "")
+
+
+def _find_redirect_problem(pod: Object, namespace: Metadata, config: Config) -> str:
+    """Why the redirect cannot start. kustomize/base/guard/pods.yaml has the same conditions.
+
+    The label of a Fargate profile is no proof: with another scheduler such a pod runs on an ordinary node, as does one
+    that names its node. https://docs.aws.amazon.com/eks/latest/userguide/fargate-pod-configuration.html
+    """
+    level = namespace.labels.get(POD_SECURITY_LABEL)
+    if level in POD_SECURITY_WITHOUT_REDIRECT:
+        return f"PodSecurity {level} of the namespace forbids the redirect"
+    spec = read_spec(pod)
+    if spec.get("schedulerName") == FARGATE_SCHEDULER and not spec.get("nodeName"):
+        return "Fargate forbids the redirect"
+    runtime_class = spec.get("runtimeClassName")
+    if runtime_class and runtime_class in config.env_runtime_classes:
+        return f"PODROLE_ENV_RUNTIME_CLASSES has the pod's RuntimeClass {runtime_class}"
+    return ""

@@ -121,6 +121,7 @@ SETTINGS = {
     "PODROLE_ALLOW_OVERRIDES": "inject,mode",
     "PODROLE_PODS_WITHOUT_ROLE": "ignore",
     "PODROLE_MODE": "env",
+    "PODROLE_ENV_RUNTIME_CLASSES": "gvisor,kata-qemu",
     "PODROLE_CREDENTIAL_SOURCE": "node",
     "PODROLE_TEMPLATE": "/template/template.yaml",
     "PODROLE_NODE_ACCESS_REQUIRES_USERS": "false",

@@ -24,6 +24,7 @@ CASES = [
     ),
     load_case("asks-for-passthrough"),
     replace(load_case("role-on-the-pod"), version=(1, 30)),
+    build_case(runtimeClassName="gvisor"),
     build_case(initContainers=[{"name": "podrole-redirect", "image": "mirror/podrole-sidecar:1"}]),
     replace(build_case(), namespace=Metadata(ENABLED.labels, {"iam.amazonaws.com/allowed-roles": '["read*"]'})),
 ]
@@ -35,6 +36,7 @@ CHANGES = {
     "PODROLE_ACCOUNT_ID": "444455556666",
     "PODROLE_BASE_ROLE_ARN": "arn:aws:iam::111122223333:role/team/",
     "PODROLE_MODE": "env",
+    "PODROLE_ENV_RUNTIME_CLASSES": "gvisor",
     "PODROLE_REDIRECT_BACKEND": "iptables",
     "PODROLE_PODS_WITHOUT_ROLE": "ignore",
     "PODROLE_ALLOW_OVERRIDES": "mode",

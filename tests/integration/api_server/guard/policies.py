@@ -26,6 +26,7 @@ GUARD_SETTINGS = {
     "allowOverrides": "PODROLE_ALLOW_OVERRIDES",
     "podsWithoutRole": "PODROLE_PODS_WITHOUT_ROLE",
     "mode": "PODROLE_MODE",
+    "envRuntimeClasses": "PODROLE_ENV_RUNTIME_CLASSES",
     "credentialSource": "PODROLE_CREDENTIAL_SOURCE",
     "template": "PODROLE_TEMPLATE",
     "nodeAccessRequiresUsers": "PODROLE_NODE_ACCESS_REQUIRES_USERS",

@@ -7,9 +7,10 @@ import pytest
 from contract.modes import Mode
 from injector.config import Config
 from injector.decision.outcomes import Deny, Inject
+from injector.errors import ConfigError
 from injector.patch.pod_uid import CREDENTIALS_PATH
 from injector.value_types import ModePolicy, OverrideName
-from testing.cases import CONFIG, build_case, environment_of, find_container, load_case
+from testing.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
 
 ENV_MODE = CONFIG._replace(mode=ModePolicy.ENV)
 FULL_URI = "http://127.0.0.1:16925/v2/credentials/$(PODROLE_POD_UID)"
@@ -123,3 +124,55 @@ def test_env_mode_does_not_warn_about_privileged_containers() -> None:
 
     assert isinstance(decision, Inject)
     assert [warning.reason.code for warning in decision.warnings] == ["EnvMode"]
+
+
+GVISOR = CONFIG._replace(env_runtime_classes=("gvisor", "kata-qemu"))
+FARGATE = {"schedulerName": "fargate-scheduler"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "config", "why"),
+    [
+        pytest.param(FARGATE, CONFIG, "Fargate forbids the redirect", id="fargate"),
+        pytest.param({"runtimeClassName": "gvisor"}, GVISOR, "the pod's RuntimeClass gvisor", id="gvisor"),
+        pytest.param({"runtimeClassName": "kata-qemu"}, GVISOR, "the pod's RuntimeClass kata-qemu", id="kata"),
+    ],
+)
+def test_pod_whose_fields_forbid_the_redirect_gets_env_mode(spec: dict[str, str], config: Config, why: str) -> None:
+    case = build_case(**spec)
+
+    decision = case.decide(config)
+
+    assert isinstance(decision, Inject)
+    assert decision.mode == Mode.ENV
+    assert why in decision.warnings[0].text
+    assert [one["name"] for one in case.inject(config)["spec"]["initContainers"]] == ["podrole-sidecar"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "config"),
+    [
+        pytest.param({"nodeName": "n1", **FARGATE}, {}, CONFIG, id="names-its-node"),
+        pytest.param({}, {"eks.amazonaws.com/fargate-profile": "x"}, CONFIG, id="label-alone"),
+        pytest.param(FARGATE, {}, CONFIG._replace(mode=ModePolicy.REDIRECT), id="operator-wants-redirect"),
+        pytest.param({"runtimeClassName": "gvisor"}, {}, CONFIG, id="class-that-is-not-listed"),
+        pytest.param({"runtimeClassName": ""}, {}, GVISOR, id="empty-class"),
+        pytest.param({"runtimeClassName": "kata"}, {}, GVISOR, id="another-class"),
+    ],
+)
+def test_pod_that_names_its_node_or_only_a_fargate_profile_is_redirected(
+    spec: dict[str, str], labels: dict[str, str], config: Config
+) -> None:
+    case = build_case(**spec)
+    case.pod["metadata"]["labels"] = labels
+
+    decision = case.decide(config)
+
+    assert isinstance(decision, Inject)
+    assert decision.mode == Mode.REDIRECT
+
+
+@pytest.mark.parametrize("value", ["gvisor,", "A", "a b", ",".join("abcdefghi")])
+def test_invalid_list_of_runtime_classes_is_an_error(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"PODROLE_ENV_RUNTIME_CLASSES is .*up to 8 names of RuntimeClasses"):
+        Config.from_environ(ENVIRON | {"PODROLE_ENV_RUNTIME_CLASSES": value})
