@@ -118,6 +118,7 @@ def test_webhook_excludes_its_own_namespace_and_system_namespaces(kubectl: Kubec
 
 
 SETTINGS = {
+    "PODROLE_IMAGE_REWRITES": "ghcr.io/=mirror.example/ghcr/",
     "PODROLE_ALLOW_OVERRIDES": "inject,mode",
     "PODROLE_PODS_WITHOUT_ROLE": "ignore",
     "PODROLE_MODE": "env",
