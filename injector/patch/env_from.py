@@ -15,4 +15,6 @@ def can_set(container: Object, prefixes: Collection[str]) -> bool:
 
     https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/
     """
+    if not container.get("envFrom"):  # most containers
+        return False
     return any((source.get("prefix") or "") in prefixes for source in read_objects(container, "envFrom"))

@@ -3,9 +3,14 @@
 https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
 """
 
+import re
+
 from injector.k8s.objects import Object, read_mapping
 from injector.k8s.quantity import parse_quantity
 from injector.patch.injection_record import AppContainers
+
+PLAIN = re.compile(r"[1-9][0-9]{0,9}(m|[KMGT]i)?").fullmatch
+"""Matches most quantities, and none that is zero."""
 
 
 def is_guaranteed(containers: AppContainers) -> bool:
@@ -20,5 +25,7 @@ def _is_guaranteed(resources: Object) -> bool:
 
 def _are_equal(limit: object, request: object) -> bool:
     """Whether both have the same value, however it is written. A limit of 0 counts as none."""
+    if isinstance(limit, str) and limit == request and PLAIN(limit):  # most pods
+        return True
     value = parse_quantity(limit)
     return bool(value) and value == parse_quantity(request)

@@ -130,7 +130,7 @@ def test_parameters_of_role_chaining_need_an_intermediate_role(key: str) -> None
 @pytest.mark.parametrize(
     ("through", "problem"),
     [
-        ("", "not a valid role"),
+        (" ", "not a valid role"),
         ("a b", "not a valid role"),
         ("arn:aws:iam::1:role/hub", "not a valid role"),
         ("arn:aws-cn:iam::111122223333:role/hub", "aws-cn"),
@@ -141,6 +141,10 @@ def test_invalid_intermediate_role_is_an_error(through: str, problem: str) -> No
 
     assert "annotation podrole.io/intermediate-role of the namespace" in error
     assert problem in error
+
+
+def test_empty_intermediate_role_counts_as_none() -> None:
+    assert parse({}, through="") == parse({}, through=None)
 
 
 @pytest.mark.parametrize("duration", ["3601", "43200"])

@@ -27,6 +27,8 @@ def sidecar_is_guaranteed(*containers: Resources, **spec: Any) -> bool:
         pytest.param(
             build({"cpu": "1.0", "memory": "0.5Gi"}, {"cpu": "+1", "memory": "512Mi"}), id="decimals-and-sign"
         ),
+        pytest.param(build({"cpu": "250m", "memory": "1Gi"}, {"cpu": "250m", "memory": "1Gi"}), id="equal-texts"),
+        pytest.param(build({"cpu": "0.5", "memory": "1M"}, {"cpu": "0.5", "memory": "1M"}), id="equal-other-texts"),
         pytest.param(build({"memory": "1024Ki"}, {"cpu": "1", "memory": "1Mi"}), id="request-that-becomes-the-limit"),
     ],
 )
