@@ -13,7 +13,7 @@ from sidecar.endpoints.request_filter import (
     list_redirected_hosts,
 )
 from sidecar.endpoints.responses import NOT_FOUND, PLAIN, UNAUTHORIZED, build_response
-from sidecar.endpoints.routes import Route, build_routes, create_lookup
+from sidecar.endpoints.routes import TTL_HEADER, Route, build_routes, create_lookup
 from sidecar.endpoints.state import EndpointState
 from sidecar.log import emit
 from sidecar.original_destination import METADATA_DESTINATIONS
@@ -51,9 +51,16 @@ def create_handler(state: EndpointState) -> Handler:
 
 
 def _respond(state: EndpointState, route: Route, request: Request) -> Response:
-    if route.requires_token and not _is_token_accepted(state, request):
+    """EC2 adds to every response for how long the token is valid: aws-node-termination-handler renews it by that."""
+    token = request.headers.get(TOKEN_HEADER)
+    if token is None or not route.requires_token:
+        is_missing = route.requires_token and state.config.requires_imds_token
+        return UNAUTHORIZED if is_missing else route.respond(request)
+    seconds_left = imds_tokens.read_seconds_left(state.token_key, token, state.clock())
+    if not seconds_left:
         return UNAUTHORIZED
-    return route.respond(request)
+    response = route.respond(request)
+    return response._replace(headers=(*response.headers, (TTL_HEADER, str(int(seconds_left)))))
 
 
 def _is_token_accepted(state: EndpointState, request: Request) -> bool:

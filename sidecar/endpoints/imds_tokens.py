@@ -25,7 +25,12 @@ def build_token(key: bytes, ttl_seconds: int, now: float) -> str:
 
 
 def is_valid(key: bytes, token: str, now: float) -> bool:
-    """Whether the token was signed with this key and has not expired. The signature is compared in constant time.
+    """Whether the token was signed with this key and has not expired."""
+    return read_seconds_left(key, token, now) > 0
+
+
+def read_seconds_left(key: bytes, token: str, now: float) -> float:
+    """Return for how long a token is valid; 0 if it is not. The signature is compared in constant time.
 
     If the clock is set forward, tokens expire early and clients request new ones. If it is set back, they live longer,
     but by at most the maximum TTL: a token that was built while the clock was years ahead must not live for years.
@@ -35,10 +40,11 @@ def is_valid(key: bytes, token: str, now: float) -> bool:
     try:
         decoded = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
     except ValueError:  # not base64; UnicodeEncodeError is a subclass
-        return False
+        return 0
     expiry, signature = decoded[:_EXPIRY_BYTES], decoded[_EXPIRY_BYTES:]
     left = int.from_bytes(expiry) - now
-    return hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * MAX_TTL_SECONDS
+    is_valid_now = hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * MAX_TTL_SECONDS
+    return min(left, MAX_TTL_SECONDS) if is_valid_now else 0
 
 
 def _sign(key: bytes, expiry: bytes) -> bytes:

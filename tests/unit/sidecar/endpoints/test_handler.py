@@ -121,6 +121,30 @@ def test_required_token_is_checked_before_the_path_is_answered(path: str) -> Non
     assert call(handler, "/latest/unknown", with_token(token)).status == 404
 
 
+@pytest.mark.parametrize("path", [ROLES, f"{ROLES}/reader", "/latest/", "/latest/meta-data/instance-id"])
+def test_response_tells_how_long_the_token_is_valid(path: str) -> None:
+    """aws-node-termination-handler renews it then; it would send the old token beside the new one after a 401."""
+    state = build_state()
+    state.clock = lambda: NOW + 20.5
+    token = imds_tokens.build_token(KEY, 60, NOW)
+
+    response = call(create_handler(state), path, with_token(token))
+
+    assert dict(response.headers)[TTL.title()] == "39"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        pytest.param(ROLES, {}, id="no-token"),
+        pytest.param(ROLES, with_token("x"), id="invalid-token"),
+        pytest.param(CREDENTIALS_PATH, with_token(imds_tokens.build_token(KEY, 60, NOW)), id="path-without-tokens"),
+    ],
+)
+def test_response_without_a_valid_token_has_no_lifetime_of_one(path: str, headers: dict[str, str]) -> None:
+    assert TTL.title() not in dict(call(build_handler(), path, headers).headers)
+
+
 @pytest.mark.parametrize("ttl", ["0", "21601", "x", "60,60", pytest.param("", id="empty")])
 def test_token_request_with_invalid_ttl_gets_400(ttl: str) -> None:
     assert call(build_handler(), "/latest/api/token", {TTL: ttl}, "PUT").status == 400
