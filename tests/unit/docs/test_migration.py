@@ -54,6 +54,7 @@ UNSUPPORTED = {key for row in ANNOTATIONS if row[3] == "unsupported" for key in 
 NOTHING = Metadata({}, {})
 HOST: Object = {"hostNetwork": True}
 WINDOWS: Object = {"os": {"name": "windows"}}
+FARGATE: Object = {"schedulerName": "fargate-scheduler"}
 IRSA_VARIABLES = [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/token"}]
 IRSA = Metadata({}, {IRSA_ROLE: f"{BASE}reader"})
 LISTED = Metadata(ENABLED.labels, {metadata_keys.ALLOWED_ROLES: '["writer"]'})
@@ -67,6 +68,7 @@ CASES: dict[str, tuple[dict[str, str], Object, Metadata, Metadata]] = {
     "external id without `podrole.io/intermediate-role`": ({ROLE: "reader", EXTERNAL_ID: "42"}, {}, NOTHING, ENABLED),
     "a session name with `#`": ({ROLE: "reader", SESSION_NAME: "a#b"}, {}, UNANNOTATED, ENABLED),
     "in a namespace with PodSecurity `baseline` or `restricted`": ({ROLE: "reader"}, {}, UNANNOTATED, BASELINE),
+    "on Fargate (`schedulerName: fargate-scheduler`)": ({ROLE: "reader"}, FARGATE, UNANNOTATED, ENABLED),
     "with IRSA's variables": ({}, {"containers": [{"name": "app", "env": IRSA_VARIABLES}]}, IRSA, ENABLED),
 }
 """Annotations and spec of a pod, its ServiceAccount and its namespace, for each row of the page's table of pods."""
