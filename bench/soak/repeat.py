@@ -43,6 +43,7 @@ class Faults:
     def act(self, kinds: dict[str, tuple[Callable[[], None], float]]) -> None:
         """Choose a fault, count it, and wait until it is over."""
         [kind] = self.random.choices(list(kinds), [weight for _, weight in kinds.values()])
+        self._tally.begin_fault(f"{self._name}: {kind}")
         try:
             kinds[kind][0]()
         except Exception as error:  # noqa: BLE001 - a fault that the run could not make must not end the others

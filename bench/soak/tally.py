@@ -4,7 +4,7 @@ import statistics
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +12,7 @@ MAX_LOSSES = 50
 """Kept with their text. All are counted."""
 
 MAX_TEXT = 300
+SHOWN_FAULTS = 8
 
 
 class Interruption:
@@ -54,9 +55,16 @@ class Tally:
         self.cut: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         self.losses: list[str] = []
+        self.begun: deque[str] = deque(maxlen=SHOWN_FAULTS)
+        """The faults that began last, with their time."""
+
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._began = time.monotonic()
         self._lock = threading.Lock()
+
+    def begin_fault(self, kind: str) -> None:
+        """Note that a fault begins."""
+        self.begun.append(f"{kind} at {time.monotonic() - self._began:.1f} s")
 
     def record_fault(self, kind: str) -> None:
         """Count a fault."""
@@ -81,7 +89,7 @@ class Tally:
             if len(self.losses) < MAX_LOSSES:
                 at = time.monotonic() - self._began
                 self.losses.append(f"{at:.1f} s: {kind}: {ascii(text)[:MAX_TEXT]}")
-                sys.stderr.write(f"lost: {self.losses[-1]}\n")
+                sys.stderr.write(f"lost: {self.losses[-1]} (faults: {', '.join(self.begun)})\n")
 
     def describe_seconds(self, kind: str) -> str:
         """Median, 99th percentile and maximum in milliseconds."""
