@@ -1,6 +1,7 @@
 """One client's connection: its non-blocking socket, its parser, what is not yet sent, and its deadline."""
 
 import math
+import select
 import socket
 from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
@@ -72,6 +73,7 @@ class Connection:
         """How many bytes of this connection are part of the loop's sum."""
 
         self.is_dropped = False
+        self._is_spared = False
 
         self.is_busy = False
         """A thread handles its request: nothing is read."""
@@ -114,6 +116,18 @@ class Connection:
         """Whether it is between two requests or before the first."""
         return not (self.is_busy or self.is_closing or self._unsent or self.parser.is_begun)
 
+    def spare(self) -> bool:
+        """Whether not to close it yet: its next request has arrived, unread. True once for each request.
+
+        The client could not know whether it may send such a request again. One that has closed is spared as well.
+        """
+        if self._is_spared or not self.is_idle:
+            return False
+        poll = select.poll()
+        poll.register(self.socket.fileno(), select.POLLIN)
+        self._is_spared = bool(poll.poll(0))
+        return self._is_spared
+
     def take_request(self) -> tuple[Request, bool] | None:
         """Remove and return the oldest complete request, and whether the connection stays open after it."""
         before = self.parser.buffered_bytes
@@ -154,7 +168,7 @@ class Connection:
 
     def end_response(self, now: float, keepalive_seconds: float, *, keeps_alive: bool) -> None:
         """Set the deadline for what comes after a response: sending it, closing, or the next request."""
-        self.is_busy = False
+        self.is_busy = self._is_spared = False
         self.request_bytes = 0
         self.is_closing = not keeps_alive
         if self._unsent:

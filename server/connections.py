@@ -81,13 +81,13 @@ class Connections:
     def drop_overdue(self, now: float) -> None:
         """Close the connections whose deadline has passed."""
         for connection in self._list():
-            if now >= connection.deadline:
+            if now >= connection.deadline and not connection.spare():
                 self.drop(connection)
 
     def drop_idle(self) -> None:
         """Close the connections that are between two requests or before the first."""
         for connection in self._list():
-            if connection.is_idle:
+            if connection.is_idle and not connection.spare():
                 self.drop(connection)
 
     def _list(self) -> list[Connection]:

@@ -68,6 +68,11 @@ class Listener:
         """Whether a connection must be closed before the next one is accepted."""
         return len(self.connections) >= self._max_connections
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether threads handle all of its connections, so that none can be closed for another one."""
+        return all(connection.is_busy for connection in self.connections)
+
     def accept(self) -> tuple[socket.socket, Address] | None:
         """Accept a client; None if none waits. Raise OSError if the process cannot open another connection."""
         try:
@@ -80,7 +85,8 @@ class Listener:
 
     def find_oldest(self) -> "Connection | None":
         """The connection that has waited longest and is not handled by a thread: the least likely to send a request."""
-        return next((connection for connection in self.connections if not connection.is_busy), None)
+        waiting = [connection for connection in self.connections if not connection.is_busy]
+        return next((connection for connection in waiting if not connection.spare()), waiting[0] if waiting else None)
 
     def move_to_end(self, connection: "Connection") -> None:
         """Note that it was used."""

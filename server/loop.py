@@ -108,7 +108,7 @@ class Loop:
 
     def _accept(self, listener: Listener) -> None:
         for number in range(MAX_ACCEPTS):
-            if listener.is_full and not self._connections.drop_oldest(listener):  # threads handle all of them
+            if listener.is_full and listener.is_busy:
                 self._pause(listener)
                 return
             try:
@@ -120,6 +120,8 @@ class Loop:
                 return
             if accepted is None:
                 return
+            if listener.is_full:
+                self._connections.drop_oldest(listener)
             self._open(listener, *accepted)
 
     def _accept_in_place_of_another(self, listener: Listener, error: OSError) -> None:

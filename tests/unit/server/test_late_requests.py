@@ -1,12 +1,15 @@
 """Requests that arrive while the server is about to stop, or to close their connection. It runs in this process."""
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
 
+from server.deadlines import KEEPALIVE_SECONDS, POLL_SECONDS
 from server.listener import Service
 from server.loop import Loop
 from server.messages import Request, Response
@@ -71,6 +74,57 @@ def test_request_that_arrives_in_the_last_turn_before_stop_is_answered(
     loop.run()
 
     assert b"/late" in read_until_closed(late[0])
+
+
+def test_kept_connection_with_a_request_is_not_closed_for_a_new_client(clients: Clients) -> None:
+    kept, other, stopping = (clients.connect() for _ in range(3))
+    kept.sendall(FIRST)
+
+    def handle(request: Request) -> Response:
+        if request.target == "/first" and request.client == kept.getsockname():
+            other.sendall(FIRST)
+        elif request.target == "/first" and request.client == other.getsockname():
+            clients.connect()  # the loop sees it before the request
+            kept.sendall(LATE)
+            stopping.sendall(STOP)
+        elif request.target == "/stop":
+            loop.stop()
+        return Response(200, request.target.encode())
+
+    service = Service(handle, 0, max_connections=3)
+    loop = Loop({clients.listener: service}, Settings(linger_seconds=0), lambda *_: None)
+    loop.run()
+
+    assert b"/late" in read_until_closed(kept)
+
+
+@pytest.mark.parametrize("seconds", [KEEPALIVE_SECONDS, KEEPALIVE_SECONDS * 10], ids=["just", "long"])
+def test_kept_connection_whose_request_arrives_as_its_time_ends_is_answered(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    kept, other = clients.connect(), clients.connect()
+    kept.sendall(FIRST)
+    passed = [0.0]
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + passed[0])
+
+    def handle(request: Request) -> Response:
+        if request.target == "/first" and request.client == kept.getsockname():
+            other.sendall(FIRST)
+        elif request.target == "/first":
+            kept.sendall(LATE)
+            passed[0] += seconds + POLL_SECONDS
+        else:
+            loop.stop()
+        return Response(200, request.target.encode())
+
+    loop = Loop({clients.listener: Service(handle, 0)}, Settings(linger_seconds=0), lambda *_: None)
+    watchdog = threading.Timer(10, loop.stop)
+    watchdog.start()
+    loop.run()
+    watchdog.cancel()
+
+    assert b"/late" in read_until_closed(kept)
 
 
 def test_client_whose_next_request_is_not_read_gets_the_response_and_no_reset(clients: Clients) -> None:
