@@ -97,7 +97,7 @@ def api(kubeconfig: str) -> Iterator[ApiServer]:
 @pytest.fixture(scope="session")
 def run_label() -> dict[str, str]:
     """The label of this run's namespaces: its webhooks select only those."""
-    return {"example.com/podrole-test-run": uuid.uuid4().hex[:8]}
+    return {"example.com/test-run": uuid.uuid4().hex[:8]}
 
 
 @pytest.fixture(scope="session", autouse=True)
