@@ -67,7 +67,7 @@ class ConflictError(ApiError):
 
 
 class GoneError(ApiError):
-    """410 with a Status: the resource version is older than the API server's history. Only a new list helps."""
+    """410: the resource version is older than the API server's history. Only a new list helps."""
 
 
 class UnavailableError(ApiError):

@@ -23,13 +23,13 @@ from injector.errors import (
 )
 from injector.k8s.objects import read_mapping, read_name
 
-FORBIDDEN, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 429, range(500, 600)
+FORBIDDEN, GONE, TOO_MANY_REQUESTS, SERVER_ERRORS = 403, 410, 429, range(500, 600)
 ERRORS: dict[tuple[int, str], type[ApiError]] = {
     (404, "NotFound"): NotFoundError,
     (409, "Conflict"): ConflictError,
     (409, "AlreadyExists"): ConflictError,
-    (410, "Expired"): GoneError,
-    (410, "Gone"): GoneError,
+    (GONE, "Expired"): GoneError,
+    (GONE, "Gone"): GoneError,
 }
 """By code and reason: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/types.go."""
 
@@ -82,11 +82,12 @@ def build_api_error(action: str, status: Status) -> ApiError:
     return error(f"cannot {action}: {message} ({code})", code, message)
 
 
-def build_unknown_failure(action: str, code: int, phrase: str, content_type: str | None) -> UnavailableError:
+def build_unknown_failure(action: str, code: int, phrase: str, content_type: str | None) -> ApiError:
     """The error for a failure without a Status, such as that of a load balancer; `phrase` is HTTP's reason."""
+    error = GoneError if code == GONE else UnavailableError  # a proxy can have replaced the Status: a new list is safe
     phrase = phrase[:MAX_SHOWN]
     what = (content_type or "without a type")[:MAX_SHOWN]
-    return UnavailableError(
+    return error(
         f"cannot {action}: {phrase} ({code}): the answer ({what}) is not a Status of the API server", code, phrase
     )
 

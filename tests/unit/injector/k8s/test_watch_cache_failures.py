@@ -74,6 +74,20 @@ def fail_with(status: int) -> Callable[[RequestHandler], None]:
     return lambda handler: handler.send_document(status, build_status(status, REASONS.get(status, "")))
 
 
+def send_html(status: int) -> Callable[[RequestHandler], None]:
+    """What a proxy or load balancer answers instead of the API server."""
+
+    def fault(handler: RequestHandler) -> None:
+        body = b"<html>"
+        handler.send_response(status)
+        handler.send_header("Content-Type", "text/html")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return fault
+
+
 def send_and_cut(data: bytes) -> Callable[[RequestHandler], None]:
     """A watch that sends this and is then cut."""
 
@@ -100,7 +114,12 @@ def test_ended_watch_resumes_at_its_last_resource_version(api: ListWatchServer, 
 
 
 @pytest.mark.parametrize(
-    "fault", [fail_with(410), send_and_cut(encode_event("ERROR", GONE))], ids=["http-status", "error-event"]
+    "fault",
+    [
+        pytest.param(fail_with(410), id="http-status"),
+        pytest.param(send_html(410), id="http-status-without-a-status-object"),
+        pytest.param(send_and_cut(encode_event("ERROR", GONE)), id="error-event"),
+    ],
 )
 def test_410_causes_a_new_list_while_the_old_cache_still_answers(
     api: ListWatchServer, callbacks: Callbacks, fault: Callable[[RequestHandler], None]
@@ -414,16 +433,27 @@ def test_age_of_the_cache_counts_the_time_of_a_suspended_node(
         wait_until("the cache is fresh after the next event", lambda: is_cached_as(reader, callbacks, "worker"))
 
 
-@pytest.mark.parametrize("event", [encode_event("ERROR", GONE), b"<html>"], ids=["expired", "invalid"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(send_and_cut(encode_event("ERROR", GONE)), id="expired"),
+        pytest.param(send_html(410), id="expired-without-a-status-object"),
+        pytest.param(send_and_cut(b"<html>"), id="invalid"),
+    ],
+)
 def test_pauses_grow_while_every_watch_needs_a_new_list(
-    api: ListWatchServer, callbacks: Callbacks, failures_in_a_row: list[int], event: bytes
+    api: ListWatchServer,
+    callbacks: Callbacks,
+    failures_in_a_row: list[int],
+    fault: Callable[[RequestHandler], None],
 ) -> None:
     for _ in range(4):
-        api.fail_next(ACCOUNTS, send_and_cut(event))
+        api.fail_next(ACCOUNTS, fault)
 
     with run_reader(api.configuration, callbacks):
         api.wait_for_requests("the fifth watch", 5, is_account_watch)
     assert failures_in_a_row == [1, 2, 3, 4]
+    assert len([request for request in api.requests if is_account_list(request)]) == 5
 
 
 def test_watch_thread_survives_an_unexpected_error(
