@@ -55,9 +55,13 @@ class Kubernetes(FindingTemplate):
         "Make sure that PODROLE_SIDECAR_IMAGE is available for all of them.",
     )
     FARGATE_NODES = (
+        Level.NOTE,
+        "Fargate forbids the redirect: pods with schedulerName fargate-scheduler, as EKS sets it, get env mode: {nodes}.",
+    )
+    FARGATE_NODES_REDIRECTED = (
         Level.WARNING,
-        "Fargate does not allow NET_ADMIN, so redirect mode cannot work there: {nodes}.",
-        "Set PODROLE_MODE=env, or the namespaces' label pod-security.kubernetes.io/enforce to baseline.",
+        "Fargate forbids the redirect, and with PODROLE_MODE=redirect injected pods cannot start there: {nodes}.",
+        "Set PODROLE_MODE=auto: pods with schedulerName fargate-scheduler, as EKS sets it, then get env mode.",
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from injector.decision.rules import NATIVE_SIDECARS, NATIVE_SIDECARS_ON_ALL_KUBELETS
 from injector.k8s.objects import Object, parse_metadata, read_mapping
 from injector.k8s.version import format_version, parse_version
+from injector.value_types import ModePolicy
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_findings import Kubernetes
 from podrole.diagnosis.versions import read_server_version
@@ -55,7 +56,10 @@ def check_node_platforms(context: CheckContext) -> Iterator[Finding]:
         yield Kubernetes.WINDOWS_NODES.format(nodes=join_names(windows))
     key, value = FARGATE_LABEL
     if fargate := [read_name(node) for node in nodes if parse_metadata(node).labels.get(key) == value]:
-        yield Kubernetes.FARGATE_NODES.format(nodes=join_names(fargate))
+        effective = context.effective_config
+        is_redirected = effective is not None and effective.config.mode == ModePolicy.REDIRECT
+        template = Kubernetes.FARGATE_NODES_REDIRECTED if is_redirected else Kubernetes.FARGATE_NODES
+        yield template.format(nodes=join_names(fargate))
     architectures = sorted({_read_info(node, "architecture") for node in nodes} - {""})
     if len(architectures) > 1:
         yield Kubernetes.MIXED_ARCHITECTURES.format(architectures=", ".join(architectures))

@@ -19,6 +19,8 @@ from tests.unit.podrole.diagnosis.states import (
 
 OLD_SERVER = {"gitVersion": "v1.30.9-eks-1"}
 CONFIRMED = build_deployment(SAFE | {"PODROLE_NATIVE_SIDECARS_CONFIRMED": "true"})
+ENV_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "env"})
+REDIRECT_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "redirect"})
 FARGATE = build_node() | {"metadata": {"labels": {"eks.amazonaws.com/compute-type": "fargate"}}}
 
 
@@ -46,7 +48,10 @@ def diagnose(**changes: Any) -> list[Finding]:
             [],
             id="windows-and-arm64-nodes",
         ),
-        pytest.param({"nodes": [FARGATE]}, ["FargateNodes"], id="fargate-node"),
+        pytest.param(
+            {"nodes": [FARGATE], "deployment": REDIRECT_ONLY}, ["FargateNodesRedirected"], id="fargate-without-env-mode"
+        ),
+        pytest.param({"nodes": [FARGATE]}, [], id="fargate-node"),
     ],
 )
 def test_node_problem_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
@@ -76,6 +81,32 @@ def test_node_property_is_reported_as_a_note(changes: dict[str, Any], code: str,
 
     assert finding.level == "note"
     assert text in finding.text
+
+
+@pytest.mark.parametrize(
+    ("deployment", "code", "text", "remedy"),
+    [
+        pytest.param(build_deployment(SAFE), "FargateNodes", "as EKS sets it, get env mode", "", id="auto"),
+        pytest.param(None, "FargateNodes", "as EKS sets it, get env mode", "", id="before-installation"),
+        pytest.param(ENV_ONLY, "FargateNodes", "as EKS sets it, get env mode", "", id="env"),
+        pytest.param(
+            REDIRECT_ONLY,
+            "FargateNodesRedirected",
+            "injected pods cannot start there",
+            "Set PODROLE_MODE=auto",
+            id="redirect",
+        ),
+    ],
+)
+def test_fargate_needs_another_mode_only_where_every_pod_is_redirected(
+    deployment: Any, code: str, text: str, remedy: str
+) -> None:
+    [finding] = [one for one in diagnose(nodes=[FARGATE], deployment=deployment) if one.code.startswith("Fargate")]
+
+    assert finding.code == code
+    assert text in finding.text
+    assert (finding.remedy or "").startswith(remedy)
+    assert bool(finding.remedy) == bool(remedy)
 
 
 def test_long_list_of_nodes_is_shortened_and_counted() -> None:
