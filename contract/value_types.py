@@ -27,10 +27,14 @@ class ValueType(NamedTuple):
     within_aws: "ValueType | None" = None
     """If set, the stricter type where STS is AWS's: see `contract.outside_aws`."""
 
+    is_possible: Callable[[str], bool] | None = None
+    """If set, what a text that matches must fulfil besides."""
+
     def accepts(self, text: str) -> bool:
         """Whether the text is a valid value."""
         is_match = re.fullmatch(self.pattern, text, re.ASCII) is not None
-        return is_match and (self.numbers is None or int(text) in self.numbers)
+        is_number = is_match and (self.numbers is None or int(text) in self.numbers)
+        return is_number and (self.is_possible is None or self.is_possible(text))
 
 
 def choice(values: type[StrEnum]) -> ValueType:

@@ -1,12 +1,14 @@
 """What the values of the injector's settings must be, besides the types of `contract.value_types`."""
 
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 from contract.modes import Mode
 from contract.outside_aws import ROLE_PREFIX
 from contract.value_types import ABSOLUTE_PATH, ValueType
+from injector.quantity import parse_quantity
 
 
 class ModePolicy(StrEnum):
@@ -52,6 +54,10 @@ def _parse_overrides(text: str) -> frozenset[OverrideName]:
     return frozenset(map(OverrideName, filter(None, text.split(","))))
 
 
+LEAST_MEMORY = "32Mi"
+"""A limit that is surely enough for the sidecar: its peak is 16 MiB (docs/performance.md)."""
+
+
 class ResourceRange(NamedTuple):
     """The least and most of each resource, as quantities."""
 
@@ -62,6 +68,19 @@ class ResourceRange(NamedTuple):
 def _parse_ranges(text: str) -> ResourceRange:
     cpu, memory = (tuple(entry.partition("=")[2].split("..")) for entry in text.split(","))
     return ResourceRange(cpu, memory)
+
+
+def _is_possible_range(text: str) -> bool:
+    """Whether an annotation can be within it, and the sidecar can then start."""
+    needed = ResourceRange(cpu=("1m",), memory=(LEAST_MEMORY,))
+    return all(
+        _read(low) <= _read(high) and _read(high) >= _read(least)
+        for (low, high), (least,) in zip(_parse_ranges(text), needed, strict=True)
+    )
+
+
+def _read(quantity: str) -> Fraction:
+    return parse_quantity(quantity) or Fraction()
 
 
 def _parse_rewrites(text: str) -> tuple[tuple[str, str], ...]:
@@ -113,12 +132,14 @@ REWRITES = ValueType(
     "up to 8 pairs of prefixes that end with a slash, such as ghcr.io/=mirror.example.com/ghcr/",
     parse=_parse_rewrites,
 )
-_QUANTITY = r"\d{1,9}(?:m|k|M|G|Ki|Mi|Gi)?"
+_CPU, _MEMORY = r"\d{1,9}m?", r"\d{1,9}(?:k|M|G|Ki|Mi|Gi)?"
 RESOURCE_RANGE = ValueType(
     "RANGE",
-    rf"cpu={_QUANTITY}\.\.{_QUANTITY},memory={_QUANTITY}\.\.{_QUANTITY}",
-    "the least and most of CPU and memory, such as cpu=1m..1,memory=32Mi..256Mi",
+    rf"cpu={_CPU}\.\.{_CPU},memory={_MEMORY}\.\.{_MEMORY}",
+    f"the least and most of CPU and memory, such as cpu=1m..1,memory=32Mi..256Mi; the most of memory is at least "
+    f"{LEAST_MEMORY}",
     parse=_parse_ranges,
+    is_possible=_is_possible_range,
 )
 ADDRESS = ValueType("ADDRESS", r"[0-9A-Fa-f.:]+", "an IP address")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

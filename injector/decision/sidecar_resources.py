@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from injector.config import Config
 from injector.k8s.objects import Metadata
-from injector.k8s.quantity import parse_quantity
 from injector.metadata_keys import SIDECAR_RESOURCES
+from injector.quantity import parse_quantity
 from injector.reasons import Explanation, Reason
 
 NAMES = ("requests.cpu", "requests.memory", "limits.cpu", "limits.memory")

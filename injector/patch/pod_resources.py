@@ -7,7 +7,7 @@ depends on spec.resources alone. https://kubernetes.io/docs/tasks/configure-pod-
 from fractions import Fraction
 
 from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.k8s.quantity import parse_quantity
+from injector.quantity import parse_quantity
 
 NONE = Fraction(0)
 

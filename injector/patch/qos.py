@@ -6,8 +6,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/#guaranteed
 import re
 
 from injector.k8s.objects import Object, read_mapping
-from injector.k8s.quantity import parse_quantity
 from injector.patch.injection_record import AppContainers
+from injector.quantity import parse_quantity
 
 PLAIN = re.compile(r"[1-9][0-9]{0,9}(m|[KMGT]i)?").fullmatch
 """Matches most quantities, and none that is zero."""

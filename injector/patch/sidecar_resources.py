@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from injector.k8s.objects import Object, read_mapping
-from injector.k8s.quantity import parse_quantity
+from injector.quantity import parse_quantity
 
 
 def adjust_resources(base: Object, wanted: Mapping[str, str], *, guaranteed: bool) -> Object:

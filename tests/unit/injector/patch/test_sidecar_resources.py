@@ -85,6 +85,38 @@ def test_range_that_is_not_complete_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("cpu=2..1,memory=32Mi..256Mi", id="inverted-cpu"),
+        pytest.param("cpu=1..999m,memory=32Mi..256Mi", id="inverted-cpu-of-other-units"),
+        pytest.param("cpu=1m..1,memory=256Mi..32Mi", id="inverted-memory"),
+        pytest.param("cpu=1m..1,memory=1Gi..1G", id="inverted-memory-of-other-units"),
+        pytest.param("cpu=0..0,memory=32Mi..256Mi", id="no-cpu"),
+        pytest.param("cpu=1m..1,memory=0..0", id="no-memory"),
+        pytest.param("cpu=1m..1,memory=32..256", id="memory-without-units"),
+        pytest.param("cpu=1m..1,memory=32m..256m", id="thousandths-of-bytes"),
+        pytest.param("cpu=1Mi..1Gi,memory=32Mi..256Mi", id="cpu-in-units-of-memory"),
+        pytest.param("cpu=1m..1,memory=1Mi..33554431", id="too-little-memory"),
+    ],
+)
+def test_range_that_is_inverted_or_impossible_is_refused_at_the_start(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"PODROLE_SIDECAR_RESOURCES_RANGE is .*: it must be the least and most of"):
+        Config.from_environ(ENVIRON | {"PODROLE_SIDECAR_RESOURCES_RANGE": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("cpu=0..1,memory=0..256Mi", id="nothing-at-least"),
+        pytest.param("cpu=1000m..1,memory=1024Mi..1Gi", id="equal-in-other-units"),
+        pytest.param("cpu=1m..1,memory=0..32Mi", id="as-little-memory-as-possible"),
+    ],
+)
+def test_range_that_an_annotation_can_meet_is_accepted(value: str) -> None:
+    assert Config.from_environ(ENVIRON | {"PODROLE_SIDECAR_RESOURCES_RANGE": value})
+
+
+@pytest.mark.parametrize(
     ("pod", "namespace", "expected"),
     [
         pytest.param(None, None, DEFAULTS, id="neither"),

@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 from kubernetes.utils.quantity import parse_quantity as parse_as_the_client
 
-from injector.k8s.quantity import parse_quantity
+from injector.quantity import parse_quantity
 
 
 @pytest.mark.parametrize(
