@@ -56,7 +56,7 @@ class Kubernetes(FindingTemplate):
     )
     FARGATE_NODES = (
         Level.NOTE,
-        "Fargate forbids the redirect: pods with schedulerName fargate-scheduler, as EKS sets it, get env mode: {nodes}.",
+        "Fargate forbids the redirect: pods with schedulerName fargate-scheduler (EKS sets it) get env mode: {nodes}.",
     )
     FARGATE_NODES_REDIRECTED = (
         Level.WARNING,

@@ -86,9 +86,9 @@ def test_node_property_is_reported_as_a_note(changes: dict[str, Any], code: str,
 @pytest.mark.parametrize(
     ("deployment", "code", "text", "remedy"),
     [
-        pytest.param(build_deployment(SAFE), "FargateNodes", "as EKS sets it, get env mode", "", id="auto"),
-        pytest.param(None, "FargateNodes", "as EKS sets it, get env mode", "", id="before-installation"),
-        pytest.param(ENV_ONLY, "FargateNodes", "as EKS sets it, get env mode", "", id="env"),
+        pytest.param(build_deployment(SAFE), "FargateNodes", "(EKS sets it) get env mode", "", id="auto"),
+        pytest.param(None, "FargateNodes", "(EKS sets it) get env mode", "", id="before-installation"),
+        pytest.param(ENV_ONLY, "FargateNodes", "(EKS sets it) get env mode", "", id="env"),
         pytest.param(
             REDIRECT_ONLY,
             "FargateNodesRedirected",
