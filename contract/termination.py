@@ -1,10 +1,16 @@
-"""Ends a program on SIGTERM and SIGINT while it is still starting."""
+"""Which signals end a program, also while it is still starting."""
 
 import os
 import signal
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+UNSUPPORTED = (
+    *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
+    *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH),
+)
+"""By default, or in gunicorn's arbiter, they would end the process, stop it or start others. Python ignores SIGPIPE."""
 
 
 def exit_on_signals(code: int) -> None:
@@ -20,3 +26,8 @@ def exit_on_signals(code: int) -> None:
 
     for number in SIGNALS:
         signal.signal(number, end)
+
+
+def block_unsupported_signals() -> None:
+    """Keep UNSUPPORTED from this process and the ones it starts, whatever handlers a library sets for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, UNSUPPORTED)

@@ -1,9 +1,10 @@
 """The entry point of the webhook: `python -m injector`. Exits with code 2 if a setting is invalid."""
 
-from contract.termination import exit_on_signals
+from contract.termination import block_unsupported_signals, exit_on_signals
 
 if __name__ == "__main__":
     exit_on_signals(0)  # nothing is served yet
+    block_unsupported_signals()
 
 import logging
 import os

@@ -3,11 +3,12 @@
 The order makes a pod start fast: the first fetch runs while the server is imported.
 """
 
-from contract.termination import exit_on_signals
+from contract.termination import block_unsupported_signals, exit_on_signals
 from sidecar.errors import TERMINATED
 
 if __name__ == "__main__":
     exit_on_signals(TERMINATED)
+    block_unsupported_signals()
 
 import os
 import sys

@@ -1,9 +1,11 @@
 """How both processes start and end."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from testing.repository import ROOT
+from testing.signals import UNSUPPORTED
 from tests.integration.injector.injector_process import (
     CHANGED,
     Injector,
@@ -20,6 +23,9 @@ from tests.integration.injector.injector_process import (
     send_review,
 )
 from tests.unit.injector.k8s.watched_cluster import wait_until
+
+EFFECT_SECONDS = 0.2
+"""The arbiter acts on a signal in milliseconds."""
 
 
 @pytest.fixture
@@ -49,6 +55,22 @@ def accepts(port: int) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+@pytest.mark.parametrize("to", ["arbiter", "worker"])
+def test_signals_that_the_injector_does_not_support_change_nothing(injector: Injector, to: str) -> None:
+    worker = injector.worker
+    with closing(open_connection(injector)) as connection:
+        for number in UNSUPPORTED:
+            os.kill(injector.process.pid if to == "arbiter" else worker.pid, number)
+            deadline = time.monotonic() + EFFECT_SECONDS
+            while time.monotonic() < deadline:
+                assert send_review(connection).status == 200, number
+                assert [child.pid for child in injector.workers] == [worker.pid], number
+
+    injector.process.send_signal(signal.SIGTERM)
+    assert injector.process.wait(timeout=10) == 0
+    assert "Traceback" not in injector.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=["term", "int", "quit"])
