@@ -71,7 +71,7 @@ def test_block_yaml_is_restored_byte_for_byte(run: Run, name: str) -> None:
     injected = run("inject", "-f", "-", stdin=text)
     result = run("uninject", "-f", "-", stdin=injected.stdout)
 
-    assert "podrole-redirect" in injected.stdout
+    assert "podrole-sidecar" in injected.stdout
     assert result.stdout == text
 
 
