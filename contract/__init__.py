@@ -50,6 +50,9 @@ https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 CREDENTIALS_PATH = "/v2/credentials"
 """The path of ECS's container credentials. The pod's uid follows: a path that is the same in every pod is guessable."""
 
+EKS_CREDENTIALS_PATH = "/v1/credentials"
+"""The path of EKS Pod Identity's credentials. It needs a token in the Authorization header, as AWS SDKs send it."""
+
 BOOT_PATH = "/podrole/boot"
 """Returns the id of this start of the sidecar, see `sidecar.redirect.self_check`. Not a secret."""
 

@@ -26,14 +26,18 @@ from injector.patch.no_proxy import (
     uses_proxy,
     warn_unknown_hosts,
 )
-from injector.patch.other_credentials import SHARED_CONFIG, warn_other_credentials
+from injector.patch.other_credentials import (
+    FULL_URI,
+    METADATA_ENDPOINT,
+    SHARED_CONFIG,
+    list_redirected,
+    warn_other_credentials,
+)
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_pod_uid
 from injector.patch.regions import REGION_VARIABLES, find_regions, may_lack_region
 from injector.reasons import Explanation, Reason
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 SIDECAR_URL = f"http://127.0.0.1:{contract.SIDECAR_PORT}"
 """An address, not a name: all SDKs allow plain HTTP to it."""
 
@@ -91,7 +95,10 @@ def plan_environment(container: Object, present: Mapping[str, Object], mode: str
         for index, variable in enumerate(variables)
         if (name := read_name(variable)) in values and present[name] is variable
     }
-    warnings = (*_find_warnings(container, present, wanted), *_warn_pod_uid(container, present, variables))
+    ours = [name for name in wanted if _is_ours(name, present)]
+    if mode == Mode.REDIRECT:
+        ours += list_redirected(present, ipv6_only=config.ipv6_only)
+    warnings = (*_find_warnings(container, present, ours), *_warn_pod_uid(container, present, variables))
     return EnvironmentChange(
         {name: value for name, value in values.items() if name not in present}, replacements or None, warnings
     )
@@ -165,11 +172,10 @@ def _comes_before(one: Object, other: Object, variables: Sequence[Object]) -> bo
     return next(variable is one for variable in variables if variable is one or variable is other)
 
 
-def _find_warnings(container: Object, present: Mapping[str, Object], wanted: tuple[str, ...]) -> Iterator[Explanation]:
+def _find_warnings(container: Object, present: Mapping[str, Object], ours: Sequence[str]) -> Iterator[Explanation]:
     container_name = read_name(container)
     if may_lack_region(container, present):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
-    ours = [name for name in wanted if _is_ours(name, present)]
     yield from warn_other_credentials(container_name, present, ours)
     if can_set(container, PROXY_PREFIXES) or uses_proxy(present):
         yield from warn_unknown_hosts(container, present)

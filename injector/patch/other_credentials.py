@@ -3,12 +3,19 @@
 https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 
+from contract import EKS_CREDENTIALS_PATH, METADATA_ADDRESSES
 from injector.explanations import explain_each
 from injector.k8s.objects import Object
 from injector.patch.no_proxy import is_set
 from injector.reasons import Explanation, Reason
+
+FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+METADATA_ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
+AUTHORIZATION = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+"""What SDKs send to the URI, whichever it is."""
 
 POD_IDENTITY_PREFIX = "AWS_CONTAINER_"
 OVERRIDING_VARIABLES = (
@@ -16,7 +23,7 @@ OVERRIDING_VARIABLES = (
     "AWS_ACCESS_KEY",  # the SDKs for Java v1 and Go v1
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
-    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    METADATA_ENDPOINT,
 )
 """Static keys and IRSA: SDKs use these before container credentials (of which EKS Pod Identity is one kind)."""
 
@@ -37,12 +44,30 @@ https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
 """
 
 
+def list_redirected(present: Mapping[str, Object], *, ipv6_only: bool) -> Iterator[str]:
+    """List the variables whose URLs the redirect leads to the sidecar, as that of EKS Pod Identity."""
+    paths = {METADATA_ENDPOINT: "/?"}
+    if any(name in present and is_set(present[name]) for name in AUTHORIZATION):
+        paths[FULL_URI] = EKS_CREDENTIALS_PATH
+    for name, path in paths.items():
+        value = present[name].get("value") if name in present else None
+        if isinstance(value, str) and re.fullmatch(_build_prefix(ipv6_only=ipv6_only) + path, value, re.IGNORECASE):
+            yield name
+
+
+def _build_prefix(*, ipv6_only: bool) -> str:
+    hosts = [re.escape(f"[{one}]" if ":" in one else one) for one in METADATA_ADDRESSES if ":" in one or not ipv6_only]
+    return rf"http://({'|'.join(hosts)})(:80)?"
+
+
 def warn_other_credentials(
     container: str, present: Mapping[str, Object], ours: Collection[str]
 ) -> Iterator[Explanation]:
     """Warn about each variable that has a value; `ours` are those that lead to the sidecar."""
     found = [name for name, variable in present.items() if name not in ours and is_set(variable)]
     overriding = [name for name in found if name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)]
+    if not any(name.startswith(POD_IDENTITY_PREFIX) and name not in AUTHORIZATION for name in overriding):
+        overriding = [name for name in overriding if name not in AUTHORIZATION]  # only the sidecar gets the token
     yield from explain_each(
         overriding, lambda name: Reason.CREDENTIALS_OVERRIDDEN.explain(container=container, variable=name)
     )

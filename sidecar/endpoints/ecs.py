@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 import json
 from functools import lru_cache
 
+import contract
 from server.messages import Response
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import Failure
 from sidecar.endpoints.responses import JSON, build_response
 
-EKS_PATH = "/v1/credentials"
+EKS_PATH = contract.EKS_CREDENTIALS_PATH
 """The same in every pod, so it needs an Authorization header: with SSRF an attacker can seldom choose one."""
 
 NOT_READY = Failure(

@@ -75,7 +75,7 @@ def test_irsa_and_pod_identity_variables_are_kept_with_warnings() -> None:
     case = load_case("own-environment")
 
     pod = case.inject()
-    _, warnings = case.build_patch()
+    _, warnings = case.build_patch(ENV_MODE)
 
     text = "\n".join(warnings)
     for variable in ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
@@ -117,6 +117,71 @@ def test_operators_endpoint_url_is_set_unless_the_user_has_one() -> None:
 
     assert environment_of(find_container(pod, "static-keys"))["AWS_ENDPOINT_URL"] == "https://store.example"
     assert environment_of(find_container(pod, "irsa"))["AWS_ENDPOINT_URL"] == "https://s3.example"
+
+
+AGENT = "169.254.170.23/v1/credentials"
+TOKEN_FILE = {
+    "name": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "value": "/var/run/secrets/pods.eks.amazonaws.com/token",
+}
+
+
+def warned_variables(config: Config, *variables: dict[str, Any]) -> list[str]:
+    """The variables that a warning calls preferred to the pod's role."""
+    _, warnings = env_with(*variables).build_patch(config)
+    return [
+        words[0]
+        for _, found, rest in (one.partition(" sets ") for one in warnings)
+        if found and (words := rest.split(","))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "config"),
+    [
+        pytest.param(FULL_URI, f"http://{AGENT}", CONFIG, id="pod-identity"),
+        pytest.param(FULL_URI, "http://169.254.170.23:80/v1/credentials", CONFIG, id="with-its-port"),
+        pytest.param(FULL_URI, "http://169.254.170.2/v1/credentials", CONFIG, id="address-of-ecs"),
+        pytest.param(FULL_URI, "http://[fd00:ec2::23]/v1/credentials", CONFIG, id="ipv6"),
+        pytest.param(FULL_URI, "http://[fd00:ec2::23]/v1/credentials", IPV6_ONLY, id="only-ipv6"),
+        pytest.param(ENDPOINT, "http://169.254.169.254", CONFIG, id="metadata"),
+        pytest.param(ENDPOINT, "http://[fd00:ec2::254]/", CONFIG, id="metadata-ipv6"),
+    ],
+)
+def test_url_that_the_redirect_leads_to_the_sidecar_causes_a_warning_only_in_env_mode(
+    name: str, value: str, config: Config
+) -> None:
+    variables = [{"name": name, "value": value}, TOKEN_FILE]
+
+    assert warned_variables(config, *variables) == []
+    assert name in warned_variables(config._replace(mode=ModePolicy.ENV), *variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "config"),
+    [
+        pytest.param([{"name": FULL_URI, "value": "http://10.0.0.1/v1/credentials"}, TOKEN_FILE], CONFIG, id="host"),
+        pytest.param([{"name": FULL_URI, "value": f"https://{AGENT}"}, TOKEN_FILE], CONFIG, id="tls"),
+        pytest.param(
+            [{"name": FULL_URI, "value": "http://169.254.170.23:8080/v1/credentials"}, TOKEN_FILE], CONFIG, id="port"
+        ),
+        pytest.param([{"name": FULL_URI, "value": f"http://{AGENT}/x"}, TOKEN_FILE], CONFIG, id="path"),
+        pytest.param([{"name": FULL_URI, "value": f"http://{AGENT}"}], CONFIG, id="without-a-token"),
+        pytest.param([{"name": FULL_URI, "value": f"http://{AGENT}"}, TOKEN_FILE], IPV6_ONLY, id="unreachable-ipv4"),
+        pytest.param(
+            [{"name": FULL_URI, "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}], CONFIG, id="secret"
+        ),
+        pytest.param([{"name": ENDPOINT, "value": "http://169.254.169.254:1338"}], CONFIG, id="port-of-metadata"),
+        pytest.param([{"name": ENDPOINT, "value": "http://localhost:1338/"}], CONFIG, id="other-metadata"),
+    ],
+)
+def test_url_beside_the_redirect_causes_a_warning(variables: list[dict[str, Any]], config: Config) -> None:
+    assert warned_variables(config, *variables) == [variable["name"] for variable in variables]
+
+
+def test_token_for_the_sidecar_causes_no_warning() -> None:
+    assert warned_variables(CONFIG, TOKEN_FILE) == []
+    assert warned_variables(ENV_MODE, TOKEN_FILE) == []
 
 
 @pytest.mark.parametrize(
