@@ -151,7 +151,7 @@ def _inject(
     decision = decide(template.pod, cluster_context, effective.config)
     operations: Sequence[Operation] = ()
     changes: tuple[str, ...] = ()
-    warnings = () if isinstance(decision, Deny) else decision.warnings
+    warnings = decision.warnings
     if isinstance(decision, Inject | Block):
         plan = plan_injection(decision, template.pod, effective.template, effective.config)
         operations = record_empty_fields(template.pod, build_patch(template.pod, plan).patch)

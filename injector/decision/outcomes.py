@@ -62,6 +62,8 @@ class Deny:
 
     outcome: ClassVar[Outcome] = Outcome.DENY
     explanations: Explanations
+    warnings: Explanations = ()
+    """Keys that have no effect: one of them may have been meant to prevent the denial, as a misspelt allow-list."""
 
 
 Decision = Inject | Block | Skip | Deny

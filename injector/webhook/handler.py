@@ -13,6 +13,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome, Skip
 from injector.errors import ClusterError, ObjectTooLargeError, ReviewError
+from injector.explanations import limit_explanations
 from injector.k8s.objects import read_owner, read_pod_name
 from injector.k8s.reader import MetadataReader, Reservation
 from injector.patch.json_patch import build_operations
@@ -138,7 +139,8 @@ class Admission:
 
 def _deny(review: Review, decision: Deny | Fail) -> AdmissionReview:
     pod = f"{review.namespace}/{quote(read_pod_name(review.pod), MAX_NAME)}" if review.namespace else ""
-    message = build_message(pod, review.uid, decision.explanations)
+    warnings = decision.warnings if isinstance(decision, Deny) else ()
+    message = build_message(pod, review.uid, limit_explanations((*decision.explanations, *warnings)))
     return build_denied(review.uid, message, _audit(*_find_reasons(decision)))
 
 

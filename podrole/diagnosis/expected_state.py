@@ -61,6 +61,7 @@ def report_decision(decision: Decision, pod: Object, effective_config: Effective
         case Deny():
             for explanation in decision.explanations:
                 yield ExpectedState.WOULD_DENY.format(code=explanation.reason.code, reason=explanation.text)
+            yield from _report_warnings(decision.warnings, None)
         case Skip():
             yield ExpectedState.WOULD_SKIP.format(reason=_read_reason(decision))
             yield from _report_warnings(decision.warnings, decision.reason)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,47 @@ def test_one_denial_has_all_errors_up_to_ten_and_the_number_of_the_others() -> N
         "ReservedUser",
         "WrongPartition",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "key", "meant"),
+    [
+        pytest.param(
+            {"credential_source": "node", "node_access_requires_users": False},
+            Reason.ALLOW_LIST_REQUIRED,
+            "iam.amazonaws.com/allowed-role",
+            "iam.amazonaws.com/allowed-roles",
+            id="allow-list-required",
+        ),
+        pytest.param(
+            {}, Reason.ROLE_NOT_ALLOWED, "iam.amazonaws.com/permited", "iam.amazonaws.com/permitted", id="not-allowed"
+        ),
+        pytest.param(
+            {},
+            Reason.INTERMEDIATE_ROLE_REQUIRED,
+            "podrole.io/intermediaterole",
+            "podrole.io/intermediate-role",
+            id="intermediate-role-required",
+        ),
+    ],
+)
+def test_denial_has_the_misspelt_key_that_would_have_prevented_it(
+    changes: dict[str, Any], reason: Reason, key: str, meant: str
+) -> None:
+    case = build_case()
+    annotations = {key: "x"}
+    if reason is Reason.ROLE_NOT_ALLOWED:
+        annotations["iam.amazonaws.com/allowed-roles"] = '["writer"]'
+    if reason is Reason.INTERMEDIATE_ROLE_REQUIRED:
+        case.pod["metadata"]["annotations"]["iam.amazonaws.com/external-id"] = "42"
+
+    decision = replace(case, namespace=ENABLED._replace(annotations=annotations)).decide(CONFIG._replace(**changes))
+
+    assert isinstance(decision, Deny)
+    assert [one.reason for one in decision.explanations] == [reason]
+    [warning] = decision.warnings
+    assert f"Annotation {key} of the namespace has no effect" in warning.text
+    assert f"Did you mean {meant}?" in warning.text
 
 
 def test_missing_namespace_is_named_in_the_denial() -> None:

@@ -50,9 +50,8 @@ def decide(row: dict[str, Any]) -> Decision:
 
 def summarize(found: Decision) -> tuple[str, list[str], list[str]]:
     """Outcome, the codes of its reasons, and those of its warnings."""
-    if isinstance(found, Deny):
-        return found.outcome, [explanation.reason.code for explanation in found.explanations], []
-    return found.outcome, [found.reason.code], [warning.reason.code for warning in found.warnings]
+    reasons = [one.reason for one in found.explanations] if isinstance(found, Deny) else [found.reason]
+    return found.outcome, [reason.code for reason in reasons], [warning.reason.code for warning in found.warnings]
 
 
 @pytest.mark.parametrize("row", rows(with_rule=False))

@@ -183,6 +183,19 @@ def test_denial_names_pod_request_and_every_reason() -> None:
         assert part in message
 
 
+@pytest.mark.parametrize("key", ["iam.amazonaws.com/allowed-role", "iam.amazonaws.com/permited"])
+def test_denial_names_the_misspelt_allow_list_of_the_namespace(key: str) -> None:
+    case = load_case("role-on-the-pod")
+    namespace = ENABLED._replace(annotations={"iam.amazonaws.com/allowed-roles": '["writer"]', key: ""})
+
+    response = answer(review_of(case.pod), Lookups(namespace=namespace))["response"]
+
+    message = response["status"]["message"]
+    assert "[RoleNotAllowed] The namespace does not allow the role" in message
+    assert f"[UnknownAnnotation] Annotation {key} of the namespace has no effect" in message
+    assert response["auditAnnotations"] == {"reason": "RoleNotAllowed"}
+
+
 def test_recorded_review_is_answered_with_a_patch_that_applies() -> None:
     cluster = Lookups(account=Metadata({}, {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/web"}))
 
