@@ -176,6 +176,11 @@ class Sidecar(FindingTemplate):
         "The credentials come from the node's own role (credential source node), so root in the pod can get that role.",
         "Use web-identity if the cluster has an OIDC issuer.",
     )
+    STATE_NOT_SAVED = (
+        Level.WARNING,
+        "The sidecar cannot save its credentials: {error}. After a restart of its container it depends on STS.",
+        "Find out what fills the pod's /dev/shm or has made it read-only. The sidecar tries again every 30 s.",
+    )
     NODE_METADATA_OPEN = (
         Level.WARNING,
         (

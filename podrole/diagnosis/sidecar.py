@@ -16,6 +16,7 @@ from podrole.findings import Finding
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
 MAX_EVENTS = 3
 MAX_OUTPUT_LENGTH = 100
+MAX_REASON_LENGTH = 200
 
 
 class ExitReason(NamedTuple):
@@ -84,6 +85,8 @@ def report_status(pod: Object, output: str) -> Iterator[Finding]:
     yield _format_status(status)
     if isinstance(node := status.get("node_metadata"), dict):
         yield _report_node_metadata(node)
+    if isinstance(error := status.get("state_file_error"), str) and error:
+        yield Sidecar.STATE_NOT_SAVED.format(error=quote(error, MAX_REASON_LENGTH))
     if status.get("source") == "node":
         yield Sidecar.NODE_CREDENTIAL_SOURCE.format()
     serves, specified = status.get("role"), read_role(pod)

@@ -109,6 +109,21 @@ def build_measurement(state: str, reason: str) -> dict[str, Any]:
     return {"state": state, "measured": "2026-09-02T11:00:00Z", "addresses": addresses}
 
 
+def test_state_file_that_cannot_be_written_is_a_warning_with_its_reason_on_one_line() -> None:
+    findings = report(role=READER, state="serving", seconds_left=1500, state_file_error="No space\nleft on device")
+
+    assert [(finding.level, finding.code) for finding in findings] == [("ok", "Serving"), ("warning", "StateNotSaved")]
+    assert r"No space\nleft on device" in findings[1].text
+    assert "/dev/shm" in findings[1].remedy
+
+
+@pytest.mark.parametrize("error", [None, "", 5, {}], ids=["none", "empty", "number", "mapping"])
+def test_state_file_without_an_error_is_not_reported(error: object) -> None:
+    findings = report(role=READER, state="serving", seconds_left=1500, state_file_error=error)
+
+    assert [finding.code for finding in findings] == ["Serving"]
+
+
 def test_open_metadata_service_is_a_warning_with_its_remedy() -> None:
     open_node = build_measurement("open", "gives session tokens")
 
