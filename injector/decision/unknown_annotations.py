@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Collection, Iterator
 
+from injector.decision.foreign_keys import find_foreign_remedy
 from injector.k8s.objects import Metadata, Object, read_mapping
 from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, POD_ANNOTATIONS, PREFIX, WRITTEN_KEYS
 from injector.reasons import Explanation, Reason
@@ -57,6 +58,8 @@ def _explain(key: str, noun: str, kind: str) -> Iterator[Explanation]:
         right = right_key if is_same_place else f"the {right_noun} {right_key} of the {right_kind}"
         reason = Reason.UNKNOWN_ANNOTATION if noun == "annotation" and meant != key else Reason.KEY_WITHOUT_EFFECT
         yield reason.explain(where=where, remedy=f"Did you mean {right}?")
+    elif noun == "annotation" and (remedy := find_foreign_remedy(key, kind)):
+        yield Reason.KEY_WITHOUT_EFFECT.explain(where=where, remedy=remedy)
     elif key.startswith(PREFIX) and noun == "annotation":
         yield Reason.UNKNOWN_ANNOTATION.explain(where=where, remedy=_suggest(key, kind))
 

@@ -12,6 +12,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Inject
 from injector.decision.roles import parse_role
+from injector.decision.unknown_annotations import find_unknown_keys
 from injector.k8s.objects import Metadata, Object
 from injector.metadata_keys import EXTERNAL_ID, IRSA_ROLE, POD_SECURITY_LABEL, ROLE, SESSION_NAME
 from injector.reasons import InvalidRoleError
@@ -86,6 +87,19 @@ def test_key_is_read_exactly_if_the_table_says_so(row: list[str]) -> None:
     assert row[3] in {"same", "unsupported"}
     assert read == (keys if row[3] == "same" else [])
     assert row[4] or row[3] == "same", "an unsupported key has no reason"
+
+
+@pytest.mark.parametrize("row", ANNOTATIONS, ids=[row[0] for row in ANNOTATIONS])
+def test_unsupported_key_causes_a_warning_exactly_if_the_table_says_so(row: list[str]) -> None:
+    keys = CODE.findall(row[0]) if row[3] == "unsupported" else []
+    warned = [
+        key
+        for key in keys
+        for kind in row[2].split(", ")
+        if [*find_unknown_keys(Metadata({}, {key.replace("KEY", "team"): "x"}), kind)]
+    ]
+
+    assert warned == (keys if "warning" in row[4] else [])
 
 
 def test_every_key_of_other_systems_that_is_read_is_in_the_table() -> None:

@@ -12,6 +12,8 @@ INJECT = "podrole.io/inject"
 ROLE, IRSA, DEFAULT = "iam.amazonaws.com/role", "eks.amazonaws.com/role-arn", "podrole.io/default-role"
 OF_OTHERS = [
     "app.kubernetes.io/name",
+    "azure.workload.identity/client-id",
+    "azure.workload.identity/skip-containers",
     "eks.amazonaws.com/compute-type",
     "eks.amazonaws.com/fargate-profile",
     "eks.amazonaws.com/nodegroup",
@@ -97,6 +99,38 @@ def test_key_in_the_wrong_place_is_named_with_the_right_place(kind: str, noun: s
     found = explain(kind, **{f"{noun}s": (key,)})
 
     assert found == [f"{noun.capitalize()} {key} of the {kind} has no effect. Did you mean {right}?"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "remedy"),
+    [
+        pytest.param(
+            "pod",
+            "eks.amazonaws.com/skip-containers",
+            "All containers of a pod have its role: move the others to a pod of their own.",
+            id="skip-containers-of-irsa",
+        ),
+        pytest.param(
+            "pod",
+            "iam.amazonaws.com/session-tag.team",
+            "Use podrole.io/session-tags on the pod, with podrole.io/intermediate-role on the namespace.",
+            id="session-tag-of-a-fork-of-kiam",
+        ),
+        pytest.param(
+            "pod", "iam.amazonaws.com/session-duration", "Did you mean podrole.io/session-duration?", id="ours"
+        ),
+        pytest.param(
+            "ServiceAccount",
+            "iam.amazonaws.com/policy",
+            "The known annotations are iam.amazonaws.com/role, eks.amazonaws.com/role-arn, eks.amazonaws.com/audience.",
+            id="unknown-key-of-the-domain",
+        ),
+    ],
+)
+def test_key_of_another_system_that_changes_what_a_pod_gets_is_named_with_the_reason(
+    kind: str, key: str, remedy: str
+) -> None:
+    assert explain(kind, (key,)) == [f"Annotation {key} of the {kind} has no effect. {remedy}"]
 
 
 def test_keys_of_pod_account_and_namespace_are_warnings() -> None:
