@@ -17,12 +17,13 @@ INVISIBLE = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 NAMES = {" ": "a space", "\n": "a line break (U+000A)", "\r": "a carriage return (U+000D)", "\t": "a tab (U+0009)"}
 QUOTES = "\"'`"
+PRINTABLE = "".join(map(chr, range(ord("!"), ord("~") + 1)))
 
 
 def find_mistakes(text: str, partition: str) -> Iterator[str]:
     """Say what is wrong with a role, and in parentheses what was meant."""
-    odd = next((place for place, one in enumerate(text) if not "!" <= one <= "~"), None)
-    if odd is not None:
+    odd = len(text) - len(text.lstrip(PRINTABLE))
+    if odd < len(text):
         yield f"it has {_describe(text[odd])} at character {odd + 1}{_suggest(_remove_invisible(text))}"
     elif text.strip(QUOTES) != text:
         yield f"the quotes are a part of the value{_suggest(text.strip(QUOTES))}"
@@ -53,4 +54,4 @@ def _complete(text: str, partition: str) -> str:
     role, account = text[resource.end() :], ACCOUNT.search(text, 0, resource.start())
     if resource[1]:  # the name of the session follows
         role = role.partition("/")[0]
-    return f"arn:{partition}:iam::{account[0]}:role/{role}" if account else role
+    return f"arn:{partition}:iam::{account[0]}:role/{role}" if account and role else role

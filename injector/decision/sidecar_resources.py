@@ -24,6 +24,8 @@ def parse_sidecar_resources(pod: Metadata, namespace: Metadata) -> Resources:
 
 def find_resource_errors(pod: Metadata, namespace: Metadata, config: Config) -> Iterator[Explanation]:
     """Explain the first problem of each annotation, or of both together."""
+    if SIDECAR_RESOURCES not in pod.annotations and SIDECAR_RESOURCES not in namespace.annotations:  # nearly every pod
+        return
     texts = {kind: one.annotations.get(SIDECAR_RESOURCES) for kind, one in (("namespace", namespace), ("pod", pod))}
     problems = {kind: problem for kind, text in texts.items() if text and (problem := _find_problem(text, config))}
     if not problems and any(texts.values()) and (problem := _compare(parse_sidecar_resources(pod, namespace))):

@@ -16,11 +16,19 @@ MAX_KEY_NAME = 63
 MAX_EXAMINED = 10
 """Keys of one map that are compared with podrole's."""
 
+READ_KEYS = {
+    noun: {kind: frozenset((*keys, *WRITTEN_KEYS[noun])) for kind, keys in table.items()}
+    for noun, table in (("annotation", ANNOTATIONS), ("label", LABELS))
+}
+"""By noun and kind of object: the keys that are right there."""
+
 
 def find_unknown_keys(metadata: Metadata, kind: str) -> Iterator[Explanation]:
     """Explain each annotation and label of a pod, ServiceAccount or namespace that looks like podrole's and is not."""
-    yield from _find(metadata.annotations, "annotation", kind)
-    yield from _find(metadata.labels, "label", kind)
+    if not metadata.annotations.keys() <= READ_KEYS["annotation"][kind]:
+        yield from _find(metadata.annotations, "annotation", kind)
+    if not metadata.labels.keys() <= READ_KEYS["label"][kind]:
+        yield from _find(metadata.labels, "label", kind)
 
 
 def find_workload_keys(workload: Object, kind: str, pod: Object, path: str) -> Iterator[Explanation]:
@@ -38,8 +46,7 @@ def find_workload_keys(workload: Object, kind: str, pod: Object, path: str) -> I
 
 
 def _find(keys: Collection[str], noun: str, kind: str) -> Iterator[Explanation]:
-    known = (ANNOTATIONS if noun == "annotation" else LABELS)[kind]
-    candidates = _list_candidates(keys, (*known, *WRITTEN_KEYS[noun]))
+    candidates = _list_candidates(keys, READ_KEYS[noun][kind])
     for key in candidates[:MAX_EXAMINED]:
         yield from _explain(key, noun, kind)
     if others := sum(key.startswith(PREFIX) for key in candidates[MAX_EXAMINED:]):
@@ -66,6 +73,8 @@ def _explain(key: str, noun: str, kind: str) -> Iterator[Explanation]:
 
 def _choose_place(meant: str, kind: str) -> tuple[str, str, str]:
     """Annotation or label, its key, and the kind of object it belongs to."""
+    if meant == INJECT_LABEL and kind == "namespace":
+        meant = INJECTION_LABEL
     if meant in {*ROLE_KEYS.values(), IRSA_ROLE}:
         is_irsa = meant == IRSA_ROLE and kind == "ServiceAccount"
         return "annotation", IRSA_ROLE if is_irsa else ROLE_KEYS[kind], kind

@@ -72,6 +72,9 @@ def test_invalid_role_is_rejected_and_repeated(text: str) -> None:
             f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)',
             id="assumed-role",
         ),
+        pytest.param(
+            "arn:aws:iam::111122223333:role/", "it is neither a name nor a whole ARN.", id="arn-without-a-name"
+        ),
         pytest.param("iam:reader", "it is neither a name nor a whole ARN.", id="nothing-to-suggest"),
         pytest.param("x:y/reader", "it is neither a name nor a whole ARN.", id="colon-in-a-path"),
         pytest.param(

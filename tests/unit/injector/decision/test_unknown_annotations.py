@@ -76,6 +76,7 @@ def test_misspelt_annotation_is_named_with_the_one_that_is_meant(kind: str, key:
         pytest.param("pod", "annotation", IRSA, ROLE, id="irsa-on-a-pod"),
         pytest.param("pod", "annotation", DEFAULT, ROLE, id="default-role-on-a-pod"),
         pytest.param("namespace", "annotation", ROLE, DEFAULT, id="role-on-a-namespace"),
+        pytest.param("namespace", "label", "podrole.io/inject", "podrole.io/injection", id="pods-label-on-a-namespace"),
         pytest.param(
             "pod",
             "annotation",
