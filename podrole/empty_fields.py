@@ -12,10 +12,11 @@ from jsonpatch import JsonPatch
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.json_patch import Operation, build_pointer
+from injector.patch.pull_secrets import PULL_SECRETS
 from injector.patch.uninject import plan_uninjection
 
 POD_FIELDS = (("metadata",), ("metadata", "annotations"), ("metadata", "labels"))
-SPEC_FIELDS = ("initContainers", "volumes")
+SPEC_FIELDS = ("initContainers", "volumes", PULL_SECRETS)
 ADDED_TO_CONTAINERS = ("env", "volumeMounts")
 MAX_RECORDED = 500
 """Fields of one pod."""

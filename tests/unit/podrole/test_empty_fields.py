@@ -29,6 +29,8 @@ TEXTS = {
     ),
     "annotations": "kind: Pod\nmetadata:\n  annotations: {} # none\n  labels:\nspec:\n  containers:\n  - name: app\n",
     "flow": "kind: Pod\nmetadata: {}\nspec: {volumes: [], containers: [{name: app, env: []}]}\n",
+    "pull-secrets": "kind: Pod\nspec:\n  imagePullSecrets: [] # none\n  containers:\n  - name: app\n",
+    "pull-secrets-null": "kind: Pod\nspec:\n  imagePullSecrets:\n  containers:\n  - name: app\n",
     "crlf": "kind: Pod\r\nspec:\r\n  volumes: []\r\n  containers:\r\n  - env: []\r\n    name: app\r\n",
     "json": json.dumps(
         {
@@ -47,7 +49,7 @@ TEXTS = {
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in TEXTS.items()])
 def test_empty_field_is_filled_and_restored(run: Run, tmp_path: Path, text: str, mode: str) -> None:
     (tmp_path / "namespace.yaml").write_text(NAMESPACE)
-    options = ("--manifests", "namespace.yaml", "--mode", mode)
+    options = ("--manifests", "namespace.yaml", "--mode", mode, "--image-pull-secrets", "registry")
 
     injected = run("inject", "-f", "-", *options, stdin=text.encode())
     again = run("inject", "-f", "-", *options, stdin=injected.stdout.encode())
