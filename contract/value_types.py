@@ -114,11 +114,12 @@ _METADATA_PATH = (
     rf"(?:meta-data/(?!(?i:iam|identity-credentials)(?:[/,]|$)){_SEGMENT}(?:/(?:{_SEGMENT}|\*)){{0,9}}"
     r"|dynamic/instance-identity/document|dynamic/fws/instance-monitoring)"
 )
+MAX_METADATA_PATHS = 100
 METADATA_PATHS = ValueType(
     "PATHS",
-    rf"(?=.{{1,4096}}\Z){_METADATA_PATH}(?:,{_METADATA_PATH}){{0,99}}",
-    "up to 100 paths such as meta-data/spot/instance-action and meta-data/tags/instance/*, separated by commas, "
-    "without the node's credentials, user data and signatures (docs/sources.md)",
+    rf"(?=.{{1,4096}}\Z){_METADATA_PATH}(?:,{_METADATA_PATH}){{0,{MAX_METADATA_PATHS - 1}}}",
+    f"up to {MAX_METADATA_PATHS} paths such as meta-data/spot/instance-action and meta-data/tags/instance/*, "
+    "separated by commas, without the node's credentials, user data and signatures (docs/sources.md)",
     parse=_parse_list,
 )
 """Paths of the node's metadata. `*` stands for one segment, which is never the first below meta-data.

@@ -125,11 +125,12 @@ AUDIENCE = ValueType(
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html, ClientIDList
 """
 
+MAX_REWRITES = 8
 _PREFIX = r"[a-z0-9][A-Za-z0-9._:/-]{0,254}/"
 REWRITES = ValueType(
     "LIST",
-    rf"{_PREFIX}={_PREFIX}(,{_PREFIX}={_PREFIX}){{0,7}}",
-    "up to 8 pairs of prefixes that end with a slash, such as ghcr.io/=mirror.example.com/ghcr/",
+    rf"{_PREFIX}={_PREFIX}(,{_PREFIX}={_PREFIX}){{0,{MAX_REWRITES - 1}}}",
+    f"up to {MAX_REWRITES} pairs of prefixes that end with a slash, such as ghcr.io/=mirror.example.com/ghcr/",
     parse=_parse_rewrites,
 )
 _CPU, _MEMORY = r"\d{1,9}m?", r"\d{1,9}(?:k|M|G|Ki|Mi|Gi)?"
@@ -146,11 +147,12 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DNS_LABEL = ValueType("NAME", _LABEL, "a DNS label, such as podrole-system")
 DNS_SUBDOMAIN = ValueType("NAME", rf"{_LABEL}(\.{_LABEL})*", "a DNS subdomain, such as podrole.example.com")
 """https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+MAX_SECRETS = MAX_RUNTIME_CLASSES = 8
 SECRETS = ValueType(
     "LIST",
-    rf"{DNS_SUBDOMAIN.pattern}(,{DNS_SUBDOMAIN.pattern}){{0,7}}",
-    "up to 8 names of Secrets, separated by commas",
+    rf"{DNS_SUBDOMAIN.pattern}(,{DNS_SUBDOMAIN.pattern}){{0,{MAX_SECRETS - 1}}}",
+    f"up to {MAX_SECRETS} names of Secrets, separated by commas",
     parse=lambda text: tuple(dict.fromkeys(filter(None, text.split(",")))),
 )
-RUNTIME_CLASSES = SECRETS._replace(expected="up to 8 names of RuntimeClasses, separated by commas")
+RUNTIME_CLASSES = SECRETS._replace(expected=f"up to {MAX_RUNTIME_CLASSES} names of RuntimeClasses, separated by commas")
 COMMON_NAME = ValueType("NAME", r"[ -~]{1,64}", "up to 64 printable ASCII characters")

@@ -35,6 +35,7 @@ def images_after_another_review(image: str, config: Config, case: Case | None = 
         "a/='b/",
         "a/=$b/",
         "/=a/",
+        ",".join(["a/=b/"] * 9),
     ],
 )
 def test_setting_that_is_no_list_of_prefixes_is_refused(value: str) -> None:
