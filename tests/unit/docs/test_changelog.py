@@ -1,4 +1,4 @@
-"""Names that the changelog calls old are used nowhere else."""
+"""The changelog has each section and entry once, and names that it calls old are used nowhere else."""
 
 import re
 
@@ -21,3 +21,16 @@ def test_old_name_is_gone(name: str) -> None:
     users = [file for file in FILES if re.search(rf"\b{re.escape(name)}\b", file.read_text())]
 
     assert users == []
+
+
+def test_sections_of_a_version_are_there_once_and_in_order() -> None:
+    for version in CHANGELOG.read_text().split("\n## ")[1:]:
+        sections = re.findall(r"^### (.+)$", version, re.MULTILINE)
+
+        assert sections == [name for name in ("Security", "Added", "Changed", "Fixed") if name in sections]
+
+
+def test_no_entry_is_there_twice() -> None:
+    entries = re.findall(r"^(?:- |\| [a-z].*->).*$", CHANGELOG.read_text(), re.MULTILINE)
+
+    assert [entry for entry in entries if entries.count(entry) > 1] == []
