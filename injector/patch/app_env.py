@@ -33,7 +33,7 @@ from injector.patch.other_credentials import (
     list_redirected,
     warn_other_credentials,
 )
-from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_pod_uid
+from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID_FIELD, is_addition, is_pod_uid
 from injector.patch.regions import REGION_VARIABLES, find_regions, may_lack_region
 from injector.reasons import Explanation, Reason
 
@@ -71,6 +71,8 @@ class EnvironmentChange(NamedTuple):
     """New values by index in the present list: longer ones of NO_PROXY and no_proxy, and those of empty variables."""
 
     warnings: tuple[Explanation, ...] = ()
+    removed: tuple[int, ...] = ()
+    """Indexes in the present list of variables that an earlier injection added for another mode."""
 
 
 UNCHANGED = EnvironmentChange()
@@ -101,6 +103,18 @@ def plan_environment(container: Object, present: Mapping[str, Object], mode: str
     warnings = (*_find_warnings(container, present, ours), *_warn_pod_uid(container, present, variables))
     return EnvironmentChange(
         {name: value for name, value in values.items() if name not in present}, replacements or None, warnings
+    )
+
+
+def find_outdated(container: Object, added: Mapping[str, str], mode: str, config: Config) -> tuple[int, ...]:
+    """Find the variables of an earlier injection that lead nowhere in this mode; `added` is what its record says."""
+    outdated = SIDECAR_VARIABLES.keys() & added.keys() - {*_choose_sidecar_variables(mode, config)}
+    return tuple(
+        index
+        for index, variable in enumerate(read_objects(container, "env"))
+        if (name := read_name(variable)) in outdated
+        and added[name] == SIDECAR_VARIABLES[name]
+        and is_addition(variable, name, added[name])
     )
 
 

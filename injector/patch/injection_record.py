@@ -3,8 +3,9 @@
 The API server may call a webhook twice for one pod (`reinvocationPolicy`), and the second call finds the variables of
 the first one. Only the record can then tell them from variables that the pod's author wrote. So an entry of an existing
 record stays as long as it names a variable that podrole adds and the container has it with exactly the recorded value;
-all other content is replaced. Anybody can write the annotation, so neither a decision nor any other part of the patch
-depends on it: a forged record can only make `uninject` remove variables from its author's own manifest.
+all other content is replaced. Where the mode has changed since the first call, the recorded variables that lead to the
+sidecar in the other mode are removed. Anybody can write the annotation, so neither a decision nor any other part of the
+patch depends on it: a forged record can only remove variables with podrole's values from its author's own pod.
 
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#reinvocation-policy
 """
@@ -172,8 +173,10 @@ def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
     added, appended, filled = _find_unchanged(container, earlier) if earlier else ({}, {}, {})
+    env = read_objects(container, "env") if change.replacements or change.removed else ()
+    for index in change.removed:
+        added.pop(read_name(env[index]), None)
     added |= change.additions
-    env = read_objects(container, "env") if change.replacements else ()
     for index, value in (change.replacements or {}).items():
         name, old = str(env[index]["name"]), str(env[index].get("value") or "")
         if name in added:

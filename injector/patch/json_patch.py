@@ -113,6 +113,7 @@ def _patch_app_container(
     operations.remove_all((*path, "volumeMounts"), mounts)
     for index, value in (change.replacements or {}).items():
         operations.add((*path, "env", index, "value"), value)  # "add", as the variable can lack a value
+    operations.remove_all((*path, "env"), change.removed)
     added = change.additions
     first = [POD_UID] if contract.ENV_POD_UID in added else []
     others = [{"name": name, "value": value} for name, value in added.items() if name != contract.ENV_POD_UID]

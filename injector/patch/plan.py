@@ -12,7 +12,13 @@ from injector.decision.outcomes import Block, Inject
 from injector.explanations import limit_explanations
 from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
-from injector.patch.app_env import EnvironmentChange, find_present, measure_no_proxy, plan_environment
+from injector.patch.app_env import (
+    EnvironmentChange,
+    find_outdated,
+    find_present,
+    measure_no_proxy,
+    plan_environment,
+)
 from injector.patch.image_rewrites import keep_rewritten_images
 from injector.patch.injection_record import (
     AppContainers,
@@ -21,6 +27,8 @@ from injector.patch.injection_record import (
     build_records,
     find_app_containers,
     format_status,
+    label_containers,
+    read_records,
 )
 from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
@@ -56,13 +64,14 @@ class InjectionPlan(NamedTuple):
 def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
     """Plan the injection of a pod with this decision."""
     containers = find_app_containers(pod)
-    environment: Mapping[ContainerRef, EnvironmentChange] = {}
+    environment: dict[ContainerRef, EnvironmentChange] = {}
     wanted: Mapping[str, str] = {}
     if isinstance(decision, Inject):
         wanted = decision.settings.sidecar_resources
         uses_node = decision.settings.reaches_node(config)
         init_containers, volumes = _build_pieces(decision, pod, template, uses_node_metadata=uses_node)
         environment = _plan_environments(containers, decision.mode, template, config)
+        environment.update(_plan_without_outdated(containers, pod, decision.mode, config))
     else:
         init_containers, volumes = (template.block,), (template.token,)
     ours = keep_rewritten_images(init_containers, pod, config.image_rewrites)
@@ -86,7 +95,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
 
 def _plan_environments(
     containers: AppContainers, mode: Mode, template: Template, config: Config
-) -> Mapping[ContainerRef, EnvironmentChange]:
+) -> dict[ContainerRef, EnvironmentChange]:
     environment: dict[ContainerRef, EnvironmentChange] = {}
     no_proxy_size = 0
     for ref, container in containers:
@@ -98,6 +107,22 @@ def _plan_environments(
         no_proxy_size += measure_no_proxy(change)
         check_no_proxy(no_proxy_size)
     return environment
+
+
+def _plan_without_outdated(
+    containers: AppContainers, pod: Object, mode: Mode, config: Config
+) -> Iterator[tuple[ContainerRef, EnvironmentChange]]:
+    """Plan containers again that have variables of an earlier injection for another mode, without these variables.
+
+    Another webhook can change what the mode depends on, such as the scheduler, or `podrole inject` chose another one.
+    """
+    is_injected = STATUS_ANNOTATION in read_mapping(read_mapping(pod, "metadata"), "annotations")
+    records = (read_records(pod) if is_injected else None) or {}
+    for label, ref, container in label_containers(containers) if records else ():
+        if label in records and (removed := find_outdated(container, records[label].added, mode, config)):
+            kept = [one for index, one in enumerate(read_objects(container, "env")) if index not in removed]
+            present = find_present({**container, "env": kept})
+            yield ref, plan_environment(container, present, mode, config)._replace(removed=removed)
 
 
 def _choose_resources(

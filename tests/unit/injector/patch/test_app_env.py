@@ -562,3 +562,34 @@ def test_proxy_exceptions_over_the_limit_deny_the_pod(containers: int, character
 
     with pytest.raises(TooLargePodError, match="the maximum is 262144"):
         case.build_patch()
+
+
+CREDENTIAL_NAMES = {RELATIVE_URI, FULL_URI, ENDPOINT}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        pytest.param(CONFIG, ENV_MODE, {FULL_URI, ENDPOINT}, id="redirect-to-env"),
+        pytest.param(ENV_MODE, CONFIG, {RELATIVE_URI}, id="env-to-redirect"),
+        pytest.param(IPV6_ONLY, ENV_MODE, {FULL_URI, ENDPOINT}, id="ipv6-only-to-env"),
+    ],
+)
+def test_variables_of_another_mode_are_replaced(before: Config, after: Config, names: set[str]) -> None:
+    case = env_with({"name": "A", "value": "b"})
+
+    pod = case.with_pod(case.inject(before)).inject(after)
+    patch, warnings = case.with_pod(pod).build_patch(after)
+
+    assert CREDENTIAL_NAMES & {*environment_of(find_container(pod, "app"))} == names
+    assert patch.patch == []
+    assert not [warning for warning in warnings if "prefer" in warning]
+    assert normalize(build_uninject_patch(pod).apply(pod)) == normalize(case.pod)
+
+
+def test_authors_variable_with_the_value_of_another_mode_stays() -> None:
+    case = env_with({"name": RELATIVE_URI, "value": CREDENTIALS_PATH})
+
+    pod = case.with_pod(case.inject()).inject(ENV_MODE)
+
+    assert RELATIVE_URI in environment_of(find_container(pod, "app"))
