@@ -1,7 +1,7 @@
 """A call that a test continues step by step."""
 
 from collections.abc import Callable
-from threading import Semaphore, Thread
+from threading import Lock, Thread
 
 
 class CrashError(BaseException):
@@ -13,7 +13,9 @@ class SteppedCall:
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
-        self._resumed, self._paused = Semaphore(0), Semaphore(0)
+        self._resumed, self._paused = Lock(), Lock()  # quicker than Semaphore; the two threads take turns
+        self._resumed.acquire()
+        self._paused.acquire()
         self._injected: BaseException | None = None
         self._raised: BaseException | None = None
         self.is_over = False

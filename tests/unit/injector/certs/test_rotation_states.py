@@ -1,6 +1,10 @@
-"""Rotation as a state machine: replicas, crashes, pauses, API errors and other clients' changes in any order."""
+"""Rotation as a state machine: replicas, crashes, pauses, API errors and other clients' changes in any order.
+
+The environment variable PODROLE_TEST_EXAMPLES sets how many orders are tried.
+"""
 
 import logging
+import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 
@@ -29,6 +33,7 @@ START = 1_800_000_000.0
 POLICY = RotationPolicy(frozenset({"podrole-injector.podrole-system.svc"}))
 FOREIGN_CA = issue_ca(START, Lifetimes(ca_seconds=40 * 365 * DAY_SECONDS)).certificate.pem
 YEARS = 8
+EXAMPLES = int(os.environ.get("PODROLE_TEST_EXAMPLES", "60"))
 
 PAUSES = [1, 10, 120, 301, 3600, *(days * DAY_SECONDS for days in (1, 30, 61, 91, 7 * 365))]
 CLOCK_ERRORS = [0, 200, -200, 301, 11 * 365 * DAY_SECONDS, -100 * DAY_SECONDS]
@@ -201,7 +206,7 @@ def test_every_order_of_events_keeps_every_replica_accepted_and_ends_at_rest() -
         RotationMachine,
         settings=settings(
             deadline=None,
-            max_examples=200,
+            max_examples=EXAMPLES,
             stateful_step_count=40,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
