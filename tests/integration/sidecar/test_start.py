@@ -35,10 +35,13 @@ def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str,
     assert result.stderr.splitlines() == [
         "podrole-sidecar: invalid environment:",
         (
-            "  PODROLE_ROLE_ARN is 'reader': it must be the ARN of an IAM role, "
-            "such as arn:aws:iam::111122223333:role/reader"
+            "  PODROLE_ROLE_ARN is 'reader': it must be the ARN of an IAM role, such as "
+            "arn:aws:iam::111122223333:role/reader; if STS is outside AWS, also such as arn:aws:iam:::role/reader"
         ),
-        "  PODROLE_REGION is not set: it must be an AWS region, such as eu-west-1",
+        (
+            "  PODROLE_REGION is not set: it must be an AWS region, such as eu-west-1; "
+            "if STS is outside AWS, any name of letters, digits and -, such as garage"
+        ),
     ]
 
 

@@ -19,7 +19,7 @@ REQUESTS = {
     "token": [PUT_TOKEN],
     "role-list": [build_request(ROLES), build_request(f"{ROLES}/")],
     "document": [build_request(f"{ROLES}/reader"), build_request(f"{ROLES}/reader/")],
-    "other-document": [build_request(f"{ROLES}/writer"), build_request(f"{ROLES}/team/reader")],
+    "other-document": [build_request(f"{ROLES}/writer"), build_request(f"{ROLES}/other/reader")],
     "container": [
         build_request(CREDENTIALS_PATH),
         build_request("/v1/credentials/", headers=[("Authorization", "x")]),
@@ -33,7 +33,8 @@ REQUESTS = {
         build_request("/latest/meta-data/instance-id"),
         build_request("/latest/meta-data/iam/info"),
     ],
-    "anything-else": [build_request("/"), build_request("/latest/user-data"), build_request("/v3/credentials")],
+    "listing": [build_request("/"), build_request("/latest/meta-data/"), build_request("/2021-07-15/meta-data/iam")],
+    "anything-else": [build_request("/nothing"), build_request("/latest/user-data"), build_request("/v3/credentials")],
     "wrong-method": [
         build_request("/latest/api/token"),
         build_request(ROLES, "PUT"),
@@ -52,6 +53,7 @@ TABLE: dict[str, dict[str, tuple[int, bytes | None]]] = {
     "container": {"valid": (200, ANY_BODY), "waiting": (503, ANY_BODY), "refused": (403, ANY_BODY)},
     "known-value": {"valid": (200, ANY_BODY), "waiting": (200, ANY_BODY), "refused": (200, ANY_BODY)},
     "unknown-value": {"valid": (404, EMPTY), "waiting": (404, EMPTY), "refused": (404, EMPTY)},
+    "listing": {"valid": (200, ANY_BODY), "waiting": (200, ANY_BODY), "refused": (200, ANY_BODY)},
     "anything-else": {"valid": (404, EMPTY), "waiting": (404, EMPTY), "refused": (404, EMPTY)},
     "wrong-method": {"valid": (405, EMPTY), "waiting": (405, EMPTY), "refused": (405, EMPTY)},
 }
@@ -91,7 +93,7 @@ def test_permanent_error_is_returned_with_code_and_message_of_sts(refused_sideca
 def test_credentials_that_expire_in_an_outage_are_no_longer_served(faulty_sts: FaultySts, tmp_path: Path) -> None:
     """Credentials are withdrawn a minute before they expire: an SDK would fail with them at its next call."""
     (tmp_path / "token").write_text("to.ke.n")
-    ends_at = int(time.time()) + 75
+    ends_at = int(time.time()) + 125  # less would not last until the next refresh
     expiration = datetime.fromtimestamp(ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     faulty_sts.will(Grant(expiration=expiration), afterwards=faulty.BROKEN)
     with running_sidecar(build_environ(tmp_path, faulty_sts.url), tmp_path) as sidecar:
