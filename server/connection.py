@@ -60,8 +60,11 @@ class Connection:
         destination = service.find_destination(accepted) if service.find_destination else None
         endpoints = Endpoints(client, destination or listener.address, self.is_tls)
         self.parser = RequestParser(endpoints, service.max_body_bytes)
+        self.waits_since = now
+        """Since then the server waits for its client (monotonic clock)."""
+
         self.deadline = now + REQUEST_SECONDS
-        """The connection is closed at this time (monotonic clock)."""
+        """The connection is closed at this time."""
 
         self.interest = 0
         """The selector's events that it waits for; 0 while it is not registered."""
@@ -116,6 +119,11 @@ class Connection:
         """Whether it is between two requests or before the first."""
         return not (self.is_busy or self.is_closing or self._unsent or self.parser.is_begun)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether its client is in the middle of the TLS handshake or of a request."""
+        return self.parser.is_begun or (self.is_tls and self.socket.is_handshaking)  # type: ignore[attr-defined] # a TlsSocket
+
     def spare(self) -> bool:
         """Whether not to close it yet: its next request has arrived, unread. True once for each request.
 
@@ -147,7 +155,7 @@ class Connection:
         was_begun = self.parser.is_begun
         self.parser.feed(data)
         if self.parser.is_begun and not was_begun:
-            self.deadline = now + REQUEST_SECONDS
+            self.waits_since, self.deadline = now, now + REQUEST_SECONDS
 
     def send(self, data: bytes = b"") -> None:
         """Send as much as possible and keep the rest; raise OSError if the connection is broken."""
@@ -177,7 +185,7 @@ class Connection:
             wait = LINGERING_CLOSE_SECONDS
         else:
             wait = REQUEST_SECONDS if self.parser.is_begun else keepalive_seconds
-        self.deadline = now + wait
+        self.waits_since, self.deadline = now, now + wait
 
     def can_close(self) -> bool:
         """Whether it can be closed. If the client has sent more data, close only our sending side and keep reading.

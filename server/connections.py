@@ -1,5 +1,6 @@
 """The open connections of all listeners: what they wait for, how much memory they take, which one is closed first."""
 
+import math
 import selectors
 from collections.abc import Sequence
 from contextlib import suppress
@@ -71,9 +72,9 @@ class Connections:
         with suppress(OSError):
             connection.close()
 
-    def drop_oldest(self, listener: Listener) -> bool:
-        """Close the listener's connection that has waited longest; return False if threads handle all of them."""
-        oldest = listener.find_oldest()
+    def drop_oldest(self, listener: Listener, begun_before: float = math.inf) -> bool:
+        """Close the connection that `find_oldest` finds; return whether there is one."""
+        oldest = listener.find_oldest(begun_before)
         if oldest:
             self.drop(oldest)
         return oldest is not None

@@ -21,6 +21,9 @@ Meanwhile it reads on, so that the client sees the response instead of a reset.
 KEEPALIVE_SECONDS = 2.0
 """The server, for the next request of a connection: it closes the connection."""
 
+EXHAUSTED_SECONDS = 0.25
+"""A client, without descriptors for others, for the rest of its handshake or request: it is closed for another."""
+
 POLL_SECONDS = 1.0
 """The event loop, for events: it closes the connections whose time is over, and waits again."""
 

@@ -1,5 +1,6 @@
 """A listening socket, what it serves, and its open connections."""
 
+import math
 import resource
 import socket
 from collections.abc import Callable
@@ -83,10 +84,14 @@ class Listener:
             return None  # another process was faster, or the client has disconnected
         return accepted, address[:2]
 
-    def find_oldest(self) -> "Connection | None":
-        """The connection that has waited longest and is not handled by a thread: the least likely to send a request."""
-        waiting = [connection for connection in self.connections if not connection.is_busy]
-        return next((connection for connection in waiting if not connection.spare()), waiting[0] if waiting else None)
+    def find_oldest(self, begun_before: float = math.inf) -> "Connection | None":
+        """The connection that has waited longest and is not handled by a thread: the least likely to send a request.
+
+        A handshake or request that has begun counts only if it began before this time.
+        """
+        waiting = [one for one in self.connections if not one.is_busy]
+        found = [one for one in waiting if not one.is_begun or one.waits_since < begun_before]
+        return next((one for one in found if not one.spare()), found[0] if found else None)
 
     def move_to_end(self, connection: "Connection") -> None:
         """Note that it was used."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from server.connection import Connection
 from server.connections import Connections
-from server.deadlines import POLL_SECONDS, SHUTDOWN_POLL_SECONDS
+from server.deadlines import EXHAUSTED_SECONDS, POLL_SECONDS, SHUTDOWN_POLL_SECONDS
 from server.descriptors import describe_exhaustion
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, NoCertificateError, Service
@@ -125,11 +125,11 @@ class Loop:
             self._open(listener, *accepted)
 
     def _accept_in_place_of_another(self, listener: Listener, error: OSError) -> None:
-        """Close the connection that has waited longest for a new one. If that does not help, pause."""
+        """Close the connection that has waited longest for a new one. If there is none, or it does not help, pause."""
         self._log(describe_exhaustion(error), str(error))
-        accepted = None
+        accepted, before = None, time.monotonic() - EXHAUSTED_SECONDS
         with suppress(OSError):
-            if any(map(self._connections.drop_oldest, (listener, *self._listeners))):
+            if any(self._connections.drop_oldest(one, before) for one in (listener, *self._listeners)):
                 accepted = listener.accept()
         if accepted:
             self._open(listener, *accepted)

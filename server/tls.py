@@ -12,15 +12,15 @@ class TlsSocket:
         """Whether the last call has to wait until the socket is writable, whatever it was."""
 
         self._socket = context.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
-        self._is_handshaking = True
+        self.is_handshaking = True
 
     def recv(self, size: int) -> bytes:
         """Read decrypted data; raise BlockingIOError if there is none yet. Empty at the end."""
         self.wants_write = False
         try:
-            if self._is_handshaking:
+            if self.is_handshaking:
                 self._socket.do_handshake()
-                self._is_handshaking = False
+                self.is_handshaking = False
             return self._socket.recv(size)
         except ssl.SSLWantReadError as error:
             raise BlockingIOError from error

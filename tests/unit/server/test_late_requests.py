@@ -1,16 +1,18 @@
 """Requests that arrive while the server is about to stop, or to close their connection. It runs in this process."""
 
+import errno
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import pytest
 
+import server.loop
 from server.deadlines import KEEPALIVE_SECONDS, POLL_SECONDS
-from server.listener import Service
+from server.listener import Listener, Service
 from server.loop import Loop
 from server.messages import Request, Response
 from server.settings import Settings
@@ -96,6 +98,44 @@ def test_kept_connection_with_a_request_is_not_closed_for_a_new_client(clients: 
     loop.run()
 
     assert b"/late" in read_until_closed(kept)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_answered"),
+    [pytest.param(60, True, id="just-begun"), pytest.param(-1, False, id="begun-long-ago")],
+)
+def test_request_that_has_just_begun_is_not_closed_for_a_client_without_a_descriptor(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, *, seconds: float, is_answered: bool
+) -> None:
+    begun, other = clients.connect(), clients.connect()
+    begun.sendall(LATE[:10])
+    other.sendall(FIRST)
+    monkeypatch.setattr(server.loop, "EXHAUSTED_SECONDS", seconds)
+    accept, failures = Listener.accept, list[OSError]()
+
+    def handle(request: Request) -> Response:
+        if request.target == "/first" and request.client == other.getsockname():
+            monkeypatch.setattr(Listener, "accept", fail)
+            clients.connect().sendall(STOP)
+            other.close()
+        elif request.target == "/stop":
+            begun.sendall(LATE[10:])
+            loop.stop()
+        return Response(200, request.target.encode())
+
+    def fail(listener: Listener) -> tuple[socket.socket, object] | None:
+        if len(failures) == 2:  # in this turn, and as the first in the next one
+            return accept(listener)
+        failures.append(OSError(errno.EMFILE, "Too many open files"))
+        raise failures[-1]
+
+    loop = Loop({clients.listener: Service(handle, 0)}, Settings(linger_seconds=0), lambda *_: None)
+    loop.run()
+
+    received = b""
+    with suppress(ConnectionResetError):
+        received = read_until_closed(begun)
+    assert (b"/late" in received) == is_answered
 
 
 @pytest.mark.parametrize("seconds", [KEEPALIVE_SECONDS, KEEPALIVE_SECONDS * 10], ids=["just", "long"])
