@@ -21,6 +21,10 @@ class KnownProduct(NamedTuple):
     remedy: str = ""
 
 
+REVERTED = (
+    "podrole reverts its changes to podrole's containers when it is called again, "
+    "except for images that PODROLE_IMAGE_REWRITES allows"
+)
 IRSA = "IRSA and EKS Pod Identity"
 WEBHOOKS = (
     KnownProduct(
@@ -37,12 +41,8 @@ WEBHOOKS = (
         "Vault's agent",
         "with agent-init-first it inserts itself first, and podrole then inserts itself before it again",
     ),
-    KnownProduct(r"kyverno", "Kyverno", "podrole reverts its changes to podrole's containers when it is called again"),
-    KnownProduct(
-        r"gatekeeper",
-        "Gatekeeper",
-        "podrole reverts its changes to podrole's containers when it is called again",
-    ),
+    KnownProduct(r"kyverno", "Kyverno", REVERTED),
+    KnownProduct(r"gatekeeper", "Gatekeeper", REVERTED),
     KnownProduct(r"aws-load-balancer|elbv2", "the AWS Load Balancer Controller", "it adds only readiness gates"),
     KnownProduct(r"vpc-resource", "the VPC resource controller", "it adds only resources of network interfaces"),
     KnownProduct(r"dapr", "Dapr", "its sidecar gets the pod's role like any other container"),

@@ -53,7 +53,7 @@ def build_routes(state: EndpointState) -> tuple[Route, ...]:
     node_paths = _list_node_paths(state.config)
     from_node = _create_node_lookup(state.config)
     routes = [*_build_imds_routes(state, from_node, node_paths), *_build_other_routes(state)]
-    own_paths = {path for route in routes for path in route.paths}
+    own_paths = {path for route in [*routes, *_build_listing_routes(routes)] for path in route.paths}
     for path in node_paths:
         if path not in own_paths:
             bind = partial(from_node, fallback=NOT_FOUND)

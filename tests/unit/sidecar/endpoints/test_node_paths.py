@@ -189,3 +189,11 @@ def test_cache_forgets_all_paths_when_it_is_full(
         node.get(f"{META}/{name}", may_block=True)
 
     assert list_requested(service) == [f"{META}/{name}" for name in names]
+
+
+def test_path_that_is_a_directory_of_the_sidecar_keeps_its_listing(service: NodeService) -> None:
+    handler = build_handler(build_config(service.url, metadata_passthrough_paths=("meta-data/placement",)))
+
+    assert b"region" in call(handler, f"{META}/placement/").body
+    assert call(handler, f"{META}/").body == b"iam/\nplacement/"
+    assert service.script.requests == []
