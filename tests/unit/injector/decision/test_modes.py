@@ -96,15 +96,15 @@ def test_sidecar_of_a_cluster_with_ipv4_gets_no_serve_loopback(config: Config) -
     assert "PODROLE_SERVE_LOOPBACK" not in environment_of(find_container(pod, "podrole-sidecar"))
 
 
-def test_change_of_mode_replaces_no_variable_of_an_app() -> None:
+def test_change_of_mode_replaces_the_variables_that_podrole_added() -> None:
     case = load_case("role-on-the-pod")
     redirected = case.with_pod(case.inject())
 
     pod = redirected.inject(ENV_MODE)
 
     variables = environment_of(find_container(pod, "app"))
-    assert variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] == CREDENTIALS_PATH
-    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI" not in variables
+    assert variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"].endswith(CREDENTIALS_PATH)
+    assert "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" not in variables
     assert [container["name"] for container in pod["spec"]["initContainers"]] == ["podrole-sidecar"]
 
 
