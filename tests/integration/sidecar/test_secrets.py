@@ -83,8 +83,8 @@ class SidecarRuns:
     def fail_to_start(self) -> None:
         """Run a sidecar with an invalid environment."""
         command = [sys.executable, "-m", "sidecar"]
-        environ = self._environ | {"PODROLE_REGION": "nowhere"}
-        ended = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True)
+        environ = self._environ | {"PODROLE_REGION": "no region"}
+        ended = subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, timeout=60)
         self.written += ended.stdout + ended.stderr
 
     @property
