@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from injector.errors import ObjectError
-from injector.k8s.api_errors import Status
+from injector.k8s.api_errors import MAX_SHOWN, Status
 from injector.k8s.objects import Object, read_mapping, read_name, read_objects
 
-MAX_SHOWN = 100
 UNCOMPRESSED = {None, "", "identity"}
 
 

@@ -8,7 +8,7 @@ from urllib3 import Timeout
 
 from injector.errors import ClusterError, GoneError, ObjectError
 from injector.k8s import list_limits
-from injector.k8s.api_errors import translate_network_errors, translate_object_errors
+from injector.k8s.api_errors import MAX_SHOWN, translate_network_errors, translate_object_errors
 from injector.k8s.cached_metadata import ReadObject, fits_cache
 from injector.k8s.client import ApiClient
 from injector.k8s.list_limits import PageLimit
@@ -26,8 +26,6 @@ LOG = logging.getLogger("podrole.cluster")
 
 PATHS = {"Namespace": "/api/v1/namespaces", "ServiceAccount": "/api/v1/serviceaccounts"}
 """Kind: the path of its collection, in all namespaces."""
-
-MAX_SHOWN = 100
 
 
 class Listing(NamedTuple):

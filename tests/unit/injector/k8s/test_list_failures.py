@@ -31,11 +31,6 @@ NAMES = ("first", "second", "third")
 
 
 @pytest.fixture
-def callbacks() -> Callbacks:
-    return Callbacks()
-
-
-@pytest.fixture
 def api() -> Iterator[ListWatchServer]:
     with list_watch_server() as server:
         server.put(NAMESPACES, "team-a", labels={"podrole.io/injection": "enabled"})
@@ -130,17 +125,23 @@ def build_endless(next_token: Callable[[], str]) -> Callable[[Request], Fault | 
     )
 
 
+def run_until_given_up(api: ListWatchServer, callbacks: Callbacks, **timeouts: Any) -> None:
+    """Run a reader until a list of ServiceAccounts has failed; it has not synced."""
+    reader = build_reader(api.configuration, callbacks, **timeouts)
+    reader.start()
+    try:
+        wait_until("it is given up", lambda: callbacks.count("ServiceAccount", "failed"))
+        assert not reader.is_synced
+    finally:
+        reader.stop()
+
+
 def test_endless_list_is_given_up_after_its_time(
     api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     numbers = count()
     api.always_fail = build_endless(lambda: str(next(numbers)))
-    reader = build_reader(api.configuration, callbacks, all_pages_seconds=0.3)
-    reader.start()
-    try:
-        wait_until("it is given up", lambda: callbacks.count("ServiceAccount", "failed"))
-    finally:
-        reader.stop()
+    run_until_given_up(api, callbacks, all_pages_seconds=0.3)
     assert "cannot list ServiceAccounts: there are more pages after 0.3 s" in caplog.text
 
 
@@ -148,12 +149,7 @@ def test_page_that_names_itself_as_the_next_one_is_an_error(
     api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.always_fail = build_endless(lambda: "the same")
-    reader = build_reader(api.configuration, callbacks)
-    reader.start()
-    try:
-        wait_until("it is given up", lambda: callbacks.count("ServiceAccount", "failed"))
-    finally:
-        reader.stop()
+    run_until_given_up(api, callbacks)
     assert "cannot list ServiceAccounts: a page names itself as the next one" in caplog.text
 
 
@@ -161,13 +157,7 @@ def test_list_of_too_many_objects_is_given_up(
     api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(list_limits, "MAX_OBJECTS", 2)
-    reader = build_reader(api.configuration, callbacks)
-    reader.start()
-    try:
-        wait_until("it is given up", lambda: callbacks.count("ServiceAccount", "failed"))
-        assert not reader.is_synced
-    finally:
-        reader.stop()
+    run_until_given_up(api, callbacks)
     assert "there are more than 2 ServiceAccounts" in caplog.text
 
 

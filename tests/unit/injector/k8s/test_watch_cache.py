@@ -45,11 +45,6 @@ def api() -> Iterator[ListWatchServer]:
         yield server
 
 
-@pytest.fixture
-def callbacks() -> Callbacks:
-    return Callbacks()
-
-
 @pytest.mark.parametrize("path", [NAMESPACES, ACCOUNTS])
 def test_reads_fail_until_both_first_lists_are_complete(api: ListWatchServer, callbacks: Callbacks, path: str) -> None:
     api.put(NAMESPACES, "team-a", labels=ENABLED)

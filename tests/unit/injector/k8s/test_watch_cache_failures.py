@@ -32,11 +32,6 @@ BOOKMARK = encode_event("BOOKMARK", {**META, "metadata": {"resourceVersion": "90
 
 
 @pytest.fixture
-def callbacks() -> Callbacks:
-    return Callbacks()
-
-
-@pytest.fixture
 def api() -> Iterator[ListWatchServer]:
     with list_watch_server() as server:
         server.put(NAMESPACES, "team-a", labels={"podrole.io/injection": "enabled"})
