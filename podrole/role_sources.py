@@ -1,30 +1,25 @@
 """Loads what `trust-policy` needs, the issuer and the use of roles, from options, manifests or the live cluster."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import contract
 from injector.config import Config
-from injector.errors import ApiError, ClusterError, ConfigError, ObjectError
-from injector.k8s.objects import Object
+from injector.errors import ClusterError, ConfigError
 from injector.k8s.workload_kinds import Kinds, add_paths
-from injector.k8s.workloads import find_objects
 from injector.metadata_keys import AUDIENCE
 from podrole.diagnosis.installed_config import build_effective_config
-from podrole.error_context import error_context
+from podrole.estate.objects import Estate
 from podrole.findings import Finding, limit_findings
 from podrole.iam.admission import Account, Selection
 from podrole.iam.policies import build_subject
-from podrole.iam.usage import ClusterObjects, RoleUsage, find_usage
+from podrole.iam.usage import RoleUsage, find_usage
 from podrole.iam.usage_findings import UsageFinding
+from podrole.manifest_estate import read_manifests
 from podrole.progress import progress_message
-from podrole.yaml.documents import read_documents
-
-if TYPE_CHECKING:
-    from injector.k8s.discovery import Collection
 
 
 @dataclass
@@ -55,17 +50,14 @@ class RoleUsageLoader:
     @cached_property
     def usage(self) -> RoleUsage:
         """Which ServiceAccounts use which role: in the given manifests, else in the live cluster."""
-        objects, account = ClusterObjects(kinds=self._kinds), self.account
+        account = self.account
         if self.options["filenames"]:
-            for document in read_documents(self.options["filenames"], recursive=self.options["recursive"]):
-                with error_context(document.location):
-                    for obj, _ in find_objects(document.content):
-                        objects.add(obj)
+            estate = read_manifests(self.options["filenames"], self._kinds, recursive=self.options["recursive"])
         else:
             account = replace(account, installed=self._installed)
-            self._add_cluster_objects(objects)
+            estate = self._read_cluster()
         selection = Selection(self.options["include_unlabelled"], self.options["require_allow_list"])
-        return find_usage(objects, account, selection)
+        return find_usage(estate, account, selection)
 
     @property
     def subjects(self) -> list[str]:
@@ -121,41 +113,15 @@ class RoleUsageLoader:
     def _report_unknown_settings(self, why: str) -> None:
         self.settings_findings.append(UsageFinding.SETTINGS_UNKNOWN.format(why=why))
 
-    def _add_cluster_objects(self, objects: ClusterObjects) -> None:
-        from injector.k8s.discovery import COLLECTIONS, find_collections  # noqa: PLC0415 - as below
+    def _read_cluster(self) -> Estate:
+        from podrole.cluster_estate import read_cluster  # noqa: PLC0415 - as below
 
-        for collection in COLLECTIONS:
-            for obj in self._list(collection):
-                objects.add(obj)
-        try:
-            with progress_message("reading which custom kinds the cluster has"):
-                custom = [*find_collections(self._client, self._kinds)]
-        except ApiError as error:
-            self._report_unreadable("custom kinds", error)
-            return
-        for collection in custom:
-            self._add_custom_objects(objects, collection)
-
-    def _add_custom_objects(self, objects: ClusterObjects, collection: "Collection") -> None:
-        """Add those that can be read: a custom kind can have another form than podrole's table says."""
-        what = f"the kind {collection.kind} ({collection.version})"
-        try:
-            for obj in self._list(collection):
-                try:
-                    objects.add(obj)
-                except ObjectError as error:
-                    self._report_unreadable(what, error)
-        except ApiError as error:
-            self._report_unreadable(what, error)
-
-    def _list(self, collection: "Collection") -> Iterator[Object]:
-        from injector.k8s.discovery import list_objects  # noqa: PLC0415 - as below
-
-        with progress_message(f"listing every {collection.kind} of the cluster"):
-            yield from list_objects(self._client, collection)
-
-    def _report_unreadable(self, what: str, why: Exception) -> None:
-        self.settings_findings.append(UsageFinding.KIND_UNREADABLE.format(kind=what, why=why))
+        estate = read_cluster(self._client, self._kinds)
+        for kind, error, is_custom in estate.unread:
+            if not is_custom:
+                raise error
+            self.settings_findings.append(UsageFinding.KIND_UNREADABLE.format(kind=kind, why=error))
+        return estate
 
     @cached_property
     def _kinds(self) -> Kinds:

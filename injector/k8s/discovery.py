@@ -35,6 +35,13 @@ COLLECTIONS = (
     Collection("CronJob", "batch/v1", "/apis/batch/v1/cronjobs"),
     Collection("Job", "batch/v1", "/apis/batch/v1/jobs"),
 )
+"""The objects that can name a role, or be given one."""
+
+RESOURCE_LIMITS = (
+    Collection("LimitRange", "v1", "/api/v1/limitranges"),
+    Collection("ResourceQuota", "v1", "/api/v1/resourcequotas"),
+)
+"""What limits the resources of a namespace's pods."""
 
 COMPLETED_OWNED_KINDS = {"AnalysisRun", "Job", "ReplicaSet", "Revision"}
 """Kinds that an owner, such as a Deployment, keeps as its history: they would name roles that are no longer used."""
@@ -83,13 +90,24 @@ def fetch_issuer(client: ApiClient) -> str:
     return issuer
 
 
-def list_objects(client: ApiClient, collection: Collection) -> Iterator[Object]:
-    """All objects of a kind that can name a role now. Raises ClusterError."""
+def list_objects(client: ApiClient, collection: Collection, namespace: str = "") -> Iterator[Object]:
+    """All objects of a kind, of one namespace or of all, without those that are completed. Raises ClusterError."""
     kind = collection.kind
-    for item in client.iterate(collection.path):
+    for item in _iterate(client, collection, namespace):
         is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
         if not is_completed and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
             yield {"apiVersion": collection.version, "kind": kind, **_drop_unread(item)}
+
+
+def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Iterator[Object]:
+    if not namespace:
+        yield from client.iterate(collection.path)
+    elif collection.kind == "Namespace":
+        found = client.get_or_none(f"{collection.path}/{namespace}")
+        yield from (found,) if found else ()
+    else:
+        parent, _, plural = collection.path.rpartition("/")
+        yield from client.iterate(f"{parent}/namespaces/{namespace}/{plural}")
 
 
 def _drop_unread(item: Object) -> Object:

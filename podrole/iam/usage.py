@@ -2,52 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import contract
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
-from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
-from injector.k8s.workloads import PodTemplate, find_templates
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_service_account_name
+from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
+from podrole.estate.objects import Estate
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Candidate, Selection, review
 from podrole.iam.documents import PolicyError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 from podrole.iam.usage_findings import UsageFinding
-from podrole.unknown_templates import UnchangedObject, find_unchanged
+from podrole.unknown_templates import UnchangedObject
 
 UNKNOWN = Metadata({}, {})
 ADMITTED = Selection()
-
-
-@dataclass
-class ClusterObjects:
-    """The objects of a cluster, or of manifests, that determine which ServiceAccount uses which role."""
-
-    namespaces: dict[str, Metadata] = field(default_factory=dict)
-    accounts: dict[tuple[str, str], Metadata] = field(default_factory=dict)
-    templates: list[tuple[str, PodTemplate]] = field(default_factory=list)
-    """Namespace and template."""
-
-    unknown: list[tuple[str, UnchangedObject]] = field(default_factory=list)
-    """Namespace, and an object whose pods have an account that podrole cannot read."""
-
-    kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
-
-    def add(self, thing: Object, default_namespace: str = "default") -> None:
-        """Add an object. Raises ObjectError."""
-        metadata = read_mapping(thing, "metadata")
-        name, namespace = str(metadata.get("name")), str(metadata.get("namespace") or default_namespace)
-        match thing.get("kind"):
-            case "Namespace":
-                self.namespaces[name] = parse_metadata(thing)
-            case "ServiceAccount":
-                self.accounts[namespace, name] = parse_metadata(thing)
-            case _:
-                self.templates += [(namespace, template) for template in find_templates(thing, self.kinds)]
-                unchanged = find_unchanged(thing, self.kinds)
-                self.unknown += [(namespace, one) for one in unchanged if not one.is_account_known]
 
 
 class Notice(NamedTuple):
@@ -79,16 +49,16 @@ class RoleUsage(NamedTuple):
         return [*dict.fromkeys(one.finding for one in found)]
 
 
-def find_usage(objects: ClusterObjects, account: Account, selection: Selection = ADMITTED) -> RoleUsage:
+def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED) -> RoleUsage:
     """Find the trust requirements of every role that the webhook gives to pods."""
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
     audiences: dict[str, str] = {}
-    notices = {_build_notice(namespace, one): None for namespace, one in objects.unknown}
-    for candidate in find_candidates(objects):
-        namespace = objects.namespaces.get(candidate.namespace)
+    notices = {_build_notice(namespace, one): None for namespace, one in estate.unknown}
+    for candidate in find_candidates(estate):
+        namespace = estate.namespaces.get(candidate.namespace)
         # It need not be there: `default` is created by a controller, and a pod's can be in a file that was not given.
-        service_account = objects.accounts.get((candidate.namespace, candidate.service_account), UNKNOWN)
+        service_account = estate.accounts.get((candidate.namespace, candidate.service_account), UNKNOWN)
         admission = review(candidate, namespace, service_account, account, selection)
         notices |= {Notice(admission.role_arn, candidate.subject, one): None for one in admission.findings}
         if admission.inject is None:
@@ -123,34 +93,34 @@ def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
     return Notice(None, owner, found._replace(remedy=" ".join(filter(None, (unknown.hint, found.remedy)))))
 
 
-def find_candidates(objects: ClusterObjects) -> Iterator[Candidate]:
+def find_candidates(estate: Estate) -> Iterator[Candidate]:
     """Find who names a role: ServiceAccounts, pods and templates, and namespaces with a default role."""
-    for (namespace, name), account in objects.accounts.items():
+    for (namespace, name), account in estate.accounts.items():
         role = _read_role(account)
         if role is not None:
             yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, _build_pod(name))
     with_default_role = set()
-    for namespace, template in objects.templates:
-        role, is_default = _find_role(namespace, template, objects)
+    for namespace, template, _ in estate.workloads:
+        role, is_default = _find_role(namespace, template, estate)
         if role is not None:
             yield _build_candidate(role, f"{template.kind} {namespace}/{template.name}", namespace, template.pod)
         if is_default:
             with_default_role.add(namespace)
-    for name, metadata in objects.namespaces.items():
+    for name, metadata in estate.namespaces.items():
         if metadata.annotations.get(DEFAULT_ROLE) and name not in with_default_role:
             # No pod uses it yet. The first one will most likely use this ServiceAccount.
             role = metadata.annotations[DEFAULT_ROLE]
             yield _build_candidate(role, f"Namespace {name}", name, _build_pod("default"))
 
 
-def _find_role(namespace: str, template: PodTemplate, objects: ClusterObjects) -> tuple[str | None, bool]:
+def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
     """Return the role that is named for a pod, and whether it is the namespace's default role."""
-    account = objects.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
+    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
     role = parse_metadata(template.pod).annotations.get(ROLE)
     role = role or _read_role(account)  # as for the webhook, an empty value counts as absent
     if role:
         return role, False
-    role = objects.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
+    role = estate.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
     return role or None, bool(role)
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from injector.value_types import AllowedRolesFormat
+from podrole.estate.objects import Estate
 from podrole.iam.admission import Account, Selection
 from podrole.iam.policies import build_subject
-from podrole.iam.usage import ADMITTED, ClusterObjects, RoleUsage, find_usage
+from podrole.iam.usage import ADMITTED, RoleUsage, find_usage
 from testing.cases import CONFIG
 
 BASE = "arn:aws:iam::111122223333:role/"
@@ -36,7 +37,7 @@ def build_pod(annotations: dict[str, str], **spec: Any) -> dict[str, Any]:
 
 
 def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
-    objects = ClusterObjects()
+    objects = Estate()
     for thing in things:
         objects.add(thing)
     return find_usage(objects, account, selection)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from injector.errors import ObjectError
+from podrole.estate.objects import Estate
 from podrole.iam.admission import Account, Selection
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
-from podrole.iam.usage import ADMITTED, ClusterObjects, RoleUsage, find_usage
+from podrole.iam.usage import ADMITTED, RoleUsage, find_usage
 from testing.cases import CONFIG
 from tests.unit.podrole.workloads import KINDS, build_workload
 
@@ -41,7 +42,7 @@ def account_with(name: str, annotations: dict[str, str]) -> dict[str, Any]:
 
 
 def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
-    objects = ClusterObjects()
+    objects = Estate()
     for thing in things:
         objects.add(thing)
     return find_usage(objects, account, selection)

@@ -1,0 +1,57 @@
+"""Reads an estate from the API server. A kind that cannot be read becomes a gap of the estate."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from injector.errors import ApiError, ObjectError
+from injector.k8s.client import ApiClient
+from injector.k8s.discovery import COLLECTIONS, Collection, find_collections, list_objects
+from injector.k8s.objects import Object
+from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
+from podrole.estate.objects import Estate, UnreadKind
+from podrole.progress import progress_message
+
+CUSTOM_KINDS = "custom kinds"
+
+
+def read_cluster(
+    client: ApiClient,
+    kinds: Kinds = WORKLOAD_KINDS,
+    namespaces: Sequence[str] = (),
+    collections: Iterable[Collection] = COLLECTIONS,
+) -> Estate:
+    """Read these collections and every custom kind, of some namespaces or of all. Raises ClusterError."""
+    estate = Estate(kinds=kinds)
+    for collection in collections:
+        _add_collection(client, estate, collection, namespaces, is_custom=False)
+    try:
+        with progress_message("reading which custom kinds the cluster has"):
+            custom = [*find_collections(client, kinds)]
+    except ApiError as error:
+        estate.unread.append(UnreadKind(CUSTOM_KINDS, error, is_custom=True))
+        return estate
+    for collection in custom:
+        _add_collection(client, estate, collection, namespaces, is_custom=True)
+    return estate
+
+
+def _add_collection(
+    client: ApiClient, estate: Estate, collection: Collection, namespaces: Sequence[str], *, is_custom: bool
+) -> None:
+    name = f"the kind {collection.kind} ({collection.version})"
+    try:
+        for obj in _list(client, collection, namespaces):
+            try:
+                estate.add(obj)
+            except ObjectError as error:  # a custom kind can have another form than podrole's table says
+                estate.unread.append(UnreadKind(name, error, is_custom))
+    except ApiError as error:
+        estate.unread.append(UnreadKind(name, error, is_custom))
+
+
+def _list(client: ApiClient, collection: Collection, namespaces: Sequence[str]) -> Iterator[Object]:
+    if not namespaces:
+        with progress_message(f"listing every {collection.kind} of the cluster"):
+            yield from list_objects(client, collection)
+    for namespace in namespaces:
+        with progress_message(f"listing every {collection.kind} of namespace {namespace}"):
+            yield from list_objects(client, collection, namespace)

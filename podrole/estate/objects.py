@@ -1,0 +1,67 @@
+"""The objects of a cluster, or of manifests, that determine which pod gets which role."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
+from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
+from injector.k8s.workloads import PodTemplate, find_templates
+from podrole.unknown_templates import UnchangedObject, find_unchanged
+
+
+class Workload(NamedTuple):
+    """A pod template, or a pod, with the object that it is in."""
+
+    namespace: str
+    template: PodTemplate
+    obj: Object
+    """The workload, or the pod itself."""
+
+
+class UnreadKind(NamedTuple):
+    """Objects of a kind that could not be read."""
+
+    kind: str
+    error: Exception
+    is_custom: bool
+    """Whether it is no kind of Kubernetes itself."""
+
+
+@dataclass
+class Estate:
+    """Namespaces, ServiceAccounts and workloads; each `add` sorts one object in."""
+
+    namespaces: dict[str, Metadata] = field(default_factory=dict)
+    accounts: dict[tuple[str, str], Metadata] = field(default_factory=dict)
+    """By namespace and name."""
+
+    workloads: list[Workload] = field(default_factory=list)
+    unknown: list[tuple[str, UnchangedObject]] = field(default_factory=list)
+    """Namespace, and an object whose pods have an account that podrole cannot read."""
+
+    limit_ranges: dict[str, list[Object]] = field(default_factory=dict)
+    """By namespace."""
+
+    quotas: dict[str, list[Object]] = field(default_factory=dict)
+    """By namespace."""
+
+    unread: list[UnreadKind] = field(default_factory=list)
+    kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
+
+    def add(self, thing: Object, default_namespace: str = "default") -> None:
+        """Add an object. Raises ObjectError."""
+        metadata = read_mapping(thing, "metadata")
+        name, namespace = str(metadata.get("name")), str(metadata.get("namespace") or default_namespace)
+        match thing.get("kind"):
+            case "Namespace":
+                self.namespaces[name] = parse_metadata(thing)
+            case "ServiceAccount":
+                self.accounts[namespace, name] = parse_metadata(thing)
+            case "LimitRange":
+                self.limit_ranges.setdefault(namespace, []).append(thing)
+            case "ResourceQuota":
+                self.quotas.setdefault(namespace, []).append(thing)
+            case _:
+                self.workloads += [Workload(namespace, one, thing) for one in find_templates(thing, self.kinds)]
+                unchanged = find_unchanged(thing, self.kinds)
+                self.unknown += [(namespace, one) for one in unchanged if not one.is_account_known]

@@ -1,0 +1,19 @@
+"""Reads an estate from manifests."""
+
+from collections.abc import Sequence
+
+from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
+from injector.k8s.workloads import find_objects
+from podrole.error_context import error_context
+from podrole.estate.objects import Estate
+from podrole.yaml.documents import read_documents
+
+
+def read_manifests(filenames: Sequence[str], kinds: Kinds = WORKLOAD_KINDS, *, recursive: bool = False) -> Estate:
+    """Read files, directories and stdin (`-`). Raises ConfigError."""
+    estate = Estate(kinds=kinds)
+    for document in read_documents(filenames, recursive=recursive):
+        with error_context(document.location):
+            for obj, _ in find_objects(document.content):
+                estate.add(obj)
+    return estate
