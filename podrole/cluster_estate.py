@@ -20,7 +20,7 @@ def read_cluster(
     collections: Iterable[Collection] = COLLECTIONS,
 ) -> Estate:
     """Read these collections and every custom kind, of some namespaces or of all. Raises ClusterError."""
-    estate = Estate(kinds=kinds)
+    estate = Estate(kinds=kinds, is_complete=True)
     for collection in collections:
         _add_collection(client, estate, collection, namespaces, is_custom=False)
     try:

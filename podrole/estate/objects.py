@@ -46,6 +46,9 @@ class Estate:
     """By namespace."""
 
     unread: list[UnreadKind] = field(default_factory=list)
+    is_complete: bool = False
+    """Whether what is missing here does not exist. Manifests can leave out a namespace or a ServiceAccount."""
+
     kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
 
     def add(self, thing: Object, default_namespace: str = "default") -> None:
