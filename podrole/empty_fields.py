@@ -1,4 +1,4 @@
-"""Empty fields of a manifest that an injection fills, such as `env: []`: they are there again after `uninject`.
+"""Empty fields of a manifest that an injection fills (`env: []`, a null value) are there again after `uninject`.
 
 `podrole inject` records them in the status annotation. The API server drops empty fields, so the webhook sees none.
 """
@@ -66,8 +66,10 @@ def _list_fields(pod: Object) -> Iterator[JsonPath]:
     yield from (("spec", field) for field in SPEC_FIELDS)
     spec = read_spec(pod)
     for field in CONTAINER_FIELDS:
-        for index, _ in enumerate(read_objects(spec, field)):
+        for index, container in enumerate(read_objects(spec, field)):
             yield from (("spec", field, index, one) for one in ADDED_TO_CONTAINERS)
+            env = read_objects(container, "env")
+            yield from (("spec", field, index, "env", position, "value") for position, _ in enumerate(env))
 
 
 def _list_empty(pod: Object) -> Iterator[tuple[JsonPath, Any]]:
@@ -83,9 +85,9 @@ def _is_empty(pod: Object, path: JsonPath) -> bool:
 
 
 def _is_missing(pod: Object, path: JsonPath) -> bool:
-    """Whether there is no such field where there could be one."""
+    """Whether there is no such field where there could be one, or the empty text that is left of a variable's value."""
     parent = _find_parent(pod, path)
-    return parent is not None and path[-1] not in parent
+    return parent is not None and (path[-1] not in parent or parent[path[-1]] == "")
 
 
 def _find_parent(pod: Object, path: JsonPath) -> Any:

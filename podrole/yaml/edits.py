@@ -50,7 +50,13 @@ class Editor:
             self.edits.append(Edit(start, end, self._flow.write(new, start)))
             return
         newline = self._newline if self.text[start:end].endswith("\n") else ""
-        self.edits.append(Edit(start, end, write_scalar(new, node.style) + newline))
+        if new is None and not self.text[end:].lstrip(" ").startswith((",", "}", "]")):
+            start = len(self.text[:start].rstrip(" "))  # nothing after the colon, as authors write it
+            self.edits.append(Edit(start, end, newline))
+            return
+        space = " " if start == end and self.text[start - 1 : start] in {":", "-"} else ""
+        written = "null" if new is None else write_scalar(new, node.style)
+        self.edits.append(Edit(start, end, space + written + newline))
 
     def _change_mapping(self, node: MappingNode, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         entries = {key.value: (key, value) for key, value in node.value if isinstance(key, ScalarNode)}

@@ -28,9 +28,36 @@ TEXTS = {
         "    metadata:\n    spec:\n      containers:\n      - name: app\n"
     ),
     "annotations": "kind: Pod\nmetadata:\n  annotations: {} # none\n  labels:\nspec:\n  containers:\n  - name: app\n",
+    "variables": (
+        "kind: Pod\nspec:\n  containers:\n  - name: app # here\n    env:\n    - name: HTTPS_PROXY\n"
+        "      value: http://proxy:3128\n    - name: NO_PROXY\n      value: # none\n"
+        "    - name: AWS_REGION\n      value:\n"
+    ),
     "flow": "kind: Pod\nmetadata: {}\nspec: {volumes: [], containers: [{name: app, env: []}]}\n",
     "pull-secrets": "kind: Pod\nspec:\n  imagePullSecrets: [] # none\n  containers:\n  - name: app\n",
     "pull-secrets-null": "kind: Pod\nspec:\n  imagePullSecrets:\n  containers:\n  - name: app\n",
+    "variables-in-flow": (
+        "kind: Pod\nspec:\n  containers:\n  - name: app\n"
+        "    env: [{name: HTTPS_PROXY, value: http://proxy:3128}, {name: NO_PROXY, value: null},\n"
+        "          {name: AWS_REGION, value: null}]\n"
+    ),
+    "variables-in-json": json.dumps(
+        {
+            "kind": "Pod",
+            "spec": {
+                "containers": [
+                    {
+                        "name": "app",
+                        "env": [
+                            {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+                            {"name": "NO_PROXY", "value": None},
+                            {"name": "AWS_REGION", "value": None},
+                        ],
+                    }
+                ]
+            },
+        }
+    ),
     "crlf": "kind: Pod\r\nspec:\r\n  volumes: []\r\n  containers:\r\n  - env: []\r\n    name: app\r\n",
     "json": json.dumps(
         {
