@@ -38,17 +38,21 @@ def read_values(value: Any) -> list[str]:
 
 def parse_policy(text: str) -> tuple[Policy, str | None]:
     """Parse a trust policy, also URL-encoded, or the output of `aws iam get-role`, which has the role's ARN too."""
-    document = _parse_json(text)
+    return parse_role(parse_json(text))
+
+
+def parse_role(document: Any) -> tuple[Policy, str | None]:
+    """As parse_policy, from a parsed document. Raises PolicyError."""
     role = document.get("Role", document) if isinstance(document, dict) else document
     if isinstance(role, dict) and "AssumeRolePolicyDocument" in role:
-        policy = role["AssumeRolePolicyDocument"]
-        return _check(_parse_json(policy) if isinstance(policy, str) else policy), role.get("Arn")
+        policy, arn = role["AssumeRolePolicyDocument"], role.get("Arn")
+        return _check(parse_json(policy) if isinstance(policy, str) else policy), None if arn is None else str(arn)
     return _check(document), None
 
 
 def parse_oidc_provider(text: str) -> dict[str, Any] | None:
     """Parse the output of `aws iam get-open-id-connect-provider`; None for other JSON. Raises PolicyError."""
-    document = _parse_json(text)
+    document = parse_json(text)
     return document if isinstance(document, dict) and "ClientIDList" in document else None
 
 
@@ -57,12 +61,15 @@ def count_characters(policy: Policy) -> int:
     return len(json.dumps(policy, separators=(",", ":"), ensure_ascii=False))
 
 
-def _parse_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
+    """Parse JSON, also URL-encoded. Raises PolicyError."""
     text = text.removeprefix("\ufeff").strip()
     try:
         return json.loads(unquote(text) if text.startswith("%7B") else text)
     except ValueError as error:
         raise PolicyError(f"not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise PolicyError("not valid JSON: it is nested too deeply") from error
 
 
 def _check(policy: Any) -> Policy:
