@@ -39,14 +39,17 @@ SIDECAR_RESOURCES = "podrole.io/sidecar-resources"
 """On the namespace or the pod."""
 
 MODE = "podrole.io/mode"
+"""As an annotation of a pod: what its author asks for. As a label: the mode that an injected pod has."""
+
+VERSION_LABEL = "podrole.io/version"
 METADATA_PASSTHROUGH = "podrole.io/metadata-passthrough"
 INJECT_LABEL = "podrole.io/inject"
 
-WRITTEN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "annotation": (STATUS_ANNOTATION,),
-    "label": (MODE, f"{PREFIX}version"),
-}
-"""Keys of injected pods that podrole writes. The labels are reserved for it."""
+WRITTEN_LABELS = (MODE, VERSION_LABEL)
+"""Output only, so that injected pods can be listed: users can change them, so no decision reads them."""
+
+WRITTEN_KEYS: Mapping[str, tuple[str, ...]] = {"annotation": (STATUS_ANNOTATION,), "label": WRITTEN_LABELS}
+"""Keys of injected pods that podrole writes: reserved for it, so a user's value is replaced."""
 
 MAX_VALUE_BYTES = 4096
 MAX_ALLOW_LIST_BYTES = 8192

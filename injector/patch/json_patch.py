@@ -3,7 +3,7 @@
 All JSON Pointers are built here. An array that has elements is never replaced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -82,7 +82,7 @@ def build_operations(pod: Object, plan: InjectionPlan) -> list[Operation]:
     _patch_volumes(operations, pod, plan)
     secrets = [{"name": name} for name in plan.pull_secrets]
     operations.insert(("spec", PULL_SECRETS), read_spec(pod).get(PULL_SECRETS), secrets)
-    _patch_annotations(operations, pod, plan)
+    _patch_metadata(operations, pod, {"annotations": plan.annotations, "labels": plan.labels})
     return operations.built
 
 
@@ -141,13 +141,17 @@ def _patch_volumes(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -
     operations.insert(path, present, missing)
 
 
-def _patch_annotations(operations: PatchBuilder, pod: Object, plan: InjectionPlan) -> None:
-    present = read_mapping(read_mapping(pod, "metadata"), "annotations")
-    changed = {key: value for key, value in plan.annotations.items() if present.get(key) != value}
-    if not pod.get("metadata"):
-        operations.add(("metadata",), {"annotations": changed})
-    elif not present:
-        operations.add(("metadata", "annotations"), changed)
-    else:
-        for key, value in changed.items():
-            operations.add(("metadata", "annotations", key), value)
+def _patch_metadata(operations: PatchBuilder, pod: Object, wanted: Mapping[str, Mapping[str, str]]) -> None:
+    """Set annotations and labels."""
+    metadata = read_mapping(pod, "metadata")
+    if not metadata:
+        operations.add(("metadata",), {field: {**values} for field, values in wanted.items()})
+        return
+    for field, values in wanted.items():
+        present = read_mapping(metadata, field)
+        if not present:
+            operations.add(("metadata", field), {**values})
+            continue
+        for key, value in values.items():
+            if present.get(key) != value:
+                operations.add(("metadata", field, key), value)

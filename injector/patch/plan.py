@@ -20,6 +20,7 @@ from injector.patch.app_env import (
     plan_environment,
 )
 from injector.patch.image_rewrites import keep_rewritten_images
+from injector.patch.injection_labels import LABELS, warn_label
 from injector.patch.injection_record import (
     AppContainers,
     ContainerRef,
@@ -58,6 +59,7 @@ class InjectionPlan(NamedTuple):
 
     environment: Mapping[ContainerRef, EnvironmentChange]
     annotations: Mapping[str, str]
+    labels: Mapping[str, str]
     warnings: tuple[Explanation, ...]
 
 
@@ -77,6 +79,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     ours = keep_rewritten_images(init_containers, pod, config.image_rewrites)
     env_warnings = (warning for change in environment.values() for warning in change.warnings)
     records = build_records(pod, containers, environment)
+    mode = decision.mode if isinstance(decision, Inject) else Mode.BLOCK
     pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
     names = {
         "initContainers": [container["name"] for container in init_containers],
@@ -88,8 +91,11 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
         volumes=volumes,
         pull_secrets=pull_secrets.missing,
         environment=environment,
-        annotations={STATUS_ANNOTATION: _build_status(decision, pod, added, records)},
-        warnings=limit_explanations(chain(decision.warnings, env_warnings, _warn_reserved_names(pod))),
+        annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
+        labels=LABELS[mode],
+        warnings=limit_explanations(
+            chain(decision.warnings, env_warnings, warn_label(pod, mode), _warn_reserved_names(pod))
+        ),
     )
 
 
@@ -197,13 +203,14 @@ def _escape(value: str | None) -> str | None:
 
 def _build_status(
     decision: Inject | Block,
+    mode: Mode,
     pod: Object,
     added: Mapping[str, Sequence[str]],
     records: Records | None,
 ) -> str:
     status = {
         "version": contract.VERSION,
-        "mode": decision.mode if isinstance(decision, Inject) else Mode.BLOCK,
+        "mode": mode,
         "role": decision.role_arn if isinstance(decision, Inject) else None,
         "reason": decision.reason.code,
     }

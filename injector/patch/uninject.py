@@ -9,7 +9,7 @@ from jsonpatch import JsonPatch
 from jsonpointer import JsonPointer
 
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
-from injector.metadata_keys import STATUS_ANNOTATION
+from injector.metadata_keys import WRITTEN_KEYS
 from injector.patch.injection_record import (
     ContainerRecord,
     Records,
@@ -40,7 +40,7 @@ def build_uninject_patch(pod: Object) -> JsonPatch:
 
 
 def plan_uninjection(pod: Object) -> Uninjection:
-    """Plan the removal of everything with a reserved name, and of the variables that the pod's record lists.
+    """Plan the removal of everything with a reserved name or key, and of the variables that the pod's record lists.
 
     An injection removes reserved names too, so it does not matter who wrote them. Lists and objects that become empty
     are removed.
@@ -52,9 +52,16 @@ def plan_uninjection(pod: Object) -> Uninjection:
     changed = [*_restore_containers(operations, pod, records or {})]
     operations.remove_all(("spec", "volumes"), _find_reserved(read_objects(spec, "volumes")))
     operations.remove_all(("spec", PULL_SECRETS), find_recorded(pod))
-    if STATUS_ANNOTATION in read_mapping(read_mapping(pod, "metadata"), "annotations"):
-        operations.remove(("metadata", "annotations", STATUS_ANNOTATION))
+    _remove_written_keys(operations, read_mapping(pod, "metadata"))
     return Uninjection(_remove_emptied(operations.built, pod), tuple(changed), is_recorded=records is not None)
+
+
+def _remove_written_keys(operations: PatchBuilder, metadata: Object) -> None:
+    for noun, keys in WRITTEN_KEYS.items():
+        present = read_mapping(metadata, f"{noun}s")
+        for key in keys:
+            if key in present:
+                operations.remove(("metadata", f"{noun}s", key))
 
 
 def _find_reserved(things: Sequence[Object]) -> list[int]:

@@ -33,6 +33,14 @@ TEXTS = {
         "      value: http://proxy:3128\n    - name: NO_PROXY\n      value: # none\n"
         "    - name: AWS_REGION\n      value:\n"
     ),
+    "labels": "kind: Pod\nmetadata:\n  labels: {} # none\n  name: app\nspec:\n  containers:\n  - name: app\n",
+    "labels-with-others": (
+        "kind: Pod\nmetadata:\n  labels:\n    # of the team\n    app: shop # one\n\n  name: app\n"
+        "spec:\n  containers:\n  - name: app\n"
+    ),
+    "labels-in-flow-style": (
+        "kind: Pod\nmetadata: {name: app, labels: {app: shop,}} # x\nspec:\n  containers:\n  - name: app\n"
+    ),
     "flow": "kind: Pod\nmetadata: {}\nspec: {volumes: [], containers: [{name: app, env: []}]}\n",
     "pull-secrets": "kind: Pod\nspec:\n  imagePullSecrets: [] # none\n  containers:\n  - name: app\n",
     "pull-secrets-null": "kind: Pod\nspec:\n  imagePullSecrets:\n  containers:\n  - name: app\n",

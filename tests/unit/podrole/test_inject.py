@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import contract
 from testing.cases import CONFIG, PODS, Case, build_case, find_container, load_case
 from testing.repository import ROOT
 from tests.unit.podrole.conftest import Run
@@ -47,7 +48,11 @@ def test_unchanged_documents_and_lines_are_printed_byte_for_byte(run: Run, tmp_p
     assert result.stdout.startswith(f"{SERVICE}---\n# A shop.\n")
     assert result.stdout.endswith(f"---\n{NAMESPACE}")
     assert "iam.amazonaws.com/role: reader # only reads\n" in result.stdout
-    assert [line for line in DEPLOYMENT.splitlines() if line not in result.stdout.splitlines()] == []
+    assert [line for line in DEPLOYMENT.splitlines() if line not in result.stdout.splitlines()] == [LABELS]
+    assert f'{LABELS[:-1]}, podrole.io/mode: "redirect", podrole.io/version: "{contract.VERSION}"}}\n' in result.stdout
+
+
+LABELS = "      labels: {app: shop}"
 
 
 @pytest.mark.usefixtures("settings")

@@ -4,7 +4,7 @@ import pytest
 
 from injector.decision.annotations import parse_annotations
 from injector.decision.unknown_annotations import find_unknown_keys, find_workload_keys
-from injector.k8s.objects import Metadata
+from injector.k8s.objects import Metadata, parse_metadata
 from injector.similar_keys import KEYS, MAX_KEY, count_edits, find_meant
 from testing.cases import CONFIG, ENABLED, build_case
 
@@ -146,9 +146,7 @@ def test_keys_of_pod_account_and_namespace_are_warnings() -> None:
 def test_injected_pod_has_no_unknown_key() -> None:
     pod = build_case().inject()
 
-    labels = {"podrole.io/mode": "redirect", "podrole.io/version": "0.1.0"}
-
-    assert not [*find_unknown_keys(Metadata(labels, pod["metadata"]["annotations"]), "pod")]
+    assert not [*find_unknown_keys(parse_metadata(pod), "pod")]
 
 
 def test_only_ten_keys_of_thousands_are_compared_and_the_others_counted() -> None:

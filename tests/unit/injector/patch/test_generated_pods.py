@@ -42,6 +42,8 @@ CONFIGS = [
     pytest.param(CONFIG._replace(ipv6_only=True), id="ipv6-only"),
 ]
 
+WRITTEN = {"podrole.io/status", "podrole.io/mode", "podrole.io/version"}
+
 load = cache(load_template)
 
 
@@ -184,8 +186,10 @@ def without_podroles(pod: Pod) -> Pod:
 def without_reserved_names(pod: Pod) -> Pod:
     pod = copy.deepcopy(pod)
     metadata = pod["metadata"] = pod.get("metadata") or {}
-    annotations = metadata["annotations"] = metadata.get("annotations") or {}
-    annotations.pop("podrole.io/status", None)
+    for field in ("annotations", "labels"):
+        values = metadata[field] = metadata.get(field) or {}
+        if isinstance(values, dict):
+            metadata[field] = {key: value for key, value in values.items() if key not in WRITTEN}
     for field in ("initContainers", "containers", "volumes"):
         pod["spec"][field] = [thing for thing in pod["spec"].get(field) or [] if not is_reserved(thing)]
     for container in all_containers(pod):

@@ -23,6 +23,7 @@ from testing.cases import (
 )
 
 CASES = load_injectable_cases()
+WRITTEN = {"podrole.io/status", "podrole.io/mode", "podrole.io/version"}
 
 
 def without_ours(pod: Pod) -> Pod:
@@ -35,12 +36,22 @@ def without_ours(pod: Pod) -> Pod:
         added = {"PODROLE_POD_UID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_REGION", "AWS_DEFAULT_REGION"}
         container["env"] = [variable for variable in container.get("env") or [] if variable["name"] not in added]
     metadata = pod["metadata"] = pod.get("metadata") or {}
-    metadata["annotations"] = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != "podrole.io/status"}
+    for field in ("annotations", "labels"):
+        metadata[field] = {k: v for k, v in (metadata.get(field) or {}).items() if k not in WRITTEN}
     return pod
 
 
 def not_reserved(things: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
     return [thing for thing in things or [] if not thing["name"].startswith("podrole-")]
+
+
+LABELS = [
+    pytest.param(None, id="null"),
+    pytest.param({}, id="empty"),
+    pytest.param({"app": "shop", "a~b/c": ""}, id="other-labels"),
+    pytest.param({"podrole.io/mode": "env", "podrole.io/version": "9"}, id="written-by-its-author"),
+    pytest.param({"podrole.io/mode": ""}, id="without-a-value"),
+]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -197,7 +208,36 @@ def test_null_counts_as_empty_list() -> None:
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["podrole-token"]
     assert len(find_container(pod, "app")["env"]) == 4
     assert list(pod["metadata"]["annotations"]) == ["podrole.io/status"]
-    assert pod["metadata"]["labels"] is None
+    assert pod["metadata"]["labels"] == {"podrole.io/mode": "redirect", "podrole.io/version": contract.VERSION}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_labels_are_set_and_the_others_kept(labels: dict[str, str] | None) -> None:
+    case = build_case()
+    case.pod["metadata"]["labels"] = labels
+
+    patch, _ = case.build_patch()
+
+    ours = {"podrole.io/mode": "redirect", "podrole.io/version": contract.VERSION}
+    assert patch.apply(case.pod)["metadata"]["labels"] == {**(labels or {}), **ours}
+    assert all("labels" not in one["path"] or one["op"] == "add" for one in patch.patch)
+
+
+def test_labels_that_are_right_are_not_in_the_patch() -> None:
+    case = build_case()
+    injected = case.inject()
+    del injected["metadata"]["labels"]["podrole.io/version"]
+
+    patch, _ = case.with_pod(injected).build_patch()
+
+    assert patch.patch == [{"op": "add", "path": "/metadata/labels/podrole.io~1version", "value": contract.VERSION}]
+
+
+def test_injected_pods_share_no_labels() -> None:
+    case = build_case()
+    case.inject()["metadata"]["labels"]["podrole.io/mode"] = "changed"
+
+    assert case.inject()["metadata"]["labels"]["podrole.io/mode"] == "redirect"
 
 
 def test_pod_without_containers_is_patched() -> None:

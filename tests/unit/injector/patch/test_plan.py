@@ -7,7 +7,7 @@ import pytest
 import contract
 from contract.modes import Mode
 from injector.config import Config
-from injector.value_types import RedirectBackend
+from injector.value_types import ModePolicy, RedirectBackend
 from testing.cases import CONFIG, ENVIRON, build_case, environment_of, find_container, load_case
 
 NFT = ["nft", "-D", f"listen={contract.SIDECAR_PORT}", "-f", contract.REDIRECT_RULES]
@@ -207,6 +207,52 @@ def test_status_has_version_mode_role_and_reason() -> None:
         "added": None,
     }
     assert " " not in injected
+
+
+LABEL_VALUE = re.compile(r"(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+"""https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set"""
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "mode"),
+    [
+        pytest.param("role-on-the-pod", CONFIG, "redirect", id="redirect"),
+        pytest.param("pod-security-restricted", CONFIG, "env", id="env"),
+        pytest.param("no-role", CONFIG, "block", id="block"),
+    ],
+)
+def test_labels_have_mode_and_version_as_the_status_has_them(name: str, config: Config, mode: str) -> None:
+    metadata = load_case(name).inject(config)["metadata"]
+
+    status = json.loads(metadata["annotations"]["podrole.io/status"])
+    assert (metadata["labels"]["podrole.io/mode"], metadata["labels"]["podrole.io/version"]) == (mode, contract.VERSION)
+    assert (status["mode"], status["version"]) == (mode, contract.VERSION)
+    assert LABEL_VALUE.fullmatch(mode)
+    assert LABEL_VALUE.fullmatch(contract.VERSION)
+
+
+def test_label_in_place_of_the_annotation_is_replaced_with_a_warning() -> None:
+    case = build_case()
+    case.pod["metadata"]["labels"] = {"podrole.io/mode": "env"}
+
+    patch, warnings = case.build_patch()
+    injected = patch.apply(case.pod)
+    _, second = case.with_pod(injected).build_patch()
+
+    assert injected["metadata"]["labels"]["podrole.io/mode"] == "redirect"
+    [warning] = warnings
+    assert warning.startswith("Label podrole.io/mode of the pod has no effect. ")
+    assert warning.endswith(" The annotation podrole.io/mode asks for env mode.")
+    assert second == []
+
+
+def test_label_of_an_earlier_injection_in_another_mode_causes_no_warning() -> None:
+    case = build_case()
+    injected = case.inject(CONFIG._replace(mode=ModePolicy.ENV))
+
+    _, warnings = case.with_pod(injected).build_patch()
+
+    assert warnings == []
 
 
 def test_reserved_names_are_removed_with_a_warning() -> None:

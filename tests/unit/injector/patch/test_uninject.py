@@ -100,7 +100,10 @@ def test_patch_has_only_removals_of_what_was_added() -> None:
         {"op": "remove", "path": "/spec/initContainers/1"},
         {"op": "remove", "path": "/spec/initContainers/0"},
     ]
-    assert operations[-1] == {"op": "remove", "path": "/metadata/annotations/podrole.io~1status"}
+    assert operations[-2:] == [
+        {"op": "remove", "path": "/metadata/annotations/podrole.io~1status"},
+        {"op": "remove", "path": "/metadata/labels"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -311,3 +314,15 @@ def test_reserved_names_are_removed_whoever_wrote_them() -> None:
     for pod in (case.pod, case.inject()):
         assert "podrole-" not in str(uninject(pod))
         assert "podrole.io/status" not in str(uninject(pod))
+
+
+def test_written_labels_are_removed_whoever_wrote_them_and_others_stay() -> None:
+    case = build_case()
+    case.pod["metadata"]["labels"] = {"podrole.io/mode": "env", "app": "shop", "podrole.io/version": "9"}
+
+    for pod in (case.pod, case.inject()):
+        assert uninject(pod)["metadata"]["labels"] == {"app": "shop"}
+
+
+def test_labels_without_others_are_removed_as_a_whole() -> None:
+    assert "labels" not in uninject(build_case().inject())["metadata"]
