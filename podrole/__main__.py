@@ -25,7 +25,7 @@ from podrole.terminal import TerminalHandler, write
 COMMANDS = {
     "inject": ("podrole.inject:inject", "Print manifests as the webhook would change them, for kubectl apply."),
     "uninject": ("podrole.uninject:uninject", "Remove an injection from manifests."),
-    "check": ("podrole.check:check", "Explain whether and how a running pod was injected."),
+    "check": ("podrole.check:check", "Explain pods and workloads: whether they are injected, why pods are missing."),
     "preflight": ("podrole.preflight:preflight", "Check whether a cluster is ready for podrole."),
     "trust-policy": ("podrole.trust_policy:trust_policy", "Print, check or merge the trust policies of roles."),
 }

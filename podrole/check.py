@@ -1,8 +1,9 @@
-"""`podrole check`: explains a running pod. Reads its state and passes it to `podrole.diagnosis.pod`."""
+"""`podrole check`: explains a pod, a workload or all of them. Reads their state for `podrole.diagnosis`."""
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import click
 
@@ -11,21 +12,22 @@ from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object
 from podrole.diagnosis.check_context import read_name
 from podrole.diagnosis.cluster_state import Installation
+from podrole.diagnosis.decision_input import Settings, load_settings
 from podrole.diagnosis.pod import diagnose_pod
+from podrole.diagnosis.pod_order import choose_pods
+from podrole.diagnosis.workload import diagnose_workload
+from podrole.diagnosis.workload_findings import WorkloadFinding
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
-from podrole.owners import OWNERS, TargetError, find_path, find_selector, is_owner
-from podrole.progress import progress_message
+from podrole.owners import OWNERS, TargetError, is_owner, read_kind
 from podrole.queries import fetch_installation, fetch_pod_state
 from podrole.terminal import write, write_json
+from podrole.workload_queries import Target, add_dry_run, fetch_decisions, fetch_target, fetch_workload
 
+MAX_PODS = 50
+"""Of a workload that are reported in full: those that are not ready first."""
 
-class Target(NamedTuple):
-    """The pods to check: one by name, or those that an owner selects."""
-
-    namespace: str
-    kind: str
-    name: str
+THREADS = 8
 
 
 class PodDiagnosis(NamedTuple):
@@ -35,13 +37,28 @@ class PodDiagnosis(NamedTuple):
     sections: list[Section]
 
 
+class Report(NamedTuple):
+    """The findings about a workload, and about its pods."""
+
+    workload: str
+    """KIND NAMESPACE/NAME; empty where the target is a pod."""
+
+    findings: list[Section]
+    pods: list[PodDiagnosis]
+
+    @property
+    def sections(self) -> list[Section]:
+        """All sections."""
+        return [*self.findings, *(section for pod in self.pods for section in pod.sections)]
+
+
 EXAMPLES = """\b
 Examples:
   # One pod
   podrole check team-a/web-7d4b9c-x2x1k
 
 \b
-  # Every pod of a Deployment
+  # A Deployment, also without a pod, and every pod of it
   podrole check -n team-a deployment/web
 
 \b
@@ -52,29 +69,31 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("target", metavar="NAMESPACE/POD")
 @click.option("-n", "--namespace", metavar="NAME", help="The namespace of the target, in place of NAMESPACE/.")
+@click.option(
+    "--dry-run/--no-dry-run",
+    "may_create",
+    default=True,
+    help="Create a pod that a workload lacks in a dry run, which stores nothing.  [default: dry-run]",
+)
 @report_output_option
 @cluster_options
-def check(target: str, namespace: str | None, output: str, kubeconfig: str | None, context: str | None) -> None:
-    """Explain whether and how a running pod was injected.
+def check(target: str, namespace: str | None, kubeconfig: str | None, context: str | None, **chosen: Any) -> None:
+    """Explain a pod or a workload: whether it is injected, what the webhook would do now, and why pods are missing.
 
-    Reports whether the pod was injected, and if not, which selector or rule prevented it; what the webhook would do
-    now; and the state of the injected containers. To check all pods of an owner, use deployment/NAME,
-    statefulset/NAME, daemonset/NAME, replicaset/NAME, job/NAME; or a custom kind, such as rollout/NAME or
+    Reports whether a pod was injected, and if not, which selector or rule prevented it; what the webhook would do
+    now; and the state of the injected containers. For a workload also whether it has its pods, why new ones are
+    rejected, and what the webhook would do with them: deployment/NAME, statefulset/NAME, daemonset/NAME,
+    replicaset/NAME, replicationcontroller/NAME, job/NAME, cronjob/NAME; or a custom kind, such as rollout/NAME or
     cloneset.apps.kruise.io/NAME (docs/cli.md lists them).
     """
     parsed = parse_target(target, namespace)
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
-        pods = _find_pods(client, parsed)
-        installation = fetch_installation(client)
-        diagnoses = [_diagnose(client, pod, installation) for pod in pods]
-    if output == "json":
-        documents = [{"pod": diagnosis.pod, "findings": build_document(diagnosis.sections)} for diagnosis in diagnoses]
-        write_json({"pods": documents})
+        report = _report_target(client, parsed, may_create=chosen["may_create"])
+    if chosen["output"] == "json":
+        write_json(_build_document(report))
     else:
-        for pod, sections in diagnoses:
-            write(f"pod {pod}\n{format_sections(sections)}\n\n{format_counts(sections)}")
-    sections = [section for diagnosis in diagnoses for section in diagnosis.sections]
-    raise SystemExit(choose_exit_code(sections, Level.WARNING))
+        _write_text(report)
+    raise SystemExit(choose_exit_code(report.sections, Level.WARNING))
 
 
 def parse_target(target: str, namespace: str | None) -> Target:
@@ -83,36 +102,54 @@ def parse_target(target: str, namespace: str | None) -> Target:
     match parts:
         case [namespace, name] if namespace and name:
             return Target(namespace, "pod", name)
-        case [namespace, kind, name] if namespace and name and (kind.lower() == "pod" or is_owner(kind)):
-            return Target(namespace, kind.lower(), name)
+        case [namespace, kind, name] if namespace and name and (read_kind(kind) == "pod" or is_owner(read_kind(kind))):
+            return Target(namespace, read_kind(kind), name)
         case _:
             kinds = f"{', '.join(OWNERS)}, or a custom kind such as rollout"
             message = f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME ({kinds})"
             raise TargetError(message)
 
 
-def _find_pods(client: ApiClient, target: Target) -> Sequence[Object]:
-    pods_path = f"/api/v1/namespaces/{target.namespace}/pods"
-    with progress_message(f"reading {target.kind} {target.name}"):
-        path = pods_path if target.kind == "pod" else find_path(client, target.namespace, target.kind)
-        found = client.get_or_none(f"{path}/{target.name}") if path else None
-        if found is None:
-            raise TargetError(_format_not_found(target))
-        if target.kind == "pod":
-            return [found]
-        pods = client.list(pods_path, query={"labelSelector": find_selector(found, target.kind)})
-    if not pods:
-        raise TargetError(f"{target.kind} {target.name} in namespace {target.namespace} has no pods")
-    return pods
+def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Report:
+    obj = fetch_target(client, target)
+    installation = fetch_installation(client)
+    settings = load_settings(installation, os.environ)
+    if target.kind == "pod":
+        return Report("", [], _diagnose_pods(client, [obj], installation, settings))
+    state = fetch_workload(client, target, obj)
+    if may_create:
+        state = add_dry_run(client, state)
+    decisions = fetch_decisions(client, state, installation, settings)
+    chosen = choose_pods(state.pods, MAX_PODS)
+    findings = [*decisions.findings, *diagnose_workload(state, decisions.given)]
+    if len(chosen) < len(state.pods):
+        findings.append(WorkloadFinding.PODS_OMITTED.format(count=len(state.pods) - len(chosen), shown=len(chosen)))
+    name = f"{target.kind} {target.namespace}/{target.name}"
+    section = Section("Workload", tuple(findings))
+    return Report(name, [section], _diagnose_pods(client, chosen, installation, settings))
 
 
-def _format_not_found(target: Target) -> str:
-    hint = ""
-    if is_owner(target.namespace) and target.kind == "pod":
-        hint = f": to check a {target.namespace}, set its namespace with -n"
-    return f"{target.kind} {target.name} does not exist in namespace {target.namespace}{hint}"
+def _diagnose_pods(
+    client: ApiClient, pods: Sequence[Object], installation: Installation, settings: Settings
+) -> list[PodDiagnosis]:
+    def diagnose(pod: Object) -> PodDiagnosis:
+        state = fetch_pod_state(client, pod, installation)
+        return PodDiagnosis(read_name(pod), diagnose_pod(pod, state, os.environ, settings))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [*pool.map(diagnose, pods)]
 
 
-def _diagnose(client: ApiClient, pod: Object, installation: Installation) -> PodDiagnosis:
-    state = fetch_pod_state(client, pod, installation)
-    return PodDiagnosis(read_name(pod), diagnose_pod(pod, state, os.environ))
+def _build_document(report: Report) -> dict[str, object]:
+    pods = [{"pod": one.pod, "findings": build_document(one.sections)} for one in report.pods]
+    if not report.workload:
+        return {"pods": pods}
+    return {"workload": {"workload": report.workload, "findings": build_document(report.findings)}, "pods": pods}
+
+
+def _write_text(report: Report) -> None:
+    if report.workload:
+        write(f"{report.workload}\n{format_sections(report.findings)}\n")
+    for pod, sections in report.pods:
+        write(f"pod {pod}\n{format_sections(sections)}\n")
+    write(format_counts(report.sections))

@@ -1,4 +1,4 @@
-"""Finds the pods of an owner for `podrole check`: by its selector, or by the label that its controller gives them."""
+"""Finds a workload and its pods for `podrole check`: by its selector, or by the label that its controller sets."""
 
 from injector.errors import InjectorError
 from injector.k8s.discovery import Reader, find_collections
@@ -7,13 +7,26 @@ from injector.k8s.workload_kinds import BUILT_IN_GROUPS, WORKLOAD_KINDS, Kinds
 from podrole.diagnosis.selectors import format_selector
 
 OWNERS = {
+    "cronjob": "apis/batch/v1",
     "daemonset": "apis/apps/v1",
     "deployment": "apis/apps/v1",
     "job": "apis/batch/v1",
     "replicaset": "apis/apps/v1",
+    "replicationcontroller": "api/v1",
     "statefulset": "apis/apps/v1",
 }
 """Kubernetes' own kinds that own pods, and their API group and version."""
+
+SHORT_NAMES = {
+    "cj": "cronjob",
+    "deploy": "deployment",
+    "ds": "daemonset",
+    "po": "pod",
+    "rc": "replicationcontroller",
+    "rs": "replicaset",
+    "sts": "statefulset",
+}
+"""As kubectl has them."""
 
 BUILT_IN_NAMES = {"service"} | {kind.lower() for group, kind in WORKLOAD_KINDS if group in BUILT_IN_GROUPS}
 """A name alone means Kubernetes' own kind, as for kubectl."""
@@ -21,6 +34,14 @@ BUILT_IN_NAMES = {"service"} | {kind.lower() for group, kind in WORKLOAD_KINDS i
 
 class TargetError(InjectorError):
     """The target does not exist, has no pods, or is not valid."""
+
+
+def read_kind(name: str) -> str:
+    """The name of a kind as the tables have it: in lower case and in the singular."""
+    lower = name.lower()
+    singular = lower.removesuffix("s")
+    is_plural = singular in OWNERS or singular == "pod"
+    return SHORT_NAMES.get(lower, singular if is_plural else lower)
 
 
 def is_owner(name: str) -> bool:
@@ -42,9 +63,10 @@ def find_selector(owner: Object, name: str) -> str:
     """The label selector of an owner's pods. Raises TargetError where it has none."""
     label = next((kind.label for kind in _find_kinds(name).values()), None)
     own_name = read_mapping(owner, "metadata").get("name")
-    selector = (
-        f"{label}={own_name}" if label else format_selector(read_mapping(read_mapping(owner, "spec"), "selector"))
-    )
+    wanted = read_mapping(read_mapping(owner, "spec"), "selector")
+    if name == "replicationcontroller":
+        wanted = {"matchLabels": wanted}
+    selector = f"{label}={own_name}" if label else format_selector(wanted)
     if not selector:
         raise TargetError(f"{name} {own_name} has no selector of its pods: name one of them")
     return selector

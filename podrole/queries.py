@@ -40,10 +40,10 @@ def fetch_installation(client: ApiClient) -> Installation:
     """
     with progress_message("reading the API server's version"):
         version = client.get_or_none("/version") or {}
-    webhooks = _fetch_list(client, "webhooks", WEBHOOKS)
+    webhooks = fetch_list(client, "webhooks", WEBHOOKS)
     where = installed_config.find_deployment(webhooks.value)
     path = f"/apis/apps/v1/namespaces/{where.namespace}/deployments/{where.name}"
-    deployment = _fetch_object(client, "podrole's Deployment", path)
+    deployment = fetch_object(client, "podrole's Deployment", path)
     names = installed_config.list_config_maps(deployment.value) if deployment.value else []
     # One by one: the user may have permission for these only.
     paths = [f"{_build_core_path(where)}/configmaps/{name}" for name in names]
@@ -59,9 +59,9 @@ def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) 
     account = f"{path}/serviceaccounts/{read_service_account_name(pod)}"
     return PodState(
         installation,
-        namespace=_fetch_object(client, "the namespace", path),
-        service_account=_fetch_object(client, "the ServiceAccount", account),
-        events=_fetch_list(
+        namespace=fetch_object(client, "the namespace", path),
+        service_account=fetch_object(client, "the ServiceAccount", account),
+        events=fetch_list(
             client, "the pod's events", f"{path}/events", fieldSelector=f"involvedObject.uid={metadata.get('uid')}"
         ),
         owner=_fetch_owner(client, pod) if read_role(pod) is None else ReadResult(None),
@@ -77,7 +77,7 @@ def _fetch_owner(client: ApiClient, pod: Object) -> OptionalObject:
         return ReadResult(None)
     plural = f"{str(owner.get('kind')).lower()}s"
     path = f"/apis/{group}/namespaces/{metadata.get('namespace')}/{plural}/{owner.get('name')}"
-    return _fetch_object(client, "the pod's owner", path)
+    return fetch_object(client, "the pod's owner", path)
 
 
 def fetch_cluster_state(client: ApiClient, installation: Installation, namespaces: Sequence[str]) -> ClusterState:
@@ -89,15 +89,15 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
     account_paths = [f"{path}/serviceaccounts" for path in paths] or ["/api/v1/serviceaccounts"]
     return ClusterState(
         installation,
-        nodes=_fetch_list(client, "nodes", "/api/v1/nodes"),
-        daemon_sets=_fetch_list(client, "DaemonSets", "/apis/apps/v1/daemonsets"),
+        nodes=fetch_list(client, "nodes", "/api/v1/nodes"),
+        daemon_sets=fetch_list(client, "DaemonSets", "/apis/apps/v1/daemonsets"),
         namespaces=_fetch_objects(client, "namespaces", paths)
         if paths
-        else _fetch_list(client, "namespaces", "/api/v1/namespaces", labelSelector=label),
-        service_accounts=_fetch_list(client, "ServiceAccounts", *account_paths),
+        else fetch_list(client, "namespaces", "/api/v1/namespaces", labelSelector=label),
+        service_accounts=fetch_list(client, "ServiceAccounts", *account_paths),
         certificate=_fetch_certificate(client, where, installation),
-        service=_fetch_object(client, "podrole's Service", f"{_build_core_path(where)}/services/{where.name}"),
-        endpoint_slices=_fetch_list(
+        service=fetch_object(client, "podrole's Service", f"{_build_core_path(where)}/services/{where.name}"),
+        endpoint_slices=fetch_list(
             client,
             "podrole's EndpointSlices",
             f"/apis/discovery.k8s.io/v1/namespaces/{where.namespace}/endpointslices",
@@ -113,7 +113,7 @@ def run_dry_runs(client: ApiClient, namespaces: Sequence[str], pod: Object) -> R
     for number, namespace in enumerate(namespaces, 1):
         try:
             with progress_message(f"dry run of a pod in namespace {namespace} ({number} of {len(namespaces)})"):
-                results.append(_run_dry_run(client, namespace, pod))
+                results.append(run_dry_run(client, namespace, pod))
         except ClusterError as error:
             return ReadResult(tuple(results), str(error))
         if is_webhook_unreachable(results[-1]):
@@ -121,7 +121,8 @@ def run_dry_runs(client: ApiClient, namespaces: Sequence[str], pod: Object) -> R
     return ReadResult(tuple(results))
 
 
-def _run_dry_run(client: ApiClient, namespace: str, pod: Object) -> DryRunResult:
+def run_dry_run(client: ApiClient, namespace: str, pod: Object) -> DryRunResult:
+    """Create a pod in a dry run. Raises ClusterError where the API server does not answer."""
     try:
         return DryRunResult(namespace, client.create(f"/api/v1/namespaces/{namespace}/pods", pod, dry_run=True))
     except ApiError as error:
@@ -134,7 +135,7 @@ def _fetch_certificate(
     """Read the certificate from the webhook's Secret, without the private key beside it."""
     deployed_env = installation.deployed_env or installed_config.DeployedEnv({})
     name, key = deployed_env.certificate
-    secret = _fetch_object(client, "podrole's Secret", f"{_build_core_path(where)}/secrets/{name}")
+    secret = fetch_object(client, "podrole's Secret", f"{_build_core_path(where)}/secrets/{name}")
     encoded = str(read_mapping(secret.value or {}, "data").get(key) or "")
     pem = b64decode(encoded).decode(errors="replace")
     return ReadResult(StoredCertificate(f"{where.namespace}/{name}", pem), secret.error)
@@ -164,7 +165,8 @@ def _fetch(query: Callable[[], T], what: str, default: T) -> ReadResult[T]:
         return ReadResult(default, str(error))
 
 
-def _fetch_object(client: ApiClient, what: str, path: str) -> OptionalObject:
+def fetch_object(client: ApiClient, what: str, path: str) -> OptionalObject:
+    """Read an object. None also where it does not exist."""
     return _fetch(lambda: client.get_or_none(path), what, None)
 
 
@@ -173,7 +175,8 @@ def _fetch_objects(client: ApiClient, what: str, paths: Sequence[str]) -> Object
     return _fetch(lambda: tuple(thing for path in paths if (thing := client.get_or_none(path)) is not None), what, ())
 
 
-def _fetch_list(client: ApiClient, what: str, *paths: str, **query: str) -> Objects:
+def fetch_list(client: ApiClient, what: str, *paths: str, **query: str) -> Objects:
+    """List collections, one after the other."""
     return _fetch(lambda: tuple(thing for path in paths for thing in client.list(path, query=query)), what, ())
 
 

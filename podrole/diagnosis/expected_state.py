@@ -48,11 +48,26 @@ def compare_with_expected_state(running: RunningPod) -> Iterator[Finding]:
     yield from report_decision(decision, original, running.effective_config)
     if isinstance(decision, Skip) and decision.reason is Reason.NAMESPACE_NOT_LABELLED:
         decision = _decide_with_label(original, running)
-        for finding in report_decision(decision, original, running.effective_config):
-            yield ExpectedState.WITH_LABEL.format(text=f"{finding.text[0].lower()}{finding.text[1:]}")
+        yield from _report_with_label(decision, original, running.effective_config)
         if is_injected(running.pod):
             yield ExpectedState.INJECTED_WITHOUT_LABEL.format()
     yield from _compare(decision, running)
+
+
+def report_template(
+    template: Object, cluster_context: ClusterContext, effective_config: EffectiveConfig
+) -> Iterator[Finding]:
+    """Report what the webhook would do with a new pod of a template, and in an unlabelled namespace with the label."""
+    running = RunningPod(template, cluster_context, effective_config)
+    decision = decide(template, cluster_context, effective_config.config)
+    yield from report_decision(decision, template, effective_config)
+    if isinstance(decision, Skip) and decision.reason is Reason.NAMESPACE_NOT_LABELLED:
+        yield from _report_with_label(_decide_with_label(template, running), template, effective_config)
+
+
+def _report_with_label(decision: Decision, pod: Object, effective_config: EffectiveConfig) -> Iterator[Finding]:
+    for finding in report_decision(decision, pod, effective_config):
+        yield ExpectedState.WITH_LABEL.format(text=f"{finding.text[0].lower()}{finding.text[1:]}")
 
 
 def report_decision(decision: Decision, pod: Object, effective_config: EffectiveConfig) -> Iterator[Finding]:

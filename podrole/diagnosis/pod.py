@@ -6,13 +6,12 @@ from contract.modes import Mode
 from injector.decision.context import ClusterContext
 from injector.decision.rules import find_unsupported
 from injector.decision.unknown_annotations import find_workload_keys
-from injector.errors import ConfigError
 from injector.k8s.objects import Object, parse_metadata
 from podrole.diagnosis.cluster_state import Installation, PodState, ReadResult
+from podrole.diagnosis.decision_input import Settings, load_settings
 from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_state
 from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode, read_owner_kind
-from podrole.diagnosis.installed_config import build_effective_config, find_deployment
 from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.sidecar import (
     is_sidecar_running,
@@ -27,11 +26,14 @@ from podrole.diagnosis.webhooks import find_podrole_webhooks
 from podrole.findings import Finding, Section
 
 
-def diagnose_pod(pod: Object, state: PodState, environ: Mapping[str, str]) -> list[Section]:
-    """Report everything about a pod; `environ` is the caller's."""
+def diagnose_pod(
+    pod: Object, state: PodState, environ: Mapping[str, str], settings: Settings | None = None
+) -> list[Section]:
+    """Report everything about a pod; `environ` is the caller's. `settings`: where they are loaded already."""
+    settings = settings or load_settings(state.installation, environ)
     return [
         Section("Injection", tuple(_explain_injection(pod, state))),
-        Section("Expected state", (*_compare_with_expected_state(pod, state, environ), *_report_owner(pod, state))),
+        Section("Expected state", (*_compare_with_expected_state(pod, state, settings), *_report_owner(pod, state))),
         Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
     ]
@@ -43,20 +45,15 @@ def _explain_injection(pod: Object, state: PodState) -> Iterator[Finding]:
     yield from explain_injection(PodCreation(pod, state.namespace, own_webhooks, find_unsupported(pod)))
 
 
-def _compare_with_expected_state(pod: Object, state: PodState, environ: Mapping[str, str]) -> Iterator[Finding]:
-    deployed_env = state.installation.deployed_env
-    if deployed_env and deployed_env.gaps:
-        yield ExpectedState.SETTINGS_NOT_READ.format(gaps=", ".join(deployed_env.gaps))
+def _compare_with_expected_state(pod: Object, state: PodState, settings: Settings) -> Iterator[Finding]:
     results = (state.namespace, state.service_account, state.installation.version)
-    if errors := [result.error for result in results if result.error]:
+    errors = [result.error for result in results if result.error]
+    yield from (one for one in settings.findings if not errors or one.code != ExpectedState.SETTINGS_UNKNOWN.code)
+    if errors:
         yield ExpectedState.CONTEXT_READ_FAILED.format(problem="; ".join(errors))
-        return
-    try:
-        effective_config = build_effective_config(deployed_env, environ)
-    except ConfigError as error:
-        yield ExpectedState.SETTINGS_UNKNOWN.format(problem=_join([*_list_unread_settings(state), str(error)]))
-        return
-    yield from compare_with_expected_state(RunningPod(pod, _build_cluster_context(state), effective_config))
+    elif settings.effective_config is not None:
+        running = RunningPod(pod, _build_cluster_context(state), settings.effective_config)
+        yield from compare_with_expected_state(running)
 
 
 def _report_owner(pod: Object, state: PodState) -> Iterator[Finding]:
@@ -76,15 +73,6 @@ def _check_guard(installation: Installation) -> Iterator[Finding]:
         yield from check_guard(installation)
 
 
-def _list_unread_settings(state: PodState) -> list[str]:
-    installation = state.installation
-    errors = [result.error for result in (installation.deployment, installation.config_maps) if result.error]
-    if errors or installation.deployment.value is not None:
-        return errors
-    where = find_deployment(installation.webhooks.value)
-    return ["Deployment {}/{} with the webhook's configuration does not exist".format(*where)]
-
-
 def _build_cluster_context(state: PodState) -> ClusterContext:
     namespace, account = state.namespace.value, state.service_account.value
     return ClusterContext(
@@ -92,10 +80,6 @@ def _build_cluster_context(state: PodState) -> ClusterContext:
         None if account is None else parse_metadata(account),
         read_server_version(state.installation.version.value),
     )
-
-
-def _join(problems: list[str]) -> str:
-    return "; ".join(" ".join(problem.split()) for problem in problems)
 
 
 def _report_containers(pod: Object, state: PodState) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from contract.text import quote
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
+from podrole.diagnosis.workload_state import read_time
 from podrole.findings import Finding
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
@@ -67,10 +68,10 @@ def report_container_states(pod: Object) -> Iterator[Finding]:
 def report_events(events: tuple[Object, ...]) -> Iterator[Finding]:
     """Report the newest MAX_EVENTS warnings about the pod."""
     warnings = [event for event in events if event.get("type") == "Warning"]
-    for event in sorted(warnings, key=_read_time)[-MAX_EVENTS:]:
+    for event in sorted(warnings, key=read_time)[-MAX_EVENTS:]:
         message = " ".join(str(event.get("message") or "").split())
         count = event.get("count") or read_mapping(event, "series").get("count") or 1
-        yield Sidecar.EVENT.format(reason=event.get("reason"), count=count, last=_read_time(event), message=message)
+        yield Sidecar.EVENT.format(reason=event.get("reason"), count=count, last=read_time(event), message=message)
 
 
 def report_status(pod: Object, output: str) -> Iterator[Finding]:
@@ -211,8 +212,3 @@ def _format_status(status: Mapping[str, Any]) -> Finding:
     if status.get("state") != "serving":
         return (Sidecar.NO_CREDENTIALS if message else Sidecar.NO_CREDENTIALS_YET).format(**values)
     return (Sidecar.REFRESH_FAILING if failures else Sidecar.SERVING).format(**values)
-
-
-def _read_time(event: Object) -> str:
-    last = event.get("lastTimestamp") or read_mapping(event, "series").get("lastObservedTime")
-    return str(last or event.get("eventTime") or "?")

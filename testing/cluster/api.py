@@ -21,6 +21,7 @@ RESOURCES = {
     "CustomResourceDefinition": "apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "DaemonSet": "apis/apps/v1/{}/daemonsets",
     "Deployment": "apis/apps/v1/{}/deployments",
+    "Event": "api/v1/{}/events",
     "Job": "apis/batch/v1/{}/jobs",
     "LimitRange": "api/v1/{}/limitranges",
     "MutatingWebhookConfiguration": "apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",

@@ -132,15 +132,16 @@ def test_every_pod_of_an_owner_is_checked(api: ApiServer, namespace: str) -> Non
     assert sorted(pods) == sorted(f"{namespace}/{pod['metadata']['name']}" for pod in api.list("Pod", namespace))
 
 
-def test_owner_without_pods_is_a_usage_error(api: ApiServer, namespace: str) -> None:
+def test_owner_without_pods_is_reported_as_scaled_to_zero(api: ApiServer, namespace: str) -> None:
     template = {"metadata": {"labels": {"a": "b"}}, "spec": build_pod()["spec"]}
     spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
     api.create({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec}, namespace)
 
     result = run(api.kubeconfig, f"{namespace}/statefulset/db")
 
-    assert result.exit_code == 2
-    assert f"Error: statefulset db in namespace {namespace} has no pods\n" in result.stderr
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"statefulset {namespace}/db\n")
+    assert "It is scaled to 0 and has no pods." in result.stdout
 
 
 def test_missing_configuration_is_unknown(api: ApiServer, namespace: str) -> None:

@@ -7,10 +7,11 @@ from threading import Event
 
 import pytest
 
-from podrole.check import Target, parse_target
+from podrole.check import parse_target
 from podrole.owners import TargetError
 from podrole.progress import progress_message
 from podrole.terminal import write
+from podrole.workload_queries import Target
 from tests.unit.podrole.conftest import Run
 
 KUBECONFIG = """
@@ -29,8 +30,7 @@ def test_invalid_target_is_rejected_with_the_valid_forms(run: Run, target: str) 
 
     assert result.code == 2
     assert (
-        f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME (daemonset,"
-        in result.stderr
+        f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME (cronjob," in result.stderr
     )
 
 
@@ -41,6 +41,8 @@ def test_invalid_target_is_rejected_with_the_valid_forms(run: Run, target: str) 
         pytest.param("web", "team-a", Target("team-a", "pod", "web"), id="pod-with-option"),
         pytest.param("pod/web", "team-a", Target("team-a", "pod", "web"), id="kind-pod-with-option"),
         pytest.param("Deployment/web", "team-a", Target("team-a", "deployment", "web"), id="kind-in-upper-case"),
+        pytest.param("deploy/web", "team-a", Target("team-a", "deployment", "web"), id="short-name"),
+        pytest.param("cronjobs/web", "team-a", Target("team-a", "cronjob", "web"), id="plural"),
         pytest.param("team-a/job/once", None, Target("team-a", "job", "once"), id="namespace-kind-and-name"),
         pytest.param("deployment/web", None, Target("deployment", "pod", "web"), id="kind-taken-for-namespace"),
     ],

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from podrole.check import Target, parse_target
-from podrole.owners import TargetError, find_path, find_selector, is_owner
+from podrole.check import parse_target
+from podrole.owners import TargetError, find_path, find_selector, is_owner, read_kind
+from podrole.workload_queries import Target
 
 SELECTOR = {"matchLabels": {"app": "web"}}
 
@@ -25,9 +26,32 @@ class Cluster:
         }.get(path)
 
 
-@pytest.mark.parametrize("name", ["", "pod", "service.example.com", "rollouts", "rollout.apps", "cronjob", "service"])
+@pytest.mark.parametrize(
+    "name", ["", "pod", "service.example.com", "rollouts", "rollout.apps", "podtemplate", "service"]
+)
 def test_other_names_are_no_owners(name: str) -> None:
     assert not is_owner(name)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        pytest.param("Deployments", "deployment", id="plural"),
+        pytest.param("deploy", "deployment", id="short"),
+        pytest.param("cj", "cronjob", id="short-cron-job"),
+        pytest.param("PODS", "pod", id="pods"),
+        pytest.param("rollouts", "rollouts", id="custom-plural-is-unknown"),
+        pytest.param("CloneSet.apps.kruise.io", "cloneset.apps.kruise.io", id="custom"),
+    ],
+)
+def test_kind_is_read_as_kubectl_has_it(written: str, kind: str) -> None:
+    assert read_kind(written) == kind
+
+
+def test_selector_of_a_replication_controller_has_no_match_labels() -> None:
+    owner = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}}}
+
+    assert find_selector(owner, "replicationcontroller") == "app in (web)"
 
 
 def test_owner_without_a_selector_is_an_error() -> None:

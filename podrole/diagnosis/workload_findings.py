@@ -1,0 +1,142 @@
+"""The findings about a workload: level, sentence, remedy. The other modules decide which of them apply."""
+
+from podrole.findings import FindingTemplate, Level
+
+PREFLIGHT = "podrole preflight"
+QUOTAS = "kubectl -n {namespace} describe resourcequotas"
+LIMIT_RANGES = "kubectl -n {namespace} describe limitranges"
+SIDECAR_RESOURCES = "Set podrole.io/sidecar-resources on the namespace or in the pod template (docs/annotations.md)."
+DESCRIBE = "kubectl -n {namespace} describe {target}"
+
+
+class WorkloadFinding(FindingTemplate):
+    """Whether a workload has its pods, and what became of the last attempt to create one."""
+
+    PODS_READY = (Level.OK, "All {wanted} pods are ready.")
+    PODS_NOT_READY = (
+        Level.WARNING,
+        "{existing} of {wanted} pods exist, {current} of them with the current pod template; {ready} are ready.",
+        DESCRIBE,
+    )
+    SCALED_TO_ZERO = (Level.NOTE, "It is scaled to 0 and has no pods. What follows would happen to new pods.")
+    NO_NODE_SELECTED = (Level.NOTE, "It selects no node, so it has no pods.")
+    PAUSED = (Level.NOTE, "The rollout is paused: pods keep the template that they have.")
+    NOT_OBSERVED = (Level.NOTE, "Its controller has not seen the last change yet, so the numbers can be old.")
+    ROLLOUT_STUCK = (
+        Level.PROBLEM,
+        "The rollout is stuck: {old} pods of an older template still run, and new ones cannot be created.",
+        "Remove the cause below. To go back instead: kubectl -n {namespace} rollout undo {target}",
+    )
+    ROLLOUT_FAILED = (Level.WARNING, "The rollout does not progress ({reason}): {message}", DESCRIBE)
+    NO_PODS_UNEXPLAINED = (
+        Level.WARNING,
+        "Pods are missing, and no event or condition says why: events are kept for an hour.",
+        DESCRIBE,
+    )
+    EVENTS_READ_FAILED = (Level.UNKNOWN, "Its events could not be read: {problem}")
+
+    PODS_OMITTED = (
+        Level.NOTE,
+        "{shown} of its pods are reported below, those that are not ready first; {count} more are not.",
+    )
+
+    JOB_COMPLETED = (Level.OK, "The Job completed.")
+    JOB_SUSPENDED = (Level.NOTE, "The Job is suspended: it has no pods until it is resumed.")
+    JOB_RUNNING = (Level.OK, "The Job runs: {active} pods are active, {succeeded} succeeded, {failed} failed.")
+    JOB_WITHOUT_PODS = (Level.WARNING, "The Job is neither complete nor suspended, and has no active pod.", DESCRIBE)
+    JOB_FAILED = (
+        Level.WARNING,
+        "The Job {name} failed ({reason}): {message}",
+        "kubectl -n {namespace} logs job/{name} --all-containers --prefix",
+    )
+    CRON_JOB_SUSPENDED = (Level.NOTE, "The CronJob is suspended: it starts no Job.{last}")
+    CRON_JOB_SCHEDULED = (Level.OK, "The CronJob runs at {schedule}.{last}")
+    CRON_JOB_RUN = (Level.NOTE, "Its last Job is {name}.")
+
+
+class Creation(FindingTemplate):
+    """Why the API server rejected a new pod. `{where}` names the event, the condition or the dry run."""
+
+    DENIED = (Level.PROBLEM, "podrole's webhook denies new pods ({where}): {message}")
+    WEBHOOK_UNREACHABLE = (
+        Level.PROBLEM,
+        "New pods are rejected, because the API server could not call podrole's webhook ({where}): {message}",
+        PREFLIGHT,
+    )
+    GUARD_DENIED = (
+        Level.PROBLEM,
+        "New pods are rejected by podrole's guard, a ValidatingAdmissionPolicy ({where}): {message}",
+        PREFLIGHT,
+    )
+    QUOTA_BECAUSE_OF_PODROLE = (
+        Level.PROBLEM,
+        "A ResourceQuota rejects new pods because of what podrole adds ({added}) ({where}): {message}",
+        f"{QUOTAS}\nRaise the quota, or: {SIDECAR_RESOURCES}",
+    )
+    QUOTA_ANYWAY = (
+        Level.PROBLEM,
+        "A ResourceQuota rejects new pods. It would reject them without podrole, too ({where}): {message}",
+        QUOTAS,
+    )
+    QUOTA = (
+        Level.PROBLEM,
+        "A ResourceQuota rejects new pods. podrole adds to them {added} ({where}): {message}",
+        QUOTAS,
+    )
+    LIMIT_RANGE_BECAUSE_OF_PODROLE = (
+        Level.PROBLEM,
+        "A LimitRange rejects new pods because of what podrole adds ({added}) ({where}): {message}",
+        f"{LIMIT_RANGES}\nChange it, or: {SIDECAR_RESOURCES}",
+    )
+    LIMIT_RANGE_ANYWAY = (
+        Level.PROBLEM,
+        "A LimitRange rejects new pods. It would reject them without podrole, too ({where}): {message}",
+        LIMIT_RANGES,
+    )
+    LIMIT_RANGE = (
+        Level.PROBLEM,
+        "A LimitRange rejects new pods. podrole adds to them {added} ({where}): {message}",
+        LIMIT_RANGES,
+    )
+    POD_SECURITY_BECAUSE_OF_PODROLE = (
+        Level.PROBLEM,
+        "PodSecurity rejects new pods because of podrole's containers ({where}): {message}",
+        (
+            "Label the namespace with the level that is enforced: podrole then uses env mode.\n"
+            "kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=LEVEL"
+        ),
+    )
+    POD_SECURITY_ANYWAY = (
+        Level.PROBLEM,
+        "PodSecurity rejects new pods. It would reject them without podrole, too ({where}): {message}",
+    )
+    OTHER_WEBHOOK = (
+        Level.PROBLEM,
+        "Another webhook than podrole's rejects new pods ({where}): {message}",
+    )
+    SERVICE_ACCOUNT_MISSING = (
+        Level.PROBLEM,
+        "New pods are rejected because their ServiceAccount does not exist ({where}): {message}",
+        "kubectl -n {namespace} get serviceaccounts",
+    )
+    PODROLE_CONTAINER_INVALID = (
+        Level.PROBLEM,
+        "The API server rejects new pods because of podrole's containers ({where}): {message}",
+        PREFLIGHT,
+    )
+    REJECTED = (
+        Level.PROBLEM,
+        "The API server rejects new pods. The message does not name podrole ({where}): {message}",
+        DESCRIBE,
+    )
+    ACCEPTED_NOW = (
+        Level.NOTE,
+        "The API server would accept a new pod now (dry run). The controller tries again within 17 minutes.",
+        "{retry}",
+    )
+    NOT_DENIED_NOW = (
+        Level.NOTE,
+        "podrole's webhook would not deny a new pod now. The controller tries again within 17 minutes.",
+        "{retry}",
+    )
+    DRY_RUN_NOT_POSSIBLE = (Level.NOTE, "A dry run of a new pod was not possible: {message}")
