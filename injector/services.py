@@ -156,7 +156,9 @@ def load_cluster(
 ) -> tuple[MetadataReader, Callable[[str], Reservation] | None]:
     """Connect to the cluster, or read manifests instead if they are configured."""
     if config.manifests is not None:
-        return ManifestCluster(config.manifests), None
+        manifests = ManifestCluster(config.manifests)
+        metrics.denials.knows_namespace = lambda name: manifests.namespace(name) is not None
+        return manifests, None
     from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
     cluster = watch_cache.CachedReader(
@@ -165,6 +167,7 @@ def load_cluster(
         metrics.count_watch_restart,
         on_refused=metrics.count_refused_read,
     )
+    metrics.denials.knows_namespace = cluster.knows_namespace
     try:
         version = cluster.version()
         LOG.info("Kubernetes version: %s", format_version(version) if version else "unknown")

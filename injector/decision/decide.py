@@ -16,7 +16,7 @@ def decide(pod: Object, cluster_context: ClusterContext, config: Config) -> Deci
         if skip := rule(context):
             return skip
     if denials := limit_explanations(denial for rule in rules.DENY_RULES for denial in rule(context)):
-        return Deny(denials, limit_explanations(context.warnings))
+        return Deny(denials, limit_explanations(context.warnings), context.settings.role_arn)
     if context.settings.role_arn is None:
         return _decide_without_role(context)
     warnings = limit_explanations(warning for rule in rules.WARN_RULES for warning in rule(context))

@@ -65,5 +65,8 @@ class Deny:
     warnings: Explanations = ()
     """Keys that have no effect: one of them may have been meant to prevent the denial, as a misspelt allow-list."""
 
+    role_arn: str | None = None
+    """The role that the pod asks for; None: none, or its value is invalid."""
+
 
 Decision = Inject | Block | Skip | Deny

@@ -19,10 +19,14 @@ class DecisionLogEntry:
     owner: str | None
     """The controller, as `ReplicaSet/web-5d9c7`: identifies a pod whose name is not generated yet."""
 
+    service_account: str
     outcome: Outcome
     """Inject, Block, Skip or Deny; Fail for a denial because of an error."""
 
     mode: str | None
+    role: str | None
+    """The ARN that the pod gets, or that a denied pod asks for; None: it has none, or its value is invalid."""
+
     reasons: tuple[str, ...]
     """Codes of `injector.reasons`."""
 
@@ -30,8 +34,9 @@ class DecisionLogEntry:
 
     def __str__(self) -> str:
         owner = f" of {self.owner}" if self.owner else ""
-        reasons = ",".join(self.reasons)
-        return f"{self.uid} {self.namespace}/{self.pod}: {self.outcome} {reasons}{owner}, {self.seconds * 1000:.1f} ms"
+        role = f", role {self.role}" if self.role else ""
+        what = f"{self.outcome} {','.join(self.reasons)}{owner}{role}"
+        return f"{self.uid} {self.namespace}/{self.pod}: {what}, {self.seconds * 1000:.1f} ms"
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(DecisionLogEntry))

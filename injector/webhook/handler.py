@@ -162,8 +162,10 @@ def _build_log_entry(review: Review, decision: Decision | Fail, seconds: float) 
         namespace=review.namespace,
         pod=quote(read_pod_name(review.pod), MAX_NAME),
         owner=quote(owner, MAX_NAME) if owner else None,
+        service_account=review.service_account,
         outcome=decision.outcome,
         mode=decision.mode if isinstance(decision, Inject) else None,
+        role=decision.role_arn if isinstance(decision, Inject | Deny) else None,
         reasons=tuple(reason.code for reason in _find_reasons(decision)),
         seconds=seconds,
     )

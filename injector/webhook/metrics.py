@@ -1,4 +1,4 @@
-"""The injector's metrics. Labels have few values: no label holds the name of a pod or a namespace."""
+"""The injector's metrics. Labels have few values: never names of pods, and those of some namespaces only."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from injector.decision.outcomes import Outcome
 from injector.webhook.decision_log import DecisionLogEntry
+from injector.webhook.denials import DenialCounts
 from server.background import BackgroundThread
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -49,6 +50,8 @@ class Metrics:
             "Workers that this replica has started. More than one: a worker died, and its counters are lost.",
             lambda: worker_starts,
         )
+        self.denials = DenialCounts()
+        self._registry.register(_ScrapeCollector(self._build_denials))
         self._threads: list[BackgroundThread] = []
         self._export_threads()
         self._requests = self._counter("podrole_admission_requests", "Admission reviews answered.")
@@ -83,6 +86,8 @@ class Metrics:
         """Count one answer."""
         self._requests.inc()
         self._latency.observe(entry.seconds)
+        if entry.outcome is Outcome.DENY:
+            self.denials.count(entry.namespace, entry.reasons)
         match entry.outcome:
             case Outcome.INJECT:
                 self._injected.labels(entry.mode).inc()
@@ -128,6 +133,13 @@ class Metrics:
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def _build_denials(self) -> Metric:
+        description = "Pods denied by a rule, by the namespace of the pod and reason; two reasons count for both."
+        family = CounterMetricFamily("podrole_admission_denials", description, labels=["pod_namespace", "reason"])
+        for labels, count in self.denials.copy().items():
+            family.add_metric(labels, count)
+        return family
 
     def _export_threads(self) -> None:
         self._export(

@@ -38,6 +38,7 @@ AGES = {
     "sidecar/http_client/resolve.py: MAX_LATE_SECONDS",
     "sidecar/sts/chain.py: MIN_SESSION_SECONDS",
     "injector/certs/cluster_clock.py: MAX_SKEW_SECONDS",
+    "injector/webhook/denials.py: MIN_IDLE_SECONDS",
     "sidecar/credentials/credentials.py: CLOCK_TOLERANCE_SECONDS",
     "sidecar/sts/lifetime.py: LONGEST_SESSION_SECONDS",
     "injector/certs/manager.py: FIRST_PROGRESS_SECONDS",

@@ -15,8 +15,10 @@ ENTRY = DecisionLogEntry(
     namespace="shop",
     pod="web-*",
     owner="ReplicaSet/web-5d9c",
+    service_account="web",
     outcome=Outcome.INJECT,
     mode="redirect",
+    role="arn:aws:iam::111122223333:role/reader",
     reasons=("RoleFromPod",),
     seconds=0.00123,
 )
@@ -37,7 +39,8 @@ def write_line(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_log_is_text_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     line = write_line(Terminal(), monkeypatch)
 
-    assert line.endswith("u-1 shop/web-*: Inject RoleFromPod of ReplicaSet/web-5d9c, 1.2 ms\n")
+    what = "Inject RoleFromPod of ReplicaSet/web-5d9c, role arn:aws:iam::111122223333:role/reader"
+    assert line.endswith(f"u-1 shop/web-*: {what}, 1.2 ms\n")
 
 
 def test_log_is_json_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

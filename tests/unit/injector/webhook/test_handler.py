@@ -268,6 +268,35 @@ def test_one_line_is_logged_for_each_review_without_the_environment(caplog: pyte
     assert "hunter2" not in str(vars(caplog.records[0]))
 
 
+@pytest.mark.parametrize(
+    ("case", "outcome", "role"),
+    [
+        pytest.param("role-on-the-pod", "Inject", "arn:aws:iam::111122223333:role/reader", id="injected"),
+        pytest.param("role-not-allowed", "Deny", "arn:aws:iam::111122223333:role/reader", id="not-allowed"),
+        pytest.param("role-that-is-none", "Deny", None, id="invalid"),
+        pytest.param("no-role", "Block", None, id="none"),
+        pytest.param("host-network", "Skip", None, id="skipped"),
+    ],
+)
+def test_log_has_the_role_that_a_pod_gets_or_asks_for(case: str, outcome: str, role: str | None) -> None:
+    found = load_case(case)
+    admission = Admission(CONFIG, Lookups(found.namespace, found.service_account), load_template(CONFIG))
+
+    _, entry = admission.answer(parse_review(json.dumps(review_of(found.pod)).encode()))
+
+    assert (entry.outcome, entry.role) == (outcome, role)
+
+
+def test_log_has_the_service_account() -> None:
+    pod = load_case("no-role").pod
+    pod["spec"]["serviceAccountName"] = "builder"
+    admission = Admission(CONFIG, Lookups(), load_template(CONFIG))
+
+    _, entry = admission.answer(parse_review(json.dumps(review_of(pod)).encode()))
+
+    assert entry.service_account == "builder"
+
+
 def test_each_answer_is_counted_after_the_response() -> None:
     counted: list[DecisionLogEntry] = []
     review = json.dumps(review_of(load_case("no-role").pod))

@@ -46,7 +46,30 @@ def test_labels_contain_no_name_of_a_pod_namespace_or_request() -> None:
 
     text = metrics.render().decode()
 
-    assert not any(name in text for name in ("shop", "web-", "u-1"))
+    assert not any(name in text for name in ("shop", "web", "u-1", "arn:"))
+
+
+def test_denial_is_counted_by_namespace_and_reason() -> None:
+    metrics = Metrics()
+    metrics.denials.knows_namespace = lambda name: name == "shop"
+
+    metrics.count(replace(ENTRY, outcome=Outcome.DENY))
+    metrics.count(replace(ENTRY, outcome=Outcome.DENY, namespace="unknown"))
+
+    samples = read(metrics)
+    assert samples["podrole_admission_denials_total{pod_namespace=shop,reason=RoleFromPod}"] == 1
+    assert samples["podrole_admission_denials_total{pod_namespace=(other),reason=RoleFromPod}"] == 1
+
+
+@pytest.mark.parametrize("outcome", [each for each in Outcome if each != Outcome.DENY])
+def test_other_outcome_is_no_denial_of_a_namespace(outcome: Outcome) -> None:
+    """An error concerns no namespace in particular: it has an alert of its own."""
+    metrics = Metrics()
+    metrics.denials.knows_namespace = lambda _name: True
+
+    metrics.count(replace(ENTRY, outcome=outcome))
+
+    assert metrics.denials.copy() == {}
 
 
 def test_gauge_is_read_at_each_scrape() -> None:
