@@ -1,8 +1,8 @@
 """What the injector and the sidecar share. Both images contain this package, and it imports none of the others.
 
 This module has only constants, which the injector writes into a pod and the sidecar reads there. It imports nothing,
-because the postStart hook imports it. Modules: `settings` and `value_types` (declarations), `modes`, `termination`,
-`text`.
+because the postStart hook imports it. Modules: `settings` and `value_types` (declarations), `service_links`, `modes`,
+`termination`, `text`.
 """
 
 VERSION = "0.1.0"

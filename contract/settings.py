@@ -4,24 +4,16 @@ A configuration is a NamedTuple with the decorator `configuration`. Each field i
 process, the options and the help of the command, docs/configuration.md and the error messages all read it.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from contract.outside_aws import is_outside_aws
+from contract.service_links import is_service_link
 from contract.text import quote
 from contract.value_types import PROXY, ValueType
 
 SHOWN_LENGTH = 100
-"""Characters of a wrong value that an error repeats: all errors together must fit into the 2048 bytes that the kubelet
-keeps of a container's last message."""
-
-
-SERVICE_LINK = r"(?:tcp|udp|sctp)://(?:[\d.]+|\[[0-9a-f:.]+\]):\d+"
-"""What the kubelet sets to describe a Service to the containers of its namespace: PODROLE_PORT for a Service `podrole`.
-
-https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-"""
+"""Characters of a wrong value that an error repeats. See `contract.termination` for the length of a whole message."""
 
 
 class Setting(NamedTuple):
@@ -74,8 +66,7 @@ def list_settings(config_class: type[Any]) -> dict[str, Setting]:
 def read_value(one: Setting, environ: Mapping[str, str]) -> str | None:
     """The text of a setting's variable; None where it is unset, empty or the description of a Service."""
     value = environ.get(one.variable)
-    is_link = value is not None and one.variable.endswith("_PORT") and re.fullmatch(SERVICE_LINK, value)
-    return None if is_link else value or None
+    return None if not value or is_service_link(one.variable, value) else value
 
 
 def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:

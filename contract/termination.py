@@ -1,8 +1,10 @@
-"""Which signals end a program, also while it is still starting."""
+"""How a program ends: by which signals, also while it is still starting, and with which last message."""
 
 import os
 import signal
 from types import FrameType
+
+from contract.text import escape
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,3 +33,21 @@ def exit_on_signals(code: int) -> None:
 def block_unsupported_signals() -> None:
     """Keep UNSUPPORTED from this process and the ones it starts, whatever handlers a library sets for them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, UNSUPPORTED)
+
+
+TERMINATION_BYTES = 2048
+"""The kubelet takes this much, and at most 80 lines, from the end of a failed container's log."""
+
+TRUNCATED = " (truncated)\n"
+
+
+def truncate_termination_message(text: str) -> str:
+    """Truncate a text at its end. The kubelet would keep the end of a longer text and drop its beginning.
+
+    https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
+    """
+    encoded = escape(text).encode()
+    if len(encoded) <= TERMINATION_BYTES:
+        return encoded.decode()
+    beginning = encoded[: TERMINATION_BYTES - len(TRUNCATED.encode())].decode(errors="ignore")
+    return beginning + TRUNCATED

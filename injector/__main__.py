@@ -1,6 +1,6 @@
 """The entry point of the webhook: `python -m injector`. Exits with code 2 if a setting is invalid."""
 
-from contract.termination import block_unsupported_signals, exit_on_signals
+from contract.termination import block_unsupported_signals, exit_on_signals, truncate_termination_message
 
 if __name__ == "__main__":
     exit_on_signals(0)  # nothing is served yet
@@ -11,7 +11,6 @@ import os
 import sys
 
 from contract.modes import CredentialSource
-from contract.text import escape
 from injector.arbiter import Application, end_new_workers_on_signals
 from injector.config import Config
 from injector.errors import ConfigError
@@ -29,7 +28,7 @@ def main() -> None:
         config = Config.from_environ(os.environ, with_tls=True)
         application = Application(config)
     except (ConfigError, TooFewFilesError) as error:
-        sys.stderr.write(escape(f"podrole-injector: {error}\n"))
+        sys.stderr.write(truncate_termination_message(f"podrole-injector: {error}\n"))
         sys.exit(ConfigError.exit_code)
     if config.credential_source == CredentialSource.NODE:
         LOG.warning(

@@ -7,11 +7,19 @@ from typing import NamedTuple, Self
 import contract
 from contract.modes import CredentialSource
 from contract.outside_aws import is_outside_aws
-from contract.settings import configuration, find_problems, format_problems, parse_environ, setting
+from contract.settings import (
+    configuration,
+    find_problems,
+    format_problems,
+    list_settings,
+    parse_environ,
+    setting,
+)
 from contract.value_types import BOOLEAN, ENDPOINT, METADATA_PATHS, PORT, PROXY, REGION, choice
 from injector.contradictions import find_contradictions
 from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix, partition_of
+from injector.unknown_settings import describe_unknown, find_unknown
 from injector.value_types import (
     ACCOUNT_ID,
     ADDRESS,
@@ -285,14 +293,22 @@ class Config(NamedTuple):
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], *, with_tls: bool = False) -> Self:
-        """Read the PODROLE_* variables; raise ConfigError with all problems.
+        """Read the PODROLE_* variables; raise ConfigError with all problems, also of variables that are no settings.
 
         `with_tls`: whether the webhook needs a certificate. With manifests there is no cluster to store one in.
         """
         files = ("PODROLE_TLS_CERT", "PODROLE_TLS_KEY")
         is_half_set = len([variable for variable in files if environ.get(variable)]) == 1
         needs_files = is_half_set or (with_tls and bool(environ.get("PODROLE_MANIFESTS")))
-        problems = [*find_problems(cls, environ, files if needs_files else ()), *find_contradictions(environ)]
+        problems = [
+            *describe_unknown(find_unknown(environ, VARIABLES), VARIABLES),
+            *find_problems(cls, environ, files if needs_files else ()),
+            *find_contradictions(environ),
+        ]
         if problems:
             raise ConfigError(format_problems("invalid environment:", problems))
         return cls(**parse_environ(cls, environ))
+
+
+VARIABLES = tuple(one.variable for one in list_settings(Config).values())
+"""The names of all settings."""

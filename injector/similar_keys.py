@@ -6,6 +6,7 @@ Users can write thousands of keys, so a key is compared only if it is short and 
 from collections.abc import Mapping
 from functools import lru_cache
 
+from injector.edit_distance import count_edits
 from injector.metadata_keys import (
     DEFAULT_ROLE,
     INJECT_LABEL,
@@ -78,21 +79,3 @@ def find_meant(key: str) -> str | None:
 def _is_near(domain: str, wanted: str) -> bool:
     most = MAX_EDITS if f"{wanted}/" == PREFIX else MAX_EDITS_OF_DOMAIN
     return count_edits(domain, wanted, most) <= most
-
-
-def count_edits(text: str, wanted: str, most: int) -> int:
-    """Insertions, deletions, replacements and swaps of neighbours from one text to the other; `most` + 1 if more."""
-    if abs(len(text) - len(wanted)) > most:
-        return most + 1
-    before: list[int] = []
-    row: list[int] = [*range(len(wanted) + 1)]
-    for number, letter in enumerate(text, 1):
-        above, row = row, [number]
-        for column, other in enumerate(wanted, 1):
-            edits = min(above[column] + 1, row[-1] + 1, above[column - 1] + (letter != other))
-            is_swap = number > 1 and column > 1 and letter == wanted[column - 2] and other == text[number - 2]
-            row.append(min(edits, before[column - 2] + 1) if is_swap else edits)
-        if min(row) > most and min(above) > most:
-            return most + 1
-        before = above
-    return min(row[-1], most + 1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import contract
-from contract.text import escape
+from contract.termination import truncate_termination_message
 from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 from injector.errors import ClusterError, ConfigError
 from server.background import ThreadLimitError
@@ -55,7 +55,7 @@ class InjectorWorker(LoopWorker):
         try:
             services = build_services(self.app.config, self.app.starts, self.read_problems)
         except (ConfigError, ClusterError, ThreadLimitError) as error:
-            sys.stderr.write(escape(f"podrole-injector: {error}\n"))
+            sys.stderr.write(truncate_termination_message(f"podrole-injector: {error}\n"))
             self.app.exit_with(ConfigError.exit_code)
             sys.exit(0)
         by_port = {self.app.ports.health: services.health, self.app.ports.webhook: services.webhook}

@@ -72,6 +72,16 @@ class Commands(click.Group):
         finally:
             _drop_unwritten()
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse a misspelt variable before any command but for its help."""
+        if not ctx.resilient_parsing and not {*args} & {*ctx.help_option_names}:
+            from podrole.own_environment import check_own_environment  # noqa: PLC0415 - `podrole --help` needs none
+
+            check_own_environment(os.environ)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors become a message and an exit code."""
         logging.lastResort = TerminalHandler(logging.WARNING)

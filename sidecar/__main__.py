@@ -15,7 +15,7 @@ import sys
 import time
 
 from server.descriptors import TooFewFilesError, raise_limit
-from sidecar.config import Config
+from sidecar.config import Config, list_ignored
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.refresher import CredentialRefresher, draw_jitter, log_ignored_times
 from sidecar.credentials.schedule import Failure, State, initial_state
@@ -40,6 +40,8 @@ def main() -> None:
     except SidecarError as error:
         log_fatal(error)
         sys.exit(error.exit_code)
+    if names := list_ignored(os.environ):
+        emit("settings-ignored", names=names)
     refresher, saver = start_refreshing(config)
     from sidecar.server import Server  # noqa: PLC0415 - it loads while the first fetch runs
 

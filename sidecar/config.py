@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 import contract
 from contract.modes import CredentialSource, Mode
 from contract.outside_aws import account_of
+from contract.service_links import is_service_link
 from contract.settings import configuration, find_problems, format_problems, list_settings, parse_environ, setting
 from contract.value_types import (
     ABSOLUTE_PATH,
@@ -224,6 +225,22 @@ class Config(NamedTuple):
 
 
 VARIABLES = tuple(one.variable for one in list_settings(Config).values())
+
+MAX_IGNORED = 10
+
+
+def list_ignored(environ: Mapping[str, str]) -> str:
+    """The first MAX_IGNORED names of variables that this version does not know, for the log.
+
+    They end no start, unlike the injector's: another version of the injector can have written them into the pod, and a
+    pod must start with the next and the previous one. The injector refuses an edited template with a misspelt one.
+    """
+    names = sorted(
+        name
+        for name, value in environ.items()
+        if name.startswith("PODROLE_") and name not in VARIABLES and not is_service_link(name, value)
+    )
+    return ", ".join(names[:MAX_IGNORED])
 
 
 def build_session_name(namespace: str, pod: str) -> str:

@@ -4,21 +4,17 @@ import json
 import sys
 import time
 
+from contract.termination import truncate_termination_message
 from contract.text import escape
 from server.log_stream import install
 from sidecar.errors import SidecarError
 from sidecar.time_format import format_time
-
-TERMINATION_BYTES = 2048
-"""The kubelet takes this much, and at most 80 lines, from the end of a failed container's log."""
 
 MAX_FIELD_LENGTH = 2048
 """Characters of a field of an event. The longest is a traceback, of which the server passes on 2000."""
 
 MAX_QUEUED_BYTES = 64 * 1024
 """Of lines that nobody reads. Further ones are dropped and counted."""
-
-TRUNCATED = " (truncated)\n"
 
 
 def set_up_log() -> None:
@@ -45,15 +41,3 @@ def log_fatal(error: SidecarError) -> None:
     """Write why the sidecar exits, as plain text: `kubectl describe pod` shows it as the container's last message."""
     sys.stderr.write(truncate_termination_message(f"podrole-sidecar: {error}\n"))
     sys.stderr.flush()
-
-
-def truncate_termination_message(text: str) -> str:
-    """Truncate a text at its end. The kubelet would keep the end of a longer text and drop its beginning.
-
-    https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
-    """
-    encoded = escape(text).encode()
-    if len(encoded) <= TERMINATION_BYTES:
-        return encoded.decode()
-    beginning = encoded[: TERMINATION_BYTES - len(TRUNCATED.encode())].decode(errors="ignore")
-    return beginning + TRUNCATED

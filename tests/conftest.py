@@ -36,10 +36,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Remove the AWS configuration and proxy settings."""
+    """Remove the AWS configuration, proxy settings, and podrole's: commands refuse the tests' own PODROLE_TEST_*."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
-            if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            if name.startswith(("AWS_", "PODROLE_")) or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

@@ -18,6 +18,7 @@ from injector.errors import ConfigError
 from injector.k8s.objects import Object
 from injector.patch.app_env import EnvironmentChange, plan_environment
 from injector.patch.sts_ca import load_sts_ca
+from injector.unknown_settings import SIDECAR_VARIABLES, describe_unknown, find_unknown
 
 SHIPPED = Path(__file__).with_name("template.yaml")
 
@@ -161,6 +162,8 @@ def _find_problems(document: Any, operator_values: Mapping[str, str | None]) -> 
     variables = {*operator_values, *POD_VARIABLES}
     for missing in sorted({*variables, *FIXED_VARIABLES} - {variable["name"] for variable in env}):
         yield f"sidecar.env does not set {missing}"
+    unknown = find_unknown({variable["name"]: "" for variable in env}, SIDECAR_VARIABLES)
+    yield from (f"sidecar.env: {sentence}" for sentence in describe_unknown(unknown, SIDECAR_VARIABLES))
     rest = {**document, "sidecar": {**document["sidecar"], "env": []}}
     in_env = OPERATOR_PLACEHOLDERS | {name_placeholder(variable) for variable in variables}
     for place, node, known in (("sidecar.env", env, in_env), ("other parts", rest, OPERATOR_PLACEHOLDERS)):

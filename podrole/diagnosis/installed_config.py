@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import yaml
 
-from injector.config import Config
+from injector.config import VARIABLES, Config
 from injector.errors import ConfigError
 from injector.k8s.objects import Object, read_mapping, read_objects, read_strings
 from injector.patch.sts_ca import SETTING, parse_sts_ca
@@ -29,6 +29,9 @@ class DeployedEnv(NamedTuple):
     """The variables of the running webhook, as far as they can be read without Secrets."""
 
     environ: Mapping[str, str]
+    sources: Mapping[str, str] = {}
+    """Where each variable comes from: `ConfigMap <name>`, or `the Deployment`."""
+
     gaps: tuple[str, ...] = ()
     """The sources of variables that could not be read."""
 
@@ -88,9 +91,10 @@ def read_deployed_env(deployment: Object, config_maps: Iterable[Object]) -> Depl
 
 def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, str]) -> EffectiveConfig:
     """Build the webhook's configuration; raise ConfigError if settings are missing or invalid."""
-    own = {key: value for key, value in environ.items() if key.startswith("PODROLE_")}
+    own = {key: value for key, value in environ.items() if key in VARIABLES}
     live = settings or DeployedEnv({})
-    config = Config.from_environ({**live.environ, **own})
+    # Preflight reports unknown variables. The webhook that runs can be of another version, which knows them.
+    config = Config.from_environ({key: value for key, value in live.environ.items() if key in VARIABLES} | own)
     sts_ca_pem = None
     if SETTING not in own and config.sts_ca is not None:  # as for the template
         sts_ca_pem = parse_sts_ca(live.sts_ca, config.sts_ca) if live.sts_ca else None
@@ -111,12 +115,14 @@ def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, s
 
 def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> DeployedEnv:
     environ: dict[str, str] = {}
+    sources: dict[str, str] = {}
     gaps: list[str] = []
     for source in read_objects(container, "envFrom"):
         name = str(read_mapping(source, "configMapRef").get("name") or "")
         if name in data:
             prefix = source.get("prefix") or ""
             environ |= {f"{prefix}{key}": value for key, value in data[name].items()}
+            sources |= {f"{prefix}{key}": f"ConfigMap {name}" for key in data[name]}
         else:
             gaps.append(f"ConfigMap {name}" if name else f"Secret {read_mapping(source, 'secretRef').get('name')}")
     for variable in read_objects(container, "env"):
@@ -124,13 +130,16 @@ def _read_container(container: Object, deployment: Object, data: Mapping[str, Ma
         value = _resolve(reference, deployment, data) if reference else str(variable.get("value") or "")
         if value is not None:
             environ[name] = value
+            config_map = read_mapping(reference, "configMapKeyRef").get("name")
+            sources[name] = f"ConfigMap {config_map}" if config_map else "the Deployment"
         elif name.startswith("PODROLE_"):
             gaps.append(name)
     template = _find_file(environ.get(TEMPLATE), container, deployment, data)
     sts_ca = _find_file(environ.get(SETTING), container, deployment, data)
     if environ.get(SETTING) and sts_ca is None:
         gaps.append(SETTING)
-    return DeployedEnv(environ, tuple(gaps), template, sts_ca, _find_certificate(environ, container, deployment))
+    certificate = _find_certificate(environ, container, deployment)
+    return DeployedEnv(environ, sources, tuple(gaps), template, sts_ca, certificate)
 
 
 def _resolve(reference: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:

@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from injector.config import VARIABLES
+from injector.unknown_settings import describe_variable, find_unknown
 from podrole.diagnosis.check_context import CheckContext
+from podrole.diagnosis.installed_config import DeployedEnv
 from podrole.diagnosis.webhook_findings import Configuration
-from podrole.findings import Finding
+from podrole.findings import Finding, limit_findings
 
 
 class RiskySetting(NamedTuple):
@@ -32,11 +35,12 @@ FIXED_TAG = r".+:(?!latest$)[\w.-]+"
 
 
 def check_risky_settings(context: CheckContext) -> Iterator[Finding]:
-    """Report settings that weaken the protection of the node's role, and images that can change under their name."""
+    """Report unknown and unsafe settings, and images that can change under their name."""
     if context.deployed_env is None:
         return
     if context.deployed_env.gaps:
         yield Configuration.SETTINGS_NOT_READ.format(gaps=", ".join(context.deployed_env.gaps))
+    yield from limit_findings(_find_unknown_settings(context.deployed_env))
     if context.effective_config is None:
         yield Configuration.CONFIGURATION_INVALID.format(problem=" ".join(context.config_error.split()))
         return
@@ -50,6 +54,12 @@ def check_risky_settings(context: CheckContext) -> Iterator[Finding]:
     ]
     yield from found or [Configuration.NO_RISKY_SETTING.format()]
     yield from _check_image(context.effective_config.config.sidecar_image)
+
+
+def _find_unknown_settings(deployed: DeployedEnv) -> Iterator[Finding]:
+    for name in find_unknown(deployed.environ, VARIABLES):
+        sentence, source = describe_variable(name, VARIABLES), deployed.sources.get(name, "the Deployment")
+        yield Configuration.UNKNOWN_SETTING.format(sentence=sentence, source=source)
 
 
 def _choose_template(setting: RiskySetting, environ: Mapping[str, str]) -> Configuration:

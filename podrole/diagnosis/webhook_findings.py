@@ -143,6 +143,11 @@ class Configuration(FindingTemplate):
     """The webhook's configuration."""
 
     CONFIGURATION_INVALID = (Level.PROBLEM, "The webhook cannot start with its configuration: {problem}")
+    UNKNOWN_SETTING = (
+        Level.PROBLEM,
+        "{sentence} ({source}). A replica of the webhook does not start with it.",
+        "Correct the name, and apply the manifests again. If the webhook is newer, use its version of this command.",
+    )
     NO_RISKY_SETTING = (Level.OK, "No setting weakens the protection of the node's role.")
     SETTINGS_NOT_READ = (Level.UNKNOWN, "These sources of the webhook's settings could not be read: {gaps}.")
     TEMPLATE_NOT_READ = (

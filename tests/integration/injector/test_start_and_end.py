@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.settings import list_settings
+from injector.config import Config
 from testing.repository import ROOT
 from testing.signals import UNSUPPORTED
 from tests.integration.injector.injector_process import (
@@ -22,7 +24,10 @@ from tests.integration.injector.injector_process import (
     run_injector,
     send_review,
 )
+from tests.unit.contract.test_service_links import build_links
 from tests.unit.injector.k8s.watched_cluster import wait_until
+
+SERVICES = ("podrole", "podrole-injector", "podrole-webhook", "podrole-health")
 
 EFFECT_SECONDS = 0.2
 """The arbiter acts on a signal in milliseconds."""
@@ -164,3 +169,69 @@ def test_arbiter_imports_nothing_that_only_a_worker_needs() -> None:
     assert not {"cryptography", "flask", "kubernetes", "prometheus_client", "werkzeug", "yaml"} & set(
         imported.stdout.split()
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param(
+            {"PODROLE_ACOUNT_ID": "111122223333", "PODROLE_MODE": "x"},
+            [
+                "podrole-injector: invalid environment:",
+                "  PODROLE_ACOUNT_ID is not a setting; did you mean PODROLE_ACCOUNT_ID?",
+                "  PODROLE_MODE is 'x': it must be auto, redirect or env",
+            ],
+            id="misspelt-beside-another-problem",
+        ),
+        pytest.param(
+            {"PODROLE_ALLOWED_ROLES_FORMATS": ""},
+            [
+                "podrole-injector: invalid environment:",
+                "  PODROLE_ALLOWED_ROLES_FORMATS is not a setting; did you mean PODROLE_ALLOWED_ROLES_FORMAT?",
+            ],
+            id="misspelt-and-empty",
+        ),
+    ],
+)
+def test_unknown_setting_ends_the_start_with_the_nearest_name(
+    tmp_path: Path, changes: dict[str, str], said: list[str]
+) -> None:
+    code, lines = run_to_its_end(tmp_path, changes)
+
+    assert (code, lines) == (2, said)
+
+
+def test_hundreds_of_wrong_settings_fit_into_the_containers_last_message(tmp_path: Path) -> None:
+    wrong = dict.fromkeys((one.variable for one in list_settings(Config).values()), "\u202e wrong " * 50)
+    unknown = {f"PODROLE_UNKNOWN_{'X' * 200}_{number}": "x" for number in range(300)}
+
+    code, lines = run_to_its_end(tmp_path, wrong | unknown)
+
+    assert code == 2
+    assert lines[0] == "podrole-injector: invalid environment:"
+    assert "  and 292 more that are not settings" in lines
+    assert lines[-1].endswith(" (truncated)")
+    assert 1900 < len("\n".join(lines).encode()) < 2048
+
+
+def run_to_its_end(directory: Path, changes: dict[str, str]) -> tuple[int, list[str]]:
+    """Start the injector; return its exit code and the lines of its log."""
+    done = subprocess.run(
+        [sys.executable, "-m", "injector"],
+        cwd=ROOT,
+        env=build_file_environ(directory) | changes,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_injector_starts_beside_services_that_are_called_like_its_settings(tmp_path: Path) -> None:
+    links = {k: v for name in SERVICES for k, v in build_links(name, "10.96.0.10", port_name="webhook").items()}
+    environ = links | build_file_environ(tmp_path)
+    with run_injector(tmp_path, environ) as injector:
+        injector.wait_for_worker()
+
+        assert injector.get("/healthz")[0] == 200

@@ -45,6 +45,19 @@ def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str,
     ]
 
 
+def test_unknown_setting_is_logged_and_the_sidecar_starts(environ: dict[str, str], tmp_path: Path) -> None:
+    """An injector of another version can have written it."""
+    unknown = {f"PODROLE_NEWER_{number:03}": "secret-value" for number in range(200)}
+    links = {"PODROLE_SERVICE_HOST": "10.96.0.10", "PODROLE_PORT_443_TCP": "tcp://10.96.0.10:443"}
+
+    with running_sidecar(environ | unknown | links, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0, sidecar.log
+        [line] = [one for one in map(json.loads, sidecar.log.splitlines()) if one["event"] == "settings-ignored"]
+
+    assert line["names"] == ", ".join([*unknown][:10])
+    assert "secret-value" not in sidecar.log
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_used_port_fails_the_start(environ: dict[str, str], address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

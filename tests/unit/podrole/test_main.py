@@ -45,6 +45,45 @@ def test_missing_command_shows_the_help(run: Run) -> None:
     assert "trust-policy" in result.stderr
 
 
+@pytest.mark.parametrize("command", [*COMMANDS])
+def test_misspelt_variable_of_the_users_environment_is_refused_by_every_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("PODROLE_REGON", "eu-west-1")
+
+    result = run(command, "pod")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: invalid environment:\n  PODROLE_REGON is not a setting; did you mean PODROLE_REGION?\n"
+    )
+
+
+@pytest.mark.parametrize("command", [*COMMANDS])
+def test_help_is_printed_with_a_misspelt_variable(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("PODROLE_REGON", "eu-west-1")
+
+    assert [run(*words).code for words in (["--help"], ["--version"], [command, "--help"], [command, "-h"])] == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        pytest.param("PODROLE_DEBUG", "1", id="of-the-command"),
+        pytest.param("PODROLE_POD_UID", "0f5c", id="of-an-injected-pod"),
+        pytest.param("PODROLE_INJECTOR_SERVICE_HOST", "10.96.0.10", id="of-a-service"),
+        pytest.param("_PODROLE_COMPLETE", "bash_source", id="of-the-completion"),
+    ],
+)
+def test_other_variable_of_the_users_environment_is_accepted(
+    run: Run, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    add_failing_command(monkeypatch, ConfigError("it ran"))
+
+    assert run("fail").stderr == "Error: it ran\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(ConfigError("broken"), 2), (ClusterError("away"), 3)], ids=["config", "cluster"]
 )

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from contract.termination import truncate_termination_message
 from sidecar.errors import StartError
-from sidecar.log import emit, log_fatal, truncate_termination_message
+from sidecar.log import emit, log_fatal
 from testing.hostile_text import HOSTILE, find_unprintable
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from injector.decision.annotations import parse_annotations
 from injector.decision.unknown_annotations import find_unknown_keys, find_workload_keys
+from injector.edit_distance import count_edits
 from injector.k8s.objects import Metadata, parse_metadata
-from injector.similar_keys import KEYS, MAX_KEY, count_edits, find_meant
+from injector.similar_keys import KEYS, MAX_KEY, find_meant
 from testing.cases import CONFIG, ENABLED, build_case
 
 INJECT = "podrole.io/inject"

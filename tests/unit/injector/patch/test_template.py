@@ -127,6 +127,21 @@ def test_unreadable_template_is_named_in_the_error(tmp_path: Path, text: str | N
     assert str(path) in str(caught.value)
 
 
+def test_misspelt_variable_of_the_sidecar_is_refused() -> None:
+    document = shipped()
+    document["sidecar"]["env"] += [
+        {"name": "PODROLE_INSTANCE_IDS", "value": "i-0123456789abcdef0"},
+        {"name": "AWS_USE_FIPS", "value": "true"},
+    ]
+
+    with pytest.raises(ConfigError) as caught:
+        Template.from_document(document, CONFIG)
+
+    assert str(caught.value).splitlines()[1:] == [
+        "  sidecar.env: PODROLE_INSTANCE_IDS is not a setting; did you mean PODROLE_INSTANCE_ID?"
+    ]
+
+
 def test_edited_template_is_used(tmp_path: Path) -> None:
     document = shipped()
     document["sidecar"]["env"].append({"name": "PODROLE_INSTANCE_ID", "value": "i-0123456789abcdef0"})

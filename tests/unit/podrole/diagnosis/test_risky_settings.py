@@ -6,6 +6,8 @@ import pytest
 
 from podrole.diagnosis.cluster import diagnose_cluster
 from podrole.findings import Finding
+from testing.hostile_text import find_unprintable
+from tests.unit.contract.test_service_links import build_links
 from tests.unit.podrole.diagnosis.states import (
     NOW,
     SAFE,
@@ -70,3 +72,42 @@ def test_settings_from_a_secret_are_reported_as_unread() -> None:
 
     assert list_concerns(findings) == ["SettingsNotRead"]
     assert find_texts(findings, "SettingsNotRead")[0].endswith("Secret more.")
+
+
+def test_unknown_setting_of_the_deployment_is_a_problem_with_the_nearest_name_and_its_source() -> None:
+    deployment = build_deployment(SAFE | {"PODROLE_STS_ENDPONT": "https://sts.example.com"})
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    container["envFrom"] = [{"configMapRef": {"name": "podrole-settings-5h"}}]
+    config_map = {"metadata": {"name": "podrole-settings-5h"}, "data": {"PODROLE_ACOUNT_ID": "111122223333"}}
+    cluster = build_cluster_state(deployment=deployment, config_maps=[config_map])
+
+    findings = list_findings(diagnose_cluster(cluster, {}, NOW))
+
+    end = "A replica of the webhook does not start with it."
+    assert list_concerns(findings) == ["UnknownSetting"] * 2
+    assert find_texts(findings, "UnknownSetting") == [
+        f"PODROLE_ACOUNT_ID is not a setting; did you mean PODROLE_ACCOUNT_ID? (ConfigMap podrole-settings-5h). {end}",
+        f"PODROLE_STS_ENDPONT is not a setting; did you mean PODROLE_STS_ENDPOINT? (the Deployment). {end}",
+    ]
+
+
+def test_unknown_settings_do_not_hide_other_findings() -> None:
+    """The webhook that runs can be newer than the command: then it knows them."""
+    findings = diagnose(build_deployment(SAFE | {"PODROLE_NEWER": "x", "PODROLE_MODE": "env"}))
+
+    assert list_concerns(findings) == ["UnknownSetting", "EnvModeEverywhere"]
+
+
+def test_hundreds_of_unknown_settings_are_counted() -> None:
+    unknown = {f"PODROLE_{number}_\x1b[31m{'x' * 5000}": "x" for number in range(500)}
+
+    texts = find_texts(diagnose(build_deployment(SAFE | unknown)), "UnknownSetting")
+
+    assert len(texts) == 11
+    assert texts[-1] == "And 490 more of this kind."
+    assert max(map(len, texts)) < 300
+    assert find_unprintable("".join(texts)) == ""
+
+
+def test_settings_of_the_deployment_that_look_like_services_are_ignored() -> None:
+    assert list_concerns(diagnose(build_deployment(SAFE | build_links("podrole-injector", "10.96.0.10")))) == []

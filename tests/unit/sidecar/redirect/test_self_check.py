@@ -3,8 +3,8 @@
 import pytest
 
 import contract
+from contract.termination import truncate_termination_message
 from sidecar.errors import RedirectError
-from sidecar.log import truncate_termination_message
 from sidecar.redirect.self_check import UNTRACKED, check_results
 
 
