@@ -1,5 +1,6 @@
 """The requests that `check` and `preflight` make to the API server."""
 
+import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -66,6 +67,7 @@ def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) 
         ),
         owner=_fetch_owner(client, pod) if read_role(pod) is None else ReadResult(None),
         sidecar_status=_fetch_status(client, namespace, name) if is_sidecar_running(pod) else ReadResult(None),
+        now=time.time(),
     )
 
 

@@ -55,6 +55,16 @@ def format_added(containers: Sequence[Object]) -> str:
     return "; ".join(texts)
 
 
+def format_requests(pod: Object) -> str:
+    """What podrole's containers in a pod request."""
+    ours = [one for one in read_objects(read_spec(pod), "initContainers") if is_reserved(one)]
+    return format_added([{**one, "resources": {"requests": _read_requests(one)}} for one in ours])
+
+
+def _read_requests(container: Object) -> Object:
+    return read_mapping(read_mapping(container, "resources"), "requests")
+
+
 def is_quota_because_of(message: str, added: Added) -> bool | None:
     """Whether the pod would pass the quota of a message without podrole; None where the message does not say it."""
     if names := NAMED_CONTAINERS.findall(message):

@@ -64,6 +64,9 @@ class PodState:
     sidecar_status: ReadResult[str | None] = ReadResult(None)
     """What `python3 -m sidecar.status` printed; None where the sidecar does not run."""
 
+    now: float = 0.0
+    """When it was read, in seconds since the epoch."""
+
 
 class StoredCertificate(NamedTuple):
     """The serving certificate in the webhook's Secret, without its key."""

@@ -13,6 +13,7 @@ from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_s
 from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode, read_owner_kind
 from podrole.diagnosis.pod_findings import ExpectedState
+from podrole.diagnosis.pod_progress import report_progress
 from podrole.diagnosis.sidecar import (
     is_sidecar_running,
     report_container_states,
@@ -36,6 +37,7 @@ def diagnose_pod(
         Section("Expected state", (*_compare_with_expected_state(pod, state, settings), *_report_owner(pod, state))),
         Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
+        Section("Pod", tuple(report_progress(pod, state.events.value, state.now))),
     ]
 
 

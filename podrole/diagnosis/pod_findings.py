@@ -150,6 +150,11 @@ class Sidecar(FindingTemplate):
         "kubectl -n {namespace} describe pod {name}",
     )
     CONTAINER_WAITING = (Level.NOTE, "{container} is waiting: {reason}{message}")
+    CONTAINER_NOT_STARTED = (
+        Level.PROBLEM,
+        "{container} cannot be started: {reason}{message}",
+        "kubectl -n {namespace} describe pod {name}",
+    )
     IMAGE_PULL_FAILED = (
         Level.PROBLEM,
         "{container} cannot start because its image cannot be pulled: {reason}{message}",

@@ -11,6 +11,7 @@ from contract.text import quote
 from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
+from podrole.diagnosis.pod_progress import IMAGE_REASONS, STARTING
 from podrole.diagnosis.workload_state import read_time
 from podrole.findings import Finding
 
@@ -52,7 +53,6 @@ REDIRECT_REMEDY = (
     "The rules cannot be loaded on this node: its kernel lacks nf_tables (set PODROLE_REDIRECT_BACKEND=iptables) or "
     "its runtime does not allow NET_ADMIN (run the namespace in env mode)."
 )
-IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
 def report_container_states(pod: Object) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def report_container_states(pod: Object) -> Iterator[Finding]:
         if container not in statuses:
             yield _report_missing(pod, container)
         else:
-            yield _report_state(container, statuses[container])
+            yield _report_state(pod, container, statuses[container])
 
 
 def report_events(events: tuple[Object, ...]) -> Iterator[Finding]:
@@ -141,25 +141,24 @@ def _list_containers(pod: Object) -> tuple[str, ...]:
 
 
 def _report_missing(pod: Object, container: str) -> Finding:
-    metadata, status = read_mapping(pod, "metadata"), read_mapping(pod, "status")
+    status = read_mapping(pod, "status")
     conditions = [one for one in read_objects(status, "conditions") if one.get("status") == "False"]
     reason = next((f" ({one['reason']}: {one.get('message')})" for one in conditions if one.get("reason")), "")
-    names = {"namespace": metadata.get("namespace"), "name": metadata.get("name")}
     return Sidecar.CONTAINER_NOT_CREATED.format(
-        container=container, phase=status.get("phase") or "new", reason=reason, **names
+        container=container, phase=status.get("phase") or "new", reason=reason, **_name(pod)
     )
 
 
-def _report_state(container: str, status: Object) -> Finding:
+def _name(pod: Object) -> dict[str, object]:
+    metadata = read_mapping(pod, "metadata")
+    return {"namespace": metadata.get("namespace"), "name": metadata.get("name")}
+
+
+def _report_state(pod: Object, container: str, status: Object) -> Finding:
     state, last = read_mapping(status, "state"), read_mapping(read_mapping(status, "lastState"), "terminated")
     restarts = status.get("restartCount") or 0
     if (waiting := state.get("waiting")) is not None:
-        reason, message = str(waiting.get("reason")), _quote(waiting.get("message"))
-        if reason in IMAGE_REASONS:
-            return Sidecar.IMAGE_PULL_FAILED.format(container=container, reason=reason, message=message)
-        if last:
-            return Sidecar.CRASH_LOOP.format(reason=reason, restarts=restarts, **_describe_exit(container, last))
-        return Sidecar.CONTAINER_WAITING.format(container=container, reason=reason, message=message)
+        return _report_waiting(pod, container, waiting, status)
     if (ended := state.get("terminated")) is not None:
         is_done = container == contract.REDIRECT_CONTAINER and ended.get("exitCode") == 0
         return (
@@ -170,6 +169,19 @@ def _report_state(container: str, status: Object) -> Finding:
     if restarts:
         return Sidecar.CONTAINER_RESTARTED.format(restarts=restarts, **_describe_exit(container, last))
     return Sidecar.CONTAINER_RUNNING.format(container=container, since=read_mapping(state, "running").get("startedAt"))
+
+
+def _report_waiting(pod: Object, container: str, waiting: Object, status: Object) -> Finding:
+    values = {"container": container, "reason": str(waiting.get("reason")), "message": _quote(waiting.get("message"))}
+    if values["reason"] in IMAGE_REASONS:
+        return Sidecar.IMAGE_PULL_FAILED.format(**values)
+    if last := read_mapping(read_mapping(status, "lastState"), "terminated"):
+        restarts = status.get("restartCount") or 0
+        exited = _describe_exit(container, last)
+        return Sidecar.CRASH_LOOP.format(reason=values["reason"], restarts=restarts, **exited)
+    if waiting.get("reason") and values["reason"] not in STARTING:
+        return Sidecar.CONTAINER_NOT_STARTED.format(**values, **_name(pod))
+    return Sidecar.CONTAINER_WAITING.format(**values)
 
 
 def _describe_exit(container: str, ended: Object) -> dict[str, object]:

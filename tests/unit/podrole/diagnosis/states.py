@@ -132,7 +132,7 @@ def build_pod_state(errors: Mapping[str, str] | None = None, **changes: Any) -> 
         "sidecar_status": None,
     }
     installation = _build_installation(errors or {}, changes)
-    return PodState(installation, **_build_results(values, errors or {}, changes))
+    return PodState(installation, now=NOW, **_build_results(values, errors or {}, changes))
 
 
 def build_cluster_state(

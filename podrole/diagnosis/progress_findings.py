@@ -1,0 +1,70 @@
+"""The findings about what a pod waits for besides podrole: level, sentence, remedy."""
+
+from podrole.findings import FindingTemplate, Level
+
+DESCRIBE = "kubectl -n {namespace} describe pod {name}"
+
+
+class Progress(FindingTemplate):
+    """Why a pod does not run or is not ready. `{done}` says that podrole's containers are not the reason."""
+
+    TERMINATING = (Level.NOTE, "The pod is being deleted: it has until {due} to end.")
+    TERMINATION_OVERDUE = (
+        Level.WARNING,
+        "The pod should have been deleted by {due}. Its node {node} has not confirmed the end of its containers.",
+        "kubectl get node {node}",
+    )
+    FINALIZERS = (
+        Level.WARNING,
+        "The pod should have been deleted by {due}. It waits for its finalizers, none of which is podrole's: {names}.",
+        "Find out which controller must remove them, and whether it runs.",
+    )
+    FAILED = (Level.WARNING, "The pod failed, and its controller replaces it ({reason}): {message}", DESCRIBE)
+    EVICTED_BECAUSE_OF_PODROLE = (
+        Level.PROBLEM,
+        "The kubelet evicted the pod because of podrole's container ({reason}): {message}",
+        "Raise the sidecar's requests: podrole.io/sidecar-resources (docs/annotations.md).",
+    )
+    UNSCHEDULABLE = (
+        Level.WARNING,
+        "The pod cannot be scheduled: {message}{added}",
+        DESCRIBE,
+    )
+    SCHEDULING_GATED = (Level.NOTE, "The pod is not scheduled yet: its scheduling gates are {names}.")
+    INIT_RUNNING = (Level.NOTE, "{done}The pod waits for its own init container {container}, which runs since {since}.")
+    CONTAINER_FAILING = (
+        Level.WARNING,
+        "{done}The pod's own container {container} keeps exiting ({restarts} restarts): exit code {code}, {reason}.",
+        "kubectl -n {namespace} logs {name} -c {container} --previous",
+    )
+    CONTAINER_ENDED = (
+        Level.WARNING,
+        "{done}The pod's own container {container} exited with code {code}, {reason}.",
+        "kubectl -n {namespace} logs {name} -c {container}",
+    )
+    IMAGE_PULL_FAILED = (
+        Level.WARNING,
+        "{done}The image of the pod's own container {container} cannot be pulled: {reason} {message}",
+        DESCRIBE,
+    )
+    CONTAINER_NOT_STARTED = (
+        Level.WARNING,
+        "{done}The pod's own container {container} cannot be started: {reason} {message}",
+        DESCRIBE,
+    )
+    NOT_READY = (
+        Level.NOTE,
+        "{done}The pod's own container {container} runs, but its readiness or startup probe has not succeeded.",
+        DESCRIBE,
+    )
+    PODROLE_VOLUME_NOT_MOUNTED = (
+        Level.PROBLEM,
+        "The kubelet cannot mount podrole's volume (last at {last}): {message}",
+        DESCRIBE,
+    )
+    VOLUME_NOT_MOUNTED = (Level.WARNING, "The kubelet cannot mount a volume (last at {last}): {message}", DESCRIBE)
+    SANDBOX_NOT_CREATED = (
+        Level.WARNING,
+        "The node cannot set up the pod's sandbox or network, before any container (last at {last}): {message}",
+        DESCRIBE,
+    )
