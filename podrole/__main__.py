@@ -23,6 +23,7 @@ from podrole.exit_codes import (
 from podrole.terminal import TerminalHandler, write
 
 COMMANDS = {
+    "plan": ("podrole.plan:plan", "Show what podrole would change about the workloads of a cluster."),
     "inject": ("podrole.inject:inject", "Print manifests as the webhook would change them, for kubectl apply."),
     "uninject": ("podrole.uninject:uninject", "Remove an injection from manifests."),
     "check": ("podrole.check:check", "Explain pods and workloads: whether they are injected, why pods are missing."),
@@ -138,6 +139,7 @@ def _interrupt(ctx: click.Context) -> NoReturn:
 Examples:
   podrole inject -f deployment.yaml       # what the webhook would change
   podrole preflight                       # is the cluster ready?
+  podrole plan -A                         # what would change, and what would be denied?
   podrole check -n team-a deployment/web  # does each pod have its role?""",
 )
 @click.version_option(contract.VERSION, prog_name="podrole")

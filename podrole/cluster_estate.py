@@ -18,9 +18,13 @@ def read_cluster(
     kinds: Kinds = WORKLOAD_KINDS,
     namespaces: Sequence[str] = (),
     collections: Iterable[Collection] = COLLECTIONS,
+    estate: Estate | None = None,
 ) -> Estate:
-    """Read these collections and every custom kind, of some namespaces or of all. Raises ClusterError."""
-    estate = Estate(kinds=kinds, is_complete=True)
+    """Read these collections and every custom kind, of some namespaces or of all, into a new estate or a given one.
+
+    Raises ClusterError.
+    """
+    estate = estate or Estate(kinds=kinds, is_complete=True)
     for collection in collections:
         _add_collection(client, estate, collection, namespaces, is_custom=False)
     try:
@@ -39,19 +43,22 @@ def _add_collection(
 ) -> None:
     name = f"the kind {collection.kind} ({collection.version})"
     try:
-        for obj in _list(client, collection, namespaces):
+        for obj in _list(client, collection, namespaces, with_owned=estate.with_owned):
             try:
                 estate.add(obj)
             except ObjectError as error:  # a custom kind can have another form than podrole's table says
                 estate.unread.append(UnreadKind(name, error, is_custom))
     except ApiError as error:
         estate.unread.append(UnreadKind(name, error, is_custom))
+        estate.unread_names.add(collection.kind)
 
 
-def _list(client: ApiClient, collection: Collection, namespaces: Sequence[str]) -> Iterator[Object]:
+def _list(
+    client: ApiClient, collection: Collection, namespaces: Sequence[str], *, with_owned: bool
+) -> Iterator[Object]:
     if not namespaces:
         with progress_message(f"listing every {collection.kind} of the cluster"):
-            yield from list_objects(client, collection)
+            yield from list_objects(client, collection, with_owned=with_owned)
     for namespace in namespaces:
         with progress_message(f"listing every {collection.kind} of namespace {namespace}"):
-            yield from list_objects(client, collection, namespace)
+            yield from list_objects(client, collection, namespace, with_owned=with_owned)

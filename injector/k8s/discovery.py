@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from injector.errors import ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_objects, read_owner
-from injector.k8s.workload_kinds import BUILT_IN_GROUPS, Kinds
+from injector.k8s.workload_kinds import BUILT_IN_GROUPS, COMPLETED_OWNED_KINDS, Kinds
 
 DISCOVERY = "/.well-known/openid-configuration"
 """https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery"""
@@ -43,8 +43,9 @@ RESOURCE_LIMITS = (
 )
 """What limits the resources of a namespace's pods."""
 
-COMPLETED_OWNED_KINDS = {"AnalysisRun", "Job", "ReplicaSet", "Revision"}
-"""Kinds that an owner, such as a Deployment, keeps as its history: they would name roles that are no longer used."""
+NODES = Collection("Node", "v1", "/api/v1/nodes")
+KEPT_STATUS = {"Node": ("allocatable",), "ResourceQuota": ("hard", "used")}
+"""By kind: the fields of the status that are read. All others are dropped."""
 
 MAX_VERSIONS = 20
 """Of one API group that are read."""
@@ -90,13 +91,18 @@ def fetch_issuer(client: ApiClient) -> str:
     return issuer
 
 
-def list_objects(client: ApiClient, collection: Collection, namespace: str = "") -> Iterator[Object]:
-    """All objects of a kind, of one namespace or of all, without those that are completed. Raises ClusterError."""
+def list_objects(
+    client: ApiClient, collection: Collection, namespace: str = "", *, with_owned: bool = False
+) -> Iterator[Object]:
+    """All objects of a kind, of one namespace or of all, without those that are completed. Raises ClusterError.
+
+    `with_owned`: also those that an owner keeps as its history.
+    """
     kind = collection.kind
     for item in _iterate(client, collection, namespace):
         is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
-        if not is_completed and not (kind in COMPLETED_OWNED_KINDS and read_owner(item)):
-            yield {"apiVersion": collection.version, "kind": kind, **_drop_unread(item)}
+        if not is_completed and (with_owned or not (kind in COMPLETED_OWNED_KINDS and read_owner(item))):
+            yield {"apiVersion": collection.version, "kind": kind, **_drop_unread(item, kind)}
 
 
 def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Iterator[Object]:
@@ -110,7 +116,10 @@ def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Itera
         yield from client.iterate(f"{parent}/namespaces/{namespace}/{plural}")
 
 
-def _drop_unread(item: Object) -> Object:
+def _drop_unread(item: Object, kind: str) -> Object:
     """An object without what is half of a pod: a command keeps all pods of a cluster."""
     metadata = {key: value for key, value in read_mapping(item, "metadata").items() if key != "managedFields"}
-    return {key: value for key, value in item.items() if key != "status"} | {"metadata": metadata}
+    kept = {key: value for key, value in item.items() if key != "status"} | {"metadata": metadata}
+    status = read_mapping(item, "status")
+    fields = {key: status[key] for key in KEPT_STATUS.get(kind, ()) if key in status}
+    return {**kept, "status": fields} if fields else kept

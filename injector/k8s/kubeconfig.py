@@ -46,6 +46,16 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Conf
     return configuration
 
 
+def load_namespace(path: str | None = None, context: str | None = None) -> str:
+    """The namespace of a context, as kubectl uses it: `default` if it names none, or without a kubeconfig."""
+    try:
+        contexts, current = config.list_kube_config_contexts(path or os.environ.get("KUBECONFIG") or None)  # type: ignore[no-untyped-call] # not annotated there
+    except (config.ConfigException, OSError, ValueError):
+        return "default"
+    chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+    return str((chosen or {}).get("context", {}).get("namespace") or "default")
+
+
 def _load_kube_config(configuration: Configuration, file: str | None = None, context: str | None = None) -> None:
     with _raise_plugin_errors():
         config.load_kube_config(file, context, configuration)  # type: ignore[no-untyped-call] # not annotated there

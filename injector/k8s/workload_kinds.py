@@ -20,6 +20,9 @@ TEKTON = "Tekton builds pods from steps"
 BUILT_IN_GROUPS = {"", "apps", "batch"}
 """Their kinds must have a pod template; one of another group can refer to one elsewhere."""
 
+COMPLETED_OWNED_KINDS = {"AnalysisRun", "Job", "ReplicaSet", "Revision"}
+"""Kinds that an owner, such as a Deployment, keeps as its history: they would name roles that are no longer used."""
+
 
 class WorkloadKind(NamedTuple):
     """A kind whose controller creates pods."""

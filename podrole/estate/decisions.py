@@ -26,10 +26,14 @@ def decide_workload(
     workload: Workload, estate: Estate, config: Config, version: Version | None = None, *, is_labelled: bool = False
 ) -> WorkloadDecision:
     """Decide about a workload's pods. `is_labelled`: as if the namespace had podrole's label."""
-    missing = None if estate.is_complete else EMPTY
-    namespace = estate.namespaces.get(workload.namespace, missing)
-    account = estate.accounts.get((workload.namespace, read_service_account_name(workload.template.pod)), missing)
+    namespace = estate.namespaces.get(workload.namespace, _choose_missing(estate, "Namespace"))
+    name = read_service_account_name(workload.template.pod)
+    account = estate.accounts.get((workload.namespace, name), _choose_missing(estate, "ServiceAccount"))
     if is_labelled and namespace is not None:
         namespace = namespace._replace(labels={**namespace.labels, INJECTION_LABEL: INJECTION_ENABLED})
     cluster_context = ClusterContext(namespace, account, version)
     return WorkloadDecision(workload, cluster_context, decide(workload.template.pod, cluster_context, config))
+
+
+def _choose_missing(estate: Estate, kind: str) -> Metadata | None:
+    return None if estate.is_known_to_miss(kind) else EMPTY

@@ -1,7 +1,7 @@
 """The objects of a cluster, or of manifests, that determine which pod gets which role."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
 from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
@@ -46,10 +46,20 @@ class Estate:
     """By namespace."""
 
     unread: list[UnreadKind] = field(default_factory=list)
+    unread_names: set[str] = field(default_factory=set)
+    """The names of these kinds, such as `Namespace`."""
+
     is_complete: bool = False
     """Whether what is missing here does not exist. Manifests can leave out a namespace or a ServiceAccount."""
 
+    with_owned: ClassVar[bool] = False
+    """Whether it also takes what an owner keeps as its history, such as the ReplicaSets of a Deployment."""
+
     kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
+
+    def is_known_to_miss(self, kind: str) -> bool:
+        """Whether an object of a kind that is missing here does not exist."""
+        return self.is_complete and kind not in self.unread_names
 
     def add(self, thing: Object, default_namespace: str = "default") -> None:
         """Add an object. Raises ObjectError."""

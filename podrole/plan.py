@@ -1,0 +1,70 @@
+"""`podrole plan`: what podrole would change about the workloads of a cluster, or of manifests."""
+
+from typing import Any
+
+import click
+
+from podrole.findings import Level, choose_exit_code
+from podrole.options import cluster_options, optional_manifest_options, settings_options, template_path_option
+from podrole.plan_output import write_plan
+from podrole.plan_sources import plan_cluster, plan_manifests
+
+EXAMPLES = """\b
+Examples:
+  # The namespace of the current context
+  podrole plan
+
+\b
+  # The whole cluster, as one file for a browser
+  podrole plan -A -o html > plan.html
+
+\b
+  # Manifests, before they are applied, with the settings of the cluster to come
+  podrole plan -f manifests/ -R --account-id 111122223333 --region eu-west-1
+
+\b
+  # For a program: the workloads that the webhook would deny
+  podrole plan -A -o json | jq '.workloads[] | select(.then.outcome == "Deny") | [.namespace, .kind, .name]'
+
+The exit code is 1 if the webhook would deny a workload, if one cannot get what its annotations say, or if a limit is in
+the way; 3 if there is none of these, but something could not be read.
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    metavar="NAME",
+    multiple=True,
+    help="A namespace to plan; can be repeated. With -f: that of objects without one.  [default: the context's]",
+)
+@click.option("-A", "--all-namespaces", "is_for_all", is_flag=True, help="Plan all namespaces, and check the nodes.")
+@optional_manifest_options
+@template_path_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "html"]),
+    default="text",
+    show_default=True,
+    help="text; json for programs; html: one file for a browser.",
+)
+@cluster_options
+@settings_options
+def plan(**options: Any) -> None:
+    """Show what podrole would change about many workloads, before it does.
+
+    For each workload: the role that its pods have now (of kube2iam, Kiam or IRSA) and the one that they would have, or
+    why they would be denied; the mode; what the webhook would warn of; LimitRanges, quotas, and the CPU and memory that
+    podrole adds; and the command that restarts it. Namespaces without podrole's label are shown as they would be with
+    it. Nothing is changed.
+    """
+    if options["is_for_all"] and (options["namespaces"] or options["filenames"]):
+        raise click.UsageError("-A cannot be combined with -n or -f")
+    if options["filenames"] and len(options["namespaces"]) > 1:
+        raise click.UsageError("with -f, --namespace can be given only once")
+    made = plan_manifests(options) if options["filenames"] else plan_cluster(options)
+    write_plan(made, options["output"])
+    raise SystemExit(choose_exit_code(made.sections, Level.WARNING))

@@ -1,0 +1,149 @@
+"""The findings of a plan: level, sentence, remedy. The other modules decide which of them apply."""
+
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
+from podrole.findings import FindingTemplate, Level
+
+
+class PlanFinding(FindingTemplate):
+    """About one workload."""
+
+    WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny its pods: [{code}] {reason}")
+    DENIED_AT_RESTART = (
+        Level.PROBLEM,
+        "Its {count} running pods have been admitted without podrole, and stay down after their next restart.",
+        "Mend this first, and do not restart it before.",
+    )
+    ACCOUNT_MISSING = (
+        Level.PROBLEM,
+        "ServiceAccount {account} does not exist, so the API server rejects its pods.",
+        "kubectl -n {namespace} create serviceaccount {account}",
+    )
+    ACCOUNT_UNKNOWN = (
+        Level.UNKNOWN,
+        "ServiceAccount {account} is not among the manifests: its role, if it has one, is unknown.",
+        "Add its manifest.",
+    )
+    ROLE_NOT_GIVEN = (
+        Level.PROBLEM,
+        "Its annotations name the role {role}, and its pods would not get it: {reason}",
+    )
+    CREDENTIALS_LOST = (
+        Level.WARNING,
+        (
+            "Its pods get {role} from {system} now, and would get no credentials: no annotation that podrole reads "
+            "names a role."
+        ),
+        "Annotate the pod template or its ServiceAccount with iam.amazonaws.com/role.",
+    )
+    REJECTED_BY_LIMIT_RANGE = (
+        Level.PROBLEM,
+        "LimitRange {name} would reject its pods: {problem}.",
+        "Raise the limit, or set podrole.io/sidecar-resources on the pod or the namespace.",
+    )
+    CHANGED_BY_LIMIT_RANGE = (Level.NOTE, "A LimitRange adds {values} to {containers}.")
+    REJECTED_BY_QUOTA = (
+        Level.PROBLEM,
+        "ResourceQuota {name} would reject its pods: it requires {key} of every container, and {containers} has none.",
+        "Add a LimitRange with a default, or set podrole.io/sidecar-resources on the pod or the namespace.",
+    )
+    GUARANTEED = (
+        Level.NOTE,
+        (
+            "Its pods are Guaranteed and stay so: podrole's containers have equal requests and limits, and each pod "
+            "requests {cpu} more CPU."
+        ),
+        "For less, annotate the pod template or the namespace with podrole.io/sidecar-resources: requests.cpu=50m",
+    )
+    UNREADABLE = (Level.UNKNOWN, "Its pods cannot be planned: {problem}.")
+    POD_TEMPLATE_UNKNOWN = (Level.UNKNOWN, "{owner} was not planned: {why}", "{hint}")
+
+
+class NamespaceFinding(FindingTemplate):
+    """About one namespace."""
+
+    LABELLED_OTHERWISE = (
+        Level.WARNING,
+        (
+            "It has {found}, which enables nothing. It is shown as it would be with the label "
+            f"{INJECTION_LABEL}: {INJECTION_ENABLED}."
+        ),
+    )
+    NOT_SELECTED = (
+        Level.WARNING,
+        "podrole's webhook is not called for its pods ({mismatch}). It is shown as if it were.",
+    )
+    NAMESPACE_NOT_FOUND = (Level.PROBLEM, "Namespace {namespace} does not exist.", "Check the spelling.")
+    NAMESPACE_UNKNOWN = (
+        Level.UNKNOWN,
+        "It is not known ({why}), so its label, allow-list, default role and PodSecurity level were not checked.",
+    )
+    QUOTA_TOO_SMALL = (
+        Level.PROBLEM,
+        (
+            "ResourceQuota {name} has no room for podrole's containers: of {key}, {used} of {hard} are used, and they "
+            "add {added}."
+        ),
+        "Raise {key} of ResourceQuota {name} in namespace {namespace} to at least {needed}.",
+    )
+    QUOTA_TOO_SMALL_FOR_ROLLOUT = (
+        Level.WARNING,
+        (
+            "ResourceQuota {name} has room for podrole's containers, but not for the additional pods of a rollout of "
+            "{workload}: of {key}, {needed} are needed for a moment, and {hard} are allowed."
+        ),
+        "Raise it, or set maxSurge: 0 for this rollout.",
+    )
+
+
+class ClusterFinding(FindingTemplate):
+    """About the cluster."""
+
+    KIND_UNREADABLE = (
+        Level.UNKNOWN,
+        "Objects of {kind} could not be read, so the plan lacks what they say: {why}.",
+        "Allow yourself to list them.",
+    )
+    SETTINGS_UNKNOWN = (
+        Level.UNKNOWN,
+        "Not all settings of the webhook are known ({why}): the default ones were used instead.",
+        "Set them with options or variables, such as --account-id.",
+    )
+    NOT_INSTALLED = (
+        Level.NOTE,
+        "podrole is not installed, so the plan has the default settings, region {region}, and those that you set.",
+        "Set them with options or variables, such as --account-id.",
+    )
+    SYSTEM_NAMESPACES = (Level.NOTE, "Namespaces that podrole's webhook excludes are left out: {namespaces}.")
+    AGENTS_UNKNOWN = (
+        Level.UNKNOWN,
+        "Whether kube2iam or Kiam runs could not be read ({why}), so the roles of now are those of the annotations.",
+    )
+    NODES_HAVE_ROOM = (
+        Level.OK,
+        "The nodes have {cpu} CPU and {memory} memory free, and podrole adds {added_cpu} and {added_memory}.",
+    )
+    NODES_FULL = (
+        Level.WARNING,
+        (
+            "The nodes have {cpu} CPU and {memory} memory free, and podrole adds {added_cpu} and {added_memory}: not "
+            "all pods would find a node."
+        ),
+        "Add nodes first, or let the cluster autoscaler do it.",
+    )
+    NODES_WITHOUT_ROOM = (
+        Level.NOTE,
+        "{nodes} have no room for podrole's containers in all of their pods, so some pods move to other nodes.",
+    )
+    DAEMON_SETS_WITHOUT_ROOM = (
+        Level.WARNING,
+        (
+            "{nodes} have no room for podrole's containers in their pods. Pods of DaemonSets cannot move to another "
+            "node, and stay Pending, unless their priority is higher: {workloads}."
+        ),
+        "Free some CPU or memory on these nodes first.",
+    )
+    NODES_NOT_CHECKED = (
+        Level.NOTE,
+        "Whether the nodes have room was not checked.",
+        "podrole plan -A",
+    )

@@ -1,0 +1,100 @@
+"""What an operator must know about one workload before its pods are restarted."""
+
+from collections.abc import Iterator
+
+from injector.decision.annotations import PodSettings
+from injector.decision.outcomes import Block, Deny, Inject, Skip
+from injector.decision.unknown_annotations import find_workload_keys
+from injector.k8s.objects import read_service_account_name, read_spec
+from injector.metadata_keys import IRSA_ROLE, ROLE
+from injector.patch.injection_record import find_app_containers
+from injector.patch.qos import is_guaranteed
+from injector.reasons import Explanation, Reason
+from podrole.diagnosis.expected_state import SERIOUS_WARNINGS
+from podrole.estate.objects import Workload
+from podrole.findings import Finding, Level
+from podrole.planning.estate import PlanEstate
+from podrole.planning.findings import PlanFinding
+from podrole.planning.pod_plans import PodPlan
+from podrole.planning.resources import Cost, format_amount
+from podrole.planning.roles_now import RoleNow
+
+UNSUPPORTED = {Reason.HOST_NETWORK, Reason.WINDOWS}
+OF_NAMESPACE = " of the namespace"
+NOT_FOUND = {Reason.SERVICE_ACCOUNT_NOT_FOUND, Reason.NAMESPACE_NOT_FOUND}
+"""The plan has sentences of its own for these: a pod template does not name its namespace."""
+
+
+def find_account_problem(pod_plan: PodPlan, workload: Workload, estate: PlanEstate) -> Iterator[Finding]:
+    """Report a ServiceAccount that does not exist."""
+    name = read_service_account_name(pod_plan.pod)
+    if (workload.namespace, name) in estate.accounts:
+        return
+    if estate.is_known_to_miss("ServiceAccount"):
+        yield PlanFinding.ACCOUNT_MISSING.format(account=name, namespace=workload.namespace)
+    elif name != "default" and not estate.is_complete:
+        yield PlanFinding.ACCOUNT_UNKNOWN.format(account=name)
+
+
+def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
+    """Report why its pods would be denied, or would not get the role that is named for them."""
+    decision = pod_plan.decision
+    if isinstance(decision, Deny):
+        for one in decision.explanations:
+            if one.reason not in NOT_FOUND:
+                yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=one.text)
+        if running:
+            yield PlanFinding.DENIED_AT_RESTART.format(count=running)
+    elif isinstance(decision, Skip) and decision.reason in UNSUPPORTED:
+        role = pod_plan.account.annotations.get(ROLE) or pod_plan.account.annotations.get(IRSA_ROLE)
+        if role:
+            yield PlanFinding.ROLE_NOT_GIVEN.format(role=role, reason=decision.reason.explain().text)
+
+
+def find_warnings(pod_plan: PodPlan, workload: Workload) -> Iterator[Finding]:
+    """Report what the webhook would warn of, and keys of the workload that belong to its pods."""
+    template = workload.template
+    if template.template_path:
+        path = ".".join(map(str, (*template.template_path, "metadata")))
+        for one in find_workload_keys(workload.obj, template.kind, template.pod, path):
+            yield _build_warning(one)
+    for one in pod_plan.warnings:
+        if not _is_reported(one, pod_plan):
+            yield _build_warning(one)
+
+
+def _build_warning(one: Explanation) -> Finding:
+    """A warning of the webhook with its own code."""
+    level = Level.WARNING if one.reason in SERIOUS_WARNINGS else Level.NOTE
+    return Finding(level, one.reason.code, *one.reason.fill(one.values))
+
+
+def _is_reported(one: Explanation, pod_plan: PodPlan) -> bool:
+    is_reason = not isinstance(pod_plan.decision, Deny) and one.reason is pod_plan.decision.reason
+    return is_reason or _is_of_namespace(one)
+
+
+def find_namespace_warnings(pod_plan: PodPlan) -> Iterator[Finding]:
+    """Report what is wrong with the namespace, for all of its workloads."""
+    for one in pod_plan.warnings:
+        if _is_of_namespace(one):
+            yield _build_warning(one)
+
+
+def _is_of_namespace(one: Explanation) -> bool:
+    return one.values.get("where", "").endswith(OF_NAMESPACE)
+
+
+def find_changes(pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Finding]:
+    """Report a role that is lost, and what a Guaranteed pod costs."""
+    if now.role and isinstance(pod_plan.decision, Block):
+        yield PlanFinding.CREDENTIALS_LOST.format(role=now.role, system=now.system)
+    if not isinstance(pod_plan.decision, Inject) or read_spec(pod_plan.pod).get("resources"):
+        return
+    if is_guaranteed(find_app_containers(pod_plan.pod)) and not _sets_cpu(pod_plan.decision.settings):
+        added = format_amount("cpu", cost.added["requests.cpu"])
+        yield PlanFinding.GUARANTEED.format(cpu=added)
+
+
+def _sets_cpu(settings: PodSettings) -> bool:
+    return bool(settings.sidecar_resources.keys() & {"requests.cpu", "limits.cpu"})

@@ -1,0 +1,191 @@
+"""What podrole's containers cost, and the limits of a namespace and of nodes that are in their way."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from podrole.planning.resources import format_amount
+from tests.unit.podrole.planning.objects import (
+    account,
+    list_codes,
+    make_plan,
+    make_row,
+    namespace,
+    node,
+    pod,
+    template,
+    workload,
+)
+
+ESTATE = (namespace(), account())
+BIG = {"requests": {"cpu": "500m", "memory": "512Mi"}}
+GUARANTEED = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1000m", "memory": "1Gi"}}
+
+
+def with_resources(resources: dict[str, Any], role: str | None = "reader", **spec: Any) -> dict[str, Any]:
+    return template(role, container={"resources": resources}, **spec)
+
+
+def limit_range(kind: str = "Container", **limits: Any) -> dict[str, Any]:
+    metadata = {"name": "limits", "namespace": "shop"}
+    return {"kind": "LimitRange", "metadata": metadata, "spec": {"limits": [{"type": kind, **limits}]}}
+
+
+def quota(hard: dict[str, str], used: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    status = {"status": {"used": used}} if used else {}
+    metadata = {"name": "team", "namespace": "shop"}
+    return {"kind": "ResourceQuota", "metadata": metadata, "spec": {"hard": hard, **spec}, **status}
+
+
+@pytest.mark.parametrize(
+    ("content", "cpu", "memory"),
+    [
+        pytest.param(with_resources(BIG), "20m", "48Mi", id="sidecar beside the app"),
+        pytest.param(with_resources(BIG, role=None), "0m", "0", id="block mode: before the app"),
+        pytest.param(template(None), "20m", "32Mi", id="block mode without requests"),
+        pytest.param(with_resources(GUARANTEED), "250m", "96Mi", id="Guaranteed"),
+        pytest.param(
+            {
+                **with_resources(GUARANTEED),
+                "metadata": {
+                    "annotations": {
+                        "iam.amazonaws.com/role": "reader",
+                        "podrole.io/sidecar-resources": "requests.cpu=50m",
+                    }
+                },
+            },
+            "50m",
+            "96Mi",
+            id="Guaranteed with an annotation",
+        ),
+        pytest.param(
+            template(initContainers=[{"name": "a", "resources": {"requests": {"cpu": "1"}}}]),
+            "20m",
+            "48Mi",
+            id="large init container",
+        ),
+        pytest.param(
+            template(resources={"requests": {"cpu": "1", "memory": "1Gi"}}), "0m", "0", id="resources of the pod"
+        ),
+    ],
+)
+def test_cost_is_what_the_scheduler_adds(content: dict[str, Any], cpu: str, memory: str) -> None:
+    added = make_row(*ESTATE, workload(pod=content)).cost.added
+
+    assert (format_amount("cpu", added["requests.cpu"]), format_amount("memory", added["requests.memory"])) == (
+        cpu,
+        memory,
+    )
+
+
+def test_guaranteed_pod_has_a_finding_with_its_cpu() -> None:
+    row = make_row(*ESTATE, workload(pod=with_resources(GUARANTEED)))
+
+    (finding,) = row.findings
+    assert (finding.code, "250m" in finding.text) == ("Guaranteed", True)
+
+
+def test_sum_counts_only_pods_that_are_not_injected() -> None:
+    injected = template(initContainers=[{"name": "podrole-redirect", "image": "old"}])
+    pods = [
+        pod(f"web-{number}", one, ("apps/v1", "StatefulSet", "web"))
+        for number, one in enumerate([injected, template(), template()])
+    ]
+
+    plan = make_plan(*ESTATE, workload("StatefulSet", replicas=3), *pods)
+
+    assert format_amount("cpu", plan.added["requests.cpu"]) == "40m"
+
+
+@pytest.mark.parametrize(
+    ("limits", "codes"),
+    [
+        pytest.param(limit_range(max={"memory": "128Mi"}), [], id="room for the sidecar"),
+        pytest.param(limit_range(max={"memory": "64Mi"}), ["RejectedByLimitRange"], id="maximum below its limit"),
+        pytest.param(limit_range(min={"cpu": "50m"}), ["RejectedByLimitRange"] * 2, id="minimum above its request"),
+        pytest.param(
+            limit_range(maxLimitRequestRatio={"memory": "1.5"}), ["RejectedByLimitRange"], id="ratio below its own"
+        ),
+        pytest.param(limit_range("Pod", max={"memory": "64Mi"}), ["RejectedByLimitRange"], id="maximum of the pod"),
+        pytest.param(
+            limit_range(default={"cpu": "100m"}, defaultRequest={"cpu": "10m"}), ["ChangedByLimitRange"], id="default"
+        ),
+        pytest.param(
+            limit_range(default={"cpu": "10m"}),
+            ["ChangedByLimitRange", "RejectedByLimitRange", "RejectedByLimitRange"],
+            id="default limit below its request",
+        ),
+        pytest.param(limit_range(max={"ephemeral-storage": "1Gi"}), [], id="another resource"),
+        pytest.param(limit_range("PersistentVolumeClaim", max={"storage": "1Gi"}), [], id="another type"),
+    ],
+)
+def test_limit_range_that_rejects_or_changes_pods_has_a_finding(limits: dict[str, Any], codes: list[str]) -> None:
+    row = make_row(*ESTATE, limits, workload())
+
+    assert [finding.code for finding in row.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("objects", "codes"),
+    [
+        pytest.param([quota({"requests.memory": "1Gi"}, {"requests.memory": "512Mi"})], [], id="room"),
+        pytest.param(
+            [quota({"requests.memory": "600Mi"}, {"requests.memory": "512Mi"})], ["QuotaTooSmall"], id="no room"
+        ),
+        pytest.param([quota({"memory": "600Mi"}, {"memory": "512Mi"})], ["QuotaTooSmall"], id="old name"),
+        pytest.param([quota({"requests.memory": "40Mi"})], ["QuotaTooSmall"], id="use is unknown"),
+        pytest.param(
+            [quota({"requests.memory": "630Mi"}, {"requests.memory": "512Mi"})],
+            ["QuotaTooSmallForRollout"],
+            id="no room for the surge",
+        ),
+        pytest.param([quota({"limits.cpu": "9"}, {"limits.cpu": "1"})], ["RejectedByQuota"], id="no CPU limit"),
+        pytest.param(
+            [quota({"limits.cpu": "9"}, {"limits.cpu": "1"}), limit_range(default={"cpu": "100m"})],
+            ["ChangedByLimitRange"],
+            id="CPU limit by a LimitRange",
+        ),
+        pytest.param(
+            [quota({"requests.memory": "1"}, {"requests.memory": "1"}, scopes=["BestEffort"])], [], id="BestEffort only"
+        ),
+        pytest.param([quota({"pods": "1"}, {"pods": "1"})], [], id="number of pods"),
+    ],
+)
+def test_quota_without_room_for_podrole_has_a_finding(objects: list[dict[str, Any]], codes: list[str]) -> None:
+    plan = make_plan(*ESTATE, *objects, workload(replicas=2))
+
+    assert list_codes(plan) == codes
+
+
+def run_on(node_name: str, kind: str = "StatefulSet", number: int = 1) -> Iterator[dict[str, Any]]:
+    yield workload(kind, with_resources(BIG), name=f"{kind.lower()}", replicas=number)
+    for index in range(number):
+        yield pod(f"{kind}-{index}", with_resources(BIG), ("apps/v1", kind, kind.lower()), node_name)
+
+
+@pytest.mark.parametrize(
+    ("objects", "codes"),
+    [
+        pytest.param([node("a"), *run_on("a")], ["NodesHaveRoom"], id="room"),
+        pytest.param([node("a", "510m"), *run_on("a")], ["NodesFull", "NodesWithoutRoom"], id="full"),
+        pytest.param(
+            [node("a", "510m"), node("b"), *run_on("a")],
+            ["NodesHaveRoom", "NodesWithoutRoom"],
+            id="room elsewhere",
+        ),
+        pytest.param(
+            [node("a", "510m"), node("b"), *run_on("a", "DaemonSet")],
+            ["NodesHaveRoom", "NodesWithoutRoom", "DaemonSetsWithoutRoom"],
+            id="DaemonSet on a full node",
+        ),
+        pytest.param(
+            [node("a", "510m"), node("b", unschedulable=True), *run_on("a")],
+            ["NodesFull", "NodesWithoutRoom"],
+            id="cordoned node",
+        ),
+        pytest.param([*run_on("a")], [], id="nodes unknown"),
+    ],
+)
+def test_nodes_without_room_for_podrole_have_a_finding(objects: list[dict[str, Any]], codes: list[str]) -> None:
+    assert list_codes(make_plan(*ESTATE, *objects)) == codes
