@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ import click
 from injector.errors import ClusterError, ConfigError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
+from podrole.agent_queries import add_agents
+from podrole.diagnosis.agents.check import list_agents
+from podrole.diagnosis.agents.settings_file import format_settings
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
 from podrole.diagnosis.cluster_state import ClusterState, ProbeRun, ReadResult
 from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
@@ -20,6 +24,7 @@ from podrole.probes import run_probes
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
 from podrole.terminal import write, write_json, write_manifests
 
+STDOUT = "-"
 EXAMPLES = """\b
 Examples:
   # Before podrole is installed, and after each change of its configuration
@@ -32,6 +37,10 @@ Examples:
 \b
   # Also what pods with podrole's rules, and with none, reach at the metadata addresses
   podrole preflight --probe
+
+\b
+  # Before kube2iam or Kiam is replaced: their settings as a file for an overlay
+  podrole preflight --write-settings settings.env
 
 \b
   # For a program: all problems
@@ -68,6 +77,14 @@ Examples:
     metavar="NAME",
     help="An existing namespace for the probe pods, without podrole's label.  [default: a temporary one]",
 )
+@click.option(
+    "--write-settings",
+    metavar="FILE",
+    help=(
+        "Write the settings of kube2iam and Kiam as a new settings.env for kustomize. - for standard output, and "
+        "nothing else."
+    ),
+)
 @click.option("--print-probe", is_flag=True, help="Print what --probe would create, and do nothing else.")
 @report_output_option
 @cluster_options
@@ -80,13 +97,18 @@ def preflight(
     webhook, certificate, endpoints, configuration, and a pod in a dry run. Without --probe it changes nothing. What you
     have no permission to read is reported as unknown.
     """
+    _check_new(chosen["write_settings"])
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
         if chosen["probe_namespace"]:
             check_namespace(client, chosen["probe_namespace"])
-        cluster = fetch_cluster_state(client, fetch_installation(client), namespaces)
+        cluster = add_agents(client, fetch_cluster_state(client, fetch_installation(client), namespaces))
         if chosen["print_probe"]:
             write_manifests(format_plan(plan_probes(client, cluster, os.environ, chosen["probe_namespace"])))
             return
+        if chosen["write_settings"]:
+            _write_settings(cluster, chosen["write_settings"])
+            if chosen["write_settings"] == STDOUT:
+                return
         cluster = _add_dry_runs(client, cluster) if chosen["dry_run"] else replace(cluster, dry_run_skipped=True)
         if chosen["probe"]:
             cluster = _add_probes(client, cluster, chosen["probe_namespace"])
@@ -96,6 +118,30 @@ def preflight(
     else:
         write(f"{format_sections(sections)}\n\n{format_counts(sections)}")
     raise SystemExit(choose_exit_code(sections, Level.PROBLEM))
+
+
+def _check_new(path: str | None) -> None:
+    """Raise ConfigError if a file exists."""
+    if path and path != STDOUT and Path(path).exists():
+        raise ConfigError(
+            f"--write-settings: {path} exists and stays as it is: name another file, or use - for standard output"
+        )
+
+
+def _write_settings(cluster: ClusterState, path: str) -> None:
+    problems = [one.error for one in (cluster.daemon_sets, cluster.agent_servers) if one.error]
+    if problems:
+        raise ConfigError(f"--write-settings: the settings of kube2iam and Kiam are unknown: {'; '.join(problems)}")
+    text = format_settings(list_agents(cluster), cluster.nodes.value)
+    if path == STDOUT:
+        write_manifests(text)
+        return
+    try:
+        with Path(path).open("x", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"--write-settings: {path} cannot be written: {error.strerror}") from error
+    write(f"podrole: wrote {path}", is_error=True)
 
 
 def _add_dry_runs(client: ApiClient, cluster: ClusterState) -> ClusterState:

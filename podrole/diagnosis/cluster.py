@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from injector.errors import ConfigError
+from podrole.diagnosis.agents.check import check_agent_settings
 from podrole.diagnosis.check_context import Check, CheckContext
 from podrole.diagnosis.cluster_state import ClusterState
 from podrole.diagnosis.dry_run import check_dry_runs
@@ -14,7 +15,7 @@ from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, che
 from podrole.diagnosis.probes import check_probes
 from podrole.diagnosis.registration import check_ca_bundle, check_certificate, check_endpoints, check_registration
 from podrole.diagnosis.risky_settings import check_risky_settings
-from podrole.findings import Finding, Level, Section
+from podrole.findings import Finding, Level, Section, limit_findings
 
 KUBERNETES = "Kubernetes"
 OTHER_INJECTORS = "Other webhooks and node agents"
@@ -54,6 +55,12 @@ CHECKS = (
         "whether node agents provide AWS credentials",
         lambda cluster: [cluster.daemon_sets],
         check_node_agents,
+    ),
+    Check(
+        OTHER_INJECTORS,
+        "the settings of kube2iam and Kiam",
+        lambda cluster: [cluster.daemon_sets, cluster.agent_servers, cluster.agent_config_maps],
+        lambda context: iter(limit_findings(check_agent_settings(context))),
     ),
     Check(NAMESPACES, "which namespaces are labelled", lambda cluster: [cluster.namespaces], check_labels),
     Check(NAMESPACES, "the mode of each namespace", lambda cluster: [cluster.namespaces], check_modes),

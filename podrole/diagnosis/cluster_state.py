@@ -129,6 +129,12 @@ class ClusterState:
     certificate: ReadResult[StoredCertificate]
     service: OptionalObject
     endpoint_slices: Objects
+    agent_servers: Objects = ReadResult(())
+    """Deployments in the namespaces of Kiam's agents, of which one can be its server."""
+
+    agent_config_maps: Objects = ReadResult(())
+    """Those that kube2iam and Kiam refer to, as far as they can be read."""
+
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""
 

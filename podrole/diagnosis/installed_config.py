@@ -83,7 +83,7 @@ def list_config_maps(deployment: Object) -> list[str]:
 
 def read_deployed_env(deployment: Object, config_maps: Iterable[Object]) -> DeployedEnv:
     """Read the environment of the webhook's container; of the first container if none has its variables."""
-    data = {str(read_mapping(one, "metadata").get("name")): read_strings(one, "data") for one in config_maps}
+    data = _read_data(config_maps)
     settings = [_read_container(container, deployment, data) for container in _read_containers(deployment)]
     configured = [one for one in settings if REQUIRED in one.environ]
     return next(iter([*configured, *settings]), DeployedEnv({}))
@@ -111,6 +111,15 @@ def build_effective_config(settings: DeployedEnv | None, environ: Mapping[str, s
     except yaml.YAMLError as error:
         raise ConfigError(f"the webhook's template is not valid YAML: {error}") from error
     return EffectiveConfig(config, Template.from_document(document, config, sts_ca_pem), is_template_shipped=False)
+
+
+def read_container_env(container: Object, workload: Object, config_maps: Iterable[Object]) -> DeployedEnv:
+    """Read the environment of a workload's container, with these ConfigMaps."""
+    return _read_container(container, workload, _read_data(config_maps))
+
+
+def _read_data(config_maps: Iterable[Object]) -> Mapping[str, Mapping[str, str]]:
+    return {str(read_mapping(one, "metadata").get("name")): read_strings(one, "data") for one in config_maps}
 
 
 def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> DeployedEnv:

@@ -50,18 +50,20 @@ WEBHOOKS = (
 )
 """By the names of the webhook and its configuration. The first match counts."""
 
+AGENT = "In redirect mode the sidecar answers instead of it. In env mode, requests to 169.254.169.254 still reach it."
+REMOVE_AGENT = "Remove it once all namespaces are migrated, in the order of docs/migration.md."
 NODE_AGENTS = (
     KnownProduct(
         r"kube2iam",
         "kube2iam",
-        "In redirect mode the sidecar answers instead of it. In env mode, requests to 169.254.169.254 still reach it.",
-        "Remove it once all namespaces are migrated.",
+        f"{AGENT} It passes all other requests of pods to the node's metadata service; podrole answers them with 404.",
+        REMOVE_AGENT,
     ),
     KnownProduct(
-        r"kiam-agent|kiam",
-        "Kiam's agent",
-        "In redirect mode the sidecar answers instead of it. In env mode, requests to 169.254.169.254 still reach it.",
-        "Remove it once all namespaces are migrated.",
+        r"kiam",
+        "Kiam",
+        AGENT,
+        REMOVE_AGENT,
     ),
     KnownProduct(
         r"eks-pod-identity-agent",

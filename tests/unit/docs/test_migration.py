@@ -16,6 +16,7 @@ from injector.decision.unknown_annotations import find_unknown_keys
 from injector.k8s.objects import Metadata, Object
 from injector.metadata_keys import EXTERNAL_ID, IRSA_ROLE, POD_SECURITY_LABEL, ROLE, SESSION_NAME
 from injector.reasons import InvalidRoleError
+from podrole.diagnosis.agents.flags import AgentFlag, list_flags
 from sidecar.config import Config as SidecarConfig
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import State
@@ -43,6 +44,7 @@ READ_ON = {
     "namespace": metadata_keys.NAMESPACE_LIMITS,
 }
 ANNOTATIONS = read_tables(read_section(PAGE, "Annotations and labels"))[1:]
+SETTINGS = {row[0]: row[1] for row in read_tables(read_section(PAGE, "Settings"))[1:]}
 ROLES = read_tables(read_section(PAGE, "Roles"))[1:]
 ALLOW_LISTS = read_tables(read_section(PAGE, "Allow-lists"))[1:]
 PODS = read_tables(read_section(PAGE, "Pods"))[1:]
@@ -112,6 +114,19 @@ def test_every_setting_of_the_page_exists() -> None:
     settings = {one.variable for one in list_settings(Config).values()}
 
     assert set(re.findall(r"PODROLE_[A-Z_]+", TEXT)) <= settings
+
+
+@pytest.mark.parametrize("member", AgentFlag, ids=str)
+def test_setting_of_an_agent_has_the_counterpart_of_the_code(member: AgentFlag) -> None:
+    [theirs] = [cell for cell, counterpart in SETTINGS.items() if counterpart == member.counterpart]
+
+    assert sorted(re.findall(r"`--([a-z-]+)`", theirs)) == sorted(list_flags(member))
+
+
+def test_every_setting_of_the_agents_that_the_page_names_is_read() -> None:
+    theirs = [theirs for theirs in SETTINGS if not theirs.startswith("IRSA's")]
+
+    assert len(theirs) == len(AgentFlag)
 
 
 @pytest.mark.parametrize("row", ROLES, ids=[row[0] for row in ROLES])

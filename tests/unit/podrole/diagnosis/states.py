@@ -150,6 +150,8 @@ def build_cluster_state(
         "service_accounts": [],
         "nodes": [build_node()],
         "daemon_sets": [],
+        "agent_servers": [],
+        "agent_config_maps": [],
         "certificate": StoredCertificate(SECRET, pem),
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],
