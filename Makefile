@@ -10,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test lint test-unit test-local test-shared test-images test-sdk test-api test-cluster bench bench-cluster bench-hostile soak \
-	images format lock clean
+	images rules format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 15
@@ -64,6 +64,11 @@ soak: $(VENV)/dev.done ## the real processes with faults at random, for an hour:
 
 images: ## build both container images and their SBOMs into images/out
 	@$(PYTHON) -m images.build
+
+PLAIN_RULES := sed '1,/^  namespace:/d; s/^spec:/\# make rules writes this file from the alerts.yaml of a component./; s/^  //'
+rules: ## write the alerts of kustomize/components as plain Prometheus rules
+	@$(PLAIN_RULES) kustomize/components/monitoring/alerts.yaml >kustomize/prometheus/podrole-injector.rules.yaml
+	@$(PLAIN_RULES) kustomize/components/sidecar-metrics/alerts.yaml >kustomize/prometheus/podrole-sidecars.rules.yaml
 
 format: $(VENV)/dev.done ## format and fix with ruff
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,3 +46,15 @@ def installed(kubectl: Kubectl, private: PrivateCluster) -> Kubectl:
 def exported(monkeypatch: pytest.MonkeyPatch) -> dict[str, Families]:
     """The metrics of both processes, by their `job` label."""
     return {INJECTOR: read_injector(monkeypatch), SIDECAR: read_sidecar()}
+
+
+@pytest.fixture
+def promtool() -> str:
+    """From PATH, or from the virtual environment, where requirements/install.sh puts it."""
+    beside = str(Path(sys.executable).parent)
+    if found := shutil.which("promtool", path=os.pathsep.join((os.environ.get("PATH", os.defpath), beside))):
+        return found
+    reason = "promtool is not installed: `make test` extracts it from Debian's package prometheus"
+    if os.environ.get("CI") == "true" or Path(sys.prefix, "dev.done").exists():  # `make test` was run
+        pytest.fail(reason)
+    pytest.skip(reason)

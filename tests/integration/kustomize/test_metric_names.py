@@ -12,6 +12,7 @@ import pytest
 from testing.cluster.manifests import KUSTOMIZE
 from testing.repository import ROOT
 from tests.integration.kustomize.exported_metrics import INJECTOR, SIDECAR, Families, list_series
+from tests.integration.kustomize.monitoring_files import COMPONENTS, DASHBOARD_FILES
 
 PAGES = {INJECTOR: "docs/operations.md", SIDECAR: "docs/wire.md"}
 """The page that documents the metrics of each process."""
@@ -50,9 +51,10 @@ def test_every_metric_is_documented(exported: dict[str, Families], job: str) -> 
     assert [name for name in exported[job] if not re.search(rf"`{name}[`{{]", page)] == []
 
 
-def test_metric_pages_alerts_and_dashboard_are_checked() -> None:
-    assert {*PAGES.values(), "kustomize/components/monitoring/alerts.yaml"} <= set(list_readers())
-    assert "kustomize/components/monitoring/podrole.json" in set(list_readers())
+def test_metric_pages_alerts_and_dashboards_are_checked() -> None:
+    files = [COMPONENTS[job] / name for job in PAGES for name in ("alerts.yaml", DASHBOARD_FILES[job])]
+
+    assert {*PAGES.values(), *(str(file.relative_to(ROOT)) for file in files)} <= set(list_readers())
 
 
 @pytest.mark.parametrize("job", PAGES)
