@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import contract
 from podrole.error_context import error_context
 from podrole.findings import (
     Finding,
@@ -20,10 +19,13 @@ from podrole.iam.documents import PolicyError, parse_policy
 from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import parse_issuer
 from podrole.iam.statements import ExpectedTrust
+from podrole.iam.usage import RoleUsage
 from podrole.iam.usage_findings import UsageFinding
 from podrole.role_sources import RoleUsageLoader
 from podrole.terminal import write, write_json
 from podrole.yaml.documents import read_text
+
+ABOUT_NAMED = {UsageFinding.SUBJECT_DENIED.code, UsageFinding.NAMED_NOT_CHECKED.code}
 
 
 def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
@@ -34,29 +36,35 @@ def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
         role_arn = _find_role(text)
     is_compared = options["issuer"] or options["is_live"]
     issuer = parse_issuer(loader.issuer_url) if is_compared else None
-    subjects = loader.subjects
-    audiences = dict(loader.audiences)
-    findings = loader.list_findings() if subjects else []
-    denied: list[str] = []
-    if not subjects and role_arn and (options["is_live"] or options["filenames"]):
-        # Notes: nothing is wrong with the policy because somebody names its role.
-        findings = [finding._replace(level=Level.NOTE) for finding in loader.list_findings(role_arn)]
-        users = [one for one in loader.usage.requirements if one.role_arn == role_arn]
-        subjects = [subject for one in users for subject in one.subjects]
-        audiences = {subject: one.find_audience(subject) for one in users for subject in one.subjects}
-        denied = loader.usage.list_subjects(role_arn, UsageFinding.SUBJECT_DENIED)
-    default = loader.account.audience or contract.TOKEN_AUDIENCE
+    usage = _find_usage(role_arn, loader)
+    users = [one for one in usage.requirements if role_arn in {None, one.role_arn}]
+    audiences = {subject: one.find_audience(subject) for one in users for subject in one.subjects}
+    denied = usage.list_subjects(role_arn, UsageFinding.SUBJECT_DENIED) if role_arn else []
     expected = ExpectedTrust(
-        issuer, role_arn, tuple(sorted(subjects)), audiences, default, loader.account.is_outside_aws
+        issuer, role_arn, tuple(sorted(audiences)), audiences, loader.audience, loader.account.is_outside_aws
     )
+    notices = [*usage.list_findings(role_arn), *loader.settings_findings]
     with error_context(options["check_file"]):
-        findings = [*check_document(text, expected), *_find_trusted(denied, text, expected), *findings]
+        findings = [*check_document(text, expected), *_find_trusted(denied, text, expected)]
+    findings += limit_findings(_lower(one, is_named=bool(loader.named)) for one in notices)
     section = Section(role_arn or options["check_file"], tuple(findings))
     if options["output"] == "json":
         write_json(build_document([section]))
     else:
         write(f"{format_sections([section]).lstrip()}\n\n{format_counts([section])}")
     return choose_exit_code([section], Level.WARNING)
+
+
+def _find_usage(role_arn: str | None, loader: RoleUsageLoader) -> RoleUsage:
+    if loader.named:
+        return loader.find_named(role_arn) if role_arn else loader.find_unchecked()
+    is_read = loader.options["is_live"] or loader.options["filenames"]
+    return loader.usage if role_arn and is_read else RoleUsage((), ())
+
+
+def _lower(found: Finding, *, is_named: bool) -> Finding:
+    """Make a note of it: nothing is wrong with a policy because somebody names its role."""
+    return found if is_named and found.code in ABOUT_NAMED else found._replace(level=Level.NOTE)
 
 
 def _find_trusted(denied: Iterable[str], text: str, expected: ExpectedTrust) -> list[Finding]:

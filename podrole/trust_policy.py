@@ -1,4 +1,4 @@
-"""`podrole trust-policy`: prints, merges and checks trust policies of roles. Their content is in `podrole.iam`."""
+"""`podrole trust-policy`: the options. Policies are in `podrole.iam`, what is printed in `podrole.trust_print`."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -6,26 +6,6 @@ from typing import Any
 
 import click
 
-from injector.errors import ConfigError
-from injector.reasons import InvalidRoleError, Reason
-from podrole.error_context import error_context
-from podrole.findings import (
-    Level,
-    Section,
-    build_document,
-    choose_exit_code,
-)
-from podrole.iam.admission import Account
-from podrole.iam.check import check_issuer, check_length
-from podrole.iam.documents import Policy, parse_policy
-from podrole.iam.policies import (
-    TrustRequirements,
-    build_statements,
-    build_trust_policy,
-    merge,
-    parse_issuer,
-)
-from podrole.iam.usage_findings import UsageFinding
 from podrole.options import (
     account_options,
     cluster_options,
@@ -35,10 +15,8 @@ from podrole.options import (
     template_path_option,
 )
 from podrole.role_sources import RoleUsageLoader
-from podrole.terminal import write, write_json
 from podrole.trust_check import check_policy
-from podrole.trust_output import build_entry, format_entry, print_findings, print_next_steps
-from podrole.yaml.documents import read_text
+from podrole.trust_print import print_all, print_one
 
 EXAMPLES = """\b
 Examples:
@@ -55,8 +33,9 @@ Examples:
   aws iam get-role --role-name reader | podrole trust-policy --check - -n team-a -s web --cluster
 
 \b
-  # Every role that the annotations of the cluster name
-  podrole trust-policy --all --account-id 111122223333
+  # Every role that annotations name: policies, back-ups of the existing ones, and a script that sets them
+  aws iam list-roles > roles.json
+  podrole trust-policy --all --policies roles.json --out trust
 
 With --issuer, --namespace and --service-account the command does not connect to a cluster. `podrole --help` lists the
 exit codes.
@@ -73,8 +52,27 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 @click.option(
     "--merge", "merge_file", metavar="FILE", type=FILE, help="Add to this policy, and keep its statements. - is stdin."
 )
+@click.option(
+    "--policies",
+    metavar="DIR",
+    type=click.Path(exists=True),
+    help="Add to the policies of these files: what `aws iam list-roles` or get-role printed, or ROLENAME.json.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(),
+    help="Write the policies, back-ups of the existing ones, and a script that sets them into this directory.",
+)
 @click.option("--check", "check_file", metavar="FILE", type=FILE, help="Check this policy. - is stdin.")
-@click.option("-n", "--namespace", metavar="NAME", help="The namespace of the pods.")
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    metavar="NAME",
+    multiple=True,
+    help="The namespace of the pods. With --all: only these, can be repeated.",
+)
 @click.option(
     "-s",
     "--service-account",
@@ -94,7 +92,12 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
     help="Leave out ServiceAccounts that claim a role in a namespace without an allow-list.",
 )
 @click.option("--issuer", metavar="URL", help="The issuer of the cluster's tokens.  [default: the live cluster's]")
-@click.option("--cluster", "is_live", is_flag=True, help="With --check: compare the policy with the live cluster.")
+@click.option(
+    "--cluster",
+    "is_live",
+    is_flag=True,
+    help="Ask the live cluster also with --check, --issuer or manifests: about ServiceAccounts and settings.",
+)
 @optional_manifest_options
 @template_path_option
 @account_options
@@ -104,95 +107,34 @@ def trust_policy(role: str | None, **options: Any) -> None:
     """Print the IAM trust policy that allows pods to assume ROLE with their own tokens.
 
     The policy is for the ServiceAccounts given by -n and -s, or for those that use the role in the live cluster, or in
-    manifests with -f, as far as the webhook admits that. --merge adds the missing statements to an existing policy;
-    --check reports its problems. Both accept the output of `aws iam get-role`.
+    manifests with -f, as far as the webhook admits that. --merge and --policies add the missing statements to existing
+    policies; --check reports the problems of one. All accept the output of `aws iam get-role`.
     """
-    account = load_account(options)
+    _check_usage(role, options)
     with ExitStack() as stack:
-        loader = RoleUsageLoader(options, account, stack)
-        arn = _resolve(role, account) if role else None
-        _check_usage(role, options)
+        loader = RoleUsageLoader(options, load_account(options), stack)
+        arn = loader.resolve(role) if role else None
         if options["check_file"]:
             raise SystemExit(check_policy(arn, loader))
         if options["is_for_all"]:
-            raise SystemExit(_print_all(loader))
-        raise SystemExit(_print_one(arn, loader))
-
-
-def _resolve(role: str, account: Account) -> str:
-    try:
-        return account.resolve(role, "ROLE")
-    except InvalidRoleError as error:
-        hint = ", or set --account-id" if error.explanation.reason is Reason.ACCOUNT_NOT_CONFIGURED else ""
-        raise ConfigError(f"{error}{hint}") from error
+            raise SystemExit(print_all(loader))
+        raise SystemExit(print_one(arn, loader))
 
 
 def _check_usage(role: str | None, options: Mapping[str, Any]) -> None:
     given = [name for name in ("is_for_all", "merge_file", "check_file") if options[name]]
-    if options["is_for_all"] and options["merge_file"]:
-        raise click.UsageError("--merge is for one role: docs/cli.md has a loop over all roles")
-    if len(given) > 1 or (role and options["is_for_all"]):
+    is_for_all, namespaces, names = options["is_for_all"], options["namespaces"], options["service_accounts"]
+    if is_for_all and options["merge_file"]:
+        raise click.UsageError("--merge is for one role: --policies has the policies of all of them")
+    if len(given) > 1 or (role and is_for_all):
         raise click.UsageError("use one of ROLE, --all, --check and --merge; ROLE can be combined with the last two")
-    if bool(options["namespace"]) != bool(options["service_accounts"]):
+    if options["policies"] and (options["merge_file"] or options["check_file"]):
+        raise click.UsageError("--policies is for --all or ROLE, without --merge and --check")
+    if options["out"] and options["check_file"]:
+        raise click.UsageError("--out writes policies, and --check only reads one: use one of them")
+    if is_for_all and names:
+        raise click.UsageError("--service-account is for one role: with --all use --namespace alone")
+    if not is_for_all and bool(namespaces) != bool(names):
         raise click.UsageError("--namespace and --service-account must be used together: a subject has both")
-
-
-def _print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
-    existing, role_arn = _read_existing(role_arn, loader.options["merge_file"])
-    if role_arn is None:
-        raise click.UsageError("set ROLE, or use --all, or --check or --merge with the output of `aws iam get-role`")
-    issuer = parse_issuer(loader.issuer_url)
-    requirements = _find_requirements(role_arn, loader)
-    policy = build_trust_policy(requirements, issuer)
-    if existing is not None:
-        with error_context(loader.options["merge_file"]):
-            policy = merge(existing, build_statements(requirements, issuer))
-    write_json(policy)
-    findings = [*check_issuer(loader.issuer_url), *check_length(policy), *loader.list_findings(role_arn)]
-    print_findings(findings)
-    print_next_steps(requirements, is_merged=existing is not None)
-    return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
-
-
-def _read_existing(role_arn: str | None, file: str | None) -> tuple[Policy | None, str | None]:
-    """Read the policy to merge into, and the role's ARN, which can be in it."""
-    if file is None:
-        return None, role_arn
-    with error_context(file):
-        policy, known_arn = parse_policy(read_text(file))
-    if role_arn and known_arn and role_arn != known_arn:
-        raise ConfigError(f"{file} is the policy of role {known_arn}, not of {role_arn}")
-    return policy, role_arn or known_arn
-
-
-def _find_requirements(role_arn: str, loader: RoleUsageLoader) -> TrustRequirements:
-    if subjects := loader.subjects:
-        return TrustRequirements(role_arn, frozenset(subjects), audiences=loader.audiences)
-    found = next((one for one in loader.usage.requirements if one.role_arn == role_arn), None)
-    if found is None:
-        print_findings(loader.list_findings(role_arn))
-        raise ConfigError(f"no annotation names the role {role_arn}: use --namespace and --service-account")
-    return found
-
-
-def _print_all(loader: RoleUsageLoader) -> int:
-    usage = loader.usage
-    issuer = parse_issuer(loader.issuer_url)
-    policies = [(requirements, build_trust_policy(requirements, issuer)) for requirements in usage.requirements]
-    findings = [
-        *check_issuer(loader.issuer_url),
-        *(finding for _, policy in policies for finding in check_length(policy)),
-        *loader.list_findings(),
-    ]
-    entries = [
-        build_entry(requirements, policy, usage.list_subjects(requirements.role_arn, UsageFinding.SELF_CLAIMED))
-        for requirements, policy in policies
-    ]
-    if loader.options["output"] == "json":
-        write_json({"roles": entries, "findings": build_document([Section("ServiceAccounts", tuple(findings))])})
-    else:
-        for entry in entries:
-            write(format_entry(entry))
-    print_findings(findings)
-    write(f"{len(policies)} role{'' if len(policies) == 1 else 's'}", is_error=True)
-    return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
+    if names and len(namespaces) > 1:
+        raise click.UsageError("--service-account belongs to one --namespace: run the command for each")

@@ -13,6 +13,7 @@ from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
 from injector.decision.roles import parse_role
 from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Metadata, Object
+from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.partitions import PARTITIONS
 from injector.reasons import Reason
@@ -21,6 +22,9 @@ from podrole.iam.usage_findings import UsageFinding
 
 CLAIMS = (Reason.ROLE_FROM_POD, Reason.ROLE_FROM_SERVICE_ACCOUNT)
 """Roles that whoever can create a pod or annotate a ServiceAccount chose, unlike the namespace's default role."""
+
+SYSTEM_NAMESPACES = ("podrole-system", "kube-system", "kube-public", "kube-node-lease")
+"""The API server does not call the webhook for their pods, whatever their labels: kustomize/base/webhook.yaml."""
 
 UNLISTED_ROLE = "podrole.not-in-any-list"
 MAX_REASONS = 3
@@ -43,6 +47,9 @@ class Account:
 
     sts_endpoint: str | None = None
     """None: the installed webhook's, else the region's."""
+
+    version: Version | None = None
+    """Of the API server; None: not known, and it can run native sidecars."""
 
     @property
     def is_outside_aws(self) -> bool:
@@ -92,6 +99,8 @@ class Candidate(NamedTuple):
     service_account: str
     subject: str
     pod: Object
+    is_suspended: bool = False
+    """Whether its workload creates no pod until somebody resumes it."""
 
 
 class Admission(NamedTuple):
@@ -107,19 +116,22 @@ class Admission(NamedTuple):
 
 
 def review(
-    candidate: Candidate, namespace: Metadata | None, account: Metadata, settings: Account, selection: Selection
+    candidate: Candidate, namespace: Metadata | None, account: Metadata | None, settings: Account, selection: Selection
 ) -> Admission:
-    """Decide about a candidate. `namespace` is None where manifests do not contain it."""
+    """Decide about a candidate. `namespace` is None where manifests do not contain it, `account` where none exists."""
     labels, annotations = namespace or Metadata({}, {})
     if namespace is None or selection.includes_unlabelled:
         labels = {**labels, INJECTION_LABEL: INJECTION_ENABLED}
-    cluster_context = ClusterContext(Metadata(labels, annotations), account)
+    cluster_context = ClusterContext(Metadata(labels, annotations), account, settings.version)
     config = settings.build_config(candidate.role)
+    values = {"subject": candidate.subject, "owner": candidate.owner, "namespace": candidate.namespace}
     decision = decide(candidate.pod, cluster_context, config)
-    if not isinstance(decision, Inject):
+    if not isinstance(decision, Inject) or candidate.namespace in SYSTEM_NAMESPACES:
         role_arn = build_context(candidate.pod, cluster_context, config).settings.role_arn
-        return Admission(role_arn, None, tuple(_explain(candidate, decision, Metadata(labels, annotations))))
-    values = {"subject": candidate.subject, "role": decision.role_arn, "namespace": candidate.namespace}
+        if candidate.namespace in SYSTEM_NAMESPACES:
+            return Admission(role_arn, None, (UsageFinding.SUBJECT_IN_SYSTEM_NAMESPACE.format(**values),))
+        return Admission(role_arn, None, tuple(_explain(values, decision, Metadata(labels, annotations))))
+    values |= {"role": decision.role_arn}
     if namespace is None:
         return Admission(decision.role_arn, decision, (UsageFinding.NAMESPACE_UNKNOWN.format(**values),))
     if decision.reason not in CLAIMS or is_restricted(decision.role_arn, annotations, config):
@@ -135,8 +147,7 @@ def is_restricted(role_arn: str, annotations: Mapping[str, str], config: Config)
     return any(check_role_allowed(unlisted, annotations, config))
 
 
-def _explain(candidate: Candidate, decision: Decision, namespace: Metadata) -> Iterator[Finding]:
-    values = {"subject": candidate.subject, "owner": candidate.owner, "namespace": candidate.namespace}
+def _explain(values: dict[str, str], decision: Decision, namespace: Metadata) -> Iterator[Finding]:
     match decision:
         case Deny():
             reasons = " ".join(f"[{one.reason.code}] {one.text}" for one in decision.explanations[:MAX_REASONS])

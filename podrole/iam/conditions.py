@@ -45,7 +45,7 @@ class Condition:
             return value in self.values
         if self.base == EQUALS_ANY_CASE:
             return value.lower() in {one.lower() for one in self.values}
-        return self.base == LIKE and any(_matches_pattern(value, pattern) for pattern in self.values)
+        return self.base == LIKE and any(matches_pattern(value, pattern) for pattern in self.values)
 
 
 def read_conditions(statement: Policy) -> Iterator[Condition]:
@@ -58,6 +58,7 @@ def read_conditions(statement: Policy) -> Iterator[Condition]:
             yield Condition(operator, key, tuple(read_values(value)))
 
 
-def _matches_pattern(value: str, pattern: str) -> bool:
+def matches_pattern(value: str, pattern: str) -> bool:
+    """Return whether a value matches a pattern of StringLike."""
     parts = [".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split(r"([*?])", pattern)]
     return re2.fullmatch("".join(parts), value) is not None

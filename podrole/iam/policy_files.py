@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 from contract.text import quote
 from injector.decision.roles import ANY_ARN
-from podrole.iam.documents import Policy, PolicyError, parse_json, parse_role, read_statements
+from podrole.iam.documents import Policy, PolicyError, count_characters, parse_json, parse_role, read_statements
 
 MAX_ROLES = 20_000
 """IAM has at most 10 000 roles in an account.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
+
+MAX_CHARACTERS = 64 * 1024
+"""Of a policy. IAM accepts 4096; a store outside AWS can accept more."""
 
 LISTS = ("Roles", "RoleDetailList")
 MAX_SHOWN = 200
@@ -57,6 +60,13 @@ class ExistingPolicies(NamedTuple):
         account, name = _read_key(role_arn)
         return self.by_arn.get(role_arn) or self.by_name.get((account, name)) or self.by_name.get((None, name))
 
+    def select(self, role_arn: str) -> "ExistingPolicies":
+        """Select one role's policy; its namesakes stay known."""
+        found = self.find(role_arn)
+        namesake = self.find_namesake(role_arn)
+        known = {role_arn: found} if found else {namesake: self.by_arn[namesake]} if namesake else {}
+        return ExistingPolicies(known)
+
     def find_namesake(self, role_arn: str) -> str | None:
         """The ARN of a role of the same account and name, but with another path or other upper-case letters."""
         wanted = _read_key(role_arn)
@@ -95,6 +105,8 @@ def _parse_file(file: PolicyFile) -> Iterator[tuple[str | Key, ExistingPolicy]]:
     for one in [document] if roles is None else roles if isinstance(roles, list) else [roles]:
         policy, arn = parse_role(one)
         read_statements(policy)
+        if count_characters(policy) > MAX_CHARACTERS:
+            raise PolicyError(f"a policy has more than {MAX_CHARACTERS} characters")
         if arn is None and roles is not None:
             raise PolicyError("a role of the list has no Arn")
         if arn is not None and not ANY_ARN.fullmatch(arn):

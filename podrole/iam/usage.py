@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import contract
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_service_account_name
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
 from podrole.estate.objects import Estate
@@ -54,16 +54,17 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
     subjects: Mapping[str, set[str]] = defaultdict(set)
     chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
     audiences: dict[str, str] = {}
+    active: dict[tuple[str, str], str] = {}
+    suspended: dict[tuple[str, str], str] = {}
     notices = {_build_notice(namespace, one): None for namespace, one in estate.unknown}
     for candidate in find_candidates(estate):
-        namespace = estate.namespaces.get(candidate.namespace)
-        # It need not be there: `default` is created by a controller, and a pod's can be in a file that was not given.
-        service_account = estate.accounts.get((candidate.namespace, candidate.service_account), UNKNOWN)
-        admission = review(candidate, namespace, service_account, account, selection)
+        service_account = find_account(estate, candidate.namespace, candidate.service_account)
+        admission = review(candidate, estate.namespaces.get(candidate.namespace), service_account, account, selection)
         notices |= {Notice(admission.role_arn, candidate.subject, one): None for one in admission.findings}
         if admission.inject is None:
             continue
         role_arn, settings = admission.inject.role_arn, admission.inject.settings
+        (suspended if candidate.is_suspended else active).setdefault((role_arn, candidate.subject), candidate.owner)
         intermediate = settings.intermediate_role
         subjects[intermediate or role_arn].add(candidate.subject)
         if settings.audience != contract.TOKEN_AUDIENCE:
@@ -72,6 +73,10 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
             env = settings.sidecar_env
             has_tags = contract.ENV_SESSION_TAGS in env
             chained_roles[role_arn].add(ChainedRole(intermediate, env.get(contract.ENV_EXTERNAL_ID), has_tags))
+    for (role_arn, subject), owner in suspended.items():
+        if (role_arn, subject) not in active:
+            found = UsageFinding.SUBJECT_SUSPENDED.format(subject=subject, role=role_arn, owner=owner)
+            notices[Notice(role_arn, subject, found)] = None
     roles = sorted({*subjects, *chained_roles})
     return RoleUsage(
         tuple(
@@ -87,6 +92,14 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
     )
 
 
+def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
+    """Find a ServiceAccount; None where it does not exist. Manifests need not contain it, nor a namespace `default`.
+
+    A controller creates `default` in each namespace.
+    """
+    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else UNKNOWN)
+
+
 def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
     owner = f"{unknown.template.kind} {namespace}/{unknown.template.name}"
     found = UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=unknown.sentence)
@@ -98,19 +111,20 @@ def find_candidates(estate: Estate) -> Iterator[Candidate]:
     for (namespace, name), account in estate.accounts.items():
         role = _read_role(account)
         if role is not None:
-            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, _build_pod(name))
+            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, build_pod(name))
     with_default_role = set()
-    for namespace, template, _ in estate.workloads:
+    for namespace, template, obj in estate.workloads:
         role, is_default = _find_role(namespace, template, estate)
         if role is not None:
-            yield _build_candidate(role, f"{template.kind} {namespace}/{template.name}", namespace, template.pod)
+            candidate = _build_candidate(role, f"{template.kind} {namespace}/{template.name}", namespace, template.pod)
+            yield candidate._replace(is_suspended=read_mapping(obj, "spec").get("suspend") is True)
         if is_default:
             with_default_role.add(namespace)
     for name, metadata in estate.namespaces.items():
         if metadata.annotations.get(DEFAULT_ROLE) and name not in with_default_role:
             # No pod uses it yet. The first one will most likely use this ServiceAccount.
             role = metadata.annotations[DEFAULT_ROLE]
-            yield _build_candidate(role, f"Namespace {name}", name, _build_pod("default"))
+            yield _build_candidate(role, f"Namespace {name}", name, build_pod("default"))
 
 
 def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
@@ -128,7 +142,8 @@ def _read_role(account: Metadata) -> str | None:
     return account.annotations.get(ROLE) or account.annotations.get(IRSA_ROLE)
 
 
-def _build_pod(service_account: str) -> dict[str, Any]:
+def build_pod(service_account: str) -> dict[str, Any]:
+    """Build a pod of a ServiceAccount that has no annotations of its own."""
     return {"metadata": {}, "spec": {"serviceAccountName": service_account, "containers": []}}
 
 

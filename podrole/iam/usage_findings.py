@@ -15,12 +15,58 @@ class UsageFinding(FindingTemplate):
         "The policy trusts {subject}, although the webhook denies this role to it.",
         "Remove it from the policy.",
     )
+    DENIED_SUBJECT_IN_POLICY = (
+        Level.WARNING,
+        "The existing policy of {role} trusts {subject}, although the webhook denies this role to it.",
+        "Remove it from the policy: podrole keeps every statement.",
+    )
+    UNUSED_SUBJECT_TRUSTED = (
+        Level.NOTE,
+        "The existing policy of {role} trusts {subject}, but nothing {place} names that role for it.",
+        "Remove it from the policy, unless something else uses it.",
+    )
+    POLICY_NOT_GIVEN = (
+        Level.WARNING,
+        "--policies has no policy of {role}, so its new one would replace a policy that nobody has compared.{hint}",
+        "aws iam get-role --role-name {name} > {name}.json",
+    )
     SUBJECT_UNLABELLED = (
         Level.NOTE,
         "{subject} is left out: namespace {namespace} lacks the label podrole.io/injection: enabled{instead}.",
         "--include-unlabelled adds the accounts of such namespaces, for a migration.",
     )
     SUBJECT_SKIPPED = (Level.NOTE, "{subject} is left out for {owner}, which the webhook leaves unchanged: {reason}")
+    SUBJECT_IN_SYSTEM_NAMESPACE = (
+        Level.NOTE,
+        "{subject} is left out for {owner}: the webhook is never called for pods of namespace {namespace}.",
+    )
+    SUBJECT_SUSPENDED = (
+        Level.NOTE,
+        "{subject} is in the policy of {role} only for {owner}, which is suspended: it needs the role once it resumes.",
+        "If it is not meant to resume, delete it first.",
+    )
+    NAMED_UNLABELLED = (
+        Level.NOTE,
+        (
+            "{subject} is in the policy because you named it. Namespace {namespace} lacks the label "
+            "podrole.io/injection: enabled{instead}, so its pods do not have the role yet."
+        ),
+        "kubectl label namespace {namespace} podrole.io/injection=enabled",
+    )
+    NAMED_NAMESPACE_MISSING = (
+        Level.WARNING,
+        "Namespace {namespace} does not exist{place}, so it was not checked whether it allows {subject} the role.",
+    )
+    NAMED_ACCOUNT_MISSING = (
+        Level.WARNING,
+        "{subject} does not exist{place}: whoever creates a ServiceAccount with that name can use the role.",
+        "Check the name.",
+    )
+    NAMED_NOT_CHECKED = (
+        Level.WARNING,
+        "It was not checked whether the webhook admits {subject}, and the audience {audience} was used: {why}.",
+        "Set another audience with --audience.",
+    )
     SELF_CLAIMED = (
         Level.WARNING,
         (
@@ -51,11 +97,6 @@ class UsageFinding(FindingTemplate):
         Level.WARNING,
         "Objects of {kind} could not be read ({why}), so ServiceAccounts of their pods may be missing.",
         "Allow yourself to list them, or name the ServiceAccounts with --namespace and --service-account.",
-    )
-    AUDIENCE_UNKNOWN = (
-        Level.WARNING,
-        "The audience of the tokens of {subject} could not be read ({why}): {audience} was used.",
-        "Name it with --audience.",
     )
     SETTINGS_UNKNOWN = (
         Level.WARNING,

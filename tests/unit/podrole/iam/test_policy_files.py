@@ -41,6 +41,7 @@ def parse(**files: Any) -> ExistingPolicies:
         pytest.param({"Roles": [build_policy()]}, "a role of the list has no Arn", id="list-without-arns"),
         pytest.param(build_role(arn="reader"), "'reader' is not a valid ARN of a role", id="arn-is-a-name"),
         pytest.param(build_role(arn=[ROLE]), "is not a valid ARN of a role", id="arn-is-a-list"),
+        pytest.param({"Statement": [{"Sid": "x" * 70_000}]}, "has more than 65536 characters", id="long-policy"),
         pytest.param({"Statement": ["x"]}, "must be a list of objects", id="statements-are-strings"),
     ],
 )
