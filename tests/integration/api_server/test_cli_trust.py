@@ -58,6 +58,7 @@ def test_every_role_that_annotations_name_is_printed_with_its_users(
     second = namespaces.make(labels={})
     create_account(api, first, "web", "iam.amazonaws.com/role", of_account)
     create_account(api, second, "job", "eks.amazonaws.com/role-arn", BASE + of_irsa)
+    api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "idle"}}, second)
     api.create(build_pod({"iam.amazonaws.com/role": of_pod}), second)
     api.create(build_pod({}, name="plain"), first)
     for kind, role in (("Deployment", of_template), ("CronJob", of_cron)):
