@@ -51,6 +51,12 @@ REVIEW_READS_SECONDS = 4.5
 Once an hour there are three: of the namespace, the ServiceAccount and the API server's version.
 """
 
+WORKLOAD_READS_SECONDS = 1
+"""A review of a workload, for all of its live reads, from its arrival: it is answered without warnings.
+
+Whoever applies the workload waits for them, and the API server gives the webhook 2 seconds.
+"""
+
 WATCH_SECONDS = 60
 """The API server, before it ends a watch: the next watch starts at once.
 

@@ -8,10 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from injector.certs.client_ca import ClientCa, VerifyingTls
 from injector.certs.cluster_clock import MAX_SKEW_SECONDS
 from injector.certs.manager import CertManager
+from injector.certs.registration import ServiceName
 from injector.certs.state import RotationPolicy
 from injector.certs.stores import Stores
 from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
@@ -23,9 +25,11 @@ from injector.k8s.reader import MetadataReader, Reservation
 from injector.k8s.version import format_version
 from injector.patch.template import load_template
 from injector.webhook.app import MAX_BODY_BYTES, create_app, create_health_app
+from injector.webhook.certificate_metrics import export_cert_manager, export_drift
 from injector.webhook.handler import Admission
 from injector.webhook.metrics import Metrics
 from injector.webhook.readiness import ReadinessGates
+from injector.webhook.workload_warnings import WorkloadReviewer
 from server.listener import Service
 from server.log_stream import count_dropped_lines
 from server.wsgi import WsgiHandler
@@ -48,11 +52,12 @@ def build_services(config: Config, starts: int, read_problems: Callable[[], Mapp
     """
     metrics, gates = Metrics(starts), ReadinessGates()
     export_process(metrics, read_problems)
-    cluster, reserve_reads = load_cluster(config, metrics, gates)
-    admission = Admission(config, cluster, load_template(config), metrics.count, reserve_reads)
+    cluster, template = load_cluster(config, metrics, gates), load_template(config)
+    admission = Admission(config, cluster.reader, template, metrics.count, cluster.reserve)
+    workloads = WorkloadReviewer(config, cluster.reader, template, metrics.count_workload, cluster.reserve_workload)
     tls = load_tls(config, metrics, gates)
     return Services(
-        webhook=Service(WsgiHandler(create_app(admission, gates.pending)), MAX_BODY_BYTES, tls=tls.context),
+        webhook=Service(WsgiHandler(create_app(admission, gates.pending, workloads)), MAX_BODY_BYTES, tls=tls.context),
         health=Service(WsgiHandler(create_health_app(gates.unready, metrics.render)), max_body_bytes=0),
     )
 
@@ -112,6 +117,9 @@ def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) 
     stores = Stores(
         secret.CertificateSecret(api, config.namespace, config.certificate_secret, server),
         webhook_configuration.WebhookConfiguration(api, config.webhook_configuration, server),
+        webhook_configuration.WebhookConfiguration(
+            api, config.webhook_configuration, server, webhook_configuration.VALIDATING
+        ),
     )
     policy = RotationPolicy(build_names(config.service, config.namespace, config.cluster_domain))
     manager = CertManager(stores, tls, policy, server_time=server.now)
@@ -124,41 +132,24 @@ def start_cert_manager(config: Config, metrics: Metrics, gates: ReadinessGates) 
         manager.clock.is_right,
     )
     export_cert_manager(manager, metrics)
+    export_drift(manager, ServiceName(config.namespace, config.service), metrics)
     return tls
 
 
-def export_cert_manager(manager: CertManager, metrics: Metrics) -> None:
-    """Export the metrics of the self-managed certificates."""
-    metrics.gauge(
-        "podrole_ca_bundle_in_sync",
-        "1 if the caBundle of every webhook equals the CAs in the Secret, else 0.",
-        lambda: manager.ca_bundle_in_sync,
-    )
-    metrics.gauge(
-        "podrole_clock_skew_seconds",
-        "How far this replica's clock is ahead of the API server's; NaN while the latter is unknown.",
-        lambda: math.nan if (skew := manager.clock.skew()) is None else skew,
-    )
-    metrics.counter(
-        "podrole_certificate_rotations",
-        "Updates of the certificate Secret by this replica.",
-        lambda: manager.rotations,
-    )
-    metrics.counter(
-        "podrole_certificate_reconcile_errors",
-        "Reconciliations of the certificates that failed.",
-        lambda: manager.reconcile_errors,
-    )
+class ClusterAccess(NamedTuple):
+    """The reader of namespaces and ServiceAccounts, and what lets reviews wait for it."""
+
+    reader: MetadataReader
+    reserve: Callable[[str], Reservation] | None = None
+    reserve_workload: Callable[[str], Reservation | None] = lambda _namespace: None
 
 
-def load_cluster(
-    config: Config, metrics: Metrics, gates: ReadinessGates
-) -> tuple[MetadataReader, Callable[[str], Reservation] | None]:
+def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> ClusterAccess:
     """Connect to the cluster, or read manifests instead if they are configured."""
     if config.manifests is not None:
         manifests = ManifestCluster(config.manifests)
         metrics.denials.knows_namespace = lambda name: manifests.namespace(name) is not None
-        return manifests, None
+        return ClusterAccess(manifests)
     from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
     cluster = watch_cache.CachedReader(
@@ -182,4 +173,4 @@ def load_cluster(
         "When the last event or bookmark arrived, in seconds since the epoch; NaN before the first one.",
         cluster.last_event_timestamps,
     )
-    return cluster, cluster.reserve
+    return ClusterAccess(cluster, cluster.reserve, cluster.reserve_workload)

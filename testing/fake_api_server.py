@@ -1,4 +1,4 @@
-"""A fake API server for a whole injector: it also stores the Secret and the MutatingWebhookConfiguration."""
+"""A fake API server for a whole injector: it also stores the Secret and the webhook configurations."""
 
 import json
 import os
@@ -20,6 +20,8 @@ SECRETS = f"{NAMESPACES}/podrole-system/secrets"
 SECRET = f"{SECRETS}/podrole-injector-certs"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 CONFIGURATION = f"{CONFIGURATIONS}/podrole-injector"
+WARNINGS = CONFIGURATION.replace("mutating", "validating")
+"""The configuration of the webhook that warns. A test creates it."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,15 @@ class WritableRequestHandler(RequestHandler):
 
 @dataclass
 class WritableApiServer(ListWatchServer):
-    """Lists, watches, and stores two objects that can be written."""
+    """Lists, watches, and stores objects that can be written."""
 
     handler: type[RequestHandler] = WritableRequestHandler
     stored: dict[str, StoredObject] = field(
-        default_factory=lambda: {SECRET: StoredObject("the Secret"), CONFIGURATION: StoredObject("the configuration")}
+        default_factory=lambda: {
+            SECRET: StoredObject("the Secret"),
+            CONFIGURATION: StoredObject("the configuration"),
+            WARNINGS: StoredObject("the configuration of warnings"),
+        }
     )
     clock_error: float = 0.0
     """How many seconds its clock is ahead."""
@@ -102,7 +108,8 @@ class WritableApiServer(ListWatchServer):
 def _describe(path: str, document: Any) -> Any:
     """The object as the API server sends it: with its type, and its namespace if it has one."""
     is_secret = path.startswith(SECRETS)
-    types = ("Secret", "v1") if is_secret else ("MutatingWebhookConfiguration", "admissionregistration.k8s.io/v1")
+    configuration = "ValidatingWebhookConfiguration" if path == WARNINGS else "MutatingWebhookConfiguration"
+    types = ("Secret", "v1") if is_secret else (configuration, "admissionregistration.k8s.io/v1")
     namespace = {"namespace": "podrole-system"} if is_secret else {}
     kind, api_version = types
     return {**document, "kind": kind, "apiVersion": api_version, "metadata": {**document["metadata"], **namespace}}

@@ -1,4 +1,4 @@
-"""The reconcile loop of the self-managed certificates: reads both objects, takes the next step, serves the result."""
+"""The reconcile loop of the self-managed certificates: reads the objects, takes the next step, serves the result."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from injector.certs.ca_store import (
     Document,
+    SecretState,
     build_ca_bundle_patch,
     build_date_patch,
     build_secret,
@@ -15,6 +16,7 @@ from injector.certs.ca_store import (
     parse_webhook_configuration,
 )
 from injector.certs.cluster_clock import ClusterClock
+from injector.certs.follower import follow
 from injector.certs.rotation import choose_serving_cert, next_step
 from injector.certs.state import ObservedState, PatchCaBundle, RotationPolicy, ServingCert, UpdateSecret
 from injector.certs.stores import Stores
@@ -51,6 +53,11 @@ class CertManager:
 
     reconcile_errors = 0
     """How many reconciliations failed."""
+
+    configuration: Document | None = None
+    """The webhook configuration as it was read last; None if it did not exist."""
+
+    has_read_configuration = False
 
     def __init__(
         self,
@@ -92,13 +99,16 @@ class CertManager:
         """Take every step that is due; return the resourceVersion of the configuration that was read last."""
         problems: list[str] = []
         version = None
+        secret_state = SecretState()
         for _ in range(MAX_STEPS):
             # In this order: a replica that is paused after these reads cannot overwrite a newer caBundle with an
             # outdated one, because the newer one changed the configuration, and the patch fails.
             configuration = self._stores.configuration.read()
+            self.configuration, self.has_read_configuration = configuration, True
             secret = self._stores.secret.read()
             version = configuration["metadata"]["resourceVersion"] if configuration else None
             state = self._observe(configuration, secret)
+            secret_state = state.secret
             problems += [f"{self._stores.secret.description}: {problem}" for problem in state.secret.problems]
             if state.ca_bundle is None:
                 name = self._stores.configuration.description
@@ -111,9 +121,16 @@ class CertManager:
             if step is None:
                 break
             self._apply(step, configuration, secret)
+        problems += self._update_warnings(secret_state)
         self._log_problems(problems)
         self.thread.passed()
         return version
+
+    def _update_warnings(self, secret: SecretState) -> list[str]:
+        if not secret.cas or self._stores.warnings is None:
+            return []
+        problem = follow(self._stores.warnings, secret.cas, self.clock.now())
+        return [problem] if problem else []
 
     def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:
         ca_bundle = parse_webhook_configuration(configuration)

@@ -1,4 +1,4 @@
-"""What the reconcile loop needs of the Secret and of the webhook configuration."""
+"""What the reconcile loop needs of the Secret and of the webhook configurations."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,7 +39,11 @@ class ConfigurationStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Both objects, each with its own connection."""
+    """The objects, each with its own connection."""
 
     secret: SecretStore
     configuration: ConfigurationStore
+    """Of the webhook that pods wait for."""
+
+    warnings: ConfigurationStore | None = None
+    """Of the webhook that only warns."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from threading import Event, Lock
 
-from injector.deadlines import LIVE_READ_SECONDS
+from injector.deadlines import LIVE_READ_SECONDS, REVIEW_READS_SECONDS
 from injector.errors import TooManyReadsError, UnreachableError
 from injector.k8s.objects import Metadata
 
@@ -18,6 +18,9 @@ Anybody who reaches the port can send such reviews. A namespace is unknown only 
 MAX_KNOWN = 64
 MAX_PER_NAMESPACE = 32
 """Reviews of one namespace, so that it cannot have all the threads."""
+
+MAX_WORKLOADS = 2
+"""Reviews of workloads, each of another namespace: they only miss a warning, so pods keep the other threads."""
 
 MAX_SHARED = 64
 """Reads that are remembered to be shared."""
@@ -70,6 +73,22 @@ class Gate:
             self._unknown -= 1
 
 
+class WorkloadGate:
+    """Counts the reviews of workloads that wait. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._namespaces: set[str] = set()
+
+    def enter(self, namespace: str) -> Callable[[], None] | None:
+        """Count one more review; return what ends its wait. None: too many wait already."""
+        with self._lock:
+            if namespace in self._namespaces or len(self._namespaces) >= MAX_WORKLOADS:
+                return None
+            self._namespaces.add(namespace)
+        return lambda: self._namespaces.discard(namespace)
+
+
 class SharedReads:
     """Shares a read between all who asked for the object before it was sent. Thread-safe.
 
@@ -77,8 +96,12 @@ class SharedReads:
     ServiceAccount that is created a moment before its pod is always found.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, total_seconds: float = REVIEW_READS_SECONDS
+    ) -> None:
+        """`total_seconds` is for all reads of one review."""
         self._clock = clock
+        self._total_seconds = total_seconds
         self._lock = Lock()
         self._reads: dict[str, _Read] = {}
         """The latest of each object; the oldest object first."""
@@ -100,6 +123,10 @@ class SharedReads:
         if not found.wait(max(0.0, timeout_seconds)):
             raise UnreachableError(f"cannot get {key}: the read of another review takes too long")
         return found.answer()
+
+    def find_left(self, asked_at: float) -> float:
+        """Seconds for the next live read of a review that arrived then; 0 or less: none."""
+        return min(LIVE_READ_SECONDS, asked_at + self._total_seconds - self._clock())
 
     def _add(self, key: str) -> "_Read":
         self._reads.pop(key, None)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from kubernetes.client import Configuration
 
-from injector.deadlines import LIVE_READ_SECONDS, REVIEW_READS_SECONDS
+from injector.deadlines import WORKLOAD_READS_SECONDS
 from injector.errors import ClusterError
 from injector.k8s.cached_metadata import join_key
 from injector.k8s.client import ApiClient
 from injector.k8s.direct_reader import DirectReader
 from injector.k8s.list_watch import PATHS, ListWatch
-from injector.k8s.live_reads import Gate, SharedReads
+from injector.k8s.live_reads import Gate, SharedReads, WorkloadGate
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import Reservation
 from injector.k8s.reflector import Reflector
@@ -52,7 +52,9 @@ class CachedReader:
         self._live = DirectReader(configuration)
         client = ApiClient(configuration)
         self._on_live_read = on_live_read
-        self._gate, self._shared = Gate(on_refused), SharedReads()
+        self._gate, self._reads = Gate(on_refused), SharedReads()
+        # Their reads end sooner, so no review of a pod may depend on one.
+        self._workload_gate, self._workload_reads = WorkloadGate(), SharedReads(total_seconds=WORKLOAD_READS_SECONDS)
         self._namespaces, self._service_accounts = self._reflectors = tuple(
             Reflector(ListWatch(kind, client, self._timeouts), on_restart, self._timeouts) for kind in PATHS
         )
@@ -90,36 +92,49 @@ class CachedReader:
         """By kind: seconds since the epoch when the API server last sent something; None before it sent anything."""
         return {reflector.kind: reflector.last_event_timestamp for reflector in self._reflectors}
 
-    def namespace(self, name: str, asked_at: float | None = None) -> Metadata | None:
+    def namespace(self, name: str, asked_at: float | None = None, reads: SharedReads | None = None) -> Metadata | None:
         """A namespace's labels and annotations that decisions read, or None if there is no such namespace.
 
-        A live read that is sent after `asked_at` can answer: seconds of `time.monotonic`, by default now.
+        A live read that is sent after `asked_at` can answer: seconds of `time.monotonic`, by default now. `reads` are
+        those of the kind of review, by default of pods.
         """
         cached = self._find_namespace(name)
         kind = self._namespaces.kind
-        return cached or self._read(kind, name, asked_at, lambda seconds: self._live.namespace(name, seconds))
+        return cached or self._read(
+            (kind, name), asked_at, reads or self._reads, lambda seconds: self._live.namespace(name, seconds)
+        )
 
-    def service_account(self, namespace: str, name: str, asked_at: float | None = None) -> Metadata | None:
+    def service_account(
+        self, namespace: str, name: str, asked_at: float | None = None, reads: SharedReads | None = None
+    ) -> Metadata | None:
         """A ServiceAccount's annotations that decisions read, or None if there is no such account."""
         key = join_key(namespace, name)
         cached = self._find(self._service_accounts, key)
         kind = self._service_accounts.kind
         return cached or self._read(
-            kind, key, asked_at, lambda seconds: self._live.service_account(namespace, name, seconds)
+            (kind, key),
+            asked_at,
+            reads or self._reads,
+            lambda seconds: self._live.service_account(namespace, name, seconds),
         )
 
     def reserve(self, namespace: str) -> Reservation:
         """Let one review of a pod wait for live reads; raise TooManyReadsError where too many wait already."""
         release = self._gate.enter(namespace, is_known=self.knows_namespace(namespace))
-        return Reservation(_ReaderSince(self, time.monotonic()), release)
+        return Reservation(_ReaderSince(self, time.monotonic(), self._reads), release)
+
+    def reserve_workload(self, namespace: str) -> Reservation | None:
+        """Let one review of a workload wait for live reads; None where others wait already."""
+        release = self._workload_gate.enter(namespace)
+        return Reservation(_ReaderSince(self, time.monotonic(), self._workload_reads), release) if release else None
 
     def knows_namespace(self, name: str) -> bool:
         """Whether the watch has this namespace, even if it is read live."""
         return self._namespaces.knows(name)
 
-    def version(self, asked_at: float | None = None) -> Version | None:
+    def version(self, asked_at: float | None = None, reads: SharedReads | None = None) -> Version | None:
         """Major and minor version of the API server, as DirectReader has it."""
-        return self._live.version(find_left(time.monotonic() if asked_at is None else asked_at))
+        return self._live.version((reads or self._reads).find_left(time.monotonic() if asked_at is None else asked_at))
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         """Whether all three reads for a pod return, or fail, without a request to the API server."""
@@ -130,16 +145,21 @@ class CachedReader:
         )
 
     def _read(
-        self, kind: str, key: str, asked_at: float | None, send: Callable[[float], Metadata | None]
+        self,
+        thing: tuple[str, str],
+        asked_at: float | None,
+        reads: SharedReads,
+        send: Callable[[float], Metadata | None],
     ) -> Metadata | None:
         asked_at = time.monotonic() if asked_at is None else asked_at
-        left_seconds = find_left(asked_at)
+        left_seconds = reads.find_left(asked_at)
+        kind, key = thing
 
         def count_and_send() -> Metadata | None:
             self._on_live_read(kind)
             return send(left_seconds)
 
-        return self._shared.read(f"{kind} {key}", asked_at, count_and_send, left_seconds)
+        return reads.read(f"{kind} {key}", asked_at, count_and_send, left_seconds)
 
     def _find_namespace(self, name: str) -> Metadata | None:
         cached = self._find(self._namespaces, name)
@@ -155,25 +175,21 @@ class CachedReader:
         return reflector.find(key) if age is not None and age <= self._timeouts.max_staleness_seconds else None
 
 
-def find_left(asked_at: float) -> float:
-    """Seconds for the next live read of a review that arrived then; 0 or less: none."""
-    return min(LIVE_READ_SECONDS, asked_at + REVIEW_READS_SECONDS - time.monotonic())
-
-
 class _ReaderSince(NamedTuple):
     """A MetadataReader for one review, which shares the live reads that are sent after its arrival."""
 
     reader: CachedReader
     asked_at: float
+    reads: SharedReads
 
     def namespace(self, name: str) -> Metadata | None:
-        return self.reader.namespace(name, self.asked_at)
+        return self.reader.namespace(name, self.asked_at, self.reads)
 
     def service_account(self, namespace: str, name: str) -> Metadata | None:
-        return self.reader.service_account(namespace, name, self.asked_at)
+        return self.reader.service_account(namespace, name, self.asked_at, self.reads)
 
     def version(self) -> Version | None:
-        return self.reader.version(self.asked_at)
+        return self.reader.version(self.asked_at, self.reads)
 
     def is_cached(self, namespace: str, service_account: str) -> bool:
         return self.reader.is_cached(namespace, service_account)

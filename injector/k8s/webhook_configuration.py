@@ -1,4 +1,4 @@
-"""Reads, patches and watches the MutatingWebhookConfiguration, as plain JSON."""
+"""Reads, patches and watches a webhook configuration, as plain JSON."""
 
 from typing import Any
 from urllib.parse import quote
@@ -13,21 +13,26 @@ from injector.k8s.request import STRATEGIC_MERGE
 from injector.k8s.secret import FIELD_MANAGER, TIMEOUT
 from injector.k8s.server_clock import ServerClock
 
-CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{}s"
+MUTATING, VALIDATING = "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"
 
 
 class WebhookConfiguration:
     """One configuration. Its methods raise ClusterError."""
 
-    def __init__(self, configuration: Configuration, name: str, server_clock: ServerClock | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, name: str, server_clock: ServerClock | None = None, kind: str = MUTATING
+    ) -> None:
         self._client = ApiClient(configuration, TIMEOUT, server_clock)
+        self._kind = kind
         self._name = name
-        self._path = f"{CONFIGURATIONS}/{quote(name, safe='')}"
+        self._collection = CONFIGURATIONS.format(kind.lower())
+        self._path = f"{self._collection}/{quote(name, safe='')}"
 
     @property
     def description(self) -> str:
         """Kind and name."""
-        return f"MutatingWebhookConfiguration {self._name}"
+        return f"{self._kind} {self._name}"
 
     def read(self) -> dict[str, Any] | None:
         """The configuration, or None if it does not exist."""
@@ -52,7 +57,7 @@ class WebhookConfiguration:
         timeout = Timeout(connect=CERT_CONNECT_SECONDS, read=seconds + CERT_READ_SECONDS)
         try:
             with self._client.watch(
-                CONFIGURATIONS, description=self.description, query=query, timeout=timeout
+                self._collection, description=self.description, query=query, timeout=timeout
             ) as stream:
                 return stream.wait_for_event()
         except NotFoundError:

@@ -79,6 +79,11 @@ def parse_review(body: bytes) -> Review:
     if (size := estimate_parsed_bytes(body)) > MAX_PARSED_BYTES:
         unparsed = Review(find_uid(body), is_pod_creation=True, namespace="", service_account="", pod={})
         raise TooLargeReviewError(unparsed, Reason.POD_TOO_LARGE.explain(size=str(size), maximum=str(MAX_PARSED_BYTES)))
+    return _parse_request(*parse_envelope(body))
+
+
+def parse_envelope(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the uid and the request of a review; raise ReviewError with the first problem."""
     try:
         review = orjson.loads(body)
     except ValueError as error:
@@ -97,7 +102,7 @@ def parse_review(body: bytes) -> Review:
         raise ReviewError("the request of the review has no uid")
     if len(uid) > MAX_UID:
         raise ReviewError(f"the uid of the request has {len(uid)} characters, the maximum is {MAX_UID}")
-    return _parse_request(uid, request)
+    return uid, request
 
 
 def _parse_request(uid: str, request: dict[str, Any]) -> Review:
@@ -113,13 +118,14 @@ def _parse_request(uid: str, request: dict[str, Any]) -> Review:
     if len(account) > MAX_NAME or not DNS_SUBDOMAIN.accepts(account):
         raise ReviewError(f"request {uid} creates a pod whose serviceAccountName is not a valid name")
     review = Review(uid, is_pod_creation=True, namespace=namespace, service_account=account, pod=pod)
-    if (count := _count_containers(pod["spec"])) > MAX_CONTAINERS:
+    if (count := count_containers(pod["spec"])) > MAX_CONTAINERS:
         too_many = Reason.TOO_MANY_CONTAINERS.explain(count=str(count), maximum=str(MAX_CONTAINERS))
         raise TooLargeReviewError(review, too_many)
     return review
 
 
-def _count_containers(spec: Object) -> int:
+def count_containers(spec: Object) -> int:
+    """How many containers a pod has; each gets variables, and its own part of the patch."""
     lists = (spec.get("initContainers"), spec.get("containers"))
     return sum(len(found) for found in lists if isinstance(found, list))
 

@@ -17,6 +17,8 @@ from injector.k8s.reader import Reservation
 from injector.webhook import metrics
 from injector.webhook.admission_review import Review, TooLargeReviewError, parse_review
 from injector.webhook.handler import Admission
+from injector.webhook.workload_review import WorkloadReview
+from injector.webhook.workload_warnings import WorkloadReviewer
 from server import messages
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 WEBHOOK_PATH = "/mutate"
+WORKLOAD_PATH = "/warn"
 MAX_ERROR_LENGTH = 2048
 """Characters of the response to a request that is not a valid review."""
 
@@ -87,11 +90,16 @@ class _Answer(Response):
         return self.headers
 
 
-def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
-    """Build the webhook's app, which answers 503 while readiness gates are closed."""
+def create_app(
+    admission: Admission, find_pending: FindPending = list, workloads: WorkloadReviewer | None = None
+) -> Flask:
+    """Build the app of both webhooks, which answers 503 while readiness gates are closed."""
     app = _App("podrole-webhook", static_folder=None)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # to the server: WouldBlock is a signal to it
     app.url_map.merge_slashes = False  # `//mutate` would be redirected
+    _add_workload_route(
+        app, workloads or WorkloadReviewer(admission.config, admission.cluster, admission.template), find_pending
+    )
 
     @app.post(WEBHOOK_PATH, provide_automatic_options=False)
     def mutate() -> Response:
@@ -126,6 +134,24 @@ def create_app(admission: Admission, find_pending: FindPending = list) -> Flask:
     return app
 
 
+def _add_workload_route(app: Flask, reviewer: WorkloadReviewer, find_pending: FindPending) -> None:
+    @app.post(WORKLOAD_PATH, provide_automatic_options=False)
+    def warn() -> Response:
+        if pending := find_pending():
+            return Response(f"not ready: {'; '.join(pending)}\n", 503, content_type=PLAIN)
+        try:
+            review = reviewer.parse(request.environ["wsgi.input"].read())
+            if not isinstance(review, WorkloadReview):
+                return _Answer(orjson.dumps(review), content_type=JSON)
+            if request.environ.get(MAY_BLOCK, True) or reviewer.is_nonblocking(review):
+                return _Answer(orjson.dumps(reviewer.answer(review)), content_type=JSON)
+            if reservation := reviewer.reserve_reads(review.namespace):
+                raise WouldBlock(partial(_warn_in_thread, reviewer, review, reservation), reservation.release)
+            return _Answer(orjson.dumps(reviewer.give_up(review.uid)), content_type=JSON)
+        except ReviewError as error:
+            return Response(_describe(error), 400, content_type=PLAIN)
+
+
 def _answer_in_thread(admission: Admission, review: Review, reservation: Reservation) -> messages.Response:
     """Answer a review that waits for reads of the API server."""
     try:
@@ -136,6 +162,17 @@ def _answer_in_thread(admission: Admission, review: Review, reservation: Reserva
         reservation.release()
     done = partial(admission.log_and_count, entry)
     return messages.Response(200, orjson.dumps(answer), (("Content-Type", JSON),), done)
+
+
+def _warn_in_thread(reviewer: WorkloadReviewer, review: WorkloadReview, reservation: Reservation) -> messages.Response:
+    """Answer a review of a workload that waits for reads of the API server."""
+    try:
+        answer = reviewer.answer(review, reservation.reader)
+    except ReviewError as error:
+        return messages.Response(400, _describe(error).encode(), (("Content-Type", PLAIN),))
+    finally:
+        reservation.release()
+    return messages.Response(200, orjson.dumps(answer), (("Content-Type", JSON),))
 
 
 def _describe(error: ReviewError) -> str:

@@ -33,6 +33,21 @@ def build_warnings(explanations: Sequence[Explanation]) -> list[str]:
     return _fit(explanations, MAX_WARNINGS_BYTES, lambda explanation: explanation.text)
 
 
+def build_workload_warnings(
+    workload: str, denials: Sequence[Explanation], warnings: Sequence[Explanation]
+) -> list[str]:
+    """The warnings for whoever applies a workload: why its pods would be denied, and what they would be warned of."""
+
+    def form(explanation: Explanation) -> str:
+        if explanation.reason is Reason.MORE:
+            return explanation.text
+        if explanation in denials:
+            return f"{workload}: its pods would be denied: {_format_with_code(explanation)}"
+        return f"{workload}: {explanation.text}"
+
+    return _fit(limit_explanations((*denials, *warnings)), MAX_WARNINGS_BYTES, form)
+
+
 def _format_with_code(explanation: Explanation) -> str:
     return explanation.text if explanation.reason is Reason.MORE else f"[{explanation.reason.code}] {explanation.text}"
 

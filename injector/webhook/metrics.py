@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from injector.decision.outcomes import Outcome
 from injector.webhook.decision_log import DecisionLogEntry
 from injector.webhook.denials import DenialCounts
+from injector.webhook.workload_warnings import WorkloadOutcome
 from server.background import BackgroundThread
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -70,6 +71,11 @@ class Metrics:
             registry=self._registry,
             buckets=BUCKETS,
         )
+        self._workload_reviews = self._counter(
+            "podrole_workload_reviews", "Reviews of workloads answered, which are never denied, by outcome.", "outcome"
+        )
+        for workload_outcome in WorkloadOutcome:
+            self._workload_reviews.labels(workload_outcome)
         self._watch_restarts = self._counter("podrole_watch_restarts", "Watches restarted.", "kind", "reason")
         self._live_reads = self._counter(
             "podrole_live_reads", "Reads that went to the API server because the cache could not answer.", "kind"
@@ -98,6 +104,10 @@ class Metrics:
                 for reason in entry.reasons:
                     counter.labels(reason).inc()
 
+    def count_workload(self, outcome: WorkloadOutcome) -> None:
+        """Count one answer about a workload."""
+        self._workload_reviews.labels(outcome).inc()
+
     def count_live_read(self, kind: str) -> None:
         """Count one read that went to the API server because the cache could not answer."""
         self._live_reads.labels(kind).inc()
@@ -117,6 +127,10 @@ class Metrics:
     def gauge_by_kind(self, name: str, description: str, read: Callable[[], Mapping[str, float | None]]) -> None:
         """Export one value for each kind of object, read at each scrape; None becomes NaN."""
         self._export(GaugeMetricFamily, name, description, "kind", read)
+
+    def gauge_by_field(self, name: str, description: str, read: Callable[[], Mapping[str, float | None]]) -> None:
+        """Export one value for each field of an object, read at each scrape; None becomes NaN."""
+        self._export(GaugeMetricFamily, name, description, "field", read)
 
     def counter_by_reason(self, name: str, description: str, read: Callable[[], Mapping[str, int]]) -> None:
         """Export one count for each reason, read at each scrape."""

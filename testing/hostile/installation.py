@@ -73,8 +73,9 @@ def install(api: ApiServer, kubectl: Kubectl, directory: Path) -> Iterator[Insta
 def _lead_to_this_machine(manifests: list[Manifest], port: int) -> None:
     # The API server resolves the external name, and still verifies the certificate for the name of the Service.
     find(manifests, "Service")["spec"] = {"type": "ExternalName", "externalName": "localhost"}
-    for webhook in find(manifests, "MutatingWebhookConfiguration")["webhooks"]:
-        webhook["clientConfig"]["service"]["port"] = port
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"):
+        for webhook in find(manifests, kind)["webhooks"]:
+            webhook["clientConfig"]["service"]["port"] = port
 
 
 def _create_token(api: ApiServer) -> str:

@@ -90,9 +90,13 @@ class Replica:
 
     def read_metrics(self) -> Mapping[str, float]:
         """The values of the metrics without labels."""
+        return {name: float(value) for name, value in self.read_series().items() if "{" not in name}
+
+    def read_series(self) -> Mapping[str, str]:
+        """The values of all series, by name and labels."""
         status, text = self._get("/metrics")
         assert status == http.HTTPStatus.OK, "the health port does not answer"
-        return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
+        return dict(re.findall(r"^(\w+(?:\{.*\})?) (\S+)$", text, re.MULTILINE))
 
     def _get(self, path: str) -> tuple[int, str]:
         with closing(http.client.HTTPConnection(ADDRESS, self.health_port, timeout=10)) as connection:

@@ -205,6 +205,8 @@ ALLOWED = [
     "get mutatingwebhookconfigurations/podrole-injector",
     "patch mutatingwebhookconfigurations/podrole-injector",
     "watch mutatingwebhookconfigurations/podrole-injector",
+    "get validatingwebhookconfigurations/podrole-injector",
+    "patch validatingwebhookconfigurations/podrole-injector",
 ]
 FORBIDDEN = [
     *(f"{verb} secrets --namespace=podrole-system" for verb in ("list", "watch", "create", "delete")),
@@ -219,11 +221,16 @@ FORBIDDEN = [
     "patch namespaces",
     "get configmaps --namespace=podrole-system",
     "list nodes",
-    *(f"{verb} mutatingwebhookconfigurations/another" for verb in ("get", "patch", "watch")),
-    *(f"{verb} mutatingwebhookconfigurations" for verb in ("list", "create", "delete")),
-    "delete mutatingwebhookconfigurations/podrole-injector",
-    "update mutatingwebhookconfigurations/podrole-injector",
-    "patch validatingwebhookconfigurations",
+    *(
+        f"{verb} {kind}webhookconfigurations{name}"
+        for kind in ("mutating", "validating")
+        for verb, name in (
+            *((verb, "/another") for verb in ("get", "patch", "watch")),
+            *((verb, "") for verb in ("list", "create", "delete", "patch")),
+            ("delete", "/podrole-injector"),
+            ("update", "/podrole-injector"),
+        )
+    ),
     "patch deployments.apps --namespace=podrole-system",
     "create leases.coordination.k8s.io --namespace=podrole-system",
     "bind clusterroles",
@@ -258,6 +265,7 @@ def test_service_account_has_only_the_listed_permissions(installed: Kubectl) -> 
         "serviceaccounts [] [] [get list watch]",
         f"secrets [] [{SECRET}] [get update]",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io [] [podrole-injector] [get patch watch]",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io [] [podrole-injector] [get patch watch]",
     }
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from injector.config import Config
 from injector.patch.template import load_template
+from injector.webhook.app import WORKLOAD_PATH
+from injector.webhook.workload_review import TEMPLATE_PATHS
 from testing.cluster.manifests import (
     BASE,
     KUSTOMIZE,
@@ -24,6 +26,7 @@ FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
 ROUTES_WITHIN_SECONDS = 5
 """kube-proxy follows within one second where it is not starved: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"""
 
+WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 POLICY, BINDING = "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"
 IMAGES = [{"name": "podrole-images", "namespace": "podrole-system", "behavior": "merge"}]
 
@@ -49,6 +52,7 @@ def test_overlay_renders_every_kind(kubectl: Kubectl, overlay: str) -> None:
         "ServiceAccount",
         *["ValidatingAdmissionPolicy"] * 4,
         *["ValidatingAdmissionPolicyBinding"] * 4,
+        "ValidatingWebhookConfiguration",
     ]
 
 
@@ -87,8 +91,10 @@ def test_namespace_is_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None
     manifests = kubectl.render(upper)
 
     assert "podrole-system" not in rendered
-    webhook = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]
-    assert webhook["clientConfig"]["service"]["namespace"] == "aws-roles"
+    for kind in WEBHOOKS:
+        webhook = find(manifests, kind)["webhooks"][0]
+        assert webhook["clientConfig"]["service"]["namespace"] == "aws-roles"
+        assert webhook["namespaceSelector"]["matchExpressions"][1]["values"][0] == "aws-roles"
     assert find(manifests, "ClusterRoleBinding")["subjects"][0]["namespace"] == "aws-roles"
     [condition] = find(manifests, POLICY, "podrole-injector")["spec"]["matchConditions"]
     assert condition["expression"].endswith("'system:serviceaccount:aws-roles:podrole-injector'")
@@ -172,7 +178,9 @@ def test_guard_has_the_namespace_selector_of_the_webhook(kubectl: Kubectl, tmp_p
     folder = write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["guard-exec"])
     manifests = kubectl.render(folder)
 
-    selector = find(manifests, "MutatingWebhookConfiguration")["webhooks"][0]["namespaceSelector"]
+    selector, of_warnings = (find(manifests, kind)["webhooks"][0]["namespaceSelector"] for kind in WEBHOOKS)
+    assert of_warnings == selector
+    del selector["matchLabels"]  # null
     policies = {each["metadata"]["name"]: each["spec"] for each in manifests if each["kind"] == POLICY}
     found = {name: spec["matchConstraints"].get("namespaceSelector") for name, spec in policies.items()}
 
@@ -194,8 +202,9 @@ def test_manifests_contain_no_field_that_the_injector_writes(kubectl: Kubectl, o
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     assert not {"data", "stringData"} & find(manifests, "Secret").keys()
-    for webhook in find(manifests, "MutatingWebhookConfiguration")["webhooks"]:
-        assert "caBundle" not in webhook["clientConfig"]
+    for kind in WEBHOOKS:
+        for webhook in find(manifests, kind)["webhooks"]:
+            assert "caBundle" not in webhook["clientConfig"]
 
 
 def test_custom_template_is_mounted_where_the_injector_reads_it(kubectl: Kubectl, tmp_path: Path) -> None:
@@ -254,12 +263,63 @@ def test_injector_mounts_the_secret_of_the_cert_manager_certificate(kubectl: Kub
     assert issuers[certificate["spec"]["issuerRef"]["name"]] == {"ca": {"secretName": ca["spec"]["secretName"]}}
 
 
-def test_cluster_role_names_the_webhook_configuration(kubectl: Kubectl) -> None:
+def test_cluster_role_names_the_webhook_configurations(kubectl: Kubectl) -> None:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / "eks")
 
-    names = find(manifests, "ClusterRole", "podrole-injector")["rules"][1]["resourceNames"]
+    rule = find(manifests, "ClusterRole", "podrole-injector")["rules"][1]
 
-    assert names == [find(manifests, "MutatingWebhookConfiguration")["metadata"]["name"]]
+    assert rule["resources"] == [f"{kind.lower()}s" for kind in WEBHOOKS]
+    assert [rule["resourceNames"]] * 2 == [[find(manifests, kind)["metadata"]["name"]] for kind in WEBHOOKS]
+
+
+def test_cert_manager_injects_its_ca_into_both_configurations_instead_of_the_injector(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    manifests = kubectl.render(
+        write_kustomization(tmp_path / "own", [KUSTOMIZE / "overlays" / "eks"], ["cert-manager"])
+    )
+
+    for kind in WEBHOOKS:
+        annotations = find(manifests, kind)["metadata"]["annotations"]
+        assert annotations["cert-manager.io/inject-ca-from"] == "podrole-system/podrole-injector"
+    assert len(find(manifests, "ClusterRole", "podrole-injector")["rules"]) == 1
+
+
+def test_warnings_are_for_every_kind_that_the_webhook_knows(kubectl: Kubectl) -> None:
+    [webhook] = find(kubectl.render(BASE), WEBHOOKS[1])["webhooks"]
+
+    covered = {(group, name) for rule in webhook["rules"] for group in rule["apiGroups"] for name in rule["resources"]}
+
+    assert covered == {(group, f"{kind.lower()}s") for group, kind in TEMPLATE_PATHS}
+    assert webhook["clientConfig"]["service"]["path"] == WORKLOAD_PATH
+
+
+DEFAULTED = {
+    "admissionReviewVersions",
+    "clientConfig",
+    "failurePolicy",
+    "matchConditions",
+    "matchPolicy",
+    "name",
+    "namespaceSelector",
+    "objectSelector",
+    "rules",
+    "sideEffects",
+    "timeoutSeconds",
+}
+"""https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/mutating-webhook-configuration-v1/"""
+
+
+@pytest.mark.parametrize(("kind", "more"), [(WEBHOOKS[0], {"reinvocationPolicy"}), (WEBHOOKS[1], set())], ids=WEBHOOKS)
+def test_every_field_of_a_webhook_is_set(kubectl: Kubectl, kind: str, more: set[str]) -> None:
+    """An apply does not touch a field that the manifest leaves to its default."""
+    [webhook] = find(kubectl.render(BASE), kind)["webhooks"]
+
+    assert webhook.keys() == DEFAULTED | more
+    assert webhook["clientConfig"]["service"].keys() == {"name", "namespace", "path", "port"}
+    assert all(
+        rule.keys() == {"apiGroups", "apiVersions", "operations", "resources", "scope"} for rule in webhook["rules"]
+    )
 
 
 def test_iptables_component_sets_the_backend(kubectl: Kubectl, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ AGES = {
     "injector/k8s/direct_reader.py: VERSION_TTL_SECONDS",
     "injector/k8s/reflector.py: MIN_WATCH_SECONDS",
     "injector/restarts.py: STABLE_SECONDS",
+    "injector/webhook/cpu_budget.py: MAX_SAVED_SECONDS",
     "podrole/diagnosis/registration.py: DAY_SECONDS",
 }
 """Ages and lifetimes of sessions, certificates, caches and log lines: nobody waits for them."""
@@ -154,6 +155,7 @@ def test_no_wait_is_written_as_a_number_outside_of_the_deadlines() -> None:
 def read_names() -> dict[str, Any]:
     """What the expressions of the sums can name."""
     [webhook] = yaml.safe_load((ROOT / "kustomize/base/webhook.yaml").read_text())["webhooks"][:1]
+    [workloads] = yaml.safe_load((ROOT / "kustomize/base/warnings.yaml").read_text())["webhooks"]
     pod = yaml.safe_load((ROOT / "kustomize/base/deployment.yaml").read_text())["spec"]["template"]["spec"]
     [container] = pod["containers"]
     probe = container["livenessProbe"]
@@ -163,6 +165,7 @@ def read_names() -> dict[str, Any]:
         "kubelet_grace": 30,
         "termination_grace": pod["terminationGracePeriodSeconds"],
         "webhook_timeout": webhook["timeoutSeconds"],
+        "workloads_timeout": workloads["timeoutSeconds"],
         "pre_stop": int(re.findall(r"sleep\((\d+)\)", container["lifecycle"]["preStop"]["exec"]["command"][-1])[0]),
         "liveness": (probe.get("failureThreshold", 3) - 1) * probe["periodSeconds"],
         **{

@@ -1,4 +1,4 @@
-"""The injector's account changes nothing of its webhook configuration but caBundle."""
+"""The injector's account changes nothing of its webhook configurations but caBundle."""
 
 import copy
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from testing.repository import ROOT
 ACCOUNT = "system:serviceaccount:podrole-system:podrole-injector"
 NAME = "podrole-injector"
 CONFIGURATION = ("MutatingWebhookConfiguration", NAME)
+OF_WARNINGS = ("ValidatingWebhookConfiguration", NAME)
 JSON_PATCH = "application/json-patch+json"
 REFUSED = r"podrole-injector.* denied request: \[InjectorLimited\] "
 
@@ -122,3 +123,48 @@ def test_injector_creates_and_deletes_no_configuration(account: ApiServer) -> No
             account.create({**manifest, "kind": kind})
     with pytest.raises(RefusedError, match=REFUSED):
         account.delete(*CONFIGURATION)
+
+
+@pytest.fixture
+def account_of_warnings(guarded: ApiServer) -> Iterator[ApiServer]:
+    """As above, with the configuration of the webhook that warns."""
+    configuration = yaml.safe_load((ROOT / "kustomize/base/warnings.yaml").read_text())
+    [webhook] = configuration["webhooks"]
+    webhook["namespaceSelector"]["matchLabels"] = {"example.com/nowhere": "true"}
+    configuration["metadata"] |= {"labels": {"a": "b"}, "annotations": {"c": "d"}}
+    guarded.create(configuration)
+    try:
+        yield guarded.impersonate(ACCOUNT, "system:masters")
+    finally:
+        guarded.delete(*OF_WARNINGS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(change, id=name)
+        for name, change in {
+            **CHANGES,
+            "failure-policy": operation("replace", "/webhooks/0/failurePolicy", "Fail"),
+        }.items()
+        if not any("/webhooks/1" in one["path"] for one in change)
+    ],
+)
+def test_change_of_the_configuration_of_warnings_is_refused(
+    account_of_warnings: ApiServer, change: list[dict[str, Any]]
+) -> None:
+    with pytest.raises(RefusedError, match=REFUSED):
+        account_of_warnings.patch(OF_WARNINGS, change, how=JSON_PATCH)
+
+
+def test_patch_of_the_injector_to_the_configuration_of_warnings_is_accepted_first_and_again(
+    account_of_warnings: ApiServer,
+) -> None:
+    ca = issue_ca(0, Lifetimes()).certificate
+    for now in (0, 60):
+        change = build_ca_bundle_patch(account_of_warnings.read(*OF_WARNINGS), [ca], now)
+        account_of_warnings.patch(OF_WARNINGS, change, how=STRATEGIC_MERGE)
+
+    bundle = parse_webhook_configuration(account_of_warnings.read(*OF_WARNINGS))
+    assert bundle is not None
+    assert bundle.contains_exactly((ca,))

@@ -49,12 +49,15 @@ def api(hostile_cluster: PrivateCluster) -> Iterator[ApiServer]:
 
 
 @pytest.fixture(scope="session")
-def installation(
-    api: ApiServer, hostile_cluster: PrivateCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """The manifests, without running replicas."""
+def kubectl(hostile_cluster: PrivateCluster, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl as the administrator."""
     program = shutil.which("kubectl") or str(hostile_cluster.programs / "bin" / "kubectl")
-    kubectl = Kubectl(program, str(hostile_cluster.kubeconfig), tmp_path_factory.mktemp("home"))
+    return Kubectl(program, str(hostile_cluster.kubeconfig), tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def installation(api: ApiServer, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The manifests, without running replicas."""
     with install(api, kubectl, tmp_path_factory.mktemp("installation")) as installed:
         yield installed
 

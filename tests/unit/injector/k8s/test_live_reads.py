@@ -6,7 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from injector.errors import ClusterError, TooManyReadsError, UnreachableError
-from injector.k8s.live_reads import MAX_KNOWN, MAX_PER_NAMESPACE, MAX_SHARED, MAX_UNKNOWN, Gate, SharedReads
+from injector.k8s.live_reads import (
+    MAX_KNOWN,
+    MAX_PER_NAMESPACE,
+    MAX_SHARED,
+    MAX_UNKNOWN,
+    MAX_WORKLOADS,
+    Gate,
+    SharedReads,
+    WorkloadGate,
+)
 from injector.k8s.objects import Metadata
 
 FOUND = Metadata({}, {"iam.amazonaws.com/role": "reader"})
@@ -169,3 +178,29 @@ def test_only_the_latest_reads_are_remembered(api: Api) -> None:
     assert api.sent == MAX_SHARED + 1
     reads.read("0", 4.0, api.read)
     assert api.sent == MAX_SHARED + 2
+
+
+def test_reviews_of_workloads_beyond_the_limit_do_not_wait() -> None:
+    gate = WorkloadGate()
+    entered = [gate.enter(f"team-{number}") for number in range(MAX_WORKLOADS)]
+
+    assert all(entered)
+    assert gate.enter("other") is None
+
+
+def test_one_namespace_cannot_have_all_places_of_workloads() -> None:
+    gate = WorkloadGate()
+    gate.enter("team-a")
+
+    assert gate.enter("team-a") is None
+    assert gate.enter("team-b")
+
+
+def test_review_of_a_workload_that_leaves_makes_room_for_another() -> None:
+    gate = WorkloadGate()
+    leave = gate.enter("team-a")
+    assert leave
+
+    leave()
+
+    assert gate.enter("team-a")

@@ -197,6 +197,38 @@ def test_third_read_of_a_review_has_only_what_is_left_of_its_time(api: ListWatch
         api.stop()
 
 
+def test_reads_of_a_workload_end_within_a_second(api: ListWatchServer, callbacks: Callbacks) -> None:
+    """Whoever applies it waits for them."""
+    with run_reader(api.configuration, callbacks) as reader:
+        api.always_fail = lambda request: None if request.is_watch else RequestHandler.hang
+        started = time.monotonic()
+        reservation = reader.reserve_workload("team-a")
+        assert reservation
+        with pytest.raises(ClusterError, match="timed out"):
+            reservation.reader.namespace("team-a")
+        with pytest.raises(ClusterError, match="the reads before took all of the time"):
+            reservation.reader.service_account("team-a", "worker")
+
+        assert time.monotonic() - started < 2  # the webhook's timeout
+        api.stop()
+
+
+def test_review_of_a_pod_never_shares_the_read_of_a_workload(api: ListWatchServer, callbacks: Callbacks) -> None:
+    """That one ends sooner, and the pod would be denied."""
+    api.put(ACCOUNTS, "worker", "team-a", annotations=ROLE)
+    with run_reader(api.configuration, callbacks) as reader:
+        reader.version()
+        api.always_fail = lambda request: None if request.is_watch else RequestHandler.hang
+        of_pod, of_workload = reader.reserve("team-b").reader, reader.reserve_workload("team-b")
+        assert of_workload
+        with pytest.raises(ClusterError):
+            of_workload.reader.service_account("team-b", "worker")
+        api.always_fail = lambda _request: None
+        api.put(ACCOUNTS, "worker", "team-b", annotations=ROLE)
+
+        assert of_pod.service_account("team-b", "worker") == Metadata({}, ROLE)
+
+
 def test_watch_events_update_the_cache(api: ListWatchServer, callbacks: Callbacks) -> None:
     with run_reader(api.configuration, callbacks) as reader:
         api.put(NAMESPACES, "team-a", labels=ENABLED)

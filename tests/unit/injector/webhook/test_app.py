@@ -1,6 +1,7 @@
 import base64
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +15,13 @@ from injector.patch.template import load_template
 from injector.webhook.app import create_app, create_health_app
 from injector.webhook.decision_log import DecisionLogEntry
 from injector.webhook.handler import Admission
+from injector.webhook.workload_warnings import WorkloadOutcome, WorkloadReviewer
 from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 from testing.cases import CONFIG, PODS, load_review
 from testing.hostile_text import STORED
+from tests.unit.injector.webhook import workload_reviews
+from tests.unit.injector.webhook.workload_reviews import PLAIN_TEMPLATE
 
 RECORDED = load_review("pod-create-replicaset")
 
@@ -298,3 +302,87 @@ def test_pod_that_is_too_large_is_denied_with_a_sentence_and_counted(spec: dict[
     assert response["allowed"] is False
     assert f"[{code}] The pod has " in response["status"]["message"]
     assert [entry.reasons for entry in counted] == [(code,)]
+
+
+WORKLOAD = workload_reviews.build_review(workload_reviews.build_workload(PLAIN_TEMPLATE))
+
+
+def test_review_of_a_workload_is_answered_with_warnings(webhook: FlaskClient) -> None:
+    response = webhook.post("/warn?timeout=2s", data=WORKLOAD, environ_overrides={MAY_BLOCK: False})
+
+    assert (response.status_code, response.mimetype) == (200, "application/json")
+    assert response.json is not None
+    assert response.json["response"]["allowed"] is True
+    assert response.json["response"]["warnings"][0].startswith("Deployment web: ")
+
+
+def test_review_of_a_workload_is_no_decision_about_a_pod(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    counted: list[DecisionLogEntry] = []
+    client = build_app(ManifestCluster(PODS / "role-of-the-namespace.yaml"), counted).test_client()
+
+    client.post("/warn", data=WORKLOAD)
+
+    assert (counted, caplog.text) == ([], "")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}"], ids=["empty", "list", "no-kind"])
+def test_invalid_review_of_a_workload_gets_400(webhook: FlaskClient, body: bytes) -> None:
+    assert webhook.post("/warn", data=body).status_code == 400
+
+
+def test_review_of_a_workload_gets_503_while_a_gate_is_closed() -> None:
+    admission = Admission(CONFIG, ManifestCluster(), load_template(CONFIG))
+    client = create_app(admission, lambda: ["waiting for namespaces"]).test_client()
+
+    assert client.post("/warn", data=WORKLOAD).status_code == 503
+
+
+def build_workload_client(reserve: Callable[[str], Reservation | None]) -> tuple[FlaskClient, list[WorkloadOutcome]]:
+    cluster = Uncached(PODS / "role-of-the-namespace.yaml")
+    counted: list[WorkloadOutcome] = []
+    template = load_template(CONFIG)
+    reviewer = WorkloadReviewer(CONFIG, cluster, template, counted.append, reserve)
+    return create_app(Admission(CONFIG, cluster, template), workloads=reviewer).test_client(), counted
+
+
+def test_review_of_a_workload_beyond_the_limit_of_live_reads_is_allowed_at_once() -> None:
+    """Not 429: the API server would wait a second, and ask again."""
+    client, counted = build_workload_client(lambda _namespace: None)
+
+    response = client.post("/warn", data=WORKLOAD, environ_overrides={MAY_BLOCK: False})
+
+    assert response.json is not None
+    assert response.json["response"] == {"uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "allowed": True}
+    assert counted == [WorkloadOutcome.NOT_DECIDED]
+
+
+@pytest.mark.parametrize(
+    ("spec", "status"),
+    [
+        pytest.param({"containers": []}, 200, id="answered"),
+        pytest.param({"containers": "app"}, 400, id="invalid"),
+    ],
+)
+def test_review_of_a_workload_leaves_its_place_when_a_thread_has_answered_it(spec: dict[str, Any], status: int) -> None:
+    cluster = Uncached(PODS / "role-of-the-namespace.yaml")
+    released: list[str] = []
+    client, _ = build_workload_client(lambda namespace: Reservation(cluster, lambda: released.append(namespace)))
+    body = workload_reviews.build_review(workload_reviews.build_workload({"spec": spec}))
+    with pytest.raises(WouldBlock) as signal:
+        client.post("/warn", data=body, environ_overrides={MAY_BLOCK: False})
+    assert signal.value.resume is not None
+
+    response = signal.value.resume()
+
+    assert (response.status, released) == (status, ["team-a"])
+
+
+def test_update_of_a_workload_that_keeps_its_template_waits_for_no_thread() -> None:
+    client, counted = build_workload_client(lambda _namespace: None)
+    old = workload_reviews.build_workload(PLAIN_TEMPLATE)
+    body = workload_reviews.build_review({**old, "spec": {**old["spec"], "replicas": 7}}, old)
+
+    client.post("/warn", data=body, environ_overrides={MAY_BLOCK: False})
+
+    assert counted == [WorkloadOutcome.UNCHANGED]

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from injector.decision.outcomes import Outcome
 from injector.webhook.metrics import Metrics
+from injector.webhook.workload_warnings import WorkloadOutcome
 from tests.unit.injector.test_log import ENTRY
 
 
@@ -38,6 +39,17 @@ def test_each_outcome_increments_its_own_counter(outcome: str, counted: str) -> 
     assert samples["podrole_admission_requests_total"] == 1
     assert samples["podrole_admission_duration_seconds_bucket{le=0.002}"] == 1
     assert samples["podrole_admission_duration_seconds_bucket{le=0.001}"] == 0
+
+
+def test_review_of_a_workload_is_counted_by_its_outcome_only() -> None:
+    metrics = Metrics()
+    before = read(metrics)
+
+    metrics.count_workload(WorkloadOutcome.WOULD_DENY)
+
+    changed = {name: value for name, value in read(metrics).items() if before[name] != value}
+    assert changed == {"podrole_workload_reviews_total{outcome=would-deny}": 1}
+    assert [before[f"podrole_workload_reviews_total{{outcome={one}}}"] for one in WorkloadOutcome] == [0] * 5
 
 
 def test_labels_contain_no_name_of_a_pod_namespace_or_request() -> None:
