@@ -7,7 +7,7 @@ import click
 from podrole.findings import Level, choose_exit_code
 from podrole.options import cluster_options, optional_manifest_options, settings_options, template_path_option
 from podrole.plan_output import write_plan
-from podrole.plan_sources import plan_cluster, plan_manifests
+from podrole.plan_sources import plan_manifests
 
 EXAMPLES = """\b
 Examples:
@@ -21,6 +21,11 @@ Examples:
 \b
   # Manifests, before they are applied, with the settings of the cluster to come
   podrole plan -f manifests/ -R --account-id 111122223333 --region eu-west-1
+
+\b
+  # Also whether the roles trust their pods already
+  aws iam list-roles > roles.json
+  podrole plan -A --policies roles.json
 
 \b
   # For a program: the workloads that the webhook would deny
@@ -51,6 +56,17 @@ the way; 3 if there is none of these, but something could not be read.
     show_default=True,
     help="text; json for programs; html: one file for a browser.",
 )
+@click.option(
+    "--policies",
+    metavar="PATH",
+    type=click.Path(exists=True),
+    help="Check the roles' trust policies in this directory or file, as `aws iam list-roles` prints them.",
+)
+@click.option(
+    "--issuer",
+    metavar="URL",
+    help="With --policies: the issuer of the cluster's tokens.  [default: the live cluster's]",
+)
 @cluster_options
 @settings_options
 def plan(**options: Any) -> None:
@@ -65,6 +81,13 @@ def plan(**options: Any) -> None:
         raise click.UsageError("-A cannot be combined with -n or -f")
     if options["filenames"] and len(options["namespaces"]) > 1:
         raise click.UsageError("with -f, --namespace can be given only once")
-    made = plan_manifests(options) if options["filenames"] else plan_cluster(options)
+    if options["issuer"] and not options["policies"]:
+        raise click.UsageError("--issuer is used only with --policies")
+    if options["filenames"]:
+        made = plan_manifests(options)
+    else:
+        from podrole.plan_cluster import plan_cluster  # noqa: PLC0415 - imports the Kubernetes client: half a second
+
+        made = plan_cluster(options)
     write_plan(made, options["output"])
     raise SystemExit(choose_exit_code(made.sections, Level.WARNING))

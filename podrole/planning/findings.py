@@ -54,6 +54,17 @@ class PlanFinding(FindingTemplate):
         ),
         "For less, annotate the pod template or the namespace with podrole.io/sidecar-resources: requests.cpu=50m",
     )
+    TRUST_MISSING = (
+        Level.PROBLEM,
+        "The trust policy of {role} ({file}) does not let its pods in.",
+        "podrole trust-policy {word} --namespace {namespace} --service-account {account} --merge FILE",
+    )
+    TRUST_UNKNOWN = (
+        Level.UNKNOWN,
+        "The trust policy of {role} is not among those of --policies.{hint}",
+        "Add it, as `aws iam get-role` prints it.",
+    )
+    TRUST_UNREADABLE = (Level.UNKNOWN, "The trust policy of {role} ({file}) cannot be checked: {problem}.")
     UNREADABLE = (Level.UNKNOWN, "Its pods cannot be planned: {problem}.")
     POD_TEMPLATE_UNKNOWN = (Level.UNKNOWN, "{owner} was not planned: {why}", "{hint}")
 
@@ -114,6 +125,16 @@ class ClusterFinding(FindingTemplate):
         "Set them with options or variables, such as --account-id.",
     )
     SYSTEM_NAMESPACES = (Level.NOTE, "Namespaces that podrole's webhook excludes are left out: {namespaces}.")
+    POLICIES_UNREADABLE = (Level.UNKNOWN, "A file of --policies cannot be read as trust policies: {problem}.")
+    ISSUER_UNKNOWN = (
+        Level.UNKNOWN,
+        "The issuer of the cluster's tokens could not be read ({why}), so trust policies were not compared with it.",
+        "Set it with --issuer.",
+    )
+    WEBHOOKS_UNKNOWN = (
+        Level.UNKNOWN,
+        "The webhooks of the cluster could not be read ({why}), so IRSA's is unknown, and podrole's selector.",
+    )
     AGENTS_UNKNOWN = (
         Level.UNKNOWN,
         "Whether kube2iam or Kiam runs could not be read ({why}), so the roles of now are those of the annotations.",

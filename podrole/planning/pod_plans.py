@@ -17,6 +17,7 @@ from podrole.estate.decisions import EMPTY, decide_workload
 from podrole.estate.objects import Workload
 from podrole.planning.estate import Injection, PlanEstate
 from podrole.planning.roles_now import Systems
+from podrole.planning.trust import KnownTrust
 
 NO_SYSTEMS = Systems()
 """Nothing is known about them."""
@@ -30,6 +31,8 @@ class Settings:
     template: Template
     version: Version | None = None
     systems: Systems = NO_SYSTEMS
+    trust: KnownTrust | None = None
+    """None: trust policies are not checked."""
 
 
 class Then(NamedTuple):

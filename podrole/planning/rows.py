@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from injector.decision.outcomes import Outcome
+from injector.decision.outcomes import Inject, Outcome
 from injector.errors import ObjectError
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from podrole.estate.objects import Workload
@@ -24,6 +24,7 @@ from podrole.planning.row_findings import (
     find_namespace_warnings,
     find_warnings,
 )
+from podrole.planning.trust import check_trust
 
 SCALED_KINDS = {"Deployment", "ReplicaSet", "ReplicationController", "Rollout", "StatefulSet"}
 DEFAULT_SURGE = "25%"
@@ -86,6 +87,7 @@ def build_row(
             *find_denials(pod_plan, len(running)),
             *_check_limits(pod_plan, cost, limits),
             *find_changes(pod_plan, now, cost),
+            *_check_trust(pod_plan, workload, settings),
             *find_warnings(pod_plan, workload),
         ]
         return Row(
@@ -107,6 +109,12 @@ def build_row(
         then = Then(Outcome.FAIL, message=finding.text)
         pods = len(running)
         return Row(key, "", pods, 0, 0, RoleNow("unknown"), then, Cost(), 0, NO_RESTART, (finding,))
+
+
+def _check_trust(pod_plan: PodPlan, workload: Workload, settings: Settings) -> Iterator[Finding]:
+    if settings.trust and isinstance(pod_plan.decision, Inject):
+        pods = workload.namespace, read_service_account_name(pod_plan.pod)
+        yield from check_trust(pod_plan.decision, pods, settings.trust, settings.config)
 
 
 def _knows_pods(estate: PlanEstate) -> bool:

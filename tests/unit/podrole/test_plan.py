@@ -213,3 +213,26 @@ def test_only_wrong_workloads_of_an_estate_have_problems(run: Run) -> None:
     }
     assert with_problem
     assert with_problem <= wrong
+
+
+def test_policies_of_a_directory_are_compared(run: Run) -> None:
+    write(GOOD)
+    Path("policies").mkdir()
+    Path("policies/reader.json").write_text('{"Version": "2012-10-17", "Statement": []}')
+    Path("policies/broken.json").write_text("{")
+
+    result = plan(run, "--policies", "policies", "--issuer", "https://oidc.example.com", "-o", "json")
+
+    document = json.loads(result.stdout)
+    assert result.code == 1
+    assert [one["code"] for one in document["workloads"][0]["findings"]] == ["TrustMissing"]
+    assert [one["code"] for one in document["findings"]] == ["PoliciesUnreadable"]
+
+
+def test_issuer_without_policies_is_reported(run: Run) -> None:
+    write(GOOD)
+
+    result = plan(run, "--issuer", "https://oidc.example.com")
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "--issuer is used only with --policies" in result.stderr
