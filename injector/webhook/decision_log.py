@@ -1,4 +1,4 @@
-"""One log line for each review. It contains only names from the pod, because its environment can hold secrets."""
+"""One log line for each review. Of the pod it has only names and the role, because its environment can hold secrets."""
 
 import dataclasses
 import logging

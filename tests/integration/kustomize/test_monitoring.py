@@ -123,6 +123,12 @@ def test_monitor_selects_the_service_and_its_port() -> None:
     assert monitor["spec"]["selector"]["matchLabels"].items() <= base["labels"][0]["pairs"].items()
 
 
+def test_dashboards_have_different_uids_and_titles() -> None:
+    """Grafana keeps one of two dashboards with the same uid."""
+    assert len({dashboard["uid"] for dashboard in DASHBOARDS.values()}) == len(DASHBOARDS)
+    assert len({dashboard["title"] for dashboard in DASHBOARDS.values()}) == len(DASHBOARDS)
+
+
 @pytest.mark.parametrize("job", DASHBOARDS)
 def test_dashboard_panels_do_not_overlap(job: str) -> None:
     taken: set[tuple[int, int]] = set()
