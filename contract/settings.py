@@ -7,9 +7,8 @@ process, the options and the help of the command, docs/configuration.md and the 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from contract.outside_aws import is_outside_aws
 from contract.service_links import is_service_link
-from contract.text import quote
+from contract.text import hide_password, quote
 from contract.value_types import PROXY, ValueType
 
 SHOWN_LENGTH = 100
@@ -76,23 +75,26 @@ def parse_environ(config_class: type[Any], environ: Mapping[str, str]) -> dict[s
 
 def find_problems(config_class: type[Any], environ: Mapping[str, str], required: Collection[str] = ()) -> Iterator[str]:
     """Yield a sentence for each wrong or missing value. `required`: variables that this environment needs as well."""
-    is_outside = is_outside_aws(environ.get("PODROLE_STS_ENDPOINT"))
+    sts_endpoint = environ.get("PODROLE_STS_ENDPOINT")
     for one in list_settings(config_class).values():
         value = read_value(one, environ)
-        if value and (problem := find_problem(one, value, is_outside=is_outside)):
+        if value and (problem := find_problem(one, value, sts_endpoint)):
             yield f"{one.variable} is {problem}"
         elif not value and (one.is_required or one.variable in required):
             yield f"{one.variable} is not set: it must be {one.type.expected}"
 
 
-def find_problem(one: Setting, value: str, *, is_outside: bool) -> str | None:
-    """Describe a wrong value, to follow the word "is"; None for a valid value. `is_outside`: STS is not AWS's."""
-    type_ = one.type if is_outside else one.type.within_aws or one.type
+def find_problem(one: Setting, value: str, sts_endpoint: str | None) -> str | None:
+    """Describe a wrong value, to follow the word "is"; None for a valid one. It depends on PODROLE_STS_ENDPOINT."""
+    type_ = one.type.choose(sts_endpoint)
     if one.type is PROXY and "@" in value:  # never repeated, as it has a password
         return "a URL with a user name or password, which every pod would show: use a proxy without one"
     if type_.accepts(value):
         return None
-    return f"{quote(ascii(value), SHOWN_LENGTH)}: it must be {type_.expected}"
+    shown = hide_password(value) if one.type.metavar == "URL" else value
+    meant = type_.suggest(value) if type_.suggest else None
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"{quote(ascii(shown), SHOWN_LENGTH)}: it must be {type_.expected}{hint}"
 
 
 def format_problems(title: str, problems: Collection[str]) -> str:

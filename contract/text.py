@@ -19,6 +19,15 @@ def quote(text: str, max_length: int) -> str:
     return f"{shown[:max_length]}..." if is_cut else shown
 
 
+def hide_password(url: str) -> str:
+    """Replace the user, the password and the query of a URL, which can be secrets."""
+    before, at, rest = url.rpartition("@")
+    scheme, separator, _ = before.partition("://")
+    hidden = f"{scheme if separator else ''}{separator}***@" if at else ""
+    shown, mark, _ = rest.replace("#", "?").partition("?")
+    return f"{hidden}{shown}{'?***' if mark else ''}"
+
+
 def escape(text: str) -> str:
     """Return a text without control, format and other invisible characters. Line breaks (LF) and letters stay."""
     if text.isprintable():

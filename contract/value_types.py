@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from contract.outside_aws import ROLE_PREFIX
+from contract.outside_aws import ROLE_PREFIX, is_outside_aws
 
 
 class ValueType(NamedTuple):
@@ -27,8 +27,21 @@ class ValueType(NamedTuple):
     within_aws: "ValueType | None" = None
     """If set, the stricter type where STS is AWS's: see `contract.outside_aws`."""
 
+    without_endpoint: "ValueType | None" = None
+    """If set, the type where PODROLE_STS_ENDPOINT is not set, stricter still."""
+
     is_possible: Callable[[str], bool] | None = None
     """If set, what a text that matches must fulfil besides."""
+
+    suggest: Callable[[str], str | None] | None = None
+    """If set, returns the value that somebody meant with a wrong one."""
+
+    def choose(self, sts_endpoint: str | None) -> "ValueType":
+        """The type that values have with this PODROLE_STS_ENDPOINT."""
+        if is_outside_aws(sts_endpoint):
+            return self
+        within = self.within_aws or self
+        return within if sts_endpoint else within.without_endpoint or within
 
     def accepts(self, text: str) -> bool:
         """Whether the text is a valid value."""

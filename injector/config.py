@@ -15,7 +15,7 @@ from contract.settings import (
     parse_environ,
     setting,
 )
-from contract.value_types import BOOLEAN, ENDPOINT, METADATA_PATHS, PORT, PROXY, REGION, choice
+from contract.value_types import BOOLEAN, ENDPOINT, METADATA_PATHS, PORT, PROXY, choice
 from injector.contradictions import find_contradictions
 from injector.errors import ConfigError
 from injector.partitions import build_role_arn_prefix, partition_of
@@ -30,6 +30,7 @@ from injector.value_types import (
     IMAGE,
     OVERRIDES,
     PATH,
+    REGION,
     RESOURCE_RANGE,
     REWRITES,
     ROLE_ARN_PREFIX,
@@ -143,6 +144,13 @@ class Config(NamedTuple):
     )
     sts_endpoint: str | None = setting(
         "PODROLE_STS_ENDPOINT", ENDPOINT, "An STS endpoint outside AWS or a VPC endpoint", unset="the regional endpoint"
+    )
+    require_sts_endpoint: bool = setting(
+        "PODROLE_REQUIRE_STS_ENDPOINT",
+        BOOLEAN,
+        "Do not start without PODROLE_STS_ENDPOINT, so that no token of a pod goes to AWS (overlay outside-aws)",
+        default="false",
+        is_for_pods=False,
     )
     sts_ca: Path | None = setting(
         "PODROLE_STS_CA",

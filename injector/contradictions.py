@@ -14,6 +14,11 @@ def find_contradictions(environ: Mapping[str, str]) -> Iterator[str]:
     for variable in ("PODROLE_USE_FIPS", "PODROLE_USE_DUALSTACK"):
         if environ.get(variable) == "true" and environ.get("PODROLE_STS_ENDPOINT"):
             yield f"{variable} and PODROLE_STS_ENDPOINT are both set: set only one"
+    if environ.get("PODROLE_REQUIRE_STS_ENDPOINT") == "true" and not environ.get("PODROLE_STS_ENDPOINT"):
+        yield (
+            "PODROLE_REQUIRE_STS_ENDPOINT is true: set PODROLE_STS_ENDPOINT to the URL of the store's STS, or sidecars "
+            "would send pods' tokens to AWS"
+        )
     yield from _find_contradictions_of_node_metadata(environ)
     if environ.get("PODROLE_CLIENT_NAME") and not environ.get("PODROLE_CLIENT_CA"):
         yield "PODROLE_CLIENT_NAME is set without PODROLE_CLIENT_CA, so no client needs a certificate: set both"

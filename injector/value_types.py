@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 from contract.modes import Mode
 from contract.outside_aws import ROLE_PREFIX
-from contract.value_types import ABSOLUTE_PATH, ValueType
+from contract.value_types import ABSOLUTE_PATH, AWS_REGION, ValueType
+from contract.value_types import REGION as REGION_OF_SIDECAR
+from injector.edit_distance import find_nearest
+from injector.partitions import KNOWN_REGIONS, REGION_PATTERN
 from injector.quantity import parse_quantity
 
 
@@ -87,6 +90,24 @@ def _parse_rewrites(text: str) -> tuple[tuple[str, str], ...]:
     pairs = (pair.partition("=") for pair in filter(None, text.split(",")))
     return tuple((prefix, replacement) for prefix, _, replacement in pairs)
 
+
+MAX_EDITS_OF_A_REGION = 2
+MAX_REGION = 64
+
+
+def _suggest_region(text: str) -> str | None:
+    name = text[:MAX_REGION].strip().lower().replace("_", "-")
+    return find_nearest(name, KNOWN_REGIONS, MAX_EDITS_OF_A_REGION)
+
+
+PARTITION_REGION = ValueType(
+    "REGION",
+    REGION_PATTERN,
+    f"{AWS_REGION.expected}; another name needs PODROLE_STS_ENDPOINT",
+    suggest=_suggest_region,
+)
+REGION = REGION_OF_SIDECAR._replace(within_aws=AWS_REGION._replace(without_endpoint=PARTITION_REGION))
+"""The sidecar accepts more: a later injector can know a region that an earlier sidecar does not."""
 
 PATH = ABSOLUTE_PATH._replace(parse=Path)
 IMAGE = ValueType("IMAGE", r"[^\s$]+", "an image reference")

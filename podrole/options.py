@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import click
 
-from contract.outside_aws import is_outside_aws
 from contract.settings import Setting, find_problem, list_settings
 from injector.config import Config
 from injector.errors import ConfigError
@@ -89,8 +88,7 @@ def output_option(command: F) -> F:
 def check_setting(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Validate an option like its variable."""
     one = next(one for one in SETTINGS if one.variable == param.name)
-    is_outside = is_outside_aws(context.params.get("PODROLE_STS_ENDPOINT"))
-    if value and (problem := find_problem(one, value, is_outside=is_outside)):
+    if value and (problem := find_problem(one, value, context.params.get("PODROLE_STS_ENDPOINT"))):
         raise click.BadParameter(problem)
     return value or None
 

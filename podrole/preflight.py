@@ -17,6 +17,7 @@ from podrole.diagnosis.agents.settings_file import format_settings
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
 from podrole.diagnosis.cluster_state import ClusterState, ProbeRun, ReadResult
 from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
+from podrole.diagnosis.settings_in_force import list_settings_in_force
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
 from podrole.probe_plan import check_namespace, describe_plan, format_plan, plan_probes
@@ -114,7 +115,8 @@ def preflight(
             cluster = _add_probes(client, cluster, chosen["probe_namespace"])
     sections = diagnose_cluster(cluster, os.environ, time.time())
     if output == "json":
-        write_json({"findings": build_document(sections)})
+        settings = list_settings_in_force(cluster.installation.deployed_env, os.environ)
+        write_json({"findings": build_document(sections), "settings": [one._asdict() for one in settings]})
     else:
         write(f"{format_sections(sections)}\n\n{format_counts(sections)}")
     raise SystemExit(choose_exit_code(sections, Level.PROBLEM))

@@ -1,7 +1,7 @@
 """The input of the cluster's checks, and the type of one check."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from injector.k8s.objects import Object, read_mapping
@@ -28,6 +28,9 @@ class CheckContext:
 
     config_error: str = ""
     """Why `effective_config` is None."""
+
+    own_environ: Mapping[str, str] = field(default_factory=dict)
+    """The environment of whoever runs the command, which takes precedence over the Deployment's."""
 
     @property
     def installation(self) -> Installation:

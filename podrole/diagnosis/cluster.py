@@ -1,6 +1,7 @@
 """The table of all checks of a cluster, and the function that runs them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from injector.errors import ConfigError
 from podrole.diagnosis.agents.check import check_agent_settings
@@ -15,6 +16,7 @@ from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, che
 from podrole.diagnosis.probes import check_probes
 from podrole.diagnosis.registration import check_ca_bundle, check_certificate, check_endpoints, check_registration
 from podrole.diagnosis.risky_settings import check_risky_settings
+from podrole.diagnosis.settings_in_force import check_settings_in_force
 from podrole.findings import Finding, Level, Section, limit_findings
 
 KUBERNETES = "Kubernetes"
@@ -23,6 +25,7 @@ NAMESPACES = "Namespaces"
 WEBHOOK = "Webhook"
 PROBES = "Probe pods"
 CONFIGURATION = "Webhook configuration"
+SETTINGS = "Settings in force"
 
 CHECKS = (
     Check(
@@ -102,6 +105,12 @@ CHECKS = (
         lambda cluster: [cluster.installation.deployment, cluster.installation.config_maps],
         check_risky_settings,
     ),
+    Check(
+        SETTINGS,
+        "which settings are in force",
+        lambda cluster: [cluster.installation.deployment, cluster.installation.config_maps],
+        check_settings_in_force,
+    ),
 )
 
 
@@ -118,10 +127,11 @@ def diagnose_cluster(cluster: ClusterState, environ: Mapping[str, str], now: flo
 def build_check_context(cluster: ClusterState, environ: Mapping[str, str], now: float) -> CheckContext:
     """Add the webhook's configuration to what was read."""
     deployed_env = cluster.installation.deployed_env
+    context = CheckContext(cluster, now, deployed_env, own_environ=environ)
     try:
-        return CheckContext(cluster, now, deployed_env, build_effective_config(deployed_env, environ))
+        return replace(context, effective_config=build_effective_config(deployed_env, environ))
     except ConfigError as error:
-        return CheckContext(cluster, now, deployed_env, config_error=str(error))
+        return replace(context, config_error=str(error))
 
 
 def _run(check: Check, context: CheckContext) -> list[Finding]:

@@ -4,7 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from injector.config import VARIABLES
+from contract.outside_aws import is_outside_aws
+from contract.text import hide_password
+from injector.config import VARIABLES, Config
+from injector.partitions import KNOWN_REGIONS
 from injector.unknown_settings import describe_variable, find_unknown
 from podrole.diagnosis.check_context import CheckContext
 from podrole.diagnosis.installed_config import DeployedEnv
@@ -46,9 +49,12 @@ def check_risky_settings(context: CheckContext) -> Iterator[Finding]:
         return
     if context.effective_config.is_template_shipped:
         yield Configuration.TEMPLATE_NOT_READ.format(path=context.effective_config.config.template)
+    yield from _check_sts(context.effective_config.config)
     environ = context.deployed_env.environ
     found = [
-        _choose_template(setting, environ).format(variable=setting.variable, value=environ[setting.variable])
+        _choose_template(setting, environ).format(
+            variable=setting.variable, value=hide_password(environ[setting.variable])
+        )
         for setting in RISKY_SETTINGS
         if re.fullmatch(setting.pattern, environ.get(setting.variable, ""))
     ]
@@ -66,6 +72,16 @@ def _choose_template(setting: RiskySetting, environ: Mapping[str, str]) -> Confi
     is_closed = environ.get("PODROLE_REQUIRE_CLOSED_METADATA") == "true"
     is_env_mode = setting.template is Configuration.ENV_MODE_EVERYWHERE
     return Configuration.ENV_MODE_WHERE_CLOSED if is_env_mode and is_closed else setting.template
+
+
+def _check_sts(config: Config) -> Iterator[Finding]:
+    if not config.is_outside_aws and config.region not in KNOWN_REGIONS:
+        yield Configuration.UNKNOWN_REGION.format(region=config.region)
+    if not config.role_arn_prefix:
+        is_outside = config.is_outside_aws or config.require_sts_endpoint
+        yield (Configuration.NO_ACCOUNT_OUTSIDE_AWS if is_outside else Configuration.NO_ACCOUNT).format()
+    if is_outside_aws(config.aws_endpoint_url) and not config.sts_endpoint:
+        yield Configuration.STS_OF_AWS.format(url=hide_password(config.aws_endpoint_url or ""))
 
 
 def _check_image(image: str) -> Iterator[Finding]:

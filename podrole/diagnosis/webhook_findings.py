@@ -148,6 +148,32 @@ class Configuration(FindingTemplate):
         "{sentence} ({source}). A replica of the webhook does not start with it.",
         "Correct the name, and apply the manifests again. If the webhook is newer, use its version of this command.",
     )
+    UNKNOWN_REGION = (
+        Level.WARNING,
+        (
+            "PODROLE_REGION is {region}, which is none of the regions that this version knows: where it does not "
+            "exist, sidecars do not find STS."
+        ),
+        "Check its spelling: aws account list-regions --query 'Regions[].RegionName'",
+    )
+    NO_ACCOUNT = (
+        Level.NOTE,
+        "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are not set: pods that name a role without its ARN are denied.",
+        "Set PODROLE_ACCOUNT_ID, unless all roles are named by their ARNs.",
+    )
+    NO_ACCOUNT_OUTSIDE_AWS = (
+        Level.PROBLEM,
+        "PODROLE_ACCOUNT_ID and PODROLE_BASE_ROLE_ARN are not set: pods that name a role without its ARN are denied.",
+        "Set PODROLE_ACCOUNT_ID, or PODROLE_BASE_ROLE_ARN=arn:aws:iam:::role/ (docs/outside-aws.md has other stores).",
+    )
+    STS_OF_AWS = (
+        Level.PROBLEM,
+        (
+            "PODROLE_AWS_ENDPOINT_URL leads apps to {url}, outside AWS, but PODROLE_STS_ENDPOINT is not set: sidecars "
+            "send the pods' tokens to AWS's STS, and the store does not know its credentials."
+        ),
+        "Set PODROLE_STS_ENDPOINT to the store's STS.",
+    )
     NO_RISKY_SETTING = (Level.OK, "No setting weakens the protection of the node's role.")
     SETTINGS_NOT_READ = (Level.UNKNOWN, "These sources of the webhook's settings could not be read: {gaps}.")
     TEMPLATE_NOT_READ = (
@@ -207,4 +233,9 @@ class Configuration(FindingTemplate):
         Level.WARNING,
         "{variable} is {value}: tokens and credentials are sent unencrypted.",
         "Use https.",
+    )
+    SETTING_IN_FORCE = (Level.NOTE, "{variable} is {value} ({source}).")
+    OWN_SETTING_IN_FORCE = (
+        Level.NOTE,
+        "{variable} is {value} for this command ({source}). In the webhook it is {installed}.",
     )

@@ -136,7 +136,7 @@ def _format_group(variable: str, group: Sequence[Found], environ: dict[str, str]
 
 
 def _find_problem(variable: str, value: str, environ: Mapping[str, str]) -> str | None:
-    problem = find_problem(SETTINGS[variable], value, is_outside=False)
+    problem = find_problem(SETTINGS[variable], value, sts_endpoint=None)
     if problem:
         return f"{variable} is {problem}"
     return next(find_contradictions({**environ, variable: value}), None)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
 from testing.cases import ENVIRON
-from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, RefusedError, wait_for
 from testing.cluster.namespaces import ENABLED, Namespaces
 from testing.cluster.rbac_users import create_user, delete_user
 from tests.integration.api_server.webhooks import Injector
 
+SYSTEM, MAP = "podrole-system", "podrole-settings-7c4f"
 PODS_ALONE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
 
 
@@ -236,3 +238,55 @@ def test_text_ends_with_the_number_of_problems(api: ApiServer, namespace: str) -
 
     assert result.stdout.startswith("Kubernetes\n  ok       The API server is 1.")
     assert "problem" in result.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def installed_settings(api: ApiServer) -> Iterator[str]:
+    """An installation without replicas, whose settings are in a ConfigMap; yields the ConfigMap's name."""
+    with suppress(RefusedError):  # it stays after the test: its deletion takes long
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+    settings = {"PODROLE_SIDECAR_IMAGE": "example/own:9", "PODROLE_REGION": "eu-west-2", "PODROLE_ACOUNT_ID": "1"}
+    proxy = {"PODROLE_STS_PROXY": "http://me:w0rd@proxy.example.com:3128", "PODROLE_MODE": "auto"}
+    api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MAP}, "data": settings | proxy}, SYSTEM)
+    container = {"name": "injector", "image": "x:1", "envFrom": [{"configMapRef": {"name": MAP}}]}
+    template = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "x"}}, "template": template}
+    metadata = {"name": "podrole-injector"}
+    api.create({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}, SYSTEM)
+    try:
+        yield MAP
+    finally:
+        api.delete("Deployment", "podrole-injector", SYSTEM)
+        api.delete("ConfigMap", MAP, SYSTEM)
+
+
+@pytest.mark.usefixtures("installed_settings")
+def test_settings_in_force_have_their_source_and_no_password(api: ApiServer) -> None:
+    arguments = ["preflight", "--no-dry-run", "--kubeconfig", str(api.kubeconfig)]
+    own = {"PODROLE_MODE": "env"}
+
+    document = CliRunner().invoke(main, [*arguments, "--output", "json"], env=own)
+    text = CliRunner().invoke(main, arguments, env=own).stdout
+
+    assert json.loads(document.stdout)["settings"] == [
+        {"variable": variable, "value": value, "source": source, "instead_of": instead_of}
+        for variable, value, source, instead_of in (
+            ("PODROLE_SIDECAR_IMAGE", "example/own:9", f"ConfigMap {MAP}", None),
+            ("PODROLE_REGION", "eu-west-2", f"ConfigMap {MAP}", None),
+            ("PODROLE_MODE", "env", "your environment", "auto"),
+            ("PODROLE_STS_PROXY", "http://***@proxy.example.com:3128", f"ConfigMap {MAP}", None),
+        )
+    ]
+    assert f"PODROLE_REGION is eu-west-2 (ConfigMap {MAP})." in text
+    assert "w0rd" not in document.stdout + text
+
+
+@pytest.mark.usefixtures("installed_settings")
+def test_unknown_setting_of_the_installation_is_a_problem(api: ApiServer) -> None:
+    result = run(api.kubeconfig, "--no-dry-run", "--output", "json")
+
+    assert result.exit_code == 1
+    [finding] = find(result, "UnknownSetting")
+    assert finding["text"].startswith(
+        f"PODROLE_ACOUNT_ID is not a setting; did you mean PODROLE_ACCOUNT_ID? (ConfigMap {MAP})."
+    )

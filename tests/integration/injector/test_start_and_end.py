@@ -191,9 +191,31 @@ def test_arbiter_imports_nothing_that_only_a_worker_needs() -> None:
             ],
             id="misspelt-and-empty",
         ),
+        pytest.param(
+            {"PODROLE_REGION": "eu-wst-1"},
+            [
+                "podrole-injector: invalid environment:",
+                (
+                    "  PODROLE_REGION is 'eu-wst-1': it must be an AWS region, such as eu-west-1; another name needs "
+                    "PODROLE_STS_ENDPOINT; did you mean eu-west-1?"
+                ),
+            ],
+            id="misspelt-region",
+        ),
+        pytest.param(
+            {"PODROLE_REQUIRE_STS_ENDPOINT": "true"},
+            [
+                "podrole-injector: invalid environment:",
+                (
+                    "  PODROLE_REQUIRE_STS_ENDPOINT is true: set PODROLE_STS_ENDPOINT to the URL of the store's STS, "
+                    "or sidecars would send pods' tokens to AWS"
+                ),
+            ],
+            id="outside-aws-without-sts",
+        ),
     ],
 )
-def test_unknown_setting_ends_the_start_with_the_nearest_name(
+def test_setting_that_is_not_what_somebody_meant_ends_the_start(
     tmp_path: Path, changes: dict[str, str], said: list[str]
 ) -> None:
     code, lines = run_to_its_end(tmp_path, changes)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from injector.config import Config
+from injector.errors import ConfigError
 from injector.patch.template import load_template
 from injector.webhook.app import WORKLOAD_PATH
 from injector.webhook.workload_review import TEMPLATE_PATHS
@@ -23,6 +24,7 @@ from tests.integration.api_server.guard.policies import GUARD_SETTINGS
 
 REPOSITORY = KUSTOMIZE.parent
 FILLED_IN = {"PODROLE_REGION": "eu-west-1"}
+ALSO_FILLED_IN = {"outside-aws": {"PODROLE_STS_ENDPOINT": "https://store.example.com"}}
 ROUTES_WITHIN_SECONDS = 5
 """kube-proxy follows within one second where it is not starved: https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/"""
 
@@ -61,13 +63,25 @@ def test_overlay_settings_are_valid_injector_settings(kubectl: Kubectl, overlay:
     manifests = kubectl.render(KUSTOMIZE / "overlays" / overlay)
 
     settings = {key: value for key, value in find_settings(manifests).items() if value}
-    config = Config.from_environ({**FILLED_IN, **settings, **find_environment(manifests)}, with_tls=True)
+    filled_in = FILLED_IN | ALSO_FILLED_IN.get(overlay, {})
+    config = Config.from_environ({**filled_in, **settings, **find_environment(manifests)}, with_tls=True)
 
     modes = {"restricted": "env"}
     sources = {"node-role-unsafe": "node"}
     assert config.mode == modes.get(overlay, "auto")
     assert config.credential_source == sources.get(overlay, "web-identity")
     assert config.sidecar_image == "localhost/podrole-sidecar:0.1.0"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_that_was_not_filled_in_is_refused(kubectl: Kubectl, overlay: str) -> None:
+    missing = "PODROLE_STS_ENDPOINT" if overlay == "outside-aws" else "PODROLE_REGION"
+
+    with pytest.raises(ConfigError) as refused:
+        Config.from_environ(find_settings(kubectl.render(KUSTOMIZE / "overlays" / overlay)))
+
+    [line] = str(refused.value).splitlines()[1:]
+    assert f"{missing} is not set" in line or f"set {missing}" in line
 
 
 def test_images_are_set_in_one_place(kubectl: Kubectl, tmp_path: Path) -> None:

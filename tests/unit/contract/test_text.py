@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from contract.text import escape, quote
+from contract.text import escape, hide_password, quote
 from testing.hostile_text import HOSTILE, find_unprintable
 
 EVERY_CHARACTER = "".join(map(chr, range(sys.maxunicode + 1)))
@@ -63,3 +63,21 @@ def test_escaped_text_keeps_lines_and_letters() -> None:
 def test_no_character_but_a_line_feed_is_left_unprintable() -> None:
     assert not find_unprintable(escape(EVERY_CHARACTER))
     assert escape(EVERY_CHARACTER).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        pytest.param("http://me:secret@host:80/path", "http://***@host:80/path", id="user-and-password"),
+        pytest.param("http://secret@host", "http://***@host", id="user"),
+        pytest.param("http://me:se/cr@et@host", "http://***@host", id="slash-and-at-in-the-password"),
+        pytest.param("me:secret@host", "***@host", id="no-scheme"),
+        pytest.param("https://host/path?key=secret", "https://host/path?***", id="query"),
+        pytest.param("https://host/#secret", "https://host/?***", id="fragment"),
+        pytest.param("https://me:sec?ret@host", "https://***@host", id="question-mark-in-the-password"),
+        pytest.param("https://host:8443/path", "https://host:8443/path", id="nothing-secret"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_password_and_query_of_a_url_are_hidden(url: str, shown: str) -> None:
+    assert hide_password(url) == shown

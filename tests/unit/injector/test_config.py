@@ -111,6 +111,23 @@ def test_passthrough_paths_with_the_nodes_credentials_are_refused(path: str) -> 
     assert "without the node's credentials, user data and signatures" in message
 
 
+def test_required_sts_endpoint_that_is_not_set_is_refused() -> None:
+    required = ENVIRON | {"PODROLE_REQUIRE_STS_ENDPOINT": "true"}
+
+    assert "PODROLE_REQUIRE_STS_ENDPOINT is true: set PODROLE_STS_ENDPOINT" in refusal_of(required)
+    assert Config.from_environ(required | {"PODROLE_STS_ENDPOINT": "https://store.example"}).require_sts_endpoint
+    assert not Config.from_environ(ENVIRON | {"PODROLE_REQUIRE_STS_ENDPOINT": "false"}).require_sts_endpoint
+
+
+@pytest.mark.parametrize("variable", ["PODROLE_STS_ENDPOINT", "PODROLE_STS_PROXY", "PODROLE_AWS_ENDPOINT_URL"])
+@pytest.mark.parametrize("url", ["https://me:pass/w0rd@host x", "me:pass/w0rd@host", "ftp://host?pass/w0rd"])
+def test_refusal_of_a_url_does_not_repeat_its_password(variable: str, url: str) -> None:
+    message = refusal_of(ENVIRON | {variable: url})
+
+    assert f"{variable} is " in message
+    assert "w0rd" not in message
+
+
 def test_client_name_without_a_client_ca_is_refused() -> None:
     message = refusal_of({**ENVIRON, "PODROLE_CLIENT_NAME": "kube-apiserver"})
 

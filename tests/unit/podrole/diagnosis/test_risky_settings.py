@@ -27,6 +27,12 @@ def diagnose(deployment: dict[str, Any]) -> list[Finding]:
     ("variable", "value", "codes"),
     [
         ("PODROLE_REGION", "nowhere", ["ConfigurationInvalid"]),
+        ("PODROLE_REGION", "eu-wst-1", ["ConfigurationInvalid"]),
+        ("PODROLE_REGION", "eu-west-9", ["UnknownRegion"]),
+        ("PODROLE_REGION", "eu-west-3", []),
+        ("PODROLE_REQUIRE_STS_ENDPOINT", "true", ["ConfigurationInvalid"]),
+        ("PODROLE_AWS_ENDPOINT_URL", "https://store.example.com", ["StsOfAws"]),
+        ("PODROLE_AWS_ENDPOINT_URL", "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com", []),
         ("PODROLE_ALLOW_OVERRIDES", "inject", ["OverridesAllowed"]),
         ("PODROLE_PODS_WITHOUT_ROLE", "ignore", ["PodsWithoutRoleIgnored"]),
         ("PODROLE_MODE", "env", ["EnvModeEverywhere"]),
@@ -111,3 +117,42 @@ def test_hundreds_of_unknown_settings_are_counted() -> None:
 
 def test_settings_of_the_deployment_that_look_like_services_are_ignored() -> None:
     assert list_concerns(diagnose(build_deployment(SAFE | build_links("podrole-injector", "10.96.0.10")))) == []
+
+
+STORE = {"PODROLE_STS_ENDPOINT": "https://store.example.com", "PODROLE_AWS_ENDPOINT_URL": "https://store.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        pytest.param({}, ["NoAccount"], id="within-aws"),
+        pytest.param(STORE, ["NoAccountOutsideAws"], id="outside-aws"),
+        pytest.param(STORE | {"PODROLE_BASE_ROLE_ARN": "arn:aws:iam:::role/"}, [], id="outside-aws-with-a-prefix"),
+        pytest.param(STORE | {"PODROLE_ACCOUNT_ID": "RGW1"}, [], id="outside-aws-with-an-account"),
+        pytest.param(
+            {"PODROLE_STS_ENDPOINT": "https://sts.eu-west-1.amazonaws.com", "PODROLE_REQUIRE_STS_ENDPOINT": "true"},
+            ["NoAccountOutsideAws"],
+            id="overlay-outside-aws-with-an-endpoint-of-aws",
+        ),
+    ],
+)
+def test_installation_without_an_account_is_reported(changes: dict[str, str], codes: list[str]) -> None:
+    findings = diagnose(build_deployment({**SAFE, "PODROLE_ACCOUNT_ID": "", **changes}))
+
+    found = [one for one in findings if one.code.startswith("NoAccount")]
+    assert [one.code for one in found] == codes
+    assert [one.level for one in found] == ["problem" if one == "NoAccountOutsideAws" else "note" for one in codes]
+
+
+def test_region_of_a_store_is_no_concern() -> None:
+    settings = STORE | {"PODROLE_REGION": "garage", "PODROLE_REQUIRE_STS_ENDPOINT": "true"}
+
+    assert list_concerns(diagnose(build_deployment(SAFE | settings))) == []
+
+
+def test_finding_about_a_url_does_not_repeat_its_password() -> None:
+    findings = diagnose(build_deployment(SAFE | {"PODROLE_AWS_ENDPOINT_URL": "http://me:w0rd@store.example?key=w0rd"}))
+
+    assert list_concerns(findings) == ["StsOfAws", "PlainHttp"]
+    assert "w0rd" not in str(findings)
+    assert "http://***@store.example?***" in find_texts(findings, "PlainHttp")[0]
