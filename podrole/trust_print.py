@@ -62,7 +62,8 @@ def print_all(loader: RoleUsageLoader) -> int:
     usage = loader.usage
     compared = _compare(usage, existing, parse_issuer(loader.issuer_url), loader)
     notices = [*usage.list_findings(), *loader.settings_findings, *compared.findings]
-    findings = [*_check(compared, loader), *limit_findings(notices)]
+    checked = _check(compared, loader)
+    findings = [*checked, *limit_findings(notices)]
     entries = [
         build_entry(one, usage.list_subjects(one.requirements.role_arn, UsageFinding.SELF_CLAIMED))
         for one in compared.changes
@@ -71,7 +72,8 @@ def print_all(loader: RoleUsageLoader) -> int:
     if out:
         write_directory(out, compared.changes)
     if loader.options["output"] == "json":
-        write_json({"roles": entries, "findings": build_document([Section("ServiceAccounts", tuple(findings))])})
+        every = Section("ServiceAccounts", (*checked, *notices))
+        write_json({"roles": entries, "findings": build_document([every])})
     else:
         for entry in entries:
             write(format_entry(entry, has_policy=not out))

@@ -108,9 +108,15 @@ def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
 
 def find_candidates(estate: Estate) -> Iterator[Candidate]:
     """Find who names a role: ServiceAccounts, pods and templates, and namespaces with a default role."""
+    # Its workloads show whether its pods get the role: none does if all of them use hostNetwork, for example.
+    with_workloads = {
+        (one.namespace, read_service_account_name(one.template.pod))
+        for one in estate.workloads
+        if not parse_metadata(one.template.pod).annotations.get(ROLE)
+    }
     for (namespace, name), account in estate.accounts.items():
         role = _read_role(account)
-        if role is not None:
+        if role is not None and (namespace, name) not in with_workloads:
             yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, build_pod(name))
     with_default_role = set()
     for namespace, template, obj in estate.workloads:

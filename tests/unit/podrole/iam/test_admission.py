@@ -3,13 +3,16 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from injector.value_types import AllowedRolesFormat
 from podrole.estate.objects import Estate
-from podrole.iam.admission import Account, Selection
+from podrole.iam.admission import SYSTEM_NAMESPACES, Account, Selection
 from podrole.iam.policies import build_subject
 from podrole.iam.usage import ADMITTED, RoleUsage, find_usage
 from testing.cases import CONFIG
+from testing.repository import ROOT
+from tests.unit.podrole.workloads import build_workload
 
 BASE = "arn:aws:iam::111122223333:role/"
 ROLE = f"{BASE}team-a/reader"
@@ -171,6 +174,83 @@ def test_pod_that_the_webhook_leaves_unchanged_is_left_out() -> None:
 
     assert usage.requirements == ()
     assert list_codes(usage) == ["SubjectSkipped"]
+
+
+@pytest.mark.parametrize(
+    ("pods", "users", "codes"),
+    [
+        pytest.param([], {SUBJECT}, [], id="no-workload-yet"),
+        pytest.param([build_pod({}, hostNetwork=True)], set(), ["SubjectSkipped"], id="only-host-network"),
+        pytest.param([build_pod({}, hostNetwork=True), build_pod({})], {SUBJECT}, ["SubjectSkipped"], id="one-of-two"),
+        pytest.param(
+            [build_pod({"iam.amazonaws.com/session-name": "a b"})], set(), ["SubjectDenied"], id="only-denied"
+        ),
+        pytest.param([build_pod({ROLE_KEY: f"{BASE}team-a/own"})], {SUBJECT}, [], id="roles-of-their-own"),
+    ],
+)
+def test_role_of_a_service_account_is_for_the_pods_that_get_it(
+    pods: list[dict[str, Any]], users: set[str], codes: list[str]
+) -> None:
+    usage = find(build_namespace({KUBE2IAM: '["team-a/*"]'}), build_account(), *pods)
+
+    assert {subject for one in usage.requirements if one.role_arn == ROLE for subject in one.subjects} == users
+    assert list_codes(usage) == codes
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease", "podrole-system"])
+@pytest.mark.parametrize("selection", [ADMITTED, Selection(includes_unlabelled=True)], ids=["admitted", "unlabelled"])
+def test_account_of_a_namespace_that_the_webhook_never_sees_is_left_out(namespace: str, selection: Selection) -> None:
+    things = [build_namespace({}), build_account()]
+    things[0]["metadata"]["name"] = things[1]["metadata"]["namespace"] = namespace
+
+    usage = find(*things, selection=selection)
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectInSystemNamespace"]
+
+
+def test_namespaces_that_the_webhook_never_sees_are_those_of_the_base() -> None:
+    [webhook] = yaml.safe_load((ROOT / "kustomize/base/webhook.yaml").read_text())["webhooks"][:1]
+    selected = {one["key"]: one["values"] for one in webhook["namespaceSelector"]["matchExpressions"]}
+
+    assert sorted(selected["kubernetes.io/metadata.name"]) == sorted(SYSTEM_NAMESPACES)
+
+
+def build_cron_job(name: str, *, suspend: bool) -> dict[str, Any]:
+    template = build_pod({ROLE_KEY: ROLE})
+    job = build_workload("CronJob", template)
+    job["metadata"] |= {"name": name, "namespace": "team-a"}
+    job["spec"]["suspend"] = suspend
+    return job
+
+
+@pytest.mark.parametrize(
+    ("suspended", "codes"),
+    [
+        pytest.param([True], ["SubjectSuspended"], id="suspended"),
+        pytest.param([False], [], id="active"),
+        pytest.param([True, False], [], id="one-of-two"),
+    ],
+)
+def test_account_that_only_suspended_workloads_use_is_noted(suspended: list[bool], codes: list[str]) -> None:
+    jobs = [build_cron_job(f"job-{number}", suspend=suspend) for number, suspend in enumerate(suspended)]
+
+    usage = find(build_namespace({KUBE2IAM: '["team-a/*"]'}), *jobs)
+
+    assert list_users(usage) == {SUBJECT}
+    assert list_codes(usage) == codes
+
+
+def test_account_that_does_not_exist_in_the_cluster_is_denied() -> None:
+    usages = []
+    for is_complete in (True, False):
+        estate = Estate(is_complete=is_complete)
+        for thing in (build_namespace({KUBE2IAM: '["team-a/*"]'}), build_pod({ROLE_KEY: ROLE})):
+            estate.add(thing)
+        usages.append(find_usage(estate, ACCOUNT))
+
+    assert [list_codes(one) for one in usages] == [["SubjectDenied"], []]
+    assert "[ServiceAccountNotFound]" in usages[0].notices[0].finding.text
 
 
 def test_settings_of_the_installed_webhook_decide() -> None:
