@@ -35,6 +35,11 @@ class PlanFinding(FindingTemplate):
         ),
         "Annotate the pod template or its ServiceAccount with iam.amazonaws.com/role.",
     )
+    ROLE_CHANGES = (
+        Level.WARNING,
+        "Its pods get {role} from {system} now, and would get another role: {then}.",
+        "Annotate it with the ARN of the role, or set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
+    )
     REJECTED_BY_LIMIT_RANGE = (
         Level.PROBLEM,
         "LimitRange {name} would reject its pods: {problem}.",

@@ -12,7 +12,7 @@ from injector.k8s.workloads import read_group_kind
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.selectors import find_mismatch
 from podrole.estate.objects import Workload
-from podrole.findings import Finding, Section
+from podrole.findings import Finding, Section, limit_findings
 from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import NamespaceFinding, PlanFinding
 from podrole.planning.limit_ranges import LimitRanges
@@ -169,12 +169,14 @@ def _plan_namespace(
         for row in rows
     ]
     metadata = estate.namespaces.get(name)
-    findings = [
-        *_check_label(name, metadata, estate, scope),
-        *limits.quotas.check(demands),
-        *dict.fromkeys(one for row in rows for one in row.namespace_findings),
-        *_report_unknown(name, estate),
-    ]
+    findings = limit_findings(
+        [
+            *_check_label(name, metadata, estate, scope),
+            *limits.quotas.check(demands),
+            *dict.fromkeys(one for row in rows for one in row.namespace_findings),
+            *_report_unknown(name, estate),
+        ]
+    )
     is_labelled = None if metadata is None else metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
     return NamespacePlan(name, is_labelled, tuple(rows), tuple(findings))
 

@@ -4,29 +4,34 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_list, read_mapping, read_objects, read_spec
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_objects, read_spec
 from injector.metadata_keys import IRSA_ROLE, ROLE
+from podrole.diagnosis.agents.flags import KUBE2IAM
+from podrole.diagnosis.agents.recognition import find_agents
 from podrole.diagnosis.webhooks import list_pod_webhooks
 from podrole.estate.objects import Estate
 from podrole.planning.estate import RunningPod
 
-KUBE2IAM, KIAM = "kube2iam", "Kiam"
-AGENTS = {KUBE2IAM: re.compile("kube2iam"), KIAM: re.compile("kiam-agent|kiam")}
-"""By what the name or an image of a DaemonSet has."""
-
 IRSA = re.compile("pod-identity-webhook|iam-for-pods")
-DEFAULT_ROLE = "--default-role"
-NODE, NOBODY = "node", "nobody"
+BASE_ARN_FLAGS = ("base-role-arn", "role-base-arn")
+DISCOVERED = "auto-discover-default-role"
+NODE, NOBODY, PODROLE = "node", "nobody", "podrole"
 
 
 class Systems(NamedTuple):
     """What gives credentials to pods in this cluster."""
 
     agents: frozenset[str] | None = None
-    """Of AGENTS. None: unknown."""
+    """kube2iam, Kiam. None: unknown."""
 
     default_role: str | None = None
     """kube2iam's, for pods that name none."""
+
+    has_node_default: bool = False
+    """Whether pods that name none get the node's role by kube2iam."""
+
+    base_role_arn: str = ""
+    """What an agent puts before the names of roles; empty where it is not known."""
 
     has_irsa: bool | None = None
     """Whether IRSA's webhook is installed. None: unknown."""
@@ -37,17 +42,19 @@ class RoleNow(NamedTuple):
 
     system: str
     role: str | None = None
-    """As the annotation has it; None where it is not known, or none."""
+    """Its ARN, or as the annotation has it; None where it is not known, or none."""
 
 
 def find_systems(daemon_sets: Iterable[Object] | None, webhooks: Sequence[Object] | None) -> Systems:
     """Find node agents by their DaemonSets, and IRSA by its webhook. None: they could not be read."""
-    found = [(name, one) for one in daemon_sets or () for name in AGENTS if _has_name(one, AGENTS[name])]
-    roles = [role for name, one in found if name == KUBE2IAM for role in _find_flags(one)]
+    found = [*find_agents("DaemonSet", daemon_sets or (), ())]
+    flags = {name: value for agent in found for name, value in agent.flags.items()}
     names = [f"{one.configuration_name} {one.name}" for one in list_pod_webhooks(webhooks or ())]
     return Systems(
-        agents=None if daemon_sets is None else frozenset(name for name, _ in found),
-        default_role=next(iter(roles), None),
+        agents=None if daemon_sets is None else frozenset(agent.system for agent in found),
+        default_role=flags.get("default-role") or None,
+        has_node_default=flags.get(DISCOVERED) == "true",
+        base_role_arn=next((flags[name] for name in BASE_ARN_FLAGS if flags.get(name)), ""),
         has_irsa=None if webhooks is None else any(map(IRSA.search, names)),
     )
 
@@ -61,7 +68,7 @@ def find_role_now(pod: Object, account: Metadata, running: Sequence[RunningPod],
     """Find the role of the pods that run, or of a new one while podrole does not change it."""
     plain = [one for one in running if one.injection is None]
     if running and not plain:
-        return RoleNow("podrole", running[0].injection.role if running[0].injection else None)
+        return RoleNow(PODROLE, running[0].injection.role if running[0].injection else None)
     variables = {name for one in plain for name in one.variables}
     irsa_role = account.annotations.get(IRSA_ROLE)
     if "AWS_ACCESS_KEY_ID" in variables | _list_variables(pod):
@@ -80,33 +87,16 @@ def _ask_agents(role: str | None, systems: Systems) -> RoleNow:
         return RoleNow("kube2iam or Kiam", role) if role else RoleNow(NODE)
     if not systems.agents:
         return RoleNow(NODE)
-    names = " or ".join(sorted(systems.agents, reverse=True))
     if role:
-        return RoleNow(names, role)
+        names = " or ".join(sorted(systems.agents, reverse=True))
+        return RoleNow(names, _complete(role, systems))
     if systems.default_role:
-        return RoleNow(f"{KUBE2IAM}'s default", systems.default_role)
-    return RoleNow(NOBODY)
+        return RoleNow(f"{KUBE2IAM}'s default", _complete(systems.default_role, systems))
+    return RoleNow(NODE if systems.has_node_default else NOBODY)
 
 
-def _has_name(daemon_set: Object, pattern: re.Pattern[str]) -> bool:
-    names = [
-        read_mapping(daemon_set, "metadata").get("name"),
-        *(one.get("image") for one in _list_containers(daemon_set)),
-    ]
-    return any(pattern.search(str(name)) for name in names)
-
-
-def _list_containers(daemon_set: Object) -> Sequence[Object]:
-    return read_objects(read_mapping(read_mapping(read_mapping(daemon_set, "spec"), "template"), "spec"), "containers")
-
-
-def _find_flags(daemon_set: Object) -> Iterable[str]:
-    for container in _list_containers(daemon_set):
-        words = [str(word) for key in ("command", "args") for word in read_list(container, key)]
-        for word, following in zip(words, [*words[1:], ""], strict=True):
-            flag, _, value = word.partition("=")
-            if flag == DEFAULT_ROLE and (value or following):
-                yield value or following
+def _complete(role: str, systems: Systems) -> str:
+    return role if role.startswith("arn:") else f"{systems.base_role_arn}{role}"
 
 
 def _list_variables(pod: Object) -> set[str]:

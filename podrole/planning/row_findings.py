@@ -17,7 +17,7 @@ from podrole.planning.estate import PlanEstate
 from podrole.planning.findings import PlanFinding
 from podrole.planning.pod_plans import PodPlan
 from podrole.planning.resources import Cost, format_amount
-from podrole.planning.roles_now import RoleNow
+from podrole.planning.roles_now import PODROLE, RoleNow
 
 UNSUPPORTED = {Reason.HOST_NETWORK, Reason.WINDOWS}
 OF_NAMESPACE = " of the namespace"
@@ -86,9 +86,12 @@ def _is_of_namespace(one: Explanation) -> bool:
 
 
 def find_changes(pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Finding]:
-    """Report a role that is lost, and what a Guaranteed pod costs."""
+    """Report a role that is lost or changes, and what a Guaranteed pod costs."""
     if now.role and isinstance(pod_plan.decision, Block):
         yield PlanFinding.CREDENTIALS_LOST.format(role=now.role, system=now.system)
+    then = pod_plan.then.role
+    if now.role and now.role.startswith("arn:") and then and then != now.role and now.system != PODROLE:
+        yield PlanFinding.ROLE_CHANGES.format(role=now.role, system=now.system, then=then)
     if not isinstance(pod_plan.decision, Inject) or read_spec(pod_plan.pod).get("resources"):
         return
     if is_guaranteed(find_app_containers(pod_plan.pod)) and not _sets_cpu(pod_plan.decision.settings):

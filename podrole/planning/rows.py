@@ -8,7 +8,7 @@ from injector.decision.outcomes import Inject, Outcome
 from injector.errors import ObjectError
 from injector.k8s.objects import Object, read_mapping, read_service_account_name
 from podrole.estate.objects import Workload
-from podrole.findings import Finding
+from podrole.findings import Finding, limit_findings
 from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import PlanFinding
 from podrole.planning.limit_ranges import LimitRanges
@@ -82,14 +82,16 @@ def build_row(
         now = find_role_now(pod_plan.pod, pod_plan.account, running, settings.systems)
         cost = measure(pod_plan.pod, pod_plan.injection, limits.ranges.defaults)
         outdated = sum(one.injection != pod_plan.expected for one in running) if pod_plan.expected else 0
-        findings = [
-            *find_account_problem(pod_plan, workload, estate),
-            *find_denials(pod_plan, len(running)),
-            *_check_limits(pod_plan, cost, limits),
-            *find_changes(pod_plan, now, cost),
-            *_check_trust(pod_plan, workload, settings),
-            *find_warnings(pod_plan, workload),
-        ]
+        findings = limit_findings(
+            [
+                *find_account_problem(pod_plan, workload, estate),
+                *find_denials(pod_plan, len(running)),
+                *_check_limits(pod_plan, cost, limits),
+                *find_changes(pod_plan, now, cost),
+                *_check_trust(pod_plan, workload, settings),
+                *find_warnings(pod_plan, workload),
+            ]
+        )
         return Row(
             key=key,
             service_account=read_service_account_name(pod_plan.pod),

@@ -8,7 +8,7 @@ from injector.decision.outcomes import Outcome
 from podrole.planning.estate import PlanEstate
 from podrole.planning.plan import Scope, build_plan
 from podrole.planning.restarts import How
-from podrole.planning.roles_now import Systems
+from podrole.planning.roles_now import Systems, find_systems
 from testing.cases import ENVIRON
 from tests.unit.podrole.planning.objects import (
     SETTINGS,
@@ -290,6 +290,53 @@ def test_row_has_the_role_of_now_and_its_system(
     row = make_row(namespace(), account(**annotations), workload(pod=content), systems=systems)
 
     assert row.now == expected
+
+
+def agent(name: str, *arguments: str) -> dict[str, Any]:
+    container = {"name": "agent", "image": f"example/{name}:1", "args": [*arguments]}
+    content = {"metadata": {}, "spec": {"hostNetwork": True, "containers": [container]}}
+    return workload("DaemonSet", content, name=name)
+
+
+@pytest.mark.parametrize(
+    ("daemon_sets", "expected"),
+    [
+        pytest.param(None, Systems(), id="not read"),
+        pytest.param([agent("exporter")], Systems(frozenset()), id="none"),
+        pytest.param(
+            [agent("kube2iam", "--default-role=node-default", f"--base-role-arn={READER[:31]}/")],
+            Systems(frozenset({"kube2iam"}), "node-default", base_role_arn=f"{READER[:31]}/"),
+            id="kube2iam",
+        ),
+        pytest.param(
+            [agent("kube2iam", "--auto-discover-default-role")],
+            Systems(frozenset({"kube2iam"}), has_node_default=True),
+            id="kube2iam with the node's role",
+        ),
+        pytest.param([agent("kiam-agent")], Systems(frozenset({"Kiam"})), id="Kiam"),
+    ],
+)
+def test_node_agents_are_found_with_what_decides_about_roles(
+    daemon_sets: list[dict[str, Any]] | None, expected: Systems
+) -> None:
+    assert find_systems(daemon_sets, None) == expected
+
+
+def test_irsa_is_found_by_its_webhook() -> None:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    webhook = {"name": "iam-for-pods.amazonaws.com", "rules": [rule]}
+
+    assert find_systems(None, [{"metadata": {"name": "pod-identity-webhook"}, "webhooks": [webhook]}]).has_irsa is True
+    assert find_systems(None, []).has_irsa is False
+
+
+def test_role_of_another_account_has_a_finding() -> None:
+    systems = KUBE2IAM._replace(base_role_arn="arn:aws:iam::444455556666:role/")
+
+    row = make_row(*ESTATE, workload(), systems=systems)
+
+    assert row.now.role == "arn:aws:iam::444455556666:role/reader"
+    assert "RoleChanges" in {finding.code for finding in row.findings}
 
 
 def test_role_of_injected_pods_comes_from_podrole() -> None:
