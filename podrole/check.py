@@ -19,6 +19,7 @@ from podrole.diagnosis.workload import diagnose_workload
 from podrole.diagnosis.workload_findings import WorkloadFinding
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
+from podrole.overview import MAX_SIDECARS, Reads, read_overview, write_overview
 from podrole.owners import OWNERS, TargetError, is_owner, read_kind
 from podrole.queries import fetch_installation, fetch_pod_state
 from podrole.terminal import write, write_json
@@ -62,13 +63,28 @@ Examples:
   podrole check -n team-a deployment/web
 
 \b
+  # All workloads of a namespace, or of the cluster: only what is not ok
+  podrole check -n team-a
+  podrole check -A
+
+\b
   # For a program: the codes of all problems
   podrole check team-a/web-7d4b9c-x2x1k --output json | jq '.pods[].findings[] | select(.level == "problem").code'"""
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("target", metavar="NAMESPACE/POD")
-@click.option("-n", "--namespace", metavar="NAME", help="The namespace of the target, in place of NAMESPACE/.")
+@click.argument("target", metavar="[NAMESPACE/POD]", required=False)
+@click.option(
+    "-n", "--namespace", metavar="NAME", help="The namespace of the target; without a target, all workloads in it."
+)
+@click.option("-A", "--all-namespaces", is_flag=True, help="Check all workloads of the cluster.")
+@click.option(
+    "--max-sidecars",
+    type=click.IntRange(0, 100_000),
+    default=MAX_SIDECARS,
+    show_default=True,
+    help="Without a target: of how many sidecars to read the status, which takes an exec each.",
+)
 @click.option(
     "--dry-run/--no-dry-run",
     "may_create",
@@ -77,23 +93,41 @@ Examples:
 )
 @report_output_option
 @cluster_options
-def check(target: str, namespace: str | None, kubeconfig: str | None, context: str | None, **chosen: Any) -> None:
-    """Explain a pod or a workload: whether it is injected, what the webhook would do now, and why pods are missing.
+def check(
+    target: str | None, namespace: str | None, kubeconfig: str | None, context: str | None, **chosen: Any
+) -> None:
+    """Explain a pod, a workload, or all of them: what podrole did and would do, and why pods are missing.
 
     Reports whether a pod was injected, and if not, which selector or rule prevented it; what the webhook would do
     now; and the state of the injected containers. For a workload also whether it has its pods, why new ones are
     rejected, and what the webhook would do with them: deployment/NAME, statefulset/NAME, daemonset/NAME,
     replicaset/NAME, replicationcontroller/NAME, job/NAME, cronjob/NAME; or a custom kind, such as rollout/NAME or
-    cloneset.apps.kruise.io/NAME (docs/cli.md lists them).
+    cloneset.apps.kruise.io/NAME (docs/cli.md lists them). Without a target, with -n or -A: every workload, but only
+    what is not ok.
     """
-    parsed = parse_target(target, namespace)
+    parsed = _parse_arguments(target, namespace, is_all=chosen["all_namespaces"])
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
+        if parsed is None:
+            reads = Reads(chosen["max_sidecars"], chosen["may_create"])
+            sections = write_overview(read_overview(client, namespace or "", reads), chosen["output"])
+            raise SystemExit(choose_exit_code(sections, Level.WARNING))
         report = _report_target(client, parsed, may_create=chosen["may_create"])
     if chosen["output"] == "json":
         write_json(_build_document(report))
     else:
         _write_text(report)
     raise SystemExit(choose_exit_code(report.sections, Level.WARNING))
+
+
+def _parse_arguments(target: str | None, namespace: str | None, *, is_all: bool) -> Target | None:
+    """Return None for all workloads."""
+    if target is not None and not is_all:
+        return parse_target(target, namespace)
+    if is_all and (target is not None or namespace is not None):
+        raise click.UsageError("-A checks all workloads: name no target and no namespace with it")
+    if not is_all and not namespace:
+        raise click.UsageError("name a pod or a workload, or use -n NAMESPACE or -A for all workloads")
+    return None
 
 
 def parse_target(target: str, namespace: str | None) -> Target:

@@ -43,7 +43,7 @@ def _add_collection(
 ) -> None:
     name = f"the kind {collection.kind} ({collection.version})"
     try:
-        for obj in _list(client, collection, namespaces, with_owned=estate.with_owned):
+        for obj in _list(client, collection, namespaces, estate):
             try:
                 estate.add(obj)
             except ObjectError as error:  # a custom kind can have another form than podrole's table says
@@ -53,12 +53,10 @@ def _add_collection(
         estate.unread_names.add(collection.kind)
 
 
-def _list(
-    client: ApiClient, collection: Collection, namespaces: Sequence[str], *, with_owned: bool
-) -> Iterator[Object]:
-    if not namespaces:
-        with progress_message(f"listing every {collection.kind} of the cluster"):
-            yield from list_objects(client, collection, with_owned=with_owned)
-    for namespace in namespaces:
-        with progress_message(f"listing every {collection.kind} of namespace {namespace}"):
-            yield from list_objects(client, collection, namespace, with_owned=with_owned)
+def _list(client: ApiClient, collection: Collection, namespaces: Sequence[str], estate: Estate) -> Iterator[Object]:
+    for namespace in namespaces or ("",):
+        where = f"namespace {namespace}" if namespace else "the cluster"
+        with progress_message(f"listing every {collection.kind} of {where}"):
+            yield from list_objects(
+                client, collection, namespace, with_owned=estate.with_owned, with_status=estate.with_status
+            )

@@ -92,17 +92,30 @@ def fetch_issuer(client: ApiClient) -> str:
 
 
 def list_objects(
-    client: ApiClient, collection: Collection, namespace: str = "", *, with_owned: bool = False
+    client: ApiClient,
+    collection: Collection,
+    namespace: str = "",
+    *,
+    with_owned: bool = False,
+    with_status: bool = False,
 ) -> Iterator[Object]:
     """All objects of a kind, of one namespace or of all, without those that are completed. Raises ClusterError.
 
-    `with_owned`: also those that an owner keeps as its history.
+    `with_owned`: also those that an owner keeps as its history. `with_status`: each with its whole status; also Jobs
+    and failed pods that are completed.
     """
     kind = collection.kind
     for item in _iterate(client, collection, namespace):
-        is_completed = read_mapping(item, "status").get("phase") in {"Succeeded", "Failed"}
-        if not is_completed and (with_owned or not (kind in COMPLETED_OWNED_KINDS and read_owner(item))):
-            yield {"apiVersion": collection.version, "kind": kind, **_drop_unread(item, kind)}
+        phase = read_mapping(item, "status").get("phase")
+        if with_status:
+            is_history = phase == "Succeeded" or (kind == "ReplicaSet" and read_owner(item))
+            kept = _drop_managed_fields(item)
+        else:
+            is_owned = not with_owned and kind in COMPLETED_OWNED_KINDS and read_owner(item)
+            is_history = phase in {"Succeeded", "Failed"} or is_owned
+            kept = _drop_unread(item, kind)
+        if not is_history:
+            yield {"apiVersion": collection.version, "kind": kind, **kept}
 
 
 def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Iterator[Object]:
@@ -118,8 +131,12 @@ def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Itera
 
 def _drop_unread(item: Object, kind: str) -> Object:
     """An object without what is half of a pod: a command keeps all pods of a cluster."""
-    metadata = {key: value for key, value in read_mapping(item, "metadata").items() if key != "managedFields"}
-    kept = {key: value for key, value in item.items() if key != "status"} | {"metadata": metadata}
+    kept = {key: value for key, value in _drop_managed_fields(item).items() if key != "status"}
     status = read_mapping(item, "status")
     fields = {key: status[key] for key in KEPT_STATUS.get(kind, ()) if key in status}
     return {**kept, "status": fields} if fields else kept
+
+
+def _drop_managed_fields(item: Object) -> Object:
+    metadata = {key: value for key, value in read_mapping(item, "metadata").items() if key != "managedFields"}
+    return {**item, "metadata": metadata}

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from injector.decision.context import ClusterContext
+from injector.decision.decide import decide
+from injector.decision.outcomes import Deny, Inject
 from injector.errors import ConfigError
 from injector.k8s.objects import Metadata, Object, read_service_account_name
 from injector.k8s.version import Version
+from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.installed_config import EffectiveConfig, build_effective_config, find_deployment
 from podrole.diagnosis.pod_findings import ExpectedState
@@ -26,6 +29,13 @@ class DecisionInput(NamedTuple):
     def find_context(self, pod: Object) -> ClusterContext:
         """The cluster context of a pod."""
         return ClusterContext(self.namespace, self.accounts.get(read_service_account_name(pod)), self.version)
+
+    def would_have_role(self, pod: Object) -> bool:
+        """Whether a pod would get a role, or be denied, if the namespace had podrole's label."""
+        namespace = self.namespace or Metadata({}, {})
+        labelled = namespace._replace(labels={**namespace.labels, INJECTION_LABEL: INJECTION_ENABLED})
+        decision = decide(pod, self.find_context(pod)._replace(namespace=labelled), self.effective_config.config)
+        return isinstance(decision, Inject | Deny)
 
 
 class Settings(NamedTuple):

@@ -101,6 +101,19 @@ def read_owner_kind(pod: Object) -> str:
     return _name_owner(pod, _find_controller(pod) or {})[0]
 
 
+def find_workload(pod: Object) -> tuple[str, str] | None:
+    """Kind and name of the workload of a pod; its controller's where that is not known to have one; None without."""
+    owner = _find_controller(pod)
+    if owner is None:
+        return None
+    labels = read_mapping(read_mapping(pod, "metadata"), "labels")
+    rollout_hash = str(labels.get("rollouts-pod-template-hash") or "")
+    name = str(owner.get("name"))
+    if rollout_hash and name.endswith(f"-{rollout_hash}"):
+        return "Rollout", name.removesuffix(f"-{rollout_hash}")
+    return _name_owner(pod, owner)
+
+
 def _find_controller(pod: Object) -> Object | None:
     references = read_objects(read_mapping(pod, "metadata"), "ownerReferences")
     return next((one for one in references if one.get("controller")), None)

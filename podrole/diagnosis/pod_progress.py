@@ -22,6 +22,8 @@ OVERDUE = timedelta(minutes=1)
 
 VOLUME_REASONS = {"FailedMount", "FailedAttachVolume"}
 SANDBOX_REASON = "FailedCreatePodSandBox"
+EVENT_REASONS = VOLUME_REASONS | {SANDBOX_REASON}
+"""Of events that say more than the pod's status."""
 
 
 def report_progress(pod: Object, events: Sequence[Object], now: float) -> Iterator[Finding]:

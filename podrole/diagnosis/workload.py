@@ -17,6 +17,7 @@ from podrole.diagnosis.workload_state import (
     WorkloadState,
     find_condition,
     find_creation_event,
+    find_job_end,
     lacks_pods,
     read_replicas,
     read_time,
@@ -33,7 +34,7 @@ def diagnose_workload(state: WorkloadState, given: DecisionInput | None) -> tupl
     findings = [*_report_numbers(state)]
     if lacks_pods(state):
         findings += _explain_missing_pods(state, given)
-    if given:
+    if given and not (state.kind == "job" and find_job_end(state.obj)):
         for template in state.templates:
             findings += report_template(template, given.find_context(template), given.effective_config)
     return (*dict.fromkeys(findings),)

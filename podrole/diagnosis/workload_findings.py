@@ -140,3 +140,38 @@ class Creation(FindingTemplate):
         "{retry}",
     )
     DRY_RUN_NOT_POSSIBLE = (Level.NOTE, "A dry run of a new pod was not possible: {message}")
+
+
+class Overview(FindingTemplate):
+    """What holds for many workloads at once."""
+
+    NAMESPACES_NOT_LABELLED = (
+        Level.NOTE,
+        (
+            "{workloads} workloads are in {count} namespaces without podrole's label, and were not checked: "
+            "{namespaces}. {with_role} of them set a role."
+        ),
+        "podrole check -n NAMESPACE KIND/NAME",
+    )
+    NAMESPACE_NOT_LABELLED = (
+        Level.WARNING,
+        (
+            "Namespace {namespace} does not have podrole's label, so the webhook is not called: its {workloads} "
+            "workloads were not checked. {with_role} of them set a role."
+        ),
+        "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
+    )
+    KIND_NOT_READ = (Level.UNKNOWN, "{kind} could not be read: {problem}")
+    EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
+    STATUSES_NOT_READ = (
+        Level.UNKNOWN,
+        "The status of {count} sidecars could not be read, so a role that STS refuses can be missing here: {problem}",
+    )
+    STATUSES_OMITTED = (
+        Level.NOTE,
+        (
+            "The status of {read} sidecars was read: of pods that are not ready, and of one pod of each workload. That "
+            "of {omitted} more such pods was not."
+        ),
+        "podrole check -n NAMESPACE, or --max-sidecars {needed}",
+    )

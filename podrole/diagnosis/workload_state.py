@@ -9,6 +9,9 @@ from podrole.diagnosis.cluster_state import DryRunResult, Objects, ReadResult
 CREATE_REASONS = {"FailedCreate", "ReplicaSetCreateError"}
 """Events of the controllers about a pod, a ReplicaSet or a Job that was not created."""
 
+REPLICATED = {"deployment", "replicaset", "replicationcontroller", "statefulset"}
+"""Kinds with spec.replicas, which is 1 where it is not set."""
+
 NO_EVENTS: Objects = ReadResult(())
 
 
@@ -67,7 +70,7 @@ def read_replicas(obj: Object, kind: str) -> Replicas | None:
         wanted, existing = (_read_number(status, f"{key}NumberScheduled") for key in ("desired", "current"))
         current = _read_number(status, "updatedNumberScheduled")
         return Replicas(wanted, existing, current, _read_number(status, "numberReady"))
-    if kind in {"job", "cronjob"} or ("replicas" not in spec and "replicas" not in status):
+    if kind not in REPLICATED and (kind in {"job", "cronjob"} or not ("replicas" in spec or "replicas" in status)):
         return None
     existing = _read_number(status, "replicas")
     has_revisions = kind == "deployment" or "updateRevision" in status or "updatedReplicas" in status

@@ -55,6 +55,9 @@ class Estate:
     with_owned: ClassVar[bool] = False
     """Whether it also takes what an owner keeps as its history, such as the ReplicaSets of a Deployment."""
 
+    with_status: ClassVar[bool] = False
+    """Whether its objects have their status, and completed Jobs and failed pods are among them."""
+
     kinds: Kinds = field(default_factory=lambda: WORKLOAD_KINDS)
 
     def is_known_to_miss(self, kind: str) -> bool:
@@ -78,3 +81,9 @@ class Estate:
                 self.workloads += [Workload(namespace, one, thing) for one in find_templates(thing, self.kinds)]
                 unchanged = find_unchanged(thing, self.kinds)
                 self.unknown += [(namespace, one) for one in unchanged if not one.is_account_known]
+
+
+class StatusEstate(Estate):
+    """An estate with the status of each object."""
+
+    with_status = True

@@ -31,6 +31,11 @@ RUNNING = {
 }
 
 
+NO_NODE = "podrole-no-such-node"
+"""A pod that is bound to it does not wait for the scheduler."""
+READY = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
 def run(kubeconfig: str | Path, *arguments: str, environ: Mapping[str, str] = ENVIRON) -> Result:
     return CliRunner().invoke(main, ["check", *arguments, "--kubeconfig", str(kubeconfig)], env=environ)
 
@@ -65,7 +70,7 @@ def test_kind_in_place_of_a_namespace_is_reported_with_a_hint(api: ApiServer) ->
 
 
 def test_injected_pod_is_up_to_date(api: ApiServer, namespace: str) -> None:
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app")
 
@@ -75,7 +80,7 @@ def test_injected_pod_is_up_to_date(api: ApiServer, namespace: str) -> None:
 
 
 def test_changed_role_is_reported(api: ApiServer, namespace: str) -> None:
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
     api.patch(("Pod", "app"), {"metadata": {"annotations": {"iam.amazonaws.com/role": "writer"}}}, namespace)
 
     result = run(api.kubeconfig, "-n", namespace, "app", "--output", "json")
@@ -85,7 +90,7 @@ def test_changed_role_is_reported(api: ApiServer, namespace: str) -> None:
 
 def test_missing_namespace_label_is_reported_with_the_command(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels={})
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app")
 
@@ -95,7 +100,7 @@ def test_missing_namespace_label_is_reported_with_the_command(api: ApiServer, na
 
 def test_pod_created_before_the_label_is_reported(api: ApiServer, namespaces: Namespaces) -> None:
     namespace = namespaces.make(labels={})
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
     api.patch(("Namespace", namespace), {"metadata": {"labels": {"podrole.io/injection": "enabled"}}})
 
     result = run(api.kubeconfig, f"{namespace}/app", "--output", "json")
@@ -108,7 +113,7 @@ def test_selector_that_excludes_the_namespace_is_reported(
 ) -> None:
     (key,) = run_label
     api.patch(("Namespace", namespace), {"metadata": {"labels": {key: "another-run"}}})
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app", "--output", "json")
 
@@ -118,12 +123,15 @@ def test_selector_that_excludes_the_namespace_is_reported(
 
 def test_every_pod_of_an_owner_is_checked(api: ApiServer, namespace: str) -> None:
     labels = {"app": "web"}
-    template = {"metadata": {"labels": labels, **build_pod()["metadata"]}, "spec": build_pod()["spec"]}
+    template = {"metadata": {"labels": labels, **build_pod()["metadata"]}, "spec": build_pod(nodeName=NO_NODE)["spec"]}
     template["metadata"] = {"labels": labels, "annotations": build_pod()["metadata"]["annotations"]}
     spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
     api.create(deployment, namespace)
     wait_for("both pods", lambda: len(api.list("Pod", namespace)) == 2)
+    for pod in api.list("Pod", namespace):
+        api.patch(("Pod", f"{pod['metadata']['name']}/status"), READY, namespace)
+    wait_for("both are ready", lambda: api.read("Deployment", "web", namespace)["status"].get("readyReplicas") == 2)
 
     result = run(api.kubeconfig, "-n", namespace, "deployment/web", "--output", "json")
 
@@ -145,7 +153,7 @@ def test_owner_without_pods_is_reported_as_scaled_to_zero(api: ApiServer, namesp
 
 
 def test_missing_configuration_is_unknown(api: ApiServer, namespace: str) -> None:
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app", "--output", "json", environ={})
 
@@ -153,7 +161,7 @@ def test_missing_configuration_is_unknown(api: ApiServer, namespace: str) -> Non
 
 
 def test_unreadable_sidecar_status_is_unknown(api: ApiServer, namespace: str, user_kubeconfig: Path) -> None:
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
     api.patch(("Pod", "app/status"), {"status": RUNNING}, namespace)
 
     result = run(user_kubeconfig, f"{namespace}/app", "--output", "json")
@@ -186,7 +194,7 @@ def test_container_state_of_the_kubelet_is_reported(api: ApiServer, namespace: s
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
         "lastState": {"terminated": ended},
     }
-    store(api, build_pod(), namespace)
+    store(api, build_pod(nodeName=NO_NODE), namespace)
     api.patch(("Pod", "app/status"), {"status": {"initContainerStatuses": [status]}}, namespace)
 
     result = run(api.kubeconfig, f"{namespace}/app")

@@ -182,16 +182,94 @@ def test_missing_service_account_is_named_as_the_cause(api: ApiServer, namespace
     assert {"ServiceAccountMissing", "WouldDeny"} <= list_codes(findings)
 
 
-def test_cause_that_is_gone_is_reported_with_how_to_go_on_at_once(api: ApiServer, strict: str) -> None:
-    api.create(build_workload("StatefulSet", WRITER), strict)
+def check_all(api: ApiServer, *arguments: str) -> tuple[int, dict[str, Any]]:
+    result = run(api, *arguments, "--output", "json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+@pytest.mark.usefixtures("node")
+def test_namespace_shows_only_what_is_not_ok(api: ApiServer, namespaces: Namespaces) -> None:
+    namespace = namespaces.make(annotations=ONLY_READER)
+    for kind in ("DaemonSet", "StatefulSet"):
+        api.create(build_workload(kind, WRITER), namespace)
+    api.create(rename(build_workload("CronJob"), "nightly"), namespace)
+    wait_for("both are rejected", lambda: len({read_subject(one) for one in api.list("Event", namespace)}) == 2)
+
+    code, document = check_all(api, "-n", namespace)
+
+    assert code == 1
+    found = {one["workload"]: {finding["code"] for finding in one["findings"]} for one in document["workloads"]}
+    assert found.keys() == {f"daemonset {namespace}/work", f"statefulset {namespace}/work"}
+    assert all({"Denied", "WouldDeny"} <= codes for codes in found.values())
+    assert document["counts"] == {"workloads": 3, "pods": 0, "namespaces": 1, "ok": 1, "not_checked": 0}
+
+
+def rename(workload: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**workload, "metadata": {"name": name}}
+
+
+def read_subject(event: dict[str, Any]) -> str | None:
+    return event["involvedObject"]["kind"] if event["reason"] in CREATE_REASONS else None
+
+
+def test_job_of_a_cron_job_is_reported_under_it(api: ApiServer, strict: str) -> None:
+    api.create(build_workload("CronJob", WRITER), strict)
+    api.patch(("CronJob", "work/status"), {"status": {"lastScheduleTime": LONG_AGO}}, strict)
     await_event(api, strict)
-    # The controller does not see this change: it tries again after its own delay.
-    api.patch(("Namespace", strict), {"metadata": {"annotations": {next(iter(ONLY_READER)): '["*"]'}}})
 
-    def find_note() -> Result | None:
-        result = run(api, "-n", strict, "statefulset/work")
-        return result if "The API server would accept a new pod now" in " ".join(result.output.split()) else None
+    code, document = check_all(api, "-n", strict)
 
-    result = wait_for("the webhook sees the change", find_note)
+    assert code == 1
+    (workload,) = document["workloads"]
+    assert workload["workload"] == f"cronjob {strict}/work"
+    assert {"JobWithoutPods", "Denied", "WouldDeny"} <= {one["code"] for one in workload["findings"]}
 
-    assert f"> kubectl -n {strict} rollout restart statefulset/work" in result.output
+
+def test_pod_that_was_deployed_before_the_label_is_reported_under_its_workload(
+    api: ApiServer, namespaces: Namespaces
+) -> None:
+    namespace = namespaces.make(labels={})
+    api.create(build_workload("Deployment"), namespace)
+    wait_for("the pod", lambda: api.list("Pod", namespace))
+    api.patch(("Namespace", namespace), {"metadata": {"labels": {"podrole.io/injection": "enabled"}}})
+
+    code, document = check_all(api, "-n", namespace)
+
+    assert code == 1
+    (workload,) = document["workloads"]
+    assert workload["workload"] == f"deployment {namespace}/work"
+    assert {"NotInjected", "CreatedBeforeLabel"} <= {one["code"] for one in workload["findings"]}
+
+
+def test_namespace_without_the_label_is_named_with_its_workloads(api: ApiServer, namespaces: Namespaces) -> None:
+    namespace = namespaces.make(labels={})
+    api.create(build_workload("StatefulSet"), namespace)
+    api.create(rename(build_workload("StatefulSet", {}), "other"), namespace)
+
+    result = run(api, "-n", namespace)
+
+    assert result.exit_code == 1
+    text = " ".join(result.output.split())
+    assert "its 2 workloads were not checked. 1 of them set a role." in text
+    assert f"> kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite" in text
+
+
+def test_namespace_that_does_not_exist_is_a_usage_error(api: ApiServer) -> None:
+    result = run(api, "-n", "podrole-nothing-here")
+
+    assert result.exit_code == 2
+    assert "namespace podrole-nothing-here does not exist" in result.output
+
+
+def test_all_namespaces_are_checked_at_once(api: ApiServer, namespaces: Namespaces) -> None:
+    broken, other = namespaces.make(annotations=ONLY_READER), namespaces.make(labels={})
+    api.create(build_workload("StatefulSet", WRITER), broken)
+    api.create(build_workload("StatefulSet"), other)
+    await_event(api, broken)
+
+    code, document = check_all(api, "-A")
+
+    assert code == 1
+    assert f"statefulset {broken}/work" in [one["workload"] for one in document["workloads"]]
+    assert f"statefulset {other}/work" not in [one["workload"] for one in document["workloads"]]
+    assert "NamespacesNotLabelled" in [one["code"] for one in document["cluster"]]
