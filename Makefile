@@ -29,7 +29,7 @@ test-local: $(VENV)/dev.done ## integration tests with processes and network nam
 	$(PYTEST) $(PARALLEL) $(addprefix tests/integration/,netns server services sidecar injector)
 
 test-shared: $(VENV)/dev.done ## test-images, test-sdk and test-api, each group in one process
-	$(PYTEST) -n 2 $(addprefix tests/integration/,images sdk api_server kustomize)
+	$(PYTEST) -n 2 $(addprefix tests/integration/,images sdk api_server kustomize estate)
 
 test-images: $(VENV)/dev.done ## tests of the built images (`make images` first)
 	$(PYTEST) tests/integration/images
@@ -38,7 +38,7 @@ test-sdk: $(VENV)/dev.done ## AWS SDKs in injected pods; builds their programs t
 	$(PYTEST) tests/integration/sdk
 
 test-api: $(VENV)/dev.done ## a real API server: injection, commands, certificates, kustomize
-	$(PYTEST) tests/integration/api_server tests/integration/kustomize
+	$(PYTEST) tests/integration/api_server tests/integration/kustomize tests/integration/estate
 
 test-cluster: $(VENV)/dev.done ## images and manifests on a real node, with an STS that verifies tokens
 	PODROLE_TEST_CLUSTER=required $(PYTEST) tests/integration/node

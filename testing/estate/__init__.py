@@ -1,6 +1,6 @@
 """A cluster before it leaves kube2iam, Kiam and IRSA: 14 namespaces, more than 50 workloads, some of them wrong.
 
-Each file is a namespace in a short form, which `build_namespace` expands to manifests:
+Each file in namespaces/ is one in a short form, which `build_namespace` expands to manifests:
 
 labels, annotations: of the namespace
 accounts: ServiceAccounts: name -> annotations
@@ -19,7 +19,8 @@ import yaml
 
 Manifest = dict[str, Any]
 
-FILES = sorted(Path(__file__).parent.glob("*.yaml"))
+FOLDER = Path(__file__).parent / "namespaces"
+FILES = sorted(FOLDER.glob("*.yaml"))
 AGENTS = "kube-system"
 """The namespace of the stand-ins of kube2iam and Kiam. Every cluster has it."""
 
@@ -87,7 +88,7 @@ WRONG = {
 
 def load(namespace: str) -> Manifest:
     """Load a namespace in its short form."""
-    loaded: Manifest = yaml.safe_load((Path(__file__).parent / f"{namespace}.yaml").read_text())
+    loaded: Manifest = yaml.safe_load((FOLDER / f"{namespace}.yaml").read_text())
     return loaded
 
 
