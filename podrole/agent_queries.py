@@ -1,14 +1,21 @@
 """The requests about kube2iam and Kiam that `preflight` makes to the API server."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from injector.errors import ClusterError, ObjectError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping
+from injector.metadata_keys import ROLE
 from podrole.diagnosis import installed_config
+from podrole.diagnosis.agents.census import PodCounter, index_metadata
+from podrole.diagnosis.agents.check import list_agents
 from podrole.diagnosis.agents.flags import KIAM
 from podrole.diagnosis.agents.recognition import recognise
+from podrole.diagnosis.cluster import build_check_context
 from podrole.diagnosis.cluster_state import ClusterState, Objects, ReadResult
+from podrole.diagnosis.versions import read_server_version
+from podrole.progress import progress_message
 from podrole.queries import fetch_list, fetch_object
 
 MAX_NAMESPACES = 10
@@ -20,6 +27,31 @@ def add_agents(client: ApiClient, cluster: ClusterState) -> ClusterState:
     servers = _fetch_servers(client, cluster.daemon_sets.value)
     config_maps = _fetch_config_maps(client, (*cluster.daemon_sets.value, *servers.value))
     return replace(cluster, agent_servers=servers, agent_config_maps=config_maps)
+
+
+def add_agent_pods(client: ApiClient, cluster: ClusterState, environ: Mapping[str, str]) -> ClusterState:
+    """Count the pods that depend on kube2iam or Kiam, page by page; nothing where there are none."""
+    agents = list_agents(cluster)
+    if not agents:
+        return cluster
+    effective = build_check_context(cluster, environ, 0).effective_config
+    counter = PodCounter(
+        {name: metadata for (_, name), metadata in index_metadata(cluster.namespaces.value).items()},
+        index_metadata(cluster.service_accounts.value),
+        effective.config if effective else None,
+        read_server_version(cluster.installation.version.value),
+        {ROLE, *(agent.flags["iam-role-key"] for agent in agents if agent.flags.get("iam-role-key"))},
+    )
+    names = cluster.requested_namespaces
+    paths = [f"/api/v1/namespaces/{name}/pods" for name in names] or ["/api/v1/pods"]
+    try:
+        with progress_message("counting the pods that kube2iam or Kiam serves"):
+            for path in paths:
+                for pod in client.iterate(path):
+                    counter.add(pod)
+    except (ClusterError, ObjectError) as error:
+        return replace(cluster, agent_pods=ReadResult(None, str(error)))
+    return replace(cluster, agent_pods=ReadResult(counter.census))
 
 
 def _fetch_servers(client: ApiClient, daemon_sets: Sequence[Object]) -> Objects:

@@ -11,7 +11,7 @@ import click
 from injector.errors import ClusterError, ConfigError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
-from podrole.agent_queries import add_agents
+from podrole.agent_queries import add_agent_pods, add_agents
 from podrole.diagnosis.agents.check import list_agents
 from podrole.diagnosis.agents.settings_file import format_settings
 from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
@@ -20,7 +20,7 @@ from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.diagnosis.settings_in_force import list_settings_in_force
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import cluster_options, report_output_option
-from podrole.probe_plan import check_namespace, describe_plan, format_plan, plan_probes
+from podrole.probe_plan import ProbeOptions, check_namespace, describe_plan, format_plan, plan_probes
 from podrole.probes import run_probes
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
 from podrole.terminal import write, write_json, write_manifests
@@ -79,6 +79,12 @@ Examples:
     help="An existing namespace for the probe pods, without podrole's label.  [default: a temporary one]",
 )
 @click.option(
+    "--probe-image",
+    metavar="IMAGE",
+    help="The sidecar's image for the probe pods, such as before podrole is installed.  [default: the webhook's]",
+)
+@click.option("--probe-node", metavar="NAME", help="The node of the probe pods.  [default: any]")
+@click.option(
     "--write-settings",
     metavar="FILE",
     help=(
@@ -99,20 +105,22 @@ def preflight(
     have no permission to read is reported as unknown.
     """
     _check_new(chosen["write_settings"])
+    probe_options = ProbeOptions(chosen["probe_namespace"], chosen["probe_image"], chosen["probe_node"])
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
         if chosen["probe_namespace"]:
             check_namespace(client, chosen["probe_namespace"])
         cluster = add_agents(client, fetch_cluster_state(client, fetch_installation(client), namespaces))
         if chosen["print_probe"]:
-            write_manifests(format_plan(plan_probes(client, cluster, os.environ, chosen["probe_namespace"])))
+            write_manifests(format_plan(plan_probes(client, cluster, os.environ, probe_options)))
             return
         if chosen["write_settings"]:
             _write_settings(cluster, chosen["write_settings"])
             if chosen["write_settings"] == STDOUT:
                 return
+        cluster = add_agent_pods(client, cluster, os.environ)
         cluster = _add_dry_runs(client, cluster) if chosen["dry_run"] else replace(cluster, dry_run_skipped=True)
         if chosen["probe"]:
-            cluster = _add_probes(client, cluster, chosen["probe_namespace"])
+            cluster = _add_probes(client, cluster, probe_options)
     sections = diagnose_cluster(cluster, os.environ, time.time())
     if output == "json":
         settings = list_settings_in_force(cluster.installation.deployed_env, os.environ)
@@ -152,9 +160,9 @@ def _add_dry_runs(client: ApiClient, cluster: ClusterState) -> ClusterState:
     return replace(cluster, dry_runs=run_dry_runs(client, limit_namespaces(cluster), pod))
 
 
-def _add_probes(client: ApiClient, cluster: ClusterState, namespace: str | None) -> ClusterState:
+def _add_probes(client: ApiClient, cluster: ClusterState, options: ProbeOptions) -> ClusterState:
     try:
-        plan = plan_probes(client, cluster, os.environ, namespace)
+        plan = plan_probes(client, cluster, os.environ, options)
     except (ClusterError, ConfigError) as error:
         return replace(cluster, probes=ReadResult(ProbeRun(), " ".join(str(error).split())))
     write(f"podrole: creating {describe_plan(plan)}; all of it is deleted afterwards", is_error=True)

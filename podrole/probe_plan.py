@@ -14,11 +14,18 @@ from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.value_types import DNS_LABEL
 from podrole.diagnosis.cluster import build_check_context
 from podrole.diagnosis.cluster_state import ClusterState
+from podrole.diagnosis.installed_config import REQUIRED
 from podrole.diagnosis.probes import MAX_RUNTIME_CLASSES, ProbePod, build_namespace, build_probe_pods
 from podrole.progress import progress_message
 
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
 NAMESPACES = "/api/v1/namespaces"
+
+
+ANY_REGION = {"PODROLE_REGION": "us-east-1"}
+UNKNOWN_SETTINGS = (
+    "the webhook's settings are unknown. Before podrole is installed, name the sidecar's image: --probe-image IMAGE. "
+)
 
 
 class ProbePlan(NamedTuple):
@@ -38,19 +45,36 @@ class ProbePlan(NamedTuple):
         return [*([build_namespace(self.namespace)] if self.is_temporary else []), *pods]
 
 
+class ProbeOptions(NamedTuple):
+    """What the user chose."""
+
+    namespace: str | None = None
+    """None: a temporary one."""
+
+    image: str | None = None
+    """None: the sidecar's image of the installed webhook."""
+
+    node: str | None = None
+    """None: any."""
+
+
 def plan_probes(
-    client: ApiClient, cluster: ClusterState, environ: Mapping[str, str], namespace: str | None
+    client: ApiClient, cluster: ClusterState, environ: Mapping[str, str], options: ProbeOptions
 ) -> ProbePlan:
-    """Plan the pods; without a namespace, in a temporary one. Raise ConfigError where the webhook's settings lack."""
-    context = build_check_context(cluster, environ, 0)
+    """Plan the pods. Raise ConfigError where the webhook's settings are unknown, and no image is named."""
+    namespace = options.namespace
+    given = {REQUIRED: options.image} if options.image else {}
+    context = build_check_context(cluster, {**environ, **given}, 0)
+    if context.effective_config is None and given:  # before the installation: no rule depends on a region
+        context = build_check_context(cluster, {**ANY_REGION, **environ, **given}, 0)
     if context.effective_config is None:
-        raise ConfigError(f"the webhook's settings are unknown. {context.config_error}")
+        raise ConfigError(f"{UNKNOWN_SETTINGS}{context.config_error}")
     suffix = secrets.token_hex(3)
     runtime_classes = list_runtime_classes(client)
     return ProbePlan(
         namespace or f"podrole-preflight-{suffix}",
         namespace is None,
-        tuple(build_probe_pods(context.effective_config, runtime_classes, suffix)),
+        tuple(build_probe_pods(context.effective_config, runtime_classes, suffix, options.node)),
         tuple(runtime_classes[MAX_RUNTIME_CLASSES:]),
     )
 

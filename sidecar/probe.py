@@ -31,6 +31,7 @@ from sidecar.listeners import bind_loopback
 from sidecar.original_destination import METADATA_DESTINATIONS, create_finder
 from sidecar.output import write_output
 from sidecar.reachability.measurement import Measurement, measure
+from sidecar.reachability.node_agent import find_node_agent
 from sidecar.redirect.rejection_check import HTTP_PORT, OTHER_PORT, find_reachable
 from sidecar.redirect.self_check import FORBIDDEN, verify_redirect
 
@@ -63,7 +64,8 @@ def write_report(report: str, path: str | None) -> None:
 def build_report(mode: Mode, port: int = contract.SIDECAR_PORT) -> dict[str, Any]:
     """Return the problems of a mode's rules, or in env mode what the node's metadata service gives."""
     if mode == Mode.ENV:
-        return {"mode": mode, "node_metadata": Measurement(time.time(), measure()).build_document()}
+        measurement = Measurement(time.time(), measure())
+        return {"mode": mode, "node_metadata": measurement.build_document(), "agent": find_node_agent()}
     if mode == Mode.BLOCK:
         return {"mode": mode, "problems": format_reachable(HTTP_PORT, OTHER_PORT)}
     return {"mode": mode, "problems": [*format_reachable(OTHER_PORT), *check_redirect(port)]}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from injector.errors import ConfigError
 from podrole.diagnosis.agents.check import check_agent_settings
+from podrole.diagnosis.agents.removal import check_removal
 from podrole.diagnosis.check_context import Check, CheckContext
 from podrole.diagnosis.cluster_state import ClusterState
 from podrole.diagnosis.dry_run import check_dry_runs
@@ -64,6 +65,12 @@ CHECKS = (
         "the settings of kube2iam and Kiam",
         lambda cluster: [cluster.daemon_sets, cluster.agent_servers, cluster.agent_config_maps],
         lambda context: iter(limit_findings(check_agent_settings(context))),
+    ),
+    Check(
+        OTHER_INJECTORS,
+        "which pods would reach the node's role without kube2iam or Kiam",
+        lambda cluster: [cluster.daemon_sets, cluster.agent_pods],
+        check_removal,
     ),
     Check(NAMESPACES, "which namespaces are labelled", lambda cluster: [cluster.namespaces], check_labels),
     Check(NAMESPACES, "the mode of each namespace", lambda cluster: [cluster.namespaces], check_modes),

@@ -5,6 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from contract.modes import Mode
 from injector.k8s.objects import Object
+from podrole.diagnosis.agents.groups import Census
 from podrole.diagnosis.installed_config import DeployedEnv, read_deployed_env
 
 T_co = TypeVar("T_co", covariant=True)
@@ -105,6 +106,9 @@ class ProbeResult(NamedTuple):
     problem: str = ""
     """Why there is no report, where it is not the rules."""
 
+    node: str = ""
+    """Where it ran; empty where it did not."""
+
 
 class ProbeRun(NamedTuple):
     """All probe pods of one run."""
@@ -134,6 +138,9 @@ class ClusterState:
 
     agent_config_maps: Objects = ReadResult(())
     """Those that kube2iam and Kiam refer to, as far as they can be read."""
+
+    agent_pods: ReadResult[Census | None] = ReadResult(None)
+    """None where there is neither kube2iam nor Kiam."""
 
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import contract
 from contract.modes import Mode
 from contract.redirect_remedies import find_remedy
-from injector.k8s.objects import Object, read_mapping, read_objects
+from injector.k8s.objects import Object, read_mapping, read_name, read_objects
 from podrole.deadlines import PROBE_POD_SECONDS
 from podrole.diagnosis.check_context import CheckContext, join_names
 from podrole.diagnosis.cluster_state import ProbeResult
@@ -44,16 +44,27 @@ def build_namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def build_probe_pods(effective: EffectiveConfig, runtime_classes: Sequence[str], suffix: str) -> list[ProbePod]:
-    """Build a pod for each mode, with the default runtime and each RuntimeClass."""
+def build_probe_pods(
+    effective: EffectiveConfig, runtime_classes: Sequence[str], suffix: str, node: str | None = None
+) -> list[ProbePod]:
+    """Build a pod for each mode, with the default runtime and each RuntimeClass; for one node, or for any."""
+    placement = _place_on(node) if node else {}
     return [
-        ProbePod(mode, runtime_class, _build_pod(effective, mode, runtime_class, f"{suffix}-{number}"))
+        ProbePod(mode, runtime_class, _build_pod(effective, mode, runtime_class, f"{suffix}-{number}", placement))
         for number, runtime_class in enumerate(["", *runtime_classes[:MAX_RUNTIME_CLASSES]])
         for mode in Mode
     ]
 
 
-def _build_pod(effective: EffectiveConfig, mode: Mode, runtime_class: str, suffix: str) -> Object:
+def _place_on(node: str) -> Object:
+    """The placement that the DaemonSet controller gives its pods: also on a node with taints."""
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    return {"affinity": affinity, "tolerations": [{"operator": "Exists"}]}
+
+
+def _build_pod(effective: EffectiveConfig, mode: Mode, runtime_class: str, suffix: str, placement: Object) -> Object:
     """Use the template's own container for the mode's rules; no sidecar, so that STS is not called."""
     template = effective.template
     rules = {Mode.BLOCK: [template.block], Mode.REDIRECT: [template.redirect], Mode.ENV: []}[mode]
@@ -67,6 +78,7 @@ def _build_pod(effective: EffectiveConfig, mode: Mode, runtime_class: str, suffi
         "containers": [_build_container(effective.config.sidecar_image, mode)],
         "volumes": [template.token] if rules else [],
         **({"runtimeClassName": runtime_class} if runtime_class else {}),
+        **placement,
     }
     metadata = {"name": f"podrole-preflight-{mode}-{suffix}", "labels": LABELS}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
@@ -102,7 +114,7 @@ def has_ended(pod: Object) -> bool:
 
 def read_result(probe: ProbePod, pod: Object, event: str) -> ProbeResult:
     """Read the result of a pod from its status; `event` is the newest warning about it."""
-    result = ProbeResult(probe.mode, probe.runtime_class, None)
+    result = ProbeResult(probe.mode, probe.runtime_class, None, node=read_name(read_mapping(pod, "spec"), "nodeName"))
     status = read_mapping(pod, "status")
     init, main = (
         next((one for one in read_objects(status, key) if one.get("name") == name), {})
@@ -165,7 +177,7 @@ def _report(result: ProbeResult) -> Finding:
     if result.report is None:
         return Probe.PROBE_NOT_RUN.format(problem=result.problem, **names)
     if result.mode == Mode.ENV:
-        return _report_node_metadata(read_mapping(result.report, "node_metadata"), names)
+        return _report_node_metadata(result.report, {**names, "node": result.node})
     problems = result.report.get("problems")
     if problems == []:
         return (Probe.BLOCK_PROVEN if result.mode == Mode.BLOCK else Probe.REDIRECT_PROVEN).format(**names)
@@ -173,7 +185,10 @@ def _report(result: ProbeResult) -> Finding:
     return Probe.RULES_BYPASSED.format(problems="; ".join(map(_join_lines, lines)), **names)
 
 
-def _report_node_metadata(measured: Object, names: dict[str, Any]) -> Finding:
+def _report_node_metadata(report: Object, names: dict[str, Any]) -> Finding:
+    if agent := report.get("agent"):
+        return Probe.AGENT_ANSWERS.format(agent=agent, **names)
+    measured = read_mapping(report, "node_metadata")
     addresses = read_mapping(measured, "addresses")
     reasons = ", ".join(f"{name} {one.get('reason')}" for name, one in addresses.items() if isinstance(one, dict))
     is_closed = measured.get("state") == "closed"

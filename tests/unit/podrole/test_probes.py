@@ -14,10 +14,10 @@ from injector.k8s.client import ApiClient
 from podrole.deadlines import PROBES_SECONDS
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.probes import build_probe_pods
-from podrole.probe_plan import ProbePlan, check_namespace, format_plan, plan_probes
+from podrole.probe_plan import ProbeOptions, ProbePlan, check_namespace, format_plan, plan_probes
 from podrole.probes import Timing, run_probes
 from testing.cases import ENVIRON
-from tests.unit.podrole.diagnosis.states import build_cluster_state
+from tests.unit.podrole.diagnosis.states import build_cluster_state, build_deployment
 
 NAMESPACE = "/api/v1/namespaces/probes"
 PODS = tuple(build_probe_pods(build_effective_config(None, ENVIRON), [], "a1"))
@@ -239,11 +239,48 @@ def test_plan_without_settings_of_the_webhook_is_rejected() -> None:
     state = build_cluster_state(deployment=None)
 
     with pytest.raises(ConfigError, match="the webhook's settings are unknown"):
-        plan_probes(FakeCluster().client, state, {}, None)
+        plan_probes(FakeCluster().client, state, {}, ProbeOptions())
+
+
+def test_image_is_enough_before_the_installation() -> None:
+    state = build_cluster_state(deployment=None, webhooks=[])
+
+    plan = plan_probes(FakeCluster().client, state, {}, ProbeOptions(image="example/podrole-sidecar:2"))
+
+    images = {one["image"] for pod in plan.pods for one in pod.manifest["spec"]["containers"]}
+    assert images == {"example/podrole-sidecar:2"}
+
+
+def test_image_replaces_that_of_the_webhook_and_keeps_its_other_settings() -> None:
+    state = build_cluster_state(deployment=build_deployment({**ENVIRON, "PODROLE_REDIRECT_BACKEND": "iptables"}))
+
+    plan = plan_probes(FakeCluster().client, state, {}, ProbeOptions(image="example/podrole-sidecar:2"))
+
+    rules = [one for pod in plan.pods for one in pod.manifest["spec"]["initContainers"]]
+    assert {one["image"] for one in rules} == {"example/podrole-sidecar:2"}
+    assert all(one["command"][:2] == ["python3", "-m"] for one in rules)
+
+
+def test_image_that_is_no_reference_is_rejected() -> None:
+    with pytest.raises(ConfigError, match="PODROLE_SIDECAR_IMAGE"):
+        plan_probes(FakeCluster().client, build_cluster_state(), {}, ProbeOptions(image="a b"))
+
+
+def test_pods_are_placed_on_the_chosen_node_whatever_its_taints() -> None:
+    plan = plan_probes(FakeCluster().client, build_cluster_state(), {}, ProbeOptions(node="n1"))
+    elsewhere = plan_probes(FakeCluster().client, build_cluster_state(), {}, ProbeOptions())
+
+    for pod in plan.pods:
+        spec = pod.manifest["spec"]
+        affinity = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        [[field]] = [one["matchFields"] for one in affinity["nodeSelectorTerms"]]
+        assert field == {"key": "metadata.name", "operator": "In", "values": ["n1"]}
+        assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert all("affinity" not in pod.manifest["spec"] for pod in elsewhere.pods)
 
 
 def test_printed_plan_has_the_namespace_and_all_pods() -> None:
-    text = format_plan(plan_probes(FakeCluster().client, build_cluster_state(), {}, None))
+    text = format_plan(plan_probes(FakeCluster().client, build_cluster_state(), {}, ProbeOptions()))
 
     assert text.count("kind: Pod\n") == 3
     assert text.count("kind: Namespace\n") == 1

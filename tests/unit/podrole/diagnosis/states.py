@@ -152,6 +152,7 @@ def build_cluster_state(
         "daemon_sets": [],
         "agent_servers": [],
         "agent_config_maps": [],
+        "agent_pods": None,
         "certificate": StoredCertificate(SECRET, pem),
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],

@@ -163,6 +163,13 @@ def test_failed_init_container_means_that_the_rules_cannot_be_loaded() -> None:
         pytest.param(Mode.ENV, {"node_metadata": CLOSED}, "ok", "NodeMetadataNotReachable", id="closed"),
         pytest.param(Mode.ENV, {"node_metadata": OPEN}, "warning", "NodeMetadataReachable", id="open"),
         pytest.param(Mode.ENV, {}, "warning", "NodeMetadataReachable", id="no-measurement"),
+        pytest.param(
+            Mode.ENV, {"node_metadata": CLOSED, "agent": None}, "ok", "NodeMetadataNotReachable", id="no-agent"
+        ),
+        pytest.param(Mode.ENV, {"node_metadata": OPEN, "agent": "Kiam"}, "unknown", "AgentAnswers", id="agent"),
+        pytest.param(
+            Mode.ENV, {"node_metadata": CLOSED, "agent": "kube2iam"}, "unknown", "AgentAnswers", id="agent-and-closed"
+        ),
     ],
 )
 def test_report_of_a_pod_is_a_finding(mode: Mode, document: dict[str, Any], level: str, code: str) -> None:
@@ -184,6 +191,16 @@ def test_open_connections_and_gifts_are_named() -> None:
 
     assert texts[0].endswith("with RuntimeClass kata: 169.254.169.254 port 80: connected; x port 8080: timed out")
     assert "169.254.169.254 gives session tokens" in texts[1]
+
+
+def test_node_and_agent_are_named() -> None:
+    document = {"node_metadata": OPEN, "agent": "kube2iam"}
+    status = build_status("Succeeded", end(0), end(0, json.dumps(document), "Completed"))
+
+    [finding] = report(read_result(PODS[Mode.ENV, ""], {**status, "spec": {"nodeName": "n1"}}, ""))
+
+    assert finding.text.startswith("On node n1 kube2iam answers at 169.254.169.254, with the default runtime. ")
+    assert "MetadataOptions.HttpPutResponseHopLimit" in finding.remedy
 
 
 def test_omitted_classes_and_leftovers_are_reported() -> None:
