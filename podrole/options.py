@@ -39,6 +39,14 @@ def settings_options(command: F) -> F:
     return command
 
 
+def optional_settings_options(command: F) -> F:
+    """The same, for commands that find the required ones in the installation."""
+    for one in reversed(SETTINGS):
+        text = f"{one.meaning}.  [default: the installed webhook's]" if one.is_required else _describe(one)
+        command = _build_option(one, help=text)(command)
+    return command
+
+
 def _build_option(one: Setting, **arguments: Any) -> Callable[[F], F]:
     return click.option(
         _name_option(one.variable),

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from podrole.findings import Level, choose_exit_code
-from podrole.options import cluster_options, optional_manifest_options, settings_options, template_path_option
+from podrole.options import cluster_options, optional_manifest_options, optional_settings_options, template_path_option
 from podrole.plan_output import write_plan
 from podrole.plan_sources import plan_manifests
 
@@ -68,7 +68,7 @@ the way; 3 if there is none of these, but something could not be read.
     help="With --policies: the issuer of the cluster's tokens.  [default: the live cluster's]",
 )
 @cluster_options
-@settings_options
+@optional_settings_options
 def plan(**options: Any) -> None:
     """Show what podrole would change about many workloads, before it does.
 

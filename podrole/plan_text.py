@@ -49,7 +49,10 @@ def _format_commands(namespace: NamespacePlan) -> Iterator[str]:
     rows = [row for row in namespace.rows if row.restart.how != How.NONE]
     if rows:
         yield "  to do:"
-        yield from filter(None, [f"    {namespace.label_command}" if namespace.label_command else ""])
+        if namespace.has_problems:
+            yield "    # First mend the problems above: pods that are denied or rejected do not start again."
+        if namespace.label_command:
+            yield f"    {quote(namespace.label_command, MAX_COMMAND)}"
     for row in rows:
         command, note = quote(row.restart.command, MAX_COMMAND), quote(row.restart.note, MAX_COMMAND)
         if command:

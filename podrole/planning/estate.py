@@ -49,6 +49,7 @@ class RunningPod(NamedTuple):
     memory: Fraction
     """What it requests."""
 
+    is_terminating: bool
     injection: Injection | None
     variables: frozenset[str]
     """The names of variables that give credentials and that its containers have."""
@@ -129,6 +130,7 @@ def summarize_pod(pod: Object, owner: Key) -> RunningPod:
         node=str(spec.get("nodeName") or ""),
         cpu=totals["requests.cpu"],
         memory=totals["requests.memory"],
+        is_terminating=bool(read_mapping(pod, "metadata").get("deletionTimestamp")),
         injection=_read_injection(pod) if is_injected(pod) else None,
         variables=frozenset(_find_variables(spec)),
     )

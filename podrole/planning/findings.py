@@ -35,6 +35,10 @@ class PlanFinding(FindingTemplate):
         ),
         "Annotate the pod template or its ServiceAccount with iam.amazonaws.com/role.",
     )
+    NO_LONGER_INJECTED = (
+        Level.WARNING,
+        "{count} of its pods are injected, and new ones would not be: {reason}",
+    )
     ROLE_CHANGES = (
         Level.WARNING,
         "Its pods get {role} from {system} now, and would get another role: {then}.",

@@ -12,7 +12,7 @@ from injector.k8s.workloads import read_group_kind
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.selectors import find_mismatch
 from podrole.estate.objects import Workload
-from podrole.findings import Finding, Section, limit_findings
+from podrole.findings import Finding, Level, Section, limit_findings
 from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import NamespaceFinding, PlanFinding
 from podrole.planning.limit_ranges import LimitRanges
@@ -48,6 +48,12 @@ class NamespacePlan(NamedTuple):
         if self.is_labelled is not False:
             return ""
         return f"kubectl label namespace {shlex.quote(self.name)} {INJECTION_LABEL}={INJECTION_ENABLED} --overwrite"
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether a workload would be denied or rejected, or a quota has no room."""
+        findings = [*self.findings, *(one for row in self.rows for one in row.findings)]
+        return any(one.level == Level.PROBLEM for one in findings)
 
     @property
     def pods(self) -> int:
@@ -118,7 +124,8 @@ def build_plan(
     tops = [estate.find_top(pod.owner, workloads) for pod in estate.pods]
     running: dict[Key, list[RunningPod]] = {}
     for pod, top in zip(estate.pods, tops, strict=True):
-        running.setdefault(top, []).append(pod)
+        if not pod.is_terminating:
+            running.setdefault(top, []).append(pod)
     for top in running.keys() - workloads.keys():
         if (sample := _find_sample(estate, running[top])) is not None:
             workloads[top] = [sample]

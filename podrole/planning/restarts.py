@@ -12,6 +12,13 @@ from podrole.planning.estate import Key
 
 ROLLOUT_KINDS = {"Deployment", "StatefulSet", "DaemonSet"}
 TEMPLATE_KINDS = {"PodTemplate", "AnalysisTemplate", "ClusterAnalysisTemplate"}
+RUN_KINDS = {
+    *("AdvancedCronJob", "AnalysisRun", "BroadcastJob", "CronJob", "CronWorkflow", "Experiment", "Fleet", "GameServer"),
+    *("GameServerSet", "JAXJob", "Job", "JobSet", "MPIJob", "PaddleJob", "PipelineRun", "PyTorchJob", "RayJob"),
+    *("ScaledJob", "ScheduledSparkApplication", "SparkApplication", "TFJob", "TaskRun", "Workflow", "XGBoostJob"),
+}
+"""Of any group: their pods end by themselves, and would lose their work if they were deleted."""
+
 ONE_BY_ONE = "This deletes all of them at once: delete one by one to keep the service up."
 
 
@@ -44,9 +51,9 @@ def plan_restart(key: Key, obj: Object, kinds: Kinds) -> Restart:
     kubectl, spec = f"kubectl -n {shlex.quote(key.namespace)}", read_mapping(obj, "spec")
     match key.group, key.kind:
         case "", "Pod":
-            note = "Nothing creates it again: apply its manifest."
-            return Restart(How.RECREATE, f"{kubectl} delete pod {shlex.quote(key.name)}", note)
-        case ("batch", "Job" | "CronJob"):
+            note = f"With the manifest of pod {key.name}: nothing else creates it again."
+            return Restart(How.RECREATE, f"{kubectl} replace --force -f FILE", note)
+        case (_, kind) if kind in RUN_KINDS:
             return Restart(How.NEXT_RUN, note=_describe_run(key.kind, spec))
         case ("apps", kind) if kind in ROLLOUT_KINDS:
             return _plan_rollout(key, spec, kubectl)

@@ -99,5 +99,11 @@ def find_changes(pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Findin
         yield PlanFinding.GUARANTEED.format(cpu=added)
 
 
+def find_lost_injection(pod_plan: PodPlan, injected: int) -> Iterator[Finding]:
+    """Report pods that have podrole's containers, although new ones would not."""
+    if injected and isinstance(pod_plan.decision, Skip):
+        yield PlanFinding.NO_LONGER_INJECTED.format(count=injected, reason=pod_plan.then.message)
+
+
 def _sets_cpu(settings: PodSettings) -> bool:
     return bool(settings.sidecar_resources.keys() & {"requests.cpu", "limits.cpu"})

@@ -21,6 +21,7 @@ from podrole.planning.row_findings import (
     find_account_problem,
     find_changes,
     find_denials,
+    find_lost_injection,
     find_namespace_warnings,
     find_warnings,
 )
@@ -81,12 +82,14 @@ def build_row(
         pod_plan = plan_pod(workload, estate, settings)
         now = find_role_now(pod_plan.pod, pod_plan.account, running, settings.systems)
         cost = measure(pod_plan.pod, pod_plan.injection, limits.ranges.defaults)
+        injected = sum(one.injection is not None for one in running)
         outdated = sum(one.injection != pod_plan.expected for one in running) if pod_plan.expected else 0
         findings = limit_findings(
             [
                 *find_account_problem(pod_plan, workload, estate),
                 *find_denials(pod_plan, len(running)),
                 *_check_limits(pod_plan, cost, limits),
+                *find_lost_injection(pod_plan, injected),
                 *find_changes(pod_plan, now, cost),
                 *_check_trust(pod_plan, workload, settings),
                 *find_warnings(pod_plan, workload),
@@ -96,7 +99,7 @@ def build_row(
             key=key,
             service_account=read_service_account_name(pod_plan.pod),
             pods=_count_pods(key, workload.obj, len(running), is_known=_knows_pods(estate)),
-            injected=sum(one.injection is not None for one in running),
+            injected=injected,
             outdated=outdated,
             now=now,
             then=pod_plan.then,

@@ -91,6 +91,15 @@ def test_table_has_the_role_now_and_then_and_the_command_that_restarts(
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "is_warned"), [pytest.param(GOOD, False, id="good"), pytest.param(DENIED, True, id="denied")]
+)
+def test_commands_begin_with_what_must_be_mended_first(run: Run, text: str, *, is_warned: bool) -> None:
+    write(f"{text}---\n{DEPLOYMENT.replace('shop', 'other')}")
+
+    assert ("First mend the problems above" in plan(run).stdout) is is_warned
+
+
 @pytest.mark.parametrize("width", [20, 80, 100, 120, 300])
 def test_table_fits_into_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

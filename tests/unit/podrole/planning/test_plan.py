@@ -178,7 +178,7 @@ def test_denied_workload_that_runs_must_not_be_restarted() -> None:
             "kubectl -n shop delete pods -l app=web",
             id="ReplicationController",
         ),
-        pytest.param(pod("web"), How.RECREATE, "kubectl -n shop delete pod web", id="bare pod"),
+        pytest.param(pod("web"), How.RECREATE, "kubectl -n shop replace --force -f FILE", id="bare pod"),
         pytest.param(workload("Job"), How.NEXT_RUN, "", id="Job"),
         pytest.param(workload("CronJob"), How.NEXT_RUN, "", id="CronJob"),
         pytest.param(workload("CronJob", suspend=True), How.NEXT_RUN, "", id="suspended CronJob"),
@@ -188,6 +188,16 @@ def test_denied_workload_that_runs_must_not_be_restarted() -> None:
             How.ROLLOUT,
             "kubectl argo rollouts restart web -n shop",
             id="Rollout of Argo",
+        ),
+        pytest.param(
+            {
+                **workload("ScaledJob"),
+                "apiVersion": "keda.sh/v1alpha1",
+                "spec": {"jobTargetRef": {"template": template()}},
+            },
+            How.NEXT_RUN,
+            "",
+            id="custom kind that ends by itself",
         ),
         pytest.param(
             {**workload("CloneSet"), "apiVersion": "apps.kruise.io/v1alpha1"},
@@ -221,6 +231,27 @@ def test_pods_that_are_up_to_date_need_no_restart(running: list[dict[str, Any]],
     row = make_row(*ESTATE, workload(), replica_set, *pods)
 
     assert (row.name, row.pods, row.outdated, row.restart.how) == ("Deployment/web", len(running), outdated, how)
+
+
+def test_pods_that_end_are_not_counted() -> None:
+    ending = pod("web-1", owner=("apps/v1", "StatefulSet", "web"))
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    new = pod("web-0", injected(), ("apps/v1", "StatefulSet", "web"))
+
+    row = make_row(*ESTATE, workload("StatefulSet"), ending, new)
+
+    assert (row.pods, row.outdated, row.restart.how) == (1, 0, How.NONE)
+
+
+def test_injected_pods_whose_successors_are_not_injected_have_a_finding() -> None:
+    content = injected()
+    content["spec"]["hostNetwork"] = True
+    content["metadata"]["annotations"] = {}
+    running = pod("web-0", content, ("apps/v1", "StatefulSet", "web"))
+
+    row = make_row(*ESTATE, workload("StatefulSet", template(None, hostNetwork=True)), running)
+
+    assert "NoLongerInjected" in {finding.code for finding in row.findings}
 
 
 def test_pods_of_a_run_belong_to_their_cron_job() -> None:
