@@ -1,16 +1,14 @@
 """How an injected pod differs from a new injection of the same pod, part by part."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import contract
-from contract.text import quote
 from injector.k8s.objects import CONTAINER_FIELDS, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.patch.api_defaults import CONTAINER_DEFAULTS, VOLUME_DEFAULTS, equals_ignoring_defaults
 from injector.patch.plan import InjectionPlan
+from podrole.diagnosis.differences import describe_difference
 
-LONGEST_VALUE = 80
 REPORTED_SEPARATELY = {contract.ENV_ROLE_ARN, contract.ENV_MODE}
 """A changed role or mode is a separate finding."""
 
@@ -46,11 +44,12 @@ def _compare_order(present: Sequence[Object], plan: InjectionPlan) -> Iterator[s
 def _compare(wanted: Object, found: Object) -> Iterator[str]:
     for key in sorted((wanted.keys() | found.keys()) - {"env"}):
         if not equals_ignoring_defaults(_pick(wanted, key), _pick(found, key), CONTAINER_DEFAULTS):
-            yield _format_change(key, found.get(key), wanted.get(key))
+            yield describe_difference(key, found.get(key), wanted.get(key), CONTAINER_DEFAULTS.get(key))
     present, expected = _index(found), _index(wanted)
     for name in sorted((present.keys() | expected.keys()) - REPORTED_SEPARATELY):
         if not equals_ignoring_defaults(_pick(expected, name), _pick(present, name), {name: CONTAINER_DEFAULTS["env"]}):
-            yield _format_change(name, *(_read_value(one.get(name)) for one in (present, expected)))
+            have, get = (_read_value(one.get(name)) for one in (present, expected))
+            yield describe_difference(name, have, get, CONTAINER_DEFAULTS["env"])
 
 
 def _pick(parts: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -65,24 +64,19 @@ def _read_value(variable: Object | None) -> Any:
     return None if variable is None else variable.get("valueFrom") or variable.get("value", "")
 
 
-def _format_change(what: str, found: Any, wanted: Any) -> str:
-    return f"{what} is {_show(found)} and would be {_show(wanted)}"
-
-
-def _show(value: Any) -> str:
-    text = "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
-    return quote(text, LONGEST_VALUE)
-
-
 def _compare_volumes(pod: Object, plan: InjectionPlan) -> Iterator[str]:
     present = {volume["name"]: volume for volume in read_objects(read_spec(pod), "volumes") if is_reserved(volume)}
     for volume in plan.volumes:
         if volume["name"] not in present:
             yield f"volume {volume['name']} is missing"
         elif not equals_ignoring_defaults(volume, present[volume["name"]], VOLUME_DEFAULTS):
-            audiences = [_find_audience(one) for one in (present[volume["name"]], volume)]
-            how = f": {_format_change('the audience', *audiences)}" if audiences[0] != audiences[1] else ""
-            yield f"volume {volume['name']} is different{how}"
+            name, found = volume["name"], present[volume["name"]]
+            has, gets = _find_audience(found), _find_audience(volume)
+            if has != gets:
+                how = describe_difference("the audience", has, gets, None)
+            else:
+                how = describe_difference(name, found, volume, VOLUME_DEFAULTS)
+            yield f"volume {name} is different: {how}"
 
 
 def _find_audience(volume: Object) -> str | None:

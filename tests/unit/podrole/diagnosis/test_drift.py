@@ -108,7 +108,7 @@ CHANGES: dict[Callable[[Pod], None], str] = {
     change_image: "container podrole-sidecar: image is evil/sidecar:1 and would be example/podrole-sidecar:1",
     change_command: 'container podrole-redirect: command is ["true"] and would be ["nft", ',
     change_region: "container podrole-sidecar: PODROLE_REGION is us-east-1 and would be eu-west-1",
-    drop_user: "container podrole-sidecar: securityContext is {",
+    drop_user: "container podrole-sidecar: securityContext.runAsUser is absent and would be 16925",
     drop_sidecar: "container podrole-sidecar is missing",
     add_podrole_container: "container podrole-extra is unexpected",
     put_in_front: "mesh-init in spec.initContainers runs before the redirect rules are loaded",
