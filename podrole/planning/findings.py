@@ -7,16 +7,16 @@ from podrole.findings import FindingTemplate, Level
 class PlanFinding(FindingTemplate):
     """About one workload."""
 
-    WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny its pods: [{code}] {reason}")
+    WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny its pods: [{code}] {reason}", "{remedy}")
     DENIED_AT_RESTART = (
         Level.PROBLEM,
-        "Its {count} running pods have been admitted without podrole, and stay down after their next restart.",
-        "Mend this first, and do not restart it before.",
+        "Its {count} running pods were admitted without podrole. With it, the next restart takes them down.",
+        "Mend this before the namespace has the label, and do not restart it before.",
     )
     ACCOUNT_MISSING = (
         Level.PROBLEM,
         "ServiceAccount {account} does not exist, so the API server rejects its pods.",
-        "kubectl -n {namespace} create serviceaccount {account}",
+        "kubectl -n {namespace} create serviceaccount {word}",
     )
     ACCOUNT_UNKNOWN = (
         Level.UNKNOWN,

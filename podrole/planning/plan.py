@@ -21,7 +21,7 @@ from podrole.planning.pod_plans import Settings
 from podrole.planning.quotas import Demand, Quotas
 from podrole.planning.resources import Totals, add_totals, multiply
 from podrole.planning.restarts import How
-from podrole.planning.rows import Limits, Row, build_row
+from podrole.planning.rows import Limits, Row, RowInput, build_row
 
 NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server sets it on each namespace."""
@@ -167,7 +167,7 @@ def _plan_namespace(
     settings, scope = context
     limits = Limits(LimitRanges(estate, name), Quotas(estate, name))
     rows = [
-        build_row(key, one, running if number == 0 else (), estate, (limits, settings))
+        build_row(RowInput(key, one, running if number == 0 else (), estate, limits, settings))
         for key, templates, running in workloads
         for number, one in enumerate(templates)
     ]

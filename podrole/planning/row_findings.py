@@ -1,6 +1,8 @@
 """What an operator must know about one workload before its pods are restarted."""
 
+import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from injector.decision.annotations import PodSettings
 from injector.decision.outcomes import Block, Deny, Inject, Skip
@@ -31,7 +33,8 @@ def find_account_problem(pod_plan: PodPlan, workload: Workload, estate: PlanEsta
     if (workload.namespace, name) in estate.accounts:
         return
     if estate.is_known_to_miss("ServiceAccount"):
-        yield PlanFinding.ACCOUNT_MISSING.format(account=name, namespace=workload.namespace)
+        namespace, word = map(shlex.quote, (workload.namespace, name))
+        yield PlanFinding.ACCOUNT_MISSING.format(account=name, namespace=namespace, word=word)
     elif name != "default" and not estate.is_complete:
         yield PlanFinding.ACCOUNT_UNKNOWN.format(account=name)
 
@@ -42,7 +45,8 @@ def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
     if isinstance(decision, Deny):
         for one in decision.explanations:
             if one.reason not in NOT_FOUND:
-                yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=one.text)
+                sentence, remedy = one.reason.fill(one.values)
+                yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=sentence, remedy=remedy)
         if running:
             yield PlanFinding.DENIED_AT_RESTART.format(count=running)
     elif isinstance(decision, Skip) and decision.reason in UNSUPPORTED:
@@ -53,14 +57,22 @@ def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
 
 def find_warnings(pod_plan: PodPlan, workload: Workload) -> Iterator[Finding]:
     """Report what the webhook would warn of, and keys of the workload that belong to its pods."""
-    template = workload.template
-    if template.template_path:
-        path = ".".join(map(str, (*template.template_path, "metadata")))
-        for one in find_workload_keys(workload.obj, template.kind, template.pod, path):
-            yield _build_warning(one)
+    yield from map(_build_warning, _find_misplaced_keys(workload))
     for one in pod_plan.warnings:
         if not _is_reported(one, pod_plan):
             yield _build_warning(one)
+
+
+def _find_misplaced_keys(workload: Workload) -> Iterator[Explanation]:
+    """Find keys of the pods on the workload, or on an object between it and its pod template, as a CronJob has."""
+    template, keys = workload.template, workload.template.template_path
+    place = ".".join(map(str, (*keys, "metadata")))
+    found: Any = workload.obj
+    for depth, key in enumerate(keys):
+        if depth == 0 or (isinstance(found, dict) and isinstance(found.get("metadata"), dict)):
+            inner = f"'s {'.'.join(map(str, keys[:depth]))}" if depth else ""
+            yield from find_workload_keys(found, f"{template.kind}{inner}", template.pod, place)
+        found = found[key]
 
 
 def _build_warning(one: Explanation) -> Finding:

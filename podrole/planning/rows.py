@@ -73,57 +73,73 @@ class Limits(NamedTuple):
     quotas: Quotas
 
 
-def build_row(
-    key: Key, workload: Workload, running: Sequence[RunningPod], estate: PlanEstate, context: tuple[Limits, Settings]
-) -> Row:
+class RowInput(NamedTuple):
+    """A workload with all that its row depends on."""
+
+    key: Key
+    workload: Workload
+    running: Sequence[RunningPod]
+    estate: PlanEstate
+    limits: Limits
+    settings: Settings
+
+    @property
+    def knows_pods(self) -> bool:
+        """Whether pods that are not among the running ones do not exist."""
+        return self.estate.is_known_to_miss("Pod")
+
+
+def build_row(given: RowInput) -> Row:
     """Plan one workload. A pod template that cannot be read becomes a finding."""
-    limits, settings = context
     try:
-        pod_plan = plan_pod(workload, estate, settings)
-        now = find_role_now(pod_plan.pod, pod_plan.account, running, settings.systems)
-        cost = measure(pod_plan.pod, pod_plan.injection, limits.ranges.defaults)
-        injected = sum(one.injection is not None for one in running)
-        outdated = sum(one.injection != pod_plan.expected for one in running) if pod_plan.expected else 0
-        findings = limit_findings(
-            [
-                *find_account_problem(pod_plan, workload, estate),
-                *find_denials(pod_plan, len(running)),
-                *_check_limits(pod_plan, cost, limits),
-                *find_lost_injection(pod_plan, injected),
-                *find_changes(pod_plan, now, cost),
-                *_check_trust(pod_plan, workload, settings),
-                *find_warnings(pod_plan, workload),
-            ]
-        )
-        return Row(
-            key=key,
-            service_account=read_service_account_name(pod_plan.pod),
-            pods=_count_pods(key, workload.obj, len(running), is_known=_knows_pods(estate)),
-            injected=injected,
-            outdated=outdated,
-            now=now,
-            then=pod_plan.then,
-            cost=cost,
-            surge=_count_surge(key, workload.obj),
-            restart=_plan_restart(key, workload, pod_plan, outdated, estate),
-            findings=tuple(findings),
-            namespace_findings=tuple(find_namespace_warnings(pod_plan)),
-        )
+        return _build_row(given)
     except ObjectError as error:
         finding = PlanFinding.UNREADABLE.format(problem=error)
         then = Then(Outcome.FAIL, message=finding.text)
-        pods = len(running)
-        return Row(key, "", pods, 0, 0, RoleNow("unknown"), then, Cost(), 0, NO_RESTART, (finding,))
+        pods = len(given.running)
+        return Row(given.key, "", pods, 0, 0, RoleNow("unknown"), then, Cost(), 0, NO_RESTART, (finding,))
+
+
+def _build_row(given: RowInput) -> Row:
+    key, obj, running = given.key, given.workload.obj, given.running
+    pod_plan = plan_pod(given.workload, given.estate, given.settings)
+    now = find_role_now(pod_plan.pod, pod_plan.account, running, given.settings.systems)
+    cost = measure(pod_plan.pod, pod_plan.injection, given.limits.ranges.defaults)
+    outdated = sum(one.injection != pod_plan.expected for one in running) if pod_plan.expected else 0
+    return Row(
+        key=key,
+        service_account=read_service_account_name(pod_plan.pod),
+        pods=_count_pods(key, obj, len(running), is_known=given.knows_pods),
+        injected=_count_injected(running),
+        outdated=outdated,
+        now=now,
+        then=pod_plan.then,
+        cost=cost,
+        surge=_count_surge(key, obj),
+        restart=_plan_restart(given, pod_plan, outdated),
+        findings=tuple(limit_findings(_find_all(given, pod_plan, now, cost))),
+        namespace_findings=tuple(find_namespace_warnings(pod_plan)),
+    )
+
+
+def _find_all(given: RowInput, pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Finding]:
+    yield from find_account_problem(pod_plan, given.workload, given.estate)
+    yield from find_denials(pod_plan, len(given.running))
+    yield from _check_limits(pod_plan, cost, given.limits)
+    yield from find_lost_injection(pod_plan, _count_injected(given.running))
+    yield from find_changes(pod_plan, now, cost)
+    yield from _check_trust(pod_plan, given.workload, given.settings)
+    yield from find_warnings(pod_plan, given.workload)
+
+
+def _count_injected(running: Sequence[RunningPod]) -> int:
+    return sum(one.injection is not None for one in running)
 
 
 def _check_trust(pod_plan: PodPlan, workload: Workload, settings: Settings) -> Iterator[Finding]:
     if settings.trust and isinstance(pod_plan.decision, Inject):
         pods = workload.namespace, read_service_account_name(pod_plan.pod)
         yield from check_trust(pod_plan.decision, pods, settings.trust, settings.config)
-
-
-def _knows_pods(estate: PlanEstate) -> bool:
-    return estate.is_known_to_miss("Pod")
 
 
 def _check_limits(pod_plan: PodPlan, cost: Cost, limits: Limits) -> Iterator[Finding]:
@@ -133,11 +149,12 @@ def _check_limits(pod_plan: PodPlan, cost: Cost, limits: Limits) -> Iterator[Fin
         yield from limits.quotas.check_required(containers, limits.ranges.defaults)
 
 
-def _plan_restart(key: Key, workload: Workload, pod_plan: PodPlan, outdated: int, estate: PlanEstate) -> Restart:
+def _plan_restart(given: RowInput, pod_plan: PodPlan, outdated: int) -> Restart:
     if pod_plan.injection is None:
         return NO_RESTART
-    restart = plan_restart(key, workload.obj, estate.kinds)
-    pods = outdated if _knows_pods(estate) else _count_pods(key, workload.obj, 0, is_known=False)
+    key, obj = given.key, given.workload.obj
+    restart = plan_restart(key, obj, given.estate.kinds)
+    pods = outdated if given.knows_pods else _count_pods(key, obj, 0, is_known=False)
     is_needed = pods > 0 or restart.how == How.NEXT_RUN
     return restart if is_needed else NO_RESTART
 

@@ -79,6 +79,12 @@ def test_cost_is_what_the_scheduler_adds(content: dict[str, Any], cpu: str, memo
     )
 
 
+def test_limit_without_a_request_counts_as_one() -> None:
+    row = make_row(*ESTATE, workload(pod=with_resources({"limits": {"cpu": "2"}})))
+
+    assert row.cost.before["requests.cpu"] == 2
+
+
 def test_guaranteed_pod_has_a_finding_with_its_cpu() -> None:
     row = make_row(*ESTATE, workload(pod=with_resources(GUARANTEED)))
 

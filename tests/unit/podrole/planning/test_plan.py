@@ -137,6 +137,27 @@ def test_annotation_on_the_deployment_has_a_finding() -> None:
     assert [one.remedy + one.text for one in row.findings if one.code == "KeyWithoutEffect"]
 
 
+@pytest.mark.parametrize("noun", ["annotations", "labels"])
+def test_annotation_on_the_job_of_a_cron_job_has_a_finding(noun: str) -> None:
+    cron_job = workload("CronJob", template(None))
+    cron_job["spec"]["jobTemplate"]["metadata"] = {noun: {"iam.amazonaws.com/role": "reader"}}
+
+    row = make_row(*ESTATE, cron_job)
+
+    (text,) = [one.text for one in row.findings if one.code == "KeyWithoutEffect"]
+    assert "of the CronJob's spec.jobTemplate has no effect" in text
+
+
+def test_commands_of_findings_are_quoted_for_a_shell() -> None:
+    content = template(serviceAccountName="x; rm -rf y")
+    rollout = {**workload("Rollout", content, name="a b"), "apiVersion": "argoproj.io/v1alpha1"}
+
+    row = make_row(*ESTATE, rollout, is_cluster=True)
+
+    (remedy,) = [one.remedy for one in row.findings if one.code == "AccountMissing"]
+    assert remedy == "kubectl -n shop create serviceaccount 'x; rm -rf y'"
+
+
 def test_denied_workload_that_runs_must_not_be_restarted() -> None:
     daemon_set = workload("DaemonSet", template(hostNetwork=True))
     running = pod("web-1", template(hostNetwork=True), ("apps/v1", "DaemonSet", "web"))
