@@ -14,6 +14,7 @@ from podrole.diagnosis.check_context import read_name
 from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.decision_input import Settings, load_settings
 from podrole.diagnosis.pod import diagnose_pod
+from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.pod_order import choose_pods
 from podrole.diagnosis.workload import diagnose_workload
 from podrole.diagnosis.workload_findings import WorkloadFinding
@@ -23,7 +24,7 @@ from podrole.overview import MAX_SIDECARS, Reads, read_overview, write_overview
 from podrole.owners import OWNERS, TargetError, is_owner, read_kind
 from podrole.queries import fetch_installation, fetch_pod_state
 from podrole.terminal import write, write_json
-from podrole.workload_queries import Target, add_dry_run, fetch_decisions, fetch_target, fetch_workload
+from podrole.workload_queries import Target, add_copy, add_dry_run, fetch_decisions, fetch_target, fetch_workload
 
 MAX_PODS = 50
 """Of a workload that are reported in full: those that are not ready first."""
@@ -89,7 +90,10 @@ Examples:
     "--dry-run/--no-dry-run",
     "may_create",
     default=True,
-    help="Create a pod that a workload lacks in a dry run, which stores nothing.  [default: dry-run]",
+    help=(
+        "Create a pod in a dry run, which stores nothing: one that a workload lacks, or a copy of one that another "
+        "webhook changed.  [default: dry-run]"
+    ),
 )
 @report_output_option
 @cluster_options
@@ -149,7 +153,7 @@ def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Re
     installation = fetch_installation(client)
     settings = load_settings(installation, os.environ)
     if target.kind == "pod":
-        return Report("", [], _diagnose_pods(client, [obj], installation, settings))
+        return Report("", [], _diagnose_pods(client, [obj], installation, settings, may_create=may_create))
     state = fetch_workload(client, target, obj)
     if may_create:
         state = add_dry_run(client, state)
@@ -160,18 +164,25 @@ def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Re
         findings.append(WorkloadFinding.PODS_OMITTED.format(count=len(state.pods) - len(chosen), shown=len(chosen)))
     name = f"{target.kind} {target.namespace}/{target.name}"
     section = Section("Workload", tuple(findings))
-    return Report(name, [section], _diagnose_pods(client, chosen, installation, settings))
+    return Report(name, [section], _diagnose_pods(client, chosen, installation, settings, may_create=may_create))
 
 
 def _diagnose_pods(
-    client: ApiClient, pods: Sequence[Object], installation: Installation, settings: Settings
+    client: ApiClient, pods: Sequence[Object], installation: Installation, settings: Settings, *, may_create: bool
 ) -> list[PodDiagnosis]:
     def diagnose(pod: Object) -> PodDiagnosis:
         state = fetch_pod_state(client, pod, installation)
-        return PodDiagnosis(read_name(pod), diagnose_pod(pod, state, os.environ, settings))
+        sections = diagnose_pod(pod, state, os.environ, settings)
+        if may_create and _is_changed(sections):
+            sections = diagnose_pod(pod, add_copy(client, pod, state), os.environ, settings)
+        return PodDiagnosis(read_name(pod), sections)
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [*pool.map(diagnose, pods)]
+
+
+def _is_changed(sections: Sequence[Section]) -> bool:
+    return any(one.code == ExpectedState.DRIFTED.code for section in sections for one in section.findings)
 
 
 def _build_document(report: Report) -> dict[str, object]:

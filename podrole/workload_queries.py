@@ -8,9 +8,10 @@ from injector.errors import ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_objects, read_service_account_name
 from injector.k8s.workloads import find_templates
-from podrole.diagnosis.cluster_state import DryRunResult, Installation, Objects, ReadResult
+from injector.patch.uninject import build_uninject_patch
+from podrole.diagnosis.cluster_state import DryRunResult, Installation, Objects, PodState, ReadResult
 from podrole.diagnosis.decision_input import DecisionInput, Settings
-from podrole.diagnosis.new_pod import build_new_pod
+from podrole.diagnosis.new_pod import build_copy, build_new_pod
 from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.versions import read_server_version
 from podrole.diagnosis.workload_state import WorkloadState, lacks_pods
@@ -94,11 +95,21 @@ def add_dry_run(client: ApiClient, state: WorkloadState) -> WorkloadState:
     if not lacks_pods(state) or not state.templates:
         return state
     pod = build_new_pod(state.templates[0], state.obj, state.kind)
+    return replace(state, dry_run=_create(client, state.namespace, pod))
+
+
+def add_copy(client: ApiClient, pod: Object, state: PodState) -> PodState:
+    """Create the pod again in a dry run, as it was before its injection."""
+    namespace = str(read_mapping(pod, "metadata").get("namespace"))
+    return replace(state, dry_run=_create(client, namespace, build_copy(build_uninject_patch(pod).apply(pod))))
+
+
+def _create(client: ApiClient, namespace: str, pod: Object) -> DryRunResult:
     try:
         with progress_message("creating a pod in a dry run"):
-            return replace(state, dry_run=run_dry_run(client, state.namespace, pod))
+            return run_dry_run(client, namespace, pod)
     except ClusterError as error:
-        return replace(state, dry_run=DryRunResult(state.namespace, None, str(error)))
+        return DryRunResult(namespace, None, str(error))
 
 
 def _parse(obj: Object | None) -> Metadata | None:

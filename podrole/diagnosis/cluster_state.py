@@ -51,6 +51,17 @@ class Installation:
         return None if deployment is None else read_deployed_env(deployment, self.config_maps.value)
 
 
+class DryRunResult(NamedTuple):
+    """What the API server answered to the creation of a pod in a dry run."""
+
+    namespace: str
+    pod: Object | None
+    """The pod that would have been stored; None where the request was rejected."""
+
+    message: str = ""
+    """The API server's message where the request was rejected."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodState:
     """A pod's cluster context, as `check` reads it."""
@@ -65,6 +76,9 @@ class PodState:
     sidecar_status: ReadResult[str | None] = ReadResult(None)
     """What `python3 -m sidecar.status` printed; None where the sidecar does not run."""
 
+    dry_run: DryRunResult | None = None
+    """Of the creation of a copy of the pod, where the pod differs from podrole's answer."""
+
     now: float = 0.0
     """When it was read, in seconds since the epoch."""
 
@@ -77,17 +91,6 @@ class StoredCertificate(NamedTuple):
 
     pem: str
     """Empty where the Secret or the key in it does not exist."""
-
-
-class DryRunResult(NamedTuple):
-    """What the API server answered to the creation of a pod in a dry run."""
-
-    namespace: str
-    pod: Object | None
-    """The pod that would have been stored; None where the request was rejected."""
-
-    message: str = ""
-    """The API server's message where the request was rejected."""
 
 
 class ProbeResult(NamedTuple):

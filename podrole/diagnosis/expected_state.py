@@ -133,14 +133,30 @@ def _compare(decision: Decision, running: RunningPod) -> Iterator[Finding]:
         yield ExpectedState.NO_LONGER_INJECTED.format(recreate=recreate)
         return
     role = decision.role_arn if isinstance(decision, Inject) else None
-    mode = decision.mode if isinstance(decision, Inject) else "block"
-    differences = [*_compare_role(running.pod, role, mode, recreate)]
-    if mode == read_mode(running.pod):
-        plan = plan_injection(decision, running.pod, running.effective_config.template, running.effective_config.config)
-        differences += [
-            ExpectedState.DRIFTED.format(clause=clause, recreate=recreate) for clause in find_drift(running.pod, plan)
-        ]
+    differences = [*_compare_role(running.pod, role, _read_expected_mode(decision), recreate)]
+    differences += [
+        ExpectedState.DRIFTED.format(clause=clause, recreate=recreate) for clause in _find_drift(decision, running)
+    ]
     yield from differences or [ExpectedState.UP_TO_DATE.format()]
+
+
+def list_drift(running: RunningPod) -> list[str]:
+    """The differences between a pod and what podrole would make of it now; none where it would not be injected."""
+    original = build_uninject_patch(running.pod).apply(running.pod)
+    decision = decide(original, running.cluster_context, running.effective_config.config)
+    if isinstance(decision, Skip) and decision.reason is Reason.NAMESPACE_NOT_LABELLED:
+        decision = _decide_with_label(original, running)
+    return [*_find_drift(decision, running)] if isinstance(decision, Inject | Block) else []
+
+
+def _read_expected_mode(decision: Inject | Block) -> str:
+    return decision.mode if isinstance(decision, Inject) else Mode.BLOCK
+
+
+def _find_drift(decision: Inject | Block, running: RunningPod) -> Iterator[str]:
+    if _read_expected_mode(decision) == read_mode(running.pod):
+        config = running.effective_config
+        yield from find_drift(running.pod, plan_injection(decision, running.pod, config.template, config.config))
 
 
 def _compare_role(pod: Object, role: str | None, mode: str, recreate: str) -> Iterator[Finding]:

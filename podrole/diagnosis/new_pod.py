@@ -16,6 +16,20 @@ def build_new_pod(template: Object, obj: Object, kind: str) -> Object:
     }
 
 
+def build_copy(original: Object) -> Object:
+    """Build a pod that is created as this one was: without its name, node and what only the API server writes."""
+    metadata, spec = read_mapping(original, "metadata"), read_spec(original)
+    kept = {key: metadata[key] for key in ("labels", "annotations") if metadata.get(key)}
+    prefix = str(metadata.get("name"))[:MAX_PREFIX]
+    dropped = {"nodeName", "ephemeralContainers", "hostname"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": f"{prefix}-", **kept},
+        "spec": {key: value for key, value in spec.items() if key not in dropped},
+    }
+
+
 MAX_PREFIX = 57
 """Characters before the hyphen and the five that the API server adds: a pod's name has 63 in its hostname."""
 

@@ -7,6 +7,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.rules import find_unsupported
 from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.objects import Object, parse_metadata
+from podrole.diagnosis.changed_by import explain_changes
 from podrole.diagnosis.cluster_state import Installation, PodState, ReadResult
 from podrole.diagnosis.decision_input import Settings, load_settings
 from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_state
@@ -56,6 +57,8 @@ def _compare_with_expected_state(pod: Object, state: PodState, settings: Setting
     elif settings.effective_config is not None:
         running = RunningPod(pod, _build_cluster_context(state), settings.effective_config)
         yield from compare_with_expected_state(running)
+        if state.dry_run is not None:
+            yield from explain_changes(running, state.dry_run, state.installation.webhooks.value)
 
 
 def _report_owner(pod: Object, state: PodState) -> Iterator[Finding]:

@@ -141,6 +141,54 @@ class ExpectedState(FindingTemplate):
     DRIFTED = (Level.WARNING, "The pod differs from a new pod: {clause}.", RECREATE)
 
 
+class Change(FindingTemplate):
+    """Who changed podrole's containers, where they differ from podrole's own answer."""
+
+    CHANGED_BY_WEBHOOK = (
+        Level.WARNING,
+        "A new pod would differ, too (dry run): webhook {name} changes podrole's containers after podrole ({clause}).",
+        (
+            "Exclude containers whose names start with podrole- there; for rewritten images set "
+            "PODROLE_IMAGE_REWRITES (docs/images.md)."
+        ),
+    )
+    CHANGED_BY_ONE_OF = (
+        Level.WARNING,
+        (
+            "A new pod would differ, too (dry run): another webhook changes podrole's containers after podrole "
+            "({clause}). These are called for the pod: {names}."
+        ),
+        (
+            "Exclude containers whose names start with podrole- there; for rewritten images set "
+            "PODROLE_IMAGE_REWRITES (docs/images.md)."
+        ),
+    )
+    CHANGED_BY_NO_WEBHOOK = (
+        Level.WARNING,
+        (
+            "A new pod would differ, too (dry run), and no other mutating webhook is called for it ({clause}). The "
+            "settings that this command read may not be those in force, or a MutatingAdmissionPolicy changes pods."
+        ),
+        "podrole preflight",
+    )
+    CHANGED_LATER = (
+        Level.WARNING,
+        (
+            "A new pod would not differ (dry run): after the pod's creation, {manager} changed {container} "
+            "(field manager, at {time})."
+        ),
+        "Find out who that is: kubectl -n {namespace} get pod {name} --show-managed-fields -o yaml",
+    )
+    OLDER_THAN_SETTINGS = (
+        Level.NOTE,
+        "A new pod would not differ (dry run): the pod is older than the webhook's settings, template or version.",
+    )
+    DRY_RUN_NOT_POSSIBLE = (
+        Level.NOTE,
+        "Who changed the pod is unknown: a copy of it could not be created in a dry run: {message}",
+    )
+
+
 class Sidecar(FindingTemplate):
     """The state of the injected containers, from the kubelet and from the sidecar itself."""
 

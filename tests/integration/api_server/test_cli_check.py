@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
 from testing.cases import ENVIRON
-from testing.cluster.api import ApiServer, wait_for
+from testing.cluster.api import ApiServer, RefusedError, wait_for
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import build_pod, store
 from testing.cluster.rbac_users import create_user, delete_user
+from tests.integration.api_server.webhooks import RegionChanger, build_configuration, run_mesh
 
 READS = {"apiGroups": [""], "resources": ["pods", "namespaces", "serviceaccounts"], "verbs": ["get", "list"]}
 RUNNING = {
@@ -202,3 +204,53 @@ def test_container_state_of_the_kubelet_is_reported(api: ApiServer, namespace: s
     assert result.exit_code == 1
     assert "exit code 2, its configuration is invalid" in " ".join(result.output.split())
     assert "PODROLE_REGION is not set" in result.output
+
+
+@pytest.fixture
+def changer(
+    api: ApiServer, namespaces: Namespaces, run_label: dict[str, str], tmp_path: Path
+) -> Iterator[tuple[str, str]]:
+    """A namespace in which another webhook changes podrole's sidecar after podrole, and its configuration's name."""
+    namespace, name = namespaces.make(), f"zz-changer-{next(iter(run_label.values()))}"
+    webhook = {
+        "name": "changer.example.com",
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "reinvocationPolicy": "IfNeeded",
+    }
+    with run_mesh(tmp_path, RegionChanger) as (url, ca):
+        api.create(build_configuration(name, webhook, url, ca))
+        try:
+            wait_for("the webhook is called", lambda: "ap-south-1" in json.dumps(try_pod(api, namespace)))
+            yield namespace, name
+        finally:
+            with suppress(RefusedError):
+                api.delete("MutatingWebhookConfiguration", name)
+
+
+def try_pod(api: ApiServer, namespace: str) -> dict[str, Any]:
+    return store(api, build_pod(name="try"), namespace, dry_run=True)
+
+
+def test_webhook_that_changes_the_sidecar_is_named(api: ApiServer, changer: tuple[str, str]) -> None:
+    namespace, configuration = changer
+    store(api, build_pod(nodeName=NO_NODE), namespace)
+
+    result = run(api.kubeconfig, f"{namespace}/app")
+
+    text = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert f"webhook changer.example.com ({configuration}) changes podrole's containers after podrole" in text
+    assert "PODROLE_REGION is ap-south-1 and would be eu-west-1" in text
+
+
+def test_webhook_that_is_gone_is_not_blamed(api: ApiServer, changer: tuple[str, str]) -> None:
+    namespace, configuration = changer
+    store(api, build_pod(nodeName=NO_NODE), namespace)
+    api.delete("MutatingWebhookConfiguration", configuration)
+    wait_for("the webhook is not called", lambda: "ap-south-1" not in json.dumps(try_pod(api, namespace)))
+
+    result = run(api.kubeconfig, f"{namespace}/app")
+
+    text = " ".join(result.output.split())
+    assert "A new pod would not differ (dry run)" in text
+    assert "changer.example.com" not in text

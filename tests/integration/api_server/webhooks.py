@@ -117,7 +117,7 @@ class Mesh(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         response = {"uid": review["request"]["uid"], "allowed": True}
-        if patch := _build_mesh_patch(review["request"]["object"]["spec"]):
+        if patch := self.build_patch(review["request"]["object"]["spec"]):
             response |= {"patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(patch).encode()).decode()}
         body = json.dumps({"apiVersion": review["apiVersion"], "kind": review["kind"], "response": response}).encode()
         self.send_response(200)
@@ -126,8 +126,25 @@ class Mesh(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    @staticmethod
+    def build_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
+        return _build_mesh_patch(spec)
+
     def log_message(self, *_: object) -> None:
         """Do not log: tests check the pod."""
+
+
+class RegionChanger(Mesh):
+    """Another vendor's webhook: sets the region of podrole's sidecar."""
+
+    @staticmethod
+    def build_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
+        for index, container in enumerate(spec.get("initContainers", [])):
+            for place, variable in enumerate(container.get("env", [])):
+                if variable["name"] == "PODROLE_REGION":
+                    path = f"/spec/initContainers/{index}/env/{place}/value"
+                    return [{"op": "replace", "path": path, "value": "ap-south-1"}]
+        return []
 
 
 def _build_mesh_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
@@ -143,12 +160,12 @@ def _build_mesh_patch(spec: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def run_mesh(directory: Path) -> Iterator[tuple[str, Path]]:
+def run_mesh(directory: Path, handler: type[Mesh] = Mesh) -> Iterator[tuple[str, Path]]:
     """Run the other vendor's webhook until the block ends; yield its URL and its CA file."""
     certificates = write_certificates(directory, [ADDRESS])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.certificate, certificates.key)
-    with ThreadingHTTPServer((ADDRESS, 0), Mesh) as server:
+    with ThreadingHTTPServer((ADDRESS, 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = Thread(target=server.serve_forever)
         thread.start()

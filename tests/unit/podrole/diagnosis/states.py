@@ -122,7 +122,9 @@ SERVING = json.dumps({"role": READER, "state": "serving", "seconds_left": 3000, 
 SAFE = {**ENVIRON, "PODROLE_SIDECAR_IMAGE": "example/podrole-sidecar@sha256:" + "0" * 64}
 
 
-def build_pod_state(errors: Mapping[str, str] | None = None, **changes: Any) -> PodState:
+def build_pod_state(
+    errors: Mapping[str, str] | None = None, dry_run: DryRunResult | None = None, **changes: Any
+) -> PodState:
     """A pod's cluster context without a problem. `errors` are failed reads, by field."""
     values: dict[str, Any] = {
         "namespace": build_namespace(),
@@ -132,7 +134,7 @@ def build_pod_state(errors: Mapping[str, str] | None = None, **changes: Any) -> 
         "sidecar_status": None,
     }
     installation = _build_installation(errors or {}, changes)
-    return PodState(installation, now=NOW, **_build_results(values, errors or {}, changes))
+    return PodState(installation, now=NOW, dry_run=dry_run, **_build_results(values, errors or {}, changes))
 
 
 def build_cluster_state(
