@@ -7,7 +7,8 @@ from typing import Any
 from contract.text import quote
 from injector.decision.outcomes import Outcome
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.planning.plan import NamespacePlan, Plan
+from podrole.planning.namespaces import NamespacePlan
+from podrole.planning.plan import Plan
 from podrole.planning.resources import Totals, format_amount
 from podrole.planning.restarts import How
 from podrole.planning.roles_now import NOBODY, NODE, RoleNow

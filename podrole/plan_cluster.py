@@ -19,7 +19,8 @@ from podrole.options import load_effective_config, load_kinds
 from podrole.plan_sources import Options, add_defaults, load_trust, report_defaults, report_policies
 from podrole.planning.estate import PlanEstate
 from podrole.planning.findings import ClusterFinding
-from podrole.planning.plan import Plan, Scope, build_plan
+from podrole.planning.namespaces import Scope
+from podrole.planning.plan import Plan, build_plan
 from podrole.planning.pod_plans import Settings
 from podrole.planning.roles_now import Systems, find_systems, list_daemon_sets
 from podrole.progress import progress_message

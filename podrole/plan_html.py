@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contract.text import quote
 from podrole.findings import Finding, format_counts
 from podrole.plan_cells import COLUMNS, build_cells, format_namespace, list_summary
-from podrole.planning.plan import NamespacePlan, Plan
+from podrole.planning.namespaces import NamespacePlan
+from podrole.planning.plan import Plan
 from podrole.planning.rows import Row
 
 HEAD = """\

@@ -6,7 +6,8 @@ from typing import Any
 from podrole.findings import Finding, count_levels
 from podrole.plan_html import format_html
 from podrole.plan_text import format_text
-from podrole.planning.plan import NamespacePlan, Plan
+from podrole.planning.namespaces import NamespacePlan
+from podrole.planning.plan import Plan
 from podrole.planning.resources import NAMES, Totals, format_amount
 from podrole.planning.rows import Row
 from podrole.terminal import write, write_json

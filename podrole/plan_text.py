@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contract.text import quote
 from podrole.findings import Finding, Level, format_counts
 from podrole.plan_cells import COLUMNS, MAX_CELL, build_cells, format_namespace, list_summary
-from podrole.planning.plan import NamespacePlan, Plan
+from podrole.planning.namespaces import NamespacePlan
+from podrole.planning.plan import Plan
 from podrole.planning.restarts import How
 
 MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 80, 120, 110

@@ -99,6 +99,7 @@ class PlanEstate(Estate):
         self.pods.append(summarize_pod(pod, owner or key))
         if MIRROR_ANNOTATION in parse_metadata(pod).annotations:
             return
+        pod = _forget_node(pod)
         if owner is None:
             super().add(pod, default_namespace)
         elif owner not in self.samples:
@@ -134,6 +135,12 @@ def summarize_pod(pod: Object, owner: Key) -> RunningPod:
         injection=_read_injection(pod) if is_injected(pod) else None,
         variables=frozenset(_find_variables(spec)),
     )
+
+
+def _forget_node(pod: Object) -> Object:
+    """The pod as it was before it had a node: its mode can depend on that."""
+    spec = {key: value for key, value in read_spec(pod).items() if key != "nodeName"}
+    return {**pod, "spec": spec}
 
 
 def _read_injection(pod: Object) -> Injection:

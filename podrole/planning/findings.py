@@ -39,6 +39,17 @@ class PlanFinding(FindingTemplate):
         Level.WARNING,
         "{count} of its pods are injected, and new ones would not be: {reason}",
     )
+    IRSA_PREFERRED = (
+        Level.WARNING,
+        (
+            "IRSA's webhook gives its pods variables that AWS SDKs prefer to podrole's, so they go on using IRSA: "
+            "ServiceAccount {account} has eks.amazonaws.com/role-arn."
+        ),
+        (
+            "kubectl -n {namespace} annotate serviceaccount {word} iam.amazonaws.com/role={role} "
+            "eks.amazonaws.com/role-arn-"
+        ),
+    )
     ROLE_CHANGES = (
         Level.WARNING,
         "Its pods get {role} from {system} now, and would get another role: {then}.",
@@ -54,6 +65,11 @@ class PlanFinding(FindingTemplate):
         Level.PROBLEM,
         "ResourceQuota {name} would reject its pods: it requires {key} of every container, and {containers} has none.",
         "Add a LimitRange with a default, or set podrole.io/sidecar-resources on the pod or the namespace.",
+    )
+    REDIRECT_FORBIDDEN = (
+        Level.PROBLEM,
+        "Its pods would be rejected or not start, as PODROLE_MODE is redirect: {why}.",
+        "Set PODROLE_MODE=auto.",
     )
     GUARANTEED = (
         Level.NOTE,

@@ -1,64 +1,19 @@
 """The whole plan of an estate: its workloads by namespace, their sums, and what concerns the cluster."""
 
-import shlex
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from injector.decision.unknown_annotations import find_injection_label
-from injector.k8s.objects import Metadata, Object
 from injector.k8s.workloads import read_group_kind
-from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.diagnosis.selectors import find_mismatch
 from podrole.estate.objects import Workload
-from podrole.findings import Finding, Level, Section, limit_findings
+from podrole.findings import Finding, Section
 from podrole.planning.estate import Key, PlanEstate, RunningPod
-from podrole.planning.findings import NamespaceFinding, PlanFinding
-from podrole.planning.limit_ranges import LimitRanges
+from podrole.planning.namespaces import NamespacePlan, Scope, plan_namespace
 from podrole.planning.nodes import check_nodes
 from podrole.planning.pod_plans import Settings
-from podrole.planning.quotas import Demand, Quotas
-from podrole.planning.resources import Totals, add_totals, multiply
+from podrole.planning.resources import Totals, add_totals
 from podrole.planning.restarts import How
-from podrole.planning.rows import Limits, Row, RowInput, build_row
-
-NAME_LABEL = "kubernetes.io/metadata.name"
-"""The API server sets it on each namespace."""
-
-
-class NamespacePlan(NamedTuple):
-    """The workloads of one namespace."""
-
-    name: str
-    is_labelled: bool | None
-    """None: unknown."""
-
-    rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
-
-    @property
-    def added(self) -> Totals:
-        """What all of its pods request in addition."""
-        return add_totals(row.added for row in self.rows)
-
-    @property
-    def label_command(self) -> str:
-        """The command that enables injection; empty where it is enabled, or where that is unknown."""
-        if self.is_labelled is not False:
-            return ""
-        return f"kubectl label namespace {shlex.quote(self.name)} {INJECTION_LABEL}={INJECTION_ENABLED} --overwrite"
-
-    @property
-    def has_problems(self) -> bool:
-        """Whether a workload would be denied or rejected, or a quota has no room."""
-        findings = [*self.findings, *(one for row in self.rows for one in row.findings)]
-        return any(one.level == Level.PROBLEM for one in findings)
-
-    @property
-    def pods(self) -> int:
-        """Of all workloads."""
-        return sum(row.pods for row in self.rows)
+from podrole.planning.rows import Row
 
 
 @dataclass(frozen=True)
@@ -100,19 +55,6 @@ class Plan:
         return Counter(row.restart.how for row in self.rows)
 
 
-class Scope(NamedTuple):
-    """What a plan is about."""
-
-    requested: Sequence[str] = ()
-    """Namespaces that are in the plan even if they have no workload."""
-
-    left_out: frozenset[str] = frozenset()
-    """Namespaces whose workloads are left out."""
-
-    selector: Object | None = None
-    """Of the installed webhook, for namespaces; None: unknown."""
-
-
 WHOLE_ESTATE = Scope()
 
 
@@ -135,7 +77,7 @@ def build_plan(
     namespaces = []
     for name in sorted(by_namespace.keys() - scope.left_out):
         those = [(key, workloads[key], running.get(key, [])) for key in sorted(by_namespace[name], key=_order)]
-        namespaces.append(_plan_namespace(name, those, estate, (settings, scope)))
+        namespaces.append(plan_namespace(name, those, estate, (settings, scope)))
     rows = {row.key: row for namespace in namespaces for row in namespace.rows}
     return Plan(tuple(namespaces), (*findings, *check_nodes(estate, rows, tops)), settings.config.role_arn_prefix)
 
@@ -156,56 +98,3 @@ def _find_workloads(estate: PlanEstate) -> dict[Key, list[Workload]]:
 def _find_sample(estate: PlanEstate, running: Sequence[RunningPod]) -> Workload | None:
     """Find one of the pods of a controller whose own object is unknown."""
     return next((estate.samples[pod.owner] for pod in running if pod.owner in estate.samples), None)
-
-
-def _plan_namespace(
-    name: str,
-    workloads: Sequence[tuple[Key, list[Workload], list[RunningPod]]],
-    estate: PlanEstate,
-    context: tuple[Settings, Scope],
-) -> NamespacePlan:
-    settings, scope = context
-    limits = Limits(LimitRanges(estate, name), Quotas(estate, name))
-    rows = [
-        build_row(RowInput(key, one, running if number == 0 else (), estate, limits, settings))
-        for key, templates, running in workloads
-        for number, one in enumerate(templates)
-    ]
-    demands = [
-        Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge))
-        for row in rows
-    ]
-    metadata = estate.namespaces.get(name)
-    findings = limit_findings(
-        [
-            *_check_label(name, metadata, estate, scope),
-            *limits.quotas.check(demands),
-            *dict.fromkeys(one for row in rows for one in row.namespace_findings),
-            *_report_unknown(name, estate),
-        ]
-    )
-    is_labelled = None if metadata is None else metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
-    return NamespacePlan(name, is_labelled, tuple(rows), tuple(findings))
-
-
-def _check_label(name: str, metadata: Metadata | None, estate: PlanEstate, scope: Scope) -> Iterator[Finding]:
-    if metadata is None:
-        if estate.is_known_to_miss("Namespace"):
-            yield NamespaceFinding.NAMESPACE_NOT_FOUND.format(namespace=name)
-        else:
-            why = "it could not be read" if estate.is_complete else "it is not among the manifests"
-            yield NamespaceFinding.NAMESPACE_UNKNOWN.format(why=why)
-        return
-    is_labelled = metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
-    if not is_labelled and (found := find_injection_label(metadata)):
-        yield NamespaceFinding.LABELLED_OTHERWISE.format(found=found)
-    labels = {**metadata.labels, INJECTION_LABEL: INJECTION_ENABLED, NAME_LABEL: name}
-    if scope.selector and (mismatch := find_mismatch(scope.selector, labels)):
-        yield NamespaceFinding.NOT_SELECTED.format(mismatch=mismatch)
-
-
-def _report_unknown(name: str, estate: PlanEstate) -> Iterator[Finding]:
-    for namespace, one in estate.unknown:
-        if namespace == name:
-            owner = f"{one.template.kind}/{one.template.name}"
-            yield PlanFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=one.sentence, hint=one.hint)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from contract.modes import Mode
 from injector.config import Config
+from injector.decision.context import ClusterContext, build_context
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
 from injector.k8s.objects import Metadata, Object, read_service_account_name
 from injector.k8s.version import Version
@@ -12,6 +13,7 @@ from injector.patch.plan import InjectionPlan, plan_injection
 from injector.patch.template import Template
 from injector.patch.uninject import build_uninject_patch
 from injector.reasons import Explanation, Reason, TooLargePodError
+from injector.value_types import ModePolicy
 from podrole.diagnosis.injection import is_injected
 from podrole.estate.decisions import EMPTY, decide_workload
 from podrole.estate.objects import Workload
@@ -63,6 +65,8 @@ class PodPlan(NamedTuple):
     """None: the pod stays as it is, or is denied."""
 
     then: Then
+    redirect_problem: str = ""
+    """Why its pods cannot start with the redirect that they would have."""
 
     @property
     def warnings(self) -> tuple[Explanation, ...]:
@@ -93,7 +97,17 @@ def plan_pod(workload: Workload, estate: PlanEstate, settings: Settings) -> PodP
         except TooLargePodError as error:
             decision = Deny((error.explanation,), decision.warnings)
     account = estate.accounts.get((workload.namespace, read_service_account_name(pod)), EMPTY)
-    return PodPlan(pod, account, decision, injection, _describe(decision, injection))
+    problem = _find_redirect_problem(pod, found.cluster_context, settings.config) if injection else ""
+    return PodPlan(pod, account, decision, injection, _describe(decision, injection), problem)
+
+
+def _find_redirect_problem(pod: Object, cluster_context: ClusterContext, config: Config) -> str:
+    """Find what would lead to env mode if PODROLE_MODE did not rule that out."""
+    if config.mode != ModePolicy.REDIRECT:
+        return ""
+    context = build_context(pod, cluster_context, config._replace(mode=ModePolicy.AUTO))
+    is_redirected = build_context(pod, cluster_context, config).mode == Mode.REDIRECT
+    return context.mode_reason if is_redirected else ""
 
 
 def _describe(decision: Decision, injection: InjectionPlan | None) -> Then:

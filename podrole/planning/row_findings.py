@@ -49,6 +49,8 @@ def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
                 yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=sentence, remedy=remedy)
         if running:
             yield PlanFinding.DENIED_AT_RESTART.format(count=running)
+    elif pod_plan.redirect_problem:
+        yield PlanFinding.REDIRECT_FORBIDDEN.format(why=pod_plan.redirect_problem)
     elif isinstance(decision, Skip) and decision.reason in UNSUPPORTED:
         role = pod_plan.account.annotations.get(ROLE) or pod_plan.account.annotations.get(IRSA_ROLE)
         if role:
@@ -109,6 +111,15 @@ def find_changes(pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Findin
     if is_guaranteed(find_app_containers(pod_plan.pod)) and not _sets_cpu(pod_plan.decision.settings):
         added = format_amount("cpu", cost.added["requests.cpu"])
         yield PlanFinding.GUARANTEED.format(cpu=added)
+
+
+def find_irsa(pod_plan: PodPlan, namespace: str, *, has_irsa: bool) -> Iterator[Finding]:
+    """Report pods that have a role of podrole's and variables of IRSA."""
+    irsa_role = pod_plan.account.annotations.get(IRSA_ROLE)
+    if has_irsa and irsa_role and isinstance(pod_plan.decision, Inject):
+        name = read_service_account_name(pod_plan.pod)
+        words = dict(zip(("namespace", "word", "role"), map(shlex.quote, (namespace, name, irsa_role)), strict=True))
+        yield PlanFinding.IRSA_PREFERRED.format(account=name, **words)
 
 
 def find_lost_injection(pod_plan: PodPlan, injected: int) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from podrole.planning.row_findings import (
     find_account_problem,
     find_changes,
     find_denials,
+    find_irsa,
     find_lost_injection,
     find_namespace_warnings,
     find_warnings,
@@ -128,6 +129,7 @@ def _find_all(given: RowInput, pod_plan: PodPlan, now: RoleNow, cost: Cost) -> I
     yield from _check_limits(pod_plan, cost, given.limits)
     yield from find_lost_injection(pod_plan, _count_injected(given.running))
     yield from find_changes(pod_plan, now, cost)
+    yield from find_irsa(pod_plan, given.key.namespace, has_irsa=given.settings.systems.has_irsa is True)
     yield from _check_trust(pod_plan, given.workload, given.settings)
     yield from find_warnings(pod_plan, given.workload)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from injector.patch.template import load_template
 from podrole.planning.estate import PlanEstate
-from podrole.planning.plan import Plan, Scope, build_plan
+from podrole.planning.namespaces import Scope
+from podrole.planning.plan import Plan, build_plan
 from podrole.planning.pod_plans import Settings
 from podrole.planning.roles_now import Systems
 from podrole.planning.rows import Row

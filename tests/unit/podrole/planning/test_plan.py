@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 
 from injector.decision.outcomes import Outcome
+from injector.value_types import ModePolicy
 from podrole.planning.estate import PlanEstate
-from podrole.planning.plan import Scope, build_plan
+from podrole.planning.namespaces import Scope
+from podrole.planning.plan import build_plan
+from podrole.planning.pod_plans import Settings
 from podrole.planning.restarts import How
 from podrole.planning.roles_now import Systems, find_systems
-from testing.cases import ENVIRON
+from testing.cases import CONFIG, ENVIRON
 from tests.unit.podrole.planning.objects import (
     SETTINGS,
+    TEMPLATE,
     account,
     list_codes,
     make_plan,
@@ -298,6 +302,18 @@ def test_workload_of_an_unknown_owner_is_a_row_of_its_own() -> None:
     assert row.name == "StatefulSet/web"
 
 
+def test_workload_of_another_workload_is_no_row_of_its_own() -> None:
+    version = "apps.kruise.io/v1alpha1"
+    part = {**owned(workload("CloneSet", name="web-a"), version, "UnitedDeployment", "web"), "apiVersion": version}
+    parts = {"cloneSetTemplate": {"spec": {"template": template()}}}
+    whole = {**workload("UnitedDeployment"), "apiVersion": version, "spec": {"template": parts}}
+    running = pod("web-a-1", owner=(version, "CloneSet", "web-a"))
+
+    row = make_row(*ESTATE, part, whole, running)
+
+    assert (row.name, row.pods) == ("UnitedDeployment/web", 1)
+
+
 def test_mirror_pod_is_no_row() -> None:
     static = pod("static", template(None, {"kubernetes.io/config.mirror": "x"}))
 
@@ -380,6 +396,47 @@ def test_irsa_is_found_by_its_webhook() -> None:
 
     assert find_systems(None, [{"metadata": {"name": "pod-identity-webhook"}, "webhooks": [webhook]}]).has_irsa is True
     assert find_systems(None, []).has_irsa is False
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_rejected"), [("auto", False), ("env", False), ("redirect", True)], ids=["auto", "env", "redirect"]
+)
+@pytest.mark.parametrize("role", ["reader", None], ids=["role", "no role"])
+def test_redirect_that_the_namespace_forbids_has_a_finding(mode: str, role: str | None, *, is_rejected: bool) -> None:
+    restricted = namespace()
+    restricted["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] = "restricted"
+    config = CONFIG._replace(mode=ModePolicy(mode))
+    estate = PlanEstate(is_complete=True)
+    for one in (restricted, account(), workload(pod=template(role))):
+        estate.add(one)
+
+    plan = build_plan(estate, Settings(config, TEMPLATE))
+
+    assert ("RedirectForbidden" in list_codes(plan)) is is_rejected
+
+
+@pytest.mark.parametrize(
+    ("has_irsa", "is_named"),
+    [
+        pytest.param(True, True, id="installed"),
+        pytest.param(False, False, id="not installed"),
+        pytest.param(None, False, id="unknown"),
+    ],
+)
+def test_service_account_that_irsa_handles_too_has_a_finding(*, has_irsa: bool | None, is_named: bool) -> None:
+    irsa = account(**{"eks.amazonaws.com/role-arn": READER})
+
+    row = make_row(namespace(), irsa, workload(pod=template(None)), systems=Systems(has_irsa=has_irsa))
+
+    remedies = [one.remedy for one in row.findings if one.code == "IrsaPreferred"]
+    command = f"kubectl -n shop annotate serviceaccount default iam.amazonaws.com/role={READER}"
+    assert remedies == ([f"{command} eks.amazonaws.com/role-arn-"] if is_named else [])
+
+
+def test_running_pod_of_fargate_is_planned_as_before_it_had_a_node() -> None:
+    running = pod("web", template(schedulerName="fargate-scheduler"), node="fargate-1")
+
+    assert make_row(*ESTATE, running).then.mode == "env"
 
 
 def test_role_of_another_account_has_a_finding() -> None:
