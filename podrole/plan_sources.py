@@ -5,9 +5,9 @@ from typing import Any
 
 from injector.k8s.objects import parse_metadata
 from injector.metadata_keys import IRSA_ROLE, ROLE
+from injector.partitions import KNOWN_REGIONS, partition_of
 from podrole.diagnosis.installed_config import DeployedEnv
 from podrole.findings import Finding, limit_findings
-from podrole.iam.admission import find_region
 from podrole.iam.policies import parse_issuer
 from podrole.manifest_estate import add_manifests
 from podrole.options import load_effective_config, load_kinds
@@ -72,8 +72,14 @@ def add_defaults(options: Options, deployed: DeployedEnv | None, estate: PlanEst
     if not options[IMAGE] and IMAGE not in known:
         added[IMAGE] = ANY_IMAGE
     if not options[REGION] and REGION not in known:
-        added[REGION] = find_region(next(_list_roles(estate), ""))
+        added[REGION] = _choose_region(next(_list_roles(estate), ""))
     return added
+
+
+def _choose_region(role: str) -> str:
+    """Choose a region in the partition of an ARN."""
+    partition = role.split(":")[1] if role else ""
+    return next((one for one in KNOWN_REGIONS if partition_of(one) == partition), KNOWN_REGIONS[0])
 
 
 def _list_roles(estate: PlanEstate) -> Iterator[str]:

@@ -63,7 +63,7 @@ class Account:
     def build_config(self, role: str) -> Config:
         """Build the settings for a decision about a role. Options take precedence over the installed webhook's."""
         if self.installed is None:
-            region = self.region or find_region(role)
+            region = self.region or _find_region(role)
             config = Config(sidecar_image="", region=region, base_role_arn=self.base_role_arn)
             return config._replace(audience=self.audience or config.audience, sts_endpoint=self.sts_endpoint)
         base = self.base_role_arn or self.installed.role_arn_prefix
@@ -161,7 +161,7 @@ def _explain(values: dict[str, str], decision: Decision, namespace: Metadata) ->
             pass
 
 
-def find_region(role: str) -> str:
+def _find_region(role: str) -> str:
     """Return a region, or a prefix of regions, in the partition of an ARN. Decisions use only the partition."""
     partition = role.split(":")[1] if role.startswith("arn:") and ":" in role[4:] else "aws"
     return next((prefix for prefix, known in PARTITIONS.items() if known == partition), "us-east-1")

@@ -245,3 +245,12 @@ def test_issuer_without_policies_is_reported(run: Run) -> None:
 
     assert (result.code, result.stdout) == (2, "")
     assert "--issuer is used only with --policies" in result.stderr
+
+
+def test_role_of_another_partition_is_not_denied_where_the_region_is_unknown(run: Run) -> None:
+    write(GOOD.replace("reader #", "arn:aws-cn:iam::111122223333:role/reader #"))
+
+    document = json.loads(run("plan", "-f", "manifests.yaml", "-o", "json").stdout)
+
+    assert document["workloads"][0]["then"]["role"] == "arn:aws-cn:iam::111122223333:role/reader"
+    assert [one["code"] for one in document["findings"]] == ["NotInstalled"]
