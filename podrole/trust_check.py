@@ -15,7 +15,7 @@ from podrole.findings import (
     limit_findings,
 )
 from podrole.iam.check import check_document
-from podrole.iam.documents import PolicyError, parse_policy
+from podrole.iam.documents import MAX_BYTES, PolicyError, parse_policy
 from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import parse_issuer
 from podrole.iam.statements import ExpectedTrust
@@ -31,7 +31,7 @@ ABOUT_NAMED = {UsageFinding.SUBJECT_DENIED.code, UsageFinding.NAMED_NOT_CHECKED.
 def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
     """Print the findings about a policy, and return the exit code."""
     options = loader.options
-    text = read_text(options["check_file"])
+    text = read_text(options["check_file"], MAX_BYTES)
     if role_arn is None:
         role_arn = _find_role(text)
     is_compared = options["issuer"] or options["is_live"]
@@ -39,7 +39,7 @@ def check_policy(role_arn: str | None, loader: RoleUsageLoader) -> int:
     usage = _find_usage(role_arn, loader)
     users = [one for one in usage.requirements if role_arn in {None, one.role_arn}]
     audiences = {subject: one.find_audience(subject) for one in users for subject in one.subjects}
-    denied = usage.list_subjects(role_arn, UsageFinding.SUBJECT_DENIED) if role_arn else []
+    denied = usage.sort_subjects(UsageFinding.SUBJECT_DENIED).get(role_arn, []) if role_arn else []
     expected = ExpectedTrust(
         issuer, role_arn, tuple(sorted(audiences)), audiences, loader.audience, loader.account.is_outside_aws
     )

@@ -9,7 +9,7 @@ from podrole.error_context import error_context
 from podrole.findings import Finding, Level, Section, build_document, choose_exit_code, limit_findings
 from podrole.iam.check import check_issuer, check_length
 from podrole.iam.comparison import Comparison, Scope, compare
-from podrole.iam.documents import parse_policy
+from podrole.iam.documents import MAX_BYTES, parse_policy
 from podrole.iam.policies import parse_issuer
 from podrole.iam.policy_files import ExistingPolicies, ExistingPolicy
 from podrole.iam.usage import RoleUsage
@@ -64,10 +64,8 @@ def print_all(loader: RoleUsageLoader) -> int:
     notices = [*usage.list_findings(), *loader.settings_findings, *compared.findings]
     checked = _check(compared, loader)
     findings = [*checked, *limit_findings(notices)]
-    entries = [
-        build_entry(one, usage.list_subjects(one.requirements.role_arn, UsageFinding.SELF_CLAIMED))
-        for one in compared.changes
-    ]
+    claimants = usage.sort_subjects(UsageFinding.SELF_CLAIMED)
+    entries = [build_entry(one, claimants.get(one.requirements.role_arn, [])) for one in compared.changes]
     out = loader.options["out"]
     if out:
         write_directory(out, compared.changes)
@@ -108,7 +106,7 @@ def _read_existing(role_arn: str | None, loader: RoleUsageLoader) -> tuple[Exist
     if file is None:
         return None, role_arn
     with error_context(file):
-        policy, known_arn = parse_policy(read_text(file))
+        policy, known_arn = parse_policy(read_text(file, MAX_BYTES))
     if role_arn and known_arn and role_arn != known_arn:
         raise ConfigError(f"{file} is the policy of role {known_arn}, not of {role_arn}")
     arn = role_arn or known_arn

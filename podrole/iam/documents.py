@@ -17,6 +17,9 @@ DEFAULT_QUOTA, MAXIMUM_QUOTA = 2048, 4096
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
+MAX_BYTES = 1024 * 1024
+"""Of a file with one policy, or with an OIDC provider."""
+
 
 class PolicyError(InjectorError):
     """A trust policy, an issuer or a subject is not valid."""

@@ -38,10 +38,13 @@ class RoleUsage(NamedTuple):
 
     notices: tuple[Notice, ...]
 
-    def list_subjects(self, role_arn: str, about: UsageFinding) -> list[str]:
-        """The subjects about which there is such a notice for a role."""
-        wanted = role_arn, about.code
-        return sorted({one.subject for one in self.notices if (one.role_arn, one.finding.code) == wanted})
+    def sort_subjects(self, about: UsageFinding) -> dict[str | None, list[str]]:
+        """The subjects about which there is such a notice, by role."""
+        found: dict[str | None, set[str]] = {}
+        for one in self.notices:
+            if one.finding.code == about.code:
+                found.setdefault(one.role_arn, set()).add(one.subject)
+        return {role_arn: sorted(subjects) for role_arn, subjects in found.items()}
 
     def list_findings(self, role_arn: str | None = None) -> list[Finding]:
         """All findings, or those about one role and about annotations without a valid role."""

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -106,16 +107,20 @@ def _find_files(path: str, *, recursive: bool) -> Iterator[str]:
     yield from files
 
 
-def read_text(file: str) -> str:
-    """Read a file or stdin (`-`), without a byte order mark. Raises ConfigError."""
-    return _read(file).removeprefix(BYTE_ORDER_MARK)
+def read_text(file: str, max_bytes: int | None = None) -> str:
+    """Read a small file or stdin (`-`), without a byte order mark. Raises ConfigError, also where it has more bytes."""
+    return _read(file, max_bytes).removeprefix(BYTE_ORDER_MARK)
 
 
-def _read(file: str) -> str:
+def _read(file: str, max_bytes: int | None = None) -> str:
     if file == STDIN and sys.stdin.isatty():
         write("reading from the terminal: end with Ctrl-D", is_error=True)
+    size = -1 if max_bytes is None else max_bytes + 1
     try:
-        content = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == STDIN else Path(file).open("rb") as opened:
+            content = opened.read(size)
+        if max_bytes is not None and len(content) > max_bytes:
+            raise ConfigError(f"{file} has more than {max_bytes} bytes")
         return content.decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error

@@ -218,6 +218,15 @@ def test_role_whose_policy_is_not_given_is_reported(run: Run, name: str, hint: s
         assert hint in result.stderr
 
 
+@pytest.mark.parametrize("action", ["--merge", "--check"])
+@pytest.mark.parametrize("file", ["-", "/dev/zero"])
+def test_policy_of_a_megabyte_is_refused(run: Run, action: str, file: str) -> None:
+    result = run("trust-policy", READER, action, file, "-n", "a", "-s", "b", "--issuer", ISSUER, stdin="x" * 2_000_000)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert f"{file} has more than 1048576 bytes" in result.stderr
+
+
 def test_incomplete_policies_are_an_error(run: Run) -> None:
     Path("all.yaml").write_text(MANIFESTS)
     Path("existing").mkdir()
