@@ -14,7 +14,7 @@ from podrole.diagnosis.installed_config import EffectiveConfig, find_deployment
 from podrole.diagnosis.registration import SYSTEM_NAMESPACES
 from podrole.diagnosis.versions import read_server_version
 from podrole.diagnosis.webhooks import find_podrole_webhooks
-from podrole.findings import Finding
+from podrole.findings import Finding, limit_findings
 from podrole.options import load_effective_config, load_kinds
 from podrole.plan_sources import Options, add_defaults, load_trust, report_defaults, report_policies
 from podrole.planning.estate import PlanEstate
@@ -130,7 +130,8 @@ def _load_settings(options: Options, read: ClusterRead) -> tuple[EffectiveConfig
 
 
 def _report_gaps(read: ClusterRead) -> Iterator[Finding]:
-    yield from (ClusterFinding.KIND_UNREADABLE.format(kind=one.kind, why=one.error) for one in read.estate.unread)
+    unread = read.estate.unread
+    yield from limit_findings(ClusterFinding.KIND_UNREADABLE.format(kind=one.kind, why=one.error) for one in unread)
     if read.daemon_sets.error:
         yield ClusterFinding.AGENTS_UNKNOWN.format(why=read.daemon_sets.error)
     if read.issuer.error:

@@ -29,6 +29,7 @@ from tests.unit.podrole.planning.objects import (
 
 READER = "arn:aws:iam::111122223333:role/reader"
 ESTATE = (namespace(), account())
+LONG_NO_PROXY = [{"name": "HTTP_PROXY", "value": "http://proxy"}, {"name": "NO_PROXY", "value": "x" * 300_000}]
 
 
 def injected(role: str | None = READER, image: str = ENVIRON["PODROLE_SIDECAR_IMAGE"]) -> dict[str, Any]:
@@ -121,6 +122,12 @@ def test_reason_for_env_mode_is_in_the_row() -> None:
             "CredentialsOverridden",
             "AWS_ACCESS_KEY_ID",
             id="keys that take precedence",
+        ),
+        pytest.param(
+            [*ESTATE, workload(pod=template(container={"env": LONG_NO_PROXY}))],
+            "WouldBeDenied",
+            "[NoProxyTooLong]",
+            id="NO_PROXY that is too long",
         ),
     ],
 )
