@@ -28,6 +28,7 @@ from podrole.diagnosis.installed_config import DeploymentRef
 from podrole.diagnosis.sidecar import STATUS_COMMAND, is_sidecar_running
 from podrole.progress import progress_message
 
+WARNINGS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/podrole-injector"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 POLICY_BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
@@ -105,6 +106,7 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
             f"/apis/discovery.k8s.io/v1/namespaces/{where.namespace}/endpointslices",
             labelSelector=f"kubernetes.io/service-name={where.name}",
         ),
+        warnings=fetch_object(client, "the webhook that warns", WARNINGS),
         requested_namespaces=tuple(namespaces),
     )
 

@@ -18,6 +18,7 @@ from podrole.diagnosis.probes import check_probes
 from podrole.diagnosis.registration import check_ca_bundle, check_certificate, check_endpoints, check_registration
 from podrole.diagnosis.risky_settings import check_risky_settings
 from podrole.diagnosis.settings_in_force import check_settings_in_force
+from podrole.diagnosis.webhook_drift import check_drift, check_warnings
 from podrole.findings import Finding, Level, Section, limit_findings
 
 KUBERNETES = "Kubernetes"
@@ -79,6 +80,18 @@ CHECKS = (
         "whether the webhook is registered",
         lambda cluster: [cluster.installation.webhooks, cluster.installation.deployment],
         check_registration,
+    ),
+    Check(
+        WEBHOOK,
+        "whether somebody changed the webhook",
+        lambda cluster: [cluster.installation.webhooks],
+        check_drift,
+    ),
+    Check(
+        WEBHOOK,
+        "whether applied workloads get warnings",
+        lambda cluster: [cluster.installation.deployment, cluster.warnings],
+        check_warnings,
     ),
     Check(
         WEBHOOK,

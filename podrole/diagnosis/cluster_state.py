@@ -145,6 +145,9 @@ class ClusterState:
     agent_pods: ReadResult[Census | None] = ReadResult(None)
     """None where there is neither kube2iam nor Kiam."""
 
+    warnings: OptionalObject = ReadResult(None)
+    """podrole's ValidatingWebhookConfiguration."""
+
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""
 

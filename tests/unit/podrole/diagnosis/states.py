@@ -98,6 +98,14 @@ def build_configuration(*webhooks: Mapping[str, Any], name: str = "podrole-injec
     return {"metadata": {"name": name, "creationTimestamp": CREATED}, "webhooks": [*webhooks]}
 
 
+def build_warnings(**changes: Any) -> dict[str, Any]:
+    """The ValidatingWebhookConfiguration of the webhook that warns, with changes."""
+    client = {**build_webhook()["clientConfig"], "service": {"name": "podrole-injector"}}
+    return build_configuration(
+        build_webhook("workloads.podrole.io", **{"failurePolicy": "Ignore", "clientConfig": client, **changes})
+    )
+
+
 def build_deployment(environ: Mapping[str, str]) -> dict[str, Any]:
     """The injector's Deployment, configured by environment variables."""
     env = [{"name": name, "value": value} for name, value in environ.items()]
@@ -155,6 +163,7 @@ def build_cluster_state(
         "agent_servers": [],
         "agent_config_maps": [],
         "agent_pods": None,
+        "warnings": build_warnings(),
         "certificate": StoredCertificate(SECRET, pem),
         "service": {"metadata": {"name": "podrole-injector"}},
         "endpoint_slices": [{"endpoints": endpoints}],

@@ -26,7 +26,7 @@ from tests.unit.podrole.diagnosis.states import (
 
 DAY = 24 * 60 * 60
 OTHER_CA = issue_ca(NOW, LIFETIMES)
-SERVICE = {"namespace": "podrole-system", "name": "podrole-injector"}
+SERVICE = {"namespace": "podrole-system", "name": "podrole-injector", "path": "/mutate"}
 
 
 def diagnose(bundle: str | None, pem: str | None = None, now: float = NOW, **client: Any) -> list[Finding]:
