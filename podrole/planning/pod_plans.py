@@ -7,13 +7,15 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.decision.context import ClusterContext, build_context
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
-from injector.k8s.objects import Metadata, Object, read_service_account_name
+from injector.k8s.objects import Metadata, Object, read_service_account_name, read_spec
 from injector.k8s.version import Version
 from injector.patch.plan import InjectionPlan, plan_injection
 from injector.patch.template import Template
 from injector.patch.uninject import build_uninject_patch
 from injector.reasons import Explanation, Reason, TooLargePodError
 from injector.value_types import ModePolicy
+from injector.webhook.admission_review import count_containers
+from injector.webhook.review_limits import MAX_CONTAINERS
 from podrole.diagnosis.injection import is_injected
 from podrole.estate.decisions import EMPTY, decide_workload
 from podrole.estate.objects import Workload
@@ -90,7 +92,7 @@ def plan_pod(workload: Workload, estate: PlanEstate, settings: Settings) -> PodP
         workload = workload._replace(template=template)
     pod = template.pod
     found = decide_workload(workload, estate, settings.config, settings.version, is_labelled=True)
-    decision, injection = found.decision, None
+    decision, injection = _check_number(pod) or found.decision, None
     if isinstance(decision, Inject | Block):
         try:
             injection = plan_injection(decision, pod, settings.template, settings.config)
@@ -99,6 +101,13 @@ def plan_pod(workload: Workload, estate: PlanEstate, settings: Settings) -> PodP
     account = estate.accounts.get((workload.namespace, read_service_account_name(pod)), EMPTY)
     problem = _find_redirect_problem(pod, found.cluster_context, settings.config) if injection else ""
     return PodPlan(pod, account, decision, injection, _describe(decision, injection), problem)
+
+
+def _check_number(pod: Object) -> Deny | None:
+    """Deny a pod that the webhook does not even read."""
+    if (count := count_containers(read_spec(pod))) <= MAX_CONTAINERS:
+        return None
+    return Deny((Reason.TOO_MANY_CONTAINERS.explain(count=str(count), maximum=str(MAX_CONTAINERS)),))
 
 
 def _find_redirect_problem(pod: Object, cluster_context: ClusterContext, config: Config) -> str:

@@ -129,6 +129,12 @@ def test_reason_for_env_mode_is_in_the_row() -> None:
             "[NoProxyTooLong]",
             id="NO_PROXY that is too long",
         ),
+        pytest.param(
+            [*ESTATE, workload(pod={"metadata": {}, "spec": {"containers": [{"name": "a"}] * 1001}})],
+            "WouldBeDenied",
+            "[TooManyContainers]",
+            id="too many containers",
+        ),
     ],
 )
 def test_workload_that_does_not_get_what_its_annotations_say_has_a_finding(
