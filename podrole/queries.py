@@ -8,6 +8,7 @@ from typing import TypeVar
 import contract
 from injector.errors import ApiError, ClusterError, NotFoundError
 from injector.k8s.client import ApiClient
+from injector.k8s.discovery import fetch_issuer
 from injector.k8s.objects import Object, read_mapping, read_objects, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
 from injector.metadata_keys import INJECTION_LABEL
@@ -107,6 +108,7 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
             labelSelector=f"kubernetes.io/service-name={where.name}",
         ),
         warnings=fetch_object(client, "the webhook that warns", WARNINGS),
+        issuer=_fetch(lambda: fetch_issuer(client), "the issuer of tokens", ""),
         requested_namespaces=tuple(namespaces),
     )
 

@@ -11,6 +11,7 @@ from podrole.diagnosis.cluster_state import ClusterState
 from podrole.diagnosis.dry_run import check_dry_runs
 from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.installed_config import build_effective_config
+from podrole.diagnosis.issuer import check_issuer
 from podrole.diagnosis.namespaces import check_labels, check_modes
 from podrole.diagnosis.nodes import check_api_server, check_kubelets, check_node_platforms
 from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, check_webhooks
@@ -43,6 +44,12 @@ CHECKS = (
         check_kubelets,
     ),
     Check(KUBERNETES, "the nodes' platforms", lambda cluster: [cluster.nodes], check_node_platforms),
+    Check(
+        KUBERNETES,
+        "whether AWS can verify the pods' tokens",
+        lambda cluster: [cluster.issuer],
+        check_issuer,
+    ),
     Check(
         OTHER_INJECTORS,
         "which webhooks change pods",

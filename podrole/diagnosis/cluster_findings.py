@@ -65,6 +65,36 @@ class Kubernetes(FindingTemplate):
     )
 
 
+class Issuer(FindingTemplate):
+    """The issuer of the pods' tokens, whose keys STS fetches."""
+
+    ISSUER_PUBLIC = (Level.OK, "AWS can look up the issuer of the pods' tokens: {issuer}.")
+    ISSUER_UNREACHABLE = (
+        Level.PROBLEM,
+        ("AWS cannot verify the pods' tokens, so STS refuses every role: their issuer is {issuer}, but {problems}."),
+        (
+            "Publish the discovery document and the keys under a public https:// URL, and set it as the API server's "
+            "--service-account-issuer (docs/install.md)."
+        ),
+    )
+    ISSUER_ENDS_WITH_SLASH = (
+        Level.WARNING,
+        "The issuer of the pods' tokens is {issuer}: {problems}.",
+        "podrole trust-policy ROLE --cluster",
+    )
+    ISSUER_FOR_OWN_STS = (
+        Level.NOTE,
+        (
+            "AWS could not use the issuer {issuer} ({problems}), but PODROLE_STS_ENDPOINT is {endpoint}: that server "
+            "must be able to fetch the issuer's discovery document and keys."
+        ),
+    )
+    ISSUER_NOT_USED = (
+        Level.NOTE,
+        "AWS could not use the issuer {issuer} ({problems}), but PODROLE_CREDENTIAL_SOURCE=node uses no token.",
+    )
+
+
 class OtherInjectors(FindingTemplate):
     """Other webhooks that change pods, and node agents that provide AWS credentials."""
 

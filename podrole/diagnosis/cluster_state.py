@@ -136,6 +136,9 @@ class ClusterState:
     certificate: ReadResult[StoredCertificate]
     service: OptionalObject
     endpoint_slices: Objects
+    issuer: ReadResult[str]
+    """Of the tokens of ServiceAccounts."""
+
     agent_servers: Objects = ReadResult(())
     """Deployments in the namespaces of Kiam's agents, of which one can be its server."""
 

@@ -258,7 +258,7 @@ class Sidecar(FindingTemplate):
     )
     NO_CREDENTIALS_YET = (Level.WARNING, "The sidecar has no credentials yet: STS has not answered.")
     NO_CREDENTIALS = (Level.PROBLEM, "The sidecar has no credentials. {failure}", "{remedy}")
-    STS_DENIED = (Level.PROBLEM, "STS denied the role {role}. {failure}", "{remedy}")
+    STS_DENIED = (Level.PROBLEM, "STS denied the role {role}. {failure}", "{remedy}\n{command}")
     STATUS_READ_FAILED = (
         Level.UNKNOWN,
         "The sidecar's status could not be read: {problem}",

@@ -12,6 +12,7 @@ from injector.k8s.objects import Object, read_mapping, read_objects
 from podrole.diagnosis.injection import read_mode, read_role
 from podrole.diagnosis.pod_findings import CLOSE_METADATA, Sidecar
 from podrole.diagnosis.pod_progress import IMAGE_REASONS, STARTING
+from podrole.diagnosis.sts_commands import find_command
 from podrole.diagnosis.workload_state import read_time
 from podrole.findings import Finding
 
@@ -83,7 +84,7 @@ def report_status(pod: Object, output: str) -> Iterator[Finding]:
     if not isinstance(status, dict):
         yield report_unread_status(pod, f"the output {quote(output, MAX_OUTPUT_LENGTH)!r} is not valid.")
         return
-    yield _format_status(status)
+    yield _format_status(pod, status)
     if isinstance(node := status.get("node_metadata"), dict):
         yield _report_node_metadata(node)
     if isinstance(error := status.get("state_file_error"), str) and error:
@@ -206,7 +207,7 @@ def _quote(message: Any) -> str:
     return f": {text}" if text else "."
 
 
-def _format_status(status: Mapping[str, Any]) -> Finding:
+def _format_status(pod: Object, status: Mapping[str, Any]) -> Finding:
     left, failures = status.get("seconds_left"), status.get("failures") or 0
     last = status.get("last_failure")
     failure = last if isinstance(last, dict) else {}
@@ -220,7 +221,9 @@ def _format_status(status: Mapping[str, Any]) -> Finding:
         "refreshed": f", renewed at {status['last_success']}" if status.get("last_success") else "",
     }
     if status.get("state") == "refused":
-        return Sidecar.STS_DENIED.format(**values)
+        command = find_command(pod, str(values["role"]), failure)
+        finding = Sidecar.STS_DENIED.format(**values, command=command)
+        return finding._replace(remedy=finding.remedy.strip())
     if status.get("state") != "serving":
         return (Sidecar.NO_CREDENTIALS if message else Sidecar.NO_CREDENTIALS_YET).format(**values)
     return (Sidecar.REFRESH_FAILING if failures else Sidecar.SERVING).format(**values)

@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from podrole.findings import Finding
 from podrole.iam.documents import (
@@ -22,6 +21,7 @@ from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import SUBJECT_PREFIX, parse_issuer
 from podrole.iam.statements import ExpectedTrust, Statement, read_statement
 from podrole.iam.web_identity import check_web_identity
+from podrole.issuer_urls import IssuerProblem, find_issuer_problems
 
 ROLE_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:(iam::\d{12}:role/|sts::\d{12}:assumed-role/).+")
 ACCOUNT_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>\d{12}):root|(?P<digits>\d{12})")
@@ -36,6 +36,15 @@ SERVICES = {
     "pods.eks.amazonaws.com": TrustFinding.POD_IDENTITY_PRINCIPAL,
 }
 """https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html"""
+
+
+ISSUER_FINDINGS = {
+    IssuerProblem.NOT_HTTPS: TrustFinding.ISSUER_NOT_HTTPS,
+    IssuerProblem.NOT_PUBLIC: TrustFinding.ISSUER_NOT_PUBLIC,
+    IssuerProblem.HAS_PORT: TrustFinding.ISSUER_HAS_PORT,
+    IssuerProblem.HAS_QUERY: TrustFinding.ISSUER_HAS_QUERY,
+    IssuerProblem.ENDS_WITH_SLASH: TrustFinding.ISSUER_ENDS_WITH_SLASH,
+}
 
 
 def check_policy(policy: Policy, expected: ExpectedTrust) -> list[Finding]:
@@ -68,12 +77,8 @@ def check_document(text: str, expected: ExpectedTrust) -> list[Finding]:
 
 def check_issuer(url: str) -> Iterator[Finding]:
     """Check that AWS can fetch the issuer's keys, which it does over https and from the internet."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https":
-        yield TrustFinding.ISSUER_NOT_HTTPS.format(issuer=url)
-    if "." not in host or host.endswith((".svc", ".local", ".internal")) or host == "localhost":
-        yield TrustFinding.ISSUER_NOT_PUBLIC.format(issuer=url)
+    for problem in find_issuer_problems(url):
+        yield ISSUER_FINDINGS[problem].format(issuer=url)
 
 
 def check_length(policy: Policy) -> Iterator[Finding]:

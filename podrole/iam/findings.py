@@ -183,6 +183,20 @@ class TrustFinding(FindingTemplate):
         "The issuer {issuer} is reachable only inside the cluster, but AWS must fetch its keys.",
         "Publish the discovery documents, and change the API server's --service-account-issuer.",
     )
+    ISSUER_HAS_PORT = (
+        Level.WARNING,
+        "The issuer {issuer} has a port number, which IAM does not accept in the URL of a provider.",
+        "Change the API server's --service-account-issuer.",
+    )
+    ISSUER_HAS_QUERY = (
+        Level.WARNING,
+        "The issuer {issuer} has a query or a fragment, which OpenID Connect does not allow.",
+        "Change the API server's --service-account-issuer.",
+    )
+    ISSUER_ENDS_WITH_SLASH = (
+        Level.NOTE,
+        "The issuer {issuer} ends with a slash: the URL of the provider must have it, too.",
+    )
 
     # An OIDC provider, as aws iam get-open-id-connect-provider prints it
     PROVIDER_AUDIENCE_MISSING = (

@@ -222,15 +222,24 @@ def test_registered_webhook_of_this_run_is_listed(kubeconfig: str, run_label: di
 def test_unreadable_state_is_unknown_and_never_ok(namespace: str, user_kubeconfig: Path) -> None:
     result = run(user_kubeconfig, "-n", namespace, "--output", "json")
 
-    levels = {finding["level"] for finding in json.loads(result.stdout)["findings"]}
-    assert result.exit_code == 3
-    assert levels <= {"unknown", "ok"}
-    assert [finding["code"] for finding in json.loads(result.stdout)["findings"] if finding["level"] == "ok"] == [
-        "ApiServerSupported"
-    ]
+    levels = {finding["code"]: finding["level"] for finding in json.loads(result.stdout)["findings"]}
+    # Every user may read the version, and every ServiceAccount the issuer: that of this cluster is a private one.
+    assert levels.pop("ApiServerSupported") == "ok"
+    assert levels.pop("IssuerUnreachable") == "problem"
+    assert {*levels.values()} == {"unknown"}
+    assert result.exit_code == 1
     assert 'cannot list resource \\"nodes\\"' in result.output
     (finding,) = find(result, "DryRunForbidden")
     assert 'cannot create resource "pods"' in finding["text"]
+
+
+def test_private_issuer_of_the_cluster_is_a_problem_for_aws_and_a_note_for_an_own_sts(api: ApiServer) -> None:
+    own = {**ENVIRON, "PODROLE_STS_ENDPOINT": "https://sts.example.com"}
+    arguments = ["preflight", "--no-dry-run", "--output", "json", "--kubeconfig", api.kubeconfig]
+
+    results = [CliRunner().invoke(main, arguments, env=environ) for environ in (ENVIRON, own)]
+
+    assert [len(find(results[0], "IssuerUnreachable")), len(find(results[1], "IssuerForOwnSts"))] == [1, 1]
 
 
 def test_text_ends_with_the_number_of_problems(api: ApiServer, namespace: str) -> None:

@@ -169,6 +169,7 @@ def build_cluster_state(
         "endpoint_slices": [{"endpoints": endpoints}],
         "dry_runs": [DryRunResult("team-a", build_running_pod())],
         "probes": ProbeRun(),
+        "issuer": "https://oidc.example.com/id/1",
     }
     return ClusterState(
         _build_installation(errors or {}, changes),
@@ -189,7 +190,7 @@ def _build_installation(errors: Mapping[str, str], changes: Mapping[str, Any]) -
     return Installation(**_build_results(values, errors, changes))
 
 
-EMPTY = {"version": {}, "probes": ProbeRun(), "certificate": StoredCertificate(SECRET, "")}
+EMPTY = {"version": {}, "issuer": "", "probes": ProbeRun(), "certificate": StoredCertificate(SECRET, "")}
 """What a failed read leaves where that is neither None nor an empty tuple."""
 
 

@@ -76,7 +76,7 @@ def test_denial_by_sts_is_a_problem_with_its_message_and_remedy() -> None:
         f"STS denied the role {READER}. AccessDenied Not authorized to perform sts:AssumeRoleWithWebIdentity "
         "(2026-09-02T11:00:00Z)"
     )
-    assert finding.remedy == "Run podrole trust-policy."
+    assert finding.remedy == f"Run podrole trust-policy.\npodrole trust-policy {READER} -n team-a -s default"
 
 
 def test_failing_refresh_is_a_warning_while_credentials_are_valid() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from podrole.findings import Finding, Level
-from podrole.iam.check import check_document, check_policy
+from podrole.iam.check import ISSUER_FINDINGS, check_document, check_policy
 from podrole.iam.documents import PolicyError
 from podrole.iam.findings import TrustFinding
 from podrole.iam.policies import TrustRequirements, build_statements, build_subject, build_trust_policy, merge
@@ -235,7 +235,7 @@ def test_each_mistake_is_the_only_finding(policy: Any, codes: set[str]) -> None:
 
 def test_every_finding_has_a_case() -> None:
     covered = {code for _, codes in MISTAKES.values() for code in codes}
-    elsewhere = {"IssuerNotCompared", "IssuerNotHttps", "IssuerNotPublic"}
+    elsewhere = {"IssuerNotCompared", *(template.code for template in ISSUER_FINDINGS.values())}
     elsewhere |= {template.code for template in TrustFinding if template.name.startswith("PROVIDER")}
 
     assert {template.code for template in TrustFinding} == covered | elsewhere

@@ -61,7 +61,9 @@ def test_provider_is_not_compared_without_an_issuer() -> None:
         pytest.param("https://kubernetes.default.svc", {"IssuerNotPublic"}, id="service"),
         pytest.param("https://kubernetes/default", {"IssuerNotPublic"}, id="no-domain"),
         pytest.param("http://oidc.example.com", {"IssuerNotHttps"}, id="http"),
+        pytest.param("https://10.0.0.1:6443", {"IssuerNotPublic", "IssuerHasPort"}, id="private-address-and-port"),
+        pytest.param("https://oidc.example.com/?a=b", {"IssuerHasQuery", "IssuerEndsWithSlash"}, id="query-and-slash"),
     ],
 )
-def test_issuer_that_aws_cannot_reach_is_a_warning(url: str, codes: set[str]) -> None:
+def test_issuer_that_aws_cannot_use_is_named(url: str, codes: set[str]) -> None:
     assert {finding.code for finding in check_issuer(url)} == codes
