@@ -76,6 +76,19 @@ def test_probe_proves_the_rules_with_each_runtime_class_and_finds_open_metadata(
     await_cleanup(installed)
 
 
+def test_probe_runs_on_the_chosen_node_and_names_it(installed: Node, metadata: str) -> None:
+    name = installed.kubectl.run("get", "nodes", "--output=jsonpath={.items[0].metadata.name}").output
+    installed.kubectl.run("taint", "node", name, "podrole.io/test=x:NoSchedule")
+    try:
+        result = run(installed, "--probe", f"--probe-node={name}", "--output=json")
+    finally:
+        installed.kubectl.run("taint", "node", name, "podrole.io/test=x:NoSchedule-")
+
+    [finding] = [one for one in read_findings(result) if one["code"] == "NodeMetadataReachable"]
+    assert f"the role of node {name}: {metadata} gives session tokens" in finding["text"]
+    await_cleanup(installed)
+
+
 @pytest.fixture
 def no_metadata(installed: Node, metadata: str) -> Iterator[None]:
     """The node without the metadata service's address."""
