@@ -7,6 +7,7 @@ from typing import Any
 from contract.text import quote
 from injector.decision.outcomes import Outcome
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
+from injector.reasons import Reason
 from podrole.planning.namespaces import NamespacePlan
 from podrole.planning.plan import Plan
 from podrole.planning.resources import Totals, format_amount
@@ -21,6 +22,13 @@ MAX_CELL = 300
 """Characters of a value that a cell shows."""
 
 OUTCOMES = {"redirect": "redirect", "env": "env", "block": "block", Outcome.SKIP: "unchanged", Outcome.DENY: "denied"}
+SOURCES = {
+    Reason.ROLE_FROM_POD.code: "pod",
+    Reason.ROLE_FROM_SERVICE_ACCOUNT.code: "account",
+    Reason.ROLE_FROM_NAMESPACE.code: "namespace",
+}
+"""What has the annotation that sets the role."""
+
 SYSTEMS = {NODE: "the node's", NOBODY: "none"}
 
 
@@ -46,7 +54,7 @@ def _format_now(now: RoleNow, plan: Plan) -> str:
 def _format_then(row: Row, plan: Plan) -> str:
     then = row.then
     if then.role:
-        return _shorten(then.role, plan)
+        return f"{_shorten(then.role, plan)} ({SOURCES.get(then.reason, then.reason)})"
     if then.outcome == Outcome.SKIP:
         return _format_now(row.now, plan)
     return {Outcome.BLOCK: "none", Outcome.DENY: then.reason}.get(then.outcome, "unknown")

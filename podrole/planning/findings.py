@@ -35,6 +35,7 @@ class PlanFinding(FindingTemplate):
         ),
         "Annotate the pod template or its ServiceAccount with iam.amazonaws.com/role.",
     )
+    UNCHANGED = (Level.NOTE, "Its pods stay as they are: {reason}")
     NO_LONGER_INJECTED = (
         Level.WARNING,
         "{count} of its pods are injected, and new ones would not be: {reason}",
@@ -53,7 +54,10 @@ class PlanFinding(FindingTemplate):
     ROLE_CHANGES = (
         Level.WARNING,
         "Its pods get {role} from {system} now, and would get another role: {then}.",
-        "Annotate it with the ARN of the role, or set PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN.",
+        (
+            "Check which one is meant: PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN completes names, and an annotation "
+            "of the pod takes precedence over those of its ServiceAccount."
+        ),
     )
     REJECTED_BY_LIMIT_RANGE = (
         Level.PROBLEM,

@@ -15,7 +15,8 @@ from podrole.planning.estate import RunningPod
 IRSA = re.compile("pod-identity-webhook|iam-for-pods")
 BASE_ARN_FLAGS = ("base-role-arn", "role-base-arn")
 DISCOVERED = "auto-discover-default-role"
-NODE, NOBODY, PODROLE = "node", "nobody", "podrole"
+NODE, NOBODY, PODROLE, DEFAULT = "node", "nobody", "podrole", f"{KUBE2IAM}'s default"
+"""Systems that are none of the agents and not IRSA."""
 
 
 class Systems(NamedTuple):
@@ -91,7 +92,7 @@ def _ask_agents(role: str | None, systems: Systems) -> RoleNow:
         names = " or ".join(sorted(systems.agents, reverse=True))
         return RoleNow(names, _complete(role, systems))
     if systems.default_role:
-        return RoleNow(f"{KUBE2IAM}'s default", _complete(systems.default_role, systems))
+        return RoleNow(DEFAULT, _complete(systems.default_role, systems))
     return RoleNow(NODE if systems.has_node_default else NOBODY)
 
 

@@ -19,7 +19,7 @@ from podrole.planning.estate import PlanEstate
 from podrole.planning.findings import PlanFinding
 from podrole.planning.pod_plans import PodPlan
 from podrole.planning.resources import Cost, format_amount
-from podrole.planning.roles_now import PODROLE, RoleNow
+from podrole.planning.roles_now import DEFAULT, PODROLE, RoleNow
 
 UNSUPPORTED = {Reason.HOST_NETWORK, Reason.WINDOWS}
 OF_NAMESPACE = " of the namespace"
@@ -53,8 +53,10 @@ def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
         yield PlanFinding.REDIRECT_FORBIDDEN.format(why=pod_plan.redirect_problem)
     elif isinstance(decision, Skip) and decision.reason in UNSUPPORTED:
         role = pod_plan.account.annotations.get(ROLE) or pod_plan.account.annotations.get(IRSA_ROLE)
-        if role:
-            yield PlanFinding.ROLE_NOT_GIVEN.format(role=role, reason=decision.reason.explain().text)
+        template = PlanFinding.ROLE_NOT_GIVEN if role else PlanFinding.UNCHANGED
+        yield template.format(role=role, reason=pod_plan.then.message)
+    elif isinstance(decision, Skip):
+        yield PlanFinding.UNCHANGED.format(reason=pod_plan.then.message)
 
 
 def find_warnings(pod_plan: PodPlan, workload: Workload) -> Iterator[Finding]:
@@ -104,7 +106,8 @@ def find_changes(pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Findin
     if now.role and isinstance(pod_plan.decision, Block):
         yield PlanFinding.CREDENTIALS_LOST.format(role=now.role, system=now.system)
     then = pod_plan.then.role
-    if now.role and now.role.startswith("arn:") and then and then != now.role and now.system != PODROLE:
+    is_named = now.system not in {PODROLE, DEFAULT}  # a default role gives way to every other one
+    if is_named and now.role and now.role.startswith("arn:") and then and then != now.role:
         yield PlanFinding.ROLE_CHANGES.format(role=now.role, system=now.system, then=then)
     if not isinstance(pod_plan.decision, Inject) or read_spec(pod_plan.pod).get("resources"):
         return

@@ -83,7 +83,7 @@ def test_table_has_the_role_now_and_then_and_the_command_that_restarts(
         "namespace default, once it has the label podrole.io/injection: enabled: 1 workload, 1 pod"
     )
     (row,) = [line.split() for line in text.splitlines() if line.startswith("  Deployment/shop")]
-    assert " ".join(row) == "Deployment/shop 1 reader (kube2iam or Kiam) reader redirect 20m 48Mi rollout"
+    assert " ".join(row) == "Deployment/shop 1 reader (kube2iam or Kiam) reader (pod) redirect 20m 48Mi rollout"
     commands = [line.strip() for line in text.splitlines() if "kubectl" in line]
     assert commands == [
         "kubectl label namespace default podrole.io/injection=enabled --overwrite",

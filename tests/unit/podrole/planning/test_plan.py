@@ -145,6 +145,13 @@ def test_workload_that_does_not_get_what_its_annotations_say_has_a_finding(
     assert [finding.text for finding in row.findings if finding.code == code and words in finding.text]
 
 
+def test_workload_that_is_left_alone_has_the_reason() -> None:
+    row = make_row(*ESTATE, workload("DaemonSet", template(None, hostNetwork=True)))
+
+    assert [(one.level, one.code) for one in row.findings] == [("note", "Unchanged")]
+    assert "spec.hostNetwork" in row.findings[0].text
+
+
 def test_annotation_on_the_deployment_has_a_finding() -> None:
     deployment = workload(pod=template(None))
     deployment["metadata"]["annotations"] = {"iam.amazonaws.com/role": "reader"}
@@ -426,6 +433,16 @@ def test_redirect_that_the_namespace_forbids_has_a_finding(mode: str, role: str 
     plan = build_plan(estate, Settings(config, TEMPLATE))
 
     assert ("RedirectForbidden" in list_codes(plan)) is is_rejected
+
+
+def test_default_role_that_gives_way_to_that_of_the_namespace_has_no_finding() -> None:
+    systems = KUBE2IAM._replace(base_role_arn=f"{READER[:31]}/")
+    with_default = namespace(annotations={"podrole.io/default-role": "other"})
+
+    row = make_row(with_default, account(), workload(pod=template(None)), systems=systems)
+
+    assert row.now.role == f"{READER[:31]}/node-default"
+    assert row.findings == ()
 
 
 @pytest.mark.parametrize(
