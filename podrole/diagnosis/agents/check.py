@@ -12,6 +12,10 @@ from podrole.findings import Finding
 RULE_FLAGS = list_flags(AgentFlag.RULE_ON_NODES)
 
 
+OF_KIAMS_SERVER = {"role-base-arn", "role-base-arn-autodetect"}
+"""It needs one of them."""
+
+
 def list_agents(cluster: ClusterState) -> list[Agent]:
     """All workloads of kube2iam and Kiam that were read."""
     by_kind = {"DaemonSet": cluster.daemon_sets.value, "Deployment": cluster.agent_servers.value}
@@ -38,6 +42,8 @@ def explain_agent(agent: Agent) -> Iterator[Finding]:
             yield AgentFindings.FLAG_VALUE_UNKNOWN.format(agent=agent.label, flag=flag)
     if agent.system == KUBE2IAM and agent.flags.get("namespace-restrictions") != "true":
         yield AgentFindings.ALLOW_LISTS_IGNORED.format(agent=agent.label)
+    if {*agent.flags, *agent.command_line.unknown_values} & OF_KIAMS_SERVER:
+        yield AgentFindings.PERMISSION_REQUIRED.format(agent=agent.label)
     if leaves_rule(agent):
         yield AgentFlag.RULE_ON_NODES.format(agent=agent.label)
 

@@ -155,6 +155,14 @@ class AgentFindings(FindingTemplate):
         ),
         "kubectl get namespaces -o yaml | grep iam.amazonaws.com/allowed-roles",
     )
+    PERMISSION_REQUIRED = (
+        Level.WARNING,
+        (
+            "{agent} is Kiam's server: it denies every role in namespaces without iam.amazonaws.com/permitted. In "
+            "podrole such a namespace admits every role that trusts it."
+        ),
+        "kubectl annotate namespace NAME iam.amazonaws.com/allowed-roles='[]'",
+    )
     FLAG_VALUE_UNKNOWN = (
         Level.UNKNOWN,
         "{agent} has --{flag}, whose value comes from a variable that cannot be read.",

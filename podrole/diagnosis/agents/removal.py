@@ -17,7 +17,7 @@ class Removal(FindingTemplate):
     NEED_AGENT = (
         Level.WARNING,
         "{count} pods have the role that kube2iam or Kiam gives them, and would lose it: {pods}.",
-        "Label their namespaces and restart their workloads before you remove it.",
+        "podrole plan -A lists their workloads. Label their namespaces and restart them before you remove it.",
     )
     IN_ENV_MODE = (
         Level.WARNING,

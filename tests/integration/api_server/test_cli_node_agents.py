@@ -60,6 +60,7 @@ def test_settings_of_both_are_explained(api: ApiServer, agents: str) -> None:
         ("DefaultRole", "kube2iam"),
         ("Keys", "kube2iam"),
         ("MetadataPaths", "kiam-agent"),
+        ("PermissionRequired", "kiam-server"),
         ("RuleOnNodes", "kube2iam"),
         ("SessionDuration", "kiam-server"),
     ]

@@ -21,6 +21,10 @@ IGNORES = "AllowListsIgnored"
 """What is said about kube2iam without --namespace-restrictions."""
 
 
+REQUIRES = "PermissionRequired"
+"""What is said about Kiam's server."""
+
+
 def find(*daemon_sets: dict[str, Any], **changes: Any) -> list[Finding]:
     cluster = build_cluster_state(daemon_sets=daemon_sets, **changes)
     return [*check_agent_settings(build_check_context(cluster, {}, 0))]
@@ -82,13 +86,13 @@ def test_setting_of_kube2iam_is_explained(flag: str, code: str, in_text: str, in
     ],
 )
 def test_setting_of_kiam_is_explained(part: str, flag: str, code: str) -> None:
-    assert codes(build_kiam(part, f"--{flag}")) == [code]
+    for words in ([f"--{flag}"], f"--{flag}".split("=")):
+        assert [one for one in codes(build_kiam(part, *words)) if one != REQUIRES] == [code]
     assert codes(build_kiam(part, *flag.split("="))) == []  # no flags
-    assert codes(build_kiam(part, *f"--{flag}".split("="))) == [code]
 
 
 def test_server_of_kiam_that_is_a_deployment_is_read() -> None:
-    [finding] = find(build_kiam("agent"), agent_servers=[build_kiam("server", "--role-base-arn", BASE)])
+    finding, _ = find(build_kiam("agent"), agent_servers=[build_kiam("server", "--role-base-arn", BASE)])
 
     assert finding.text.startswith("Deployment kube-system/kiam-server has --role-base-arn=arn:aws:")
 
@@ -117,6 +121,20 @@ def test_restrictions_replace_the_note_that_allow_lists_have_no_effect_yet() -> 
     assert codes(build_kiam("agent")) == []
 
 
+@pytest.mark.parametrize(
+    ("agent", "requires"),
+    [
+        pytest.param(build_kiam("server", f"--role-base-arn={BASE}"), True, id="base"),
+        pytest.param(build_kiam("server", "--role-base-arn=$(BASE)"), True, id="base-of-a-variable"),
+        pytest.param(build_kiam("server", "--role-base-arn-autodetect"), True, id="discovered-base"),
+        pytest.param(build_kiam("agent", "--iptables"), False, id="agent"),
+        pytest.param(build_kube2iam("--namespace-restrictions"), False, id="kube2iam"),
+    ],
+)
+def test_server_of_kiam_denies_what_podrole_admits(agent: dict[str, Any], *, requires: bool) -> None:
+    assert (REQUIRES in codes(agent)) == requires
+
+
 HOOK = {"preStop": {"exec": {"command": ["sh", "-c", "eval $(iptables-save | grep kube2iam | sed s/-A/-D/)"]}}}
 
 
@@ -143,8 +161,8 @@ def test_value_from_a_config_map_is_read() -> None:
     reference = {"configMapKeyRef": {"name": "kiam-config", "key": "role-base-arn"}}
     server = build_kiam("server", "--role-base-arn=$(BASE)", env=[{"name": "BASE", "valueFrom": reference}])
 
-    [known] = find(server, agent_config_maps=[build_config_map("kiam-config", {"role-base-arn": BASE})])
-    [unknown] = find(server)
+    known, _ = find(server, agent_config_maps=[build_config_map("kiam-config", {"role-base-arn": BASE})])
+    unknown, _ = find(server)
 
     assert (known.code, BASE in known.text) == ("BaseRoleArn", True)
     assert (unknown.code, unknown.level) == ("FlagValueUnknown", "unknown")
@@ -156,7 +174,7 @@ def test_config_map_of_another_namespace_is_not_read() -> None:
 
     found = codes(build_kiam("server", "--role-base-arn=$(BASE)", envFrom=source), agent_config_maps=[other])
 
-    assert found == ["FlagValueUnknown"]
+    assert found == ["FlagValueUnknown", REQUIRES]
 
 
 def test_container_beside_the_agent_is_not_read() -> None:
