@@ -17,6 +17,8 @@ from testing.cluster.namespaces import ENABLED, Namespaces
 from testing.cluster.pods import OURS, READER, ROLE, build_pod
 from testing.cluster.rbac_users import create_user, delete_user
 from testing.hostile_text import STORED, find_unprintable
+from testing.repository import ROOT
+from tests.unit.docs.pages import read_block, read_section
 from tests.unit.podrole.workloads import build_workload
 
 Manifest = dict[str, Any]
@@ -233,6 +235,22 @@ def test_what_a_user_cannot_read_is_a_gap_and_an_exit_code(
     for kind in ("Namespace", "ServiceAccount", "Pod", "ResourceQuota"):
         assert any(f"the kind {kind} " in text for text in unknown), (kind, unknown)
     assert find_rows(document)["Deployment/web"]["then"]["role"] == READER
+
+
+def test_documented_permissions_suffice_for_all_namespaces(
+    api: ApiServer, namespaces: Namespaces, tmp_path: Path
+) -> None:
+    namespace = namespaces.make()
+    create(api, namespace, "Deployment", "web", with_resources(PLAIN), replicas=0)
+    rules = yaml.safe_load(read_block(read_section(ROOT / "docs/cli.md", "plan"), "yaml"))["rules"]
+    kubeconfig = create_user(api, namespace, rules, tmp_path)
+    try:
+        document = json.loads(run(str(kubeconfig), "-A", "-o", "json").stdout)
+    finally:
+        delete_user(api, namespace)
+
+    assert namespace in {one["name"] for one in document["namespaces"]}
+    assert [one for one in document["findings"] if one["level"] == "unknown"] == []
 
 
 def test_namespace_of_the_context_is_planned_by_default(api: ApiServer, namespaces: Namespaces, tmp_path: Path) -> None:
