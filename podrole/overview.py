@@ -63,7 +63,7 @@ def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewRe
         load_settings(installation, os.environ),
         estate,
         tuple(states),
-        _read_statuses(client, chosen),
+        read_statuses(client, chosen),
         time.time(),
         events=events.value,
         events_error=events.error,
@@ -123,7 +123,7 @@ def _add_dry_runs(client: ApiClient, states: Sequence[WorkloadState]) -> list[Wo
     return added
 
 
-def _read_statuses(client: ApiClient, pods: Sequence[Object]) -> Mapping[str, ReadResult[str | None]]:
+def read_statuses(client: ApiClient, pods: Sequence[Object]) -> Mapping[str, ReadResult[str | None]]:
     """The output of each sidecar's status command, by the pod's uid. Ends where the user has no permission."""
     is_forbidden = Event()
 

@@ -14,7 +14,7 @@ from podrole.diagnosis.decision_input import DecisionInput, Settings
 from podrole.diagnosis.new_pod import build_copy, build_new_pod
 from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.versions import read_server_version
-from podrole.diagnosis.workload_state import WorkloadState, lacks_pods
+from podrole.diagnosis.workload_state import WorkloadState, lacks_pods, place_template
 from podrole.findings import Finding
 from podrole.owners import TargetError, find_path, find_selector, is_owner
 from podrole.progress import progress_message
@@ -61,7 +61,7 @@ def fetch_workload(client: ApiClient, target: Target, obj: Object) -> WorkloadSt
     return WorkloadState(
         obj,
         target.kind,
-        templates=tuple(template.pod for template in find_templates(obj)),
+        templates=tuple(place_template(template.pod, target.namespace) for template in find_templates(obj)),
         children=children.value if target.kind == "cronjob" else (),
         pods=_fetch_pods(client, target, obj, children.value),
         events=_fetch_events(client, target.namespace, [obj, *newest]),

@@ -8,7 +8,7 @@ from injector.k8s.workload_kinds import BUILT_IN_GROUPS
 from injector.k8s.workloads import read_group_kind
 from podrole.diagnosis.cluster_state import ReadResult
 from podrole.diagnosis.injection import find_workload
-from podrole.diagnosis.workload_state import WorkloadState
+from podrole.diagnosis.workload_state import WorkloadState, place_template
 from podrole.estate.objects import Estate
 
 Key = tuple[str, str, str]
@@ -45,7 +45,7 @@ def _collect_workloads(estate: Estate) -> dict[Key, _Group]:
     for namespace, template, obj in estate.workloads:
         if template.kind != "Pod":
             key = (namespace, template.kind, template.name)
-            groups.setdefault(key, _Group(obj)).templates.append(template.pod)
+            groups.setdefault(key, _Group(obj)).templates.append(place_template(template.pod, namespace))
     return groups
 
 

@@ -39,6 +39,14 @@ ONCE = {Sidecar.STATUS_READ_FAILED.code, ExpectedState.SETTINGS_UNKNOWN.code, In
 
 RECREATE_ALL = "kubectl rollout restart   # of every workload that needs a role"
 
+NOT_INJECTED = Injection.NOT_INJECTED.code
+BY_DESIGN = Injection.UNSUPPORTED_POD.code
+IMPLIED = {
+    NOT_INJECTED: {one.code for one in Injection if one.level in ATTENTION} - {NOT_INJECTED},
+    BY_DESIGN: {BY_DESIGN},
+}
+"""Findings about pods that others imply, or that a team has chosen: hostNetwork without a role."""
+
 Uid = str
 
 
@@ -138,6 +146,7 @@ def _find_concerns(state: WorkloadState, given: EstateState) -> Iterator[Finding
         for finding in _diagnose_pod(pod, state.namespace, given):
             by_code.setdefault(finding.code, []).append((name, finding))
     reported = {finding.code for finding in findings}
+    reported |= {code for code, replacing in IMPLIED.items() if replacing & by_code.keys()}
     for code, found in by_code.items():
         if code not in reported:
             yield _merge(found, state)

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Deny, Inject
+from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.objects import Object, read_mapping
 from injector.patch.plan import plan_injection
 from podrole.diagnosis.creation import NewPod, Rejection, explain_rejection
 from podrole.diagnosis.decision_input import DecisionInput
 from podrole.diagnosis.expected_state import report_template
 from podrole.diagnosis.jobs import report_cron_job, report_job
+from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.workload_findings import Creation, WorkloadFinding
 from podrole.diagnosis.workload_state import (
     WorkloadState,
     find_condition,
     find_creation_event,
     find_job_end,
+    is_observed,
     lacks_pods,
     read_replicas,
     read_time,
@@ -37,6 +40,7 @@ def diagnose_workload(state: WorkloadState, given: DecisionInput | None) -> tupl
     if given and not (state.kind == "job" and find_job_end(state.obj)):
         for template in state.templates:
             findings += report_template(template, given.find_context(template), given.effective_config)
+            findings += _report_own_keys(state, template, given)
     return (*dict.fromkeys(findings),)
 
 
@@ -50,6 +54,8 @@ def _report_numbers(state: WorkloadState) -> Iterator[Finding]:
         yield report_job(state.obj, names)
     elif state.kind == "cronjob":
         yield from report_cron_job(state.obj, state.children, names)
+    elif not is_observed(state.obj, state.kind):
+        yield WorkloadFinding.NOT_OBSERVED.format()
     else:
         yield from _report_replicas(state)
     if (failed := find_condition(state.obj, "Progressing", "False")) is not None:
@@ -127,6 +133,16 @@ def _plan(state: WorkloadState, given: DecisionInput | None) -> NewPod:
 
 def _decide(pod: Object, given: DecisionInput) -> object:
     return decide(pod, given.find_context(pod), given.effective_config.config)
+
+
+def _report_own_keys(state: WorkloadState, template: Object, given: DecisionInput) -> Iterator[Finding]:
+    """Keys of the workload's own metadata that belong to its pods, where these have no role."""
+    if isinstance(_decide(template, given), Inject):
+        return
+    path = "spec.jobTemplate.spec.template" if state.kind == "cronjob" else "spec.template"
+    where = f"its pod template ({path}.metadata)"
+    for explanation in find_workload_keys(state.obj, str(state.obj.get("kind")), template, where):
+        yield ExpectedState.INJECTION_WARNING.format(text=explanation.text)
 
 
 def _name(state: WorkloadState) -> dict[str, str]:

@@ -80,13 +80,26 @@ def read_replicas(obj: Object, kind: str) -> Replicas | None:
     return Replicas(_read_number(spec, "replicas", 1), existing, current, _read_number(status, "readyReplicas"))
 
 
+def place_template(template: Object, namespace: str) -> Object:
+    """The pod template as a pod of a namespace, which messages name."""
+    return {**template, "metadata": {**read_mapping(template, "metadata"), "namespace": namespace}}
+
+
+def is_observed(obj: Object, kind: str) -> bool:
+    """Whether the controller has seen the last change of a workload, so that the numbers of its status are about it."""
+    if kind not in REPLICATED | {"daemonset"}:
+        return True
+    generation = _read_number(read_mapping(obj, "metadata"), "generation")
+    return _read_number(read_mapping(obj, "status"), "observedGeneration") >= generation
+
+
 def lacks_pods(state: WorkloadState) -> bool:
     """Whether its controller wants to create a pod, or another one, and has not."""
     if state.kind == "job":
         return job_lacks_pods(state.obj)
     if state.kind == "cronjob":
         return any(map(job_lacks_pods, state.children[-1:]))
-    replicas = read_replicas(state.obj, state.kind)
+    replicas = read_replicas(state.obj, state.kind) if is_observed(state.obj, state.kind) else None
     return replicas is not None and min(replicas.current, replicas.existing) < replicas.wanted
 
 

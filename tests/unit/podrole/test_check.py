@@ -112,3 +112,20 @@ def test_fast_operation_is_not_reported(capsys: pytest.CaptureFixture[str]) -> N
         write("done")
 
     assert capsys.readouterr() == ("done\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((), id="nothing"),
+        pytest.param(("-A", "-n", "team-a"), id="all-and-a-namespace"),
+        pytest.param(("-A", "team-a/web"), id="all-and-a-target"),
+        pytest.param(("-n", "", ""), id="empty-namespace"),
+        pytest.param(("-A", "--max-sidecars", "-1"), id="negative-number"),
+    ],
+)
+def test_arguments_that_name_nothing_or_two_things_are_a_usage_error(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run("check", *arguments)
+
+    assert result.code == 2
+    assert result.stdout == ""

@@ -202,6 +202,22 @@ def test_injected_pods_without_the_label_are_checked() -> None:
     assert "ContainerFailed" in list_codes(result)
 
 
+def test_pod_that_is_older_than_the_label_is_one_finding() -> None:
+    result = diagnose_all(build_workload("StatefulSet", FULL), own(build_plain_pod(), name="web-0", uid="pod"))
+
+    ((_, section),) = result.workloads
+    assert [one.code for one in section.findings] == ["CreatedBeforeLabel"]
+
+
+def test_pod_on_the_nodes_network_without_a_role_is_as_its_team_wants_it() -> None:
+    obj = build_workload("StatefulSet", FULL, {})
+    obj["spec"]["template"]["spec"]["hostNetwork"] = True
+    pod = own(build_plain_pod(hostNetwork=True), name="web-0", uid="pod")
+    pod["metadata"]["annotations"] = {}
+
+    assert diagnose_all(obj, pod).workloads == []
+
+
 def build_states(ready: int, unready: int) -> list[WorkloadState]:
     pods = []
     for index in range(ready + unready):

@@ -116,6 +116,36 @@ def test_fault_is_reported_with_its_reason(findings: tuple[Finding, ...], codes:
     assert list_codes(findings) == codes
 
 
+def test_status_of_an_earlier_generation_is_not_taken_for_missing_pods() -> None:
+    obj = build_workload("Deployment", {"observedGeneration": 1}, replicas=3)
+    obj["metadata"]["generation"] = 2
+
+    findings = diagnose(obj, build_event())
+
+    assert list_codes(findings) == set()
+    assert "NotObserved" in list_codes(findings, "note")
+
+
+def test_denial_names_the_namespace() -> None:
+    obj = build_workload("Deployment", FULL, replicas=3)
+    obj["spec"]["template"]["spec"]["serviceAccountName"] = "nobody"
+
+    (denied,) = [one for one in diagnose(obj) if one.code == "WouldDeny"]
+
+    assert 'ServiceAccount "nobody" does not exist in namespace "team-a"' in denied.text
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "CronJob"])
+def test_role_on_the_workload_instead_of_its_template_is_a_warning(kind: str) -> None:
+    obj = build_workload(kind, {**FULL, "currentRevision": "a", "updateRevision": "a"}, {}, replicas=3)
+    obj["metadata"]["annotations"] = {"iam.amazonaws.com/role": "reader"}
+
+    (warning,) = [one for one in diagnose(obj) if one.level == "warning"]
+
+    assert warning.code == "InjectionWarning"
+    assert f"of the {kind} has no effect" in warning.text
+
+
 def test_dry_run_that_is_accepted_says_that_the_controller_tries_again() -> None:
     findings = diagnose(NO_PODS, build_event(), dry_run=DryRunResult("team-a", build_running_pod()))
 

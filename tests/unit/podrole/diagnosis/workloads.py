@@ -9,7 +9,7 @@ from podrole.diagnosis.decision_input import DecisionInput, load_settings
 from podrole.diagnosis.estate_state import group_workloads
 from podrole.diagnosis.overview import EstateState, OverviewResult, diagnose_estate
 from podrole.diagnosis.workload import diagnose_workload
-from podrole.diagnosis.workload_state import WorkloadState
+from podrole.diagnosis.workload_state import WorkloadState, place_template
 from podrole.estate.objects import Estate
 from podrole.findings import Finding
 from testing.cases import Pod
@@ -65,7 +65,11 @@ def build_state(obj: dict[str, Any], *events: dict[str, Any], **changes: Any) ->
     """What is read about one workload."""
     spec = obj["spec"]
     template = spec.get("template") or spec["jobTemplate"]["spec"]["template"]
-    values: dict[str, Any] = {"templates": (template,), "events": ReadResult(events), **changes}
+    values: dict[str, Any] = {
+        "templates": (place_template(template, "team-a"),),
+        "events": ReadResult(events),
+        **changes,
+    }
     return WorkloadState(obj, obj["kind"].lower(), **values)
 
 

@@ -1,0 +1,76 @@
+"""The requests of `podrole check -A`: how sidecars are read, and what ends that."""
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from injector.errors import ClusterError, ForbiddenError
+from injector.k8s.client import ApiClient
+from injector.k8s.pod_exec import RunningContainer
+from podrole import overview
+from podrole.diagnosis.cluster_state import ReadResult
+
+CLIENT = cast("ApiClient", None)
+
+
+def build_pods(count: int) -> list[dict[str, Any]]:
+    return [{"metadata": {"namespace": "team-a", "name": f"web-{one}", "uid": str(one)}} for one in range(count)]
+
+
+class Sidecars:
+    """Answers an exec in a sidecar, and counts them."""
+
+    def __init__(self, error: ClusterError | None = None) -> None:
+        self.error = error
+        self.asked: list[str] = []
+        self.lock = threading.Lock()
+        self.running = self.most = 0
+
+    def exec(self, _client: ApiClient, container: RunningContainer, _command: object) -> str:
+        with self.lock:
+            self.asked.append(container.pod)
+            self.running += 1
+            self.most = max(self.most, self.running)
+        try:
+            if self.error:
+                raise self.error
+            return f"status of {container.pod}"
+        finally:
+            with self.lock:
+                self.running -= 1
+
+
+def read(monkeypatch: pytest.MonkeyPatch, sidecars: Sidecars, count: int) -> dict[str, ReadResult[str | None]]:
+    monkeypatch.setattr(overview, "exec_command", sidecars.exec)
+    return dict(overview.read_statuses(CLIENT, build_pods(count)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 39, 40, 41, 200])
+def test_each_sidecar_is_read_once_by_a_bounded_number_of_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    sidecars = Sidecars()
+
+    statuses = read(monkeypatch, sidecars, count)
+
+    assert statuses == {str(one): ReadResult(f"status of web-{one}") for one in range(count)}
+    assert sorted(sidecars.asked) == sorted(f"web-{one}" for one in range(count))
+    assert sidecars.most <= overview.EXEC_THREADS
+
+
+def test_user_without_permission_asks_for_few_sidecars(monkeypatch: pytest.MonkeyPatch) -> None:
+    sidecars = Sidecars(ForbiddenError("forbidden", 403))
+
+    statuses = read(monkeypatch, sidecars, 200)
+
+    assert len(sidecars.asked) <= overview.EXEC_THREADS
+    assert len(statuses) == 200
+    assert all(one.error for one in statuses.values())
+
+
+def test_sidecar_that_does_not_answer_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    sidecars = Sidecars(ClusterError("timed out"))
+
+    statuses = read(monkeypatch, sidecars, 50)
+
+    assert len(sidecars.asked) == 50
+    assert {one.error for one in statuses.values()} == {"timed out"}
