@@ -180,6 +180,14 @@ class ClusterFinding(FindingTemplate):
         ),
         "Add nodes first, or let the cluster autoscaler do it.",
     )
+    NODES_FULL_FOR_ROLLOUT = (
+        Level.WARNING,
+        (
+            "The nodes have {cpu} CPU and {memory} memory free, which is too little for the additional pods of a "
+            "rollout of {workload}: they would stay Pending."
+        ),
+        "Add nodes first, or set maxSurge: 0 for this rollout.",
+    )
     NODES_WITHOUT_ROOM = (
         Level.NOTE,
         "{nodes} have no room for podrole's containers in all of their pods, so some pods move to other nodes.",

@@ -1,13 +1,14 @@
 """Whether the nodes have room for podrole's containers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from podrole.diagnosis.check_context import join_names
 from podrole.findings import Finding
 from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import ClusterFinding
-from podrole.planning.resources import NONE, Totals, add_totals, format_amount
+from podrole.planning.resources import NONE, Totals, add_totals, format_amount, multiply
+from podrole.planning.restarts import How
 from podrole.planning.rows import Row
 
 Amounts = tuple[Fraction, Fraction]
@@ -27,11 +28,26 @@ def check_nodes(estate: PlanEstate, rows: Mapping[Key, Row], tops: Sequence[Key]
             cpu, memory = free[pod.node]
             free[pod.node] = cpu - pod.cpu, memory - pod.memory
     total = [sum((max(NONE, one[index]) for one in free.values()), NONE) for index in (0, 1)]
-    fits = all(need <= has for need, has in zip(added, total, strict=True))
-    template = ClusterFinding.NODES_HAVE_ROOM if fits else ClusterFinding.NODES_FULL
+    template = ClusterFinding.NODES_HAVE_ROOM if _fits(added, total) else ClusterFinding.NODES_FULL
     values = zip(("cpu", "memory", "added_cpu", "added_memory"), (*total, *added), strict=True)
-    yield template.format(**{name: format_amount(name, amount) for name, amount in values})
+    shown = {name: format_amount(name, amount) for name, amount in values}
+    yield template.format(**shown)
+    if _fits(added, total):
+        yield from _check_rollouts(rows.values(), total, shown)
     yield from _check_each(estate, rows, tops, free)
+
+
+def _check_rollouts(rows: Iterable[Row], total: Sequence[Fraction], shown: Mapping[str, str]) -> Iterator[Finding]:
+    """Find a workload whose rollout first starts additional pods, for which there is no room."""
+    for row in rows:
+        if row.restart.how == How.ROLLOUT and not _fits(_pick(multiply(row.cost.after, row.surge)), total):
+            workload = f"{row.key.namespace}/{row.key.name}"
+            yield ClusterFinding.NODES_FULL_FOR_ROLLOUT.format(**shown, workload=workload)
+            return
+
+
+def _fits(needed: Sequence[Fraction], free: Sequence[Fraction]) -> bool:
+    return all(need <= has for need, has in zip(needed, free, strict=True))
 
 
 def _check_each(
@@ -56,7 +72,7 @@ def _check_each(
 
 def _exceeds(pods: Sequence[tuple[RunningPod, Row]], free: Amounts) -> bool:
     added = _pick(add_totals(row.cost.added for _, row in pods))
-    return any(need > max(NONE, has) for need, has in zip(added, free, strict=True))
+    return not _fits(added, [max(NONE, one) for one in free])
 
 
 def _pick(totals: Totals) -> Amounts:

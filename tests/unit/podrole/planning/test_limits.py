@@ -190,6 +190,12 @@ def run_on(node_name: str, kind: str = "StatefulSet", number: int = 1) -> Iterat
             ["NodesFull", "NodesWithoutRoom"],
             id="cordoned node",
         ),
+        pytest.param(
+            [node("a", "530m"), *run_on("a", "Deployment")],
+            ["NodesHaveRoom", "NodesFullForRollout"],
+            id="no surge",
+        ),
+        pytest.param([node("a", "1200m", "2Gi"), *run_on("a", "Deployment")], ["NodesHaveRoom"], id="surge"),
         pytest.param([*run_on("a")], [], id="nodes unknown"),
     ],
 )
