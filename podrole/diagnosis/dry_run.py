@@ -4,9 +4,19 @@ import re
 from collections.abc import Iterator
 
 from injector.config import Config
-from injector.k8s.objects import Object, parse_metadata, read_mapping
+from injector.decision.context import ClusterContext
+from injector.decision.decide import decide
+from injector.decision.outcomes import Inject
+from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
+from injector.patch.plan import plan_injection
 from injector.reasons import Reason
+from podrole.diagnosis.added_resources import (
+    format_added,
+    is_limit_range_because_of,
+    is_quota_because_of,
+    measure_added,
+)
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_state import ClusterState, DryRunResult
 from podrole.diagnosis.dry_run_findings import DryRun
@@ -101,9 +111,30 @@ def check_dry_runs(context: CheckContext) -> Iterator[Finding]:
         template = _classify(result)
         if template not in {DryRun.DRY_RUN_INJECTED, DryRun.DRY_RUN_ROLE_NOT_ALLOWED}:
             yield template.format(namespace=result.namespace, message=result.message)
+            yield from _explain_limit(template, result, context)
     done = {result.namespace for result in results}
     if omitted := [name for name in choose_namespaces(context.cluster) if name not in done]:
         yield DryRun.DRY_RUN_OMITTED.format(namespaces=join_names(omitted))
+
+
+def _explain_limit(template: DryRun, result: DryRunResult, context: CheckContext) -> Iterator[Finding]:
+    """Whether a quota or a LimitRange would accept the pod without podrole, where the message tells it."""
+    if template not in {DryRun.RESOURCE_QUOTA, DryRun.LIMIT_RANGE} or context.effective_config is None:
+        return
+    config = context.effective_config.config
+    pod = build_pod(config)
+    labelled = Metadata({INJECTION_LABEL: INJECTION_ENABLED}, {})
+    decision = decide(pod, ClusterContext(labelled, Metadata({}, {}), None), config)
+    if not isinstance(decision, Inject):
+        return
+    containers = plan_injection(decision, pod, context.effective_config.template, config).init_containers
+    added = measure_added(pod, containers)
+    is_quota = template is DryRun.RESOURCE_QUOTA
+    message = result.message
+    is_because = is_quota_because_of(message, added) if is_quota else is_limit_range_because_of(message, pod, added)
+    if is_because is not None:
+        found = DryRun.BECAUSE_OF_PODROLE if is_because else DryRun.NOT_BECAUSE_OF_PODROLE
+        yield found.format(namespace=result.namespace, added=format_added(containers))
 
 
 def _classify(result: DryRunResult) -> DryRun:

@@ -36,6 +36,15 @@ class DryRun(FindingTemplate):
             "webhook's template (PODROLE_TEMPLATE). exceeded quota: raise the quota."
         ),
     )
+    BECAUSE_OF_PODROLE = (
+        Level.NOTE,
+        "Without podrole, namespace {namespace} would accept that pod. podrole adds {added}.",
+        "Set podrole.io/sidecar-resources on the namespace (docs/annotations.md).",
+    )
+    NOT_BECAUSE_OF_PODROLE = (
+        Level.NOTE,
+        "Namespace {namespace} would reject that pod, which requests 100m and 128Mi itself, without podrole, too.",
+    )
     LIMIT_RANGE = (
         Level.PROBLEM,
         "A LimitRange rejected a pod in a dry run in namespace {namespace}: {message}",

@@ -54,8 +54,6 @@ def _report_numbers(state: WorkloadState) -> Iterator[Finding]:
         yield report_job(state.obj, names)
     elif state.kind == "cronjob":
         yield from report_cron_job(state.obj, state.children, names)
-    elif not is_observed(state.obj, state.kind):
-        yield WorkloadFinding.NOT_OBSERVED.format()
     else:
         yield from _report_replicas(state)
     if (failed := find_condition(state.obj, "Progressing", "False")) is not None:
@@ -70,6 +68,8 @@ def _report_replicas(state: WorkloadState) -> Iterator[Finding]:
     if replicas.wanted == 0 and replicas.existing == 0:
         is_daemon_set = state.kind == "daemonset"
         yield (WorkloadFinding.NO_NODE_SELECTED if is_daemon_set else WorkloadFinding.SCALED_TO_ZERO).format()
+    elif not is_observed(state.obj, state.kind):
+        yield WorkloadFinding.NOT_OBSERVED.format()
     elif replicas.is_complete:
         yield WorkloadFinding.PODS_READY.format(wanted=replicas.wanted)
     else:

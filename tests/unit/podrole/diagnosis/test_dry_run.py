@@ -79,6 +79,32 @@ def test_rejected_dry_run_is_classified_by_the_message(message: str, codes: list
 
 
 @pytest.mark.parametrize(
+    ("message", "note"),
+    [
+        pytest.param(MUST_SPECIFY, "BecauseOfPodrole", id="must-specify-podroles"),
+        pytest.param(MUST_SPECIFY.replace("podrole-redirect", "app"), "NotBecauseOfPodrole", id="must-specify-both"),
+        pytest.param(EXCEEDED_QUOTA, "NotBecauseOfPodrole", id="quota-of-pods"),
+        pytest.param(
+            EXCEEDED_QUOTA.replace("pods=10", "requests.cpu=900m", 1)
+            .replace("pods=10", "requests.cpu=1")
+            .replace("pods=1,", "requests.cpu=120m,"),
+            "BecauseOfPodrole",
+            id="quota-that-the-pod-alone-fits",
+        ),
+        pytest.param(MAXIMUM, "BecauseOfPodrole", id="range-of-podroles"),
+        pytest.param(MAXIMUM.replace("96Mi", "128Mi"), "NotBecauseOfPodrole", id="range-of-the-pods"),
+        pytest.param(RATIO, None, id="message-that-does-not-tell"),
+        pytest.param(BELOW_REQUEST, None, id="message-about-a-default"),
+    ],
+)
+def test_limit_is_because_of_podrole_only_where_the_pod_alone_fits(message: str, note: str | None) -> None:
+    findings = diagnose(DryRunResult("team-a", None, message))
+
+    codes = [one.code for one in findings if one.code.endswith("BecauseOfPodrole")]
+    assert codes == ([note] if note else [])
+
+
+@pytest.mark.parametrize(
     "message", [MUST_SPECIFY, EXCEEDED_QUOTA, MAXIMUM, MINIMUM, RATIO], ids=["must", "exceeded", "max", "min", "ratio"]
 )
 def test_finding_contains_the_message_of_the_api_server(message: str) -> None:
