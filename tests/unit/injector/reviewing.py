@@ -1,15 +1,17 @@
 """Answers a hostile review as the webhook's app does, and measures its memory in a process of its own.
 
-As a program, it reads lines of a case's name and the path of a body, and prints how many bytes the peak of the resident
-memory grew. Each review runs in a fork, which has no free memory from earlier ones.
+As a program, it reads lines of a case's name, the path of a body and the path of the webhook, and prints how many bytes
+the peak of the resident memory grew. Each review runs in a fork, which has no free memory from earlier ones.
 """
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -18,7 +20,10 @@ from injector.errors import ReviewError
 from injector.k8s.objects import Metadata
 from injector.patch.template import load_template
 from injector.webhook.admission_review import AdmissionReview, TooLargeReviewError, parse_review
+from injector.webhook.app import WEBHOOK_PATH, WORKLOAD_PATH
 from injector.webhook.handler import Admission
+from injector.webhook.workload_review import WorkloadReview
+from injector.webhook.workload_warnings import WorkloadReviewer
 from testing.cases import CONFIG, ENABLED, load_review
 from testing.repository import ROOT
 from tests.unit.injector.hostile_pods import ALLOW_LISTS, HOSTILE, Hostile
@@ -80,6 +85,33 @@ def review(admission: Admission, body: bytes) -> tuple[AdmissionReview | None, b
     return answer, orjson.dumps(answer)
 
 
+def build_workload_body(case: Hostile) -> bytes:
+    """The review of a Deployment whose pods are those of the case; its template is changed."""
+    pod = case.pod()
+    workload = {"metadata": pod.get("metadata"), "spec": {"template": pod}}
+    kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
+    old: dict[str, Any] = {"metadata": {}, "spec": {"template": {"spec": {"containers": []}}}}
+    request = {**HEAD["request"], "kind": kind, "operation": "UPDATE", "object": workload, "oldObject": old}
+    return json.dumps({**HEAD, "request": request}, ensure_ascii=False, separators=(",", ":")).encode(
+        errors="surrogatepass"
+    )
+
+
+def build_reviewer(case: Hostile) -> WorkloadReviewer:
+    admission = build_admission(case)
+    return WorkloadReviewer(admission.config, admission.cluster, admission.template)
+
+
+def review_workload(reviewer: WorkloadReviewer, body: bytes) -> tuple[AdmissionReview | None, bytes]:
+    """What the app does with a request. None: it is rejected."""
+    try:
+        parsed = reviewer.parse(body)
+        answer = reviewer.answer(parsed) if isinstance(parsed, WorkloadReview) else parsed
+    except ReviewError as error:
+        return None, str(error).encode()
+    return answer, orjson.dumps(answer)
+
+
 class MemoryProbe:
     """A running process of this module."""
 
@@ -96,11 +128,11 @@ class MemoryProbe:
     def __exit__(self, *_exception: object) -> None:
         self._process.communicate()
 
-    def measure(self, name: str, body: Path) -> int:
-        """How many bytes the peak of a process grows while it answers the review."""
+    def measure(self, name: str, body: Path, path: str = WEBHOOK_PATH) -> int:
+        """How many bytes the peak of a process grows while it answers the review at this path."""
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{name}\t{body}\n")
+        self._process.stdin.write(f"{name}\t{body}\t{path}\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
@@ -110,11 +142,11 @@ def read_kib(field: str) -> int:
     return int(status.partition(f"{field}:")[2].split(maxsplit=1)[0])
 
 
-def measure_peak(admission: Admission, body: bytes) -> int:
+def measure_peak(answer: Callable[[bytes], object], body: bytes) -> int:
     """Answer the review; return the growth of the peak of this process in bytes."""
     Path("/proc/self/clear_refs").write_text(RESET_PEAK, encoding="ascii")
     before = read_kib("VmHWM")
-    review(admission, body)
+    answer(body)
     return (read_kib("VmHWM") - before) * 1024
 
 
@@ -131,10 +163,12 @@ def measure_cached_allow_lists() -> int:
 
 def serve() -> None:
     for line in sys.stdin:
-        name, path = line.rstrip("\n").split("\t")
-        admission = build_admission(HOSTILE[name])
+        name, path, webhook = line.rstrip("\n").split("\t")
+        answer: Callable[[bytes], object] = partial(review, build_admission(HOSTILE[name]))
+        if webhook == WORKLOAD_PATH:
+            answer = partial(review_workload, build_reviewer(HOSTILE[name]))
         if os.fork() == 0:
-            sys.stdout.write(f"{measure_peak(admission, Path(path).read_bytes())}\n")
+            sys.stdout.write(f"{measure_peak(answer, Path(path).read_bytes())}\n")
             sys.stdout.flush()
             os._exit(0)
         os.wait()

@@ -21,7 +21,10 @@ from tests.integration.api_server.conftest import run_cluster
 pytest.register_assert_rewrite("tests.integration.api_server.hostile.bounds")
 
 RESOURCES = ["namespaces", "pods", "pods/ephemeralcontainers", "serviceaccounts"]
-RULES = [{"apiGroups": [""], "resources": RESOURCES, "verbs": ["*"]}]
+RULES = [
+    {"apiGroups": [""], "resources": RESOURCES, "verbs": ["*"]},
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["*"]},
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

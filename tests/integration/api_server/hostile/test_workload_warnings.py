@@ -1,6 +1,7 @@
 """`kubectl apply` of a workload prints what its pods would meet, and never fails because of the webhook."""
 
 import base64
+import uuid
 from typing import Any
 
 import pytest
@@ -10,14 +11,21 @@ from injector.certs.ca_store import parse_webhook_configuration
 from testing.cluster.api import ApiServer, Manifest, wait_for
 from testing.cluster.manifests import Answer, Kubectl
 from testing.cluster.namespaces import Namespaces
+from testing.hostile.good_tenant import User
 from testing.hostile.installation import NAME, NAMESPACE, Installation
+from testing.hostile.objects import LONG_ANNOTATIONS, WIDE_PODS
 from testing.hostile.replica import Replica
+from tests.integration.api_server.hostile.bounds import attack, holding
 
 ROLE = {"iam.amazonaws.com/role": "reader"}
 ALLOWED = {"iam.amazonaws.com/allowed-roles": '["writer"]'}
 LABELS = {"app": "web"}
 CONTAINER = {"name": "app", "image": "example/app:1"}
 WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+NOT_DECIDED = 'podrole_workload_reviews_total{outcome="not-decided"}'
+FLOODS = {"plain": 400, **dict.fromkeys((*list(LONG_ANNOTATIONS)[:1], *list(WIDE_PODS)[:1]), 4)}
+"""Workloads that a user applies, and how often."""
+
 DENIED = (
     "web: its pods would be denied: [RoleNotAllowed] The namespace does not allow the role "
     "arn:aws:iam::111122223333:role/reader"
@@ -222,6 +230,27 @@ def test_foreign_change_is_drift_until_it_is_undone(api: ApiServer, replicas: li
 
     assert before == []
     wait_for("it is undone", lambda: read() == [])
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_other_pods_are_created_in_time_while_a_user_applies_workloads_without_end(
+    installation: Installation, replicas: list[Replica], good: User, hostile: User, kind: str
+) -> None:
+    account = f"none-{uuid.uuid4().hex[:8]}"  # each review reads it live
+    template = {"metadata": {"labels": LABELS}, "spec": {"containers": [CONTAINER], "serviceAccountName": account}}
+    if kind != "plain":
+        pod = {**LONG_ANNOTATIONS, **WIDE_PODS}[kind]()
+        template = {**pod, "metadata": {**pod.get("metadata", {}), "labels": LABELS}}
+    workload = build_workload()
+    workload["spec"]["template"] = template
+    before = sum(float(one.read_series()[NOT_DECIDED]) for one in replicas)
+
+    with holding(good, replicas, installation):
+        refusals = attack([lambda: hostile.api.create(workload, hostile.namespace, dry_run=True)] * FLOODS[kind])
+
+    assert [one for one in refusals if "podrole" in one] == []
+    if kind == "plain":
+        assert sum(float(one.read_series()[NOT_DECIDED]) for one in replicas) > before
 
 
 def test_workload_can_be_applied_while_no_replica_runs(tenant: Tenant, replicas: list[Replica]) -> None:
