@@ -113,17 +113,17 @@ def _load_settings(options: Options, read: ClusterRead) -> tuple[EffectiveConfig
     installation, deployed = read.installation, read.installation.deployed_env
     findings: list[Finding] = []
     try:
-        effective = load_effective_config(add_defaults(options, deployed, read.estate), deployed)
+        effective = load_effective_config(add_defaults(options, deployed, read.estate, _find_systems(read)), deployed)
     except ConfigError as error:
         if deployed is None:
             raise
         findings.append(ClusterFinding.SETTINGS_UNKNOWN.format(why=str(error).partition("\n\n")[0]))
         deployed = None
-        effective = load_effective_config(add_defaults(options, None, read.estate))
+        effective = load_effective_config(add_defaults(options, None, read.estate, _find_systems(read)))
     if installation.deployment.error:
         findings.append(ClusterFinding.SETTINGS_UNKNOWN.format(why=installation.deployment.error))
     elif not findings:
-        findings += report_defaults(options, deployed, effective.config.region)
+        findings += report_defaults(options, deployed, effective.config)
     if effective.is_template_shipped:
         findings.append(ClusterFinding.SETTINGS_UNKNOWN.format(why="its edited template could not be read"))
     return effective, findings

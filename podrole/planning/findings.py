@@ -150,7 +150,10 @@ class ClusterFinding(FindingTemplate):
     )
     NOT_INSTALLED = (
         Level.NOTE,
-        "podrole is not installed, so the plan has the default settings, region {region}, and those that you set.",
+        (
+            "podrole is not installed, so the plan has the default settings and those that you set; region {region}; "
+            "roles given by name {names}."
+        ),
         "Set them with options or variables, such as --account-id.",
     )
     SYSTEM_NAMESPACES = (Level.NOTE, "Namespaces that podrole's webhook excludes are left out: {namespaces}.")

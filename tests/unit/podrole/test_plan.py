@@ -254,3 +254,34 @@ def test_role_of_another_partition_is_not_denied_where_the_region_is_unknown(run
 
     assert document["workloads"][0]["then"]["role"] == "arn:aws-cn:iam::111122223333:role/reader"
     assert [one["code"] for one in document["findings"]] == ["NotInstalled"]
+
+
+AGENT = """\
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: kube2iam, namespace: default}
+spec:
+  template:
+    spec: {hostNetwork: true, containers: [{name: kube2iam, image: a, args: [--base-role-arn=BASE]}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("base", "role"),
+    [
+        pytest.param("arn:aws:iam::111122223333:role/x/", "arn:aws:iam::111122223333:role/x/reader", id="prefix"),
+        pytest.param("arn:aws:iam::111122223333:role/x", None, id="no prefix"),
+        pytest.param("", None, id="empty"),
+    ],
+)
+def test_names_mean_what_they_mean_to_kube2iam_where_nothing_else_is_known(
+    run: Run, base: str, role: str | None
+) -> None:
+    write(f"{GOOD}---\n{AGENT.replace('BASE', base)}")
+
+    document = json.loads(run("plan", "-f", "manifests.yaml", "-o", "json").stdout)
+
+    (found,) = [one for one in document["workloads"] if one["kind"] == "Deployment"]
+    assert found["then"]["role"] == role
+    (note,) = [one["text"] for one in document["findings"] if one["code"] == "NotInstalled"]
+    assert (f"are those of {base}." if role else "are denied") in note
