@@ -10,7 +10,6 @@ from pathlib import Path
 from injector.errors import ConfigError
 from podrole.iam.apply_script import BACKUPS, MARK, POLICIES, SCRIPT, RoleFiles, build_script, name_files
 from podrole.iam.changes import PolicyChange
-from podrole.terminal import write
 
 OWN = {SCRIPT, POLICIES, BACKUPS}
 INCOMPLETE = f'#!/bin/sh\n{MARK}, which did not end.\necho "podrole did not finish writing: run it again" >&2\nexit 1\n'
@@ -22,8 +21,8 @@ TEMPORARY = ".podrole-"
 MODE = 0o644
 
 
-def write_directory(path: str, changes: Sequence[PolicyChange]) -> None:
-    """Write all files, or none: raises ConfigError where that is not allowed, OSError where the disk is full."""
+def write_directory(path: str, changes: Sequence[PolicyChange]) -> list[str]:
+    """Write all files, and return what to do next. Raises ConfigError where nothing may be written, or OSError."""
     directory = Path(path)
     _check(directory)
     roles = name_files(changes)
@@ -36,9 +35,8 @@ def write_directory(path: str, changes: Sequence[PolicyChange]) -> None:
         _write(directory / POLICIES / role.file, role.policy)
     _remove_others(directory / POLICIES, listed)
     _write(directory / SCRIPT, build_script(listed))
-    write(f"{directory / SCRIPT} has {len(listed)} of {len(roles)} roles; the others need no change.", is_error=True)
-    if listed:
-        write(f"Read it, then set the policies: sh {shlex.quote(str(directory / SCRIPT))}", is_error=True)
+    steps = [f"Read it, then set the policies: sh {shlex.quote(str(directory / SCRIPT))}"] if listed else []
+    return [f"{directory / SCRIPT} has {len(listed)} of {len(roles)} roles; the others need no change.", *steps]
 
 
 def _check(directory: Path) -> None:

@@ -12,7 +12,6 @@ from podrole.iam.comparison import Comparison, Scope, compare
 from podrole.iam.documents import MAX_BYTES, parse_policy
 from podrole.iam.policies import parse_issuer
 from podrole.iam.policy_files import ExistingPolicies, ExistingPolicy
-from podrole.iam.usage import RoleUsage
 from podrole.iam.usage_findings import UsageFinding
 from podrole.policy_directory import read_policy_directory
 from podrole.role_sources import RoleUsageLoader
@@ -41,15 +40,18 @@ def print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
         write("The webhook admits none of these ServiceAccounts, so there is no policy.", is_error=True)
         return choose_exit_code([Section("", tuple(notices))], Level.PROBLEM)
     only = existing and existing.select(role_arn)
-    compared = _compare(usage._replace(requirements=required), only, issuer, loader)
+    scope = _build_scope(loader)._replace(has_all_roles=False)
+    compared = compare(usage._replace(requirements=required), only, issuer, scope)
     [change] = compared.changes
     findings = [*_check(compared, loader), *limit_findings([*notices, *compared.findings])]
-    if out := loader.options["out"]:
-        write_directory(out, compared.changes)
-    else:
+    out = loader.options["out"]
+    steps = write_directory(out, compared.changes) if out else []
+    if not out:
         write_json(change.policy)
     print_findings(findings)
     for line in format_users(build_entry(change, [])) if change.existing is not None else ():
+        write(line, is_error=True)
+    for line in steps:
         write(line, is_error=True)
     if not out:
         print_next_steps(change.requirements, is_merged=change.existing is not None)
@@ -60,15 +62,14 @@ def print_all(loader: RoleUsageLoader) -> int:
     """Print the policy of every role in use, and return the exit code."""
     existing, _ = _read_existing(None, loader)
     usage = loader.usage
-    compared = _compare(usage, existing, parse_issuer(loader.issuer_url), loader)
+    compared = compare(usage, existing, parse_issuer(loader.issuer_url), _build_scope(loader))
     notices = [*usage.list_findings(), *loader.settings_findings, *compared.findings]
     checked = _check(compared, loader)
     findings = [*checked, *limit_findings(notices)]
     claimants = usage.sort_subjects(UsageFinding.SELF_CLAIMED)
     entries = [build_entry(one, claimants.get(one.requirements.role_arn, [])) for one in compared.changes]
     out = loader.options["out"]
-    if out:
-        write_directory(out, compared.changes)
+    steps = write_directory(out, compared.changes) if out else []
     if loader.options["output"] == "json":
         every = Section("ServiceAccounts", (*checked, *notices))
         write_json({"roles": entries, "findings": build_document([every])})
@@ -77,14 +78,16 @@ def print_all(loader: RoleUsageLoader) -> int:
             write(format_entry(entry, has_policy=not out))
     print_findings(findings)
     write(f"{len(entries)} role{'' if len(entries) == 1 else 's'}", is_error=True)
+    for line in steps:
+        write(line, is_error=True)
     return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
 
 
-def _compare(usage: RoleUsage, existing: ExistingPolicies | None, issuer: str, loader: RoleUsageLoader) -> Comparison:
+def _build_scope(loader: RoleUsageLoader) -> Scope:
     place = "in the manifests" if loader.options["filenames"] else "in the cluster"
     if loader.namespaces:
         place = "in these namespaces"
-    return compare(usage, existing, issuer, Scope(place, loader.namespaces, is_complete=not loader.named))
+    return Scope(place, loader.namespaces, is_complete=not loader.named)
 
 
 def _check(compared: Comparison, loader: RoleUsageLoader) -> Sequence[Finding]:

@@ -26,6 +26,9 @@ class Scope(NamedTuple):
     is_complete: bool = True
     """Whether all users of the role were read; otherwise nothing is called unused."""
 
+    has_all_roles: bool = True
+    """Whether all roles in use are known; otherwise existing policies of other roles are not looked at."""
+
 
 class Comparison(NamedTuple):
     """The policies of roles, and findings about the existing ones."""
@@ -60,7 +63,7 @@ def compare(usage: RoleUsage, existing: ExistingPolicies | None, issuer: str, sc
             change = change._replace(unused=tuple(_find_unused(found, role_arn, issuer, users, scope)))
             findings += _find_findings(found, role_arn, issuer, users, scope)
         changes.append(change)
-    for role_arn, found in existing.by_arn.items():
+    for role_arn, found in existing.by_arn.items() if scope.has_all_roles else ():
         if role_arn not in users.required:
             with suppress(PolicyError):  # somebody else's role
                 findings += _find_findings(found, role_arn, issuer, users, scope)

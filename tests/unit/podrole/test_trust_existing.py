@@ -203,12 +203,13 @@ def test_merge_reports_who_is_new(run: Run) -> None:
     ("name", "hint"),
     [
         pytest.param("other", "", id="unknown"),
+        pytest.param("Reader", f" It has {BASE}Reader: check the path", id="another-case"),
         pytest.param("team/Reader", f" It has {BASE}team/Reader: check the path", id="another-path"),
     ],
 )
 def test_role_whose_policy_is_not_given_is_reported(run: Run, name: str, hint: str) -> None:
     Path("all.yaml").write_text(MANIFESTS)
-    write_roles(**{name: build_policy()})
+    write_roles(**{name: build_policy(trust(GONE))})
 
     one = run("trust-policy", "reader", "--policies", "roles.json", *COMMON)
     every = run("trust-policy", "--all", "--policies", "roles.json", *COMMON)
@@ -216,6 +217,7 @@ def test_role_whose_policy_is_not_given_is_reported(run: Run, name: str, hint: s
     for result in (one, every):
         assert f"warning: --policies has no policy of {READER}, so its new one would replace" in result.stderr
         assert hint in result.stderr
+    assert GONE not in one.stderr
 
 
 @pytest.mark.parametrize("action", ["--merge", "--check"])
