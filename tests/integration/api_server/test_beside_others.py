@@ -148,5 +148,5 @@ def test_labels_of_an_injected_pod_can_be_changed(api: ApiServer, namespace: str
     api.patch(("Pod", "app"), {"metadata": {"labels": {"tier": "front"}}}, namespace)
 
     after = api.read("Pod", "app", namespace)
-    assert after["metadata"]["labels"] == {"tier": "front"}
+    assert after["metadata"]["labels"] == {**before["metadata"]["labels"], "tier": "front"}
     assert after["spec"] == before["spec"]
