@@ -61,6 +61,7 @@ def read_lines(sidecar: Sidecar) -> list[Line]:
 
 
 def test_each_refusal_by_sts_is_found(refused_sidecar: Sidecar, find: Callable[[Line], bool]) -> None:
+    refused_sidecar.wait_for_log('"started"', 30)
     lines = read_lines(refused_sidecar)
 
     found = [line for line in lines if find(line)]
