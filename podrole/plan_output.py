@@ -60,6 +60,7 @@ def _build_row(row: Row, namespace: NamespacePlan) -> dict[str, Any]:
         "group": row.key.group,
         "kind": row.key.kind,
         "name": row.key.name,
+        "template": row.part,
         "service_account": row.service_account,
         "labelled": namespace.is_labelled,
         "pods": row.pods,

@@ -79,9 +79,9 @@ def plan_namespace(
     settings, scope = context
     limits = Limits(LimitRanges(estate, name), Quotas(estate, name))
     rows = [
-        build_row(RowInput(key, one, running if number == 0 else (), estate, limits, settings))
+        row
         for key, templates, running in workloads
-        for number, one in enumerate(templates)
+        for row in _build_rows(templates, RowInput(key, templates[0], running, estate, limits, settings))
     ]
     demands = [
         Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge))
@@ -98,6 +98,16 @@ def plan_namespace(
     )
     is_labelled = None if metadata is None else metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
     return NamespacePlan(name, is_labelled, tuple(rows), tuple(findings))
+
+
+def _build_rows(templates: Sequence[Workload], first: RowInput) -> Iterator[Row]:
+    """Build a row for each pod template. All running pods count for the first: they do not say which one they have."""
+    if len(templates) == 1:
+        yield build_row(first)
+        return
+    for number, one in enumerate(templates):
+        given = first if number == 0 else first._replace(workload=one, running=())
+        yield build_row(given)._replace(part=".".join(map(str, one.template.template_path)))
 
 
 def _check_label(name: str, metadata: Metadata | None, estate: PlanEstate, scope: Scope) -> Iterator[Finding]:

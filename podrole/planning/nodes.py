@@ -15,11 +15,11 @@ Amounts = tuple[Fraction, Fraction]
 """CPU and memory."""
 
 
-def check_nodes(estate: PlanEstate, rows: Mapping[Key, Row], tops: Sequence[Key]) -> Iterator[Finding]:
+def check_nodes(estate: PlanEstate, rows: Sequence[Row], tops: Sequence[Key]) -> Iterator[Finding]:
     """Compare what is free with what podrole adds. `tops`: the workload of each pod of the estate."""
     if not estate.nodes:
         return
-    added = _pick(add_totals(row.added for row in rows.values()))
+    added = _pick(add_totals(row.added for row in rows))
     if not any(added):
         return
     free = {name: (node.cpu, node.memory) for name, node in estate.nodes.items()}
@@ -33,8 +33,8 @@ def check_nodes(estate: PlanEstate, rows: Mapping[Key, Row], tops: Sequence[Key]
     shown = {name: format_amount(name, amount) for name, amount in values}
     yield template.format(**shown)
     if _fits(added, total):
-        yield from _check_rollouts(rows.values(), total, shown)
-    yield from _check_each(estate, rows, tops, free)
+        yield from _check_rollouts(rows, total, shown)
+    yield from _check_each(estate, {row.key: row for row in reversed(rows)}, tops, free)
 
 
 def _check_rollouts(rows: Iterable[Row], total: Sequence[Fraction], shown: Mapping[str, str]) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ def build_plan(
     for name in sorted(by_namespace.keys() - scope.left_out):
         those = [(key, workloads[key], running.get(key, [])) for key in sorted(by_namespace[name], key=_order)]
         namespaces.append(plan_namespace(name, those, estate, (settings, scope)))
-    rows = {row.key: row for namespace in namespaces for row in namespace.rows}
+    rows = [row for namespace in namespaces for row in namespace.rows]
     return Plan(tuple(namespaces), (*findings, *check_nodes(estate, rows, tops)), settings.config.role_arn_prefix)
 
 

@@ -55,11 +55,13 @@ class Row(NamedTuple):
     restart: Restart
     findings: tuple[Finding, ...]
     namespace_findings: tuple[Finding, ...] = ()
+    part: str = ""
+    """The path of the pod template, where the workload has several."""
 
     @property
     def name(self) -> str:
-        """Kind and name."""
-        return f"{self.key.kind}/{self.key.name}"
+        """Kind and name, and the path of the pod template where there are several."""
+        return f"{self.key.kind}/{self.key.name}{f' {self.part}' if self.part else ''}"
 
     @property
     def added(self) -> Totals:

@@ -124,6 +124,7 @@ def test_json_has_the_documented_fields(run: Run) -> None:
         "group": "apps",
         "kind": "Deployment",
         "name": "shop",
+        "template": "",
         "service_account": "default",
         "labelled": True,
         "pods": 1,

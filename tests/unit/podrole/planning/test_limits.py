@@ -201,3 +201,21 @@ def run_on(node_name: str, kind: str = "StatefulSet", number: int = 1) -> Iterat
 )
 def test_nodes_without_room_for_podrole_have_a_finding(objects: list[dict[str, Any]], codes: list[str]) -> None:
     assert list_codes(make_plan(*ESTATE, *objects)) == codes
+
+
+def test_workload_with_several_pod_templates_counts_its_pods_once() -> None:
+    groups = {
+        "workerGroupSpecs": [{"template": with_resources(BIG)}],
+        "headGroupSpec": {"template": with_resources(BIG)},
+    }
+    metadata = {"name": "ray", "namespace": "shop"}
+    ray = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata, "spec": groups}
+    pods = [pod(f"ray-{index}", with_resources(BIG), ("ray.io/v1", "RayCluster", "ray"), "a") for index in range(3)]
+
+    plan = make_plan(*ESTATE, node("a", "1510m", "4Gi"), ray, *pods)
+
+    assert [(row.name, row.pods) for row in plan.rows] == [
+        ("RayCluster/ray spec.headGroupSpec.template", 3),
+        ("RayCluster/ray spec.workerGroupSpecs.0.template", 0),
+    ]
+    assert list_codes(plan) == ["NodesFull", "NodesWithoutRoom"]
