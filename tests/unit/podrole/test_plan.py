@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from testing.estate import WRONG, build_estate
+from testing.estate import WRONG, build_estate, build_workload
 from testing.hostile_text import STORED, find_unprintable
+from testing.repository import ROOT
+from tests.unit.docs.pages import read_section
 from tests.unit.podrole.conftest import Run
 from tests.unit.podrole.manifests import DEPLOYMENT, NAMESPACE
 
@@ -286,3 +288,36 @@ def test_names_mean_what_they_mean_to_kube2iam_where_nothing_else_is_known(
     assert found["then"]["role"] == role
     (note,) = [one["text"] for one in document["findings"] if one["code"] == "NotInstalled"]
     assert (f"are those of {base}." if role else "are denied") in note
+
+
+def build_example() -> list[dict[str, Any]]:
+    """The namespace in docs/cli.md."""
+    whole = {"cpu": "1", "memory": "2Gi"}
+    container = {"resources": {"requests": whole, "limits": whole}}
+    backup = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/shop-backup"}
+    allowed = {"iam.amazonaws.com/allowed-roles": '["shop-w*", "shop-b*"]'}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "annotations": allowed}},
+        *(
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": name, "namespace": "shop", "annotations": annotations},
+            }
+            for name, annotations in {"default": {}, "db": backup}.items()
+        ),
+        build_workload("Deployment", "web", "shop", {"role": "shop-writer", "spec": {"replicas": 3}}),
+        build_workload("StatefulSet", "db", "shop", {"account": "db", "container": container}),
+        build_workload("CronJob", "report", "shop", {"role": "shop-reader"}),
+    ]
+
+
+def test_example_in_the_documentation_is_what_the_command_prints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "118")
+    write(yaml.safe_dump_all(build_example()))
+
+    printed = plan(run).stdout
+
+    section = read_section(ROOT / "docs/cli.md", "plan")
+    lines = [line.removeprefix("    ") for line in section.splitlines() if not line or line.startswith("    ")]
+    assert printed.strip() in "\n".join(lines)
