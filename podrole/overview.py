@@ -16,7 +16,8 @@ from podrole.cluster_estate import read_cluster
 from podrole.diagnosis.cluster_state import Objects, ReadResult
 from podrole.diagnosis.decision_input import load_settings
 from podrole.diagnosis.estate_state import group_workloads
-from podrole.diagnosis.overview import EstateState, OverviewResult, diagnose_estate, list_sidecars
+from podrole.diagnosis.overview import OverviewResult, diagnose_estate, list_sidecars
+from podrole.diagnosis.overview_state import EstateState
 from podrole.diagnosis.pod_progress import EVENT_REASONS
 from podrole.diagnosis.sidecar import STATUS_COMMAND
 from podrole.diagnosis.workload_state import CREATE_REASONS, WorkloadState, lacks_pods
@@ -96,11 +97,9 @@ def _build_document(result: OverviewResult) -> dict[str, object]:
 
 def _format_counts(result: OverviewResult) -> str:
     counts = result.counts
-    text = (
-        f"{counts['ok']} of {counts['workloads']} workloads are ok: {counts['pods']} pods in "
-        f"{counts['namespaces']} namespaces"
-    )
-    return f"{text}; {counts['not_checked']} workloads were not checked" if counts["not_checked"] else text
+    ok, workloads, pods, namespaces = (counts[key] for key in ("ok", "workloads", "pods", "namespaces"))
+    text = f"{ok} of {workloads} workloads are ok (pods: {pods}, namespaces: {namespaces})"
+    return f"{text}; not checked: {counts['not_checked']}" if counts["not_checked"] else text
 
 
 def _fetch_events(client: ApiClient, namespace: str) -> Objects:

@@ -6,6 +6,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from podrole.__main__ import main as podrole
+from testing.cluster.api import wait_for
 from tests.integration.node.cluster import Node, build_pod
 from tests.integration.node.conftest import NAMESPACE, await_rollout
 from tests.integration.node.store import TEAM_A, Store
@@ -28,6 +29,33 @@ def test_check_reports_no_problem_for_a_pod_with_its_role(installed: Node, team:
 
     print(output)
     assert "The sidecar serves credentials of arn:aws:iam::111122223333:role/anybody" in output
+    assert output.endswith("\n0")
+
+
+def test_check_of_a_namespace_counts_what_is_ok(installed: Node, team: str) -> None:
+    installed.apply(build_pod("sleep 600", role="anybody"), team)
+    installed.await_ready("pod/app", team)
+
+    output = run_podrole(installed, "check", "-n", team)
+
+    print(output)
+    assert "1 of 1 workloads are ok (pods: 1, namespaces: 1)" in output
+    assert output.endswith("\n0")
+
+
+def test_check_reports_that_a_pod_waits_for_its_own_init_container(installed: Node, team: str) -> None:
+    pod = build_pod("sleep 600", role="anybody")
+    pod["spec"]["initContainers"] = [{**pod["spec"]["containers"][0], "name": "migrate"}]
+    installed.apply(pod, team)
+
+    def find_output() -> str | None:
+        output = run_podrole(installed, "check", f"{team}/app")
+        return output if "podrole's part is done" in output else None
+
+    output = wait_for("podrole's part is done", find_output, 60)
+
+    print(output)
+    assert "The pod waits for its own init container migrate" in " ".join(output.split())
     assert output.endswith("\n0")
 
 

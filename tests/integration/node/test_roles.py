@@ -81,13 +81,16 @@ def test_sts_denial_is_reported_by_sdk_sidecar_and_check(installed: Node, team_a
 
     status = installed.execute("app", team_a, "python3", "-m", "sidecar.status", container="podrole-sidecar")
     check = run_podrole(installed, "check", f"{team_a}/app")
+    overview = run_podrole(installed, "check", "-n", team_a)
     said = wait_for("the CLI's sentence", lambda: installed.log("app", team_a), 60)
 
-    print(status, check, said, sep="\n")
+    print(status, check, overview, said, sep="\n")
     assert "state         refused" in status
     assert "AccessDenied" in status
     assert "AccessDenied" in check
     assert check.endswith("\n1")
+    assert f"pod {team_a}/app\n  problem  STS denied the role" in overview
+    assert overview.endswith("\n1")
     assert "AccessDenied" in said or "Unable to locate credentials" in said
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from podrole.diagnosis.cluster_state import ReadResult
 from podrole.diagnosis.decision_input import DecisionInput, load_settings
 from podrole.diagnosis.estate_state import group_workloads
-from podrole.diagnosis.overview import EstateState, OverviewResult, diagnose_estate
+from podrole.diagnosis.overview import OverviewResult, diagnose_estate
+from podrole.diagnosis.overview_state import EstateState
 from podrole.diagnosis.workload import diagnose_workload
 from podrole.diagnosis.workload_state import WorkloadState, place_template
 from podrole.estate.objects import Estate
