@@ -16,7 +16,7 @@ from podrole.diagnosis.pod_findings import ExpectedState
 from podrole.diagnosis.versions import read_server_version
 from podrole.diagnosis.workload_state import WorkloadState, lacks_pods, place_template
 from podrole.findings import Finding
-from podrole.owners import TargetError, find_path, find_selector, is_owner
+from podrole.owners import OWNERS, TargetError, find_path, find_selector, is_owner
 from podrole.progress import progress_message
 from podrole.queries import fetch_list, fetch_object, run_dry_run
 
@@ -117,15 +117,16 @@ def _parse(obj: Object | None) -> Metadata | None:
 
 
 def _fetch_children(client: ApiClient, target: Target, obj: Object) -> Objects:
-    """The Jobs of a CronJob or the ReplicaSets of a Deployment, the newest last."""
+    """The Jobs of a CronJob, or the ReplicaSets of another workload, the newest last."""
     root = f"namespaces/{target.namespace}"
     if target.kind == "cronjob":
         jobs = fetch_list(client, "the CronJob's Jobs", f"/apis/batch/v1/{root}/jobs")
         return _keep_owned(jobs, obj, {})
-    if target.kind == "deployment":
-        selector = find_selector(obj, target.kind)
+    if target.kind == "deployment" or target.kind not in OWNERS:  # such as a Rollout
+        if not (selector := _find_selector(obj, target.kind)):
+            return ReadResult(())
         path = f"/apis/apps/v1/{root}/replicasets"
-        sets = fetch_list(client, "the Deployment's ReplicaSets", path, labelSelector=selector)
+        sets = fetch_list(client, "ReplicaSets", path, labelSelector=selector)
         return _keep_owned(sets, obj, {"annotation": REVISION})
     return ReadResult(())
 

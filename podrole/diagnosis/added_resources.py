@@ -61,6 +61,12 @@ def format_requests(pod: Object) -> str:
     return format_added([{**one, "resources": {"requests": _read_requests(one)}} for one in ours])
 
 
+def list_requested(pod: Object) -> set[str]:
+    """The resources that podrole's containers in a pod request."""
+    ours = (one for one in read_objects(read_spec(pod), "initContainers") if is_reserved(one))
+    return {str(key) for one in ours for key in _read_requests(one)}
+
+
 def _read_requests(container: Object) -> Object:
     return read_mapping(read_mapping(container, "resources"), "requests")
 

@@ -14,6 +14,9 @@ from podrole.estate.objects import Estate
 Key = tuple[str, str, str]
 """Namespace, kind and name."""
 
+OWN_EVENTS = {"daemonset", "statefulset", "replicaset", "replicationcontroller", "job", "cronjob", "pod"}
+"""Kinds that create pods themselves, and not through a ReplicaSet."""
+
 
 @dataclass
 class _Group:
@@ -70,11 +73,15 @@ def _assign_pod(groups: dict[Key, _Group], job_owners: Mapping[Key, Key], namesp
 
 
 def index_events(events: Iterable[Object]) -> dict[object, list[Object]]:
-    """Sort events by the uid of their object."""
-    by_uid: dict[object, list[Object]] = {}
+    """Sort events by the uid of their object; those of a ReplicaSet also by the names of its namespace and owner."""
+    by_key: dict[object, list[Object]] = {}
     for event in events:
-        by_uid.setdefault(read_mapping(event, "involvedObject").get("uid"), []).append(event)
-    return by_uid
+        subject = read_mapping(event, "involvedObject")
+        by_key.setdefault(subject.get("uid"), []).append(event)
+        if subject.get("kind") == "ReplicaSet":
+            owner = str(subject.get("name")).rpartition("-")[0]  # as a Deployment and a Rollout name it
+            by_key.setdefault((str(subject.get("namespace")), owner), []).append(event)
+    return by_key
 
 
 def _build_state(key: Key, group: _Group, events: Mapping[object, list[Object]]) -> WorkloadState:
@@ -82,7 +89,8 @@ def _build_state(key: Key, group: _Group, events: Mapping[object, list[Object]])
     kind = key[1].lower() if group_name in BUILT_IN_GROUPS else f"{key[1]}.{group_name}".lower()
     jobs = tuple(sorted(group.jobs, key=lambda job: str(read_mapping(job, "metadata").get("creationTimestamp"))))
     uids = [read_mapping(one, "metadata").get("uid") for one in (group.obj, *jobs[-1:])]
-    found = tuple(event for uid in uids if uid for event in events.get(uid, ()))
+    keys = [*uids, (key[0], key[2])] if kind not in OWN_EVENTS else uids
+    found = tuple(event for one in keys if one for event in events.get(one, ()))
     metadata = {"namespace": key[0], **read_mapping(group.obj, "metadata")}
     state = WorkloadState({**group.obj, "metadata": metadata}, kind, tuple(group.templates), jobs, tuple(group.pods))
     return replace(state, events=ReadResult(found))

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import contract
 from injector.k8s.objects import Object, is_reserved, read_list, read_mapping, read_name, read_objects, read_spec
-from podrole.diagnosis.added_resources import format_requests
+from podrole.diagnosis.added_resources import format_requests, list_requested
 from podrole.diagnosis.injection import find_container, is_injected
 from podrole.diagnosis.progress_findings import Progress
 from podrole.diagnosis.workload_state import find_condition, read_time
 from podrole.findings import Finding
 
+SIDECAR = contract.SIDECAR_CONTAINER
 DONE = "podrole's part is done. "
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 STARTING = {"ContainerCreating", "PodInitializing"}
@@ -31,7 +32,7 @@ def report_progress(pod: Object, events: Sequence[Object], now: float) -> Iterat
     metadata, status = read_mapping(pod, "metadata"), read_mapping(pod, "status")
     names = {key: shlex.quote(str(metadata.get(key))) for key in ("namespace", "name")}
     if metadata.get("deletionTimestamp"):
-        yield _report_deletion(pod, now)
+        yield _report_deletion(pod, now, names)
         return
     if status.get("phase") == "Failed" and status.get("reason"):
         yield _report_end(pod, status, names)
@@ -62,15 +63,24 @@ def _is_done(name: str, status: Object) -> bool:
     return state.get("running") is not None and status.get("started") is not False
 
 
-def _report_deletion(pod: Object, now: float) -> Finding:
+def _report_deletion(pod: Object, now: float, names: Mapping[str, str]) -> Finding:
     metadata = read_mapping(pod, "metadata")
     due = str(metadata["deletionTimestamp"])
     if datetime.fromtimestamp(now, UTC) < _parse_time(due) + OVERDUE:
         return Progress.TERMINATING.format(due=due)
     if finalizers := read_list(metadata, "finalizers"):
         return Progress.FINALIZERS.format(due=due, names=", ".join(map(str, finalizers)))
+    if _is_only_sidecar_left(pod):
+        return Progress.SIDECAR_DELAYS_END.format(due=due, **names)
     node = shlex.quote(str(read_spec(pod).get("nodeName")))
     return Progress.TERMINATION_OVERDUE.format(due=due, node=node)
+
+
+def _is_only_sidecar_left(pod: Object) -> bool:
+    own = _read_statuses(pod, "containerStatuses")
+    sidecar = next((one for one in _read_statuses(pod, "initContainerStatuses") if one.get("name") == SIDECAR), {})
+    is_running = read_mapping(sidecar, "state").get("running") is not None
+    return is_running and bool(own) and all(read_mapping(one, "state").get("terminated") for one in own)
 
 
 def _parse_time(text: str) -> datetime:
@@ -91,10 +101,10 @@ def _report_scheduling(pod: Object, condition: Object, names: Mapping[str, str])
     if condition.get("reason") == "SchedulingGated":
         gates = (read_name(gate) for gate in read_objects(read_spec(pod), "schedulingGates"))
         return Progress.SCHEDULING_GATED.format(names=", ".join(gates))
-    added = f" podrole adds to its requests: {format_requests(pod)}." if is_injected(pod) else ""
-    return Progress.UNSCHEDULABLE.format(
-        message=condition.get("message") or condition.get("reason"), added=added, **names
-    )
+    message = condition.get("message") or condition.get("reason")
+    if is_injected(pod) and any(f"Insufficient {key}" in str(message) for key in list_requested(pod)):
+        return Progress.UNSCHEDULABLE_WITH_PODROLE.format(message=message, added=format_requests(pod))
+    return Progress.UNSCHEDULABLE.format(message=message, **names)
 
 
 def _report_events(pod: Object, events: Sequence[Object], names: Mapping[str, str]) -> Iterator[Finding]:

@@ -25,9 +25,19 @@ class Progress(FindingTemplate):
         "The kubelet evicted the pod because of podrole's container ({reason}): {message}",
         "Raise the sidecar's requests: podrole.io/sidecar-resources (docs/annotations.md).",
     )
+    SIDECAR_DELAYS_END = (
+        Level.PROBLEM,
+        "The pod should have been deleted by {due}: its own containers have ended, and podrole-sidecar still runs.",
+        "kubectl -n {namespace} logs {name} -c podrole-sidecar",
+    )
+    UNSCHEDULABLE_WITH_PODROLE = (
+        Level.PROBLEM,
+        "The pod cannot be scheduled: {message} Without what podrole adds to its requests it may fit: {added}.",
+        "Set podrole.io/sidecar-resources on the namespace or in the pod template (docs/annotations.md), or add nodes.",
+    )
     UNSCHEDULABLE = (
         Level.WARNING,
-        "The pod cannot be scheduled: {message}{added}",
+        "The pod cannot be scheduled, which is not because of podrole: {message}",
         DESCRIBE,
     )
     SCHEDULING_GATED = (Level.NOTE, "The pod is not scheduled yet: its scheduling gates are {names}.")

@@ -1,23 +1,29 @@
 """All workloads at once: only what is not ok is reported, each once; and nothing that podrole broke is missing."""
 
+import json
 from typing import Any
 
 import pytest
 
+from podrole.diagnosis.estate_state import group_workloads
 from podrole.diagnosis.overview import OverviewResult, list_sidecars
+from podrole.diagnosis.pod import diagnose_pod
 from podrole.diagnosis.workload_state import WorkloadState
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (
     LATER,
     build_plain_pod,
+    build_pod_state,
     build_running_pod,
     list_findings,
 )
 from tests.unit.podrole.diagnosis.workloads import (
     DENIAL,
+    build_estate,
     build_event,
     build_workload,
     diagnose_all,
+    diagnose_state,
     own,
 )
 
@@ -54,6 +60,22 @@ def build_pod_without_containers() -> Pod:
     pod["status"]["initContainerStatuses"] = [
         {"name": name, "state": waiting} for name in ("podrole-redirect", "podrole-sidecar")
     ]
+    return pod
+
+
+def build_replica_set_event(name: str) -> dict[str, Any]:
+    event = build_event(uid="replica-set")
+    return {
+        **event,
+        "involvedObject": {"kind": "ReplicaSet", "namespace": "team-a", "name": name, "uid": "replica-set"},
+    }
+
+
+def build_unscheduled_pod() -> Pod:
+    pod = build_pod()
+    message = "0/1 nodes are available: 1 Insufficient memory."
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    pod["status"] = {"phase": "Pending", "conditions": [condition]}
     return pod
 
 
@@ -106,6 +128,11 @@ BROKEN: dict[str, dict[str, Any]] = {
         "events": [build_event(uid="Job-uid")],
     },
     "custom-kind": {"objects": [build_workload("Rollout", {}, replicas=2)], "events": [build_event(uid="Rollout-uid")]},
+    "custom-kind-with-a-replica-set": {
+        "objects": [build_workload("Rollout", {}, replicas=2)],
+        "events": [build_replica_set_event("web-5f6")],
+    },
+    "unschedulable-because-of-podrole": {"objects": [STATEFUL_SET, build_unscheduled_pod()]},
     "denied-at-the-next-restart": {
         "objects": [build_workload("StatefulSet", FULL, {"iam.amazonaws.com/role": "a b"}), build_pod()],
     },
@@ -137,6 +164,29 @@ def test_workload_that_podrole_broke_is_never_without_a_problem(given: dict[str,
 
     assert list_codes(result)
     assert [state.target.partition("/")[0] for state, _ in result.workloads] != []
+
+
+@pytest.mark.parametrize("given", BROKEN.values(), ids=BROKEN.keys())
+def test_target_that_podrole_broke_is_never_without_a_problem(given: dict[str, Any]) -> None:
+    """`podrole check KIND/NAME`: the workload, then its pods."""
+    statuses = given.get("statuses", {})
+    levels: set[str] = set()
+    for state in group_workloads(build_estate(*given["objects"]), given.get("events", ())):
+        levels |= {one.level for one in diagnose_state(state)}
+        for pod in state.pods:
+            status = statuses.get(pod["metadata"]["uid"])
+            pod_state = build_pod_state(
+                sidecar_status=json.dumps(status) if status else None, events=[*given.get("events", ())]
+            )
+            levels |= {one.level for one in list_findings(diagnose_pod(pod, pod_state, {}))}
+
+    assert "problem" in levels
+
+
+def test_replica_set_of_another_workload_is_not_taken_for_its_own() -> None:
+    result = diagnose_all(build_workload("Rollout", {}, replicas=2), events=[build_replica_set_event("web-api-5f6")])
+
+    assert "Denied" not in list_codes(result)
 
 
 def test_healthy_workloads_are_only_counted() -> None:

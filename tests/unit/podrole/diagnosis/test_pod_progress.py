@@ -53,6 +53,12 @@ def build_deleted_pod(due: str, *finalizers: str) -> Pod:
     return pod
 
 
+def build_ended_pod() -> Pod:
+    pod = build_deleted_pod(LONG_AGO)
+    pod["status"]["containerStatuses"] = [{"name": "app", "state": {"terminated": {"exitCode": 0}}}]
+    return pod
+
+
 def build_unscheduled_pod(reason: str, message: str = "") -> Pod:
     condition = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
     pod = build_pod(conditions=[condition], initContainerStatuses=[])
@@ -105,9 +111,25 @@ CASES = {
     ),
     "app-is-being-created": (build_pod_with("app", {"waiting": {"reason": "ContainerCreating"}}), None),
     "app-completed": (build_pod_with("app", {"terminated": {"exitCode": 0}}), None),
-    "unschedulable": (
+    "unschedulable-with-podrole": (
         build_unscheduled_pod("Unschedulable", "0/3 nodes are available: 3 Insufficient cpu."),
-        ("warning", "Unschedulable", "Insufficient cpu. podrole adds to its requests: podrole-redirect: "),
+        (
+            "problem",
+            "UnschedulableWithPodrole",
+            "Insufficient cpu. Without what podrole adds to its requests it may fit",
+        ),
+    ),
+    "unschedulable-by-selector": (
+        build_unscheduled_pod("Unschedulable", "0/3 nodes are available: 3 didn't match Pod's node selector."),
+        ("warning", "Unschedulable", "not because of podrole: 0/3 nodes are available: 3 didn't match"),
+    ),
+    "unschedulable-by-another-resource": (
+        build_unscheduled_pod("Unschedulable", "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
+        ("warning", "Unschedulable", "Insufficient nvidia.com/gpu."),
+    ),
+    "sidecar-delays-the-end": (
+        build_ended_pod(),
+        ("problem", "SidecarDelaysEnd", "its own containers have ended, and podrole-sidecar still runs"),
     ),
     "scheduling-gate": (
         build_unscheduled_pod("SchedulingGated"),

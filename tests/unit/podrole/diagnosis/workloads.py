@@ -76,12 +76,17 @@ def build_state(obj: dict[str, Any], *events: dict[str, Any], **changes: Any) ->
 
 def diagnose(obj: dict[str, Any], *events: dict[str, Any], **changes: Any) -> tuple[Finding, ...]:
     """The findings about one workload, in a labelled namespace."""
+    return diagnose_state(build_state(obj, *events, **changes))
+
+
+def diagnose_state(state: WorkloadState) -> tuple[Finding, ...]:
+    """The findings about what was read of one workload."""
     assert SETTINGS.effective_config
     estate = build_estate()
-    given = DecisionInput(
-        SETTINGS.effective_config, estate.namespaces["team-a"], {"default": estate.accounts["team-a", "default"]}, None
+    accounts = {"default": estate.accounts["team-a", "default"]}
+    return diagnose_workload(
+        state, DecisionInput(SETTINGS.effective_config, estate.namespaces["team-a"], accounts, None)
     )
-    return diagnose_workload(build_state(obj, *events, **changes), given)
 
 
 def build_estate(*objects: Mapping[str, Any], labelled: bool = True) -> Estate:
