@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from testing.cases import ENVIRON, load_review
-from testing.cluster.api import ApiServer, connect, wait_for
+from testing.cluster.api import ApiServer, Manifest, connect, wait_for
 from testing.cluster.pods import build_pod
 from testing.cluster.private import SCRIPTS, find_programs, private_cluster
 from tests.integration.api_server.conftest import ENVIRONMENT, HOW_TO_HAVE_ONE
@@ -63,17 +63,16 @@ def write_admission_configuration(directory: Path, certificate: trustme.LeafCert
     kubeconfig = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": user}]}
     (directory / "webhooks.kubeconfig").write_text(json.dumps(kubeconfig))
     plugin = {
-        "name": "MutatingAdmissionWebhook",
-        "configuration": {
-            "apiVersion": "apiserver.config.k8s.io/v1",
-            "kind": "WebhookAdmissionConfiguration",
-            "kubeConfigFile": str(directory / "webhooks.kubeconfig"),
-        },
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "WebhookAdmissionConfiguration",
+        "kubeConfigFile": str(directory / "webhooks.kubeconfig"),
     }
     configuration = {
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "AdmissionConfiguration",
-        "plugins": [plugin],
+        "plugins": [
+            {"name": f"{kind}AdmissionWebhook", "configuration": plugin} for kind in ("Mutating", "Validating")
+        ],
     }
     (directory / "admission.yaml").write_text(json.dumps(configuration))
     return directory / "admission.yaml"
@@ -93,7 +92,22 @@ def injector(api: ApiServer, clients: Clients, tmp_path_factory: pytest.TempPath
     with run_injector(directory, settings) as running:
         webhook = {"name": "pods.podrole.io", "namespaceSelector": MATCHING}
         api.create(build_configuration("podrole-injector", webhook, running.url, running.certificates.ca))
+        api.create(build_warnings(running))
         yield running
+
+
+def build_warnings(injector: Injector) -> Manifest:
+    """The configuration of the webhook that warns."""
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"], "operations": ["CREATE"]}
+    webhook = {
+        "name": "workloads.podrole.io",
+        "namespaceSelector": MATCHING,
+        "failurePolicy": "Ignore",
+        "rules": [rule],
+    }
+    url = injector.url.replace("/mutate", "/warn")
+    configuration = build_configuration("podrole-injector", webhook, url, injector.certificates.ca)
+    return {**configuration, "kind": "ValidatingWebhookConfiguration"}
 
 
 def is_injected(api: ApiServer) -> bool:
@@ -113,6 +127,17 @@ def post(injector: Injector, certificate: trustme.LeafCert | None) -> int:
 
 def test_api_server_with_the_client_certificate_is_answered(api: ApiServer, injector: Injector) -> None:
     wait_for("pods are injected", lambda: is_injected(api))
+    assert injector.is_ready()
+
+
+def test_api_server_with_the_client_certificate_gets_warnings_for_workloads(api: ApiServer, injector: Injector) -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": build_pod()["spec"]}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    workload = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+    warnings = wait_for("warnings", lambda: api.create(workload, "default", dry_run=True).warnings)
+
+    assert warnings[0].startswith("Deployment web: No role is configured for this pod")
     assert injector.is_ready()
 
 

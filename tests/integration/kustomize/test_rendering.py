@@ -308,6 +308,16 @@ def test_warnings_are_for_every_kind_that_the_webhook_knows(kubectl: Kubectl) ->
     assert webhook["clientConfig"]["service"]["path"] == WORKLOAD_PATH
 
 
+def test_webhook_for_pods_fails_closed_and_the_one_that_warns_fails_open_soon(kubectl: Kubectl) -> None:
+    manifests = kubectl.render(BASE)
+
+    [pods], [workloads] = (find(manifests, kind)["webhooks"] for kind in WEBHOOKS)
+
+    assert (pods["failurePolicy"], workloads["failurePolicy"]) == ("Fail", "Ignore")
+    assert workloads["timeoutSeconds"] < pods["timeoutSeconds"]
+    assert workloads["sideEffects"] == "None"
+
+
 DEFAULTED = {
     "admissionReviewVersions",
     "clientConfig",
