@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
@@ -13,6 +16,8 @@ from testing.cases import ENVIRON
 from testing.cluster.api import ApiServer, wait_for
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import APP, ROLE
+from testing.cluster.rbac_users import create_user, delete_user
+from testing.repository import ROOT
 
 LABELS = {"app": "work"}
 ONLY_READER = {"iam.amazonaws.com/allowed-roles": '["reader"]'}
@@ -273,3 +278,34 @@ def test_all_namespaces_are_checked_at_once(api: ApiServer, namespaces: Namespac
     assert f"statefulset {broken}/work" in [one["workload"] for one in document["workloads"]]
     assert f"statefulset {other}/work" not in [one["workload"] for one in document["workloads"]]
     assert "NamespacesNotLabelled" in [one["code"] for one in document["cluster"]]
+
+
+def read_documented_rules() -> list[dict[str, Any]]:
+    """The rules of the ClusterRole in docs/cli.md."""
+    text = (ROOT / "docs/cli.md").read_text()
+    role = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "podrole-check" in block)
+    rules: list[dict[str, Any]] = yaml.safe_load(role)["rules"]
+    return rules
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-A",), ("-n", "{}"), ("-n", "{}", "statefulset/work")], ids=["all", "ns", "one"]
+)
+def test_documented_permissions_are_enough(
+    api: ApiServer, strict: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    api.create(build_workload("StatefulSet", WRITER), strict)
+    await_event(api, strict)
+    try:
+        kubeconfig = create_user(api, strict, read_documented_rules(), tmp_path)
+        named = [one.format(strict) for one in arguments]
+        result = CliRunner().invoke(
+            main, ["check", *named, "--output", "json", "--kubeconfig", str(kubeconfig)], env=dict(ENVIRON)
+        )
+    finally:
+        delete_user(api, strict)
+
+    assert result.exit_code == 1, result.output
+    assert '"Denied"' in result.stdout
+    assert '"unknown"' not in result.stdout
+    assert "(dry run now" in result.stdout
