@@ -52,7 +52,7 @@ def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewRe
     installation = fetch_installation(client)
     given = StatusEstate(is_complete=True)
     estate = read_cluster(client, namespaces=[namespace] if namespace else (), estate=given)
-    if namespace and namespace not in estate.namespaces and not estate.unread:
+    if namespace and namespace not in estate.namespaces and estate.is_known_to_miss("Namespace"):
         raise TargetError(f"namespace {namespace} does not exist")
     events = _fetch_events(client, namespace)
     states = group_workloads(estate, events.value)

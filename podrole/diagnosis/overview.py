@@ -26,7 +26,14 @@ MAX_UNREADY = 3
 """Of the pods of a workload that are not ready whose sidecar is asked."""
 
 ATTENTION = (Level.PROBLEM, Level.UNKNOWN, Level.WARNING)
-ONCE = {Sidecar.STATUS_READ_FAILED.code, ExpectedState.SETTINGS_UNKNOWN.code, Injection.WEBHOOK_NOT_REGISTERED.code}
+ONCE = {
+    Sidecar.STATUS_READ_FAILED.code,
+    ExpectedState.SETTINGS_UNKNOWN.code,
+    ExpectedState.CONTEXT_READ_FAILED.code,
+    Injection.NAMESPACE_READ_FAILED.code,
+    Injection.WEBHOOKS_READ_FAILED.code,
+    Injection.WEBHOOK_NOT_REGISTERED.code,
+}
 """Findings about pods that are reported once for all."""
 
 NOT_INJECTED = Injection.NOT_INJECTED.code
@@ -76,9 +83,9 @@ def diagnose_estate(given: EstateState) -> OverviewResult:
 
 def _is_checked(state: WorkloadState, estate: Estate) -> bool:
     """Whether the webhook is called for its pods, or was."""
-    return _is_labelled(estate.namespaces.get(state.namespace)) or any(
-        map(is_injected, (*state.pods, *state.templates))
-    )
+    namespace = estate.namespaces.get(state.namespace)
+    is_unknown = namespace is None and not estate.is_known_to_miss("Namespace")
+    return is_unknown or _is_labelled(namespace) or any(map(is_injected, (*state.pods, *state.templates)))
 
 
 def _is_labelled(namespace: Metadata | None) -> bool:
@@ -120,8 +127,8 @@ def _diagnose_pod(pod: Object, namespace: str, given: EstateState) -> list[Findi
     uid = str(read_mapping(pod, "metadata").get("uid"))
     state = PodState(
         given.installation,
-        namespace=_rebuild(namespace, given.estate.namespaces.get(namespace)),
-        service_account=_rebuild(account, given.estate.accounts.get((namespace, account))),
+        namespace=_rebuild(namespace, given.estate.namespaces.get(namespace), given.unread_context),
+        service_account=_rebuild(account, given.estate.accounts.get((namespace, account)), given.unread_context),
         events=ReadResult((*given.events_by_uid.get(uid, ()),)),
         sidecar_status=given.statuses.get(uid, ReadResult(None)),
         now=given.now,
@@ -136,8 +143,8 @@ def _diagnose_pod(pod: Object, namespace: str, given: EstateState) -> list[Findi
     ]
 
 
-def _rebuild(name: str, metadata: Metadata | None) -> OptionalObject:
+def _rebuild(name: str, metadata: Metadata | None, error: str) -> OptionalObject:
     """An object with what decisions read of it."""
-    if metadata is None:
-        return ReadResult(None)
+    if metadata is None or error:
+        return ReadResult(None, error)
     return ReadResult({"metadata": {"name": name, "labels": metadata.labels, "annotations": metadata.annotations}})

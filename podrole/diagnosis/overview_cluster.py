@@ -24,6 +24,8 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
         yield Injection.WEBHOOK_NOT_REGISTERED.format(
             recreate="kubectl rollout restart: all workloads that need a role"
         )
+    if installation.webhooks.error:
+        yield Injection.WEBHOOKS_READ_FAILED.format(problem=installation.webhooks.error)
     yield from _report_guard(installation)
     for unread in given.estate.unread:
         yield Overview.KIND_NOT_READ.format(kind=unread.kind, problem=unread.error)

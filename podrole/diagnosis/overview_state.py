@@ -35,6 +35,12 @@ class EstateState:
     namespace: str = ""
     """The only one that was read; empty for all."""
 
+    @property
+    def unread_context(self) -> str:
+        """Why decisions are not possible: what is missing may exist. Empty where all was read."""
+        kinds = [kind for kind in ("Namespace", "ServiceAccount") if not self.estate.is_known_to_miss(kind)]
+        return f"not every {' and '.join(kinds)} could be read" if kinds else ""
+
     @cached_property
     def events_by_uid(self) -> Mapping[object, list[Object]]:
         """Events by the uid of their object."""
@@ -49,8 +55,8 @@ class EstateState:
         return found
 
     def build_input(self, namespace: str) -> DecisionInput | None:
-        """What decisions about the pods of a namespace depend on; None where the settings are unknown."""
-        if self.settings.effective_config is None:
+        """What decisions about the pods of a namespace depend on; None where some of it is unknown."""
+        if self.settings.effective_config is None or self.unread_context:
             return None
         accounts, found = self.accounts.get(namespace, {}), self.estate.namespaces.get(namespace)
         version = read_server_version(self.installation.version.value)

@@ -268,6 +268,22 @@ def test_pod_on_the_nodes_network_without_a_role_is_as_its_team_wants_it() -> No
     assert diagnose_all(obj, pod).workloads == []
 
 
+@pytest.mark.parametrize("kind", ["Namespace", "ServiceAccount"])
+def test_nothing_is_decided_where_what_it_depends_on_could_not_be_read(kind: str) -> None:
+    result = diagnose_all(STATEFUL_SET, build_pod(conditions=[]), unread_kind=kind)
+
+    assert list_codes(result) == set()
+    assert list_codes(result, "unknown") == {"KindNotRead"}
+    assert "NamespacesNotLabelled" not in list_codes(result, "note")
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "ServiceAccount"])
+def test_rejected_pods_are_reported_also_where_nothing_is_decided(kind: str) -> None:
+    result = diagnose_all(build_workload(), events=[build_event()], unread_kind=kind)
+
+    assert list_codes(result) == {"Denied"}
+
+
 def build_states(ready: int, unready: int) -> list[WorkloadState]:
     pods = []
     for index in range(ready + unready):

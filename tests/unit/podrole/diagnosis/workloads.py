@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from injector.errors import ClusterError
 from podrole.diagnosis.cluster_state import ReadResult
 from podrole.diagnosis.decision_input import DecisionInput, load_settings
 from podrole.diagnosis.estate_state import group_workloads
@@ -11,7 +12,7 @@ from podrole.diagnosis.overview import OverviewResult, diagnose_estate
 from podrole.diagnosis.overview_state import EstateState
 from podrole.diagnosis.workload import diagnose_workload
 from podrole.diagnosis.workload_state import WorkloadState, place_template
-from podrole.estate.objects import Estate
+from podrole.estate.objects import Estate, UnreadKind
 from podrole.findings import Finding
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (
@@ -105,11 +106,17 @@ def diagnose_all(
     events: Sequence[dict[str, Any]] = (),
     statuses: Mapping[str, Any] | None = None,
     unread: Mapping[str, str] | None = None,
+    unread_kind: str = "",
     labelled: bool = True,
     **changes: Any,
 ) -> OverviewResult:
     """The findings about all workloads. `statuses` are sidecars' by the pod's uid, `unread` the errors."""
     estate = build_estate(*objects, labelled=labelled)
+    if unread_kind:
+        estate.unread.append(UnreadKind(unread_kind, ClusterError("forbidden"), is_custom=False))
+        estate.unread_names.add(unread_kind)
+        estate.accounts.clear()
+        estate.namespaces = {} if unread_kind == "Namespace" else estate.namespaces
     given = EstateState(
         INSTALLATION,
         SETTINGS,
