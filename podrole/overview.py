@@ -56,7 +56,7 @@ def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewRe
         raise TargetError(f"namespace {namespace} does not exist")
     events = _fetch_events(client, namespace)
     states = group_workloads(estate, events.value)
-    states = _add_dry_runs(client, states) if reads.dry_run else states
+    states = add_dry_runs(client, states) if reads.dry_run else states
     sidecars = list_sidecars(states)
     chosen = sidecars[: reads.max_sidecars]
     state = EstateState(
@@ -112,7 +112,8 @@ def _fetch_events(client: ApiClient, namespace: str) -> Objects:
     return ReadResult(tuple(event for one in lists for event in one.value), next(iter(errors), ""))
 
 
-def _add_dry_runs(client: ApiClient, states: Sequence[WorkloadState]) -> list[WorkloadState]:
+def add_dry_runs(client: ApiClient, states: Sequence[WorkloadState]) -> list[WorkloadState]:
+    """Create a pod in a dry run for each of the first MAX_DRY_RUNS workloads that lack one."""
     left = MAX_DRY_RUNS
     added = []
     for state in states:

@@ -5,11 +5,21 @@ from collections.abc import Sequence
 from injector.k8s.objects import Object, read_mapping
 from podrole.diagnosis.workload_state import find_condition
 
+MAX_FAILED = 3
+"""Pods that ended with a failure and are kept, as those that a node evicted: there can be thousands."""
+
 
 def choose_pods(pods: Sequence[Object], count: int) -> list[Object]:
     """The first `count` pods in the order in which they are worth to be looked at."""
     newest = sorted(pods, key=_read_created, reverse=True)
-    return sorted(newest, key=is_ready)[:count]
+    failed = [pod for pod in newest if _has_failed(pod)]
+    others = [pod for pod in newest if not _has_failed(pod)]
+    unready = [pod for pod in others if not is_ready(pod)]
+    return [*unready, *failed[:MAX_FAILED], *(pod for pod in others if is_ready(pod))][:count]
+
+
+def _has_failed(pod: Object) -> bool:
+    return read_mapping(pod, "status").get("phase") == "Failed"
 
 
 def is_ready(pod: Object) -> bool:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import contract
 from injector.k8s.objects import Object, is_reserved, read_list, read_mapping, read_name, read_objects, read_spec
 from podrole.diagnosis.added_resources import format_requests, list_requested
-from podrole.diagnosis.injection import find_container, is_injected
+from podrole.diagnosis.injection import find_container, find_workload, is_injected
 from podrole.diagnosis.progress_findings import Progress
 from podrole.diagnosis.workload_state import find_condition, read_time
 from podrole.findings import Finding
@@ -20,6 +20,9 @@ STARTING = {"ContainerCreating", "PodInitializing"}
 
 OVERDUE = timedelta(minutes=1)
 """After the grace period, until a deletion counts as stuck."""
+
+REPLACING = {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Rollout"}
+"""Kinds that create another pod for one that failed. Its numbers tell whether they did."""
 
 VOLUME_REASONS = {"FailedMount", "FailedAttachVolume"}
 SANDBOX_REASON = "FailedCreatePodSandBox"
@@ -93,8 +96,12 @@ def _parse_time(text: str) -> datetime:
 def _report_end(pod: Object, status: Object, names: Mapping[str, str]) -> Finding:
     values = {"reason": status.get("reason"), "message": status.get("message") or "no message", **names}
     is_ours = status.get("reason") == "Evicted" and f"ontainer {contract.RESERVED_PREFIX}" in str(values["message"])
-    template = Progress.EVICTED_BECAUSE_OF_PODROLE if is_ours and is_injected(pod) else Progress.FAILED
-    return template.format(**values)
+    if is_ours and is_injected(pod):
+        return Progress.EVICTED_BECAUSE_OF_PODROLE.format(**values)
+    owner, _ = find_workload(pod) or ("", "")
+    if owner in REPLACING:
+        return Progress.FAILED_AND_REPLACED.format(**values, owner=owner)
+    return Progress.FAILED.format(**values)
 
 
 def _report_scheduling(pod: Object, condition: Object, names: Mapping[str, str]) -> Finding:

@@ -19,7 +19,12 @@ class Progress(FindingTemplate):
         "The pod should have been deleted by {due}. It waits for its finalizers, none of which is podrole's: {names}.",
         "Find out which controller must remove them, and whether it runs.",
     )
-    FAILED = (Level.WARNING, "The pod failed, and its controller replaces it ({reason}): {message}", DESCRIBE)
+    FAILED = (Level.WARNING, "The pod failed ({reason}): {message}", DESCRIBE)
+    FAILED_AND_REPLACED = (
+        Level.NOTE,
+        "The pod failed, and its {owner} replaced it ({reason}): {message}",
+        "kubectl -n {namespace} delete pod {name}",
+    )
     EVICTED_BECAUSE_OF_PODROLE = (
         Level.PROBLEM,
         "The kubelet evicted the pod because of podrole's container ({reason}): {message}",

@@ -10,6 +10,8 @@ from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import RunningContainer
 from podrole import overview
 from podrole.diagnosis.cluster_state import ReadResult
+from podrole.diagnosis.workload_state import WorkloadState
+from tests.unit.podrole.diagnosis.workloads import build_state, build_workload
 
 CLIENT = cast("ApiClient", None)
 
@@ -74,3 +76,18 @@ def test_sidecar_that_does_not_answer_does_not_end_the_others(monkeypatch: pytes
 
     assert len(sidecars.asked) == 50
     assert {one.error for one in statuses.values()} == {"timed out"}
+
+
+def test_dry_runs_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [build_state(build_workload("Deployment", {}, replicas=1)) for _ in range(30)]
+    healthy = build_state(build_workload("Deployment", {}, replicas=0))
+    asked: list[WorkloadState] = []
+
+    def add(_client: ApiClient, state: WorkloadState) -> WorkloadState:
+        asked.append(state)
+        return state
+
+    monkeypatch.setattr(overview, "add_dry_run", add)
+
+    assert overview.add_dry_runs(CLIENT, [healthy, *states]) == [healthy, *states]
+    assert asked == states[: overview.MAX_DRY_RUNS]

@@ -268,6 +268,24 @@ def test_pod_on_the_nodes_network_without_a_role_is_as_its_team_wants_it() -> No
     assert diagnose_all(obj, pod).workloads == []
 
 
+def test_many_evicted_pods_do_not_hide_one_that_podrole_broke() -> None:
+    evicted = [own(build_running_pod(), name=f"old-{index}", uid=str(index)) for index in range(100)]
+    for pod in evicted:
+        pod["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory"}
+
+    result = diagnose_all(STATEFUL_SET, *evicted, build_waiting_pod("ErrImagePull"))
+
+    assert list_codes(result, "problem", "warning") == {"ImagePullFailed"}
+
+
+def test_sidecars_that_were_not_read_are_counted_with_the_option_that_reads_them() -> None:
+    result = diagnose_all(STATEFUL_SET, build_pod(), statuses={"pod": {"state": "serving"}}, statuses_omitted=5)
+
+    (note,) = [one for one in result.cluster.findings if one.code == "StatusesOmitted"]
+    assert "The status of 1 sidecars was read" in note.text
+    assert note.remedy.endswith("--max-sidecars 6")
+
+
 @pytest.mark.parametrize("kind", ["Namespace", "ServiceAccount"])
 def test_nothing_is_decided_where_what_it_depends_on_could_not_be_read(kind: str) -> None:
     result = diagnose_all(STATEFUL_SET, build_pod(conditions=[]), unread_kind=kind)

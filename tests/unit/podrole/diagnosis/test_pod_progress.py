@@ -15,6 +15,7 @@ from tests.unit.podrole.diagnosis.states import (
     diagnose_running_pod,
     list_concerns,
 )
+from tests.unit.podrole.diagnosis.workloads import own
 
 NOW = 1_790_000_000.0
 LONG_AGO = "2026-01-01T00:00:00Z"
@@ -143,13 +144,20 @@ CASES = {
     "deletion-waits-for-node": (build_deleted_pod(LONG_AGO), ("warning", "TerminationOverdue", "Its node n1 has not")),
     "evicted": (
         build_failed_pod("Evicted", "The node was low on resource: memory. Container app was using 2Gi, request is 0."),
-        ("warning", "Failed", "(Evicted): The node was low on resource"),
+        ("note", "FailedAndReplaced", "its Deployment replaced it (Evicted): The node"),
     ),
     "evicted-because-of-podrole": (
         build_failed_pod("Evicted", "Container podrole-sidecar exceeded its local ephemeral storage limit"),
         ("problem", "EvictedBecauseOfPodrole", "because of podrole's container (Evicted)"),
     ),
-    "node-shutdown": (build_failed_pod("NodeShutdown", "Pod was terminated"), ("warning", "Failed", "(NodeShutdown)")),
+    "node-shutdown": (
+        build_failed_pod("NodeShutdown", "Pod was terminated"),
+        ("note", "FailedAndReplaced", "(NodeShutdown)"),
+    ),
+    "evicted-without-a-controller": (
+        own(build_failed_pod("Evicted", "low on memory"), ownerReferences=[]),
+        ("warning", "Failed", "(Evicted): low on memory"),
+    ),
 }
 
 
