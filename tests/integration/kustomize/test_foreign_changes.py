@@ -166,3 +166,44 @@ def test_apply_keeps_what_somebody_added_to_a_list_and_the_metric_shows_it(
 
     assert any(find_drift(after, SERVICE).values())
     assert configurations.read(MUTATING)["webhooks"] == before["webhooks"]
+
+
+POLICIES = ("podrole-pods", "podrole-updates", "podrole-ephemeral-containers", "podrole-injector")
+OF_POLICY: dict[str, Manifest] = {
+    "objects": {"matchConstraints": {"objectSelector": LABEL | EXPRESSION}},
+    "namespaces": {"matchConstraints": {"namespaceSelector": LABEL}},
+    "resources": {"matchConstraints": {"excludeResourceRules": [OTHER_RULE]}},
+    "failure-policy": {"failurePolicy": "Ignore"},
+}
+OF_BINDING: dict[str, Manifest] = {
+    "namespaces": {"matchResources": {"namespaceSelector": LABEL}},
+    "actions": {"validationActions": ["Audit"]},
+}
+GUARD_ROWS = [
+    pytest.param(kind, change, id=f"{kind}-{name}")
+    for kind, changes in {
+        "ValidatingAdmissionPolicy": OF_POLICY,
+        "ValidatingAdmissionPolicyBinding": OF_BINDING,
+    }.items()
+    for name, change in changes.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "change"), GUARD_ROWS)
+def test_apply_undoes_a_foreign_change_of_the_guard(installed: Kubectl, kind: str, change: Manifest) -> None:
+    rendered = installed.render(KUSTOMIZE / "overlays" / "eks")
+    manifests = yaml.safe_dump_all([one for one in rendered if one["kind"] == kind])
+
+    def read() -> list[Manifest]:
+        found = json.loads(installed.run("get", kind, *POLICIES, "--output=json").output)
+        return [one["spec"] for one in found["items"]]
+
+    installed.run("apply", "-f", "-", stdin=manifests)
+    before = read()
+    for name in POLICIES:
+        installed.run("patch", kind, name, "--type=merge", f"--patch={json.dumps({'spec': change})}")
+    assert all(one != old for one, old in zip(read(), before, strict=True))
+
+    installed.run("apply", "-f", "-", stdin=manifests)
+
+    assert read() == before
