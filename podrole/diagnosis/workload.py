@@ -9,6 +9,7 @@ from injector.decision.outcomes import Block, Deny, Inject
 from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.objects import Object, read_mapping
 from injector.patch.plan import plan_injection
+from injector.reasons import Reason
 from podrole.diagnosis.creation import NewPod, Rejection, explain_rejection
 from podrole.diagnosis.decision_input import DecisionInput
 from podrole.diagnosis.expected_state import report_template
@@ -136,8 +137,9 @@ def _decide(pod: Object, given: DecisionInput) -> object:
 
 
 def _report_own_keys(state: WorkloadState, template: Object, given: DecisionInput) -> Iterator[Finding]:
-    """Keys of the workload's own metadata that belong to its pods, where these have no role."""
-    if isinstance(_decide(template, given), Inject):
+    """Keys of the workload's own metadata that belong to its pods, where these have no role or only the default one."""
+    decision = _decide(template, given)
+    if isinstance(decision, Inject) and decision.reason is not Reason.ROLE_FROM_NAMESPACE:
         return
     path = "spec.jobTemplate.spec.template" if state.kind == "cronjob" else "spec.template"
     where = f"its pod template ({path}.metadata)"

@@ -7,7 +7,14 @@ import pytest
 from podrole.diagnosis.cluster_state import DryRunResult, ReadResult
 from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import LATER, build_running_pod
-from tests.unit.podrole.diagnosis.workloads import DENIAL, build_event, build_workload, diagnose
+from tests.unit.podrole.diagnosis.workloads import (
+    DENIAL,
+    build_event,
+    build_state,
+    build_workload,
+    diagnose,
+    diagnose_state,
+)
 
 ATTENTION = {"warning", "problem", "unknown"}
 FULL = {"replicas": 3, "updatedReplicas": 3, "readyReplicas": 3}
@@ -144,6 +151,15 @@ def test_role_on_the_workload_instead_of_its_template_is_a_warning(kind: str) ->
 
     assert warning.code == "InjectionWarning"
     assert f"of the {kind} has no effect" in warning.text
+
+
+def test_role_on_the_workload_is_a_warning_where_its_pods_have_only_the_default_role() -> None:
+    obj = build_workload("Deployment", FULL, {}, replicas=3)
+    obj["metadata"]["annotations"] = {"iam.amazonaws.com/role": "reader"}
+
+    findings = diagnose_state(build_state(obj), default_role="fallback")
+
+    assert [one.code for one in findings if one.level == "warning"] == ["InjectionWarning"]
 
 
 def test_dry_run_that_is_accepted_says_that_the_controller_tries_again() -> None:

@@ -80,14 +80,15 @@ def diagnose(obj: dict[str, Any], *events: dict[str, Any], **changes: Any) -> tu
     return diagnose_state(build_state(obj, *events, **changes))
 
 
-def diagnose_state(state: WorkloadState) -> tuple[Finding, ...]:
-    """The findings about what was read of one workload."""
+def diagnose_state(state: WorkloadState, default_role: str | None = None) -> tuple[Finding, ...]:
+    """The findings about what was read of one workload, in a namespace with this default role."""
     assert SETTINGS.effective_config
     estate = build_estate()
     accounts = {"default": estate.accounts["team-a", "default"]}
-    return diagnose_workload(
-        state, DecisionInput(SETTINGS.effective_config, estate.namespaces["team-a"], accounts, None)
-    )
+    namespace = estate.namespaces["team-a"]
+    if default_role:
+        namespace = namespace._replace(annotations={"podrole.io/default-role": default_role})
+    return diagnose_workload(state, DecisionInput(SETTINGS.effective_config, namespace, accounts, None))
 
 
 def build_estate(*objects: Mapping[str, Any], labelled: bool = True) -> Estate:
