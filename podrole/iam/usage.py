@@ -60,10 +60,16 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
     active: dict[tuple[str, str], str] = {}
     suspended: dict[tuple[str, str], str] = {}
     notices = {_build_notice(namespace, one): None for namespace, one in estate.unknown}
-    for candidate in find_candidates(estate):
+    said: set[tuple[str, str]] = set()
+    # Pods last: most have been made from a template about which the same can be said.
+    for candidate in sorted(find_candidates(estate), key=lambda one: one.owner.startswith("Pod ")):
         service_account = find_account(estate, candidate.namespace, candidate.service_account)
         admission = review(candidate, estate.namespaces.get(candidate.namespace), service_account, account, selection)
-        notices |= {Notice(admission.role_arn, candidate.subject, one): None for one in admission.findings}
+        for found in admission.findings:
+            what = (candidate.subject, found.text.replace(candidate.owner, ""))
+            if what not in said or not candidate.owner.startswith("Pod "):
+                notices[Notice(admission.role_arn, candidate.subject, found)] = None
+            said.add(what)
         if admission.inject is None:
             continue
         role_arn, settings = admission.inject.role_arn, admission.inject.settings

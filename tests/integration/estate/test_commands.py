@@ -54,6 +54,7 @@ def test_trust_policy_of_another_team_s_role_leaves_out_the_suspended_cron_job(e
 
     roles = {each["role"].removeprefix(BASE): each["subjects"] for each in json.loads(result.stdout)["roles"]}
     assert roles["shop-reader"] == ["system:serviceaccount:shop:default"]
+    assert "denies its role to CronJob tools/report" in result.stdout
 
 
 def test_trust_policies_are_only_for_roles_that_some_pod_gets(estate: EstateCluster) -> None:

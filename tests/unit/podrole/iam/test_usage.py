@@ -216,3 +216,15 @@ def test_object_whose_accounts_are_unknown_is_a_warning(version: str, kind: str,
     [notice] = usage.notices
     assert notice.finding.text.startswith(f"The ServiceAccounts of the pods of {kind} team-a/a are unknown")
     assert usage.list_findings("arn:aws:iam::111122223333:role/any") == [notice.finding]
+
+
+@pytest.mark.parametrize(
+    ("role", "owners"), [("a b", ["Deployment"]), ("c d", ["Deployment", "Pod"])], ids=["same", "other"]
+)
+def test_denied_pod_of_a_denied_workload_is_named_once_unless_it_differs(role: str, owners: list[str]) -> None:
+    denied = pod(role=role)
+
+    usage = find(denied, build_workload("Deployment", build_pod(role="a b")))
+
+    problems = read_notices(usage, "SubjectDenied")
+    assert [next(kind for kind in owners if f"to {kind} team-a/app" in text) for text in problems] == owners
