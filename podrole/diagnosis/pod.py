@@ -1,6 +1,6 @@
 """All findings about one pod."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from contract.modes import Mode
 from injector.decision.context import ClusterContext
@@ -13,7 +13,7 @@ from podrole.diagnosis.decision_input import Settings, load_settings
 from podrole.diagnosis.expected_state import RunningPod, compare_with_expected_state
 from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.injection import PodCreation, explain_injection, is_injected, read_mode, read_owner_kind
-from podrole.diagnosis.pod_findings import ExpectedState
+from podrole.diagnosis.pod_findings import ExpectedState, Injection
 from podrole.diagnosis.pod_progress import report_progress
 from podrole.diagnosis.sidecar import (
     is_sidecar_running,
@@ -33,19 +33,23 @@ def diagnose_pod(
 ) -> list[Section]:
     """Report everything about a pod; `environ` is the caller's. `settings`: where they are loaded already."""
     settings = settings or load_settings(state.installation, environ)
+    expected = (*_compare_with_expected_state(pod, state, settings), *_report_owner(pod, state))
     return [
-        Section("Injection", tuple(_explain_injection(pod, state))),
-        Section("Expected state", (*_compare_with_expected_state(pod, state, settings), *_report_owner(pod, state))),
+        Section("Injection", tuple(_explain_injection(pod, state, expected))),
+        Section("Expected state", expected),
         Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
         Section("Pod", tuple(report_progress(pod, state.events.value, state.now))),
     ]
 
 
-def _explain_injection(pod: Object, state: PodState) -> Iterator[Finding]:
+def _explain_injection(pod: Object, state: PodState, expected: Sequence[Finding]) -> Iterator[Finding]:
     webhooks = state.installation.webhooks
     own_webhooks = ReadResult(tuple(find_podrole_webhooks(webhooks.value)), webhooks.error)
-    yield from explain_injection(PodCreation(pod, state.namespace, own_webhooks, find_unsupported(pod)))
+    is_refused = any(one.code in {ExpectedState.WOULD_DENY.code, ExpectedState.WOULD_SKIP.code} for one in expected)
+    for finding in explain_injection(PodCreation(pod, state.namespace, own_webhooks, find_unsupported(pod))):
+        is_useless = is_refused and finding.code == Injection.CREATED_BEFORE_LABEL.code
+        yield finding._replace(remedy="") if is_useless else finding
 
 
 def _compare_with_expected_state(pod: Object, state: PodState, settings: Settings) -> Iterator[Finding]:

@@ -80,7 +80,7 @@ class Injection(FindingTemplate):
     )
     CREATED_BEFORE_LABEL = (
         Level.WARNING,
-        ("Injection would succeed now. The pod was created at {created}, before the namespace was labelled{ignored}."),
+        ("No selector excludes the pod now. It was created at {created}, before the namespace was labelled{ignored}."),
         RECREATE,
     )
     NAMESPACE_READ_FAILED = (Level.UNKNOWN, "Cannot determine whether the namespace prevented injection: {problem}.")

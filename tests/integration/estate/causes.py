@@ -6,6 +6,7 @@ from typing import Any
 
 from click.testing import Result
 
+from testing.estate import WRONG
 from testing.estate.failures import Failure
 
 RunPodrole = Callable[[str], Result]
@@ -32,3 +33,10 @@ def names_cause(run: RunPodrole, failure: Failure) -> bool:
         failure.says in each["text"] and (each["code"] == failure.code or f"[{failure.code}]" in each["text"])
         for each in found
     )
+
+
+def is_mistake(failure: Failure) -> bool:
+    """Whether the estate was committed with it."""
+    namespace, kind, name = failure.target.split("/")
+    names = {f"{kind}/{name}", f"namespace/{namespace}"}
+    return any(wrong.namespace == namespace and wrong.name.lower() in names for wrong in WRONG.values())

@@ -5,20 +5,12 @@ from contextlib import suppress
 import pytest
 
 from testing.cluster.api import wait_for
-from testing.estate import WRONG
 from testing.estate.failures import Failure, load_failures
-from tests.integration.estate.causes import names_cause
+from tests.integration.estate.causes import is_mistake, names_cause
 from tests.integration.estate.installation import EstateCluster
 
 NO_PROBLEMS = "0 problems"
 FAILURES = [each for each in load_failures() if not each.is_on_node]
-
-
-def is_mistake(failure: Failure) -> bool:
-    """Whether the estate was committed with it."""
-    namespace, kind, name = failure.target.split("/")
-    names = {f"{kind}/{name}", f"namespace/{namespace}"}
-    return any(wrong.namespace == namespace and wrong.name.lower() in names for wrong in WRONG.values())
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda each: each.name)

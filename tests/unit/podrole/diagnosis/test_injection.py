@@ -143,6 +143,16 @@ def test_pod_without_any_other_reason_was_created_before_the_label() -> None:
     assert text.endswith("before the namespace was labelled.")
 
 
+@pytest.mark.parametrize(
+    ("role", "has_remedy"), [("reader", True), ("a b", False)], ids=["would-be-injected", "would-be-denied"]
+)
+def test_restart_is_proposed_only_if_the_webhook_does_not_deny_the_new_pod(role: str, *, has_remedy: bool) -> None:
+    findings = diagnose_running_pod(annotate(build_plain_pod(), "iam.amazonaws.com/role", role))
+
+    (found,) = [one for one in findings if one.code == "CreatedBeforeLabel"]
+    assert bool(found.remedy) is has_remedy
+
+
 def test_failure_policy_ignore_is_named_as_another_possible_reason() -> None:
     webhook = build_webhook(failurePolicy="Ignore")
 
