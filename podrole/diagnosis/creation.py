@@ -32,6 +32,8 @@ CAUSES = (
 )
 """Patterns of the API server's message. The first one that matches counts."""
 
+BY_PODROLE = (Creation.DENIED, Creation.WEBHOOK_UNREACHABLE, Creation.GUARD_DENIED)
+
 PREFIX = re.compile(r"^(Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )+")
 DENIAL = re.compile(rf'^.*?admission webhook "{OURS}" denied the request: ', re.DOTALL)
 CONTAINER_NAMES = re.compile(r'"([a-z0-9-]+)"')
@@ -60,10 +62,15 @@ class NewPod(NamedTuple):
     """podrole's, as the webhook would add them; empty where it would add none."""
 
 
+def is_by_podrole(rejection: Rejection) -> bool:
+    """Whether podrole's webhook or guard rejected the pod, or the API server could not call the webhook."""
+    return _find_cause(_join_lines(rejection.message)) in BY_PODROLE
+
+
 def explain_rejection(rejection: Rejection, new: NewPod) -> Iterator[Finding]:
     """Name the cause of a rejection, and what to do."""
-    message = PREFIX.sub("", " ".join(rejection.message.split()))
-    template = _choose(next(template for pattern, template in CAUSES if re.search(pattern, message)), message, new)
+    message = PREFIX.sub("", _join_lines(rejection.message))
+    template = _choose(_find_cause(message), message, new)
     values = {
         "where": rejection.where,
         "message": DENIAL.sub("", message),
@@ -72,6 +79,14 @@ def explain_rejection(rejection: Rejection, new: NewPod) -> Iterator[Finding]:
         "added": format_added(new.containers),
     }
     yield template.format(**values)
+
+
+def _join_lines(message: str) -> str:
+    return " ".join(message.split())
+
+
+def _find_cause(message: str) -> Creation:
+    return next(template for pattern, template in CAUSES if re.search(pattern, message))
 
 
 def _choose(template: Creation, message: str, new: NewPod) -> Creation:

@@ -14,7 +14,7 @@ from podrole.diagnosis.pod import diagnose_pod
 from podrole.diagnosis.pod_findings import ExpectedState, Injection, Sidecar
 from podrole.diagnosis.pod_order import choose_pods, is_ready
 from podrole.diagnosis.sidecar import is_sidecar_running
-from podrole.diagnosis.workload import diagnose_workload
+from podrole.diagnosis.workload import diagnose_workload, is_rejected_by_podrole
 from podrole.diagnosis.workload_state import WorkloadState
 from podrole.estate.objects import Estate
 from podrole.findings import Finding, Level, Section
@@ -85,7 +85,8 @@ def _is_checked(state: WorkloadState, estate: Estate) -> bool:
     """Whether the webhook is called for its pods, or was."""
     namespace = estate.namespaces.get(state.namespace)
     is_unknown = namespace is None and not estate.is_known_to_miss("Namespace")
-    return is_unknown or _is_labelled(namespace) or any(map(is_injected, (*state.pods, *state.templates)))
+    is_called = is_unknown or _is_labelled(namespace) or is_rejected_by_podrole(state)
+    return is_called or any(map(is_injected, (*state.pods, *state.templates)))
 
 
 def _is_labelled(namespace: Metadata | None) -> bool:

@@ -10,7 +10,7 @@ from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.objects import Object, read_mapping
 from injector.patch.plan import plan_injection
 from injector.reasons import Reason
-from podrole.diagnosis.creation import NewPod, Rejection, explain_rejection
+from podrole.diagnosis.creation import NewPod, Rejection, explain_rejection, is_by_podrole
 from podrole.diagnosis.decision_input import DecisionInput
 from podrole.diagnosis.expected_state import report_template
 from podrole.diagnosis.jobs import report_cron_job, report_job
@@ -43,6 +43,12 @@ def diagnose_workload(state: WorkloadState, given: DecisionInput | None) -> tupl
             findings += report_template(template, given.find_context(template), given.effective_config)
             findings += _report_own_keys(state, template, given)
     return (*dict.fromkeys(findings),)
+
+
+def is_rejected_by_podrole(state: WorkloadState) -> bool:
+    """Whether it lacks a pod that podrole rejected. A changed selector can do that in any namespace."""
+    rejection = _find_rejection(state) if lacks_pods(state) else None
+    return rejection is not None and is_by_podrole(rejection)
 
 
 def _report_numbers(state: WorkloadState) -> Iterator[Finding]:

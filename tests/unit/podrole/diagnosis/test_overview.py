@@ -252,6 +252,28 @@ def test_injected_pods_without_the_label_are_checked() -> None:
     assert "ContainerFailed" in list_codes(result)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param('failed calling webhook "pods.podrole.io": timeout', id="webhook-is-down"),
+        pytest.param("ValidatingAdmissionPolicy 'podrole-pods' denied request: no", id="guard"),
+        pytest.param(DENIAL, id="denied"),
+    ],
+)
+def test_workload_without_the_label_is_checked_if_podrole_rejects_its_pods(message: str) -> None:
+    """Somebody changed the webhook's or the guard's selector."""
+    result = diagnose_all(build_workload(), build_workload("Job"), events=[build_event(message)], labelled=False)
+
+    assert [state.target for state, _ in result.workloads] == ["deployment/web"]
+    assert list_codes(result) != set()
+
+
+def test_workload_without_the_label_is_not_checked_if_others_reject_its_pods() -> None:
+    events = [build_event('admission webhook "other.example.com" denied the request: no')]
+
+    assert diagnose_all(build_workload(), events=events, labelled=False).workloads == []
+
+
 def test_pod_that_is_older_than_the_label_is_one_finding() -> None:
     result = diagnose_all(build_workload("StatefulSet", FULL), own(build_plain_pod(), name="web-0", uid="pod"))
 
