@@ -10,6 +10,7 @@ import click
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object
+from injector.value_types import DNS_LABEL, DNS_SUBDOMAIN
 from podrole.diagnosis.check_context import read_name
 from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.decision_input import Settings, load_settings
@@ -19,7 +20,7 @@ from podrole.diagnosis.pod_order import choose_pods
 from podrole.diagnosis.workload import diagnose_workload
 from podrole.diagnosis.workload_findings import WorkloadFinding
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
-from podrole.options import cluster_options, report_output_option
+from podrole.options import NAMESPACE, cluster_options, report_output_option
 from podrole.overview import MAX_SIDECARS, Reads, read_overview, write_overview
 from podrole.owners import OWNERS, TargetError, is_owner, read_kind
 from podrole.queries import fetch_installation, fetch_pod_state
@@ -76,7 +77,11 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("target", metavar="[NAMESPACE/POD]", required=False)
 @click.option(
-    "-n", "--namespace", metavar="NAME", help="The namespace of the target; without a target, all workloads in it."
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=NAMESPACE,
+    help="The namespace of the target; without a target, all workloads in it.",
 )
 @click.option("-A", "--all-namespaces", is_flag=True, help="Check all workloads of the cluster.")
 @click.option(
@@ -137,15 +142,16 @@ def _parse_arguments(target: str | None, namespace: str | None, *, is_all: bool)
 def parse_target(target: str, namespace: str | None) -> Target:
     """Parse NAMESPACE/POD or NAMESPACE/KIND/NAME; with `namespace`, POD or KIND/NAME. Raises TargetError."""
     parts = target.split("/") if namespace is None else [namespace, *target.split("/")]
+    is_name = DNS_LABEL.accepts(parts[0]) and DNS_SUBDOMAIN.accepts(parts[-1])
     match parts:
-        case [namespace, name] if namespace and name:
+        case [namespace, name] if is_name:
             return Target(namespace, "pod", name)
-        case [namespace, kind, name] if namespace and name and (read_kind(kind) == "pod" or is_owner(read_kind(kind))):
+        case [namespace, kind, name] if is_name and (read_kind(kind) == "pod" or is_owner(read_kind(kind))):
             return Target(namespace, read_kind(kind), name)
         case _:
             kinds = f"{', '.join(OWNERS)}, or a custom kind such as rollout"
             message = f"{target!r} is not a valid target: use NAMESPACE/POD, or -n NAMESPACE and KIND/NAME ({kinds})"
-            raise TargetError(message)
+            raise TargetError(message if is_name else f"{message}; names have only a-z, 0-9, - and .")
 
 
 def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Report:

@@ -27,6 +27,7 @@ from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult, build_unchanged_result
 from podrole.options import (
+    NAMESPACE,
     cluster_options,
     load_effective_config,
     load_kinds,
@@ -75,7 +76,15 @@ If any pod is denied, no manifest is printed and the exit code is 1. `podrole --
     help="Look up in the live cluster what neither manifests nor options specify.",
 )
 @cluster_options
-@click.option("-n", "--namespace", default="default", show_default=True, help="The namespace of objects without one.")
+@click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=NAMESPACE,
+    default="default",
+    show_default=True,
+    help="The namespace of objects without one.",
+)
 @template_path_option
 @output_option
 @settings_options

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import click
 
 from contract.settings import Setting, find_problem, list_settings
+from contract.text import quote
 from injector.config import Config
 from injector.errors import ConfigError
 from injector.k8s.workload_kinds import Kinds, add_paths
 from injector.partitions import build_role_arn_prefix
-from injector.value_types import PATH
+from injector.value_types import DNS_LABEL, PATH
 from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
 from podrole.iam.admission import Account
 
@@ -30,6 +31,21 @@ from its Deployment. To print them:
   kubectl -n podrole-system set env deployment/podrole-injector --list
 To try it without a cluster:
   --sidecar-image podrole-sidecar:0.1.0 --region eu-west-1 --account-id 111122223333"""
+
+
+class NamespaceName(click.ParamType[str]):
+    """The name of a namespace. Any other text would be part of a path of the API server."""
+
+    name = "namespace"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name. Raises click.BadParameter."""
+        if not DNS_LABEL.accepts(value):
+            self.fail(f"'{quote(value, 63)}' is not a valid name of a namespace: use a-z, 0-9 and -", param, ctx)
+        return value
+
+
+NAMESPACE = NamespaceName()
 
 
 def settings_options(command: F) -> F:

@@ -5,7 +5,13 @@ from typing import Any
 import click
 
 from podrole.findings import Level, choose_exit_code
-from podrole.options import cluster_options, optional_manifest_options, optional_settings_options, template_path_option
+from podrole.options import (
+    NAMESPACE,
+    cluster_options,
+    optional_manifest_options,
+    optional_settings_options,
+    template_path_option,
+)
 from podrole.plan_output import write_plan
 from podrole.plan_sources import plan_manifests
 
@@ -42,6 +48,7 @@ the way; 3 if there is none of these, but something could not be read.
     "--namespace",
     "namespaces",
     metavar="NAME",
+    type=NAMESPACE,
     multiple=True,
     help="A namespace to plan; can be repeated. With -f: that of objects without one.  [default: the context's]",
 )

@@ -19,7 +19,7 @@ from podrole.diagnosis.cluster_state import ClusterState, ProbeRun, ReadResult
 from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.diagnosis.settings_in_force import list_settings_in_force
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
-from podrole.options import cluster_options, report_output_option
+from podrole.options import NAMESPACE, cluster_options, report_output_option
 from podrole.probe_plan import ProbeOptions, check_namespace, describe_plan, format_plan, plan_probes
 from podrole.probes import run_probes
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
@@ -54,6 +54,7 @@ Examples:
     "--namespace",
     "namespaces",
     metavar="NAME",
+    type=NAMESPACE,
     multiple=True,
     help="A namespace to check; can be repeated.  [default: all labelled namespaces]",
 )
@@ -76,6 +77,7 @@ Examples:
 @click.option(
     "--probe-namespace",
     metavar="NAME",
+    type=NAMESPACE,
     help="An existing namespace for the probe pods, without podrole's label.  [default: a temporary one]",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from podrole.options import (
+    NAMESPACE,
     account_options,
     cluster_options,
     load_account,
@@ -132,6 +133,8 @@ def _check_usage(role: str | None, options: Mapping[str, Any]) -> None:
         raise click.UsageError("--policies is for --all or ROLE, without --merge and --check")
     if options["out"] and options["check_file"]:
         raise click.UsageError("--out writes policies, and --check only reads one: use one of them")
+    for name in namespaces if is_for_all else ():  # otherwise it can have wildcards
+        NAMESPACE.convert(name, None, None)
     if is_for_all and names:
         raise click.UsageError("--service-account is for one role: with --all use --namespace alone")
     if not is_for_all and bool(namespaces) != bool(names):

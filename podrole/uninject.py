@@ -15,7 +15,7 @@ from podrole.empty_fields import restore_empty_fields
 from podrole.error_context import error_context
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.inject_result import InjectResult, build_unchanged_result
-from podrole.options import load_kinds, manifest_options, output_option, template_path_option
+from podrole.options import NAMESPACE, load_kinds, manifest_options, output_option, template_path_option
 from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
 from podrole.unknown_templates import UNKNOWN_POD_TEMPLATE, find_unchanged
@@ -33,7 +33,15 @@ injection stays, a warning names it, and the exit code is 1. `podrole --help` li
 
 @click.command(epilog=EXAMPLES)
 @manifest_options
-@click.option("-n", "--namespace", default="default", show_default=True, help="The namespace of objects without one.")
+@click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=NAMESPACE,
+    default="default",
+    show_default=True,
+    help="The namespace of objects without one.",
+)
 @template_path_option
 @output_option
 def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str, **options: Any) -> None:

@@ -51,6 +51,22 @@ def test_target_is_parsed_as_a_pod_or_an_owner_of_pods(target: str, namespace: s
     assert parse_target(target, namespace) == parsed
 
 
+@pytest.mark.parametrize(
+    ("target", "namespace"),
+    [
+        pytest.param("team-a/..", None, id="parent-directory"),
+        pytest.param("team-a/web?pretty=1", None, id="query"),
+        pytest.param("deployment/a%2fb", "team-a", id="escape"),
+        pytest.param("Team_A/web", None, id="namespace"),
+        pytest.param(f"team-a/{'a' * 64}", None, id="long"),
+    ],
+)
+def test_target_that_is_no_name_is_rejected(target: str, namespace: str | None) -> None:
+    """It would be another path of the API server."""
+    with pytest.raises(TargetError, match=r"names have only a-z, 0-9, - and \.$"):
+        parse_target(target, namespace)
+
+
 def test_kind_that_owns_no_pods_is_rejected() -> None:
     with pytest.raises(TargetError, match="service/web"):
         parse_target("service/web", "team-a")

@@ -109,3 +109,25 @@ def test_help_lists_every_setting_for_pods(run: Run) -> None:
     for variable in CHANGES:
         assert f"--{variable.removeprefix('PODROLE_').lower().replace('_', '-')} " in text
         assert variable in text
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "Team_A", "a" * 64, "a\x1b[2J"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "-n"),
+        ("inject", "-f", "-", "-n"),
+        ("plan", "-n"),
+        ("preflight", "--namespace"),
+        ("preflight", "--probe", "--probe-namespace"),
+        ("trust-policy", "--all", "-n"),
+        ("uninject", "-f", "-", "-n"),
+    ],
+    ids=" ".join,
+)
+def test_text_that_names_no_namespace_is_rejected(run: Run, command: tuple[str, ...], name: str) -> None:
+    """An empty variable of a shell, for example, must not mean all namespaces."""
+    result = run(*command, name)
+
+    assert (result.code, result.stdout) == (2, "")
+    assert "is not a valid name of a namespace: use a-z, 0-9" in result.stderr
