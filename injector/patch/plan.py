@@ -20,7 +20,7 @@ from injector.patch.app_env import (
     plan_environment,
 )
 from injector.patch.image_rewrites import keep_rewritten_images
-from injector.patch.injection_labels import LABELS, warn_label
+from injector.patch.injection_labels import choose_labels, warn_label
 from injector.patch.injection_record import (
     AppContainers,
     ContainerRef,
@@ -92,7 +92,7 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
         pull_secrets=pull_secrets.missing,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
-        labels=LABELS[mode],
+        labels=choose_labels(pod, mode),
         warnings=limit_explanations(
             chain(decision.warnings, env_warnings, warn_label(pod, mode), _warn_reserved_names(pod))
         ),

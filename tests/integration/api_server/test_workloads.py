@@ -59,6 +59,23 @@ def test_pod_of_a_daemon_set_is_injected(api: ApiServer, namespace: str) -> None
     assert pod["metadata"]["ownerReferences"][0]["kind"] == "DaemonSet"
 
 
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "ReplicationController"])
+def test_selector_with_a_label_of_podrole_creates_one_pod(api: ApiServer, namespace: str, kind: str) -> None:
+    """A controller whose selector does not match the pod that it created creates another one, without end."""
+    labels = LABELS | {"podrole.io/mode": "env", "podrole.io/version": "9"}
+    template = {**TEMPLATE, "metadata": {"labels": labels, "annotations": ROLE}}
+    is_core = kind == "ReplicationController"
+    spec = {"selector": labels if is_core else {"matchLabels": labels}, "template": template}
+    api.create(build_workload("v1" if is_core else "apps/v1", kind, spec), namespace)
+    count = "currentNumberScheduled" if kind == "DaemonSet" else "replicas"
+
+    wait_for("the controller recognises its pod", lambda: api.read(kind, "work", namespace)["status"].get(count) == 1)
+
+    [pod] = api.list("Pod", namespace)
+    check_injected(pod)
+
+
 def test_pod_of_a_cron_job_is_injected(api: ApiServer, namespace: str) -> None:
     spec = {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": ONCE}}}
     api.create(build_workload("batch/v1", "CronJob", spec), namespace)

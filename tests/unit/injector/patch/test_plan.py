@@ -246,6 +246,27 @@ def test_label_in_place_of_the_annotation_is_replaced_with_a_warning() -> None:
     assert second == []
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"podrole.io/mode": "env", "podrole.io/version": "9"}, id="both"),
+        pytest.param({"podrole.io/version": ""}, id="one-without-a-value"),
+    ],
+)
+def test_labels_of_a_controllers_template_stay(labels: dict[str, str]) -> None:
+    """Its selector can use them."""
+    case = build_case()
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "1", "controller": True}
+    case.pod["metadata"] |= {"labels": labels, "ownerReferences": [owner]}
+
+    injected = case.inject()
+    again, _ = case.with_pod(injected).build_patch()
+
+    ours = {"podrole.io/mode": "redirect", "podrole.io/version": contract.VERSION}
+    assert injected["metadata"]["labels"] == ours | labels
+    assert again.patch == []
+
+
 def test_label_of_an_earlier_injection_in_another_mode_causes_no_warning() -> None:
     case = build_case()
     injected = case.inject(CONFIG._replace(mode=ModePolicy.ENV))
