@@ -59,6 +59,7 @@ def plan_cluster(options: Options) -> Plan:
         read_server_version(installation.version.value),
         _find_systems(read),
         trust,
+        is_account_known=not any(one.code == ClusterFinding.SETTINGS_UNKNOWN.code for one in findings),
     )
     findings += [*_report_gaps(read), *_report_scope(scope), *report_policies(trust)]
     with progress_message(f"planning {len(read.estate.workloads)} workloads"):

@@ -55,13 +55,19 @@ def _report_skipped(given: EstateState, skipped: list[WorkloadState]) -> Iterato
     if not skipped:
         return
     namespaces = sorted({state.namespace for state in skipped})
-    values = {"workloads": len(skipped), "with_role": sum(_sets_role(state, given) for state in skipped)}
+    values = {"workloads": len(skipped), "roles": _count_roles(given, skipped)}
     if given.namespace:
         yield Overview.NAMESPACE_NOT_LABELLED.format(namespace=given.namespace, **values)
     else:
         yield Overview.NAMESPACES_NOT_LABELLED.format(
             count=len(namespaces), namespaces=join_names(namespaces), **values
         )
+
+
+def _count_roles(given: EstateState, skipped: list[WorkloadState]) -> str:
+    if given.settings.effective_config is None or given.unread_context:
+        return "Which of them set a role is not known."
+    return f"{sum(_sets_role(state, given) for state in skipped)} of them set a role."
 
 
 def _sets_role(state: WorkloadState, given: EstateState) -> bool:

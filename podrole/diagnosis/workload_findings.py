@@ -149,7 +149,7 @@ class Overview(FindingTemplate):
         Level.NOTE,
         (
             "{workloads} workloads are in {count} namespaces without podrole's label, and were not checked: "
-            "{namespaces}. {with_role} of them set a role."
+            "{namespaces}. {roles}"
         ),
         "podrole check -n NAMESPACE KIND/NAME",
     )
@@ -157,11 +157,11 @@ class Overview(FindingTemplate):
         Level.WARNING,
         (
             "Namespace {namespace} does not have podrole's label, so the webhook is not called: its {workloads} "
-            "workloads were not checked. {with_role} of them set a role."
+            "workloads were not checked. {roles}"
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
-    KIND_NOT_READ = (Level.UNKNOWN, "{kind} could not be read: {problem}")
+    KIND_NOT_READ = (Level.UNKNOWN, "Objects of {kind} could not be read: {problem}")
     EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
     STATUSES_NOT_READ = (
         Level.UNKNOWN,

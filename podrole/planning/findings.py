@@ -8,6 +8,11 @@ class PlanFinding(FindingTemplate):
     """About one workload."""
 
     WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny its pods: [{code}] {reason}", "{remedy}")
+    ROLE_ACCOUNT_UNKNOWN = (
+        Level.UNKNOWN,
+        "Its role is a name, and the webhook's account could not be read: without one, its pods would be denied.",
+        "Add --account-id, or --base-role-arn if roles have a path.",
+    )
     DENIED_AT_RESTART = (
         Level.PROBLEM,
         "Its {count} running pods were admitted without podrole. With it, the next restart takes them down.",

@@ -38,6 +38,9 @@ class Settings:
     trust: KnownTrust | None = None
     """None: trust policies are not checked."""
 
+    is_account_known: bool = True
+    """Whether a role without an account has none in the webhook's settings either; False: they could not be read."""
+
 
 class Then(NamedTuple):
     """What the webhook would do with a new pod."""

@@ -39,15 +39,13 @@ def find_account_problem(pod_plan: PodPlan, workload: Workload, estate: PlanEsta
         yield PlanFinding.ACCOUNT_UNKNOWN.format(account=name)
 
 
-def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
+def find_denials(pod_plan: PodPlan, running: int, *, is_account_known: bool) -> Iterator[Finding]:
     """Report why its pods would be denied, or would not get the role that is named for them."""
     decision = pod_plan.decision
     if isinstance(decision, Deny):
-        for one in decision.explanations:
-            if one.reason not in NOT_FOUND:
-                sentence, remedy = one.reason.fill(one.values)
-                yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=sentence, remedy=remedy)
-        if running:
+        found = [*_explain_denial(decision, is_account_known=is_account_known)]
+        yield from found
+        if running and any(one.level == Level.PROBLEM for one in found):
             yield PlanFinding.DENIED_AT_RESTART.format(count=running)
     elif pod_plan.redirect_problem:
         yield PlanFinding.REDIRECT_FORBIDDEN.format(why=pod_plan.redirect_problem)
@@ -57,6 +55,15 @@ def find_denials(pod_plan: PodPlan, running: int) -> Iterator[Finding]:
         yield template.format(role=role, reason=pod_plan.then.message)
     elif isinstance(decision, Skip):
         yield PlanFinding.UNCHANGED.format(reason=pod_plan.then.message)
+
+
+def _explain_denial(decision: Deny, *, is_account_known: bool) -> Iterator[Finding]:
+    for one in decision.explanations:
+        sentence, remedy = one.reason.fill(one.values)
+        if one.reason is Reason.ACCOUNT_NOT_CONFIGURED and not is_account_known:
+            yield PlanFinding.ROLE_ACCOUNT_UNKNOWN.format()
+        elif one.reason not in NOT_FOUND:
+            yield PlanFinding.WOULD_BE_DENIED.format(code=one.reason.code, reason=sentence, remedy=remedy)
 
 
 def find_warnings(pod_plan: PodPlan, workload: Workload) -> Iterator[Finding]:

@@ -127,7 +127,7 @@ def _build_row(given: RowInput) -> Row:
 
 def _find_all(given: RowInput, pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Finding]:
     yield from find_account_problem(pod_plan, given.workload, given.estate)
-    yield from find_denials(pod_plan, len(given.running))
+    yield from find_denials(pod_plan, len(given.running), is_account_known=given.settings.is_account_known)
     yield from _check_limits(pod_plan, cost, given.limits)
     yield from find_lost_injection(pod_plan, _count_injected(given.running))
     yield from find_changes(pod_plan, now, cost)

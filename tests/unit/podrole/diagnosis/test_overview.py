@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from podrole.diagnosis.decision_input import Settings
 from podrole.diagnosis.estate_state import group_workloads
 from podrole.diagnosis.overview import OverviewResult, list_sidecars
 from podrole.diagnosis.pod import diagnose_pod
@@ -244,6 +245,13 @@ def test_workloads_without_the_label_are_counted_and_those_with_a_role_named() -
     (finding,) = [one for one in result.cluster.findings if one.code == "NamespacesNotLabelled"]
     assert finding.text.startswith("3 workloads are in 1 namespaces without podrole's label")
     assert "team-a. 2 of them set a role." in finding.text
+
+
+def test_workloads_with_a_role_are_not_counted_where_nothing_can_be_decided() -> None:
+    result = diagnose_all(build_workload(), labelled=False, settings=Settings(None, ()))
+
+    (finding,) = [one for one in result.cluster.findings if one.code == "NamespacesNotLabelled"]
+    assert finding.text.endswith("team-a. Which of them set a role is not known.")
 
 
 def test_injected_pods_without_the_label_are_checked() -> None:

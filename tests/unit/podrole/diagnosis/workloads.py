@@ -118,14 +118,14 @@ def diagnose_all(
         estate.unread_names.add(unread_kind)
         estate.accounts.clear()
         estate.namespaces = {} if unread_kind == "Namespace" else estate.namespaces
+    changes.setdefault("settings", SETTINGS)
     given = EstateState(
         INSTALLATION,
-        SETTINGS,
-        estate,
-        tuple(group_workloads(estate, events)),
-        {uid: ReadResult(json.dumps(status)) for uid, status in (statuses or {}).items()}
+        estate=estate,
+        states=tuple(group_workloads(estate, events)),
+        statuses={uid: ReadResult(json.dumps(status)) for uid, status in (statuses or {}).items()}
         | {uid: ReadResult(None, error) for uid, error in (unread or {}).items()},
-        NOW,
+        now=NOW,
         events=tuple(events),
         **changes,
     )

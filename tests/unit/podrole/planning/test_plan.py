@@ -566,6 +566,26 @@ def test_objects_that_could_not_be_read_do_not_deny_a_workload() -> None:
     assert row.then.outcome == Outcome.INJECT
 
 
+@pytest.mark.parametrize(
+    ("is_account_known", "codes"),
+    [
+        pytest.param(True, {"WouldBeDenied", "DeniedAtRestart"}, id="no account"),
+        pytest.param(False, {"RoleAccountUnknown"}, id="account could not be read"),
+    ],
+)
+def test_name_of_a_role_is_denied_only_if_the_webhook_is_known_to_have_no_account(
+    codes: set[str], *, is_account_known: bool
+) -> None:
+    estate = PlanEstate(is_complete=True)
+    for one in (*ESTATE, workload(), pod("web-1", template(), ("apps/v1", "Deployment", "web"))):
+        estate.add(one)
+    settings = Settings(CONFIG._replace(account_id=None), TEMPLATE, is_account_known=is_account_known)
+
+    (row,) = build_plan(estate, settings).rows
+
+    assert {one.code for one in row.findings} == codes
+
+
 def test_chain_of_owners_that_is_a_circle_ends() -> None:
     first = owned(workload("StatefulSet", name="a"), "apps/v1", "StatefulSet", "b")
     second = owned(workload("StatefulSet", name="b"), "apps/v1", "StatefulSet", "a")
