@@ -1,5 +1,6 @@
 """What a pod waits for: its node, its deletion, its volumes, and its own containers when podrole's have done theirs."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ DONE = "podrole's part is done. "
 IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 STARTING = {"ContainerCreating", "PodInitializing"}
 """Reasons to wait that pass by themselves."""
+
+OUR_CONTAINER = re.compile(rf'ontainer "?{contract.RESERVED_PREFIX}')
 
 OVERDUE = timedelta(minutes=1)
 """After the grace period, until a deletion counts as stuck."""
@@ -95,9 +98,9 @@ def _parse_time(text: str) -> datetime:
 
 def _report_end(pod: Object, status: Object, names: Mapping[str, str]) -> Finding:
     values = {"reason": status.get("reason"), "message": status.get("message") or "no message", **names}
-    is_ours = status.get("reason") == "Evicted" and f"ontainer {contract.RESERVED_PREFIX}" in str(values["message"])
-    if is_ours and is_injected(pod):
-        return Progress.EVICTED_BECAUSE_OF_PODROLE.format(**values)
+    if OUR_CONTAINER.search(str(values["message"])) and is_injected(pod):
+        is_evicted = status.get("reason") == "Evicted"
+        return (Progress.EVICTED_BECAUSE_OF_PODROLE if is_evicted else Progress.REJECTED_BY_KUBELET).format(**values)
     owner, _ = find_workload(pod) or ("", "")
     if owner in REPLACING:
         return Progress.FAILED_AND_REPLACED.format(**values, owner=owner)

@@ -30,6 +30,11 @@ class Progress(FindingTemplate):
         "The kubelet evicted the pod because of podrole's container ({reason}): {message}",
         "Raise the sidecar's requests: podrole.io/sidecar-resources (docs/annotations.md).",
     )
+    REJECTED_BY_KUBELET = (
+        Level.PROBLEM,
+        "The kubelet rejected the pod because of podrole's container ({reason}): {message}",
+        "podrole preflight",
+    )
     SIDECAR_DELAYS_END = (
         Level.PROBLEM,
         "The pod should have been deleted by {due}: its own containers have ended, and podrole-sidecar still runs.",

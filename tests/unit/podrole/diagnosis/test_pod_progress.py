@@ -154,6 +154,13 @@ CASES = {
         build_failed_pod("NodeShutdown", "Pod was terminated"),
         ("note", "FailedAndReplaced", "(NodeShutdown)"),
     ),
+    "sidecar-that-the-kubelet-forbids": (
+        build_failed_pod(
+            "InitContainerRestartPolicyForbidden",
+            'Pod was rejected: Init container "podrole-sidecar" may not have a non-default restartPolicy',
+        ),
+        ("problem", "RejectedByKubelet", "because of podrole's container (InitContainerRestartPolicyForbidden): Pod"),
+    ),
     "evicted-without-a-controller": (
         own(build_failed_pod("Evicted", "low on memory"), ownerReferences=[]),
         ("warning", "Failed", "(Evicted): low on memory"),
