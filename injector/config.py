@@ -257,7 +257,7 @@ class Config(NamedTuple):
     webhook_configuration: str = setting(
         "PODROLE_WEBHOOK_CONFIGURATION",
         DNS_SUBDOMAIN,
-        "The MutatingWebhookConfiguration whose caBundle is kept up to date",
+        "The MutatingWebhookConfiguration and the ValidatingWebhookConfiguration whose caBundle is kept up to date",
         default="podrole-injector",
         is_for_pods=False,
     )

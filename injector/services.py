@@ -20,6 +20,7 @@ from injector.certs.tls import FileTls, MemoryTls, ReloadableTls, Tls
 from injector.certs.x509 import build_names
 from injector.config import Config
 from injector.errors import CertificateError, ClusterError, ConfigError
+from injector.heap import release_free_memory
 from injector.k8s.manifest_files import ManifestCluster
 from injector.k8s.reader import MetadataReader, Reservation
 from injector.k8s.version import format_version
@@ -152,10 +153,14 @@ def load_cluster(config: Config, metrics: Metrics, gates: ReadinessGates) -> Clu
         return ClusterAccess(manifests)
     from injector.k8s import kubeconfig, watch_cache  # noqa: PLC0415 - takes half a second and 13 MiB, not needed for manifests
 
+    def count_restart(kind: str, reason: str) -> None:
+        metrics.count_watch_restart(kind, reason)
+        release_free_memory()  # a watch ends about once a minute
+
     cluster = watch_cache.CachedReader(
         kubeconfig.load_configuration(),
         metrics.count_live_read,
-        metrics.count_watch_restart,
+        count_restart,
         on_refused=metrics.count_refused_read,
     )
     metrics.denials.knows_namespace = cluster.knows_namespace

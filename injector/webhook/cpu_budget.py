@@ -1,8 +1,9 @@
 """Bounds the CPU time of work that others must not wait for."""
 
-import time
 from collections.abc import Callable
 from threading import Lock
+
+from server.clocks import read_boottime
 
 SHARE = 0.2
 """Of the time that passes."""
@@ -14,7 +15,7 @@ MAX_SAVED_SECONDS = 0.5
 class CpuBudget:
     """Work may begin while something of the budget is left. Thread-safe."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = read_boottime) -> None:
         self._clock = clock
         self._lock = Lock()
         self._saved = MAX_SAVED_SECONDS

@@ -1,8 +1,9 @@
 """Counts denials by namespace and reason. Tenants create namespaces, so the number of series is bounded."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
+
+from server.clocks import read_boottime
 
 MAX_SERIES = 500
 """Pairs of a namespace and a reason."""
@@ -21,7 +22,7 @@ Labels = tuple[str, str]
 class DenialCounts:
     """How many pods were denied, by namespace and reason. Threads can count at the same time."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = read_boottime) -> None:
         self.knows_namespace: Callable[[str], bool] = lambda _name: False
         """Whether there is such a namespace: anybody who reaches the webhook's port can name others."""
 
