@@ -67,7 +67,7 @@ def parse_workload_review(body: bytes) -> WorkloadReview:
     account = read_service_account_name(pod)
     if len(account) > MAX_NAME or not DNS_SUBDOMAIN.accepts(account):
         raise ReviewError(f"request {uid} is for pods whose serviceAccountName is not a valid name")
-    is_changed = not old or _read_template(workload, path) != _read_template(old, path)
+    is_changed = not old or _differs(uid, _read_template(workload, path), _read_template(old, path))
     metadata = read_mapping(workload, "metadata")
     return WorkloadReview(
         uid=uid,
@@ -87,6 +87,13 @@ def _read_template(workload: Object, path: str) -> Object:
     for key in path.split("."):
         found = read_mapping(found, key)
     return found
+
+
+def _differs(uid: str, template: Object, old: Object) -> bool:
+    try:
+        return template != old
+    except RecursionError as error:
+        raise ReviewError(f"request {uid} has a pod template that is nested too deeply") from error
 
 
 def _build_pod(template: Object, namespace: str) -> Object:

@@ -102,6 +102,15 @@ def test_update_of_the_template_changes_it(kind: str) -> None:
     assert review.metadata["annotations"] == ROLE
 
 
+def test_update_whose_templates_are_nested_too_deeply_is_rejected() -> None:
+    """Not by an API server, which knows the fields: anybody who reaches the port."""
+    workload = build_workload({**PLAIN_TEMPLATE, "more": "nested"})
+    body = build_review(workload, old=workload).replace(b'"nested"', b"[" * 1000 + b"]" * 1000)
+
+    with pytest.raises(ReviewError, match="has a pod template that is nested too deeply"):
+        parse_workload_review(body)
+
+
 def test_name_that_the_api_server_generates_is_shown_as_such() -> None:
     workload = build_workload(PLAIN_TEMPLATE, "Job")
     workload["metadata"] = {"generateName": "work-"}
