@@ -14,6 +14,10 @@ NAMESPACE, WORKLOAD, ROLE = "team-a", "deployment/web", "reader"
 """The names in lines of failures.yaml and of docs/troubleshooting.md."""
 
 
+API_SERVER, NODE, BOTH = "api", "node", "both"
+LEVELS = {API_SERVER: "a real API server", NODE: "a real cluster", BOTH: "both"}
+
+
 class Failure(NamedTuple):
     """A failure that one podrole command explains."""
 
@@ -40,8 +44,8 @@ class Failure(NamedTuple):
     is_down: bool = False
     """Whether podrole is why pods are missing: then the command must not end with `0 problems`."""
 
-    is_on_node: bool = False
-    """Whether it needs pods that run."""
+    tested_on: str = API_SERVER
+    """One of LEVELS."""
 
     def put_in_names(self, text: str) -> str:
         """Put the target's names into lines for team-a, deployment/web and reader."""
@@ -65,8 +69,7 @@ def main() -> None:
     print("| failure | podrole commands | the last one | code | tested on |\n|---|---|---|---|---|")
     for each in load_failures():
         *_, last = commands = each.list_lines(each.command)
-        level = "a real cluster" if each.is_on_node else "a real API server"
-        print(f"| {each.name} | {len(commands)} | `{last}` | {each.code} | {level} |")
+        print(f"| {each.name} | {len(commands)} | `{last}` | {each.code} | {LEVELS[each.tested_on]} |")
 
 
 if __name__ == "__main__":

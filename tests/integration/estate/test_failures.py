@@ -5,12 +5,12 @@ from contextlib import suppress
 import pytest
 
 from testing.cluster.api import wait_for
-from testing.estate.failures import Failure, load_failures
+from testing.estate.failures import NODE, Failure, load_failures
 from tests.integration.estate.causes import is_mistake, names_cause
 from tests.integration.estate.installation import EstateCluster
 
 NO_PROBLEMS = "0 problems"
-FAILURES = [each for each in load_failures() if not each.is_on_node]
+FAILURES = [each for each in load_failures() if each.tested_on != NODE]
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda each: each.name)
