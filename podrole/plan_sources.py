@@ -1,9 +1,11 @@
 """Builds a plan from an estate and options: the webhook's settings, trust policies, and the plan of manifests."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from injector.config import Config
+from injector.errors import ObjectError
 from injector.k8s.objects import parse_metadata
 from injector.metadata_keys import IRSA_ROLE, ROLE
 from injector.partitions import KNOWN_REGIONS, partition_of
@@ -103,7 +105,7 @@ def _list_roles(estate: PlanEstate) -> Iterator[str]:
     for account in estate.accounts.values():
         yield from _pick(account.annotations)
     for one in estate.workloads:
-        if not one.template.template_path or isinstance(one.template.pod.get("metadata"), dict):
+        with suppress(ObjectError):  # a finding of its row
             yield from _pick(parse_metadata(one.template.pod).annotations)
 
 

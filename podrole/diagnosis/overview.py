@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from contract.text import quote
+from injector.errors import ObjectError
 from injector.k8s.objects import Metadata, Object, read_mapping, read_service_account_name
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.cluster_state import OptionalObject, PodState, ReadResult
@@ -15,6 +16,7 @@ from podrole.diagnosis.pod_findings import ExpectedState, Injection, Sidecar
 from podrole.diagnosis.pod_order import choose_pods, is_ready
 from podrole.diagnosis.sidecar import is_sidecar_running
 from podrole.diagnosis.workload import diagnose_workload, is_rejected_by_podrole
+from podrole.diagnosis.workload_findings import Overview
 from podrole.diagnosis.workload_state import WorkloadState
 from podrole.estate.objects import Estate
 from podrole.findings import Finding, Level, Section
@@ -69,7 +71,7 @@ def diagnose_estate(given: EstateState) -> OverviewResult:
     """Report what is not ok, by workload, and what holds for all of them."""
     checked = [state for state in given.states if _is_checked(state, given.estate)]
     skipped = [state for state in given.states if not _is_checked(state, given.estate)]
-    sections = [(state, Section(_format_name(state), tuple(_find_concerns(state, given)))) for state in checked]
+    sections = [(state, Section(_format_name(state), _check(state, given))) for state in checked]
     found = [one for one in sections if one[1].findings]
     counts = {
         "workloads": len(checked),
@@ -96,6 +98,13 @@ def _is_labelled(namespace: Metadata | None) -> bool:
 def _format_name(state: WorkloadState) -> str:
     kind, _, name = state.target.partition("/")
     return f"{kind} {state.namespace}/{name}"
+
+
+def _check(state: WorkloadState, given: EstateState) -> tuple[Finding, ...]:
+    try:
+        return tuple(_find_concerns(state, given))
+    except ObjectError as error:  # a custom kind can have any fields
+        return (Overview.WORKLOAD_NOT_READ.format(problem=error),)
 
 
 def _find_concerns(state: WorkloadState, given: EstateState) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from injector.errors import ObjectError
 from podrole.diagnosis.check_context import join_names
 from podrole.diagnosis.cluster_state import Installation
 from podrole.diagnosis.guard import check_guard
@@ -11,7 +12,7 @@ from podrole.diagnosis.webhook_findings import Guard
 from podrole.diagnosis.webhooks import find_podrole_webhooks
 from podrole.diagnosis.workload_findings import Overview
 from podrole.diagnosis.workload_state import WorkloadState
-from podrole.findings import Finding, Level
+from podrole.findings import Finding, Level, limit_findings
 
 RECREATE_ALL = "kubectl rollout restart   # of every workload that needs a role"
 
@@ -27,8 +28,8 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
     if installation.webhooks.error:
         yield Injection.WEBHOOKS_READ_FAILED.format(problem=installation.webhooks.error)
     yield from _report_guard(installation)
-    for unread in given.estate.unread:
-        yield Overview.KIND_NOT_READ.format(kind=unread.kind, problem=unread.error)
+    unread = given.estate.unread
+    yield from limit_findings(Overview.KIND_NOT_READ.format(kind=one.kind, problem=one.error) for one in unread)
     if given.events_error:
         yield Overview.EVENTS_NOT_READ.format(problem=given.events_error)
     yield from _report_statuses(given)
@@ -75,4 +76,7 @@ def _sets_role(state: WorkloadState, given: EstateState) -> bool:
     decided = given.build_input(state.namespace)
     if decided is None:
         return False
-    return any(decided.would_have_role(pod) for pod in state.templates or state.pods[:1])
+    try:
+        return any(decided.would_have_role(pod) for pod in state.templates or state.pods[:1])
+    except ObjectError:  # a custom kind can have any fields
+        return False

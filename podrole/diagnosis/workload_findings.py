@@ -161,6 +161,11 @@ class Overview(FindingTemplate):
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
+    WORKLOAD_NOT_READ = (
+        Level.UNKNOWN,
+        "It was not checked, because a field has another form than pods have: {problem}",
+        "Correct it where the workload comes from.",
+    )
     KIND_NOT_READ = (Level.UNKNOWN, "Objects of {kind} could not be read: {problem}")
     EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
     STATUSES_NOT_READ = (

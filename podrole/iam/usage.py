@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import contract
+from injector.errors import ObjectError
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
@@ -60,11 +62,17 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
     active: dict[tuple[str, str], str] = {}
     suspended: dict[tuple[str, str], str] = {}
     notices = {_build_notice(namespace, one): None for namespace, one in estate.unknown}
+    estate = _leave_out_unreadable(estate, notices)
     said: set[tuple[str, str]] = set()
     # Pods last: most have been made from a template about which the same can be said.
     for candidate in sorted(find_candidates(estate), key=lambda one: one.owner.startswith("Pod ")):
         service_account = find_account(estate, candidate.namespace, candidate.service_account)
-        admission = review(candidate, estate.namespaces.get(candidate.namespace), service_account, account, selection)
+        namespace = estate.namespaces.get(candidate.namespace)
+        try:
+            admission = review(candidate, namespace, service_account, account, selection)
+        except ObjectError as error:
+            notices[_explain_unreadable(estate, candidate.owner, error)] = None
+            continue
         for found in admission.findings:
             what = (candidate.subject, found.text.replace(candidate.owner, ""))
             if what not in said or not candidate.owner.startswith("Pod "):
@@ -113,6 +121,33 @@ def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
     owner = f"{unknown.template.kind} {namespace}/{unknown.template.name}"
     found = UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=unknown.sentence)
     return Notice(None, owner, found._replace(remedy=" ".join(filter(None, (unknown.hint, found.remedy)))))
+
+
+def _leave_out_unreadable(estate: Estate, notices: dict[Notice, None]) -> Estate:
+    """Leave out workloads of custom kinds, which can have any fields, and add a notice for each."""
+    kept = []
+    for one in estate.workloads:
+        owner = f"{one.template.kind} {one.namespace}/{one.template.name}"
+        try:
+            _check_readable(one.namespace, one.template.pod)
+        except ObjectError as error:
+            notices[_explain_unreadable(estate, owner, error)] = None
+        else:
+            kept.append(one)
+    return replace(estate, workloads=kept)
+
+
+def _check_readable(namespace: str, pod: Object) -> None:
+    parse_metadata(pod)
+    if "*" in namespace + read_service_account_name(pod):
+        raise ObjectError("its ServiceAccount has a wildcard in its name, which would trust others too")
+
+
+def _explain_unreadable(estate: Estate, owner: str, error: ObjectError) -> Notice:
+    """Build a notice. In manifests it is an error: raises ObjectError."""
+    if not estate.is_complete:
+        raise ObjectError(f"{owner}: {error}") from error
+    return Notice(None, owner, UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=f"{error}."))
 
 
 def find_candidates(estate: Estate) -> Iterator[Candidate]:
@@ -165,5 +200,5 @@ def build_pod(service_account: str) -> dict[str, Any]:
 def _build_candidate(role: str, owner: str, namespace: str, pod: Object) -> Candidate:
     name = read_service_account_name(pod)
     if "*" in namespace + name:
-        raise PolicyError(f"the ServiceAccount of {owner} has a wildcard in its name, which would trust others too")
+        raise PolicyError(f"{owner}: its ServiceAccount has a wildcard in its name, which would trust others too")
     return Candidate(role, owner, namespace, name, build_subject(namespace, name), pod)

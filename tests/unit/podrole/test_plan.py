@@ -46,6 +46,15 @@ def test_exit_code_tells_whether_something_is_wrong(run: Run, text: str, code: i
     assert plan(run).code == code
 
 
+def test_annotation_that_is_no_text_is_unknown_also_without_a_region(run: Run) -> None:
+    write(GOOD.replace("reader #", "5 #"))
+
+    result = run("plan", "-f", "manifests.yaml", "--account-id", "111122223333")
+
+    assert (result.code, result.stderr) == (3, "")
+    assert "is of type int: quote it" in " ".join(result.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

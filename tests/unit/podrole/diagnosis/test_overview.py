@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from injector.errors import ObjectError
 from podrole.diagnosis.decision_input import Settings
 from podrole.diagnosis.estate_state import group_workloads
 from podrole.diagnosis.overview import OverviewResult, list_sidecars
 from podrole.diagnosis.pod import diagnose_pod
 from podrole.diagnosis.workload_state import WorkloadState
+from podrole.estate.objects import UnreadKind
+from podrole.findings import MAX_EQUAL_CODES
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (
     LATER,
@@ -280,6 +283,33 @@ def test_workload_without_the_label_is_not_checked_if_others_reject_its_pods() -
     events = [build_event('admission webhook "other.example.com" denied the request: no')]
 
     assert diagnose_all(build_workload(), events=events, labelled=False).workloads == []
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labelled", "unlabelled"])
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param({"metadata": {"annotations": {"iam.amazonaws.com/role": 5}}, "spec": {}}, id="annotation"),
+        pytest.param({"spec": {"serviceAccountName": [1]}}, id="service-account"),
+    ],
+)
+def test_custom_kind_with_other_fields_is_unknown_and_ends_nothing(pod: dict[str, Any], *, labelled: bool) -> None:
+    rollout = build_workload("Rollout", {}, template=pod)
+    crashed = own(build_pod_in(0, state=CRASHED))
+
+    result = diagnose_all(STATEFUL_SET, crashed, rollout, labelled=labelled)
+
+    assert list_codes(result) == {"ContainerFailed"}
+    assert list_codes(result, "unknown") == ({"WorkloadNotRead"} if labelled else set())
+
+
+def test_objects_that_could_not_be_read_are_limited() -> None:
+    estate = build_estate()
+    estate.unread = [UnreadKind(str(index), ObjectError("no"), is_custom=True) for index in range(1000)]
+
+    result = diagnose_all(estate=estate)
+
+    assert len([one for one in result.cluster.findings if one.code == "KindNotRead"]) == MAX_EQUAL_CODES + 1
 
 
 def test_pod_that_is_older_than_the_label_is_one_finding() -> None:

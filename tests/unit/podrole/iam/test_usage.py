@@ -56,6 +56,43 @@ def pod(*arguments: str, **annotations: str) -> dict[str, Any]:
     return build_workload("Pod", build_pod(*arguments, **annotations))
 
 
+def build_rollout(template: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"namespace": "team-a", "name": "odd"}
+    spec = {"template": template}
+    return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": metadata, "spec": spec}
+
+
+ODD = [
+    pytest.param({"metadata": {"annotations": {"iam.amazonaws.com/role": 5}}, "spec": {}}, "type int", id="annotation"),
+    pytest.param({"spec": {"serviceAccountName": [1]}}, "type list", id="service-account"),
+    pytest.param({"spec": {"serviceAccountName": "*"}}, "wildcard", id="wildcard"),
+]
+
+
+@pytest.mark.parametrize(("template", "why"), ODD)
+def test_custom_kind_with_other_fields_is_a_warning_and_ends_nothing(template: dict[str, Any], why: str) -> None:
+    """Anybody who can create one in a namespace could end the command for the whole cluster."""
+    odd = build_rollout(template)
+    estate = Estate(is_complete=True)
+    for thing in (build_namespace({}), account_with("web", {"iam.amazonaws.com/role": "reader"}), odd):
+        estate.add(thing)
+
+    usage = find_usage(estate, ACCOUNT)
+
+    assert [one.role_arn for one in usage.requirements] == [f"{BASE}reader"]
+    (text,) = read_notices(usage, "PodTemplateUnknown")
+    assert "Rollout team-a/odd" in text
+    assert why in text
+
+
+@pytest.mark.parametrize(("template", "why"), ODD)
+def test_manifest_with_other_fields_is_rejected_with_its_name(template: dict[str, Any], why: str) -> None:
+    odd = build_rollout(template)
+
+    with pytest.raises(ObjectError, match=rf"^Rollout team-a/odd: .*{why}"):
+        find(odd)
+
+
 def test_malformed_object_is_rejected() -> None:
     with pytest.raises(ObjectError):
         find({"kind": "Namespace", "metadata": []})
