@@ -4,21 +4,27 @@ Its webhook has `failurePolicy: Ignore`: while it lags behind, only warnings are
 for it, and a replica is ready without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from injector.certs.ca_store import build_ca_bundle_patch, parse_webhook_configuration
+from injector.certs.ca_store import Document, build_ca_bundle_patch, parse_webhook_configuration
 from injector.certs.stores import ConfigurationStore
 from injector.certs.x509 import Certificate
 from injector.errors import ClusterError, ConflictError
 
 
-def follow(store: ConfigurationStore, cas: Sequence[Certificate], now: float) -> str:
+def follow(
+    store: ConfigurationStore,
+    cas: Sequence[Certificate],
+    now: float,
+    on_read: Callable[[Document | None], None] = lambda _document: None,
+) -> str:
     """Set every caBundle where it differs; return the problem, empty if there is none.
 
     A configuration that does not exist is none: it can be left out.
     """
     try:
         document = store.read()
+        on_read(document)
         state = parse_webhook_configuration(document)
         if document is not None and state is not None and not state.contains_exactly(tuple(cas)):
             store.patch(build_ca_bundle_patch(document, cas, now))

@@ -58,6 +58,8 @@ class CertManager:
     """The webhook configuration as it was read last; None if it did not exist."""
 
     has_read_configuration = False
+    warnings: Document | None = None
+    """The configuration of the webhook that only warns, as it was read last; None if it was not, or does not exist."""
 
     def __init__(
         self,
@@ -129,8 +131,11 @@ class CertManager:
     def _update_warnings(self, secret: SecretState) -> list[str]:
         if not secret.cas or self._stores.warnings is None:
             return []
-        problem = follow(self._stores.warnings, secret.cas, self.clock.now())
+        problem = follow(self._stores.warnings, secret.cas, self.clock.now(), self._remember_warnings)
         return [problem] if problem else []
+
+    def _remember_warnings(self, configuration: Document | None) -> None:
+        self.warnings = configuration
 
     def _observe(self, configuration: Document | None, secret: Document | None) -> ObservedState:
         ca_bundle = parse_webhook_configuration(configuration)

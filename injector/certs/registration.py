@@ -11,6 +11,7 @@ from injector.deadlines import REVIEW_READS_SECONDS
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 
 POD_WEBHOOK = "pods.podrole.io"
+WORKLOAD_WEBHOOK = "workloads.podrole.io"
 PATH = "/mutate"
 NAME_LABEL = "kubernetes.io/metadata.name"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
@@ -43,6 +44,15 @@ def find_drift(document: Entry | None, service: ServiceName) -> dict[str, bool]:
         field: entry is not None and not is_expected(entry.get(field), service)
         for field, is_expected in EXPECTATIONS.items()
     }
+
+
+def can_refuse_workloads(document: Entry | None) -> bool:
+    """Whether the configuration of the webhook that only warns can refuse workloads, in an outage or always.
+
+    A missing configuration is no difference, as it can be left out.
+    """
+    entries = [_mapping(one) for one in _list(_mapping(document).get("webhooks"))]
+    return any(one.get("name") != WORKLOAD_WEBHOOK or one.get("failurePolicy") != "Ignore" for one in entries)
 
 
 def _has_client(value: Any, service: ServiceName) -> bool:

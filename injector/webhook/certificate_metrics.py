@@ -4,15 +4,20 @@ import math
 from collections.abc import Mapping
 
 from injector.certs.manager import CertManager
-from injector.certs.registration import FIELDS, ServiceName, find_drift
+from injector.certs.registration import FIELDS, ServiceName, can_refuse_workloads, find_drift
 from injector.webhook.metrics import Metrics
+
+WARNINGS = "warnings"
+"""Stands for the webhook that only warns, beside the fields of the webhook for pods."""
 
 
 def export_drift(manager: CertManager, service: ServiceName, metrics: Metrics) -> None:
     """Export how the webhook configuration differs from the manifests'."""
 
     def read() -> Mapping[str, float | None]:
-        return find_drift(manager.configuration, service) if manager.has_read_configuration else dict.fromkeys(FIELDS)
+        if not manager.has_read_configuration:
+            return dict.fromkeys((*FIELDS, WARNINGS))
+        return find_drift(manager.configuration, service) | {WARNINGS: can_refuse_workloads(manager.warnings)}
 
     description = "1 if this field of the webhook for pods differs from the manifests in a way that matters, else 0."
     metrics.gauge_by_field("podrole_webhook_configuration_drift", description, read)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from injector.certs.registration import ServiceName, find_drift
+from injector.certs.registration import ServiceName, can_refuse_workloads, find_drift
 from testing.cluster.manifests import KUSTOMIZE, Kubectl, Manifest
 
 SERVICE = ServiceName("podrole-system", "podrole-injector")
@@ -165,6 +165,7 @@ def test_apply_keeps_what_somebody_added_to_a_list_and_the_metric_shows_it(
         configurations.set_ca_bundle(kind)
 
     assert any(find_drift(after, SERVICE).values())
+    assert not can_refuse_workloads(configurations.read(VALIDATING))
     assert configurations.read(MUTATING)["webhooks"] == before["webhooks"]
 
 

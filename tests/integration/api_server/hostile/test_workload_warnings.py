@@ -232,6 +232,28 @@ def test_foreign_change_is_drift_until_it_is_undone(api: ApiServer, replicas: li
     wait_for("it is undone", lambda: read() == [])
 
 
+def test_failure_policy_that_could_refuse_workloads_is_drift_until_it_is_undone(
+    api: ApiServer, replicas: list[Replica], tenant: Tenant
+) -> None:
+    def change(policy: str) -> None:
+        patch = [{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": policy}]
+        api.patch((WEBHOOKS[1], NAME), patch, how="application/json-patch+json")
+
+    def read() -> set[str]:
+        return {one.read_series()[DRIFT % "warnings"] for one in replicas}
+
+    tenant.apply(build_workload(), options=("--dry-run=server",))
+    before = read()
+    change("Fail")
+    try:
+        wait_for("the metric has it", lambda: read() == {"1.0"})
+    finally:
+        change("Ignore")
+
+    assert before == {"0.0"}
+    wait_for("it is undone", lambda: read() == {"0.0"})
+
+
 @pytest.mark.parametrize("kind", FLOODS)
 def test_other_pods_are_created_in_time_while_a_user_applies_workloads_without_end(
     installation: Installation, replicas: list[Replica], good: User, hostile: User, kind: str

@@ -7,10 +7,13 @@ import pytest
 from injector.certs.ca_store import parse_secret, parse_webhook_configuration
 from injector.certs.follower import follow
 from injector.certs.manager import CertManager
+from injector.certs.registration import WORKLOAD_WEBHOOK, ServiceName, can_refuse_workloads
 from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import DAY_SECONDS
 from injector.errors import ClusterError
+from injector.webhook.certificate_metrics import export_drift
+from injector.webhook.metrics import Metrics
 from testing.stored_object import StoredObject, build_empty_configuration
 from tests.unit.injector.certs.rotation_examples import NOW, OLD_CA
 from tests.unit.injector.certs.test_manager_rotation import POLICY, FlakyStore
@@ -107,6 +110,44 @@ def test_failure_is_logged_once_and_delays_neither_readiness_nor_a_rotation(
     assert replica.manager.rotations > 3
     assert replica.manager.reconcile_errors == 0
     assert caplog.text.count("cannot get ValidatingWebhookConfiguration podrole-injector: forbidden") == 1
+
+
+POLICIES = {
+    "ignore": ([{"name": WORKLOAD_WEBHOOK, "failurePolicy": "Ignore"}], "0.0"),
+    "fail": ([{"name": WORKLOAD_WEBHOOK, "failurePolicy": "Fail"}], "1.0"),
+    "default": ([{"name": WORKLOAD_WEBHOOK}], "1.0"),
+    "renamed": ([{"name": "evil.example.com", "failurePolicy": "Ignore"}], "1.0"),
+    "added": ([{"name": WORKLOAD_WEBHOOK, "failurePolicy": "Ignore"}, {"name": "evil.example.com"}], "1.0"),
+    "empty": ([], "0.0"),
+    "null": (None, "0.0"),
+}
+
+
+@pytest.mark.parametrize(("webhooks", "value"), POLICIES.values(), ids=POLICIES)
+def test_webhook_that_could_refuse_workloads_is_drift(
+    replica: Replica, webhooks: list[dict[str, str]] | None, value: str
+) -> None:
+    metrics = Metrics()
+    export_drift(replica.manager, ServiceName("podrole-system", "podrole-injector"), metrics)
+    series = 'podrole_webhook_configuration_drift{field="warnings"} '
+    before = metrics.render().decode()
+    entries = [{**one, "clientConfig": {}} for one in webhooks] if webhooks else webhooks
+    replica.warnings.stored.force({**build_empty_configuration(), "webhooks": entries})
+
+    replica.reconcile()
+
+    assert f"{series}NaN" in before
+    assert f"{series}{value}" in metrics.render().decode()
+
+
+def test_missing_webhook_for_workloads_is_no_drift(replica: Replica) -> None:
+    replica.reconcile()
+    replica.warnings.stored.force(None)
+
+    replica.reconcile()
+
+    assert replica.manager.warnings is None
+    assert not can_refuse_workloads(replica.manager.warnings)
 
 
 def test_change_by_another_replica_is_left_to_the_next_reconciliation() -> None:
