@@ -9,9 +9,13 @@ from typing import Any
 
 from kubernetes import config
 from kubernetes.client import Configuration
+from yaml import YAMLError
 
 from contract.text import quote
 from injector.errors import ClusterError
+
+INVALID = (config.ConfigException, OSError, ValueError, YAMLError, AttributeError, KeyError, TypeError)
+"""What the client raises for a kubeconfig that is missing or not valid: it does not check the types of fields."""
 
 MAX_PLUGIN_ERROR = 500
 """Characters that an error shows of what an exec plugin wrote."""
@@ -23,7 +27,7 @@ def load_configuration() -> Configuration:
     if not _load_service_account(configuration):
         try:
             _load_kube_config(configuration)
-        except (config.ConfigException, OSError) as error:
+        except INVALID as error:
             message = f"no cluster: there is neither a ServiceAccount token of a pod nor a kubeconfig ({error})"
             raise ClusterError(message) from error
     return configuration
@@ -38,11 +42,11 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Conf
     file = path or os.environ.get("KUBECONFIG") or None
     try:
         _load_kube_config(configuration, file, context)
-    except (config.ConfigException, OSError, ValueError) as error:
+    except INVALID as error:
         if path is None and context is None and _load_service_account(configuration):
             return configuration
         named = "".join([f" {file}" if file else "", f", context {context}" if context else ""])
-        raise ClusterError(f"the kubeconfig{named} cannot be used: {error}") from error
+        raise ClusterError(f"the kubeconfig{named} cannot be used: {' '.join(str(error).split())}") from error
     return configuration
 
 
@@ -50,7 +54,7 @@ def load_namespace(path: str | None = None, context: str | None = None) -> str:
     """The namespace of a context, as kubectl uses it: `default` if it names none, or without a kubeconfig."""
     try:
         contexts, current = config.list_kube_config_contexts(path or os.environ.get("KUBECONFIG") or None)  # type: ignore[no-untyped-call] # not annotated there
-    except (config.ConfigException, OSError, ValueError):
+    except INVALID:
         return "default"
     chosen = next((one for one in contexts if one["name"] == context), None) if context else current
     return str((chosen or {}).get("context", {}).get("namespace") or "default")

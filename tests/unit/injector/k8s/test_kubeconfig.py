@@ -77,3 +77,28 @@ def test_commands_use_the_service_account_without_a_kubeconfig() -> None:
 def test_missing_context_is_an_error_even_in_a_pod(kubeconfig: Path) -> None:
     with pytest.raises(ClusterError, match=r"the kubeconfig .*config, context prod cannot be used"):
         load_kubeconfig(str(kubeconfig), "prod")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("clusters: [", id="no-yaml"),
+        pytest.param("[1, 2]", id="list"),
+        pytest.param("{current-context: c, contexts: 5, clusters: []}", id="number-of-contexts"),
+        pytest.param(
+            "{current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], "
+            "clusters: [{name: c, cluster: {server: 'https://a'}}], users: [{name: u, user: 5}]}",
+            id="user-that-is-a-number",
+        ),
+    ],
+)
+def test_kubeconfig_that_is_not_valid_is_an_error_on_one_line(
+    kubeconfig: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    kubeconfig.write_text(text)
+
+    with pytest.raises(ClusterError, match=r"\Athe kubeconfig .*config cannot be used: .+\Z"):
+        load_kubeconfig(str(kubeconfig))
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
+    with pytest.raises(ClusterError, match="no cluster"):
+        load_configuration()
