@@ -71,7 +71,10 @@ class Creation(FindingTemplate):
     QUOTA_BECAUSE_OF_PODROLE = (
         Level.PROBLEM,
         "A ResourceQuota rejects new pods because of what podrole adds ({added}) ({where}): {message}",
-        f"{QUOTAS}\nRaise the quota, or: {SIDECAR_RESOURCES}",
+        (
+            f"{QUOTAS}\nRaise the quota, or add a LimitRange with defaults for what containers must specify. "
+            f"For podrole-sidecar also: {SIDECAR_RESOURCES}"
+        ),
     )
     QUOTA_ANYWAY = (
         Level.PROBLEM,
@@ -86,7 +89,7 @@ class Creation(FindingTemplate):
     LIMIT_RANGE_BECAUSE_OF_PODROLE = (
         Level.PROBLEM,
         "A LimitRange rejects new pods because of what podrole adds ({added}) ({where}): {message}",
-        f"{LIMIT_RANGES}\nChange it, or: {SIDECAR_RESOURCES}",
+        f"{LIMIT_RANGES}\nChange it, or for podrole-sidecar: {SIDECAR_RESOURCES}",
     )
     LIMIT_RANGE_ANYWAY = (
         Level.PROBLEM,

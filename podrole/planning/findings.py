@@ -67,13 +67,13 @@ class PlanFinding(FindingTemplate):
     REJECTED_BY_LIMIT_RANGE = (
         Level.PROBLEM,
         "LimitRange {name} would reject its pods: {problem}.",
-        "Raise the limit, or set podrole.io/sidecar-resources on the pod or the namespace.",
+        "Change the LimitRange, or for podrole-sidecar: set podrole.io/sidecar-resources on the pod or the namespace.",
     )
     CHANGED_BY_LIMIT_RANGE = (Level.NOTE, "A LimitRange adds {values} to {containers}.")
     REJECTED_BY_QUOTA = (
         Level.PROBLEM,
         "ResourceQuota {name} would reject its pods: it requires {key} of every container, and {containers} has none.",
-        "Add a LimitRange with a default, or set podrole.io/sidecar-resources on the pod or the namespace.",
+        "Add a LimitRange with a default, or for podrole-sidecar: set podrole.io/sidecar-resources on the namespace.",
     )
     REDIRECT_FORBIDDEN = (
         Level.PROBLEM,

@@ -133,6 +133,22 @@ def test_limit_range_that_rejects_or_changes_pods_has_a_finding(limits: dict[str
 
 
 @pytest.mark.parametrize(
+    "limits",
+    [
+        pytest.param(limit_range(min={"memory": "64Mi"}), id="minimum"),
+        pytest.param(quota({"limits.cpu": "9"}), id="required"),
+    ],
+)
+def test_remedy_for_the_redirect_container_is_not_that_for_the_sidecar_alone(limits: dict[str, Any]) -> None:
+    """The annotation podrole.io/sidecar-resources does not change podrole-redirect."""
+    row = make_row(*ESTATE, limits, workload())
+
+    (remedy,) = {one.remedy for one in row.findings if "podrole-redirect" in one.text}
+    assert "LimitRange" in remedy
+    assert "or for podrole-sidecar: set podrole.io/sidecar-resources" in remedy
+
+
+@pytest.mark.parametrize(
     ("objects", "codes"),
     [
         pytest.param([quota({"requests.memory": "1Gi"}, {"requests.memory": "512Mi"})], [], id="room"),
