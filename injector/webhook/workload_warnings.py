@@ -70,9 +70,10 @@ class WorkloadReviewer:
 
     def parse(self, body: bytes) -> WorkloadReview | AdmissionReview:
         """Parse a review; answer one that exceeds a limit. Raises ReviewError."""
-        if self.budget.is_left() and estimate_parsed_bytes(body) <= MAX_PARSED_BYTES:
+        if self.budget.is_left():
             with self._spending():
-                return parse_workload_review(body)
+                if estimate_parsed_bytes(body) <= MAX_PARSED_BYTES:
+                    return parse_workload_review(body)
         if not (uid := find_uid(body)):
             raise ReviewError("the review has no uid, or is too large to be parsed")
         return self.give_up(uid)

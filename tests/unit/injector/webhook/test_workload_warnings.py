@@ -258,6 +258,21 @@ def test_cpu_time_of_a_review_is_spent() -> None:
     assert not budget.is_left()
 
 
+def test_cpu_time_of_a_review_that_is_too_large_is_spent() -> None:
+    """It is counted before it is parsed."""
+    budget = CpuBudget(lambda: 0.0)
+    reviews = Reviews(Lookups(), budget=budget)
+    template: Pod = {"spec": {"containers": [], "values": [{}] * 1_000_000}}
+    body = build_review(build_workload(template))
+
+    for _ in range(1000):
+        reviews.warn(body)
+        if not budget.is_left():
+            break
+
+    assert not budget.is_left()
+
+
 def test_body_without_a_uid_that_is_not_parsed_is_rejected() -> None:
     with pytest.raises(ReviewError, match="no uid, or is too large"):
         Reviews(Lookups()).warn(b"{" * 4_000_000)
