@@ -35,8 +35,14 @@ def write_directory(path: str, changes: Sequence[PolicyChange]) -> list[str]:
         _write(directory / POLICIES / role.file, role.policy)
     _remove_others(directory / POLICIES, listed)
     _write(directory / SCRIPT, build_script(listed))
-    steps = [f"Read it, then set the policies: sh {shlex.quote(str(directory / SCRIPT))}"] if listed else []
-    return [f"{directory / SCRIPT} has {len(listed)} of {len(roles)} roles; the others need no change.", *steps]
+    set_by_script = [one for one in listed if one.is_accepted]
+    steps = [f"Read it, then set the policies: sh {shlex.quote(str(directory / SCRIPT))}"] if set_by_script else []
+    others = "the others need no change"
+    if refused := len(listed) - len(set_by_script):
+        others = (
+            f"IAM would refuse the policies of {refused} as too long, and {len(roles) - len(listed)} need no change"
+        )
+    return [f"{directory / SCRIPT} has {len(set_by_script)} of {len(roles)} roles; {others}.", *steps]
 
 
 def _check(directory: Path) -> None:

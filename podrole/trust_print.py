@@ -65,7 +65,7 @@ def print_all(loader: RoleUsageLoader) -> int:
     compared = compare(usage, existing, parse_issuer(loader.issuer_url), _build_scope(loader))
     notices = [*usage.list_findings(), *loader.settings_findings, *compared.findings]
     checked = _check(compared, loader)
-    findings = [*checked, *limit_findings(notices)]
+    findings = [*limit_findings(checked), *limit_findings(notices)]
     claimants = usage.sort_subjects(UsageFinding.SELF_CLAIMED)
     entries = [build_entry(one, claimants.get(one.requirements.role_arn, [])) for one in compared.changes]
     out = loader.options["out"]
@@ -91,7 +91,11 @@ def _build_scope(loader: RoleUsageLoader) -> Scope:
 
 
 def _check(compared: Comparison, loader: RoleUsageLoader) -> Sequence[Finding]:
-    lengths = [finding for change in compared.changes for finding in check_length(change.policy)]
+    lengths = [
+        finding._replace(text=f"{change.requirements.role_arn}: {finding.text}")
+        for change in compared.changes
+        for finding in check_length(change.policy)
+    ]
     return [*check_issuer(loader.issuer_url), *lengths]
 
 

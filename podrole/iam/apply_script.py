@@ -151,7 +151,8 @@ def format_policy(policy: Policy) -> str:
 
 def build_script(roles: Sequence[RoleFiles]) -> str:
     """Build the script for these roles."""
-    count = f"{len(roles)} role{'' if len(roles) == 1 else 's'}"
+    number = sum(one.is_accepted for one in roles)
+    count = f"{number} role{'' if number == 1 else 's'}"
     head = HEAD.format(mark=MARK, version=contract.VERSION, count=count, script=SCRIPT, no_account=NO_ACCOUNT)
     return head + "".join(_format_role(one) for one in roles) + TAIL
 

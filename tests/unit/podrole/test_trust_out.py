@@ -76,6 +76,18 @@ def test_role_that_needs_no_change_is_not_in_the_script(run: Run) -> None:
     assert "has 0 of 1 roles; the others need no change." in result.stderr
 
 
+def test_roles_whose_policies_are_too_long_are_named_and_not_counted(run: Run) -> None:
+    accounts = [word for index in range(200) for word in ("-s", f"account-{index}")]
+
+    result = run("trust-policy", ROLE, "-n", "team-a", *accounts, *ONE[5:])
+
+    assert result.code == 1
+    assert f"problem: {ROLE}: The policy has " in result.stderr
+    assert "has 0 of 1 roles; IAM would refuse the policies of 1 as too long, and 0 need no change." in result.stderr
+    assert "Read it" not in result.stderr
+    assert "It sets the trust policies of 0 roles." in Path("trust/apply.sh").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

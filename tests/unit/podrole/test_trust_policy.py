@@ -160,8 +160,8 @@ def test_policy_that_exceeds_a_quota_is_reported(run: Run) -> None:
     longer = run("trust-policy", ROLE, "-n", "team-a" * 10, *accounts, "--issuer", ISSUER)
 
     assert (long.code, longer.code) == (0, 1)
-    assert "warning: The policy has " in long.stderr
-    assert "problem: The policy has " in longer.stderr
+    assert f"warning: {ROLE}: The policy has " in long.stderr
+    assert f"problem: {ROLE}: The policy has " in longer.stderr
 
 
 def test_issuer_that_aws_cannot_reach_is_reported(run: Run) -> None:
