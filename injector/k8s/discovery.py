@@ -7,10 +7,14 @@ from typing import Any, NamedTuple, Protocol
 from injector.errors import ClusterError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping, read_objects, read_owner
-from injector.k8s.workload_kinds import BUILT_IN_GROUPS, COMPLETED_OWNED_KINDS, Kinds
+from injector.k8s.workload_kinds import BUILT_IN_GROUPS, COMPLETED_OWNED_KINDS, WORKLOAD_KINDS, Kinds
 
 DISCOVERY = "/.well-known/openid-configuration"
 """https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#service-account-issuer-discovery"""
+
+
+OWNER_KINDS = {kind for _, kind in WORKLOAD_KINDS}
+"""Kinds whose ReplicaSets are their history."""
 
 
 class Collection(NamedTuple):
@@ -108,7 +112,7 @@ def list_objects(
     for item in _iterate(client, collection, namespace):
         phase = read_mapping(item, "status").get("phase")
         if with_status:
-            is_history = phase == "Succeeded" or (kind == "ReplicaSet" and read_owner(item))
+            is_history = phase == "Succeeded" or (kind == "ReplicaSet" and _is_history(item))
             kept = _drop_managed_fields(item)
         else:
             is_owned = not with_owned and kind in COMPLETED_OWNED_KINDS and read_owner(item)
@@ -116,6 +120,13 @@ def list_objects(
             kept = _drop_unread(item, kind)
         if not is_history:
             yield {"apiVersion": collection.version, "kind": kind, **kept}
+
+
+def _is_history(replica_set: Object) -> bool:
+    """Whether another workload that is read tells what its pods are. A controller of an unknown kind tells nothing."""
+    owner = (read_owner(replica_set) or "").partition("/")[0]
+    has_pods = read_mapping(replica_set, "spec").get("replicas") != 0
+    return bool(owner) and (owner in OWNER_KINDS or not has_pods)
 
 
 def _iterate(client: ApiClient, collection: Collection, namespace: str) -> Iterator[Object]:

@@ -1,11 +1,12 @@
 """Which collections of custom kinds a cluster has. tests/integration/api_server asks a real one."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from injector.errors import ObjectError
-from injector.k8s.discovery import Collection, find_collections
+from injector.k8s.discovery import Collection, find_collections, list_objects
 from injector.k8s.workload_kinds import WorkloadKind
 
 KINDS = {
@@ -78,3 +79,25 @@ def test_versions_are_not_read_after_all_kinds_are_found() -> None:
 
     assert len(find(answers)) == 2
     assert answers.asked == ["/apis", "/apis/apps.example.com/v2"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "replicas", "is_listed"),
+    [
+        pytest.param(None, 1, True, id="no-owner"),
+        pytest.param("Deployment", 1, False, id="deployment"),
+        pytest.param("Rollout", 1, False, id="custom-kind-of-the-table"),
+        pytest.param("Canary", 1, True, id="unknown-kind"),
+        pytest.param("Canary", 0, False, id="unknown-kind-without-pods"),
+    ],
+)
+def test_replica_set_is_left_out_only_where_its_owner_is_read(
+    owner: str | None, replicas: int, *, is_listed: bool
+) -> None:
+    """Otherwise nothing would say why its pods are missing."""
+    references = [{"kind": owner, "name": "web", "controller": True}] if owner else []
+    item = {"metadata": {"name": "web-1", "ownerReferences": references}, "spec": {"replicas": replicas}}
+    client: Any = SimpleNamespace(iterate=lambda _: [item])
+    replica_sets = Collection("ReplicaSet", "apps/v1", "/apis/apps/v1/replicasets")
+
+    assert bool([*list_objects(client, replica_sets, with_status=True)]) is is_listed
