@@ -56,7 +56,7 @@ def _respond(state: EndpointState, route: Route, request: Request) -> Response:
     if token is None or not route.requires_token:
         is_missing = route.requires_token and state.config.requires_imds_token
         return UNAUTHORIZED if is_missing else route.respond(request)
-    seconds_left = imds_tokens.read_seconds_left(state.token_key, token, state.clock())
+    seconds_left = imds_tokens.read_seconds_left(state.token_key, token, state.token_clock())
     if not seconds_left:
         return UNAUTHORIZED
     response = route.respond(request)
@@ -68,7 +68,7 @@ def _is_token_accepted(state: EndpointState, request: Request) -> bool:
     token = request.headers.get(TOKEN_HEADER)
     if token is None:
         return not state.config.requires_imds_token
-    return imds_tokens.is_valid(state.token_key, token, state.clock())
+    return imds_tokens.is_valid(state.token_key, token, state.token_clock())
 
 
 def _build_error(state: EndpointState, route: Route | None, path: str, request: Request) -> Response:

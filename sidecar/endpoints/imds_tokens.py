@@ -1,6 +1,7 @@
 """Stateless IMDSv2 session tokens: an expiry and its HMAC.
 
-No token is stored, so any number of them costs no memory, and they survive a restart as long as the key does.
+No token is stored, so any number of them costs no memory, and they survive a restart of the container as the key does.
+All times are of `server.clocks.read_boottime`: nobody sets that clock, and a restart of the node ends the key, too.
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html
 """
 
@@ -30,11 +31,7 @@ def is_valid(key: bytes, token: str, now: float) -> bool:
 
 
 def read_seconds_left(key: bytes, token: str, now: float) -> float:
-    """Return for how long a token is valid; 0 if it is not. The signature is compared in constant time.
-
-    If the clock is set forward, tokens expire early and clients request new ones. If it is set back, they live longer,
-    but by at most the maximum TTL: a token that was built while the clock was years ahead must not live for years.
-    """
+    """Return for how long a token is valid; 0 if it is not. The signature is compared in constant time."""
     import hmac  # noqa: PLC0415 - as in _sign
 
     try:
@@ -43,8 +40,8 @@ def read_seconds_left(key: bytes, token: str, now: float) -> float:
         return 0
     expiry, signature = decoded[:_EXPIRY_BYTES], decoded[_EXPIRY_BYTES:]
     left = int.from_bytes(expiry) - now
-    is_valid_now = hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= 2 * MAX_TTL_SECONDS
-    return min(left, MAX_TTL_SECONDS) if is_valid_now else 0
+    is_valid_now = hmac.compare_digest(signature, _sign(key, expiry)) and 0 < left <= MAX_TTL_SECONDS
+    return left if is_valid_now else 0
 
 
 def _sign(key: bytes, expiry: bytes) -> bytes:

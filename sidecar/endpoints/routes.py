@@ -175,5 +175,5 @@ def _build_token(state: EndpointState, request: Request) -> Response:
     ttl_seconds = imds_tokens.parse_ttl(request.headers.get(TTL_HEADER.lower()))
     if ttl_seconds is None:
         return BAD_REQUEST
-    token = imds_tokens.build_token(state.token_key, ttl_seconds, state.clock())
+    token = imds_tokens.build_token(state.token_key, ttl_seconds, state.token_clock())
     return build_response(token, headers=(*PLAIN, (TTL_HEADER, str(ttl_seconds))))

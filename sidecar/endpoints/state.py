@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from server.clocks import read_boottime
 from server.log_limit import LogLimit
 from sidecar.config import Config
 from sidecar.credentials.credentials import Credentials
@@ -32,6 +33,9 @@ class EndpointState:
         """Random for each process: the redirect's self-check verifies that it reached this process. Not a secret."""
 
         self.clock = clock
+        self.token_clock: Callable[[], float] = read_boottime
+        """Measures the lifetime of tokens: nobody sets it."""
+
         self.read_measurement: Callable[[], Measurement | None] = lambda: None
         """The last measurement of the node's metadata service; None in redirect mode, and before the first one."""
 

@@ -41,7 +41,9 @@ def build_state(states: Sequence[State] = (VALID,), tokens: ImdsTokens = ImdsTok
         pod_uid=POD_UID,
         imds_tokens=tokens,
     )
-    return EndpointState(config, lambda: states[0], KEY, "boot", clock=lambda: NOW)
+    state = EndpointState(config, lambda: states[0], KEY, "boot", clock=lambda: NOW)
+    state.token_clock = lambda: NOW
+    return state
 
 
 def build_handler(state: State = VALID, tokens: ImdsTokens = ImdsTokens.OPTIONAL) -> Handler:
@@ -125,12 +127,23 @@ def test_required_token_is_checked_before_the_path_is_answered(path: str) -> Non
 def test_response_tells_how_long_the_token_is_valid(path: str) -> None:
     """aws-node-termination-handler renews it then; it would send the old token beside the new one after a 401."""
     state = build_state()
-    state.clock = lambda: NOW + 20.5
+    state.token_clock = lambda: NOW + 20.5
     token = imds_tokens.build_token(KEY, 60, NOW)
 
     response = call(create_handler(state), path, with_token(token))
 
     assert dict(response.headers)[TTL.title()] == "39"
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(1200, id="forward"), pytest.param(-1200, id="back")])
+def test_token_stays_valid_when_the_clock_is_set(seconds: float) -> None:
+    state = build_state()
+    handler = create_handler(state)
+    token = call(handler, "/latest/api/token", {TTL: "60"}, "PUT").body.decode()
+
+    state.clock = lambda: NOW + seconds
+
+    assert call(handler, ROLES, with_token(token)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sidecar.credentials.state_file import KEY_BYTES
 from sidecar.endpoints import imds_tokens
 
 KEY = b"k" * KEY_BYTES
-NOW = 1_700_000_000.5
+NOW = 1_000.5
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,8 @@ def test_token_is_valid_until_it_expires() -> None:
     assert not imds_tokens.is_valid(KEY, token, NOW + 60)
 
 
-def test_clock_set_forward_expires_token_early() -> None:
-    token = imds_tokens.build_token(KEY, 21600, NOW)
-
-    assert not imds_tokens.is_valid(KEY, token, NOW + 21600)
-
-
-def test_clock_set_back_keeps_token_valid() -> None:
-    token = imds_tokens.build_token(KEY, 21600, NOW)
-
-    assert imds_tokens.is_valid(KEY, token, NOW - 5 * 3600)
-
-
-def test_token_built_years_ahead_is_invalid() -> None:
-    token = imds_tokens.build_token(KEY, 60, NOW + 12 * 365 * 86400)
+def test_token_of_a_clock_that_was_ahead_is_invalid() -> None:
+    token = imds_tokens.build_token(KEY, 60, NOW + 21600)
 
     assert not imds_tokens.is_valid(KEY, token, NOW)
 
