@@ -21,6 +21,7 @@ from testing.repository import ROOT
 from testing.services.programs import sts as moto
 from testing.services.seaweedfs import ACCOUNT_ID
 from tests.integration.node.cluster import Node
+from tests.integration.node.conftest import await_rollout
 from tests.integration.node.store import ANYBODY, Store
 
 BASE = f"arn:aws:iam::{ACCOUNT_ID}:role/"
@@ -37,6 +38,7 @@ KEYS = {
 }
 STOP_STS, START_STS = "stop-sts", "start-sts"
 OVERLAY = "overlays/mine"
+ROLLOUT = "rollout status deployment/podrole-injector"
 WITHIN_SECONDS = 300
 
 
@@ -91,6 +93,8 @@ class NodeEstate:
             timeout=WITHIN_SECONDS,
             check=False,
         )
+        if ROLLOUT in line:
+            await_rollout(self.node)  # also the end of the old replicas, which serve until then
         assert done.returncode in codes, f"{line}: {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         return done.stdout
 

@@ -60,6 +60,8 @@ def estate(
             yield estate
         finally:
             installed.kubectl.run("delete", "namespaces", *NAMESPACES, "--wait=false", "--ignore-not-found")
+            # The end of the cluster would have to wait for the end of all their containers.
+            wait_for("the end of the pods", lambda: not count_pods(installed), READY_WITHIN_SECONDS)
 
 
 def list_pods(node: Node, namespace: str = "") -> list[Manifest]:
@@ -75,6 +77,10 @@ def is_ready(pod: Manifest) -> bool:
 
 def count_ready(node: Node) -> int:
     return sum(is_ready(pod) for pod in list_pods(node) if pod["metadata"]["namespace"] in NAMESPACES)
+
+
+def count_pods(node: Node) -> int:
+    return sum(pod["metadata"]["namespace"] in NAMESPACES for pod in list_pods(node))
 
 
 def are_migrated(node: Node, namespace: str) -> bool:
