@@ -23,6 +23,7 @@ from podrole.options import NAMESPACE, cluster_options, report_output_option
 from podrole.probe_plan import ProbeOptions, check_namespace, describe_plan, format_plan, plan_probes
 from podrole.probes import run_probes
 from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
+from podrole.rejected_workloads import add_rejected_workloads
 from podrole.terminal import write, write_json, write_manifests
 
 STDOUT = "-"
@@ -119,7 +120,7 @@ def preflight(
             _write_settings(cluster, chosen["write_settings"])
             if chosen["write_settings"] == STDOUT:
                 return
-        cluster = add_agent_pods(client, cluster, os.environ)
+        cluster = add_rejected_workloads(client, add_agent_pods(client, cluster, os.environ))
         cluster = _add_dry_runs(client, cluster) if chosen["dry_run"] else replace(cluster, dry_run_skipped=True)
         if chosen["probe"]:
             cluster = _add_probes(client, cluster, probe_options)

@@ -12,7 +12,7 @@ from podrole.diagnosis.dry_run import check_dry_runs
 from podrole.diagnosis.guard import check_guard
 from podrole.diagnosis.installed_config import build_effective_config
 from podrole.diagnosis.issuer import check_issuer
-from podrole.diagnosis.namespaces import check_labels, check_modes
+from podrole.diagnosis.namespaces import check_labels, check_modes, check_rejected_workloads
 from podrole.diagnosis.nodes import check_api_server, check_kubelets, check_node_platforms
 from podrole.diagnosis.other_injectors import check_irsa, check_node_agents, check_webhooks
 from podrole.diagnosis.probes import check_probes
@@ -26,6 +26,7 @@ KUBERNETES = "Kubernetes"
 OTHER_INJECTORS = "Other webhooks and node agents"
 NAMESPACES = "Namespaces"
 WEBHOOK = "Webhook"
+WORKLOADS = "Workloads"
 PROBES = "Probe pods"
 CONFIGURATION = "Webhook configuration"
 SETTINGS = "Settings in force"
@@ -125,6 +126,12 @@ CHECKS = (
         lambda context: check_guard(context.installation),
     ),
     Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),
+    Check(
+        WORKLOADS,
+        "whether podrole rejects new pods of a workload",
+        lambda cluster: [cluster.rejected_workloads],
+        check_rejected_workloads,
+    ),
     Check(PROBES, "what the probe pods reach", lambda cluster: [cluster.probes], check_probes),
     Check(
         CONFIGURATION,

@@ -178,3 +178,14 @@ class Namespaces(FindingTemplate):
             "pod is subject to it."
         ),
     )
+
+
+class Workloads(FindingTemplate):
+    """Workloads that lack pods because of podrole."""
+
+    NO_WORKLOAD_REJECTED = (Level.OK, "No workload of Kubernetes' own kinds lacks pods that podrole rejected.")
+    WORKLOADS_REJECTED = (
+        Level.PROBLEM,
+        "podrole rejects new pods of {count}: {names}.",
+        "podrole check -A   # names the cause of each",
+    )

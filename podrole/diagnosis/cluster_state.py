@@ -151,6 +151,9 @@ class ClusterState:
     warnings: OptionalObject = ReadResult(None)
     """podrole's ValidatingWebhookConfiguration."""
 
+    rejected_workloads: ReadResult[tuple[str, ...]] = ReadResult(())
+    """Those that lack pods because podrole rejects them: kind, namespace and name."""
+
     requested_namespaces: tuple[str, ...] = ()
     """Those of --namespace; where there are none, the labelled namespaces are checked."""
 

@@ -1,4 +1,4 @@
-"""Checks of the namespaces: whether they exist and have the label, and which mode their pods get."""
+"""Checks of the namespaces: whether they exist and have the label, their pods' mode, and whether pods are rejected."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Object, parse_metadata
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, POD_SECURITY_LABEL
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
-from podrole.diagnosis.cluster_findings import Namespaces
+from podrole.diagnosis.cluster_findings import Namespaces, Workloads
 from podrole.findings import Finding
 
 REACH_NODE = "can still reach the node's role"
@@ -56,3 +56,13 @@ def _report_mode(mode: str, level: str, names: str, reach: str) -> Finding:
         return Namespaces.REDIRECT_MODE.format(namespaces=names)
     template = Namespaces.ENV_MODE_BY_POD_SECURITY if mode == "auto" else Namespaces.REDIRECT_FORBIDDEN
     return template.format(level=level, namespaces=names, reach=reach)
+
+
+def check_rejected_workloads(context: CheckContext) -> Iterator[Finding]:
+    """Report workloads that lack pods because of podrole."""
+    names = context.cluster.rejected_workloads.value
+    if names:
+        count = "a workload" if len(names) == 1 else f"{len(names)} workloads"
+        yield Workloads.WORKLOADS_REJECTED.format(count=count, names=join_names(names))
+    else:
+        yield Workloads.NO_WORKLOAD_REJECTED.format()

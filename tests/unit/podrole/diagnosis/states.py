@@ -170,6 +170,7 @@ def build_cluster_state(
         "dry_runs": [DryRunResult("team-a", build_running_pod())],
         "probes": ProbeRun(),
         "issuer": "https://oidc.example.com/id/1",
+        "rejected_workloads": [],
     }
     return ClusterState(
         _build_installation(errors or {}, changes),
