@@ -307,5 +307,5 @@ def test_documented_permissions_are_enough(
 
     assert result.exit_code == 1, result.output
     assert '"Denied"' in result.stdout
-    assert '"unknown"' not in result.stdout
+    assert not re.search("cannot [a-z]+ resource", result.stdout)  # other tests' namespaces can have what is unknown
     assert "(dry run now" in result.stdout
