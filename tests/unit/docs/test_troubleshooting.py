@@ -32,10 +32,11 @@ def test_code_exists(code: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_and_its_options_exist(command: str) -> None:
     name, *arguments = shlex.split(command)[1:]
-    subcommand = main.get_command(click.Context(main), name)
+    context = click.Context(main, **main.context_settings)
+    subcommand = main.get_command(context, name)
 
     assert subcommand is not None
-    subcommand.make_parser(click.Context(subcommand)).parse_args(arguments)
+    subcommand.make_parser(click.Context(subcommand, parent=context)).parse_args(arguments)  # with its -h
 
 
 @pytest.mark.parametrize("failure", load_failures(), ids=lambda each: each.name)
