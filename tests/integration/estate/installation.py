@@ -4,6 +4,7 @@ import base64
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,11 @@ import trustme
 import yaml
 from click.testing import CliRunner, Result
 
-from podrole.__main__ import main
 from testing.cases import ENVIRON
 from testing.cluster.api import ApiServer, wait_for
 from testing.cluster.manifests import KUSTOMIZE, Kubectl
 from testing.estate import NAMESPACES, build_estate
+from testing.repository import ROOT
 from tests.integration.api_server.webhooks import Injector, run_injector
 from tests.integration.node.conftest import fill_in
 
@@ -44,10 +45,14 @@ class EstateCluster:
     overlay: Path
 
     def run(self, command: str) -> Result:
-        """Run a podrole command as a user without any of podrole's variables."""
+        """Run a podrole command as a user without any of podrole's variables, in a process of its own."""
         words = command.split()
         assert words[0] == "podrole"
-        return CliRunner().invoke(main, words[1:], env={"KUBECONFIG": self.api.kubeconfig})
+        environ = {"PATH": os.defpath, "KUBECONFIG": self.api.kubeconfig}
+        argv = [sys.executable, "-m", "podrole", *words[1:]]
+        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, check=False, timeout=120)
+        output = done.stdout + done.stderr
+        return Result(CliRunner(), done.stdout, done.stderr, output, None, done.returncode, None)
 
     def execute(self, lines: Sequence[str]) -> None:
         """Execute lines of a shell, each of which must succeed."""
