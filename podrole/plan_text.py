@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from contract.text import quote
+from injector.decision.outcomes import Outcome
 from podrole.findings import Finding, Level, format_counts
 from podrole.plan_cells import COLUMNS, MAX_CELL, build_cells, format_namespace, list_summary
 from podrole.planning.namespaces import NamespacePlan
@@ -15,6 +16,7 @@ MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 80, 120, 110
 SHARES = (24, 5, 26, 24, 10, 12, 10)
 """Of the columns in the width."""
 
+CHANGED = (Outcome.INJECT, Outcome.BLOCK)
 MAX_COMMAND = 1000
 MAX_NAMES = 5
 """Workloads that a finding names."""
@@ -48,12 +50,14 @@ def _format_namespace(namespace: NamespacePlan, plan: Plan, width: int) -> Itera
 def _format_commands(namespace: NamespacePlan) -> Iterator[str]:
     """Commands are never wrapped, so that they can be copied."""
     rows = [row for row in namespace.rows if row.restart.how != How.NONE]
-    if rows:
+    is_changed = any(row.then.outcome in CHANGED for row in namespace.rows)  # also pods that do not run now
+    label = namespace.label_command if is_changed else ""
+    if rows or label:
         yield "  to do:"
         if namespace.has_problems:
             yield "    # First mend the problems above: pods that are denied or rejected do not start again."
-        if namespace.label_command:
-            yield f"    {quote(namespace.label_command, MAX_COMMAND)}"
+        if label:
+            yield f"    {quote(label, MAX_COMMAND)}"
     for row in rows:
         command, note = quote(row.restart.command, MAX_COMMAND), quote(row.restart.note, MAX_COMMAND)
         if command:

@@ -111,6 +111,23 @@ def test_commands_begin_with_what_must_be_mended_first(run: Run, text: str, *, i
     assert ("First mend the problems above" in plan(run).stdout) is is_warned
 
 
+@pytest.mark.parametrize(
+    ("role", "has_label_command"),
+    [
+        pytest.param("reader", True, id="injected once they run"),
+        pytest.param("a b", False, id="denied"),
+    ],
+)
+def test_namespace_whose_workloads_have_no_pods_is_labelled(run: Run, role: str, *, has_label_command: bool) -> None:
+    unlabelled = NAMESPACE.replace("podrole.io/injection: enabled", "other: label")
+    scaled = DEPLOYMENT.replace("reader #", f'"{role}" #').replace("spec:", "spec:\n  replicas: 0", 1)
+    write(f"{unlabelled}---\n{SERVICE_ACCOUNT}---\n{scaled}")
+
+    text = plan(run).stdout
+
+    assert ("kubectl label namespace default" in text.partition("to do:")[2]) is has_label_command
+
+
 @pytest.mark.parametrize("width", [20, 80, 100, 120, 300])
 def test_table_fits_into_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
