@@ -17,12 +17,22 @@ from podrole.diagnosis.workload_findings import Creation
 from podrole.findings import Finding
 
 OURS = re.escape(OUR_WEBHOOK)
+DENIED_BY_PODROLE = rf'admission webhook "{OURS}" denied the request'
+WEBHOOK_FAILED = rf'failed calling webhook "{OURS}"'
+QUOTA = r"(exceeded|failed) quota: "
+"""https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go"""
+
 LIMIT_RANGE = r"(usage|limit to request ratio) per (Container|Pod) is |must be less than or equal to \w+ limit"
+"""The second form: a default limit below the request.
+
+https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/limitranger/admission.go
+"""
+
 CAUSES = (
-    (rf'admission webhook "{OURS}" denied the request', Creation.DENIED),
-    (rf'failed calling webhook "{OURS}"', Creation.WEBHOOK_UNREACHABLE),
+    (DENIED_BY_PODROLE, Creation.DENIED),
+    (WEBHOOK_FAILED, Creation.WEBHOOK_UNREACHABLE),
     (r"ValidatingAdmissionPolicy 'podrole-", Creation.GUARD_DENIED),
-    (r"(exceeded|failed) quota: ", Creation.QUOTA),
+    (QUOTA, Creation.QUOTA),
     (LIMIT_RANGE, Creation.LIMIT_RANGE),
     (r"violates PodSecurity ", Creation.POD_SECURITY_ANYWAY),
     (r"(denied the request|failed calling webhook|ValidatingAdmissionPolicy)", Creation.OTHER_WEBHOOK),
@@ -35,7 +45,7 @@ CAUSES = (
 BY_PODROLE = (Creation.DENIED, Creation.WEBHOOK_UNREACHABLE, Creation.GUARD_DENIED)
 
 PREFIX = re.compile(r"^(Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )+")
-DENIAL = re.compile(rf'^.*?admission webhook "{OURS}" denied the request: ', re.DOTALL)
+DENIAL = re.compile(rf"^.*?{DENIED_BY_PODROLE}: ", re.DOTALL)
 CONTAINER_NAMES = re.compile(r'"([a-z0-9-]+)"')
 POD_SECURITY_CONTAINERS = re.compile(r'containers? ((?:"[a-z0-9-]+"(?:, )?)+)')
 

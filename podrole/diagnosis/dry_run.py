@@ -19,32 +19,26 @@ from podrole.diagnosis.added_resources import (
 )
 from podrole.diagnosis.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.cluster_state import ClusterState, DryRunResult
+from podrole.diagnosis.creation import DENIED_BY_PODROLE, LIMIT_RANGE, QUOTA, WEBHOOK_FAILED
 from podrole.diagnosis.dry_run_findings import DryRun
 from podrole.diagnosis.injection import is_injected
-from podrole.diagnosis.webhooks import OUR_WEBHOOK, find_podrole_webhooks
+from podrole.diagnosis.webhooks import find_podrole_webhooks
 from podrole.findings import Finding
 
 MAX_DRY_RUNS = 20
 """In how many labelled namespaces a pod is created in a dry run where the user names none."""
 
-DENIED_BY_PODROLE = rf'admission webhook "{re.escape(OUR_WEBHOOK)}" denied the request'
-WEBHOOK_FAILED = rf'failed calling webhook "{re.escape(OUR_WEBHOOK)}"'
 CODE = r"\[([A-Z][A-Za-z]+)\] "
 
 REJECTIONS = (
     (DENIED_BY_PODROLE, DryRun.DRY_RUN_DENIED),
     (WEBHOOK_FAILED, DryRun.WEBHOOK_UNREACHABLE),
     (r'cannot create resource "pods"', DryRun.DRY_RUN_FORBIDDEN),
-    (r"(exceeded|failed) quota: ", DryRun.RESOURCE_QUOTA),
-    (r"(usage|limit to request ratio) per (Container|Pod) is ", DryRun.LIMIT_RANGE),
-    (r"must be less than or equal to \w+ limit", DryRun.LIMIT_RANGE),  # a default limit below the request
+    (QUOTA, DryRun.RESOURCE_QUOTA),
+    (LIMIT_RANGE, DryRun.LIMIT_RANGE),
     (r"", DryRun.DRY_RUN_REJECTED),
 )
-"""Patterns of the API server's message, which has no machine-readable form. The first one that matches counts.
-
-ResourceQuota: https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go
-LimitRange: https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/limitranger/admission.go
-"""
+"""Patterns of the API server's message, which has no machine-readable form. The first one that matches counts."""
 
 
 def build_pod(config: Config | None) -> Object:
