@@ -7,6 +7,7 @@ GROUPS = {
     "tests/integration/kustomize/": "cluster",
     "tests/integration/images/": "images",
     "tests/integration/sdk/": "sdk",
+    "tests/integration/estate/": "estate",
 }
 """Tests that share what takes long to start: folder -> name of the group."""
 

@@ -103,6 +103,11 @@ def copy_overlay(directory: Path) -> Path:
     return overlay
 
 
+def delete_estate(kubectl: Kubectl) -> None:
+    """Delete all of it that there is, and wait for the end of its pods."""
+    kubectl.run("delete", "namespaces", *NAMESPACES, "--ignore-not-found")
+
+
 def apply_estate(kubectl: Kubectl) -> None:
     """Apply all of it, and wait for the namespaces' ServiceAccounts. Pods of controllers follow."""
     manifests = build_estate()

@@ -8,7 +8,7 @@ import pytest
 
 from testing.cluster.api import wait_for
 from testing.estate import NAMESPACES, WRONG
-from tests.integration.estate.installation import EstateCluster, apply_estate
+from tests.integration.estate.installation import EstateCluster
 
 LATER = {"label-true", "missing-account"}
 """Mistakes that a migration by the plan mends, or that are not podrole's."""
@@ -20,9 +20,7 @@ PODS = 45
 
 @pytest.fixture(scope="module")
 def migrated(estate: EstateCluster) -> EstateCluster:
-    """The estate as committed, after the lines of its plan, and a restart of what the plan says not to restart."""
-    estate.kubectl.run("delete", "namespaces", *NAMESPACES, "--ignore-not-found")
-    apply_estate(estate.kubectl)
+    """The estate after the lines of its plan, and a restart of what the plan says not to restart."""
     wait_for("the pods", lambda: len(find_pods(estate)) >= PODS)
     estate.execute(list_to_do(estate.run("podrole plan -A").stdout))
     for wrong in WRONG.values():
