@@ -11,21 +11,21 @@ from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
 from injector.k8s.objects import Object
 from injector.value_types import DNS_LABEL, DNS_SUBDOMAIN
-from podrole.diagnosis.check_context import read_name
-from podrole.diagnosis.cluster_state import Installation
-from podrole.diagnosis.decision_input import Settings, load_settings
-from podrole.diagnosis.pod import diagnose_pod
-from podrole.diagnosis.pod_findings import ExpectedState
-from podrole.diagnosis.pod_order import choose_pods
-from podrole.diagnosis.workload import diagnose_workload
-from podrole.diagnosis.workload_findings import WorkloadFinding
+from podrole.cluster.owners import OWNERS, TargetError, is_owner, read_kind
+from podrole.cluster.queries import fetch_installation, fetch_pod_state
+from podrole.cluster.workloads import Target, add_copy, add_dry_run, fetch_decisions, fetch_target, fetch_workload
+from podrole.diagnosis.pods.decision_input import Settings, load_settings
+from podrole.diagnosis.pods.findings import ExpectedState
+from podrole.diagnosis.pods.order import choose_pods
+from podrole.diagnosis.pods.pod import diagnose_pod
+from podrole.diagnosis.state.check_context import read_name
+from podrole.diagnosis.state.cluster import Installation
+from podrole.diagnosis.workloads.findings import WorkloadFinding
+from podrole.diagnosis.workloads.workload import diagnose_workload
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import NAMESPACE, cluster_options, report_output_option
 from podrole.overview import MAX_SIDECARS, Reads, read_overview, write_overview
-from podrole.owners import OWNERS, TargetError, is_owner, read_kind
-from podrole.queries import fetch_installation, fetch_pod_state
 from podrole.terminal import write, write_json
-from podrole.workload_queries import Target, add_copy, add_dry_run, fetch_decisions, fetch_target, fetch_workload
 
 MAX_PODS = 50
 """Of a workload that are reported in full: those that are not ready first."""

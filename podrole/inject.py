@@ -20,12 +20,14 @@ from injector.k8s.workload_kinds import Kinds, remove_paths
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.json_patch import Operation, build_patch
 from injector.patch.plan import InjectionPlan, plan_injection
-from podrole.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
-from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig
-from podrole.empty_fields import record_empty_fields
-from podrole.error_context import error_context
+from podrole.diagnosis.state.installed_config import DeployedEnv, EffectiveConfig
+from podrole.estate.unknown_templates import BY_WEBHOOK, find_unchanged
 from podrole.exit_codes import EXIT_FINDINGS
-from podrole.inject_result import InjectResult, build_unchanged_result
+from podrole.manifests.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
+from podrole.manifests.empty_fields import record_empty_fields
+from podrole.manifests.error_context import error_context
+from podrole.manifests.output import check_documents, write_results
+from podrole.manifests.result import InjectResult, build_unchanged_result
 from podrole.options import (
     NAMESPACE,
     cluster_options,
@@ -36,10 +38,8 @@ from podrole.options import (
     settings_options,
     template_path_option,
 )
-from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
 from podrole.terminal import write
-from podrole.unknown_templates import BY_WEBHOOK, find_unchanged
 from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b
@@ -117,7 +117,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
 def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
     from injector.k8s.client import ApiClient  # noqa: PLC0415 - likewise
     from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - likewise
-    from podrole.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
+    from podrole.cluster.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
 
     client = stack.enter_context(ApiClient(load_kubeconfig(options["kubeconfig"], options["context"])))
     installation = fetch_installation(client)

@@ -13,7 +13,7 @@ from injector.errors import ConfigError
 from injector.k8s.workload_kinds import Kinds, add_paths
 from injector.partitions import build_role_arn_prefix
 from injector.value_types import DNS_LABEL, PATH
-from podrole.diagnosis.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
+from podrole.diagnosis.state.installed_config import DeployedEnv, EffectiveConfig, build_effective_config
 from podrole.iam.admission import Account
 
 F = TypeVar("F", bound=Callable[..., Any])

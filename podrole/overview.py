@@ -12,22 +12,22 @@ from injector.errors import ClusterError, ForbiddenError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping
 from injector.k8s.pod_exec import RunningContainer, exec_command
-from podrole.cluster_estate import read_cluster
-from podrole.diagnosis.cluster_state import Objects, ReadResult
-from podrole.diagnosis.decision_input import load_settings
-from podrole.diagnosis.estate_state import group_workloads
-from podrole.diagnosis.overview import OverviewResult, diagnose_estate, list_sidecars
-from podrole.diagnosis.overview_state import EstateState
-from podrole.diagnosis.pod_progress import EVENT_REASONS
-from podrole.diagnosis.sidecar import STATUS_COMMAND
-from podrole.diagnosis.workload_state import CREATE_REASONS, WorkloadState, lacks_pods
+from podrole.cluster.estate import read_cluster
+from podrole.cluster.owners import TargetError
+from podrole.cluster.queries import fetch_installation, fetch_list
+from podrole.cluster.workloads import add_dry_run
+from podrole.diagnosis.overview.grouping import group_workloads
+from podrole.diagnosis.overview.state import EstateState
+from podrole.diagnosis.overview.workloads import OverviewResult, diagnose_estate, list_sidecars
+from podrole.diagnosis.pods.decision_input import load_settings
+from podrole.diagnosis.pods.progress import EVENT_REASONS
+from podrole.diagnosis.pods.sidecar import STATUS_COMMAND
+from podrole.diagnosis.state.cluster import Objects, ReadResult
+from podrole.diagnosis.state.workload import CREATE_REASONS, WorkloadState, lacks_pods
 from podrole.estate.objects import StatusEstate
 from podrole.findings import Section, build_document, format_counts, format_sections, limit_findings
-from podrole.owners import TargetError
 from podrole.progress import progress_message
-from podrole.queries import fetch_installation, fetch_list
 from podrole.terminal import write, write_json
-from podrole.workload_queries import add_dry_run
 
 MAX_SIDECARS = 300
 """Statuses that are read at most. Each takes a process in the sidecar's container."""

@@ -12,7 +12,7 @@ from podrole.options import (
     optional_settings_options,
     template_path_option,
 )
-from podrole.plan_output import write_plan
+from podrole.plan_report.output import write_plan
 from podrole.plan_sources import plan_manifests
 
 EXAMPLES = """\b

@@ -8,12 +8,13 @@ from injector.k8s.client import ApiClient
 from injector.k8s.discovery import COLLECTIONS, NODES, RESOURCE_LIMITS, fetch_issuer
 from injector.k8s.kubeconfig import load_kubeconfig, load_namespace
 from injector.k8s.objects import Object
-from podrole.cluster_estate import read_cluster
-from podrole.diagnosis.cluster_state import Installation, ReadResult
-from podrole.diagnosis.installed_config import EffectiveConfig, find_deployment
-from podrole.diagnosis.registration import SYSTEM_NAMESPACES
-from podrole.diagnosis.versions import read_server_version
-from podrole.diagnosis.webhooks import find_podrole_webhooks
+from podrole.cluster.estate import read_cluster
+from podrole.cluster.queries import fetch_installation
+from podrole.diagnosis.installation.registration import SYSTEM_NAMESPACES
+from podrole.diagnosis.state.cluster import Installation, ReadResult
+from podrole.diagnosis.state.installed_config import EffectiveConfig, find_deployment
+from podrole.diagnosis.state.versions import read_server_version
+from podrole.diagnosis.state.webhooks import find_podrole_webhooks
 from podrole.findings import Finding, limit_findings
 from podrole.options import load_effective_config, load_kinds
 from podrole.plan_sources import Options, add_defaults, load_trust, report_defaults, report_policies
@@ -24,7 +25,6 @@ from podrole.planning.plan import Plan, build_plan
 from podrole.planning.pod_plans import Settings
 from podrole.planning.roles_now import Systems, find_systems, list_daemon_sets
 from podrole.progress import progress_message
-from podrole.queries import fetch_installation
 
 DAEMON_SETS = "/apis/apps/v1/daemonsets"
 

@@ -10,10 +10,10 @@ from injector.k8s.objects import parse_metadata
 from injector.metadata_keys import IRSA_ROLE, ROLE
 from injector.partitions import KNOWN_REGIONS, partition_of
 from injector.value_types import AWS_ROLE_ARN_PREFIX
-from podrole.diagnosis.installed_config import DeployedEnv
+from podrole.diagnosis.state.installed_config import DeployedEnv
 from podrole.findings import Finding, limit_findings
 from podrole.iam.policies import parse_issuer
-from podrole.manifest_estate import add_manifests
+from podrole.manifests.estate import add_manifests
 from podrole.options import load_effective_config, load_kinds
 from podrole.planning.estate import PlanEstate
 from podrole.planning.findings import ClusterFinding
@@ -21,8 +21,8 @@ from podrole.planning.plan import Plan, build_plan
 from podrole.planning.pod_plans import NO_SYSTEMS, Settings
 from podrole.planning.roles_now import Systems, find_systems, list_daemon_sets
 from podrole.planning.trust import KnownTrust
-from podrole.policy_directory import read_policy_directory
 from podrole.progress import progress_message
+from podrole.trust.existing_policies import read_policy_directory
 
 IMAGE, REGION = "PODROLE_SIDECAR_IMAGE", "PODROLE_REGION"
 ACCOUNT_ID, BASE_ROLE_ARN = "PODROLE_ACCOUNT_ID", "PODROLE_BASE_ROLE_ARN"

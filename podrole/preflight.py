@@ -11,19 +11,19 @@ import click
 from injector.errors import ClusterError, ConfigError
 from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_kubeconfig
-from podrole.agent_queries import add_agent_pods, add_agents
+from podrole.cluster.agents import add_agent_pods, add_agents
+from podrole.cluster.probe_plan import ProbeOptions, check_namespace, describe_plan, format_plan, plan_probes
+from podrole.cluster.probes import run_probes
+from podrole.cluster.queries import fetch_cluster_state, fetch_installation, run_dry_runs
+from podrole.cluster.rejected_workloads import add_rejected_workloads
 from podrole.diagnosis.agents.check import list_agents
 from podrole.diagnosis.agents.settings_file import format_settings
-from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
-from podrole.diagnosis.cluster_state import ClusterState, ProbeRun, ReadResult
-from podrole.diagnosis.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
-from podrole.diagnosis.settings_in_force import list_settings_in_force
+from podrole.diagnosis.cluster.checks import build_check_context, diagnose_cluster
+from podrole.diagnosis.installation.settings_in_force import list_settings_in_force
+from podrole.diagnosis.state.cluster import ClusterState, ProbeRun, ReadResult
+from podrole.diagnosis.workloads.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import NAMESPACE, cluster_options, report_output_option
-from podrole.probe_plan import ProbeOptions, check_namespace, describe_plan, format_plan, plan_probes
-from podrole.probes import run_probes
-from podrole.queries import fetch_cluster_state, fetch_installation, run_dry_runs
-from podrole.rejected_workloads import add_rejected_workloads
 from podrole.terminal import write, write_json, write_manifests
 
 STDOUT = "-"

@@ -1,4 +1,4 @@
-"""`podrole trust-policy`: the options. Policies are in `podrole.iam`, what is printed in `podrole.trust_print`."""
+"""`podrole trust-policy`: the options. Policies are in `podrole.iam`, what is printed in `podrole.trust.report`."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,9 +15,9 @@ from podrole.options import (
     report_output_option,
     template_path_option,
 )
-from podrole.role_sources import RoleUsageLoader
-from podrole.trust_check import check_policy
-from podrole.trust_print import print_all, print_one
+from podrole.trust.check import check_policy
+from podrole.trust.report import print_all, print_one
+from podrole.trust.sources import RoleUsageLoader
 
 EXAMPLES = """\b
 Examples:

@@ -11,14 +11,14 @@ from injector.k8s.workload_kinds import Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
 from injector.patch.app_env import ADDED_VARIABLES
 from injector.patch.uninject import Uninjection, plan_uninjection
-from podrole.empty_fields import restore_empty_fields
-from podrole.error_context import error_context
+from podrole.estate.unknown_templates import UNKNOWN_POD_TEMPLATE, find_unchanged
 from podrole.exit_codes import EXIT_FINDINGS
-from podrole.inject_result import InjectResult, build_unchanged_result
+from podrole.manifests.empty_fields import restore_empty_fields
+from podrole.manifests.error_context import error_context
+from podrole.manifests.output import check_documents, write_results
+from podrole.manifests.result import InjectResult, build_unchanged_result
 from podrole.options import NAMESPACE, load_kinds, manifest_options, output_option, template_path_option
-from podrole.output import check_documents, write_results
 from podrole.progress import progress_message
-from podrole.unknown_templates import UNKNOWN_POD_TEMPLATE, find_unchanged
 from podrole.yaml.documents import Document, read_documents
 
 EXAMPLES = """\b

@@ -9,10 +9,10 @@ from contract.modes import Mode
 from contract.redirect_remedies import find_remedy
 from injector.k8s.objects import Object, read_mapping, read_name, read_objects
 from podrole.deadlines import PROBE_POD_SECONDS
-from podrole.diagnosis.check_context import CheckContext, join_names
-from podrole.diagnosis.cluster_state import ProbeResult
-from podrole.diagnosis.installed_config import EffectiveConfig
 from podrole.diagnosis.probe_findings import NO_RULES, Probe
+from podrole.diagnosis.state.check_context import CheckContext, join_names
+from podrole.diagnosis.state.cluster import ProbeResult
+from podrole.diagnosis.state.installed_config import EffectiveConfig
 from podrole.findings import Finding
 
 MAX_RUNTIME_CLASSES = 10

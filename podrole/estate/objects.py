@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
 from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
-from podrole.unknown_templates import UnchangedObject, find_unchanged
+from podrole.estate.unknown_templates import UnchangedObject, find_unchanged
 
 
 class Workload(NamedTuple):

@@ -11,12 +11,12 @@ from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping,
 from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
 from podrole.estate.objects import Estate
+from podrole.estate.unknown_templates import UnchangedObject
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Candidate, Selection, review
 from podrole.iam.documents import PolicyError
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
 from podrole.iam.usage_findings import UsageFinding
-from podrole.unknown_templates import UnchangedObject
 
 UNKNOWN = Metadata({}, {})
 ADMITTED = Selection()

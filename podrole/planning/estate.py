@@ -10,7 +10,7 @@ from injector.k8s.objects import Object, parse_metadata, read_mapping, read_name
 from injector.k8s.workload_kinds import COMPLETED_OWNED_KINDS
 from injector.k8s.workloads import read_group_kind
 from injector.metadata_keys import MIRROR_ANNOTATION
-from podrole.diagnosis.injection import find_container, is_injected, read_mode, read_role
+from podrole.diagnosis.pods.injection import find_container, is_injected, read_mode, read_role
 from podrole.estate.objects import Estate, Workload
 from podrole.planning.resources import measure_as_it_is, read_amount
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from injector.decision.unknown_annotations import find_injection_label
 from injector.k8s.objects import Metadata, Object
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
-from podrole.diagnosis.selectors import find_mismatch
+from podrole.diagnosis.state.selectors import find_mismatch
 from podrole.estate.objects import Workload
 from podrole.findings import Finding, Level, limit_findings
 from podrole.planning.estate import Key, PlanEstate, RunningPod

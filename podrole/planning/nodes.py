@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from podrole.diagnosis.check_context import join_names
+from podrole.diagnosis.state.check_context import join_names
 from podrole.findings import Finding
 from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import ClusterFinding

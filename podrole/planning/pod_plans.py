@@ -16,7 +16,7 @@ from injector.reasons import Explanation, Reason, TooLargePodError
 from injector.value_types import ModePolicy
 from injector.webhook.admission_review import count_containers
 from injector.webhook.review_limits import MAX_CONTAINERS
-from podrole.diagnosis.injection import is_injected
+from podrole.diagnosis.pods.injection import is_injected
 from podrole.estate.decisions import EMPTY, decide_workload
 from podrole.estate.objects import Workload
 from podrole.planning.estate import Injection, PlanEstate

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from injector.errors import ObjectError
 from injector.k8s.objects import Object, read_mapping, read_strings
 from injector.k8s.workload_kinds import Kinds
-from podrole.diagnosis.selectors import format_selector
+from podrole.diagnosis.state.selectors import format_selector
 from podrole.planning.estate import Key
 
 ROLLOUT_KINDS = {"Deployment", "StatefulSet", "DaemonSet"}

@@ -8,7 +8,7 @@ from injector.k8s.objects import Metadata, Object, parse_metadata, read_objects,
 from injector.metadata_keys import IRSA_ROLE, ROLE
 from podrole.diagnosis.agents.flags import KUBE2IAM
 from podrole.diagnosis.agents.recognition import find_agents
-from podrole.diagnosis.webhooks import list_pod_webhooks
+from podrole.diagnosis.state.webhooks import list_pod_webhooks
 from podrole.estate.objects import Estate
 from podrole.planning.estate import RunningPod
 

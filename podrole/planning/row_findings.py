@@ -12,7 +12,7 @@ from injector.metadata_keys import IRSA_ROLE, ROLE
 from injector.patch.injection_record import find_app_containers
 from injector.patch.qos import is_guaranteed
 from injector.reasons import Explanation, Reason
-from podrole.diagnosis.expected_state import SERIOUS_WARNINGS
+from podrole.diagnosis.pods.expected_state import SERIOUS_WARNINGS
 from podrole.estate.objects import Workload
 from podrole.findings import Finding, Level
 from podrole.planning.estate import PlanEstate

@@ -23,8 +23,8 @@ from injector.k8s.objects import (
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from injector.reasons import Reason
-from podrole.diagnosis.agents.groups import Group
-from podrole.diagnosis.injection import is_injected, read_mode
+from podrole.diagnosis.pods.injection import is_injected, read_mode
+from podrole.diagnosis.state.agent_groups import Group
 
 ENDED = {"Succeeded", "Failed"}
 

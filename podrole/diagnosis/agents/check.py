@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from podrole.diagnosis.agents.flags import BY_FLAG, DEFAULTS, KUBE2IAM, AgentFindings, AgentFlag, list_flags
 from podrole.diagnosis.agents.recognition import Agent, find_agents
-from podrole.diagnosis.check_context import CheckContext
-from podrole.diagnosis.cluster_state import ClusterState
+from podrole.diagnosis.state.check_context import CheckContext
+from podrole.diagnosis.state.cluster import ClusterState
 from podrole.findings import Finding
 
 RULE_FLAGS = list_flags(AgentFlag.RULE_ON_NODES)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from injector.k8s.objects import Object, read_mapping, read_name, read_objects
 from podrole.diagnosis.agents.arguments import CommandLine, read_command_line
 from podrole.diagnosis.agents.flags import KIAM, KNOWN, KUBE2IAM
-from podrole.diagnosis.installed_config import read_container_env
+from podrole.diagnosis.state.installed_config import read_container_env
 
 PATTERNS = {KUBE2IAM: re.compile("kube2iam"), KIAM: re.compile("kiam")}
 """In the name of the workload or of an image."""

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from podrole.diagnosis.agents.groups import Group
-from podrole.diagnosis.check_context import CheckContext, join_names
 from podrole.diagnosis.probe_findings import CLOSE_METADATA
+from podrole.diagnosis.state.agent_groups import Group
+from podrole.diagnosis.state.check_context import CheckContext, join_names
 from podrole.findings import Finding, FindingTemplate, Level
 
 VERIFY = f"{CLOSE_METADATA}\nThen: podrole preflight --probe"

@@ -27,7 +27,7 @@ DOCUMENTED: list[Rule] = [
 
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podrole.probes.PROBES_SECONDS", 15)
+    monkeypatch.setattr("podrole.cluster.probes.PROBES_SECONDS", 15)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
-from podrole.diagnosis import installed_config
+from podrole.diagnosis.state import installed_config
 from testing.cases import ENVIRON
 from testing.cluster.api import ApiServer
 from testing.cluster.namespaces import Namespaces

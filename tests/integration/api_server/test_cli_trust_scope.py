@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from podrole.__main__ import main
-from podrole.diagnosis import installed_config
+from podrole.diagnosis.state import installed_config
 from testing.cluster.api import ApiServer
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import APP, build_pod

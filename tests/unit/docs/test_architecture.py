@@ -11,7 +11,7 @@ PACKAGES_SECTION = read_section(ROOT / "docs/architecture.md", "Packages")
 NAMED = set(re.findall(r"`([a-z0-9_/]+)/`", PACKAGES_SECTION))
 PACKAGES = {
     str(file.parent.relative_to(ROOT))
-    for pattern in ("*/__init__.py", "*/*/__init__.py")
+    for pattern in ("*/__init__.py", "*/*/__init__.py", "*/*/*/__init__.py")
     for file in ROOT.glob(pattern)
 }
 

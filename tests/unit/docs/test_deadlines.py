@@ -51,7 +51,7 @@ AGES = {
     "injector/k8s/reflector.py: MIN_WATCH_SECONDS",
     "injector/restarts.py: STABLE_SECONDS",
     "injector/webhook/cpu_budget.py: MAX_SAVED_SECONDS",
-    "podrole/diagnosis/registration.py: DAY_SECONDS",
+    "podrole/diagnosis/installation/registration.py: DAY_SECONDS",
 }
 """Ages and lifetimes of sessions, certificates, caches and log lines: nobody waits for them."""
 

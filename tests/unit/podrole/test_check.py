@@ -8,10 +8,10 @@ from threading import Event
 import pytest
 
 from podrole.check import parse_target
-from podrole.owners import TargetError
+from podrole.cluster.owners import TargetError
+from podrole.cluster.workloads import Target
 from podrole.progress import progress_message
 from podrole.terminal import write
-from podrole.workload_queries import Target
 from tests.unit.podrole.conftest import Run
 
 KUBECONFIG = """

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from injector.k8s.workload_kinds import WORKLOAD_KINDS
-from podrole.unknown_templates import MAX_DEPTH, MAX_FOUND, MAX_VALUES, find_unchanged
+from podrole.estate.unknown_templates import MAX_DEPTH, MAX_FOUND, MAX_VALUES, find_unchanged
 from tests.unit.podrole.conftest import Run
 
 pytestmark = pytest.mark.usefixtures("settings")

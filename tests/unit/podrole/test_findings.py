@@ -2,7 +2,7 @@
 
 import pytest
 
-from podrole.diagnosis.cluster import diagnose_cluster
+from podrole.diagnosis.cluster.checks import diagnose_cluster
 from podrole.findings import (
     Finding,
     Level,

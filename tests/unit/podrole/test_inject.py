@@ -11,7 +11,7 @@ import contract
 from testing.cases import CONFIG, PODS, Case, build_case, find_container, load_case
 from testing.repository import ROOT
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DEPLOYMENT, NAMESPACE, SERVICE, write
+from tests.unit.podrole.manifest_texts import DEPLOYMENT, NAMESPACE, SERVICE, write
 from tests.unit.podrole.workloads import KINDS, Manifest, build_workload, find_pod
 
 CASES = {path.stem: load_case(path.stem) for path in sorted(PODS.glob("*.yaml"))}

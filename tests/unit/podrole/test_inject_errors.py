@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DENIED, DEPLOYMENT, SERVICE, write
+from tests.unit.podrole.manifest_texts import DENIED, DEPLOYMENT, SERVICE, write
 
 
 def test_missing_file_is_reported(run: Run) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DENIED, DEPLOYMENT, NAMESPACE, SERVICE, write
+from tests.unit.podrole.manifest_texts import DENIED, DEPLOYMENT, NAMESPACE, SERVICE, write
 
 
 @pytest.mark.usefixtures("settings")

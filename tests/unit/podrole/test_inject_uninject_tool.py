@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.tools.inject_uninject import main
-from tests.unit.podrole.manifests import DENIED, DEPLOYMENT, SERVICE
+from tests.unit.podrole.manifest_texts import DENIED, DEPLOYMENT, SERVICE
 
 POD = "kind: Pod\nmetadata: {name: app}\nspec:\n  containers:\n  - name: app # one\n"
 ALIAS = "kind: Pod\nx: &x {name: app}\nspec:\n  containers: [*x] # lost\n"

@@ -9,9 +9,9 @@ from injector.errors import ClusterError, ForbiddenError
 from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import RunningContainer
 from podrole import overview
-from podrole.diagnosis.cluster_state import ReadResult
-from podrole.diagnosis.workload_state import WorkloadState
-from tests.unit.podrole.diagnosis.workloads import build_state, build_workload
+from podrole.diagnosis.state.cluster import ReadResult
+from podrole.diagnosis.state.workload import WorkloadState
+from tests.unit.podrole.diagnosis.workload_objects import build_state, build_workload
 
 CLIENT = cast("ApiClient", None)
 

@@ -13,7 +13,7 @@ from testing.hostile_text import STORED, find_unprintable
 from testing.repository import ROOT
 from tests.unit.docs.pages import read_section
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DEPLOYMENT, NAMESPACE
+from tests.unit.podrole.manifest_texts import DEPLOYMENT, NAMESPACE
 
 ACCOUNT = ("--account-id", "111122223333", "--region", "eu-west-1")
 SERVICE_ACCOUNT = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: default}\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from injector.errors import ConfigError
 from podrole.yaml.documents import join_documents, parse_documents
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DEPLOYMENT, SERVICE
+from tests.unit.podrole.manifest_texts import DEPLOYMENT, SERVICE
 
 MARK = "\ufeff"
 TEXTS = {

@@ -11,7 +11,7 @@ from injector.value_types import ModePolicy, RedirectBackend
 from testing.cases import CONFIG, Case, build_case, load_injectable_cases
 from tests.unit.injector.generated_pods import normalize
 from tests.unit.podrole.conftest import Run
-from tests.unit.podrole.manifests import DEPLOYMENT, SERVICE, TEXTS
+from tests.unit.podrole.manifest_texts import DEPLOYMENT, SERVICE, TEXTS
 from tests.unit.podrole.workloads import KINDS, build_workload, find_pod
 
 CASES = {name: case for name, case in load_injectable_cases().items() if name != "forged"}

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from injector.certs.x509 import KeyPair, Lifetimes, build_names, issue_ca, issue_serving_cert
-from podrole.diagnosis.cluster_state import (
+from podrole.diagnosis.installation.guard import POLICIES
+from podrole.diagnosis.pods.pod import diagnose_pod
+from podrole.diagnosis.state.cluster import (
     ClusterState,
     DryRunResult,
     Installation,
@@ -16,8 +18,6 @@ from podrole.diagnosis.cluster_state import (
     ReadResult,
     StoredCertificate,
 )
-from podrole.diagnosis.guard import POLICIES
-from podrole.diagnosis.pod import diagnose_pod
 from podrole.findings import Finding, Section
 from testing.cases import ENVIRON, Pod, add_api_defaults, build_case
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from injector.certs.x509 import KeyPair, issue_ca, issue_serving_cert
-from podrole.diagnosis.cluster import diagnose_cluster
-from podrole.diagnosis.cluster_state import StoredCertificate
+from podrole.diagnosis.cluster.checks import diagnose_cluster
+from podrole.diagnosis.state.cluster import StoredCertificate
 from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import (
     CA,

@@ -8,9 +8,6 @@ import pytest
 
 from contract.modes import Mode
 from podrole.deadlines import PROBE_POD_SECONDS
-from podrole.diagnosis.check_context import CheckContext
-from podrole.diagnosis.cluster_state import ProbeResult, ProbeRun, ReadResult
-from podrole.diagnosis.installed_config import EffectiveConfig, build_effective_config
 from podrole.diagnosis.probes import (
     LABELS,
     MAX_RUNTIME_CLASSES,
@@ -21,6 +18,9 @@ from podrole.diagnosis.probes import (
     has_ended,
     read_result,
 )
+from podrole.diagnosis.state.check_context import CheckContext
+from podrole.diagnosis.state.cluster import ProbeResult, ProbeRun, ReadResult
+from podrole.diagnosis.state.installed_config import EffectiveConfig, build_effective_config
 from podrole.findings import Finding
 from testing.cases import ENVIRON
 from tests.unit.podrole.diagnosis.states import NOW, build_cluster_state

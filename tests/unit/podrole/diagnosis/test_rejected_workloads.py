@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster import diagnose_cluster
+from podrole.cluster.rejected_workloads import list_rejected
+from podrole.diagnosis.cluster.checks import diagnose_cluster
 from podrole.findings import Finding
-from podrole.rejected_workloads import list_rejected
 from tests.unit.podrole.diagnosis.states import NOW, SAFE, build_cluster_state
 
 DENIED = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from podrole.plan_html import format_html
-from podrole.plan_text import format_text
+from podrole.plan_report.html import format_html
+from podrole.plan_report.text import format_text
 from podrole.planning.estate import PlanEstate
 from podrole.planning.plan import build_plan
 from tests.unit.podrole.planning.objects import SETTINGS, account, namespace, node, own, template, workload

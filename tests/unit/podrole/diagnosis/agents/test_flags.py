@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from podrole.diagnosis.agents.check import check_agent_settings
-from podrole.diagnosis.cluster import build_check_context, diagnose_cluster
+from podrole.diagnosis.cluster.checks import build_check_context, diagnose_cluster
 from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.agents.workloads import (
     BASE,

@@ -8,9 +8,9 @@ from contract.modes import Mode
 from injector.k8s.objects import Metadata
 from injector.value_types import ModePolicy, PodsWithoutRole
 from podrole.diagnosis.agents.census import PodCounter
-from podrole.diagnosis.agents.groups import Group
 from podrole.diagnosis.agents.removal import BY_GROUP, check_removal
-from podrole.diagnosis.cluster import build_check_context
+from podrole.diagnosis.cluster.checks import build_check_context
+from podrole.diagnosis.state.agent_groups import Group
 from podrole.findings import Finding
 from testing.cases import CONFIG, ENABLED, UNANNOTATED, Pod, build_case
 from tests.unit.podrole.diagnosis.states import build_cluster_state

@@ -1,0 +1,1 @@
+"""The requests that the commands make to the API server, and what they create there."""

@@ -1,0 +1,1 @@
+"""Findings about podrole itself: its webhooks, guard and settings."""

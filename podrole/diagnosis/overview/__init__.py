@@ -1,0 +1,1 @@
+"""Findings about many workloads together, for `podrole check -A`."""

@@ -1,0 +1,1 @@
+"""Reads and writes manifests for `inject`, `uninject` and the commands that take `-f`."""

@@ -1,0 +1,1 @@
+"""A plan as text, JSON or HTML. Plans are made in `podrole.planning`."""
