@@ -192,6 +192,10 @@ class Reason(MessageTable):
         'Container "{container}" sets {variable} by valueFrom, so podrole could not extend it.',
         "If the container uses a proxy, make sure that it contains {addresses}.",
     )
+    NO_PROXY_NOT_REPLACED = (
+        'Container "{container}" uses envFrom, which can set {variable}, so podrole did not add it beside {twin}.',
+        "If envFrom sets a proxy and {variable}, make sure that {variable} contains {addresses}.",
+    )
     RESERVED_NAME = (
         'The {kind} "{name}" was removed: names that start with podrole- are reserved.',
         "Rename it.",

@@ -191,5 +191,6 @@ def _find_warnings(container: Object, present: Mapping[str, Object], ours: Seque
     if may_lack_region(container, present):
         yield Reason.REGION_NOT_SET.explain(container=container_name)
     yield from warn_other_credentials(container_name, present, ours)
-    if can_set(container, PROXY_PREFIXES) or uses_proxy(present):
-        yield from warn_unknown_hosts(container, present)
+    with_env_from = can_set(container, PROXY_PREFIXES)
+    if with_env_from or uses_proxy(present):
+        yield from warn_unknown_hosts(container, present, with_env_from=with_env_from)

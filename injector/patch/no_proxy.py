@@ -22,6 +22,9 @@ MAX_NO_PROXY = 256 * 1024
 
 NO_PROXY_VALUE = ",".join(NO_PROXY_HOSTS)
 
+ALL_HOSTS = "*"
+"""Only alone: in a list, and beside spaces, it is no host's name for botocore, as urllib reads it."""
+
 PROXY_PREFIXES = find_prefixes((*PROXIES, *NO_PROXIES))
 
 
@@ -43,12 +46,7 @@ def _copy_from_twin(hosts: str) -> str:
 
 
 def _exempts_all(hosts: str) -> bool:
-    listed = _list_hosts(hosts)
-    return "*" in listed or listed.issuperset(NO_PROXY_HOSTS)
-
-
-def _list_hosts(hosts: str) -> set[str]:
-    return {host.strip() for host in hosts.split(",")}
+    return hosts == ALL_HOSTS or {host.strip() for host in hosts.split(",")}.issuperset(NO_PROXY_HOSTS)
 
 
 def uses_proxy(present: Mapping[str, Object]) -> bool:
@@ -94,12 +92,16 @@ def _refer_to_env_from(name: str, twin: str, literals: Mapping[str, str]) -> str
     if twin not in literals:
         return f"$({name}),$({twin}),{NO_PROXY_VALUE}"
     hosts = literals[twin]
-    return None if "*" in _list_hosts(hosts) else ",".join(filter(None, (f"$({name})", NO_PROXY_VALUE, hosts)))
+    return None if hosts == ALL_HOSTS else ",".join(filter(None, (f"$({name})", NO_PROXY_VALUE, hosts)))
 
 
-def warn_unknown_hosts(container: Object, present: Mapping[str, Object]) -> Iterator[Explanation]:
+def warn_unknown_hosts(
+    container: Object, present: Mapping[str, Object], *, with_env_from: bool
+) -> Iterator[Explanation]:
     """Warn about hosts that podrole could not add."""
     values = {"container": read_name(container), "addresses": NO_PROXY_VALUE}
-    for name in NO_PROXIES:
+    for name, twin in (NO_PROXIES, NO_PROXIES[::-1]):
         if name in present and _has_value_from(present[name]):
             yield Reason.NO_PROXY_NOT_EXTENDED.explain(variable=name, **values)
+        elif with_env_from and name not in present and name not in extend_no_proxy(present, with_env_from=True):
+            yield Reason.NO_PROXY_NOT_REPLACED.explain(variable=name, twin=twin, **values)

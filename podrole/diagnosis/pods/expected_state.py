@@ -26,6 +26,7 @@ SERIOUS_WARNINGS = {
     Reason.KEY_WITHOUT_EFFECT,
     Reason.UNKNOWN_ANNOTATION,
     Reason.NO_PROXY_NOT_EXTENDED,
+    Reason.NO_PROXY_NOT_REPLACED,
     Reason.RESERVED_NAME,
 }
 """Warnings that can explain why a pod does not work. The others describe the consequences of a mode or override."""

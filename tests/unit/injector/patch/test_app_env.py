@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.request import proxy_bypass
 
 import pytest
 
@@ -388,10 +389,58 @@ def test_no_proxy_of_env_from_is_extended(
 
 
 def test_no_proxy_with_wildcard_beside_env_from_is_not_narrowed() -> None:
-    after = inject_with_env_from({"HTTP_PROXY": "p"}, {"name": "NO_PROXY", "value": "a,*"})
+    after = inject_with_env_from({"HTTP_PROXY": "p"}, {"name": "NO_PROXY", "value": "*"})
 
-    assert after["NO_PROXY"] == "a,*"
+    assert after["NO_PROXY"] == "*"
     assert "no_proxy" not in after
+
+
+@pytest.mark.parametrize("hosts", ["*", "a,*", "*,a", "a, *", " *", "*.a", ADDRESSES])
+@pytest.mark.parametrize("with_env_from", [True, False], ids=["env-from", "env"])
+def test_botocore_uses_no_proxy_for_the_sidecar_whatever_the_list(hosts: str, *, with_env_from: bool) -> None:
+    own = {"name": "NO_PROXY", "value": hosts}
+    if with_env_from:
+        after = inject_with_env_from({"HTTP_PROXY": "p"}, own)
+    else:
+        after = inject_with_env_from({}, {"name": "HTTP_PROXY", "value": "p"}, own, prefix="DB_")
+
+    for address in ADDRESSES.split(","):
+        assert proxy_bypass(address, {"no": after.get("no_proxy", after["NO_PROXY"])})
+        assert proxy_bypass(address, {"no": after["NO_PROXY"]})
+
+
+def warn_no_proxy(*own: dict[str, Any], prefix: str | None = None) -> list[str]:
+    env_from = [{"configMapRef": {"name": "proxy"}, "prefix": prefix}]
+    _, warnings = build_case(containers=[{"name": "app", "envFrom": env_from, "env": [*own]}]).build_patch()
+    return [warning for warning in warnings if "_PROXY" in warning or "no_proxy" in warning]
+
+
+@pytest.mark.parametrize(("name", "twin"), [NO_PROXIES, NO_PROXIES[::-1]], ids=["upper-case", "lower-case"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param({"value": "*"}, id="all-hosts"),
+        pytest.param({"valueFrom": {"configMapKeyRef": {"name": "proxy", "key": "hosts"}}}, id="value-from"),
+    ],
+)
+def test_list_of_env_from_that_cannot_be_extended_causes_a_warning(
+    source: dict[str, Any], name: str, twin: str
+) -> None:
+    own = {"name": name, **source}
+
+    warnings = warn_no_proxy(own)
+
+    (found,) = (
+        warning for warning in warnings if f"can set {twin}, so podrole did not add it beside {name}" in warning
+    )
+    assert f"make sure that {twin} contains {ADDRESSES}" in found
+    assert not any("did not add it" in warning for warning in warn_no_proxy(own, prefix="DB_"))
+    assert not any("did not add it" in warning for warning in warn_no_proxy(own, {"name": twin, "value": "*"}))
+
+
+@pytest.mark.parametrize("hosts", ["", "a", "a,*", ADDRESSES])
+def test_list_of_env_from_that_is_extended_causes_no_warning(hosts: str) -> None:
+    assert warn_no_proxy({"name": "NO_PROXY", "value": hosts}) == []
 
 
 def test_no_proxy_by_value_from_beside_env_from_is_unchanged_with_a_warning() -> None:
