@@ -4,7 +4,7 @@ import re
 
 from contract.outside_aws import ROLE_PREFIX
 from injector.config import Config
-from injector.decision.role_mistakes import find_mistakes
+from injector.decision.role_mistakes import describe_arn_mistake, find_mistakes
 from injector.reasons import InvalidRoleError, Reason
 
 NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -34,9 +34,7 @@ def parse_role(text: str, where: str, config: Config) -> str:
         return prefix + role
     arn = (ANY_ARN if config.is_outside_aws else ARN).fullmatch(text)
     if arn is None:
-        problem = "an ARN of a role looks like arn:aws:iam::111122223333:role/path/name"
-        if ANY_ARN.fullmatch(text):
-            problem += "; other forms need a PODROLE_STS_ENDPOINT outside AWS"
+        problem = describe_arn_mistake(text)
         raise InvalidRoleError(Reason.INVALID_ROLE.explain(where=where, value=text, problem=problem))
     _check_role(arn["role"], text, where)
     if arn["partition"] != config.partition and not config.is_outside_aws:
@@ -49,6 +47,8 @@ def _check_role(role: str, text: str, where: str) -> None:
     path, name = role[: role.rfind("/") + 1], role[role.rfind("/") + 1 :]
     if not NAME.fullmatch(name):
         problem = "the name must have 1 to 64 of the characters A-Z a-z 0-9 _ + = , . @ -"
+    elif path == "/":
+        problem = "there is a slash too many in front of the name"
     elif not PATH.fullmatch(path) or len(path) > LONGEST_PATH:
         problem = "the path must be at most 512 printable ASCII characters without spaces"
     else:

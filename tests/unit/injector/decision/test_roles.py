@@ -36,6 +36,7 @@ def refusal_of(text: str, config: Config = CONFIG) -> InvalidRoleError:
         "arn:aws:iam::1111:role/reader",
         "arn:aws:iam::111122223333:user/reader",
         "arn:aws:iam::111122223333:role/",
+        "arn:aws:iam::111122223333:role/reader/",
         "arn:aws:iam::111122223333:role//reader",
         "arn:aws:iam::111122223333:role/reader ",
         "arn:aws:sts::111122223333:assumed-role/reader/me",
@@ -69,9 +70,54 @@ def test_invalid_role_is_rejected_and_repeated(text: str) -> None:
         ),
         pytest.param(
             "arn:aws:sts::111122223333:assumed-role/reader/me",
-            f'nor a whole ARN (did you mean "{ACCOUNT}/reader"?)',
+            f'an ARN of the kind "assumed-role" instead of "role" (did you mean "{ACCOUNT}/reader"?)',
             id="assumed-role",
         ),
+        pytest.param("assumed-role/reader/me", '(did you mean "reader"?)', id="resource-of-a-session"),
+        pytest.param("arn:aws:iam::111122223333:user/bob", 'kind "user" instead of "role": pods can', id="user"),
+        pytest.param("arn:aws:iam::aws:policy/x", '"policy" instead of "role": name a role that', id="policy"),
+        pytest.param(
+            "arn:aws:iam::111122223333:instance-profile/a/b",
+            'the kind "instance-profile" instead of "role": name the role that it contains',
+            id="instance-profile",
+        ),
+        pytest.param("arn:aws:iam::111122223333:root", 'an ARN of the kind "root" instead of "role".', id="account"),
+        pytest.param("arn:aws:iam::111122223333:reader", 'an ARN of the kind "reader" instead of', id="no-kind"),
+        pytest.param("arn:aws:s3:::bucket", 'it is an ARN of the service "s3" instead of "iam".', id="service"),
+        pytest.param("arn:aws:iam::111122223333:roles/a", f'(did you mean "{ACCOUNT}/a"?)', id="plural"),
+        pytest.param("arn:aws:iam::111122223333:role:a", f'(did you mean "{ACCOUNT}/a"?)', id="colon-for-a-slash"),
+        pytest.param(
+            "arn:aws:iam:eu-west-1:111122223333:role/a",
+            f'it has the region "eu-west-1", and ARNs of roles have none (did you mean "{ACCOUNT}/a"?)',
+            id="region",
+        ),
+        pytest.param(
+            "arn:aws:iam::11112222333:role/a", 'its account is "11112222333" instead of 12 digits.', id="eleven-digits"
+        ),
+        pytest.param(
+            "arn:aws:iam::1111222233334:role/a", '"1111222233334" instead of 12 digits.', id="thirteen-digits"
+        ),
+        pytest.param(
+            "arn:aws:iam::1111-2222-3333:role/a",
+            f'"1111-2222-3333" instead of 12 digits (did you mean "{ACCOUNT}/a"?).',
+            id="account-with-hyphens",
+        ),
+        pytest.param("arn:aws:iam::${ID}:role/a", 'its account is "${ID}" instead of 12 digits.', id="placeholder"),
+        pytest.param(
+            "arn:aws:iam::tenant:role/a", '"tenant" instead of 12 digits; other forms need', id="account-outside-aws"
+        ),
+        pytest.param(
+            f"{ACCOUNT}/{ACCOUNT}/reader",
+            f'it has more than one ARN (did you mean "{ACCOUNT}/reader"?)',
+            id="prefix-twice",
+        ),
+        pytest.param(f"{ACCOUNT}/a,{ACCOUNT}/b", "it has more than one ARN.", id="two-arns"),
+        pytest.param("team/reader/", 'it ends with a slash (did you mean "team/reader"?)', id="final-slash"),
+        pytest.param(
+            f"{ACCOUNT}/a/", f'it ends with a slash (did you mean "{ACCOUNT}/a"?)', id="final-slash-of-an-arn"
+        ),
+        pytest.param("role/reader/", '(did you mean "reader"?)', id="resource-with-a-final-slash"),
+        pytest.param(f"{ACCOUNT}//a", "there is a slash too many in front of the name", id="two-slashes"),
         pytest.param(
             "arn:aws:iam::111122223333:role/", "it is neither a name nor a whole ARN.", id="arn-without-a-name"
         ),
@@ -103,7 +149,17 @@ def test_mistake_in_a_role_is_named_with_the_value_that_is_meant(text: str, prob
     assert problem in str(refusal_of(text))
 
 
-@pytest.mark.parametrize("text", ["1" * 4095 + ":", "role/" * 819, ":role/" * 680, "1:" * 2048, "\n" * 4096])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(text, id=repr(text[:9]))
+        for text in (
+            *("1" * 4095 + ":", "role/" * 819, ":role/" * 680, "1:" * 2048, "\n" * 4096),
+            *("arn:" * 1023 + "/", "arn::iam:" * 455, "arn:aws:iam:" + ":" * 4000 + "/", "a" + "/" * 4095),
+            "arn:aws:iam::" + "-" * 4000 + ":role/",
+        )
+    ],
+)
 def test_naming_a_mistake_takes_little_time_whatever_the_value(text: str) -> None:
     began = time.process_time()
 
