@@ -44,14 +44,6 @@ def read_mapping(parent: Object, key: str) -> Object:
     return value
 
 
-def read_string(parent: Object, key: str) -> str:
-    """The string under a key, which must exist."""
-    value = parent.get(key)
-    if not isinstance(value, str):
-        raise ObjectError(f"{key} must be a string, and is {'missing' if value is None else type(value).__name__}")
-    return value
-
-
 def read_strings(parent: Object, key: str) -> Mapping[str, str]:
     """The map of strings under a key, as labels and annotations are; empty where it is missing or null."""
     strings = read_mapping(parent, key)

@@ -13,9 +13,6 @@ from podrole.planning.plan import Plan
 from podrole.planning.restarts import How
 
 MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 80, 120, 110
-SHARES = (24, 5, 26, 24, 10, 12, 10)
-"""Of the columns in the width."""
-
 CHANGED = (Outcome.INJECT, Outcome.BLOCK)
 MAX_COMMAND = 1000
 MAX_NAMES = 5

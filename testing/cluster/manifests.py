@@ -17,7 +17,6 @@ KUSTOMIZE = ROOT / "kustomize"
 BASE = KUSTOMIZE / "base"
 OVERLAYS = sorted(path.name for path in (KUSTOMIZE / "overlays").iterdir())
 SETTINGS = "podrole-settings"
-NAMES = "names"
 WITHIN_SECONDS = 120
 
 

@@ -14,8 +14,6 @@ from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.findings import Overview
 from podrole.findings import Finding, Level, limit_findings
 
-RECREATE_ALL = "kubectl rollout restart   # of every workload that needs a role"
-
 
 def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator[Finding]:
     """Report what concerns no single workload. `skipped`: those that were not checked."""

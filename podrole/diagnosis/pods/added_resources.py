@@ -16,7 +16,6 @@ from injector.quantity import parse_quantity
 EXCEEDED = re.compile(
     r"exceeded quota: [^,]+, requested: (?P<requested>\S+), used: (?P<used>\S+), limited: (?P<limited>\S+)"
 )
-MUST_SPECIFY = re.compile(r"must specify (?P<missing>[^\n]+)")
 NAMED_CONTAINERS = re.compile(r" for: ([a-z0-9,-]+)")
 PER_CONTAINER = re.compile(
     r"(?:cpu|memory|ephemeral-storage) usage per Container is [^,]+, but (?:request|limit) is (\S+?)[.,\]]?(?:\s|$)"

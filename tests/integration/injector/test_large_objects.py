@@ -12,7 +12,6 @@ from testing.ports import find_free_ports
 from tests.integration.injector.injector_process import Injector, review, run_injector
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
-MEBI = 1024 * 1024
 LARGEST_ANNOTATIONS = "x" * 255 * 1024
 REVIEW = load_review("pod-create-generate-name")
 

@@ -15,9 +15,6 @@ KINDS = {"redirect": "redirect", "block": "block", "redirect-node": "node"}
 NOT_RULES = re.compile(r"define |type |table .*\{$|chain .*\{$|\}$|\*|:|COMMIT$|#|$")
 """Lines that declare a table, a chain or an address. A chain cannot be removed without its rules."""
 
-NO_CHECK = "HTTP_PORT, OTHER_PORT = 80, 8080\ndef find_reachable(ports):\n    return {}\n"
-"""In place of the entrypoint's own check, which would end before the tests' probes are sent."""
-
 CHAIN = re.compile(r"chain (\w+) \{$|insert rule inet podrole (\w+) |(?:-[46] )?-[AI] (\S+) ")
 ROW = re.compile(r"\| (?P<chain>\S*) *\| `(?P<text>.+?)` \| (?P<why>.+) \| (?P<check>.+) \|$")
 

@@ -33,7 +33,6 @@ DAMAGES = int(os.environ.get("PODROLE_TEST_DAMAGES", "5000"))
 
 SEED = int(os.environ.get("PODROLE_TEST_DAMAGES_SEED", "15"))
 REPAIRED_ONE_IN = 20
-MAX_PASSES = 3
 
 
 class Cluster:

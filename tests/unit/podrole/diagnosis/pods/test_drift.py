@@ -7,7 +7,6 @@ import pytest
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Block, Inject
-from injector.k8s.objects import Metadata
 from injector.patch.plan import plan_injection
 from injector.patch.template import load_template
 from podrole.diagnosis.pods.drift import find_drift
@@ -22,8 +21,6 @@ from testing.cases import (
     load_injectable_cases,
 )
 from tests.unit.podrole.diagnosis.states import build_running_pod
-
-ENABLED = Metadata({"podrole.io/injection": "enabled"}, {})
 
 
 def list_differences(pod: Pod, case: Case) -> list[str]:
