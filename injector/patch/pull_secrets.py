@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from injector.k8s.objects import Object, read_objects, read_spec
+from injector.k8s.objects import Object, read_name, read_objects, read_spec
 from injector.patch.injection_record import read_added
 
 PULL_SECRETS = "imagePullSecrets"
@@ -24,13 +24,17 @@ class PullSecrets(NamedTuple):
 
 
 def find_pull_secrets(pod: Object, wanted: Sequence[str]) -> PullSecrets:
-    """Find which of these the pod lacks, and which an injection added. The author's stay the author's."""
-    if not wanted:
-        return PullSecrets()
-    present = {secret.get("name") for secret in read_objects(read_spec(pod), PULL_SECRETS)}
+    """Find which of these the pod lacks, and which an injection added. The author's stay the author's.
+
+    One that an earlier injection added stays in the record, as in the pod, if the setting no longer names it.
+    """
     recorded = _read_recorded(pod)
+    if not (wanted or recorded):
+        return PullSecrets()
+    present = [read_name(secret) for secret in read_objects(read_spec(pod), PULL_SECRETS)]
     missing = [name for name in wanted if name not in present]
-    return PullSecrets(missing, [name for name in wanted if name in missing or name in recorded])
+    former = [name for name in dict.fromkeys(recorded) if name in present and name not in wanted]
+    return PullSecrets(missing, [*former, *(name for name in wanted if name in missing or name in recorded)])
 
 
 def find_recorded(pod: Object) -> list[int]:

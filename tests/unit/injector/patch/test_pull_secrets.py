@@ -84,10 +84,23 @@ def test_record_lists_only_what_was_added() -> None:
     assert recorded_in(build_case(imagePullSecrets=ALL).inject(PRIVATE)) is None
 
 
+@pytest.mark.parametrize("later", [(), ("mirror.example",), ("other",)], ids=["unset", "fewer", "another"])
+@pytest.mark.parametrize("own", [[], [{"name": "own"}], [ALL[0]]], ids=["none", "another", "one-of-ours"])
+def test_secret_that_the_setting_no_longer_names_stays_recorded(own: list[Pod], later: tuple[str, ...]) -> None:
+    case = build_case(imagePullSecrets=own)
+    once = case.inject(PRIVATE)
+
+    again = case.with_pod(once).inject(PRIVATE._replace(image_pull_secrets=later))
+
+    assert secrets_of(again)[: len(secrets_of(once))] == secrets_of(once)
+    assert {*recorded_in(once)} <= {*recorded_in(again)}
+    assert (secrets_of(uninject(again)) or []) == own
+
+
 @pytest.mark.parametrize(
     "forged",
-    [["own"], "own", None, 1, [{"name": "own"}], {"own": "own"}, [[]]],
-    ids=["name", "string", "null", "number", "objects", "object", "list"],
+    [["gone"], "own", None, 1, [{"name": "own"}], {"own": "own"}, [[]]],
+    ids=["absent-name", "string", "null", "number", "objects", "object", "list"],
 )
 def test_forged_record_changes_nothing_but_the_record(forged: Any) -> None:
     case = build_case(imagePullSecrets=[{"name": "own"}])
@@ -99,3 +112,19 @@ def test_forged_record_changes_nothing_but_the_record(forged: Any) -> None:
     assert injected["spec"] == case.inject(PRIVATE)["spec"]
     assert recorded_in(injected) == ["registry", "mirror.example"]
     assert secrets_of(uninject(injected)) == [{"name": "own"}]
+
+
+def test_record_that_names_a_secret_of_the_author_changes_nothing_but_the_record() -> None:
+    case = build_case(imagePullSecrets=[{"name": "own"}])
+    pod = copy.deepcopy(case.pod)
+    pod["metadata"]["annotations"][STATUS] = json.dumps({"added": {"imagePullSecrets": ["own", "own"]}})
+
+    injected = case.with_pod(pod).inject(PRIVATE)
+
+    assert injected["spec"] == case.inject(PRIVATE)["spec"]
+    assert recorded_in(injected) == ["own", "registry", "mirror.example"]
+
+
+@pytest.mark.parametrize("name", [[], {}, 1, None], ids=["list", "object", "number", "null"])
+def test_secret_with_a_name_that_is_no_string_is_left_alone(name: Any) -> None:
+    assert secrets_of(build_case(imagePullSecrets=[{"name": name}]).inject(PRIVATE)) == [{"name": name}, *ALL]
