@@ -63,21 +63,22 @@ def _respond(state: EndpointState, route: Route, request: Request) -> Response:
     return response._replace(headers=(*response.headers, (TTL_HEADER, str(int(seconds_left)))))
 
 
-def _is_token_accepted(state: EndpointState, request: Request) -> bool:
-    """Check the token as EC2 does: an invalid one is rejected even if none is required."""
+def _is_token_accepted(state: EndpointState, request: Request, path: str) -> bool:
+    """Check the token as EC2 does: an invalid one is rejected even if none is required.
+
+    Only under EC2's path can one be required: clients of the container endpoint have none.
+    """
     token = request.headers.get(TOKEN_HEADER)
     if token is None:
-        return not state.config.requires_imds_token
+        return not (state.config.requires_imds_token and path.startswith(imds.EC2))
     return imds_tokens.is_valid(state.token_key, token, state.token_clock())
 
 
 def _build_error(state: EndpointState, route: Route | None, path: str, request: Request) -> Response:
-    """Answer a wrong method or an unknown path. Under EC2's path the token is checked first, also for unknown paths."""
+    """Answer a wrong method or an unknown path, for which the token is checked first."""
     if route:
         return build_response(status=405, headers=(*PLAIN, ("Allow", ", ".join(route.methods))))
-    if path.startswith(imds.EC2) and not _is_token_accepted(state, request):
-        return UNAUTHORIZED
-    return NOT_FOUND
+    return NOT_FOUND if _is_token_accepted(state, request, path) else UNAUTHORIZED
 
 
 def _reject(state: EndpointState, rejection: Rejection, response: Response | None = None) -> Response:

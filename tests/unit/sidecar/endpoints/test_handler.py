@@ -99,7 +99,7 @@ def test_unknown_path_gets_404_for_every_method(path: str) -> None:
         ("/latest/meta-data/placement/region", 401),
         pytest.param("/latest/unknown", 401, id="unknown-path-under-latest"),
         ("/latest", 401),
-        pytest.param("/unknown", 404, id="unknown-path-elsewhere"),
+        pytest.param("/unknown", 401, id="unknown-path-elsewhere"),
         (CREDENTIALS_PATH, 200),
         ("/podrole/status", 200),
         ("/podrole/boot", 200),
@@ -108,7 +108,7 @@ def test_unknown_path_gets_404_for_every_method(path: str) -> None:
 @pytest.mark.parametrize(
     "token", ["", "x", imds_tokens.build_token(b"other" * 8, 60, NOW)], ids=("empty", "x", "other")
 )
-def test_invalid_token_is_rejected_under_latest_only(path: str, status: int, token: str) -> None:
+def test_invalid_token_is_rejected_except_on_paths_without_tokens(path: str, status: int, token: str) -> None:
     assert call(build_handler(), path, with_token(token)).status == status
 
 
@@ -119,6 +119,7 @@ def test_required_token_is_checked_before_the_path_is_answered(path: str) -> Non
 
     assert call(handler, path).status == 401
     assert call(handler, "/latest/unknown").status == 401
+    assert call(handler, "/v2/credentials/unknown").status == 404
     assert call(handler, path, with_token(token)).status == 200
     assert call(handler, "/latest/unknown", with_token(token)).status == 404
 
