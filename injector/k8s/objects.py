@@ -3,6 +3,7 @@
 The typed models of the package `kubernetes` cannot hold a pod: they drop every field that they do not know.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,15 @@ class Metadata(NamedTuple):
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+
+
+def parse_object(text: Any) -> Object | None:
+    """The JSON object in a text that anybody can have written; None if it is anything else."""
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def parse_metadata(obj: Object) -> Metadata:

@@ -1,13 +1,12 @@
 """Probe pods: their manifests, and what their results mean."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import contract
 from contract.modes import Mode
 from contract.redirect_remedies import find_remedy
-from injector.k8s.objects import Object, read_mapping, read_name, read_objects
+from injector.k8s.objects import Object, parse_object, read_mapping, read_name, read_objects
 from podrole.deadlines import PROBE_POD_SECONDS
 from podrole.diagnosis.probe_findings import NO_RULES, Probe
 from podrole.diagnosis.state.check_context import CheckContext, join_names
@@ -124,20 +123,12 @@ def read_result(probe: ProbePod, pod: Object, event: str) -> ProbeResult:
     if rules.get("exitCode"):
         message = rules.get("message") or rules.get("reason")
         return result._replace(rules_error=_join_lines(message) or f"exit code {rules['exitCode']}")
-    report = _parse_report(ended.get("message"))
+    report = parse_object(ended.get("message"))
     if ended.get("exitCode") == 0 and report is not None:
         return result._replace(report=report)
     waiting = [read_mapping(read_mapping(one, "state"), "waiting") for one in (init, main)]
     found = [*(_describe(one) for one in (ended, *waiting)), event, _describe(status), _describe_conditions(status)]
     return result._replace(problem=next(filter(None, found), f"the pod is {status.get('phase') or 'new'}"))
-
-
-def _parse_report(message: Any) -> Object | None:
-    try:
-        report = json.loads(str(message))
-    except ValueError:
-        return None
-    return report if isinstance(report, dict) else None
 
 
 def _describe(state: Object) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 
 from jsonpatch import JsonPatch
 
-from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, read_mapping, read_objects, read_spec
+from injector.k8s.objects import (
+    CONTAINER_FIELDS,
+    JsonPath,
+    Object,
+    parse_object,
+    read_mapping,
+    read_objects,
+    read_spec,
+)
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.json_patch import Operation, build_pointer
 from injector.patch.pull_secrets import PULL_SECRETS
@@ -101,12 +109,8 @@ def _find_parent(pod: Object, path: JsonPath) -> Any:
 
 def _read_record(pod: Object) -> Object:
     """The recorded fields; empty if the annotation is not readable, because anybody can write it."""
-    text = read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION)
-    try:
-        status = json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return {}
-    recorded = status.get(KEY) if isinstance(status, dict) else None
+    status = parse_object(read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION))
+    recorded = status.get(KEY) if status is not None else None
     return recorded if isinstance(recorded, dict) else {}
 
 

@@ -1,6 +1,5 @@
 """Whether a pod was injected, and if not, which selector, creation time or rule prevented it."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Any
 import contract
 from contract.modes import Mode
 from injector.decision.unknown_annotations import find_injection_label
-from injector.k8s.objects import Object, parse_metadata, read_mapping, read_objects, read_spec
+from injector.k8s.objects import Object, parse_metadata, parse_object, read_mapping, read_objects, read_spec
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.reasons import Reason
 from podrole.diagnosis.pods.findings import Injection
@@ -129,11 +128,7 @@ def _name_owner(pod: Object, owner: Object) -> tuple[str, str]:
 
 
 def _read_status(pod: Object) -> Mapping[str, Any]:
-    try:
-        status = json.loads(parse_metadata(pod).annotations.get(STATUS_ANNOTATION, "{}"))
-    except ValueError:
-        return {}
-    return status if isinstance(status, dict) else {}
+    return parse_object(parse_metadata(pod).annotations.get(STATUS_ANNOTATION)) or {}
 
 
 def _report_injection(pod: Object, status: Mapping[str, Any]) -> Iterator[Finding]:

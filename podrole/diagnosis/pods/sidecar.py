@@ -1,6 +1,5 @@
 """The state of a pod's injected containers: as the kubelet reports it, and the sidecar's own status."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ import contract
 from contract.modes import Mode
 from contract.redirect_remedies import find_remedy
 from contract.text import quote
-from injector.k8s.objects import Object, read_mapping, read_objects
+from injector.k8s.objects import Object, parse_object, read_mapping, read_objects
 from podrole.diagnosis.pods.findings import CLOSE_METADATA, Sidecar
 from podrole.diagnosis.pods.injection import read_mode, read_role
 from podrole.diagnosis.pods.progress import IMAGE_REASONS, STARTING
@@ -77,11 +76,8 @@ def report_events(events: tuple[Object, ...]) -> Iterator[Finding]:
 
 def report_status(pod: Object, output: str) -> Iterator[Finding]:
     """Report what `sidecar.status` printed. Unknown keys are ignored, and missing keys count as unknown."""
-    try:
-        status = json.loads(output)
-    except ValueError:
-        status = None
-    if not isinstance(status, dict):
+    status = parse_object(output)
+    if status is None:
         yield report_unread_status(pod, f"the output {quote(output, MAX_OUTPUT_LENGTH)!r} is not valid.")
         return
     yield _format_status(pod, status)

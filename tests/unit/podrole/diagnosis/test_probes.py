@@ -129,6 +129,7 @@ def test_namespace_is_not_labelled_for_injection_and_allows_the_rules() -> None:
             id="deadline",
         ),
         pytest.param(build_status("Succeeded", end(0), end(0, "[]", "Completed")), "", "[]", id="not-an-object"),
+        pytest.param(build_status("Succeeded", end(0), end(0, "[" * 9999, "Completed")), "", "[[[", id="deep"),
         pytest.param(
             build_status("Succeeded", end(0), end(0, "", "Completed")), "", "the pod is Succeeded", id="empty"
         ),

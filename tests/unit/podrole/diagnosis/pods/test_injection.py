@@ -21,7 +21,11 @@ from tests.unit.podrole.diagnosis.states import (
 
 
 @pytest.mark.parametrize(
-    "status", ["", "null", "[]", '"x"', "{", '{"reason": ["x"]}', '{"reason": "InvalidRole", "version": 3}']
+    "status",
+    [
+        *("", "null", "[]", '"x"', "{", '{"reason": ["x"]}', '{"reason": "InvalidRole", "version": 3}'),
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_invalid_status_annotation_is_ignored(status: str) -> None:
     findings = diagnose_running_pod(annotate(build_running_pod(), "podrole.io/status", status))

@@ -45,7 +45,10 @@ def report_container(container: str, **status: Any) -> Finding:
     return next(finding for finding in findings if finding.text.startswith(container))
 
 
-@pytest.mark.parametrize("output", ["", "Traceback (most recent call last):", "[]", "null", '"serving"'])
+@pytest.mark.parametrize(
+    "output",
+    [*("", "Traceback (most recent call last):", "[]", "null", '"serving"'), pytest.param("[" * 100_000, id="deep")],
+)
 def test_invalid_status_is_shown_and_counts_as_unknown(output: str) -> None:
     (finding,) = report_status(build_running_pod(), output)
 
