@@ -143,6 +143,14 @@ class Reason(MessageTable):
         "The pod has {count} containers, volumes and mounts whose names start with podrole-; the maximum is {maximum}.",
         "Rename them: these names are reserved.",
     )
+    ONLY_RESERVED_CONTAINERS = (
+        "podrole removes containers whose names start with podrole-, and the pod has no others: {containers}.",
+        "Rename them: these names are reserved.",
+    )
+    RESERVED_BLOCK_DEVICE = (
+        'Container "{container}" uses the volume "{volume}" as a block device: podrole removes this volume.',
+        "Rename the volume: names that start with podrole- are reserved.",
+    )
     NO_PROXY_TOO_LONG = (
         "The variables NO_PROXY and no_proxy of the pod have {size} characters together; the maximum is {maximum}.",
         "Make them shorter.",

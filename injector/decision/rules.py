@@ -168,6 +168,17 @@ def deny_many_reserved_names(context: AdmissionContext) -> Iterator[Explanation]
         yield Reason.TOO_MANY_RESERVED_NAMES.explain(count=str(count), maximum=str(MAX_RESERVED_NAMES))
 
 
+def deny_needed_reserved_names(context: AdmissionContext) -> Iterator[Explanation]:
+    """The patch removes reserved names, and the API server would reject what is left without naming podrole."""
+    containers = read_objects(read_spec(context.pod), "containers")
+    if containers and all(map(is_reserved, containers)):
+        yield Reason.ONLY_RESERVED_CONTAINERS.explain(containers=", ".join(map(read_name, containers)))
+    for container in read_app_containers(context.pod):
+        for device in filter(is_reserved, read_objects(container, "volumeDevices")):
+            names = {"container": read_name(container), "volume": read_name(device)}
+            yield Reason.RESERVED_BLOCK_DEVICE.explain(**names)
+
+
 def deny_old_kubernetes(context: AdmissionContext) -> Iterator[Explanation]:
     """An older API server drops the field of native sidecars, and the pod would never finish its init containers.
 
@@ -242,6 +253,7 @@ DENY_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     deny_sidecar_user,
     deny_node_access,
     deny_many_reserved_names,
+    deny_needed_reserved_names,
     deny_old_kubernetes,
 )
 """One denial reports all matching rules."""

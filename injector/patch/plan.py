@@ -218,7 +218,10 @@ def _build_status(
 
 
 def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:
-    """Warn about each container and volume that is removed because its name is reserved."""
+    """Warn about each container and volume that is removed because its name is reserved.
+
+    Those of INJECTED_NAMES can be podrole's own, except among the app containers.
+    """
     spec = read_spec(pod)
     kinds: Sequence[tuple[str, str]] = (
         ("initContainers", "container"),
@@ -227,5 +230,5 @@ def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:
     )
     for field, kind in kinds:
         for thing in read_objects(spec, field):
-            if is_reserved(thing) and thing["name"] not in INJECTED_NAMES:
+            if is_reserved(thing) and (field == "containers" or thing["name"] not in INJECTED_NAMES):
                 yield Reason.RESERVED_NAME.explain(kind=kind, name=thing["name"])

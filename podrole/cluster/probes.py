@@ -19,6 +19,7 @@ from podrole.diagnosis.probes import (
     read_result,
 )
 from podrole.diagnosis.state.cluster import ProbeResult, ProbeRun, ReadResult
+from podrole.diagnosis.state.workload import read_time
 from podrole.progress import progress_message
 from podrole.terminal import write
 
@@ -122,12 +123,8 @@ def _find_warning(client: ApiClient, path: str, pod: Object) -> str:
     except ClusterError:
         return ""
     warnings = [event for event in events if event.get("type") == "Warning"]
-    newest = max(warnings, key=_read_time, default={})
+    newest = max(warnings, key=read_time, default={})
     return " ".join(f"{newest['reason']}: {newest.get('message')}".split()) if newest.get("reason") else ""
-
-
-def _read_time(event: Object) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _clean_up(client: ApiClient, plan: ProbePlan) -> Iterator[str]:

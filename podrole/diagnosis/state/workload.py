@@ -122,9 +122,9 @@ def find_condition(obj: Object, kind: str, status: str = "True") -> Object | Non
 
 
 def read_time(event: Object) -> str:
-    """When an event was seen last."""
+    """When an event was seen last; a time sorts after an unknown one, which is empty."""
     last = event.get("lastTimestamp") or read_mapping(event, "series").get("lastObservedTime")
-    return str(last or event.get("eventTime") or "?")
+    return str(last or event.get("eventTime") or read_mapping(event, "metadata").get("creationTimestamp") or "")
 
 
 def find_creation_event(events: tuple[Object, ...]) -> Object | None:
