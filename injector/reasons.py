@@ -217,17 +217,17 @@ class Reason(MessageTable):
         return Explanation(self, values)
 
 
-class TooLargePodError(InjectorError):
-    """The pod is larger than what podrole processes; the denial repeats the explanation."""
+class ExplainedError(InjectorError):
+    """An error whose explanation the denial repeats."""
 
     def __init__(self, explanation: Explanation) -> None:
         super().__init__(explanation.text)
         self.explanation = explanation
 
 
-class InvalidRoleError(InjectorError):
-    """A role that a user wrote is not valid; the denial repeats the explanation."""
+class TooLargePodError(ExplainedError):
+    """The pod is larger than what podrole processes."""
 
-    def __init__(self, explanation: Explanation) -> None:
-        super().__init__(explanation.text)
-        self.explanation = explanation
+
+class InvalidRoleError(ExplainedError):
+    """A role that a user wrote is not valid."""

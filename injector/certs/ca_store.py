@@ -14,6 +14,7 @@ from injector.certs.loading import parse_certificates, parse_key_pair
 from injector.certs.tls import parse_serving_pair
 from injector.certs.x509 import Certificate, KeyPair
 from injector.errors import CertificateError
+from injector.k8s.objects import as_list, as_mapping
 
 Document = dict[str, Any]
 
@@ -76,7 +77,7 @@ class CaBundleState:
 
 def parse_secret(document: Document | None) -> SecretState:
     """Parse what is usable. A missing or an empty Secret is valid, and gives an empty state."""
-    stored = _mapping(_mapping(document).get("data"))
+    stored = as_mapping(as_mapping(document).get("data"))
     data = {key: value for key in SECRET_KEYS if (value := _read_text(stored.get(key)))}
     parser, request = _Parser(), _read_request(document)
     if request not in ("", *REQUESTS):
@@ -105,17 +106,17 @@ def build_secret(document: Document | None, secret: SecretState) -> Document:
     }
     document = document or {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {}}
     metadata = dict(document["metadata"])
-    annotations = {**_mapping(metadata.get("annotations")), ROTATE_ANNOTATION: secret.request}
+    annotations = {**as_mapping(metadata.get("annotations")), ROTATE_ANNOTATION: secret.request}
     metadata["annotations"] = annotations if secret.request else _without(annotations, ROTATE_ANNOTATION)
     data = {key: b64encode(text.encode()).decode() for key, text in texts.items()}
-    return {**document, "metadata": metadata, "data": {**_mapping(document.get("data")), **data}}
+    return {**document, "metadata": metadata, "data": {**as_mapping(document.get("data")), **data}}
 
 
 def parse_webhook_configuration(document: Document | None) -> CaBundleState | None:
     """Parse the caBundle of every webhook; None without a configuration or without webhooks."""
     if not (webhooks := _list_webhooks(document)):
         return None
-    bundles = tuple(_read_bundle(_mapping(webhook.get("clientConfig")).get("caBundle")) for webhook in webhooks)
+    bundles = tuple(_read_bundle(as_mapping(webhook.get("clientConfig")).get("caBundle")) for webhook in webhooks)
     return CaBundleState(bundles, _read_since(document))
 
 
@@ -162,14 +163,8 @@ def _parse_cas(pem: str) -> tuple[Certificate, ...]:
     return cas
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    """The value, or an empty one if it is null or of another type."""
-    return value if isinstance(value, dict) else {}
-
-
 def _list_webhooks(document: Document | None) -> list[dict[str, Any]]:
-    webhooks = _mapping(document).get("webhooks")
-    return [one for one in webhooks if "name" in _mapping(one)] if isinstance(webhooks, list) else []
+    return [one for one in as_list(as_mapping(document).get("webhooks")) if "name" in as_mapping(one)]
 
 
 def _read_text(encoded: Any) -> str:
@@ -181,7 +176,7 @@ def _read_text(encoded: Any) -> str:
 
 
 def _read_annotation(document: Document | None, name: str) -> Any:
-    return _mapping(_mapping(_mapping(document).get("metadata")).get("annotations")).get(name)
+    return as_mapping(as_mapping(as_mapping(document).get("metadata")).get("annotations")).get(name)
 
 
 def _read_request(document: Document | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from injector.deadlines import REVIEW_READS_SECONDS
+from injector.k8s.objects import as_list, as_mapping
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 
 POD_WEBHOOK = "pods.podrole.io"
@@ -37,7 +38,7 @@ class ServiceName(NamedTuple):
 
 def find_drift(document: Entry | None, service: ServiceName) -> dict[str, bool]:
     """By field of the webhook: whether it differs. `webhooks`: the webhook is missing, or others are beside it."""
-    entries = [_mapping(one) for one in _list(_mapping(document).get("webhooks"))]
+    entries = [as_mapping(one) for one in as_list(as_mapping(document).get("webhooks"))]
     entry = next((one for one in entries if one.get("name") == POD_WEBHOOK), None)
     drift = {"webhooks": entry is None or len(entries) > 1}
     return drift | {
@@ -51,32 +52,32 @@ def can_refuse_workloads(document: Entry | None) -> bool:
 
     A missing configuration is no difference, as it can be left out.
     """
-    entries = [_mapping(one) for one in _list(_mapping(document).get("webhooks"))]
+    entries = [as_mapping(one) for one in as_list(as_mapping(document).get("webhooks"))]
     return any(one.get("name") != WORKLOAD_WEBHOOK or one.get("failurePolicy") != "Ignore" for one in entries)
 
 
 def _has_client(value: Any, service: ServiceName) -> bool:
-    found = _mapping(_mapping(value).get("service"))
+    found = as_mapping(as_mapping(value).get("service"))
     return (found.get("namespace"), found.get("name"), found.get("path")) == (*service, PATH)
 
 
 def _has_rules(value: Any) -> bool:
-    rules = _list(value)
+    rules = as_list(value)
     return len(rules) == 1 and any(
-        all(_mapping(rule).get(key) == expected for key, expected in RULE.items())
-        and _mapping(rule).get("scope") in SCOPES
+        all(as_mapping(rule).get(key) == expected for key, expected in RULE.items())
+        and as_mapping(rule).get("scope") in SCOPES
         for rule in rules
     )
 
 
 def _has_namespace_selector(value: Any, service: ServiceName) -> bool:
     """Whether it requires the label, excludes the namespaces without which no cluster starts, and nothing else."""
-    selector = _mapping(value)
+    selector = as_mapping(value)
     requirements: list[tuple[Any, Any, Any]] = [
-        *((key, "In", [value]) for key, value in _mapping(selector.get("matchLabels")).items()),
+        *((key, "In", [value]) for key, value in as_mapping(selector.get("matchLabels")).items()),
         *(
-            (one.get("key"), one.get("operator"), _list(one.get("values")))
-            for one in map(_mapping, _list(selector.get("matchExpressions")))
+            (one.get("key"), one.get("operator"), as_list(one.get("values")))
+            for one in map(as_mapping, as_list(selector.get("matchExpressions")))
         ),
     ]
     is_label_required = (INJECTION_LABEL, "In", [INJECTION_ENABLED]) in requirements
@@ -90,21 +91,12 @@ def _has_namespace_selector(value: Any, service: ServiceName) -> bool:
 
 
 def _has_match_conditions(value: Any) -> bool:
-    conditions = [_mapping(one) for one in _list(value)]
+    conditions = [as_mapping(one) for one in as_list(value)]
     return all(MATCH_CONDITIONS.get(str(one.get("name"))) == one.get("expression") for one in conditions)
 
 
 def _has_object_selector(value: Any) -> bool:
-    return not any(_mapping(value).values())
-
-
-def _mapping(value: Any) -> Entry:
-    """The value, or an empty one if it is null or of another type."""
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return not any(as_mapping(value).values())
 
 
 EXPECTATIONS: Mapping[str, Callable[[Any, ServiceName], bool]] = {

@@ -1,5 +1,7 @@
 """Reads Kubernetes objects as plain JSON; null counts as empty. An unexpected type raises ObjectError.
 
+`as_mapping` and `as_list` are for what the API server does not validate, or nobody but podrole needs: they never raise.
+
 The typed models of the package `kubernetes` cannot hold a pod: they drop every field that they do not know.
 """
 
@@ -36,6 +38,16 @@ def parse_object(text: Any) -> Object | None:
     except (TypeError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def as_mapping(value: Any) -> Object:
+    """The value, or an empty object if it is of another type."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value, or an empty list if it is of another type."""
+    return value if isinstance(value, list) else []
 
 
 def parse_metadata(obj: Object) -> Metadata:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from injector.k8s.objects import as_mapping
+
 IGNORED = object()
 """This field is not compared."""
 
@@ -25,7 +27,7 @@ VOLUME_DEFAULTS = {"projected": {"defaultMode": 420, "sources": {"serviceAccount
 def equals_ignoring_defaults(ours: Any, present: Any, defaults: Any) -> bool:
     """Whether `present` equals `ours` except for defaults. The defaults of a list apply to each of its elements."""
     if isinstance(ours, dict) and isinstance(present, dict):
-        known = defaults if isinstance(defaults, dict) else {}
+        known = as_mapping(defaults)
         return all(_equals_field(ours, present, key, known.get(key, MISSING)) for key in ours.keys() | present.keys())
     if isinstance(ours, list) and isinstance(present, list):
         pairs = zip(ours, present, strict=False)

@@ -134,7 +134,7 @@ def _find_missing(
     missing = {
         name: SIDECAR_VARIABLES[name]
         for name in wanted
-        if not (cannot_add_uri if name in URI_VARIABLES else _is_set(name, present))
+        if not (cannot_add_uri if name in URI_VARIABLES else is_set(name, present))
     }
     if uid is None and any(name in missing or _is_ours(name, present) for name in URI_VARIABLES):
         missing = {contract.ENV_POD_UID: POD_UID_FIELD, **missing}
@@ -156,11 +156,7 @@ def measure_no_proxy(change: EnvironmentChange) -> int:
 
 
 def _has_uri(present: Mapping[str, Object]) -> bool:
-    return any(name.endswith(URI_SUFFIX) and _is_set(name, present) for name in present if name.startswith(URI_PREFIX))
-
-
-def _is_set(name: str, present: Mapping[str, Object]) -> bool:
-    return name in present and is_set(present[name])
+    return any(name.endswith(URI_SUFFIX) and is_set(name, present) for name in present if name.startswith(URI_PREFIX))
 
 
 def _is_ours(name: str, present: Mapping[str, Object]) -> bool:

@@ -51,12 +51,13 @@ def _exempts_all(hosts: str) -> bool:
 
 def uses_proxy(present: Mapping[str, Object]) -> bool:
     """Whether the container has a proxy variable."""
-    return any(name in present and is_set(present[name]) for name in PROXIES)
+    return any(is_set(name, present) for name in PROXIES)
 
 
-def is_set(variable: Object) -> bool:
-    """Whether it has a value, of whatever source."""
-    return bool(variable.get("value")) or _has_value_from(variable)
+def is_set(name: str, present: Mapping[str, Object]) -> bool:
+    """Whether a variable has a value, of whatever source."""
+    variable = present.get(name)
+    return variable is not None and (bool(variable.get("value")) or _has_value_from(variable))
 
 
 def _has_value_from(variable: Object) -> bool:

@@ -47,7 +47,7 @@ https://docs.aws.amazon.com/boto3/latest/guide/credentials.html
 def list_redirected(present: Mapping[str, Object], *, ipv6_only: bool) -> Iterator[str]:
     """List the variables whose URLs the redirect leads to the sidecar, as that of EKS Pod Identity."""
     paths = {METADATA_ENDPOINT: "/?"}
-    if any(name in present and is_set(present[name]) for name in AUTHORIZATION):
+    if any(is_set(name, present) for name in AUTHORIZATION):
         paths[FULL_URI] = EKS_CREDENTIALS_PATH
     for name, path in paths.items():
         value = present[name].get("value") if name in present else None
@@ -64,7 +64,7 @@ def warn_other_credentials(
     container: str, present: Mapping[str, Object], ours: Collection[str]
 ) -> Iterator[Explanation]:
     """Warn about each variable that has a value; `ours` are those that lead to the sidecar."""
-    found = [name for name, variable in present.items() if name not in ours and is_set(variable)]
+    found = [name for name in present if name not in ours and is_set(name, present)]
     overriding = [name for name in found if name in OVERRIDING_VARIABLES or name.startswith(POD_IDENTITY_PREFIX)]
     if not any(name.startswith(POD_IDENTITY_PREFIX) and name not in AUTHORIZATION for name in overriding):
         overriding = [name for name in overriding if name not in AUTHORIZATION]  # only the sidecar gets the token

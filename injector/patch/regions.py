@@ -5,7 +5,7 @@ An empty variable counts as unset, as it does for AWS SDKs.
 
 from collections.abc import Mapping, Sequence
 
-from injector.k8s.objects import Object
+from injector.k8s.objects import Object, as_mapping
 from injector.patch.env_from import can_set, find_prefixes
 from injector.patch.no_proxy import is_set
 
@@ -15,7 +15,7 @@ PREFIXES = find_prefixes(REGION_VARIABLES)
 
 def find_regions(container: Object, present: Mapping[str, Object], region: str) -> Mapping[str, str]:
     """Return the region variables that the container lacks, with their values; none where `envFrom` can set one."""
-    unset = [name for name in REGION_VARIABLES if not _is_set(name, present)]
+    unset = [name for name in REGION_VARIABLES if not is_set(name, present)]
     if not unset or can_set(container, PREFIXES):
         return {}
     if len(unset) == len(REGION_VARIABLES):
@@ -27,11 +27,7 @@ def find_regions(container: Object, present: Mapping[str, Object], region: str) 
 
 def may_lack_region(container: Object, present: Mapping[str, Object]) -> bool:
     """Whether it has a region only if `envFrom` sets one."""
-    return not any(_is_set(name, present) for name in REGION_VARIABLES) and can_set(container, PREFIXES)
-
-
-def _is_set(name: str, present: Mapping[str, Object]) -> bool:
-    return name in present and is_set(present[name])
+    return not any(is_set(name, present) for name in REGION_VARIABLES) and can_set(container, PREFIXES)
 
 
 def _copy_twin(name: str, twin: str, present: Mapping[str, Object], variables: Sequence[Object]) -> str | None:
@@ -46,6 +42,5 @@ def _copy_twin(name: str, twin: str, present: Mapping[str, Object], variables: S
 
 def _is_optional(variable: Object) -> bool:
     """Whether the kubelet leaves the variable out if the ConfigMap or Secret does not exist or lacks the key."""
-    source = variable.get("valueFrom")
-    references = source.values() if isinstance(source, dict) else ()
-    return any(isinstance(one, dict) and bool(one.get("optional")) for one in references)
+    references = as_mapping(variable.get("valueFrom")).values()
+    return any(bool(as_mapping(one).get("optional")) for one in references)

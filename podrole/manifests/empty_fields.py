@@ -13,6 +13,7 @@ from injector.k8s.objects import (
     CONTAINER_FIELDS,
     JsonPath,
     Object,
+    as_mapping,
     parse_object,
     read_mapping,
     read_objects,
@@ -110,8 +111,7 @@ def _find_parent(pod: Object, path: JsonPath) -> Any:
 def _read_record(pod: Object) -> Object:
     """The recorded fields; empty if the annotation is not readable, because anybody can write it."""
     status = parse_object(read_mapping(read_mapping(pod, "metadata"), "annotations").get(STATUS_ANNOTATION))
-    recorded = status.get(KEY) if status is not None else None
-    return recorded if isinstance(recorded, dict) else {}
+    return as_mapping(as_mapping(status).get(KEY))
 
 
 def _apply(pod: Object, operations: Sequence[Operation]) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from contract.text import quote
+from injector.k8s.objects import as_mapping
 from injector.patch.api_defaults import equals_ignoring_defaults
 
 MAX_VALUE = 1024
@@ -47,7 +48,7 @@ def _find_parts(path: str, found: Any, wanted: Any, defaults: Any) -> Iterator[t
 def _compare_fields(
     path: str, found: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Any
 ) -> Iterator[tuple[str, Any, Any]]:
-    known = defaults if isinstance(defaults, dict) else {}
+    known = as_mapping(defaults)
     for key in sorted(found.keys() | wanted.keys()):
         get, have = ({key: one[key]} if key in one else {} for one in (wanted, found))
         if not equals_ignoring_defaults(get, have, {key: known[key]} if key in known else {}):

@@ -7,7 +7,7 @@ import contract
 from contract.modes import Mode
 from contract.redirect_remedies import find_remedy
 from contract.text import quote
-from injector.k8s.objects import Object, parse_object, read_mapping, read_objects
+from injector.k8s.objects import Object, as_mapping, parse_object, read_mapping, read_objects
 from podrole.diagnosis.pods.findings import CLOSE_METADATA, Sidecar
 from podrole.diagnosis.pods.injection import read_mode, read_role
 from podrole.diagnosis.pods.progress import IMAGE_REASONS, STARTING
@@ -93,10 +93,8 @@ def report_status(pod: Object, output: str) -> Iterator[Finding]:
 
 
 def _report_node_metadata(measured: Mapping[str, Any]) -> Finding:
-    addresses = measured.get("addresses")
-    named = (
-        {name: one for name, one in addresses.items() if isinstance(one, dict)} if isinstance(addresses, dict) else {}
-    )
+    addresses = as_mapping(measured.get("addresses"))
+    named = {name: one for name, one in addresses.items() if isinstance(one, dict)}
     values = {
         "addresses": ", ".join(f"{name} {one.get('reason')}" for name, one in named.items()) or "no address",
         "measured": measured.get("measured"),
@@ -205,8 +203,7 @@ def _quote(message: Any) -> str:
 
 def _format_status(pod: Object, status: Mapping[str, Any]) -> Finding:
     left, failures = status.get("seconds_left"), status.get("failures") or 0
-    last = status.get("last_failure")
-    failure = last if isinstance(last, dict) else {}
+    failure = as_mapping(status.get("last_failure"))
     message = " ".join(str(part) for part in (failure.get("code"), failure.get("message")) if part)
     values = {
         "role": status.get("role") or "its role",
