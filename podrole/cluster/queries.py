@@ -31,6 +31,7 @@ from podrole.progress import progress_message
 
 WARNINGS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/podrole-injector"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 POLICY_BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 T = TypeVar("T")
@@ -51,7 +52,9 @@ def fetch_installation(client: ApiClient) -> Installation:
     # One by one: the user may have permission for these only.
     paths = [f"{_build_core_path(where)}/configmaps/{name}" for name in names]
     config_maps = _fetch_objects(client, "ConfigMaps", paths)
-    return Installation(ReadResult(version), webhooks, deployment, config_maps, _fetch_policy_bindings(client))
+    policies = _fetch_guard(client, "the guard's policies", POLICIES)
+    bindings = _fetch_guard(client, "the guard's bindings", POLICY_BINDINGS)
+    return Installation(ReadResult(version), webhooks, deployment, config_maps, policies, bindings)
 
 
 def fetch_pod_state(client: ApiClient, pod: Object, installation: Installation) -> PodState:
@@ -147,14 +150,14 @@ def _fetch_certificate(
     return ReadResult(StoredCertificate(f"{where.namespace}/{name}", pem), secret.error)
 
 
-def _fetch_policy_bindings(client: ApiClient) -> Objects:
-    def list_bindings() -> tuple[Object, ...]:
+def _fetch_guard(client: ApiClient, what: str, path: str) -> Objects:
+    def list_all() -> tuple[Object, ...]:
         try:
-            return tuple(client.list(POLICY_BINDINGS))
+            return tuple(client.list(path))
         except NotFoundError:  # an older API server does not know the resource
             return ()
 
-    return _fetch(list_bindings, "the guard's policies", ())
+    return _fetch(list_all, what, ())
 
 
 def _fetch_status(client: ApiClient, namespace: str, pod: str) -> ReadResult[str | None]:

@@ -127,7 +127,11 @@ CHECKS = (
     Check(
         WEBHOOK,
         "whether the guard's policies are in effect",
-        lambda cluster: [cluster.installation.deployment, cluster.installation.policy_bindings],
+        lambda cluster: [
+            cluster.installation.deployment,
+            cluster.installation.policies,
+            cluster.installation.policy_bindings,
+        ],
         lambda context: check_guard(context.installation),
     ),
     Check(WEBHOOK, "whether the webhook answers", lambda cluster: [cluster.dry_runs], check_dry_runs),

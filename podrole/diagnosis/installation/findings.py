@@ -127,10 +127,35 @@ class Guard(FindingTemplate):
     GUARD_MISSING = (
         Level.WARNING,
         (
-            "No ValidatingAdmissionPolicyBinding denies by {policies}: users who can patch pods, add ephemeral "
-            "containers or change the webhook configuration can bypass podrole."
+            "These policies of the guard are missing, or no ValidatingAdmissionPolicyBinding denies by them: "
+            "{policies}. "
+            "Users who can patch pods, add ephemeral containers or change the webhook configuration can bypass podrole."
         ),
         "Apply podrole's manifests without the component without-guard.",
+    )
+    POLICY_CHANGED = (
+        Level.WARNING,
+        (
+            "The guard's policy {policy} is not that of podrole {version}, but differs in {fields}: it may admit what "
+            "it must refuse."
+        ),
+        (
+            "kubectl delete validatingadmissionpolicy {policy}, and apply podrole's manifests again: apply alone keeps"
+            " added conditions. If the manifests are of another version than this command, use theirs."
+        ),
+    )
+    POLICY_SETTING_DIFFERS = (
+        Level.WARNING,
+        (
+            "{setting} of the webhook is {expected}, but the variable {variable} of the guard's policy {policy} is "
+            "{found}: it may refuse what the webhook admits, or admit what it must refuse."
+        ),
+        "Apply podrole's manifests again, with the component names last (kustomize/README.md).",
+    )
+    BINDING_NARROWED = (
+        Level.WARNING,
+        "The guard's policy {policy} applies to some requests only: its binding {bindings} has matchResources.",
+        "Apply podrole's manifests again.",
     )
     GUARD_READ_FAILED = (Level.UNKNOWN, "Cannot determine whether the guard's policies are in effect: {problem}.")
     GUARD_NOT_SUPPORTED = (

@@ -35,7 +35,7 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
 
 
 def _report_guard(installation: Installation) -> Iterator[Finding]:
-    results = (installation.deployment, installation.policy_bindings)
+    results = (installation.deployment, installation.policies, installation.policy_bindings)
     if errors := [result.error for result in results if result.error]:
         yield Guard.GUARD_READ_FAILED.format(problem="; ".join(errors))
     else:

@@ -75,7 +75,7 @@ def _report_owner(pod: Object, state: PodState) -> Iterator[Finding]:
 
 
 def _check_guard(installation: Installation) -> Iterator[Finding]:
-    results = (installation.deployment, installation.policy_bindings)
+    results = (installation.deployment, installation.policies, installation.policy_bindings)
     if errors := [result.error for result in results if result.error]:
         yield Guard.GUARD_READ_FAILED.format(problem="; ".join(errors))
     else:

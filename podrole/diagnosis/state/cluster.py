@@ -41,6 +41,9 @@ class Installation:
     config_maps: Objects
     """Those that the Deployment refers to."""
 
+    policies: Objects
+    """Every ValidatingAdmissionPolicy; empty before Kubernetes 1.30."""
+
     policy_bindings: Objects
     """Every ValidatingAdmissionPolicyBinding; empty before Kubernetes 1.30."""
 

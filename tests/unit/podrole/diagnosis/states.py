@@ -4,10 +4,14 @@ import copy
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
+
+import yaml
 
 from injector.certs.x509 import KeyPair, Lifetimes, build_names, issue_ca, issue_serving_cert
 from podrole.diagnosis.installation.guard import POLICIES
+from podrole.diagnosis.installation.guard_drift import SETTINGS
 from podrole.diagnosis.pods.pod import diagnose_pod
 from podrole.diagnosis.state.cluster import (
     ClusterState,
@@ -18,8 +22,10 @@ from podrole.diagnosis.state.cluster import (
     ReadResult,
     StoredCertificate,
 )
+from podrole.diagnosis.state.installed_config import read_deployed_env
 from podrole.findings import Finding, Section
 from testing.cases import ENVIRON, Pod, add_api_defaults, build_case
+from testing.cluster.manifests import KUSTOMIZE
 
 NOW = 1_790_000_000.0
 LIFETIMES = Lifetimes()
@@ -125,6 +131,24 @@ def build_policy_binding(policy: str, action: str = "Deny") -> dict[str, Any]:
     return {"metadata": {"name": policy}, "spec": {"policyName": policy, "validationActions": [action]}}
 
 
+@cache
+def read_policies() -> Mapping[str, dict[str, Any]]:
+    """The guard's policies of the manifests, by name."""
+    files = [*KUSTOMIZE.glob("base/guard/*.yaml"), *KUSTOMIZE.glob("components/guard-exec/*.yaml")]
+    documents = [one for file in sorted(files) for one in yaml.safe_load_all(file.read_text())]
+    return {one["metadata"]["name"]: one for one in documents if one["kind"] == "ValidatingAdmissionPolicy"}
+
+
+def build_policy(name: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A policy of the manifests, with the injector's settings."""
+    policy = copy.deepcopy(read_policies()[name])
+    settings = SAFE if environ is None else environ
+    for variable in policy["spec"].get("variables", []):
+        if setting := SETTINGS.get(variable["name"]):
+            variable["expression"] = f"'{settings.get(setting, '')}'"
+    return policy
+
+
 READER = "arn:aws:iam::111122223333:role/reader"
 SERVING = json.dumps({"role": READER, "state": "serving", "seconds_left": 3000, "failures": 0})
 SAFE = {**ENVIRON, "PODROLE_SIDECAR_IMAGE": "example/podrole-sidecar@sha256:" + "0" * 64}
@@ -181,11 +205,14 @@ def build_cluster_state(
 
 
 def _build_installation(errors: Mapping[str, str], changes: Mapping[str, Any]) -> Installation:
+    deployment = changes.get("deployment") or build_deployment(SAFE)
+    settings = read_deployed_env(deployment, changes.get("config_maps", ()))
     values: dict[str, Any] = {
         "version": {"gitVersion": "v1.34.4"},
         "webhooks": [build_configuration(build_webhook())],
         "deployment": build_deployment(SAFE),
         "config_maps": [],
+        "policies": [build_policy(policy, settings.environ) for policy in POLICIES],
         "policy_bindings": [build_policy_binding(policy) for policy in POLICIES],
     }
     return Installation(**_build_results(values, errors, changes))
