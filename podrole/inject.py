@@ -162,7 +162,9 @@ def _inject(
     changes: tuple[str, ...] = ()
     warnings = decision.warnings
     if isinstance(decision, Inject | Block):
-        plan = plan_injection(decision, template.pod, effective.template, effective.config)
+        plan = plan_injection(
+            decision, template.pod, effective.template, effective.config, is_template=bool(template.template_path)
+        )
         operations = record_empty_fields(template.pod, build_patch(template.pod, plan).patch)
         warnings = plan.warnings
         changes = tuple(_describe(plan, template.pod)) if operations else ()

@@ -69,7 +69,7 @@ def _uninject_all(documents: Iterable[Document], namespace: str, kinds: Kinds) -
 
 
 def _uninject(document: Document, template: PodTemplate, namespace: str) -> InjectResult:
-    uninjection = plan_uninjection(template.pod)
+    uninjection = plan_uninjection(template.pod, is_template=bool(template.template_path))
     operations = [*restore_empty_fields(template.pod, uninjection.operations)]
     return InjectResult(
         document=document,

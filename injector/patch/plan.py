@@ -20,7 +20,7 @@ from injector.patch.app_env import (
     plan_environment,
 )
 from injector.patch.image_rewrites import keep_rewritten_images
-from injector.patch.injection_labels import choose_labels, warn_label
+from injector.patch.injection_labels import KEPT_LABELS, choose_labels, find_kept, warn_label
 from injector.patch.injection_record import (
     AppContainers,
     ContainerRef,
@@ -63,8 +63,10 @@ class InjectionPlan(NamedTuple):
     warnings: tuple[Explanation, ...]
 
 
-def plan_injection(decision: Inject | Block, pod: Object, template: Template, config: Config) -> InjectionPlan:
-    """Plan the injection of a pod with this decision."""
+def plan_injection(
+    decision: Inject | Block, pod: Object, template: Template, config: Config, *, is_template: bool = False
+) -> InjectionPlan:
+    """Plan the injection of a pod, or of a workload's pod template, with this decision."""
     containers = find_app_containers(pod)
     environment: dict[ContainerRef, EnvironmentChange] = {}
     wanted: Mapping[str, str] = {}
@@ -81,18 +83,21 @@ def plan_injection(decision: Inject | Block, pod: Object, template: Template, co
     records = build_records(pod, containers, environment)
     mode = decision.mode if isinstance(decision, Inject) else Mode.BLOCK
     pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
-    names = {
+    added: dict[str, Sequence[str]] = {
         "initContainers": [container["name"] for container in init_containers],
         "volumes": [volume["name"] for volume in volumes],
     }
-    added = {**names, PULL_SECRETS: pull_secrets.added} if pull_secrets.added else names
+    if pull_secrets.added:
+        added[PULL_SECRETS] = pull_secrets.added
+    if is_template and (kept := find_kept(pod)):
+        added[KEPT_LABELS] = kept
     return InjectionPlan(
         init_containers=tuple(_choose_resources(ours, pod, containers, template, wanted)),
         volumes=volumes,
         pull_secrets=pull_secrets.missing,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
-        labels=choose_labels(pod, mode),
+        labels=choose_labels(pod, mode, is_template=is_template),
         warnings=limit_explanations(
             chain(decision.warnings, env_warnings, warn_label(pod, mode), _warn_reserved_names(pod))
         ),

@@ -10,6 +10,7 @@ from jsonpointer import JsonPointer
 
 from injector.k8s.objects import CONTAINER_FIELDS, JsonPath, Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import WRITTEN_KEYS
+from injector.patch.injection_labels import find_kept
 from injector.patch.injection_record import (
     ContainerRecord,
     Records,
@@ -39,11 +40,11 @@ def build_uninject_patch(pod: Object) -> JsonPatch:
     return JsonPatch(plan_uninjection(pod).operations)
 
 
-def plan_uninjection(pod: Object) -> Uninjection:
+def plan_uninjection(pod: Object, *, is_template: bool = False) -> Uninjection:
     """Plan the removal of everything with a reserved name or key, and of the variables that the pod's record lists.
 
-    An injection removes reserved names too, so it does not matter who wrote them. Lists and objects that become empty
-    are removed.
+    An injection removes reserved names too, so it does not matter who wrote them; only labels of a pod template stay
+    that its author wrote. Lists and objects that become empty are removed.
     """
     operations = PatchBuilder()
     spec, records = read_spec(pod), read_records(pod)
@@ -52,15 +53,15 @@ def plan_uninjection(pod: Object) -> Uninjection:
     changed = [*_restore_containers(operations, pod, records or {})]
     operations.remove_all(("spec", "volumes"), _find_reserved(read_objects(spec, "volumes")))
     operations.remove_all(("spec", PULL_SECRETS), find_recorded(pod))
-    _remove_written_keys(operations, read_mapping(pod, "metadata"))
+    _remove_written_keys(operations, read_mapping(pod, "metadata"), find_kept(pod) if is_template else ())
     return Uninjection(_remove_emptied(operations.built, pod), tuple(changed), is_recorded=records is not None)
 
 
-def _remove_written_keys(operations: PatchBuilder, metadata: Object) -> None:
+def _remove_written_keys(operations: PatchBuilder, metadata: Object, kept: Sequence[str]) -> None:
     for noun, keys in WRITTEN_KEYS.items():
         present = read_mapping(metadata, f"{noun}s")
         for key in keys:
-            if key in present:
+            if key in present and key not in kept:
                 operations.remove(("metadata", f"{noun}s", key))
 
 

@@ -15,8 +15,9 @@ from podrole.diagnosis.pods.decision_input import DecisionInput, Settings
 from podrole.diagnosis.pods.findings import ExpectedState
 from podrole.diagnosis.state.cluster import DryRunResult, Installation, Objects, PodState, ReadResult
 from podrole.diagnosis.state.versions import read_server_version
-from podrole.diagnosis.state.workload import WorkloadState, lacks_pods, place_template
+from podrole.diagnosis.state.workload import WorkloadState, lacks_pods
 from podrole.diagnosis.workloads.new_pod import build_copy, build_new_pod
+from podrole.estate.objects import place_template
 from podrole.findings import Finding
 from podrole.progress import progress_message
 

@@ -1,6 +1,6 @@
 """The objects of a cluster, or of manifests, that determine which pod gets which role."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
@@ -9,8 +9,16 @@ from injector.k8s.workloads import PodTemplate, find_templates
 from podrole.estate.unknown_templates import UnchangedObject, find_unchanged
 
 
+def place_template(pod: Object, namespace: str) -> Object:
+    """The pod template as a pod of a namespace, which messages name. One that cannot be read stays as it is."""
+    metadata = pod.get("metadata") or {}
+    if not isinstance(metadata, dict) or metadata.get("namespace") == namespace:
+        return pod
+    return {**pod, "metadata": {**metadata, "namespace": namespace}}
+
+
 class Workload(NamedTuple):
-    """A pod template, or a pod, with the object that it is in."""
+    """A pod template, or a pod, with the object that it is in. The template names its namespace, as its pods do."""
 
     namespace: str
     template: PodTemplate
@@ -78,7 +86,9 @@ class Estate:
             case "ResourceQuota":
                 self.quotas.setdefault(namespace, []).append(thing)
             case _:
-                self.workloads += [Workload(namespace, one, thing) for one in find_templates(thing, self.kinds)]
+                for one in find_templates(thing, self.kinds):
+                    placed = replace(one, pod=place_template(one.pod, namespace))
+                    self.workloads.append(Workload(namespace, placed, thing))
                 unchanged = find_unchanged(thing, self.kinds)
                 self.unknown += [(namespace, one) for one in unchanged if not one.is_account_known]
 

@@ -74,7 +74,7 @@ def _judge(role_arn: str, named: NamedAccount, estate: Estate, settings: Account
         return _Judged(default, findings=(_format(UsageFinding.NAMED_NOT_CHECKED, named, **values),))
     namespace = estate.namespaces.get(named.namespace)
     account = find_account(estate, named.namespace, named.name) or Metadata({}, {})
-    pod = build_pod(named.name)
+    pod = build_pod(named.namespace, named.name)
     config = settings.build_config(role_arn)
     own = build_context(pod, ClusterContext(namespace, account), config).settings
     audience = settings.audience or own.audience  # the option comes first

@@ -161,7 +161,7 @@ def find_candidates(estate: Estate) -> Iterator[Candidate]:
     for (namespace, name), account in estate.accounts.items():
         role = _read_role(account)
         if role is not None and (namespace, name) not in with_workloads:
-            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, build_pod(name))
+            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, build_pod(namespace, name))
     with_default_role = set()
     for namespace, template, obj in estate.workloads:
         role, is_default = _find_role(namespace, template, estate)
@@ -174,7 +174,7 @@ def find_candidates(estate: Estate) -> Iterator[Candidate]:
         if metadata.annotations.get(DEFAULT_ROLE) and name not in with_default_role:
             # No pod uses it yet. The first one will most likely use this ServiceAccount.
             role = metadata.annotations[DEFAULT_ROLE]
-            yield _build_candidate(role, f"Namespace {name}", name, build_pod("default"))
+            yield _build_candidate(role, f"Namespace {name}", name, build_pod(name, "default"))
 
 
 def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
@@ -192,9 +192,9 @@ def _read_role(account: Metadata) -> str | None:
     return account.annotations.get(ROLE) or account.annotations.get(IRSA_ROLE)
 
 
-def build_pod(service_account: str) -> dict[str, Any]:
+def build_pod(namespace: str, service_account: str) -> dict[str, Any]:
     """Build a pod of a ServiceAccount that has no annotations of its own."""
-    return {"metadata": {}, "spec": {"serviceAccountName": service_account, "containers": []}}
+    return {"metadata": {"namespace": namespace}, "spec": {"serviceAccountName": service_account, "containers": []}}
 
 
 def _build_candidate(role: str, owner: str, namespace: str, pod: Object) -> Candidate:

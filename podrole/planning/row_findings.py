@@ -24,7 +24,7 @@ from podrole.planning.roles_now import DEFAULT, PODROLE, RoleNow
 UNSUPPORTED = {Reason.HOST_NETWORK, Reason.WINDOWS}
 OF_NAMESPACE = " of the namespace"
 NOT_FOUND = {Reason.SERVICE_ACCOUNT_NOT_FOUND, Reason.NAMESPACE_NOT_FOUND}
-"""The plan has sentences of its own for these: a pod template does not name its namespace."""
+"""The plan has sentences of its own for these."""
 
 
 def find_account_problem(pod_plan: PodPlan, workload: Workload, estate: PlanEstate) -> Iterator[Finding]:

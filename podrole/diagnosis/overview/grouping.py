@@ -8,7 +8,7 @@ from injector.k8s.workload_kinds import BUILT_IN_GROUPS
 from injector.k8s.workloads import read_group_kind
 from podrole.diagnosis.pods.injection import find_workload
 from podrole.diagnosis.state.cluster import ReadResult
-from podrole.diagnosis.state.workload import WorkloadState, place_template
+from podrole.diagnosis.state.workload import WorkloadState
 from podrole.estate.objects import Estate
 
 Key = tuple[str, str, str]
@@ -48,7 +48,7 @@ def _collect_workloads(estate: Estate) -> dict[Key, _Group]:
     for namespace, template, obj in estate.workloads:
         if template.kind != "Pod":
             key = (namespace, template.kind, template.name)
-            groups.setdefault(key, _Group(obj)).templates.append(place_template(template.pod, namespace))
+            groups.setdefault(key, _Group(obj)).templates.append(template.pod)
     return groups
 
 

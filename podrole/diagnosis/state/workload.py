@@ -80,11 +80,6 @@ def read_replicas(obj: Object, kind: str) -> Replicas | None:
     return Replicas(_read_number(spec, "replicas", 1), existing, current, _read_number(status, "readyReplicas"))
 
 
-def place_template(template: Object, namespace: str) -> Object:
-    """The pod template as a pod of a namespace, which messages name."""
-    return {**template, "metadata": {**read_mapping(template, "metadata"), "namespace": namespace}}
-
-
 def is_observed(obj: Object, kind: str) -> bool:
     """Whether the controller has seen the last change of a workload, so that the numbers of its status are about it."""
     if kind not in REPLICATED | {"daemonset"}:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import contract
 from injector.value_types import ModePolicy, RedirectBackend
 from testing.cases import CONFIG, Case, build_case, load_injectable_cases
 from tests.unit.injector.generated_pods import normalize
@@ -178,3 +179,54 @@ def test_json_output_has_the_patch(run: Run) -> None:
     [entry] = json.loads(result.stdout)
     assert (entry["outcome"], entry["kind"], entry["name"]) == ("Remove", "StatefulSet", "app")
     assert {"op": "remove", "path": "/spec/template/spec/initContainers"} in entry["patch"]
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"podrole.io/mode": "blue"}, id="mode"),
+        pytest.param({"podrole.io/mode": "redirect"}, id="mode-as-podrole-sets-it"),
+        pytest.param({"podrole.io/version": ""}, id="version-without-a-value"),
+        pytest.param({"podrole.io/mode": "env", "podrole.io/version": "9"}, id="both"),
+    ],
+)
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"Pod"}))
+def test_labels_of_a_pod_templates_author_stay(run: Run, kind: str, labels: dict[str, str]) -> None:
+    """A selector can use them: the API server rejects a workload whose pod template has other values."""
+    case = build_case()
+    case.pod["metadata"]["labels"] = labels
+    text = yaml.safe_dump(build_workload(kind, case.pod), sort_keys=False)
+
+    injected = run("inject", "-f", "-", stdin=text).stdout
+    again = run("inject", "-f", "-", stdin=injected).stdout
+    removed = run("uninject", "-f", "-", stdin=again).stdout
+
+    ours = {"podrole.io/mode": "redirect", "podrole.io/version": contract.VERSION}
+    assert find_pod(yaml.safe_load(injected))["metadata"]["labels"] == ours | labels
+    assert again == injected
+    assert removed == text
+    assert run("uninject", "-f", "-", stdin=text).stdout == text
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param("", id="no-record-of-kept-ones"),
+        pytest.param(', "keptLabels": 7', id="record-is-no-list"),
+        pytest.param(', "keptLabels": ["podrole.io/inject"]', id="record-of-another"),
+    ],
+)
+def test_labels_of_an_earlier_injection_of_a_pod_template_are_replaced_and_removed(run: Run, kept: str) -> None:
+    case = build_case()
+    status = f'{{"version": "0.0.1", "mode": "env", "added": {{"containers": {{}}{kept}}}}}'
+    case.pod["metadata"]["annotations"]["podrole.io/status"] = status
+    case.pod["metadata"]["labels"] = {"podrole.io/mode": "env", "podrole.io/version": "0.0.1"}
+    text = yaml.safe_dump(build_workload("Deployment", case.pod))
+
+    injected = find_pod(yaml.safe_load(run("inject", "-f", "-", stdin=text).stdout))
+    removed = find_pod(yaml.safe_load(run("uninject", "-f", "-", stdin=text).stdout))
+
+    assert injected["metadata"]["labels"] == {"podrole.io/mode": "redirect", "podrole.io/version": contract.VERSION}
+    assert "labels" not in removed["metadata"]

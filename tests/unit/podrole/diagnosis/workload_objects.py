@@ -10,9 +10,9 @@ from podrole.diagnosis.overview.state import EstateState
 from podrole.diagnosis.overview.workloads import OverviewResult, diagnose_estate
 from podrole.diagnosis.pods.decision_input import DecisionInput, load_settings
 from podrole.diagnosis.state.cluster import ReadResult
-from podrole.diagnosis.state.workload import WorkloadState, place_template
+from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.workload import diagnose_workload
-from podrole.estate.objects import Estate, UnreadKind
+from podrole.estate.objects import Estate, UnreadKind, place_template
 from podrole.findings import Finding
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (

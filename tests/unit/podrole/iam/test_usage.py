@@ -265,3 +265,22 @@ def test_denied_pod_of_a_denied_workload_is_named_once_unless_it_differs(role: s
 
     problems = read_notices(usage, "SubjectDenied")
     assert [next(kind for kind in owners if f"to {kind} team-a/app" in text) for text in problems] == owners
+
+
+@pytest.mark.parametrize(
+    "things",
+    [
+        pytest.param((build_workload("Deployment", build_pod(account="gone", role="reader")),), id="template"),
+        pytest.param((build_workload("CronJob", build_pod(account="gone", role="reader")),), id="nested-template"),
+        pytest.param((pod(account="gone", role="reader"),), id="pod"),
+    ],
+)
+def test_missing_service_account_is_reported_with_its_namespace(things: tuple[dict[str, Any], ...]) -> None:
+    """A pod template does not name the namespace of its pods."""
+    estate = Estate(is_complete=True)
+    for thing in (namespace_with(), *things):
+        estate.add(thing)
+
+    [text] = read_notices(find_usage(estate, ACCOUNT), "SubjectDenied")
+
+    assert 'ServiceAccount "gone" does not exist in namespace "team-a"' in text
