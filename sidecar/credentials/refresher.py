@@ -32,7 +32,7 @@ class CredentialRefresher:
         """Called in the refresher's thread whenever it wakes up: at least every MAX_SLEEP_SECONDS."""
 
         self.first_result = threading.Event()
-        """Set once clients can get credentials or a permanent error."""
+        """Set once clients can get credentials or a permanent error, and the observers have seen them."""
 
         self._fetch = fetch
         self._clocks = clocks
@@ -64,9 +64,11 @@ class CredentialRefresher:
         self.state = next_state(self.state, outcome, self._clocks.realtime(), draw_jitter())
         _log_outcome(outcome, self.state)
         log_ignored_times(before, self.state.credentials)
-        self._mark_first_result()
-        for observe in self.observers:
-            observe(outcome, self.state)
+        try:
+            for observe in self.observers:
+                observe(outcome, self.state)
+        finally:
+            self._mark_first_result()  # after they are saved: a started sidecar can be killed at any time
 
     def _follow_clock(self) -> None:
         offset = self._clocks.read_offset()

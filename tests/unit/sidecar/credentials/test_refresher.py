@@ -146,6 +146,17 @@ def test_first_result_is_set_by_credentials_or_permanent_error(
     assert refresher.first_result.is_set() == has_result
 
 
+def test_first_result_is_set_after_the_observers_have_saved_it(time: FakeTime) -> None:
+    refresher, _ = create_refresher([make_credentials("A")], time)
+    observed = []
+    refresher.observers.append(lambda *_: observed.append(refresher.first_result.is_set()))
+
+    refresher.refresh_if_due()
+
+    assert observed == [False]
+    assert refresher.first_result.is_set()
+
+
 def test_first_result_is_set_by_saved_credentials(time: FakeTime) -> None:
     refresher, left = create_refresher([UNREACHABLE], time, state_with(make_credentials("A"), 0))
 
