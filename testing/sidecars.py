@@ -20,6 +20,8 @@ ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
 POD_UID = "0c7c5f4e-1b1a-4c6e-9d52-6f0f6f0b7a11"
 CREDENTIALS_PATH = f"{contract.CREDENTIALS_PATH}/{POD_UID}"
 START_SECONDS = 20
+CLIENT_SECONDS = 60
+"""For an overloaded machine."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Sidecar:
 
     def request(self, path: str, method: str = "GET", **headers: str) -> Reply:
         """Send a request; underscores in header names become dashes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CLIENT_SECONDS)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, headers=named)
@@ -58,7 +60,7 @@ class Sidecar:
 
     def exchange(self, sent: bytes, host: str = "127.0.0.1") -> bytes:
         """Send raw bytes; return everything received until the sidecar closes."""
-        with socket.create_connection((host, self.port), timeout=5) as connection:
+        with socket.create_connection((host, self.port), timeout=CLIENT_SECONDS) as connection:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             received = b""
@@ -71,7 +73,7 @@ class Sidecar:
         hook = [sys.executable, "-I", "-S", str(ROOT / "sidecar" / "post_start.py")]
         return subprocess.run(hook, env=dict(self.environ), check=False, timeout=START_SECONDS + 30).returncode
 
-    def wait_for_log(self, text: str, seconds: float = 10) -> str:
+    def wait_for_log(self, text: str, seconds: float = CLIENT_SECONDS) -> str:
         """Wait until the log has this text; return the log. Fails with the log."""
         deadline = time.monotonic() + seconds
         while text not in self.log:

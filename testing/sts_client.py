@@ -9,11 +9,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ROLE_ARN = "arn:aws:iam::111122223333:role/team/reader"
+READ_SECONDS = 30
+"""For an overloaded machine."""
 
 
-def build_client(url: str, service: str = "sts", credentials: dict[str, str] | None = None) -> Any:
+def build_client(
+    url: str, service: str = "sts", credentials: dict[str, str] | None = None, read_seconds: float = READ_SECONDS
+) -> Any:
     """Build a client that does not retry. Without credentials it does not sign."""
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=0.5 if credentials is None else 5)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=read_seconds)
     if credentials is None:
         unsigned = config.merge(Config(signature_version=UNSIGNED))
         return boto3.client(service, endpoint_url=url, region_name="eu-west-1", config=unsigned)
@@ -28,9 +32,9 @@ def build_client(url: str, service: str = "sts", credentials: dict[str, str] | N
     )
 
 
-def assume(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN) -> Any:
+def assume(url: str, token: str = "to.ke.n", role_arn: str = ROLE_ARN, read_seconds: float = READ_SECONDS) -> Any:
     """Exchange a token for credentials."""
-    client = build_client(url)
+    client = build_client(url, read_seconds=read_seconds)
     try:
         answer = client.assume_role_with_web_identity(
             RoleArn=role_arn, RoleSessionName="team-a.writer-0", WebIdentityToken=token, DurationSeconds=1800

@@ -1,8 +1,6 @@
 """The injector while something else than the API server answers its reads."""
 
-import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from testing.fake_list_watch_server import NAMESPACES, Fault, RequestHandler
 from testing.ports import find_free_ports
-from tests.integration.injector.injector_process import Injector, open_connection, run_injector
+from tests.integration.injector.injector_process import Injector, ask, run_injector
 from tests.integration.injector.test_large_objects import build_review
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
@@ -46,12 +44,9 @@ def api() -> Iterator[WritableApiServer]:
         yield server
 
 
-def review(injector: Injector) -> dict[str, Any]:
+def review(injector: Injector) -> Any:
     """The response to the review of a pod of team-a/worker, which the cache does not have."""
-    with closing(open_connection(injector)) as connection:
-        connection.request("POST", "/mutate", build_review("team-a", "worker"), {"Content-Type": "application/json"})
-        response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]
-        return response
+    return ask(injector, build_review("team-a", "worker"))
 
 
 @pytest.fixture(params=["block", "ignore"])

@@ -24,7 +24,7 @@ from injector import __main__
 from server import background
 from injector.k8s import watch_cache
 background.RESTART_SECONDS = 0.2
-watch_cache.WatchTimeouts = functools.partial(watch_cache.WatchTimeouts, max_backoff_seconds=0.2)
+watch_cache.WatchTimeouts = functools.partial(watch_cache.WatchTimeouts, max_backoff_seconds=0.2, watch_seconds=2)
 {change}
 __main__.main()
 """

@@ -76,7 +76,7 @@ def test_hanging_sts_makes_clients_time_out(faulty_sts: FaultySts) -> None:
     faulty_sts.will(faulty.HANGING)
 
     with pytest.raises(ReadTimeoutError):
-        assume(faulty_sts.url)
+        assume(faulty_sts.url, read_seconds=0.5)
 
 
 def test_delayed_response_arrives_after_the_delay(faulty_sts: FaultySts) -> None:

@@ -13,7 +13,8 @@ from testing.pods.namespaces import Namespaces, check_programs, explain_refusal
 from testing.repository import ROOT
 
 OWNER = """
-import sys, time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores SIGINT in what it runs in the background
 from testing.pods import Node
 with Node() as node:
     node.popen(["sleep", "300"])

@@ -12,7 +12,8 @@ from injector.k8s.watch_cache import CachedReader
 from injector.k8s.watch_timeouts import WatchTimeouts
 
 SHORT_PAUSES = WatchTimeouts(min_backoff_seconds=0.01, max_backoff_seconds=0.1)
-WITHIN_SECONDS = 20
+WITHIN_SECONDS = 60
+"""For an overloaded machine."""
 
 
 @dataclass
