@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import contract
-from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.k8s.objects import Object, is_reserved, read_list, read_mapping, read_objects, read_spec
 from injector.quantity import parse_quantity
 
 EXCEEDED = re.compile(
@@ -52,6 +52,16 @@ def format_added(containers: Sequence[Object]) -> str:
         parts = [f"{kind} {_join(read_mapping(resources, kind))}" for kind in KINDS if resources.get(kind)]
         texts.append(f"{container.get('name')}: {', '.join(parts) or 'no requests or limits'}")
     return "; ".join(texts)
+
+
+def format_containers(containers: Sequence[Object]) -> str:
+    """What a policy of the cluster can refuse of podrole's containers."""
+    texts = []
+    for container in containers:
+        capabilities = read_mapping(read_mapping(container, "securityContext"), "capabilities")
+        added = "".join(f", capability {name}" for name in read_list(capabilities, "add"))
+        texts.append(f"{container.get('name')} (image {container.get('image')}{added})")
+    return ", ".join(texts)
 
 
 def format_requests(pod: Object) -> str:

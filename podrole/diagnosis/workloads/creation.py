@@ -8,6 +8,7 @@ import contract
 from injector.k8s.objects import Object
 from podrole.diagnosis.pods.added_resources import (
     format_added,
+    format_containers,
     is_limit_range_because_of,
     is_quota_because_of,
     measure_added,
@@ -19,6 +20,11 @@ from podrole.findings import Finding
 OURS = re.escape(OUR_WEBHOOK)
 DENIED_BY_PODROLE = rf'admission webhook "{OURS}" denied the request'
 WEBHOOK_FAILED = rf'failed calling webhook "{OURS}"'
+GUARD = r"ValidatingAdmissionPolicy 'podrole-"
+POLICY = r"(denied the request|ValidatingAdmissionPolicy)"
+OTHER_WEBHOOK_FAILED = r"failed calling webhook"
+"""Of these three, podrole's own are found before."""
+
 QUOTA = r"(exceeded|failed) quota: "
 """https://github.com/kubernetes/kubernetes/blob/master/staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go"""
 
@@ -31,11 +37,12 @@ https://github.com/kubernetes/kubernetes/blob/master/plugin/pkg/admission/limitr
 CAUSES = (
     (DENIED_BY_PODROLE, Creation.DENIED),
     (WEBHOOK_FAILED, Creation.WEBHOOK_UNREACHABLE),
-    (r"ValidatingAdmissionPolicy 'podrole-", Creation.GUARD_DENIED),
+    (GUARD, Creation.GUARD_DENIED),
     (QUOTA, Creation.QUOTA),
     (LIMIT_RANGE, Creation.LIMIT_RANGE),
     (r"violates PodSecurity ", Creation.POD_SECURITY_ANYWAY),
-    (r"(denied the request|failed calling webhook|ValidatingAdmissionPolicy)", Creation.OTHER_WEBHOOK),
+    (POLICY, Creation.POLICY),
+    (OTHER_WEBHOOK_FAILED, Creation.OTHER_WEBHOOK),
     (r"error looking up service account|serviceaccount \"[^\"]*\" not found", Creation.SERVICE_ACCOUNT_MISSING),
     (rf"\b{contract.RESERVED_PREFIX}", Creation.PODROLE_CONTAINER_INVALID),
     (r"", Creation.REJECTED),
@@ -47,6 +54,7 @@ BY_PODROLE = (Creation.DENIED, Creation.WEBHOOK_UNREACHABLE, Creation.GUARD_DENI
 PREFIX = re.compile(r"^(Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )+")
 DENIAL = re.compile(rf"^.*?{DENIED_BY_PODROLE}: ", re.DOTALL)
 CONTAINER_NAMES = re.compile(r'"([a-z0-9-]+)"')
+OUR_CONTAINER = re.compile(rf"\b({contract.REDIRECT_CONTAINER}|{contract.SIDECAR_CONTAINER})\b")
 POD_SECURITY_CONTAINERS = re.compile(r'containers? ((?:"[a-z0-9-]+"(?:, )?)+)')
 
 
@@ -87,6 +95,7 @@ def explain_rejection(rejection: Rejection, new: NewPod) -> Iterator[Finding]:
         "namespace": new.namespace,
         "target": new.target,
         "added": format_added(new.containers),
+        "containers": format_containers(new.containers),
     }
     yield template.format(**values)
 
@@ -112,6 +121,9 @@ def _choose(template: Creation, message: str, new: NewPod) -> Creation:
         case Creation.POD_SECURITY_ANYWAY:
             answers = (Creation.POD_SECURITY_BECAUSE_OF_PODROLE, template)
             is_because = _names_only_podrole(message)
+        case Creation.POLICY:
+            answers = (Creation.POLICY_BECAUSE_OF_PODROLE, Creation.OTHER_WEBHOOK)
+            is_because = bool(new.containers) and (OUR_CONTAINER.search(message) is not None or None)
         case _:
             return template
     return template if is_because is None else answers[0] if is_because else answers[1]

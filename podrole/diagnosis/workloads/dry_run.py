@@ -21,7 +21,15 @@ from podrole.diagnosis.pods.injection import is_injected
 from podrole.diagnosis.state.check_context import CheckContext, join_names, read_name
 from podrole.diagnosis.state.cluster import ClusterState, DryRunResult
 from podrole.diagnosis.state.webhooks import find_podrole_webhooks
-from podrole.diagnosis.workloads.creation import DENIED_BY_PODROLE, LIMIT_RANGE, QUOTA, WEBHOOK_FAILED
+from podrole.diagnosis.workloads.creation import (
+    DENIED_BY_PODROLE,
+    GUARD,
+    LIMIT_RANGE,
+    OTHER_WEBHOOK_FAILED,
+    POLICY,
+    QUOTA,
+    WEBHOOK_FAILED,
+)
 from podrole.diagnosis.workloads.dry_run_findings import DryRun
 from podrole.findings import Finding
 
@@ -36,6 +44,9 @@ REJECTIONS = (
     (r'cannot create resource "pods"', DryRun.DRY_RUN_FORBIDDEN),
     (QUOTA, DryRun.RESOURCE_QUOTA),
     (LIMIT_RANGE, DryRun.LIMIT_RANGE),
+    (GUARD, DryRun.DRY_RUN_REJECTED),
+    (POLICY, DryRun.POLICY),
+    (OTHER_WEBHOOK_FAILED, DryRun.OTHER_WEBHOOK_UNREACHABLE),
     (r"", DryRun.DRY_RUN_REJECTED),
 )
 """Patterns of the API server's message, which has no machine-readable form. The first one that matches counts."""

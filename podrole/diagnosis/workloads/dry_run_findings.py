@@ -50,6 +50,20 @@ class DryRun(FindingTemplate):
         "A LimitRange rejected a pod in a dry run in namespace {namespace}: {message}",
         "Change the LimitRange, or the resources in the webhook's template (PODROLE_TEMPLATE).",
     )
+    POLICY = (
+        Level.PROBLEM,
+        "A webhook or policy of the cluster rejected a pod in a dry run in namespace {namespace}: {message}",
+        (
+            "It can be about podrole's containers: allow there the sidecar's image, and for podrole-redirect the "
+            "capability NET_ADMIN. Where only that is in the way, this makes podrole use env mode:\n"
+            "kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=baseline"
+        ),
+    )
+    OTHER_WEBHOOK_UNREACHABLE = (
+        Level.PROBLEM,
+        "The API server could not call another webhook (dry run in namespace {namespace}): {message}",
+        "It rejects pods without podrole, too: ask whoever operates it.",
+    )
     DRY_RUN_REJECTED = (
         Level.PROBLEM,
         "The API server rejected a pod in a dry run in namespace {namespace}: {message}",

@@ -8,6 +8,11 @@ LIMIT_RANGES = "kubectl -n {namespace} describe limitranges"
 SIDECAR_RESOURCES = "Set podrole.io/sidecar-resources on the namespace or in the pod template (docs/annotations.md)."
 DESCRIBE = "kubectl -n {namespace} describe {target}"
 
+EXEMPT = (
+    "Allow in that policy: {containers}. If only the capability is in the way, this makes podrole use env mode:\n"
+    "kubectl label namespace {namespace} pod-security.kubernetes.io/enforce=baseline"
+)
+
 
 class WorkloadFinding(FindingTemplate):
     """Whether a workload has its pods, and what became of the last attempt to create one."""
@@ -115,7 +120,17 @@ class Creation(FindingTemplate):
     )
     OTHER_WEBHOOK = (
         Level.PROBLEM,
-        "Another webhook than podrole's rejects new pods ({where}): {message}",
+        "Another webhook or policy than podrole's rejects new pods ({where}): {message}",
+    )
+    POLICY_BECAUSE_OF_PODROLE = (
+        Level.PROBLEM,
+        "A policy of the cluster rejects new pods because of podrole's containers ({where}): {message}",
+        EXEMPT,
+    )
+    POLICY = (
+        Level.PROBLEM,
+        "A policy of the cluster rejects new pods, perhaps because of podrole's containers ({where}): {message}",
+        EXEMPT,
     )
     SERVICE_ACCOUNT_MISSING = (
         Level.PROBLEM,

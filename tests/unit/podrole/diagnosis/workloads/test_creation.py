@@ -51,15 +51,27 @@ RANGE = 'pods "web-x" is forbidden: {}'
             id="guard",
         ),
         pytest.param(
-            'admission webhook "validate.kyverno.svc-fail" denied the request: no latest', "OtherWebhook", id="kyverno"
+            'admission webhook "validate.kyverno.svc-fail" denied the request: no latest', "Policy", id="kyverno"
         ),
         pytest.param(
             'Internal error occurred: failed calling webhook "mutate.istio.io": timeout', "OtherWebhook", id="mesh-down"
         ),
         pytest.param(
             "pods \"web\" is forbidden: ValidatingAdmissionPolicy 'no-latest' with binding 'b' denied request: no",
-            "OtherWebhook",
+            "Policy",
             id="other-policy",
+        ),
+        pytest.param(
+            'admission webhook "validation.gatekeeper.sh" denied the request: [psp-capabilities] container '
+            "<podrole-redirect> has a disallowed capability. Allowed capabilities are []",
+            "PolicyBecauseOfPodrole",
+            id="gatekeeper",
+        ),
+        pytest.param(
+            'admission webhook "validate.kyverno.svc-fail" denied the request: resource Pod/team-a/podrole-redirector '
+            "was blocked",
+            "Policy",
+            id="policy-about-a-similar-name",
         ),
         pytest.param(
             'pods "web-" is forbidden: error looking up service account a/b: serviceaccount "b" not found',
@@ -163,6 +175,29 @@ def test_hostile_message_is_a_bounded_problem_on_one_line(message: str) -> None:
     assert finding.code == "Rejected"
     assert len(finding.text) < 5000
     assert finding.text.isprintable()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param('admission webhook "validate.kyverno.svc-fail" denied the request: no latest', id="webhook"),
+        pytest.param("ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no", id="policy"),
+    ],
+)
+def test_policy_is_about_the_pod_itself_where_podrole_adds_nothing(message: str) -> None:
+    assert explain(message, ()).code == "OtherWebhook"
+
+
+def test_policy_finding_names_what_podrole_adds_and_a_line_for_its_namespace() -> None:
+    redirect = {
+        "name": "podrole-redirect",
+        "image": "registry/sidecar:1",
+        "securityContext": {"capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}},
+    }
+    finding = explain("ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no", (redirect,))
+
+    assert "podrole-redirect (image registry/sidecar:1, capability NET_ADMIN)" in finding.remedy
+    assert finding.remedy.endswith("\nkubectl label namespace team-a pod-security.kubernetes.io/enforce=baseline")
 
 
 def test_pod_that_podrole_would_not_change_is_not_rejected_because_of_it() -> None:

@@ -72,6 +72,13 @@ def diagnose(*results: DryRunResult, **changes: Any) -> list[Finding]:
         pytest.param(NO_REQUEST, ["LimitRange"], id="limit-range-ratio-without-request"),
         pytest.param(BELOW_REQUEST, ["LimitRange"], id="limit-range-default-below-request"),
         pytest.param("something else (403)", ["DryRunRejected"], id="rejected-for-another-reason"),
+        pytest.param(
+            "ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no (422)", ["Policy"], id="policy"
+        ),
+        pytest.param('admission webhook "x.kyverno" denied the request: no (403)', ["Policy"], id="policy-webhook"),
+        pytest.param(
+            'failed calling webhook "x.kyverno": timeout (500)', ["OtherWebhookUnreachable"], id="other-webhook-down"
+        ),
     ],
 )
 def test_rejected_dry_run_is_classified_by_the_message(message: str, codes: list[str]) -> None:
