@@ -72,13 +72,6 @@ Longer than WATCH_SECONDS, when the server ends it. A server that sends one byte
 WATCH_CONNECT_SECONDS = 5
 """A list or watch, for a connection to the API server (its name, all addresses, TLS): it is tried again."""
 
-CONNECT_STAGGER_SECONDS = 0.25
-"""A connection, for an address of the API server to answer: the next address is tried as well.
-
-Shorter if there are many: half of the time for the connection is left once all are tried.
-https://www.rfc-editor.org/rfc/rfc8305#section-8
-"""
-
 LIST_READ_SECONDS = 30
 """A list, for a whole page: the list starts again, with a smaller limit."""
 

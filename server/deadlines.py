@@ -1,4 +1,4 @@
-"""Every wait of the HTTP server, in seconds.
+"""Every wait of the HTTP server, and of connections that both processes make, in seconds.
 
 Each says who waits for what, and what follows. docs/deadlines.md has them as a table.
 """
@@ -44,3 +44,10 @@ LOG_SECONDS = 1.0
 
 RESTART_SECONDS = 5.0
 """A background thread, after an error that nothing expected: it runs its work again."""
+
+CONNECT_STAGGER_SECONDS = 0.25
+"""A connection of a client, for an address of a name to answer: the next address is tried as well.
+
+Shorter if there are many: half of the time for the connection is left once all are tried.
+https://www.rfc-editor.org/rfc/rfc8305#section-8
+"""

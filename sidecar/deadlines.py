@@ -54,12 +54,6 @@ STS_REQUEST_SECONDS = 8
 STS_CONNECT_SECONDS = 3
 """The child process, for a connection to any address of STS or the proxy: the call has failed."""
 
-CONNECT_STAGGER_SECONDS = 0.25
-"""The child process and the metadata pass-through, for an address of a name to accept: it tries the next one as well.
-
-https://www.rfc-editor.org/rfc/rfc8305#section-5
-"""
-
 NODE_KEYS_SECONDS = 2
 """The child process, for each answer about the node's access keys: the attempt has failed."""
 

@@ -11,7 +11,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from injector.deadlines import API_CONNECT_SECONDS
-from injector.k8s.first_connection import Resolver, connect_first, look_up
+from injector.k8s.resolver import Resolver, look_up
+from server.first_connection import connect_first
 
 SHORTEST = 0.001
 """Seconds of a wait whose time is over: zero would mean not to wait, and other errors."""

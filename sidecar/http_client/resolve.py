@@ -5,13 +5,11 @@ import socket
 import threading
 
 from server.clocks import read_boottime
+from server.first_connection import Address
 from sidecar.http_client.stream import Deadline
 
 STACK_BYTES = 512 * 1024
 """Of the thread. The usual 8 MiB would count towards a limit of the process's memory."""
-
-Address = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
-"""As getaddrinfo returns it: family, type, protocol, canonical name, address."""
 
 MAX_LATE_SECONDS = 60
 """The age of an answer that was too late for its call, until which the next call uses it."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.http_client.resolve import MAX_LATE_SECONDS, Address, resolve
+from server.first_connection import Address
+from sidecar.http_client.resolve import MAX_LATE_SECONDS, resolve
 from sidecar.http_client.stream import Deadline
 
 FOUND: Address = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))

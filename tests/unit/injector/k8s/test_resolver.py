@@ -4,9 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 
-import psutil
 import pytest
 from kubernetes.client import Configuration
 from urllib3 import Timeout
@@ -15,33 +13,16 @@ from injector.deadlines import API_CONNECT_SECONDS, LIVE_READ_SECONDS, WATCH_CON
 from injector.errors import UnreachableError
 from injector.k8s import deadline_connection
 from injector.k8s.client import ApiClient
-from injector.k8s.first_connection import MAX_ADDRESSES, Address, Resolver, connect_first, look_up
-from testing.ports import find_free_port
+from injector.k8s.resolver import MAX_ADDRESSES, Resolver, look_up
+from server.first_connection import Address
 from testing.raw_server import raw_server
-from tests.unit.injector.k8s.watched_cluster import wait_until
+from tests.unit.server.addresses import build_address, dead_addresses
 
 PATH = "/api/v1/namespaces/team-a"
 BODY = b'{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "team-a"}}'
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 SLACK_SECONDS = 2
 """Of a loaded machine."""
-
-
-def at(port: int, host: str = "127.0.0.1") -> Address:
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port)
-
-
-@contextmanager
-def dead_address() -> Iterator[Address]:
-    """An address that does not answer: its queue of connections is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
-        yield at(full.getsockname()[1])
-
-
-@contextmanager
-def dead_addresses(count: int) -> Iterator[Sequence[Address]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(dead_address()) for _ in range(count)]
 
 
 @pytest.fixture
@@ -65,7 +46,7 @@ def test_dead_addresses_before_a_good_one_leave_time_for_the_answer(
     addresses: list[Address], timeout: Timeout, dead: int
 ) -> None:
     with dead_addresses(dead) as found, raw_server(ANSWER) as server:
-        addresses += [*found, at(server.port)]
+        addresses += [*found, build_address(server.port)]
         with ApiClient(Configuration(host="http://api.example"), timeout) as client:
             started = time.monotonic()
             assert client.get(PATH)["kind"] == "Namespace"
@@ -82,41 +63,6 @@ def test_dead_addresses_alone_end_at_the_deadline(addresses: list[Address]) -> N
     assert time.monotonic() - started < 1 + SLACK_SECONDS  # four times one second without a common deadline
 
 
-def test_address_that_refuses_or_has_no_route_is_followed_by_the_next_at_once() -> None:
-    refusing, unsupported = at(find_free_port()), (socket.AF_X25, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))
-    unroutable = at(80, "255.255.255.255")
-    with raw_server(ANSWER) as server:
-        started = time.monotonic()
-        with connect_first([unsupported, refusing, unroutable, refusing, at(server.port)], 60) as connected:
-            assert connected.getpeername() == ("127.0.0.1", server.port)
-    assert time.monotonic() - started < SLACK_SECONDS
-
-
-def test_addresses_that_all_refuse_are_an_error_with_the_last_reason() -> None:
-    with pytest.raises(ConnectionRefusedError, match="Connection refused"):
-        connect_first([at(find_free_port())] * 3, 60)
-
-
-def test_name_without_an_address_is_an_error() -> None:
-    with pytest.raises(OSError, match="no address"):
-        connect_first([], 60)
-
-
-def test_no_socket_is_left_open_but_the_connected_one() -> None:
-    with dead_addresses(2) as found, raw_server(ANSWER) as server:
-        before = count_sockets()
-        with connect_first([*found, at(server.port)], 2):
-            wait_until("both ends of the winner are left", lambda: count_sockets() == before + 2)
-        with pytest.raises(TimeoutError):
-            connect_first(found, 0.1)
-        wait_until("none is left", lambda: count_sockets() == before)
-
-
-def count_sockets() -> int:
-    """Of this process."""
-    return len(psutil.Process().net_connections("tcp"))
-
-
 class HangingLookUp:
     """A name server that does not answer until the test lets it."""
 
@@ -127,7 +73,7 @@ class HangingLookUp:
     def __call__(self, host: str, port: int) -> Sequence[Address]:
         self.calls.append(host)
         self.answers.wait(20)
-        return [at(port)]
+        return [build_address(port)]
 
 
 @pytest.fixture
@@ -157,11 +103,15 @@ def test_many_who_give_up_share_one_thread_for_a_name(hanging: HangingLookUp) ->
 
     assert hanging.calls == ["api.example"]
     hanging.answers.set()
-    assert resolver.resolve("api.example", 443, 20) == [at(443)]
+    assert resolver.resolve("api.example", 443, 20) == [build_address(443)]
 
 
 def test_name_is_looked_up_again_for_each_connection_and_after_a_failure() -> None:
-    answers: list[Sequence[Address] | OSError] = [[at(1)], socket.gaierror("no such name"), [at(2)] * 100]
+    answers: list[Sequence[Address] | OSError] = [
+        [build_address(1)],
+        socket.gaierror("no such name"),
+        [build_address(2)] * 100,
+    ]
 
     def look_up_next(_host: str, _port: int) -> Sequence[Address]:
         answer = answers.pop(0)
@@ -170,10 +120,10 @@ def test_name_is_looked_up_again_for_each_connection_and_after_a_failure() -> No
         return answer
 
     resolver = Resolver(look_up_next)
-    assert resolver.resolve("api.example", 443, 20) == [at(1)]
+    assert resolver.resolve("api.example", 443, 20) == [build_address(1)]
     with pytest.raises(socket.gaierror):
         resolver.resolve("api.example", 443, 20)
-    assert resolver.resolve("api.example", 443, 20) == [at(2)] * MAX_ADDRESSES
+    assert resolver.resolve("api.example", 443, 20) == [build_address(2)] * MAX_ADDRESSES
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -184,7 +134,7 @@ def test_address_is_no_name_and_needs_no_thread(host: str, monkeypatch: pytest.M
 
 
 def test_thread_that_cannot_start_is_an_error_and_the_next_look_up_can_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver = Resolver(lambda _host, port: [at(port)])
+    resolver = Resolver(lambda _host, port: [build_address(port)])
 
     def fail(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -193,4 +143,4 @@ def test_thread_that_cannot_start_is_an_error_and_the_next_look_up_can_succeed(m
         patch.setattr(threading.Thread, "start", fail)
         with pytest.raises(OSError, match=r"cannot look up api\.example: can't start new thread"):
             resolver.resolve("api.example", 443, 20)
-    assert resolver.resolve("api.example", 443, 20) == [at(443)]
+    assert resolver.resolve("api.example", 443, 20) == [build_address(443)]
