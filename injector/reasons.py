@@ -176,6 +176,10 @@ class Reason(MessageTable):
         "Credentials come only through environment variables ({why}): 169.254.169.254 still gives the node's role.",
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
+    SANDBOX = (
+        "RuntimeClass {name} may be a sandbox, without the redirect: a pod with a role then does not start.",
+        "Ask the operator for podrole preflight --probe: PODROLE_ENV_RUNTIME_CLASSES must name it if that fails.",
+    )
     PRIVILEGED_CONTAINER = (
         'Container "{container}" {power}: it can remove the redirect and get the node\'s role.',
         "Remove this privilege unless you trust the container.",
@@ -187,6 +191,10 @@ class Reason(MessageTable):
     SHARED_CONFIG_SET = (
         'Container "{container}" sets {variable}, which podrole did not change: {consequence}.',
         "Remove the variable to use the role.",
+    )
+    SHARED_CONFIG_MOUNTED = (
+        'Container "{container}" mounts {volume} at {path}: AWS SDKs prefer credentials there to the pod\'s role.',
+        "Remove the mount to use the role.",
     )
     POD_UID_OVERRIDDEN = (
         'Container "{container}" sets PODROLE_POD_UID {problem}: it cannot use the path of the container credentials.',

@@ -27,5 +27,6 @@ def _decide_without_role(context: AdmissionContext) -> Decision:
     for rule in rules.SKIP_RULES_WITHOUT_ROLE:
         if skip := rule(context):
             return skip
-    warnings = (Reason.NO_ROLE.explain(), *context.warnings, *rules.warn_privileged_containers(context))
+    found = (warning for rule in rules.WARN_RULES_WITHOUT_ROLE for warning in rule(context))
+    warnings = (Reason.NO_ROLE.explain(), *found)
     return Block(Reason.NO_ROLE, limit_explanations(warnings))

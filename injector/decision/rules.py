@@ -3,6 +3,7 @@
 Pure. For each rule, a row of tests/unit/injector/decision/outcomes.yaml fails without it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 import contract
@@ -27,7 +28,7 @@ from injector.k8s.objects import (
 from injector.k8s.version import format_version
 from injector.metadata_keys import ALLOWED_ROLES, INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, PERMITTED
 from injector.reasons import Explanation, Reason
-from injector.value_types import OverrideName, PodsWithoutRole
+from injector.value_types import ModePolicy, OverrideName, PodsWithoutRole
 
 UNSUPPORTED = {
     Reason.HOST_NETWORK: Reason.HOST_NETWORK_WITH_ROLE,
@@ -38,6 +39,9 @@ UNSUPPORTED = {
 IDS = ("runAsUser", "runAsGroup", "fsGroup")
 MAX_RESERVED_NAMES = 20
 """Of containers, volumes and mounts together. An injected pod has four."""
+
+SANDBOX = re.compile("gvisor|runsc|kata|firecracker")
+"""https://gvisor.dev/docs/user_guide/quick_start/kubernetes/, https://github.com/kata-containers/kata-containers"""
 
 NATIVE_SIDECARS = (1, 29)
 NATIVE_SIDECARS_ON_ALL_KUBELETS = (1, 32)
@@ -207,6 +211,15 @@ def warn_privileged_containers(context: AdmissionContext) -> Iterator[Explanatio
             yield Reason.PRIVILEGED_CONTAINER.explain(container=read_name(container), power=" and ".join(powers))
 
 
+def warn_sandbox(context: AdmissionContext) -> Iterator[Explanation]:
+    """RuntimeClasses that are sandboxes by their name; with PODROLE_MODE=redirect the operator vouches for all."""
+    if context.mode != Mode.REDIRECT or context.config.mode != ModePolicy.AUTO:
+        return
+    name = read_name(read_spec(context.pod), "runtimeClassName")
+    if SANDBOX.search(name):
+        yield Reason.SANDBOX.explain(name=name)
+
+
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
     """In env mode the node's metadata service stays reachable."""
     if context.mode == Mode.ENV:
@@ -267,8 +280,16 @@ SKIP_RULES_WITHOUT_ROLE: tuple[Callable[[AdmissionContext], Skip | None], ...] =
 WARN_RULES: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
     warn_unknown_annotations,
     warn_privileged_containers,
+    warn_sandbox,
     warn_env_mode,
     warn_node_source,
     warn_metadata_passthrough,
 )
 """An injection has the warnings of all that apply."""
+
+WARN_RULES_WITHOUT_ROLE: tuple[Callable[[AdmissionContext], Iterator[Explanation]], ...] = (
+    warn_unknown_annotations,
+    warn_privileged_containers,
+    warn_sandbox,
+)
+"""A blocked pod has the warnings of all that apply."""

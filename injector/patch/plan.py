@@ -35,6 +35,7 @@ from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
 from injector.patch.pull_secrets import PULL_SECRETS, find_pull_secrets
 from injector.patch.qos import is_guaranteed
+from injector.patch.shared_files import warn_mounted_files
 from injector.patch.sidecar_resources import adjust_resources
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
@@ -83,6 +84,7 @@ def plan_injection(
     records = build_records(pod, containers, environment)
     mode = decision.mode if isinstance(decision, Inject) else Mode.BLOCK
     pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
+    mounted = warn_mounted_files(pod, [one for _, one in containers]) if isinstance(decision, Inject) else ()
     added: dict[str, Sequence[str]] = {
         "initContainers": [container["name"] for container in init_containers],
         "volumes": [volume["name"] for volume in volumes],
@@ -99,7 +101,7 @@ def plan_injection(
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
         labels=choose_labels(pod, mode, is_template=is_template),
         warnings=limit_explanations(
-            chain(decision.warnings, env_warnings, warn_label(pod, mode), _warn_reserved_names(pod))
+            chain(decision.warnings, env_warnings, mounted, warn_label(pod, mode), _warn_reserved_names(pod))
         ),
     )
 

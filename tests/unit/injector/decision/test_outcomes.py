@@ -13,7 +13,7 @@ from injector.reasons import Reason
 from testing.cases import CONFIG, load_case
 
 ROWS: list[dict[str, Any]] = yaml.safe_load(Path(__file__).with_name("outcomes.yaml").read_text())
-TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES")
+TABLES = ("SKIP_RULES", "DENY_RULES", "SKIP_RULES_WITHOUT_ROLE", "WARN_RULES", "WARN_RULES_WITHOUT_ROLE")
 RULES = {rule.__name__ for table in TABLES for rule in getattr(rules, table)}
 UNDECIDED = {
     Reason.NOT_A_POD_CREATION,  # before the decision
@@ -22,6 +22,7 @@ UNDECIDED = {
     Reason.INTERNAL_ERROR,
     Reason.CREDENTIALS_OVERRIDDEN,  # by the plan, after the decision
     Reason.SHARED_CONFIG_SET,
+    Reason.SHARED_CONFIG_MOUNTED,
     Reason.POD_UID_OVERRIDDEN,
     Reason.REGION_NOT_SET,
     Reason.NO_PROXY_NOT_EXTENDED,
