@@ -9,7 +9,7 @@ from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Skip
-from injector.decision.rules import find_unsupported
+from injector.decision.unsupported import find_unsupported
 from injector.errors import ObjectError
 from injector.k8s.objects import (
     Metadata,

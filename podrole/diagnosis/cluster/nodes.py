@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from injector.decision.rules import NATIVE_SIDECARS, NATIVE_SIDECARS_ON_ALL_KUBELETS
+from injector.decision.deny_rules import NATIVE_SIDECARS, NATIVE_SIDECARS_ON_ALL_KUBELETS
 from injector.k8s.objects import Object, parse_metadata, read_mapping
 from injector.k8s.version import format_version, parse_version
 from injector.value_types import ModePolicy

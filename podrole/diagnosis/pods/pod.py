@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from contract.modes import Mode
 from injector.decision.context import ClusterContext
-from injector.decision.rules import find_unsupported
 from injector.decision.unknown_annotations import find_workload_keys
+from injector.decision.unsupported import find_unsupported
 from injector.k8s.objects import Object, parse_metadata
 from podrole.diagnosis.installation.findings import Guard
 from podrole.diagnosis.installation.guard import check_guard
