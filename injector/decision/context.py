@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from contract.modes import Mode
 from injector.config import Config
-from injector.decision.annotations import PodSettings, parse_annotations
+from injector.decision.annotations import parse_annotations
+from injector.decision.pod_settings import PodSettings
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_spec
 from injector.k8s.version import Version
 from injector.metadata_keys import POD_SECURITY_LABEL, ROLE

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from contract.modes import Mode
-from injector.decision.annotations import PodSettings
+from injector.decision.pod_settings import PodSettings
 from injector.reasons import Explanation, Reason
 
 Explanations = tuple[Explanation, ...]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import contract
 from contract.modes import Mode
 from injector.config import Config
-from injector.decision.annotations import POD_ANNOTATIONS
 from injector.decision.outcomes import Block, Inject
+from injector.decision.pod_settings import POD_ANNOTATIONS
 from injector.explanations import limit_explanations
 from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION

@@ -13,7 +13,7 @@ import yaml
 import contract
 from contract.modes import CredentialSource, Mode
 from injector.config import Config
-from injector.decision.annotations import POD_ANNOTATIONS
+from injector.decision.pod_settings import POD_ANNOTATIONS
 from injector.errors import ConfigError
 from injector.k8s.objects import Object
 from injector.patch.app_env import EnvironmentChange, plan_environment

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from injector.decision.annotations import PodSettings
 from injector.decision.outcomes import Block, Deny, Inject, Skip
+from injector.decision.pod_settings import PodSettings
 from injector.decision.unknown_annotations import find_workload_keys
 from injector.k8s.objects import read_service_account_name, read_spec
 from injector.metadata_keys import IRSA_ROLE, ROLE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from injector.decision.annotations import POD_ANNOTATIONS
+from injector.decision.pod_settings import POD_ANNOTATIONS
 from injector.metadata_keys import SESSION_DURATION
 from sidecar.credentials.credentials import Credentials
 from sidecar.credentials.schedule import state_with

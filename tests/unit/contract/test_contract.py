@@ -14,7 +14,7 @@ import contract
 from contract.modes import Mode
 from contract.settings import list_settings
 from injector.config import Config as InjectorConfig
-from injector.decision.annotations import POD_ANNOTATIONS, PodAnnotation
+from injector.decision.pod_settings import POD_ANNOTATIONS, PodAnnotation
 from injector.decision.session_tags import find_tag_problems
 from injector.metadata_keys import SESSION_TAGS
 from injector.patch.template import SHIPPED

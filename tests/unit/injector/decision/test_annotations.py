@@ -1,7 +1,8 @@
 import pytest
 
 import contract
-from injector.decision.annotations import POD_ANNOTATIONS, ParsedAnnotations, parse_annotations
+from injector.decision.annotations import ParsedAnnotations, parse_annotations
+from injector.decision.pod_settings import POD_ANNOTATIONS
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
 from testing.cases import CONFIG, ENABLED, load_case

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 import contract
-from injector.decision.annotations import OVERRIDES, Override
 from injector.decision.outcomes import Block, Deny, Inject, Skip
+from injector.decision.pod_settings import OVERRIDES, Override
 from injector.k8s.objects import Metadata
 from injector.reasons import Reason
 from injector.value_types import PodsWithoutRole
