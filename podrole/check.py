@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import click
@@ -19,7 +20,7 @@ from podrole.diagnosis.pods.findings import ExpectedState
 from podrole.diagnosis.pods.order import choose_pods
 from podrole.diagnosis.pods.pod import diagnose_pod
 from podrole.diagnosis.state.check_context import read_name
-from podrole.diagnosis.state.cluster import Installation
+from podrole.diagnosis.state.cluster import Installation, ReadResult
 from podrole.diagnosis.workloads.findings import WorkloadFinding
 from podrole.diagnosis.workloads.workload import diagnose_workload
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
@@ -53,6 +54,15 @@ class Report(NamedTuple):
     def sections(self) -> list[Section]:
         """All sections."""
         return [*self.findings, *(section for pod in self.pods for section in pod.sections)]
+
+
+class Read(NamedTuple):
+    """What was read for all pods."""
+
+    installation: Installation
+    settings: Settings
+    workload: Object | None
+    """None where the target is a pod."""
 
 
 EXAMPLES = """\b
@@ -158,8 +168,9 @@ def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Re
     obj = fetch_target(client, target)
     installation = fetch_installation(client)
     settings = load_settings(installation, os.environ)
+    read = Read(installation, settings, None if target.kind == "pod" else obj)
     if target.kind == "pod":
-        return Report("", [], _diagnose_pods(client, [obj], installation, settings, may_create=may_create))
+        return Report("", [], _diagnose_pods(client, [obj], read, may_create=may_create))
     state = fetch_workload(client, target, obj)
     if may_create:
         state = add_dry_run(client, state)
@@ -170,17 +181,15 @@ def _report_target(client: ApiClient, target: Target, *, may_create: bool) -> Re
         findings.append(WorkloadFinding.PODS_OMITTED.format(count=len(state.pods) - len(chosen), shown=len(chosen)))
     name = f"{target.kind} {target.namespace}/{target.name}"
     section = Section("Workload", tuple(findings))
-    return Report(name, [section], _diagnose_pods(client, chosen, installation, settings, may_create=may_create))
+    return Report(name, [section], _diagnose_pods(client, chosen, read, may_create=may_create))
 
 
-def _diagnose_pods(
-    client: ApiClient, pods: Sequence[Object], installation: Installation, settings: Settings, *, may_create: bool
-) -> list[PodDiagnosis]:
+def _diagnose_pods(client: ApiClient, pods: Sequence[Object], read: Read, *, may_create: bool) -> list[PodDiagnosis]:
     def diagnose(pod: Object) -> PodDiagnosis:
-        state = fetch_pod_state(client, pod, installation)
-        sections = diagnose_pod(pod, state, os.environ, settings)
+        state = replace(fetch_pod_state(client, pod, read.installation), workload=ReadResult(read.workload))
+        sections = diagnose_pod(pod, state, os.environ, read.settings)
         if may_create and _is_changed(sections):
-            sections = diagnose_pod(pod, add_copy(client, pod, state), os.environ, settings)
+            sections = diagnose_pod(pod, add_copy(client, pod, state), os.environ, read.settings)
         return PodDiagnosis(read_name(pod), sections)
 
     with ThreadPoolExecutor(THREADS) as pool:

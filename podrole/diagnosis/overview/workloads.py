@@ -114,7 +114,7 @@ def _find_concerns(state: WorkloadState, given: EstateState) -> Iterator[Finding
     by_code: dict[str, list[tuple[str, Finding]]] = {}
     for pod in choose_pods(state.pods, MAX_PODS):
         name = str(read_mapping(pod, "metadata").get("name"))
-        for finding in _diagnose_pod(pod, state.namespace, given):
+        for finding in _diagnose_pod(pod, state, given):
             by_code.setdefault(finding.code, []).append((name, finding))
     reported = {finding.code for finding in findings}
     reported |= {code for code, replacing in IMPLIED.items() if replacing & by_code.keys()}
@@ -132,7 +132,8 @@ def _merge(found: list[tuple[str, Finding]], state: WorkloadState) -> Finding:
     return finding._replace(text=f"{finding.text} (pod {quote(name, 253)}{others})")
 
 
-def _diagnose_pod(pod: Object, namespace: str, given: EstateState) -> list[Finding]:
+def _diagnose_pod(pod: Object, workload: WorkloadState, given: EstateState) -> list[Finding]:
+    namespace = workload.namespace
     account = read_service_account_name(pod)
     uid = str(read_mapping(pod, "metadata").get("uid"))
     state = PodState(
@@ -140,6 +141,7 @@ def _diagnose_pod(pod: Object, namespace: str, given: EstateState) -> list[Findi
         namespace=_rebuild(namespace, given.estate.namespaces.get(namespace), given.unread_context),
         service_account=_rebuild(account, given.estate.accounts.get((namespace, account)), given.unread_context),
         events=ReadResult((*given.events_by_uid.get(uid, ()),)),
+        workload=ReadResult(workload.obj),
         sidecar_status=given.statuses.get(uid, ReadResult(None)),
         now=given.now,
     )

@@ -1,12 +1,13 @@
 """All findings about one pod."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from contract.modes import Mode
 from injector.decision.context import ClusterContext
 from injector.decision.unknown_annotations import find_workload_keys
 from injector.decision.unsupported import find_unsupported
-from injector.k8s.objects import Object, parse_metadata
+from injector.k8s.objects import Object, parse_metadata, read_mapping, read_name
 from podrole.diagnosis.installation.findings import Guard
 from podrole.diagnosis.installation.guard import check_guard
 from podrole.diagnosis.pods.changed_by import explain_changes
@@ -15,6 +16,7 @@ from podrole.diagnosis.pods.expected_state import RunningPod, compare_with_expec
 from podrole.diagnosis.pods.findings import ExpectedState, Injection
 from podrole.diagnosis.pods.injection import PodCreation, explain_injection, is_injected, read_mode, read_owner_kind
 from podrole.diagnosis.pods.progress import report_progress
+from podrole.diagnosis.pods.restart import fit_restart
 from podrole.diagnosis.pods.sidecar import (
     is_sidecar_running,
     report_container_states,
@@ -34,13 +36,21 @@ def diagnose_pod(
     """Report everything about a pod; `environ` is the caller's. `settings`: where they are loaded already."""
     settings = settings or load_settings(state.installation, environ)
     expected = (*_compare_with_expected_state(pod, state, settings), *_report_owner(pod, state))
-    return [
+    sections = [
         Section("Injection", tuple(_explain_injection(pod, state, expected))),
         Section("Expected state", expected),
         Section("Guard", tuple(_check_guard(state.installation))),
         Section("Injected containers", tuple(_report_containers(pod, state))),
         Section("Pod", tuple(report_progress(pod, state.events.value, state.now))),
     ]
+    return [section._replace(findings=tuple(_fit_remedies(section, pod, state))) for section in sections]
+
+
+def _fit_remedies(section: Section, pod: Object, state: PodState) -> Iterator[Finding]:
+    workload = state.workload.value or state.owner.value
+    name = shlex.quote(read_name(read_mapping(pod, "metadata"), "name"))
+    for finding in section.findings:
+        yield finding._replace(remedy=fit_restart(finding.remedy, workload, name)) if workload else finding
 
 
 def _explain_injection(pod: Object, state: PodState, expected: Sequence[Finding]) -> Iterator[Finding]:

@@ -76,6 +76,9 @@ class PodState:
     owner: OptionalObject = ReadResult(None)
     """The controller of a pod without a role, where it is a kind of Kubernetes."""
 
+    workload: OptionalObject = ReadResult(None)
+    """The workload whose pods are checked."""
+
     sidecar_status: ReadResult[str | None] = ReadResult(None)
     """What `python3 -m sidecar.status` printed; None where the sidecar does not run."""
 

@@ -26,6 +26,11 @@ class WorkloadFinding(FindingTemplate):
     SCALED_TO_ZERO = (Level.NOTE, "It is scaled to 0 and has no pods. What follows would happen to new pods.")
     NO_NODE_SELECTED = (Level.NOTE, "It selects no node, so it has no pods.")
     PAUSED = (Level.NOTE, "The rollout is paused: pods keep the template that they have.")
+    PAUSED_WITHOUT_PODS = (
+        Level.WARNING,
+        "The rollout is paused, so no pods with its present template are created.",
+        "kubectl -n {namespace} rollout resume {target}",
+    )
     NOT_OBSERVED = (Level.NOTE, "Its controller has not seen the last change yet, so the numbers can be old.")
     ROLLOUT_STUCK = (
         Level.PROBLEM,

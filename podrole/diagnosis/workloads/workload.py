@@ -55,7 +55,7 @@ def _report_numbers(state: WorkloadState) -> Iterator[Finding]:
     names = _name(state)
     if state.events.error:
         yield WorkloadFinding.EVENTS_READ_FAILED.format(problem=state.events.error)
-    if read_mapping(state.obj, "spec").get("paused") is True:
+    if _is_paused(state):
         yield WorkloadFinding.PAUSED.format()
     if state.kind == "job":
         yield report_job(state.obj, names)
@@ -66,6 +66,10 @@ def _report_numbers(state: WorkloadState) -> Iterator[Finding]:
     if (failed := find_condition(state.obj, "Progressing", "False")) is not None:
         values = {"reason": failed.get("reason"), "message": failed.get("message")}
         yield WorkloadFinding.ROLLOUT_FAILED.format(**values, **names)
+
+
+def _is_paused(state: WorkloadState) -> bool:
+    return read_mapping(state.obj, "spec").get("paused") is True
 
 
 def _report_replicas(state: WorkloadState) -> Iterator[Finding]:
@@ -87,6 +91,9 @@ def _explain_missing_pods(state: WorkloadState, given: DecisionInput | None) -> 
     """What became of the last attempt to create a pod, and what would become of the next one."""
     replicas = read_replicas(state.obj, state.kind)
     rejection = _find_rejection(state)
+    if rejection is None and _is_paused(state):
+        yield WorkloadFinding.PAUSED_WITHOUT_PODS.format(**_name(state))
+        return
     if rejection is None:
         # A StatefulSet waits until the pod before is ready, and a rolling update until a new one is.
         if replicas is None or replicas.existing == 0:

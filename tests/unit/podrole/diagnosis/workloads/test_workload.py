@@ -87,6 +87,14 @@ FAULTS: dict[str, tuple[tuple[Finding, ...], set[str]]] = {
     ),
     "dry-run": (diagnose(NO_PODS, dry_run=DRY_RUN), {"PodsNotReady", "Denied"}),
     "no-reason": (diagnose(NO_PODS), {"PodsNotReady", "NoPodsUnexplained"}),
+    "paused-before-its-first-pod": (
+        diagnose(build_workload("Deployment", {}, replicas=3, paused=True)),
+        {"PodsNotReady", "PausedWithoutPods"},
+    ),
+    "paused-after-a-change": (
+        diagnose(build_workload("Deployment", OLD_PODS, replicas=3, paused=True)),
+        {"PodsNotReady", "PausedWithoutPods"},
+    ),
     "events-not-read": (
         diagnose(NO_PODS, events=ReadResult((), "forbidden")),
         {"EventsReadFailed", "PodsNotReady", "NoPodsUnexplained"},
