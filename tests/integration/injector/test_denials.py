@@ -61,7 +61,7 @@ def _ask(injector: Injector) -> tuple[str, str]:
 def run_jq(query: tuple[str, str], text: str) -> list[str]:
     options, program = query
     argv = ["jq", *options.split(), program]
-    return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
+    return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
 
 
 def test_denials_are_counted_by_namespaces_that_exist(told: Told) -> None:

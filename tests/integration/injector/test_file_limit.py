@@ -34,7 +34,7 @@ def read_problems(injector: Injector, reason: str) -> float:
 def test_injector_with_too_few_descriptors_says_so_and_ends(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", FEW.format(soft=64, hard=64)]
     environ = build_file_environ(tmp_path)
-    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 2
     assert done.stderr == (

@@ -35,7 +35,7 @@ def test_injector_at_the_limit_of_processes_says_so_and_ends(tmp_path: Path, lim
     argv = [sys.executable, "-c", LIMITED.format(limit=limit)]
     with writable_api_server() as api:
         environ = build_environ(tmp_path, api.port, find_free_ports(2))
-        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert f"podrole-injector: {sentence}: {REMEDY}\n" in done.stderr
     assert "Traceback" not in done.stderr

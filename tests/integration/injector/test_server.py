@@ -110,7 +110,7 @@ def serve(environ: dict[str, str]) -> Iterator[Webhook]:
             yield Webhook(process, int(listening[1]), log)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_renewed_certificate_is_served_without_a_restart(tmp_path: Path) -> None
 def test_process_exits_with_0_at_sigterm(tmp_path: Path) -> None:
     with serve(prepare(tmp_path)) as running:
         running.process.send_signal(signal.SIGTERM)
-        running.process.communicate(timeout=20)
+        running.process.communicate(timeout=60)
 
     assert running.process.returncode == 0
 
@@ -242,7 +242,7 @@ def test_invalid_setting_exits_with_code_2_and_a_message(
     environ = {**prepare(tmp_path), **settings}
 
     with spawn(environ) as process:
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=60)
 
     assert process.returncode == 2, log
     assert "Traceback" not in log

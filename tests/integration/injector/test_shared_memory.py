@@ -29,7 +29,7 @@ def test_injector_that_cannot_create_its_file_in_memory_ends_with_a_sentence(
         if command:
             namespace.run(command)
         argv = [sys.executable, *namespace.build_program("injector", "setpriv", "--bounding-set=-dac_override")]
-        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 2
     assert done.stderr == (

@@ -29,6 +29,14 @@ from tests.unit.sidecar.endpoints.test_node_metadata import ALLOWED, NodeService
 
 START_SECONDS = 30
 SLOW_REQUESTS = 2
+PATIENT = """
+import runpy
+from injector import deadlines
+deadlines.QUEUE_SECONDS = 60
+runpy.run_module("injector", run_name="__main__")
+"""
+"""An injector that answers no review with 429 because a busy machine starts its thread late."""
+
 MIB = 1024 * 1024
 
 
@@ -103,7 +111,7 @@ def running_injector(directory: Path) -> Iterator[Target]:
             "PODROLE_TLS_CERT": str(files.certificate),
             "PODROLE_TLS_KEY": str(files.key),
         }
-        process = subprocess.Popen([sys.executable, "-m", "injector"], cwd=ROOT, env=environ, stderr=output)
+        process = subprocess.Popen([sys.executable, "-c", PATIENT], cwd=ROOT, env=environ, stderr=output)
         slow = [build_review("unknown")] * SLOW_REQUESTS
         context = ssl.create_default_context(cafile=files.ca)
         target = Target(process, port, log, build_review("known"), slow, context, port + 1)

@@ -43,7 +43,7 @@ def find_by_jq(line: Line) -> bool:
     [(options, program)] = re.findall(r"jq ((?:--raw-\w+ )+)'([^']+)'", SECTION)
     argv = ["jq", *options.split(), program]
     text = f"podrole-sidecar: a line that is no JSON\n{json.dumps(line)}\n"
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=True)
     if done.stdout:
         assert done.stdout.split("\t") == [line["time"], line["code"], f"{line['message']}\n"]
     return bool(done.stdout)

@@ -28,7 +28,7 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
 
 def test_sidecar_that_can_start_no_thread_says_so_and_ends(environ: dict[str, str]) -> None:
     argv = [sys.executable, "-c", LIMITED.format(module="sidecar")]
-    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stderr == (
         "podrole-sidecar: no thread can be started: the limit of processes is reached or there is no memory left: "
@@ -40,7 +40,7 @@ def test_sidecar_that_can_start_no_thread_says_so_and_ends(environ: dict[str, st
 def test_sts_child_that_can_start_no_thread_returns_a_transient_failure(environ: dict[str, str]) -> None:
     argv = [sys.executable, "-c", LIMITED.format(module="sidecar.sts"), "1"]
     child = build_environment(environ)
-    done = subprocess.run(argv, cwd=ROOT, env=child, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(argv, cwd=ROOT, env=child, capture_output=True, text=True, timeout=60, check=False)
     outcome = json.loads(done.stdout)
 
     assert (outcome["code"], outcome["is_permanent"]) == ("SpawnFailed", False)

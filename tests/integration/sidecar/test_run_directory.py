@@ -96,7 +96,7 @@ def test_start_without_room_in_the_run_directory_is_one_sentence(
     with small_memory(options) as namespace:
         namespace.run(command)
         argv = [sys.executable, *namespace.build_program("sidecar", "setpriv", "--bounding-set=-dac_override")]
-        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (1, CANNOT + reason)
 
@@ -110,7 +110,7 @@ def test_run_directory_that_is_something_else_is_named(environ: dict[str, str], 
     with small_memory("size=1m") as namespace:
         namespace.run(command)
         argv = [sys.executable, *namespace.build_program("sidecar")]
-        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 1
     assert (

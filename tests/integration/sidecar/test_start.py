@@ -25,7 +25,7 @@ def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
 
 def run_until_exit(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sidecar"]
-    return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=60)
 
 
 def test_invalid_environment_fails_the_start_with_one_message(environ: dict[str, str]) -> None:
