@@ -10,7 +10,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 UNSUPPORTED = (
     *(signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
-    *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH),
+    *(signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH, signal.SIGTSTP, signal.SIGPWR, signal.SIGSTKFLT),
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 """By default, or in gunicorn's arbiter, they would end the process, stop it or start others. Python ignores SIGPIPE."""
 
@@ -28,11 +29,15 @@ def exit_on_signals(code: int) -> None:
 
     for number in SIGNALS:
         signal.signal(number, end)
+    # What started this process may have ignored or blocked signals, which an exec keeps. With SIGCHLD ignored, the
+    # results of child processes are lost.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def block_unsupported_signals() -> None:
-    """Keep UNSUPPORTED from this process and the ones it starts, whatever handlers a library sets for them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, UNSUPPORTED)
+def block_unsupported_signals(*others: signal.Signals) -> None:
+    """Keep UNSUPPORTED and others from this process and the ones it starts, whatever handlers a library sets."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*UNSUPPORTED, *others))
 
 
 TERMINATION_BYTES = 2048

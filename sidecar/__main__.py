@@ -3,12 +3,14 @@
 The order makes a pod start fast: the first fetch runs while the server is imported.
 """
 
+import signal
+
 from contract.termination import block_unsupported_signals, exit_on_signals
 from sidecar.errors import TERMINATED
 
 if __name__ == "__main__":
     exit_on_signals(TERMINATED)
-    block_unsupported_signals()
+    block_unsupported_signals(signal.SIGQUIT)
 
 import os
 import sys
