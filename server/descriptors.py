@@ -10,8 +10,8 @@ WANTED_FILES = 2048
 MIN_FILES = 128
 """With fewer, a server would have to close each client for the next one. A process has 10 to 60 files of its own."""
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""https://man7.org/linux/man-pages/man2/accept.2.html"""
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC})
+"""https://man7.org/linux/man-pages/man2/accept.2.html, https://man7.org/linux/man-pages/man2/epoll_ctl.2.html"""
 
 REASONS = {errno.EMFILE: "no-file-descriptors", errno.ENFILE: "no-file-descriptors-on-node"}
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from server.connection import Connection
 from server.connections import Connections
 from server.deadlines import EXHAUSTED_SECONDS, POLL_SECONDS, SHUTDOWN_POLL_SECONDS
-from server.descriptors import describe_exhaustion
+from server.descriptors import EXHAUSTED, describe_exhaustion
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, NoCertificateError, Service
 from server.log_limit import LimitedLog, Log
@@ -101,8 +101,7 @@ class Loop:
         self._connections.drop_overdue(now)
         for listener in self._listeners:
             if listener.is_paused:
-                listener.is_paused = False
-                self._selector.register(listener.socket, selectors.EVENT_READ, listener)
+                self._resume(listener)
         if self._on_tick:
             self._on_tick()
 
@@ -151,12 +150,22 @@ class Loop:
         listener.is_paused = True
         self._selector.unregister(listener.socket)
 
+    def _resume(self, listener: Listener) -> None:
+        try:
+            self._selector.register(listener.socket, selectors.EVENT_READ, listener)
+        except OSError as error:  # the kernel has no memory for it: the next tick tries again
+            self._log(describe_exhaustion(error), str(error))
+        else:
+            listener.is_paused = False
+
     def _guard(self, connection: Connection, step: Callable[..., None], *arguments: Exchange | Result) -> None:
         """Do a step for a connection. Whatever goes wrong closes this connection only."""
         try:
             step(connection, *arguments)
             self._connections.watch(connection)
-        except OSError:  # the client is gone
+        except OSError as error:  # the client is gone, or the selector can watch no further one
+            if error.errno in EXHAUSTED:
+                self._log(describe_exhaustion(error), str(error))
             self._connections.drop(connection)
         except Exception as error:  # noqa: BLE001 - nothing may end the loop
             self._log.exception("connection-failed", error)

@@ -12,6 +12,7 @@ MAX_HEADERS = 100
 MAX_INTERIM_RESPONSES = 10
 """Such as `103 Early Hints`, before the response itself."""
 
+INTERIM = 100
 OK = 200
 
 
@@ -66,8 +67,10 @@ class ResponseReader:
             self._headers.clear()
 
     def on_headers_complete(self) -> None:
-        """Remember that only the body is missing."""
+        """Remember that only the body is missing. llhttp takes any three digits for a status."""
         self._has_head = True
+        if self._parser.get_status_code() < INTERIM:
+            self._problem = self._problem or ConnectionError("not a valid HTTP response")
 
     def on_body(self, data: bytes) -> None:
         """Keep a part of the body."""

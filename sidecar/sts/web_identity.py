@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 
@@ -64,14 +65,18 @@ def call_sts(
 def load_token(path: str) -> str | Failure:
     """Read the token file. The kubelet replaces it before the token expires."""
     try:
-        with open(path, "rb") as file:
-            token = file.read(MAX_TOKEN_BYTES + 1)
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            token = file.read(MAX_TOKEN_BYTES + 1) or b""  # None if a pipe has nothing
         if len(token) > MAX_TOKEN_BYTES:
             return Failure("TokenUnreadable", f"{path} has more than {MAX_TOKEN_BYTES} bytes", is_permanent=False)
         text = token.decode("ascii").strip()
     except (OSError, UnicodeError) as error:
         return Failure("TokenUnreadable", f"{path}: {error}", is_permanent=False)
     return text or Failure("TokenEmpty", f"{path} is empty", is_permanent=False)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without a writer would block until the child's deadline
 
 
 def encode_form(fields: Mapping[str, str]) -> bytes:

@@ -1,6 +1,8 @@
 """What no client can provoke at will: the loop runs in a thread of the test, and parts of it fail."""
 
 import errno
+import os
+import selectors
 import socket
 import threading
 import time
@@ -112,3 +114,29 @@ def test_loop_waits_a_second_when_no_connection_can_be_accepted(
 
     assert answer.endswith(b"hello")
     assert attempts[2] - attempts[1] > POLL_SECONDS / 2  # a tick may follow the first one at once
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.ENOMEM], ids=["watches-of-the-user", "memory"])
+def test_loop_whose_selector_can_watch_nothing_more_says_so_and_recovers(
+    served: Served, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """All processes of a user share the watches of epoll: fs.epoll.max_user_watches."""
+
+    failed: list[float] = []
+
+    def fail(*_: object) -> None:
+        failed.append(time.monotonic())
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(selectors.DefaultSelector, "register", fail)
+        assert served.exchange(GET[:10]) == b""
+        exhausted.setattr(Listener, "accept", fail)  # the listener pauses, and cannot be resumed
+        failed.clear()
+        with socket.create_connection(served.address, timeout=10):
+            while len(failed) < 3:
+                time.sleep(0.01)
+    answer = served.exchange(GET)
+
+    assert answer.endswith(b"hello")
+    assert {reason for reason, _, _ in served.lines} == {"no-memory"}

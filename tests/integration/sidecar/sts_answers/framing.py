@@ -43,6 +43,15 @@ TRUNCATED = [
     ),
     Answer("body-without-a-length", b"HTTP/1.1 200 OK\r\n\r\n" + GRANT[:-100].encode(), UNREADABLE),
     Answer("not-http", b"SSH-2.0-OpenSSH_9.2\r\n", CLOSED),
+    *(
+        Answer(f"status-{status}", b"HTTP/1.1 %s OK\r\n\r\n%s" % (status.encode(), GRANT.encode()), CLOSED)
+        for status in ("000", "099")
+    ),
+    Answer(
+        "body-of-status-099-before-the-response",
+        b"HTTP/1.1 099 OK\r\nContent-Length: 3\r\n\r\n<R>" + build_response(200, GRANT),
+        CLOSED,
+    ),
     Answer(
         "two-lengths",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n" + build_response(200, GRANT)[17:],

@@ -1,5 +1,6 @@
 """The token file and the form of the web identity call."""
 
+import os
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -39,6 +40,19 @@ def test_directory_is_no_token(tmp_path: Path) -> None:
 
     assert isinstance(failure, Failure)
     assert failure.code == "TokenUnreadable"
+
+
+@pytest.mark.parametrize("has_writer", [False, True], ids=["without-a-writer", "that-is-silent"])
+def test_pipe_is_no_token_and_is_not_waited_for(tmp_path: Path, has_writer: bool) -> None:  # noqa: FBT001 - a parameter
+    path = tmp_path / "token"
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR) if has_writer else None
+
+    failure = load_token(str(path))
+
+    assert failure == Failure("TokenEmpty", f"{path} is empty", is_permanent=False)
+    if pipe is not None:
+        os.close(pipe)
 
 
 def test_endless_file_is_a_failure() -> None:
