@@ -75,7 +75,7 @@ class CertManager:
         self._policy = policy
         self.clock = ClusterClock(clock, server_time)
         self._logged_problems: list[str] = []
-        self._error_limit = LogLimit()
+        self._error_limit, self._step_limit = LogLimit(), LogLimit()
         self.thread = BackgroundThread("certificates", self._run, report_thread)
         """A daemon. After an error it starts again: the process has a certificate that clients trust, and no other."""
 
@@ -123,10 +123,20 @@ class CertManager:
             if step is None:
                 break
             self._apply(step, configuration, secret)
+        else:
+            self.reconcile_errors += 1
+            problems.append(self._describe_no_effect())
         problems += self._update_warnings(secret_state)
         self._log_problems(problems)
         self.thread.passed()
         return version
+
+    def _describe_no_effect(self) -> str:
+        objects = f"{self._stores.secret.description} or {self._stores.configuration.description}"
+        return (
+            f"{MAX_STEPS} writes in a row had no effect: another client changes {objects} each time, or the API server"
+            " does not store what it accepts"
+        )
 
     def _update_warnings(self, secret: SecretState) -> list[str]:
         if not secret.cas or self._stores.warnings is None:
@@ -169,9 +179,9 @@ class CertManager:
                 self._update_secret(step, configuration, secret)
             elif configuration is not None:
                 self._stores.configuration.patch(build_ca_bundle_patch(configuration, step.cas, self.clock.now()))
-                LOG.info("%s: caBundle set (%d CAs)", self._stores.configuration.description, len(step.cas))
+                self._log_step("patch", f"{self._stores.configuration.description}: caBundle set ({len(step.cas)} CAs)")
         except ConflictError as error:
-            LOG.info("%s: reading it again", error)
+            self._log_step(type(step).__name__, f"{error}: reading it again")
 
     def _update_secret(self, step: UpdateSecret, configuration: Document | None, secret: Document | None) -> None:
         if step.has_new_ca and configuration is not None:
@@ -183,7 +193,12 @@ class CertManager:
                 return
         self._stores.secret.write(build_secret(secret, step.secret))
         self.rotations += 1
-        LOG.info("%s updated: %s", self._stores.secret.description, step.description)
+        self._log_step(step.description, f"{self._stores.secret.description} updated: {step.description}")
+
+    def _log_step(self, kind: str, message: str) -> None:
+        """Log at most one line of a kind in a minute: others can undo each step, for ever."""
+        if count := self._step_limit.count(kind, read_boottime()):
+            LOG.info("%s%s", message, f" ({count} times since the last line)" if count > 1 else "")
 
     def _run(self) -> None:
         self.wait_for_certificate()

@@ -97,7 +97,8 @@ def translate_network_errors(action: str) -> Iterator[None]:
     """Raise UnreachableError where the request or its answer does not get through."""
     try:
         yield
-    except (HTTPError, OSError, ConfigException) as error:  # the latter two also: the token cannot be read
+    except (HTTPError, OSError, ConfigException, UnicodeError) as error:
+        # OSError and ConfigException also: the token cannot be read; UnicodeError: the host is no name, as in `a..b`
         raise UnreachableError(f"cannot {action}: {_find_wrong_time(error) or error}") from error
 
 

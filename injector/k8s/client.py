@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 from urllib.parse import urlencode
 
 from kubernetes.client import Configuration, rest
+from kubernetes.config import ConfigException
 from urllib3 import Timeout
 
 import contract
@@ -65,9 +66,13 @@ class ApiClient:
     """Sends requests to one API server. It connects with the first request, so it can be created before a fork."""
 
     def __init__(
-        self, configuration: Configuration, timeout: Timeout = TIMEOUT, server_clock: ServerClock | None = None
+        self,
+        configuration: Configuration,
+        timeout: Timeout = TIMEOUT,
+        server_clock: ServerClock | None = None,
+        max_object_bytes: int = MAX_OBJECT_BYTES,
     ) -> None:
-        """`server_clock` gets the date of each answer."""
+        """`server_clock` gets the date of each answer; `max_object_bytes` is for objects in JSON."""
         # Each retry would add the whole timeout once more, and nothing limits their sum.
         configuration.retries = False
         # A NAT or load balancer that has forgotten a connection drops the next request without an answer.
@@ -77,6 +82,7 @@ class ApiClient:
         self.configuration = configuration
         self._timeout = timeout
         self._server_clock = server_clock
+        self._max_object_bytes = max_object_bytes
         self._pool = rest.RESTClientObject(configuration).pool_manager
         if not (configuration.proxy or "").startswith("socks"):  # those have connections of their own
             set_deadlines(self._pool)
@@ -168,11 +174,17 @@ class ApiClient:
 
     def auth_headers(self) -> dict[str, str]:
         """The header that authenticates. Built for each request, as a token file or an exec plugin renews the token."""
-        bearer = self.configuration.auth_settings().get("BearerToken")
-        return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
+        try:
+            bearer = self.configuration.auth_settings().get("BearerToken")
+        except UnicodeDecodeError as error:
+            raise ConfigException(f"the token to authenticate with is no text: {error.reason}") from None
+        value = str(bearer["value"] or "").strip() if bearer else ""  # kubectl strips it, too
+        if not (value.isascii() and value.isprintable()):  # http.client would quote it in its error
+            raise ConfigException("the token to authenticate with has characters that no HTTP header can have")
+        return {bearer["key"]: value} if bearer and value else {}
 
-    def _fetch(self, request: Request, max_bytes: int = MAX_OBJECT_BYTES) -> dict[str, Any]:
-        return _parse(request, self.read(request, max_bytes))
+    def _fetch(self, request: Request) -> dict[str, Any]:
+        return _parse(request, self.read(request, self._max_object_bytes))
 
     def _open(self, request: Request) -> Any:
         """The answer with its body unread."""
@@ -233,7 +245,8 @@ def _read_body(request: Request, response: Any, max_bytes: int) -> bytes:
     data: bytes = response.read(max_bytes + 1, decode_content=False)
     if len(data) > max_bytes:
         what = " of metadata" if request.accept == METADATA else ""
-        raise ObjectTooLargeError(f"{request.description or request.path} has more than {max_bytes >> 20} MiB{what}")
+        limit = f"{max_bytes >> 20} MiB" if max_bytes >> 20 else f"{max_bytes >> 10} KiB"
+        raise ObjectTooLargeError(f"{request.description or request.path} has more than {limit}{what}")
     if response.length_remaining or not data:  # http.client takes the end of a connection for the end of headers, too
         raise UnreachableError(f"cannot {request.action}: the connection was closed within the answer")
     return data

@@ -17,6 +17,9 @@ from server.first_connection import connect_first
 SHORTEST = 0.001
 """Seconds of a wait whose time is over: zero would mean not to wait, and other errors."""
 
+MAX_LINE_BYTES = 16 * 1024
+"""Of the status, a header, or the length of a chunk. http.client allows 100 headers."""
+
 RESOLVER = Resolver(look_up)
 
 
@@ -45,7 +48,16 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _Buffer(io.BufferedReader):
-    """Refuses a chunk of a negative length: http.client would read -1 as everything up to the end."""
+    """Refuses lines that are too long, and a chunk of a negative length.
+
+    http.client would read -1 as everything up to the end, and 100 headers of 64 KiB for each thread.
+    """
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(MAX_LINE_BYTES + 1 if size is None or size < 0 else min(size, MAX_LINE_BYTES + 1))
+        if len(line) > MAX_LINE_BYTES:
+            raise OSError(f"a line before the body has more than {MAX_LINE_BYTES >> 10} KiB")
+        return line
 
     def read(self, size: int | None = None, /) -> bytes:
         if size is not None and size < 0:

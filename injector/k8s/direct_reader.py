@@ -27,6 +27,9 @@ from server.clocks import read_boottime
 DESCRIPTIONS = {"Namespace": "namespace", "ServiceAccount": "ServiceAccount"}
 """Kind: its name in messages."""
 
+MAX_VERSION_BYTES = 64 * 1024
+"""Of the only document that is read as JSON; it has about 400 bytes."""
+
 VERSION_TTL_SECONDS = 3600
 VERSION_RETRY_SECONDS = 60
 
@@ -37,7 +40,7 @@ class DirectReader:
     """A MetadataReader without a cache."""
 
     def __init__(self, configuration: Configuration, clock: Callable[[], float] = read_boottime) -> None:
-        self._client = ApiClient(configuration)
+        self._client = ApiClient(configuration, max_object_bytes=MAX_VERSION_BYTES)
         self._clock = clock
         self._version: Version | None = None
         self._version_due = 0.0

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kubernetes import config
@@ -106,8 +106,26 @@ def _raise_plugin_errors() -> Iterator[None]:
 
 
 def _load_service_account(configuration: Configuration) -> bool:
+    """Whether there is one; raise ClusterError if its files cannot be read."""
     try:
-        config.load_incluster_config(configuration)  # type: ignore[no-untyped-call] # not annotated there
+        _read_service_account(configuration)
     except config.ConfigException:
         return False
+    except (OSError, ValueError) as error:
+        raise ClusterError(f"the token or the CA of the pod's ServiceAccount cannot be read: {error}") from error
+    configuration.refresh_api_key_hook = _renew_token  # type: ignore[assignment] # declared as None there
     return True
+
+
+def _renew_token(configuration: Configuration) -> None:
+    """Read the token, for each request: the client's own hook keeps it until a minute has passed by the wall clock.
+
+    A clock that was years ahead and is right again would keep it for years, and it expires. Without a descriptor for
+    the file the last token is sent: a request on an open connection needs none.
+    """
+    with suppress(OSError):
+        _read_service_account(configuration)
+
+
+def _read_service_account(configuration: Configuration) -> None:
+    config.load_incluster_config(configuration, try_refresh_token=False)  # type: ignore[no-untyped-call] # not annotated there

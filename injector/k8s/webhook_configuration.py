@@ -10,7 +10,7 @@ from injector.deadlines import CERT_CONNECT_SECONDS, CERT_READ_SECONDS
 from injector.errors import ConflictError, NotFoundError
 from injector.k8s.client import ApiClient
 from injector.k8s.request import STRATEGIC_MERGE
-from injector.k8s.secret import FIELD_MANAGER, TIMEOUT
+from injector.k8s.secret import FIELD_MANAGER, MAX_JSON_BYTES, TIMEOUT, read_stored
 from injector.k8s.server_clock import ServerClock
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/{}s"
@@ -23,7 +23,7 @@ class WebhookConfiguration:
     def __init__(
         self, configuration: Configuration, name: str, server_clock: ServerClock | None = None, kind: str = MUTATING
     ) -> None:
-        self._client = ApiClient(configuration, TIMEOUT, server_clock)
+        self._client = ApiClient(configuration, TIMEOUT, server_clock, MAX_JSON_BYTES)
         self._kind = kind
         self._name = name
         self._collection = CONFIGURATIONS.format(kind.lower())
@@ -36,7 +36,7 @@ class WebhookConfiguration:
 
     def read(self) -> dict[str, Any] | None:
         """The configuration, or None if it does not exist."""
-        return self._client.get_or_none(self._path, description=self.description)
+        return read_stored(self._client, self._path, self.description)
 
     def patch(self, change: dict[str, Any]) -> None:
         """Apply a strategic merge patch; ConflictError if it has a resourceVersion that is not the current one."""

@@ -86,3 +86,13 @@ def test_answer_that_is_not_http_denies_the_pod_without_a_traceback(
     assert denied["allowed"] is False
     assert "[ClusterReadFailed] cannot get ServiceAccount team-a/worker: " in denied["status"]["message"]
     assert "raceback" not in injector.log
+
+
+def test_version_with_a_huge_number_does_not_end_the_worker(tmp_path: Path, api: WritableApiServer) -> None:
+    document = {"major": "1", "minor": "9" * 5000}
+    api.fail_next("/version/", lambda handler: handler.send_document(200, document), watch=False)
+    with run_injector(tmp_path, build_environ(tmp_path, api.port, find_free_ports(2))) as injector:
+        wait_until("it is ready", lambda: injector.get("/readyz")[0] == 200)
+
+        assert "is not a Kubernetes version" in injector.log
+        assert "raceback" not in injector.log

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Barrier, Thread
@@ -17,7 +18,7 @@ from injector.certs.state import RotationPolicy
 from injector.certs.stores import Stores
 from injector.certs.tls import MemoryTls
 from injector.certs.x509 import DAY_SECONDS, KeyPair
-from injector.errors import CertificateError, ClusterError
+from injector.errors import CertificateError, ClusterError, ConflictError
 from injector.k8s.secret import CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
 from testing.stored_object import StoredObject, build_empty_configuration
@@ -130,6 +131,38 @@ def test_unexpected_errors_are_logged_once_a_minute(replica: Replica, caplog: py
 
     assert replica.manager.reconcile_errors == 5
     assert sum("the current certificate stays" in message for message in caplog.messages) == 1
+
+
+def refuse_as_modified(_document: Document) -> None:
+    raise ConflictError("it has been modified")
+
+
+def accept_without_effect(_document: Document) -> None:
+    """Like an API server whose other clients undo each change at once."""
+
+
+@pytest.mark.parametrize("answer", [refuse_as_modified, accept_without_effect], ids=["conflict", "no-effect"])
+@pytest.mark.parametrize(("store", "verb"), [("secret", "write"), ("configuration", "patch")], ids=["secret", "bundle"])
+def test_writes_that_never_have_an_effect_are_one_problem_and_a_few_lines(
+    replica: Replica, caplog: pytest.LogCaptureFixture, answer: Callable[[Document], None], store: str, verb: str
+) -> None:
+    replica.register()
+    written = getattr(replica, store)
+    setattr(written, verb, answer)
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(5):
+            replica.reconcile()
+
+        assert replica.manager.reconcile_errors == 5
+        assert sum("16 writes in a row had no effect: another client changes" in line for line in caplog.messages) == 1
+        assert len(caplog.messages) <= 6
+        delattr(written, verb)
+        replica.reconcile()
+
+    assert replica.manager.is_ready
+    assert replica.manager.reconcile_errors == 5
+    assert caplog.messages[-1] == "certificate problems resolved"
 
 
 @pytest.mark.parametrize("year", [1926, 9995])

@@ -21,7 +21,7 @@ from kubernetes.config import kube_config
 from injector.deadlines import LIVE_READ_SECONDS
 from injector.errors import ClusterError
 from injector.k8s import direct_reader
-from injector.k8s.direct_reader import DirectReader
+from injector.k8s.direct_reader import MAX_VERSION_BYTES, DirectReader
 from injector.k8s.kubeconfig import load_configuration
 from injector.k8s.objects import Metadata
 from injector.k8s.reader import MetadataReader
@@ -385,3 +385,17 @@ def test_known_version_is_kept_when_the_server_fails(api_server: ApiServer) -> N
     clock[0] = 3659
     assert reader.version() == (1, 34)
     assert len(api_server.accepted) == requests
+
+
+def test_version_over_its_limit_is_an_error(api_server: ApiServer) -> None:
+    """A document of 16 MiB took 400 MiB of memory."""
+    api_server.answers["/version/"] = (200, {"major": "1", "minor": "34", "note": "x" * MAX_VERSION_BYTES})
+
+    with pytest.raises(ClusterError, match="the API server's version has more than 64 KiB"):
+        connect(api_server.url).version()
+
+
+@pytest.mark.parametrize("host", ["a..example", f"{'a' * 64}.example"], ids=["empty-label", "long-label"])
+def test_host_that_is_no_name_is_an_error(host: str) -> None:
+    with pytest.raises(ClusterError, match=r"cannot get namespace team-a: .*label"):
+        connect(f"http://{host}").namespace("team-a")

@@ -1,15 +1,28 @@
 """Where the API server's address and credentials come from: a kubeconfig, or the ServiceAccount of the pod."""
 
+import errno
 import json
+from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from kubernetes.config import incluster_config, kube_config
 
 from injector.errors import ClusterError
+from injector.k8s.client import ApiClient
 from injector.k8s.kubeconfig import load_configuration, load_kubeconfig
 
 KUBECONFIG_HOST, IN_CLUSTER_HOST = "https://kubeconfig.example", "https://10.0.0.1:443"
+
+
+class ClockThatWasAhead:
+    """Stands for `datetime.datetime` of the package."""
+
+    is_ahead = True
+
+    def now(self) -> datetime:
+        return datetime(2037 if self.is_ahead else 2026, 6, 1)  # noqa: DTZ001 - as the package has it
 
 
 @pytest.fixture
@@ -102,3 +115,59 @@ def test_kubeconfig_that_is_not_valid_is_an_error_on_one_line(
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
     with pytest.raises(ClusterError, match="no cluster"):
         load_configuration()
+
+
+def test_renewed_token_is_sent_after_a_clock_that_was_years_ahead_is_right_again(
+    service_account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall_clock = ClockThatWasAhead()
+    monkeypatch.setattr("kubernetes.config.incluster_config.datetime.datetime", wall_clock)
+    client = ApiClient(load_configuration())
+    wall_clock.is_ahead = False
+    (service_account.parent / "token").write_text("renewed")
+
+    assert client.auth_headers() == {"authorization": "bearer renewed"}
+
+
+def test_last_token_is_sent_while_there_is_no_descriptor_for_its_file(
+    service_account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: str) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    client = ApiClient(load_configuration())
+    (service_account.parent / "token").write_text("renewed")
+    monkeypatch.setattr(incluster_config, "open", refuse, raising=False)
+
+    assert client.auth_headers() == {"authorization": "bearer secret"}
+    monkeypatch.delattr(incluster_config, "open")
+    assert client.auth_headers() == {"authorization": "bearer renewed"}
+
+
+@pytest.mark.parametrize("name", ["token", "ca.crt"])
+def test_file_of_the_service_account_that_is_no_text_is_an_error_that_says_so(service_account: Path, name: str) -> None:
+    (service_account.parent / name).write_bytes(b"\xff")
+
+    with pytest.raises(ClusterError, match="the token or the CA of the pod's ServiceAccount cannot be read"):
+        load_configuration()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", " "], ids=["newline", "crlf", "space"])
+def test_space_after_a_token_is_not_sent(service_account: Path, end: str) -> None:
+    (service_account.parent / "token").write_text(f"secret{end}")
+
+    assert ApiClient(load_configuration()).auth_headers() == {"authorization": "bearer secret"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [b"sec\nret", "secret\u20ac".encode(), b"secret\x00", b"secret\xff"],
+    ids=["newline", "euro", "nul", "no-text"],
+)
+def test_token_that_no_header_can_have_is_an_error_without_the_token(service_account: Path, token: bytes) -> None:
+    configuration = load_configuration()
+    (service_account.parent / "token").write_bytes(token)
+
+    with pytest.raises(ClusterError, match="cannot get /version/: the token to authenticate with ") as found:
+        ApiClient(configuration).get("/version/")
+    assert "sec" not in str(found.value)

@@ -13,6 +13,7 @@ from urllib3 import Timeout
 
 from injector.errors import UnreachableError
 from injector.k8s.client import ApiClient
+from injector.k8s.deadline_connection import MAX_LINE_BYTES
 from injector.k8s.request import METADATA
 from testing.raw_server import Connection, Respond, raw_server
 from testing.services.certificates import write_certificates
@@ -189,4 +190,19 @@ def test_chunk_of_a_negative_length_is_an_error_at_once(length: bytes) -> None:
         connection.flood(FILLER)
 
     with raw_server(respond) as server, ends_in_time(".*a chunk has a negative length"):
+        get(Configuration(host=server.url()))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nNote: ", CHUNKED + b"0\r\nNote: "],
+    ids=["status", "header", "trailer"],
+)
+def test_line_of_a_head_that_is_too_long_is_an_error(head: bytes) -> None:
+    """http.client takes 64 KiB for each of 100 headers, which is much for some threads at once."""
+
+    def respond(connection: Connection) -> None:
+        connection.send(head + b"x" * MAX_LINE_BYTES + b"\r\n\r\n")
+
+    with raw_server(respond) as server, ends_in_time(".*a line before the body has more than 16 KiB"):
         get(Configuration(host=server.url()))

@@ -6,7 +6,7 @@ import pytest
 
 from injector.errors import ClusterError, ConflictError
 from injector.k8s.request import STRATEGIC_MERGE
-from injector.k8s.secret import CertificateSecret
+from injector.k8s.secret import MAX_JSON_BYTES, CertificateSecret
 from injector.k8s.webhook_configuration import WebhookConfiguration
 from testing.api_status import build_absence, build_status
 from testing.fake_api_server import (
@@ -164,3 +164,28 @@ def test_answer_that_is_not_json_raises_cluster_error(api: WritableApiServer, se
 
     with pytest.raises(ClusterError, match=r"cannot get Secret .*: the answer is not JSON: Expecting value"):
         secret.read()
+
+
+@pytest.mark.parametrize("version", [None, "", 7, ["1"]], ids=["missing", "empty", "number", "list"])
+@pytest.mark.parametrize("path", [SECRET, CONFIGURATION], ids=["secret", "configuration"])
+def test_object_without_a_version_is_an_error(
+    api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration, path: str, version: object
+) -> None:
+    document = api.stored[path].document
+    assert document is not None
+    document["metadata"]["resourceVersion"] = version
+
+    with pytest.raises(ClusterError, match="answer is not valid: it has no resourceVersion"):
+        (secret if path == SECRET else webhooks).read()
+
+
+@pytest.mark.parametrize("path", [SECRET, CONFIGURATION], ids=["secret", "configuration"])
+def test_object_over_its_limit_is_an_error(
+    api: WritableApiServer, secret: CertificateSecret, webhooks: WebhookConfiguration, path: str
+) -> None:
+    document = api.stored[path].document
+    assert document is not None
+    document["metadata"]["annotations"] = {"note": "x" * MAX_JSON_BYTES}
+
+    with pytest.raises(ClusterError, match="has more than 4 MiB"):
+        (secret if path == SECRET else webhooks).read()

@@ -15,8 +15,10 @@ from injector.k8s.version import format_version, parse_version, read_version
         ("1", None),
         ("one.two", None),
         ("", None),
+        ("1." + "9" * 5000, None),
+        ("9" * 5000 + ".1", None),
     ],
-    ids=["git-version", "eks-version", "managed-minor", "no-minor", "words", "empty"],
+    ids=["git-version", "eks-version", "managed-minor", "no-minor", "words", "empty", "huge-minor", "huge-major"],
 )
 def test_first_two_numbers_are_the_version(text: str, version: tuple[int, int] | None) -> None:
     assert parse_version(text) == version
@@ -34,3 +36,9 @@ def test_version_document_has_major_and_minor() -> None:
 def test_version_document_without_numbers_is_an_error(document: dict[str, object]) -> None:
     with pytest.raises(ObjectError, match="is not a Kubernetes version"):
         read_version(document)
+
+
+def test_text_that_is_no_version_is_shortened() -> None:
+    with pytest.raises(ObjectError) as found:
+        read_version({"major": "x" * 10_000})
+    assert len(str(found.value)) < 200
