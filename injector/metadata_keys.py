@@ -12,6 +12,9 @@ INJECTION_LABEL = "podrole.io/injection"
 INJECTION_ENABLED = "enabled"
 """The namespace label that enables injection."""
 
+LEFT_OUT = ("disabled", "false")
+"""Values of this label that enable nothing, and are meant to."""
+
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"

@@ -24,7 +24,7 @@ from podrole.diagnosis.pods.progress import EVENT_REASONS
 from podrole.diagnosis.pods.sidecar import STATUS_COMMAND
 from podrole.diagnosis.state.cluster import Objects, ReadResult
 from podrole.diagnosis.state.workload import CREATE_REASONS, WorkloadState, lacks_pods
-from podrole.estate.objects import StatusEstate
+from podrole.estate.objects import Estate, StatusEstate
 from podrole.findings import Section, build_document, format_counts, format_sections, limit_findings
 from podrole.progress import progress_message
 from podrole.terminal import write, write_json
@@ -68,6 +68,7 @@ def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewRe
         time.time(),
         events=events.value,
         events_error=events.error,
+        daemon_sets=_find_daemon_sets(client, estate, namespace),
         statuses_omitted=len(sidecars) - len(chosen),
         namespace=namespace,
     )
@@ -110,6 +111,14 @@ def _fetch_events(client: ApiClient, namespace: str) -> Objects:
     ]
     errors = [one.error for one in lists if one.error]
     return ReadResult(tuple(event for one in lists for event in one.value), next(iter(errors), ""))
+
+
+def _find_daemon_sets(client: ApiClient, estate: Estate, namespace: str) -> Objects:
+    """Those of the estate, or all where the estate is one namespace."""
+    if namespace:
+        return fetch_list(client, "DaemonSets", "/apis/apps/v1/daemonsets")
+    found = tuple(one.obj for one in estate.workloads if one.template.kind == "DaemonSet")
+    return ReadResult(found, "" if estate.is_known_to_miss("DaemonSet") else "not every DaemonSet could be read")
 
 
 def add_dry_runs(client: ApiClient, states: Sequence[WorkloadState]) -> list[WorkloadState]:

@@ -5,7 +5,15 @@ from collections.abc import Collection, Iterator
 
 from injector.decision.foreign_keys import find_foreign_remedy
 from injector.k8s.objects import Metadata, Object, read_mapping
-from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, POD_ANNOTATIONS, PREFIX, WRITTEN_KEYS
+from injector.metadata_keys import (
+    INJECT_LABEL,
+    INJECTION_LABEL,
+    IRSA_ROLE,
+    LEFT_OUT,
+    POD_ANNOTATIONS,
+    PREFIX,
+    WRITTEN_KEYS,
+)
 from injector.reasons import Explanation, Reason
 from injector.similar_keys import ANNOTATIONS, LABELS, ROLE_KEYS, find_meant, may_be_meant
 
@@ -98,6 +106,8 @@ def _suggest(key: str, kind: str) -> str:
 def find_injection_label(namespace: Metadata) -> str:
     """What a namespace without the label has instead, as in `podrole.io/injection: "true"`; empty where nothing."""
     keys = [INJECTION_LABEL, *(key for key in namespace.labels if find_meant(key) in {INJECTION_LABEL, INJECT_LABEL})]
+    if namespace.labels.get(INJECTION_LABEL) in LEFT_OUT:
+        return ""
     found = [f'the label {key}: "{namespace.labels[key]}"' for key in keys if key in namespace.labels]
     if INJECTION_LABEL in namespace.annotations:
         found.append(f"the annotation {INJECTION_LABEL}")

@@ -11,7 +11,7 @@ from injector.k8s.client import ApiClient
 from injector.k8s.discovery import fetch_issuer
 from injector.k8s.objects import Object, read_mapping, read_objects, read_service_account_name
 from injector.k8s.pod_exec import RunningContainer, exec_command
-from injector.metadata_keys import INJECTION_LABEL
+from injector.metadata_keys import INJECTION_LABEL, LEFT_OUT
 from podrole.diagnosis.pods.injection import read_role
 from podrole.diagnosis.pods.sidecar import STATUS_COMMAND, is_sidecar_running
 from podrole.diagnosis.state import installed_config
@@ -91,7 +91,7 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
     """Read everything about a cluster except dry runs, for these namespaces, or for all labelled ones."""
     where = installed_config.find_deployment(installation.webhooks.value)
     # Also those with a value that enables nothing, such as "true", unless it is meant to.
-    label = f"{INJECTION_LABEL},{INJECTION_LABEL} notin (disabled,false)"
+    label = f"{INJECTION_LABEL},{INJECTION_LABEL} notin ({','.join(LEFT_OUT)})"
     paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
     account_paths = [f"{path}/serviceaccounts" for path in paths] or ["/api/v1/serviceaccounts"]
     return ClusterState(

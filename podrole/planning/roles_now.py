@@ -1,6 +1,5 @@
 """Which role the pods of a workload have now, and from which system."""
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -8,11 +7,10 @@ from injector.k8s.objects import Metadata, Object, parse_metadata, read_objects,
 from injector.metadata_keys import IRSA_ROLE, ROLE
 from podrole.diagnosis.agents.flags import KUBE2IAM
 from podrole.diagnosis.agents.recognition import find_agents
-from podrole.diagnosis.state.webhooks import list_pod_webhooks
+from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.estate.objects import Estate
 from podrole.planning.estate import RunningPod
 
-IRSA = re.compile("pod-identity-webhook|iam-for-pods")
 BASE_ARN_FLAGS = ("base-role-arn", "role-base-arn")
 DISCOVERED = "auto-discover-default-role"
 NODE, NOBODY, PODROLE, DEFAULT = "node", "nobody", "podrole", f"{KUBE2IAM}'s default"
@@ -50,13 +48,12 @@ def find_systems(daemon_sets: Iterable[Object] | None, webhooks: Sequence[Object
     """Find node agents by their DaemonSets, and IRSA by its webhook. None: they could not be read."""
     found = [*find_agents("DaemonSet", daemon_sets or (), ())]
     flags = {name: value for agent in found for name, value in agent.flags.items()}
-    names = [f"{one.configuration_name} {one.name}" for one in list_pod_webhooks(webhooks or ())]
     return Systems(
         agents=None if daemon_sets is None else frozenset(agent.system for agent in found),
         default_role=flags.get("default-role") or None,
         has_node_default=flags.get(DISCOVERED) == "true",
         base_role_arn=next((flags[name] for name in BASE_ARN_FLAGS if flags.get(name)), ""),
-        has_irsa=None if webhooks is None else any(map(IRSA.search, names)),
+        has_irsa=None if webhooks is None else has_irsa(webhooks),
     )
 
 

@@ -8,7 +8,8 @@ from injector.k8s.objects import Object, parse_metadata, read_mapping, read_obje
 from injector.metadata_keys import IRSA_ROLE
 from podrole.diagnosis.cluster.findings import OtherInjectors
 from podrole.diagnosis.state.check_context import CheckContext, join_names, read_name
-from podrole.diagnosis.state.webhooks import Webhook, list_pod_webhooks
+from podrole.diagnosis.state.webhooks import IRSA as IRSA_NAMES
+from podrole.diagnosis.state.webhooks import Webhook, has_irsa, list_pod_webhooks
 from podrole.findings import Finding
 
 
@@ -28,7 +29,7 @@ REVERTED = (
 IRSA = "IRSA and EKS Pod Identity"
 WEBHOOKS = (
     KnownProduct(
-        r"pod-identity-webhook|iam-for-pods",
+        IRSA_NAMES.pattern,
         IRSA,
         "pods whose ServiceAccount has eks.amazonaws.com/role-arn, or an association, get its variables",
     ),
@@ -97,8 +98,6 @@ def check_webhooks(context: CheckContext) -> Iterator[Finding]:
 
 def check_irsa(context: CheckContext) -> Iterator[Finding]:
     """Find ServiceAccounts in labelled namespaces whose pods IRSA's webhook changes as well."""
-    webhooks = list_pod_webhooks(context.installation.webhooks.value)
-    is_installed = any((known := _recognise(webhook)) and known.name == IRSA for webhook in webhooks)
     names = {read_name(namespace) for namespace in context.namespaces}
     accounts = [
         read_name(account)
@@ -106,7 +105,7 @@ def check_irsa(context: CheckContext) -> Iterator[Finding]:
         if read_mapping(account, "metadata").get("namespace") in names
         and parse_metadata(account).annotations.get(IRSA_ROLE)
     ]
-    if is_installed and accounts:
+    if has_irsa(context.installation.webhooks.value) and accounts:
         yield OtherInjectors.IRSA_SERVICE_ACCOUNTS.format(accounts=join_names(accounts))
     else:
         yield OtherInjectors.NO_IRSA_SERVICE_ACCOUNT.format()

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from injector.errors import ObjectError
 from podrole.diagnosis.installation.findings import Guard
 from podrole.diagnosis.installation.guard import check_guard
 from podrole.diagnosis.overview.state import EstateState
+from podrole.diagnosis.overview.unlabelled import report_unlabelled
 from podrole.diagnosis.pods.findings import Injection
-from podrole.diagnosis.state.check_context import join_names
 from podrole.diagnosis.state.cluster import Installation
 from podrole.diagnosis.state.webhooks import find_podrole_webhooks
 from podrole.diagnosis.state.workload import WorkloadState
@@ -31,7 +30,7 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
     if given.events_error:
         yield Overview.EVENTS_NOT_READ.format(problem=given.events_error)
     yield from _report_statuses(given)
-    yield from _report_skipped(given, skipped)
+    yield from report_unlabelled(given, skipped)
 
 
 def _report_guard(installation: Installation) -> Iterator[Finding]:
@@ -48,33 +47,3 @@ def _report_statuses(given: EstateState) -> Iterator[Finding]:
     if given.statuses_omitted:
         read, omitted = len(given.statuses), given.statuses_omitted
         yield Overview.STATUSES_OMITTED.format(read=read, omitted=omitted, needed=read + omitted)
-
-
-def _report_skipped(given: EstateState, skipped: list[WorkloadState]) -> Iterator[Finding]:
-    if not skipped:
-        return
-    namespaces = sorted({state.namespace for state in skipped})
-    values = {"workloads": len(skipped), "roles": _count_roles(given, skipped)}
-    if given.namespace:
-        yield Overview.NAMESPACE_NOT_LABELLED.format(namespace=given.namespace, **values)
-    else:
-        yield Overview.NAMESPACES_NOT_LABELLED.format(
-            count=len(namespaces), namespaces=join_names(namespaces), **values
-        )
-
-
-def _count_roles(given: EstateState, skipped: list[WorkloadState]) -> str:
-    if given.settings.effective_config is None or given.unread_context:
-        return "Which of them set a role is not known."
-    return f"{sum(_sets_role(state, given) for state in skipped)} of them set a role."
-
-
-def _sets_role(state: WorkloadState, given: EstateState) -> bool:
-    """Whether a pod of it would get a role, or be denied, in a namespace with the label."""
-    decided = given.build_input(state.namespace)
-    if decided is None:
-        return False
-    try:
-        return any(decided.would_have_role(pod) for pod in state.templates or state.pods[:1])
-    except ObjectError:  # a custom kind can have any fields
-        return False

@@ -7,12 +7,13 @@ from functools import cached_property
 from injector.k8s.objects import Metadata, Object
 from podrole.diagnosis.overview.grouping import index_events
 from podrole.diagnosis.pods.decision_input import DecisionInput, Settings
-from podrole.diagnosis.state.cluster import Installation, ReadResult
+from podrole.diagnosis.state.cluster import Installation, Objects, ReadResult
 from podrole.diagnosis.state.versions import read_server_version
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.estate.objects import Estate
 
 Uid = str
+NONE: Objects = ReadResult(())
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class EstateState:
 
     events_error: str = ""
     statuses_omitted: int = 0
+    daemon_sets: Objects = NONE
+    """Of all namespaces: kube2iam and Kiam are among them."""
+
     namespace: str = ""
     """The only one that was read; empty for all."""
 

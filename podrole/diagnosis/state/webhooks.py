@@ -1,9 +1,13 @@
 """Registered mutating webhooks: which of them are called for new pods, in which order, and which is podrole's."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from injector.k8s.objects import Object, read_list, read_mapping, read_objects
+
+IRSA = re.compile("pod-identity-webhook|iam-for-pods")
+"""In the names of its webhook and configuration, which also serve EKS Pod Identity."""
 
 OUR_WEBHOOK = "pods.podrole.io"
 POD_CREATION = {"apiGroups": "", "apiVersions": "v1", "resources": "pods", "operations": "CREATE"}
@@ -75,6 +79,11 @@ def find_podrole_webhooks(configurations: Iterable[Object]) -> list[Webhook]:
         Webhook(configuration, entry) for configuration in configurations for entry in _read_entries(configuration)
     ]
     return [webhook for webhook in webhooks if webhook.is_podrole]
+
+
+def has_irsa(configurations: Iterable[Object]) -> bool:
+    """Whether IRSA's webhook is among them."""
+    return any(IRSA.search(f"{one.configuration_name} {one.name}") for one in list_pod_webhooks(configurations))
 
 
 def is_for_pods(webhook: Webhook) -> bool:

@@ -184,6 +184,17 @@ class Overview(FindingTemplate):
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
+    ROLE_NOT_GIVEN = (
+        Level.PROBLEM,
+        (
+            "Of these workloads, some set a role that nothing gives them, neither podrole nor kube2iam, Kiam or IRSA: "
+            "{names}. Their pods have no credentials, or the node's role."
+        ),
+        (
+            "podrole plan -n NAMESPACE\n"
+            "To leave a namespace out: kubectl label namespace NAMESPACE podrole.io/injection=disabled --overwrite"
+        ),
+    )
     WORKLOAD_NOT_READ = (
         Level.UNKNOWN,
         "It was not checked, because a field has another form than pods have: {problem}",

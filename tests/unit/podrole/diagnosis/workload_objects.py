@@ -118,9 +118,8 @@ def diagnose_all(
         estate.unread_names.add(unread_kind)
         estate.accounts.clear()
         estate.namespaces = {} if unread_kind == "Namespace" else estate.namespaces
-    changes = {"settings": SETTINGS, "estate": estate, **changes}
+    changes = {"installation": INSTALLATION, "settings": SETTINGS, "estate": estate, **changes}
     given = EstateState(
-        INSTALLATION,
         states=tuple(group_workloads(estate, events)),
         statuses={uid: ReadResult(json.dumps(status)) for uid, status in (statuses or {}).items()}
         | {uid: ReadResult(None, error) for uid, error in (unread or {}).items()},

@@ -10,15 +10,19 @@ from podrole.diagnosis.overview.grouping import group_workloads
 from podrole.diagnosis.overview.workloads import OverviewResult, list_sidecars
 from podrole.diagnosis.pods.decision_input import Settings
 from podrole.diagnosis.pods.pod import diagnose_pod
+from podrole.diagnosis.state.cluster import Installation, ReadResult
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.estate.objects import UnreadKind
 from podrole.findings import MAX_EQUAL_CODES
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (
     LATER,
+    build_configuration,
+    build_namespace,
     build_plain_pod,
     build_pod_state,
     build_running_pod,
+    build_webhook,
     list_findings,
 )
 from tests.unit.podrole.diagnosis.workload_objects import (
@@ -248,6 +252,99 @@ def test_workloads_without_the_label_are_counted_and_those_with_a_role_named() -
     (finding,) = [one for one in result.cluster.findings if one.code == "NamespacesNotLabelled"]
     assert finding.text.startswith("3 workloads are in 1 namespaces without podrole's label")
     assert "team-a. 2 of them set a role." in finding.text
+
+
+IRSA_ACCOUNT = {
+    "kind": "ServiceAccount",
+    "metadata": {"namespace": "team-a", "name": "default", "annotations": {"eks.amazonaws.com/role-arn": "reader"}},
+}
+
+
+def build_own_pod(**spec: Any) -> Pod:
+    """A pod without a controller."""
+    return {"kind": "Pod", "apiVersion": "v1", **build_plain_pod(**spec)}
+
+
+def build_agent(*flags: str) -> ReadResult[tuple[dict[str, Any], ...]]:
+    containers = [{"image": "jtblin/kube2iam:0.11", "args": [*flags]}]
+    agent = {"metadata": {"namespace": "kube-system"}, "spec": {"template": {"spec": {"containers": containers}}}}
+    return ReadResult((agent,))
+
+
+def build_installation_with_irsa() -> Installation:
+    webhook = build_configuration(build_webhook("pod-identity-webhook.amazonaws.com"), name="pod-identity-webhook")
+    return build_pod_state(webhooks=[build_configuration(build_webhook()), webhook]).installation
+
+
+def build_pod_with(name: str) -> Pod:
+    return build_own_pod(containers=[{"name": "app", "image": "x", "env": [{"name": name, "value": "x"}]}])
+
+
+@pytest.mark.parametrize(
+    ("objects", "changes"),
+    [
+        pytest.param([build_workload()], {}, id="template"),
+        pytest.param([build_own_pod()], {}, id="pod"),
+        pytest.param([build_workload(annotations={}), IRSA_ACCOUNT], {}, id="account-without-the-webhook-of-irsa"),
+        pytest.param(
+            [build_workload(annotations={}), IRSA_ACCOUNT], {"daemon_sets": build_agent()}, id="account-beside-an-agent"
+        ),
+        pytest.param(
+            [build_own_pod(hostNetwork=True)], {"daemon_sets": build_agent()}, id="host-network-beside-an-agent"
+        ),
+    ],
+)
+@pytest.mark.parametrize("namespace", ["", "team-a"], ids=["all-namespaces", "one-namespace"])
+def test_role_that_nothing_gives_is_a_problem(
+    objects: list[dict[str, Any]], changes: dict[str, Any], namespace: str
+) -> None:
+    result = diagnose_all(*objects, labelled=False, namespace=namespace, **changes)
+
+    (problem,) = [one for one in result.cluster.findings if one.level == "problem"]
+    assert problem.code == "RoleNotGiven"
+    assert "team-a/deployment/web" in problem.text or "team-a/pod/web" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("objects", "changes"),
+    [
+        pytest.param([build_workload(annotations={})], {}, id="no-role"),
+        pytest.param([build_workload()], {"daemon_sets": build_agent()}, id="role-of-an-agent"),
+        pytest.param(
+            [build_workload(annotations={}), IRSA_ACCOUNT],
+            {"daemon_sets": build_agent("--default-role=node-default")},
+            id="default-role-of-an-agent",
+        ),
+        pytest.param(
+            [build_workload(annotations={}), IRSA_ACCOUNT],
+            {"installation": build_installation_with_irsa()},
+            id="role-of-irsa",
+        ),
+        pytest.param([build_pod_with("AWS_WEB_IDENTITY_TOKEN_FILE")], {}, id="variable-of-irsa"),
+        pytest.param([build_pod_with("AWS_ACCESS_KEY_ID")], {}, id="keys"),
+        pytest.param([build_workload()], {"daemon_sets": ReadResult((), "forbidden")}, id="agents-unknown"),
+    ],
+)
+def test_role_that_something_else_gives_or_may_give_is_no_problem(
+    objects: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    result = diagnose_all(*objects, labelled=False, **changes)
+
+    assert list_codes(result) == set()
+
+
+@pytest.mark.parametrize("value", ["disabled", "false"])
+def test_role_in_a_namespace_that_is_left_out_on_purpose_is_no_problem(value: str) -> None:
+    namespace = {"kind": "Namespace", **build_namespace("team-a", **{"podrole.io/injection": value})}
+
+    assert list_codes(diagnose_all(build_workload(), namespace, labelled=False)) == set()
+
+
+def test_role_of_a_pod_that_is_left_out_on_purpose_is_no_problem() -> None:
+    pod = build_own_pod()
+    pod["metadata"]["labels"] = {"podrole.io/inject": "false"}
+
+    assert list_codes(diagnose_all(pod, labelled=False)) == set()
 
 
 def test_workloads_with_a_role_are_not_counted_where_nothing_can_be_decided() -> None:

@@ -1,0 +1,116 @@
+"""The findings about workloads of namespaces without podrole's label: whether anything gives them the role they set."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from injector.errors import ObjectError
+from injector.k8s.objects import (
+    Metadata,
+    Object,
+    parse_metadata,
+    read_app_containers,
+    read_objects,
+    read_service_account_name,
+    read_spec,
+)
+from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, LEFT_OUT, ROLE
+from podrole.diagnosis.agents.recognition import find_agents
+from podrole.diagnosis.overview.state import EstateState
+from podrole.diagnosis.state.check_context import join_names
+from podrole.diagnosis.state.webhooks import has_irsa
+from podrole.diagnosis.state.workload import WorkloadState
+from podrole.diagnosis.workloads.findings import Overview
+from podrole.findings import Finding
+
+CREDENTIAL_VARIABLES = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ACCESS_KEY_ID"}
+"""Of IRSA, of EKS Pod Identity, and keys of a user."""
+
+
+class Providers(NamedTuple):
+    """What gives credentials to pods that podrole leaves alone."""
+
+    has_agent: bool
+    """kube2iam or Kiam."""
+
+    has_default_role: bool
+    """The agent's, for pods that name none."""
+
+    has_irsa: bool
+
+
+def report_unlabelled(given: EstateState, skipped: Sequence[WorkloadState]) -> Iterator[Finding]:
+    """Report the workloads for which the webhook is not called."""
+    if not skipped:
+        return
+    with_role = [state for state in skipped if _sets_role(state, given)]
+    namespaces = sorted({state.namespace for state in skipped})
+    values = {"workloads": len(skipped), "roles": _count_roles(given, with_role)}
+    if given.namespace:
+        yield Overview.NAMESPACE_NOT_LABELLED.format(namespace=given.namespace, **values)
+    else:
+        yield Overview.NAMESPACES_NOT_LABELLED.format(
+            count=len(namespaces), namespaces=join_names(namespaces), **values
+        )
+    if (providers := _find_providers(given)) is None:
+        return
+    meant = [state for state in with_role if not _is_left_out(state, given)]
+    if names := [_format_name(state) for state in meant if not _has_role(state, given, providers)]:
+        yield Overview.ROLE_NOT_GIVEN.format(names=join_names(names))
+
+
+def _format_name(state: WorkloadState) -> str:
+    return f"{state.namespace}/{state.target}"
+
+
+def _count_roles(given: EstateState, with_role: Sequence[WorkloadState]) -> str:
+    if given.settings.effective_config is None or given.unread_context:
+        return "Which of them set a role is not known."
+    return f"{len(with_role)} of them set a role."
+
+
+def _sets_role(state: WorkloadState, given: EstateState) -> bool:
+    """Whether a pod of it would get a role, or be denied, in a namespace with the label."""
+    decided = given.build_input(state.namespace)
+    if decided is None:
+        return False
+    try:
+        return any(map(decided.would_have_role, _list_pods(state)))
+    except ObjectError:  # a custom kind can have any fields
+        return False
+
+
+def _find_providers(given: EstateState) -> Providers | None:
+    """Find what else gives roles; None where that could not be read."""
+    webhooks = given.installation.webhooks
+    if given.daemon_sets.error or webhooks.error:
+        return None
+    agents = [*find_agents("DaemonSet", given.daemon_sets.value, ())]
+    has_default = any(agent.flags.get("default-role") for agent in agents)
+    return Providers(bool(agents), has_default, has_irsa(webhooks.value))
+
+
+def _is_left_out(state: WorkloadState, given: EstateState) -> bool:
+    """Whether somebody decided that podrole leaves its pods alone."""
+    namespace = given.estate.namespaces.get(state.namespace)
+    if namespace and namespace.labels.get(INJECTION_LABEL) in LEFT_OUT:
+        return True
+    return all(parse_metadata(pod).labels.get(INJECT_LABEL) == "false" for pod in _list_pods(state))
+
+
+def _has_role(state: WorkloadState, given: EstateState, providers: Providers) -> bool:
+    """Whether something else than podrole gives credentials to its pods."""
+    return all(_is_provided(pod, given, state.namespace, providers) for pod in _list_pods(state))
+
+
+def _is_provided(pod: Object, given: EstateState, namespace: str, providers: Providers) -> bool:
+    variables = {one.get("name") for container in read_app_containers(pod) for one in read_objects(container, "env")}
+    account = given.estate.accounts.get((namespace, read_service_account_name(pod)), Metadata({}, {}))
+    if variables & CREDENTIAL_VARIABLES or (providers.has_irsa and account.annotations.get(IRSA_ROLE)):
+        return True
+    names_role = ROLE in parse_metadata(pod).annotations
+    return providers.has_agent and not read_spec(pod).get("hostNetwork") and (names_role or providers.has_default_role)
+
+
+def _list_pods(state: WorkloadState) -> Sequence[Object]:
+    """Its pods: those that run have what other webhooks added. Without any, its templates."""
+    return state.pods[:1] or state.templates
