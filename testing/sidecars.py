@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,6 +69,17 @@ class Sidecar:
             while piece := connection.recv(65536):
                 received += piece
             return received
+
+    def read_metrics(self) -> str:
+        """Its metrics, in Prometheus' text format."""
+        url = f"http://127.0.0.1:{self.environ[contract.ENV_METRICS_PORT]}/metrics"
+        with urllib.request.urlopen(url, timeout=CLIENT_SECONDS) as answer:
+            return str(answer.read().decode())
+
+    def read_metric(self, series: str) -> float | None:
+        """The value of a series, which has its labels in its name; None if there is no such series."""
+        found = re.search(rf"^{re.escape(series)} (\S+)", self.read_metrics(), re.MULTILINE)
+        return float(found[1]) if found else None
 
     def wait_until_started(self) -> int:
         """Run the postStart hook as the kubelet does; return its exit code."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.ports import find_free_port
 from testing.services import faulty_sts as faulty
 from testing.sidecars import Sidecar, build_environ, running_sidecar
 from tests.integration.sidecar.sts_authority import Authority, create_authority
@@ -16,6 +17,19 @@ ODD_ROLE = "a+b=c,d.e@f_g-h"
 
 def write_token(directory: Path, token: str = "to.ke.n") -> None:
     (directory / "token").write_text(token)
+
+
+@pytest.fixture
+def environ(faulty_sts: faulty.FaultySts, tmp_path: Path) -> dict[str, str]:
+    """Of a sidecar whose STS is `faulty_sts`."""
+    write_token(tmp_path)
+    return build_environ(tmp_path, faulty_sts.url)
+
+
+@pytest.fixture
+def metrics_environ(environ: dict[str, str]) -> dict[str, str]:
+    """The same, of a sidecar with metrics."""
+    return environ | {"PODROLE_METRICS": "true", "PODROLE_METRICS_PORT": str(find_free_port())}
 
 
 @pytest.fixture(scope="session")

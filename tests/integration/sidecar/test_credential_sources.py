@@ -26,12 +26,6 @@ REFUSED_ROLE = answers.build_error(403, "AccessDenied", "hub is not authorized t
 
 
 @pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
-
-
-@pytest.fixture
 def node() -> Iterator[MetadataServer]:
     """A node's metadata service, with the credentials of its role."""
     keys = {

@@ -3,14 +3,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
 
 from sidecar.sts.process import build_environment
 from testing.repository import ROOT
-from testing.services.faulty_sts import FaultySts
-from testing.sidecars import build_environ
 
 LIMITED = """
 import runpy
@@ -18,12 +13,6 @@ from testing.refused_calls import refuse_processes
 refuse_processes()
 runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 """
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
 
 
 def test_sidecar_that_can_start_no_thread_says_so_and_ends(environ: dict[str, str]) -> None:

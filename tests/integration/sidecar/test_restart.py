@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testing.processes import is_running
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
 from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
@@ -163,11 +164,3 @@ def find_children(sidecar: Sidecar) -> list[int]:
     """Return the child processes of all threads."""
     tasks = Path(f"/proc/{sidecar.process.pid}/task").iterdir()
     return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

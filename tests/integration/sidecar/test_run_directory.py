@@ -5,11 +5,9 @@ The containers of a pod share it: any of them can fill it.
 
 import dataclasses
 import json
-import re
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +62,6 @@ def run_hook(sidecar: Sidecar, namespace: SmallMemory) -> int:
 
 def read_status(sidecar: Sidecar) -> dict[str, Any]:
     return dict(json.loads(sidecar.request(contract.STATUS_PATH).body))
-
-
-def read_saved(sidecar: Sidecar) -> float:
-    url = f"http://127.0.0.1:{sidecar.environ['PODROLE_METRICS_PORT']}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        found = re.search(r"^podrole_sidecar_state_saved (\S+)", answer.read().decode(), re.MULTILINE)
-    assert found
-    return float(found[1])
 
 
 @pytest.mark.parametrize(
@@ -211,10 +201,10 @@ def test_state_is_saved_when_the_memory_can_be_written_again(
         with running_sidecar(environ | metrics, tmp_path, program=program) as sidecar:
             assert run_hook(sidecar, namespace) == 0
             time.sleep(0.5)  # for a few tries
-            before = read_status(sidecar)["state_file_error"], read_saved(sidecar)
+            before = read_status(sidecar)["state_file_error"], sidecar.read_metric("podrole_sidecar_state_saved")
             namespace.run("mount -o remount,nr_inodes=9 /dev/shm")
             wait_until("the state is saved", lambda: namespace.find(f"{RUN_DIRECTORY}/state.json").exists())
-            wait_until("the metric shows it", lambda: read_saved(sidecar) == 1)
+            wait_until("the metric shows it", lambda: sidecar.read_metric("podrole_sidecar_state_saved") == 1)
             after = read_status(sidecar)["state_file_error"]
 
     assert before == (NO_INODES.strip(), 0)

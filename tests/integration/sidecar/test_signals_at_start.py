@@ -14,7 +14,6 @@ import pytest
 from testing.process_one import ProcessOne, build_sender, running_as_process_1
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import build_environ
 from tests.integration.injector.injector_process import build_file_environ
 
 END_SECONDS = 10
@@ -23,12 +22,6 @@ END_SECONDS = 10
 TERMINATED = 128 + signal.SIGTERM
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 OFTEN = [0, 1, 5, 20, 50, 100, 200, 300, 400]
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -14,13 +14,7 @@ import pytest
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import CREDENTIALS_PATH, POD_UID, build_environ, running_sidecar
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
+from testing.sidecars import CREDENTIALS_PATH, POD_UID, running_sidecar
 
 
 def run_until_exit(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -6,24 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from testing.ports import find_free_port
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import FaultySts
-from testing.sidecars import ROLE_ARN, build_environ, running_sidecar
+from testing.sidecars import ROLE_ARN, running_sidecar
 
 
 def run_status(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sidecar.status", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environ, check=False, capture_output=True, text=True, timeout=30)
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
 
 
 def test_status_command_without_a_sidecar_fails(environ: dict[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,9 +13,8 @@ import pytest
 
 from sidecar.credentials.credentials import ADDED_FIELDS
 from sidecar.time_format import format_time
-from testing.ports import find_free_port
 from testing.services.faulty_sts import GRANTED, Fault, FaultySts, Grant, StsRequest, build_grant
-from testing.sidecars import CREDENTIALS_PATH, ROLE_ARN, Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, ROLE_ARN, Sidecar, running_sidecar
 
 HOUR = 3600
 YEAR = 365 * 24 * HOUR
@@ -27,13 +25,6 @@ read = time.time
 time.time = lambda: read() + {shift}
 """
 """The module `sitecustomize` of a process, and of its children, on a node whose clock is wrong."""
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    changes = {"PODROLE_METRICS": "true", "PODROLE_METRICS_PORT": str(find_free_port())}
-    return build_environ(tmp_path, faulty_sts.url, **changes)
 
 
 @contextmanager
@@ -91,10 +82,10 @@ def wrong_sts(faulty_sts: FaultySts, monkeypatch: pytest.MonkeyPatch, request: p
 
 @pytest.mark.parametrize("changes", [{}, CHAINED], ids=["web-identity", "chain"])
 def test_wrong_time_of_sts_prolongs_nothing_even_after_a_restart(
-    environ: dict[str, str], tmp_path: Path, wrong_sts: Times, changes: dict[str, str]
+    metrics_environ: dict[str, str], tmp_path: Path, wrong_sts: Times, changes: dict[str, str]
 ) -> None:
     for _ in range(2):
-        with started(environ | changes, tmp_path) as sidecar:
+        with started(metrics_environ | changes, tmp_path) as sidecar:
             check_hour(sidecar)
             assert read_status(sidecar)["ignored_times"] == wrong_sts.ignored
             sidecar.process.kill()
@@ -104,9 +95,9 @@ def test_wrong_time_of_sts_prolongs_nothing_even_after_a_restart(
     assert [line["times"] for line in log if line["event"] == "sts-times-ignored"] == [", ".join(wrong_sts.ignored)]
 
 
-def test_saved_credentials_live_no_longer_than_requested(environ: dict[str, str], tmp_path: Path) -> None:
+def test_saved_credentials_live_no_longer_than_requested(metrics_environ: dict[str, str], tmp_path: Path) -> None:
     """As an earlier version saved them."""
-    with started(environ, tmp_path) as sidecar:
+    with started(metrics_environ, tmp_path) as sidecar:
         sidecar.process.kill()
     file = tmp_path / "run" / "state.json"
     saved = json.loads(file.read_text())
@@ -115,7 +106,7 @@ def test_saved_credentials_live_no_longer_than_requested(environ: dict[str, str]
         del saved["credentials"][name]
     file.write_text(json.dumps(saved))
 
-    with started(environ, tmp_path) as sidecar:
+    with started(metrics_environ, tmp_path) as sidecar:
         check_hour(sidecar)
         assert read_status(sidecar)["ignored_times"] == ["Expiration"]
 
@@ -124,9 +115,9 @@ def test_saved_credentials_live_no_longer_than_requested(environ: dict[str, str]
 
 
 def test_saved_credentials_that_come_from_the_future_are_refreshed_in_time(
-    environ: dict[str, str], tmp_path: Path
+    metrics_environ: dict[str, str], tmp_path: Path
 ) -> None:
-    with started(environ, tmp_path) as sidecar:
+    with started(metrics_environ, tmp_path) as sidecar:
         sidecar.process.kill()
     file = tmp_path / "run" / "state.json"
     saved = json.loads(file.read_text())
@@ -134,7 +125,7 @@ def test_saved_credentials_that_come_from_the_future_are_refreshed_in_time(
     saved["credentials"]["expires_at"] += YEAR
     file.write_text(json.dumps(saved))
 
-    with started(environ, tmp_path) as sidecar:
+    with started(metrics_environ, tmp_path) as sidecar:
         status = read_status(sidecar)
 
     assert status["seconds_left"] <= HOUR
@@ -143,25 +134,27 @@ def test_saved_credentials_that_come_from_the_future_are_refreshed_in_time(
 
 @pytest.mark.parametrize("shift", [40 * YEAR, 280 * YEAR, -40 * YEAR], ids=["ahead", "beyond-2242", "behind"])
 def test_node_whose_clock_is_years_off_serves_credentials(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path, shift: float
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path, shift: float
 ) -> None:
     """STS's Date tells what the time is."""
     (tmp_path / "sitecustomize.py").write_text(SHIFTED_CLOCK.format(shift=shift))
-    environ["PYTHONPATH"] = str(tmp_path)
+    metrics_environ["PYTHONPATH"] = str(tmp_path)
 
     for _ in range(2):
-        with started(environ, tmp_path) as sidecar:
+        with started(metrics_environ, tmp_path) as sidecar:
             check_hour(sidecar, shift)
             sidecar.process.kill()
 
     assert len(faulty_sts.requests) == 1, "the second process restored them"
 
 
-def test_node_whose_clock_has_a_year_of_five_digits_is_one_failure(environ: dict[str, str], tmp_path: Path) -> None:
+def test_node_whose_clock_has_a_year_of_five_digits_is_one_failure(
+    metrics_environ: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(SHIFTED_CLOCK.format(shift=8000 * YEAR))
-    environ["PYTHONPATH"] = str(tmp_path)
+    metrics_environ["PYTHONPATH"] = str(tmp_path)
 
-    with running_sidecar(environ, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path) as sidecar:
         log = sidecar.wait_for_log('"failures": 1', 60)
         failure = read_status(sidecar)["last_failure"]
 
@@ -203,17 +196,17 @@ FIELDS = {"expiration": "Expiration", "token": "SessionToken", "secret": "Secret
 @pytest.mark.parametrize("kind", MALFORMED)
 @pytest.mark.parametrize("changes", [{}, CHAINED], ids=["web-identity", "chain"])
 def test_malformed_answer_is_one_failure_that_names_the_field(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path, changes: dict[str, str], kind: str
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path, changes: dict[str, str], kind: str
 ) -> None:
     change, code = MALFORMED[kind]
     action = "AssumeRole" if changes else "AssumeRoleWithWebIdentity"
     answer = Fault(200, change(build_grant({"Action": action, "RoleArn": ROLE_ARN}, GRANTED, 1)))
     faulty_sts.will(*([GRANTED, answer] if changes else [answer]) * 4, afterwards=answer)
 
-    with running_sidecar(environ | changes, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ | changes, tmp_path) as sidecar:
         sidecar.wait_for_log('"failures": 2', 60)
         status, served = read_status(sidecar), sidecar.request(CREDENTIALS_PATH)
-        metrics = urllib.request.urlopen(f"http://127.0.0.1:{environ['PODROLE_METRICS_PORT']}/metrics").read().decode()
+        metrics = sidecar.read_metrics()
         log = sidecar.log
 
     failure = status["last_failure"]
@@ -227,11 +220,11 @@ def test_malformed_answer_is_one_failure_that_names_the_field(
 
 
 def test_refresh_backs_off_while_every_answer_has_expired(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(afterwards=Grant("2020-01-01T00:00:00Z"))
 
-    with running_sidecar(environ, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path) as sidecar:
         sidecar.wait_for_log('"failures": 4', 60)
         log = [json.loads(line) for line in sidecar.log.splitlines()]
 

@@ -3,15 +3,11 @@
 import json
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-import pytest
-
-from testing.ports import find_free_port
 from testing.repository import ROOT
 from testing.services.faulty_sts import GRANTED, KEYS_UNFETCHED, Fault, FaultySts
-from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, Sidecar, running_sidecar
 
 FORGED = "&#13;&#10;state         serving&#10;hint          none&#x85;&#x2028;&#x9b;31m"
 """As XML can have it: line breaks, C1, a separator of lines."""
@@ -19,30 +15,18 @@ FORGED = "&#13;&#10;state         serving&#10;hint          none&#x85;&#x2028;&#
 HOSTILE = Fault(400, f"<R><Error><Code>A{FORGED}</Code><Message>m{FORGED * 400}</Message></Error></R>")
 
 
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    changes = {"PODROLE_METRICS": "true", "PODROLE_METRICS_PORT": str(find_free_port())}
-    return build_environ(tmp_path, faulty_sts.url, **changes)
-
-
 def run_status(sidecar: Sidecar) -> str:
     command = [sys.executable, "-m", "sidecar.status"]
     return subprocess.run(command, cwd=ROOT, env=sidecar.environ, check=False, capture_output=True, text=True).stdout
 
 
-def read_metrics(sidecar: Sidecar) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{sidecar.environ['PODROLE_METRICS_PORT']}/metrics") as answer:
-        return str(answer.read().decode())
-
-
 def test_message_of_sts_adds_no_line_to_status_log_or_metrics(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(afterwards=HOSTILE)
-    with running_sidecar(environ, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0
-        status, metrics, served = run_status(sidecar), read_metrics(sidecar), sidecar.request(CREDENTIALS_PATH)
+        status, metrics, served = run_status(sidecar), sidecar.read_metrics(), sidecar.request(CREDENTIALS_PATH)
         log = sidecar.log
 
     assert [line for line in status.splitlines() if line.startswith("state ")] == ["state         refused"]
@@ -55,10 +39,10 @@ def test_message_of_sts_adds_no_line_to_status_log_or_metrics(
 
 
 def test_app_does_not_see_that_sts_fetched_the_keys_at_the_third_time(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     faulty_sts.will(*[KEYS_UNFETCHED] * 2, afterwards=GRANTED)
-    with running_sidecar(environ, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path) as sidecar:
         assert sidecar.wait_until_started() == 0
         first = sidecar.request(CREDENTIALS_PATH)
         log = sidecar.log
@@ -69,11 +53,11 @@ def test_app_does_not_see_that_sts_fetched_the_keys_at_the_third_time(
 
 
 def test_keys_that_sts_could_not_fetch_are_503_until_it_can(
-    environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
+    metrics_environ: dict[str, str], faulty_sts: FaultySts, tmp_path: Path
 ) -> None:
     """A new issuer: its provider exists, but STS has not fetched its keys in the first seconds."""
     faulty_sts.will(*[KEYS_UNFETCHED] * 4, afterwards=GRANTED)
-    with running_sidecar(environ, tmp_path) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path) as sidecar:
         sidecar.wait_for_log('"refresh-failed"', 20)
         meanwhile, status = sidecar.request(CREDENTIALS_PATH), run_status(sidecar)
         assert sidecar.wait_until_started() == 0

@@ -17,18 +17,13 @@ from sidecar.credentials.schedule import Failure
 from sidecar.sts import process
 from sidecar.sts.outcome import NO_OUTCOME
 from sidecar.time_format import format_time
+from testing.processes import is_running
 from testing.repository import ROOT
 from testing.services import faulty_sts as answers
 from testing.services.faulty_sts import Fault, FaultySts, Grant
-from testing.sidecars import ROLE_ARN, build_environ
+from testing.sidecars import ROLE_ARN
 
 NOW = 1_700_000_000
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
 
 
 def fetch(environ: dict[str, str], deadline_seconds: float = 30) -> Credentials | Failure:
@@ -371,11 +366,3 @@ def test_wait_works_with_more_than_1024_open_files(environ: dict[str, str]) -> N
 def list_sockets(pid: int) -> set[str]:
     targets = (str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir())
     return {target for target in targets if target.startswith("socket:")}
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False

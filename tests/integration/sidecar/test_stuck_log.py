@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.services.faulty_sts import FaultySts
-from testing.sidecars import CREDENTIALS_PATH, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, running_sidecar
 from testing.stuck_output import STUCK, full_pipe
 
 END_SECONDS = 4
@@ -19,12 +18,6 @@ END_SECONDS = 4
 
 QUEUE_OF_TWO_LINES = ("-c", "from sidecar import __main__, log; log.MAX_QUEUED_BYTES = 400; __main__.main()")
 """They have 329 bytes at most, and each of the others more than 100."""
-
-
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    return build_environ(tmp_path, faulty_sts.url)
 
 
 @pytest.mark.parametrize("stuck", STUCK.values(), ids=STUCK)

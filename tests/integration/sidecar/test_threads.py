@@ -1,15 +1,11 @@
 """Errors that nothing expects in the threads of a sidecar."""
 
 import json
-import re
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from testing.ports import find_free_port
-from testing.services.faulty_sts import FaultySts
-from testing.sidecars import CREDENTIALS_PATH, Sidecar, build_environ, running_sidecar
+from testing.sidecars import CREDENTIALS_PATH, running_sidecar
 
 PROGRAM = """
 from sidecar import __main__, server
@@ -22,23 +18,8 @@ SHORT_PAUSE = "from server import background; background.RESTART_SECONDS = 0.2"
 ERRORS = ("RuntimeError", "SystemExit", "MemoryError", "RecursionError")
 
 
-@pytest.fixture
-def environ(faulty_sts: FaultySts, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "token").write_text("to.ke.n")
-    port = find_free_port()
-    return build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
-
-
 def build_program(change: str) -> list[str]:
     return ["-c", PROGRAM.format(change=change)]
-
-
-def read_refresh(sidecar: Sidecar, metric: str) -> float:
-    url = f"http://127.0.0.1:{sidecar.environ['PODROLE_METRICS_PORT']}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        found = re.search(rf'^{metric}{{thread="refresh"}} (\S+)', answer.read().decode(), re.MULTILINE)
-    assert found
-    return float(found[1])
 
 
 def list_failures(log: str) -> list[dict[str, str]]:
@@ -48,30 +29,31 @@ def list_failures(log: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_sidecar_refreshes_again_after_an_error_in_its_thread(
-    environ: dict[str, str], tmp_path: Path, error: str
+    metrics_environ: dict[str, str], tmp_path: Path, error: str
 ) -> None:
     change = (
         "from sidecar.credentials.refresher import CredentialRefresher as owner\n"
         f"fail_calls(owner, 'refresh_if_due', {error})"
     )
-    with running_sidecar(environ, tmp_path, program=build_program(change)) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path, program=build_program(change)) as sidecar:
         assert sidecar.wait_until_started() == 0
         served = sidecar.request(CREDENTIALS_PATH).status
-        failures = read_refresh(sidecar, "podrole_sidecar_thread_failures_total")
-        age = read_refresh(sidecar, "podrole_sidecar_thread_last_pass_age_seconds")
+        failures = sidecar.read_metric('podrole_sidecar_thread_failures_total{thread="refresh"}')
+        age = sidecar.read_metric('podrole_sidecar_thread_last_pass_age_seconds{thread="refresh"}')
         log = sidecar.log
 
     [line] = list_failures(log)
     assert (served, failures) == (200, 1)
+    assert age is not None
     assert age < 20
     assert line["thread"] == "refresh"
     assert error in line["detail"]
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_sidecar_ends_if_its_start_fails(environ: dict[str, str], tmp_path: Path, error: str) -> None:
+def test_sidecar_ends_if_its_start_fails(metrics_environ: dict[str, str], tmp_path: Path, error: str) -> None:
     change = f"fail_calls(server.Server, '_verify_network', {error})"
-    with running_sidecar(environ, tmp_path, program=build_program(change)) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path, program=build_program(change)) as sidecar:
         code = sidecar.process.wait(20)
         [line] = list_failures(sidecar.log)
 
@@ -80,9 +62,9 @@ def test_sidecar_ends_if_its_start_fails(environ: dict[str, str], tmp_path: Path
     assert error in line["detail"]
 
 
-def test_sidecar_serves_on_after_an_error_in_the_measurement(environ: dict[str, str], tmp_path: Path) -> None:
+def test_sidecar_serves_on_after_an_error_in_the_measurement(metrics_environ: dict[str, str], tmp_path: Path) -> None:
     change = "from sidecar.reachability.monitor import NodeMonitor as owner\nfail_calls(owner, 'measure', RuntimeError)"
-    with running_sidecar(environ, tmp_path, program=build_program(f"{change}\n{SHORT_PAUSE}")) as sidecar:
+    with running_sidecar(metrics_environ, tmp_path, program=build_program(f"{change}\n{SHORT_PAUSE}")) as sidecar:
         assert sidecar.wait_until_started() == 0
         log = sidecar.wait_for_log('"node-metadata"')
         served = sidecar.request(CREDENTIALS_PATH).status
