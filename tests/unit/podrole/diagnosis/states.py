@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from injector.certs.x509 import KeyPair, Lifetimes, build_names, issue_ca, issue_serving_cert
+from podrole.diagnosis.cluster.checks import diagnose_cluster
 from podrole.diagnosis.installation.guard import POLICIES
 from podrole.diagnosis.installation.guard_drift import SETTINGS
 from podrole.diagnosis.pods.pod import diagnose_pod
@@ -250,6 +251,11 @@ def diagnose_running_pod(
     return list_findings(diagnose_pod(pod, state or default, environ or {}))
 
 
+def diagnose_with(**changes: Any) -> list[Finding]:
+    """All findings about a cluster that differs by this from one without a problem."""
+    return list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW))
+
+
 def list_findings(sections: Iterable[Section]) -> list[Finding]:
     """All findings of all sections."""
     return [finding for section in sections for finding in section.findings]
@@ -258,6 +264,11 @@ def list_findings(sections: Iterable[Section]) -> list[Finding]:
 def find_texts(findings: Iterable[Finding], code: str) -> list[str]:
     """The texts of the findings with one code."""
     return [finding.text for finding in findings if finding.code == code]
+
+
+def list_concerns_with(**changes: Any) -> list[str]:
+    """The codes of the findings of `diagnose_with` that need attention."""
+    return list_concerns(diagnose_with(**changes))
 
 
 def list_concerns(findings: Iterable[Finding]) -> list[str]:

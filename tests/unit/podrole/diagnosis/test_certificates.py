@@ -19,6 +19,7 @@ from tests.unit.podrole.diagnosis.states import (
     build_cluster_state,
     build_configuration,
     build_webhook,
+    diagnose_with,
     find_texts,
     list_concerns,
     list_findings,
@@ -118,7 +119,7 @@ def test_certificate_of_a_webhook_with_a_url_is_not_checked() -> None:
     config = {"url": "https://127.0.0.1:9443/mutate", "caBundle": build_bundle(CA)}
     webhooks = [build_configuration(build_webhook(clientConfig=config))]
 
-    findings = list_findings(diagnose_cluster(build_cluster_state(webhooks=webhooks, service=None), {}, NOW))
+    findings = diagnose_with(webhooks=webhooks, service=None)
 
     assert list_concerns(findings) == []
     assert find_texts(findings, "CertificateNotChecked")

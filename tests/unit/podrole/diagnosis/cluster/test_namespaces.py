@@ -4,22 +4,14 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster.checks import diagnose_cluster
-from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
     SAFE,
-    build_cluster_state,
     build_deployment,
     build_namespace,
+    diagnose_with,
     find_texts,
     list_concerns,
-    list_findings,
 )
-
-
-def diagnose(**changes: Any) -> list[Finding]:
-    return list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW))
 
 
 def build_enforcing_namespace(level: str, name: str = "team-a") -> dict[str, Any]:
@@ -28,14 +20,14 @@ def build_enforcing_namespace(level: str, name: str = "team-a") -> dict[str, Any
 
 
 def test_requested_namespace_that_does_not_exist_is_a_problem() -> None:
-    findings = diagnose(requested_namespaces=("team-a", "nope"))
+    findings = diagnose_with(requested_namespaces=("team-a", "nope"))
 
     assert list_concerns(findings) == ["NamespaceNotFound"]
     assert find_texts(findings, "NamespaceNotFound") == ["Namespace nope does not exist."]
 
 
 def test_requested_namespace_without_label_is_a_note_with_the_command() -> None:
-    findings = diagnose(namespaces=[build_namespace(team="a")])
+    findings = diagnose_with(namespaces=[build_namespace(team="a")])
 
     (finding,) = [finding for finding in findings if finding.code == "NamespaceNotLabelled"]
     assert finding.level == "note"
@@ -60,13 +52,13 @@ def test_namespace_with_something_else_than_the_label_is_a_warning_that_names_it
     namespace = build_namespace(**(labels or {"team": "a"}))
     namespace["metadata"]["annotations"] = annotations
 
-    (text,) = find_texts(diagnose(namespaces=[namespace]), "NamespaceLabelledOtherwise")
+    (text,) = find_texts(diagnose_with(namespaces=[namespace]), "NamespaceLabelledOtherwise")
 
     assert text == f"Namespace team-a has {found}, which enables nothing: the label is podrole.io/injection: enabled."
 
 
 def test_restricted_namespace_gets_env_mode_without_concern() -> None:
-    findings = diagnose(namespaces=[build_enforcing_namespace("restricted")])
+    findings = diagnose_with(namespaces=[build_enforcing_namespace("restricted")])
 
     assert list_concerns(findings) == []
     assert find_texts(findings, "EnvModeByPodSecurity")
@@ -75,7 +67,7 @@ def test_restricted_namespace_gets_env_mode_without_concern() -> None:
 def test_redirect_mode_in_a_baseline_namespace_is_a_problem() -> None:
     deployment = build_deployment(SAFE | {"PODROLE_MODE": "redirect"})
 
-    findings = diagnose(namespaces=[build_enforcing_namespace("baseline")], deployment=deployment)
+    findings = diagnose_with(namespaces=[build_enforcing_namespace("baseline")], deployment=deployment)
 
     assert list_concerns(findings) == ["RedirectForbidden"]
 
@@ -83,7 +75,7 @@ def test_redirect_mode_in_a_baseline_namespace_is_a_problem() -> None:
 def test_modes_are_reported_with_their_namespaces() -> None:
     namespaces = [build_namespace("a"), build_enforcing_namespace("baseline", "b"), build_namespace("c")]
 
-    findings = diagnose(namespaces=namespaces)
+    findings = diagnose_with(namespaces=namespaces)
 
     assert find_texts(findings, "RedirectMode") == ["Pods get redirect mode: a, c."]
     (text,) = find_texts(findings, "EnvModeByPodSecurity")

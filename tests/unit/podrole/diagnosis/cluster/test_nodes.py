@@ -4,17 +4,13 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster.checks import diagnose_cluster
-from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
     SAFE,
-    build_cluster_state,
     build_deployment,
     build_node,
+    diagnose_with,
     find_texts,
-    list_concerns,
-    list_findings,
+    list_concerns_with,
 )
 
 OLD_SERVER = {"gitVersion": "v1.30.9-eks-1"}
@@ -22,10 +18,6 @@ CONFIRMED = build_deployment(SAFE | {"PODROLE_NATIVE_SIDECARS_CONFIRMED": "true"
 ENV_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "env"})
 REDIRECT_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "redirect"})
 FARGATE = build_node() | {"metadata": {"labels": {"eks.amazonaws.com/compute-type": "fargate"}}}
-
-
-def diagnose(**changes: Any) -> list[Finding]:
-    return list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +47,7 @@ def diagnose(**changes: Any) -> list[Finding]:
     ],
 )
 def test_node_problem_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
-    assert list_concerns(diagnose(**changes)) == codes
+    assert list_concerns_with(**changes) == codes
 
 
 @pytest.mark.parametrize(
@@ -77,7 +69,7 @@ def test_node_problem_is_the_only_concern(changes: dict[str, Any], codes: list[s
     ],
 )
 def test_node_property_is_reported_as_a_note(changes: dict[str, Any], code: str, text: str) -> None:
-    (finding,) = [finding for finding in diagnose(**changes) if finding.code == code]
+    (finding,) = [finding for finding in diagnose_with(**changes) if finding.code == code]
 
     assert finding.level == "note"
     assert text in finding.text
@@ -101,7 +93,7 @@ def test_node_property_is_reported_as_a_note(changes: dict[str, Any], code: str,
 def test_fargate_needs_another_mode_only_where_every_pod_is_redirected(
     deployment: Any, code: str, text: str, remedy: str
 ) -> None:
-    [finding] = [one for one in diagnose(nodes=[FARGATE], deployment=deployment) if one.code.startswith("Fargate")]
+    [finding] = [one for one in diagnose_with(nodes=[FARGATE], deployment=deployment) if one.code.startswith("Fargate")]
 
     assert finding.code == code
     assert text in finding.text
@@ -112,6 +104,6 @@ def test_fargate_needs_another_mode_only_where_every_pod_is_redirected(
 def test_long_list_of_nodes_is_shortened_and_counted() -> None:
     nodes = [build_node("v1.28.1", name=f"n{index}") for index in range(8)]
 
-    (text,) = find_texts(diagnose(nodes=nodes), "KubeletsTooOld")
+    (text,) = find_texts(diagnose_with(nodes=nodes), "KubeletsTooOld")
 
     assert text.endswith("n3 (v1.28.1), n4 (v1.28.1) and 3 more.")

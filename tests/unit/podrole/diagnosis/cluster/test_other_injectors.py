@@ -4,16 +4,12 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster.checks import diagnose_cluster
-from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
-    build_cluster_state,
     build_configuration,
     build_webhook,
+    diagnose_with,
     find_texts,
-    list_concerns,
-    list_findings,
+    list_concerns_with,
 )
 
 PODROLE = build_configuration(build_webhook())
@@ -23,10 +19,6 @@ IRSA = build_configuration(build_webhook("iam-for-pods.amazonaws.com"), name="po
 IRSA_ACCOUNT = {
     "metadata": {"namespace": "team-a", "name": "s3", "annotations": {"eks.amazonaws.com/role-arn": "arn:aws:x"}}
 }
-
-
-def diagnose(**changes: Any) -> list[Finding]:
-    return list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW))
 
 
 def build_daemon_set(name: str, image: str = "x:1") -> dict[str, Any]:
@@ -53,7 +45,7 @@ def build_daemon_set(name: str, image: str = "x:1") -> dict[str, Any]:
     ],
 )
 def test_conflicting_injector_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
-    assert list_concerns(diagnose(**changes)) == codes
+    assert list_concerns_with(**changes) == codes
 
 
 def test_webhooks_are_listed_in_the_order_of_the_api_server() -> None:
@@ -72,7 +64,7 @@ def test_webhooks_are_listed_in_the_order_of_the_api_server() -> None:
         name="zz",
     )
 
-    findings = diagnose(webhooks=[other, PODROLE, istio])
+    findings = diagnose_with(webhooks=[other, PODROLE, istio])
 
     assert [text for finding in findings if (text := finding.text)[1:2] == "."] == [
         (
@@ -88,7 +80,7 @@ def test_webhooks_are_listed_in_the_order_of_the_api_server() -> None:
 def test_node_agents_are_recognised_by_name_or_image() -> None:
     agents = [build_daemon_set("eks-pod-identity-agent"), build_daemon_set("iam", "jtblin/kube2iam:0.11")]
 
-    texts = find_texts(diagnose(daemon_sets=agents), "NodeAgent")
+    texts = find_texts(diagnose_with(daemon_sets=agents), "NodeAgent")
 
     assert texts[0].startswith("DaemonSet kube-system/eks-pod-identity-agent is the EKS Pod Identity agent. Its assoc")
     assert texts[1].startswith("DaemonSet kube-system/iam is kube2iam.")

@@ -8,15 +8,13 @@ import jsonpatch
 import pytest
 
 from injector.certs.registration import MATCH_CONDITIONS
-from podrole.diagnosis.cluster.checks import diagnose_cluster
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
-    build_cluster_state,
     build_configuration,
     build_warnings,
     build_webhook,
+    diagnose_with,
     list_concerns,
-    list_findings,
+    list_concerns_with,
 )
 
 [MIRROR] = ({"name": name, "expression": expression} for name, expression in MATCH_CONDITIONS.items())
@@ -26,10 +24,6 @@ CLIENT = build_webhook()["clientConfig"]
 SERVICE = CLIENT["service"]
 SELECTOR = build_webhook()["namespaceSelector"]
 RULE = build_webhook()["rules"][0]
-
-
-def list_codes(**changes: Any) -> list[str]:
-    return list_concerns(list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW)))
 
 
 @pytest.mark.parametrize(
@@ -49,11 +43,14 @@ def list_codes(**changes: Any) -> list[str]:
     ],
 )
 def test_change_of_the_webhook_is_the_only_concern(changes: dict[str, Any], code: str) -> None:
-    assert list_codes(webhooks=[build_configuration(build_webhook(**changes))]) == [code]
+    assert list_concerns_with(webhooks=[build_configuration(build_webhook(**changes))]) == [code]
 
 
 def test_cluster_without_changes_has_no_concern() -> None:
-    assert list_codes(webhooks=[build_configuration(build_webhook(matchConditions=[MIRROR], objectSelector={}))]) == []
+    assert (
+        list_concerns_with(webhooks=[build_configuration(build_webhook(matchConditions=[MIRROR], objectSelector={}))])
+        == []
+    )
 
 
 def run(configuration: dict[str, Any], command: str) -> dict[str, Any]:
@@ -72,7 +69,7 @@ def test_commands_in_their_order_remove_all_that_was_added(position: int) -> Non
     webhooks.insert(position, build_webhook("evil.example.com", rules=[]))
     webhooks.append(build_webhook("more.example.com", rules=[]))
     configuration = build_configuration(*webhooks)
-    findings = list_findings(diagnose_cluster(build_cluster_state(webhooks=[configuration]), {}, NOW))
+    findings = diagnose_with(webhooks=[configuration])
     commands = [one.remedy for one in findings if one.code in {"ConditionAdded", "WebhookAdded"}]
 
     for command in commands:
@@ -94,12 +91,12 @@ def test_commands_in_their_order_remove_all_that_was_added(position: int) -> Non
     ],
 )
 def test_webhook_that_warns_fails_open_and_has_the_ca(warnings: dict[str, Any], codes: list[str]) -> None:
-    assert list_codes(warnings=warnings) == codes
+    assert list_concerns_with(warnings=warnings) == codes
 
 
 @pytest.mark.parametrize("warnings", [None, build_configuration(OTHER)], ids=["no-configuration", "another-webhook"])
 def test_webhook_that_warns_can_be_left_out(warnings: dict[str, Any] | None) -> None:
-    findings = list_findings(diagnose_cluster(build_cluster_state(warnings=warnings), {}, NOW))
+    findings = diagnose_with(warnings=warnings)
 
     assert list_concerns(findings) == []
     assert [one.level for one in findings if one.code == "WarningsNotRegistered"] == ["note"]

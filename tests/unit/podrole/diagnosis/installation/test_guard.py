@@ -18,16 +18,14 @@ from tests.unit.podrole.diagnosis.states import (
     build_policy,
     build_policy_binding,
     build_running_pod,
+    diagnose_with,
     list_concerns,
+    list_concerns_with,
     list_findings,
     read_policies,
 )
 
 EXCLUDED = ["podrole-system", "kube-system", "kube-public", "kube-node-lease"]
-
-
-def list_codes(**changes: Any) -> list[str]:
-    return list_concerns(list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW)))
 
 
 def list_codes_of_check(**changes: Any) -> list[str]:
@@ -71,7 +69,7 @@ def replace_one(changed: dict[str, Any]) -> list[dict[str, Any]]:
     ],
 )
 def test_changed_policy_is_the_only_concern_and_its_field_is_named(path: str, value: object, field: str) -> None:
-    findings = list_findings(diagnose_cluster(build_cluster_state(policies=replace_one(change(path, value))), {}, NOW))
+    findings = diagnose_with(policies=replace_one(change(path, value)))
 
     assert list_concerns(findings) == ["PolicyChanged"]
     [text] = [finding.text for finding in findings if finding.code == "PolicyChanged"]
@@ -83,7 +81,7 @@ def test_condition_with_another_account_than_the_injectors_is_a_change() -> None
     expression = "request.userInfo.username == 'system:serviceaccount:other:podrole-injector'"
     policy = change("matchConditions.0.expression", expression, "podrole-injector")
 
-    assert list_codes(policies=replace_one(policy)) == ["PolicyChanged"]
+    assert list_concerns_with(policies=replace_one(policy)) == ["PolicyChanged"]
 
 
 @pytest.mark.parametrize(
@@ -96,23 +94,23 @@ def test_condition_with_another_account_than_the_injectors_is_a_change() -> None
     ],
 )
 def test_what_an_overlay_may_change_is_no_concern(path: str, value: object) -> None:
-    assert list_codes(policies=replace_one(change(path, value))) == []
+    assert list_concerns_with(policies=replace_one(change(path, value))) == []
 
 
 def test_setting_that_only_the_guard_has_is_the_only_concern() -> None:
     policy = build_policy("podrole-pods", {**SAFE, "PODROLE_ALLOW_OVERRIDES": "inject"})
 
-    assert list_codes(policies=replace_one(policy)) == ["PolicySettingDiffers"]
+    assert list_concerns_with(policies=replace_one(policy)) == ["PolicySettingDiffers"]
 
 
 def test_image_of_another_version_in_the_guard_is_no_concern() -> None:
     policy = build_policy("podrole-pods", {**SAFE, "PODROLE_SIDECAR_IMAGE": "example/podrole-sidecar:1"})
 
-    assert list_codes(policies=replace_one(policy)) == []
+    assert list_concerns_with(policies=replace_one(policy)) == []
 
 
 def test_policy_that_was_deleted_is_missing_although_its_binding_exists() -> None:
-    assert list_codes(policies=[build_policy(name) for name in POLICIES[1:]]) == ["GuardMissing"]
+    assert list_concerns_with(policies=[build_policy(name) for name in POLICIES[1:]]) == ["GuardMissing"]
 
 
 @pytest.mark.parametrize(
@@ -129,16 +127,16 @@ def test_binding_for_some_requests_is_the_only_concern(resources: dict[str, Any]
     narrowed["spec"]["matchResources"] = resources
     others = [build_policy_binding(policy) for policy in POLICIES[1:]]
 
-    assert list_codes(policy_bindings=[narrowed, *others]) == ["BindingNarrowed"]
-    assert list_codes(policy_bindings=[narrowed, build_policy_binding("podrole-pods"), *others]) == []
+    assert list_concerns_with(policy_bindings=[narrowed, *others]) == ["BindingNarrowed"]
+    assert list_concerns_with(policy_bindings=[narrowed, build_policy_binding("podrole-pods"), *others]) == []
 
 
 def test_policies_of_a_component_are_checked_where_they_exist() -> None:
     policies = [build_policy(name) for name in (*POLICIES, "podrole-exec")]
     bindings = [build_policy_binding(name) for name in (*POLICIES, "podrole-exec")]
 
-    assert list_codes(policies=policies, policy_bindings=bindings) == []
-    assert list_codes(policies=policies) == ["GuardMissing"]
+    assert list_concerns_with(policies=policies, policy_bindings=bindings) == []
+    assert list_concerns_with(policies=policies) == ["GuardMissing"]
 
 
 def test_expected_digests_are_those_of_the_manifests() -> None:
@@ -165,7 +163,7 @@ def test_policies_are_those_of_the_base() -> None:
     ],
 )
 def test_missing_guard_is_the_only_concern(bindings: list[dict[str, Any]]) -> None:
-    assert list_codes(policy_bindings=bindings) == ["GuardMissing"]
+    assert list_concerns_with(policy_bindings=bindings) == ["GuardMissing"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +184,7 @@ def test_check_of_a_pod_reports_a_guard_in_effect() -> None:
 
 
 def test_guard_in_effect_is_no_concern() -> None:
-    assert list_codes() == []
+    assert list_concerns_with() == []
 
 
 def test_api_server_without_policies_is_noted() -> None:
@@ -200,8 +198,8 @@ def test_api_server_without_policies_is_noted() -> None:
 
 
 def test_cluster_without_podrole_needs_no_guard() -> None:
-    assert "GuardMissing" not in list_codes(webhooks=[], deployment=None, policy_bindings=[])
+    assert "GuardMissing" not in list_concerns_with(webhooks=[], deployment=None, policy_bindings=[])
 
 
 def test_bindings_that_cannot_be_read_are_unknown() -> None:
-    assert "ReadFailed" in list_codes(errors={"policy_bindings": "forbidden"})
+    assert "ReadFailed" in list_concerns_with(errors={"policy_bindings": "forbidden"})

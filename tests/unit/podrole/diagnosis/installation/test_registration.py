@@ -4,23 +4,15 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster.checks import diagnose_cluster
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
-    build_cluster_state,
     build_configuration,
     build_webhook,
-    list_concerns,
-    list_findings,
+    list_concerns_with,
 )
 
 LABELLED_ONLY = {"matchLabels": {"podrole.io/injection": "enabled"}}
 NOT_READY = {"endpoints": [{"addresses": ["::1"], "conditions": {"ready": False}}]}
 DUAL_STACK = [{"endpoints": [{"targetRef": {"uid": "1"}}]}] * 2
-
-
-def list_codes(**changes: Any) -> list[str]:
-    return list_concerns(list_findings(diagnose_cluster(build_cluster_state(**changes), {}, NOW)))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +32,7 @@ def list_codes(**changes: Any) -> list[str]:
     ],
 )
 def test_flaw_of_the_registered_webhook_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
-    assert list_codes(webhooks=[build_configuration(build_webhook(**changes))]) == codes
+    assert list_concerns_with(webhooks=[build_configuration(build_webhook(**changes))]) == codes
 
 
 @pytest.mark.parametrize(
@@ -59,4 +51,4 @@ def test_flaw_of_the_registered_webhook_is_the_only_concern(changes: dict[str, A
     ],
 )
 def test_flaw_of_the_installation_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
-    assert list_codes(**changes) == codes
+    assert list_concerns_with(**changes) == codes

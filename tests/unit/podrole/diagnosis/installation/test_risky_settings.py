@@ -13,6 +13,7 @@ from tests.unit.podrole.diagnosis.states import (
     SAFE,
     build_cluster_state,
     build_deployment,
+    diagnose_with,
     find_texts,
     list_concerns,
     list_findings,
@@ -20,7 +21,7 @@ from tests.unit.podrole.diagnosis.states import (
 
 
 def diagnose(deployment: dict[str, Any]) -> list[Finding]:
-    return list_findings(diagnose_cluster(build_cluster_state(deployment=deployment), {}, NOW))
+    return diagnose_with(deployment=deployment)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from podrole.diagnosis.cluster.checks import diagnose_cluster
 from podrole.diagnosis.state.cluster import DryRunResult
 from podrole.diagnosis.workloads.dry_run import (
     MAX_DRY_RUNS,
@@ -17,14 +16,13 @@ from podrole.findings import Finding
 from testing.cases import CONFIG, ENVIRON
 from testing.repository import ROOT
 from tests.unit.podrole.diagnosis.states import (
-    NOW,
     build_cluster_state,
     build_namespace,
     build_plain_pod,
     build_running_pod,
+    diagnose_with,
     find_texts,
     list_concerns,
-    list_findings,
 )
 
 DENIED = 'admission webhook "pods.podrole.io" denied the request: pod team-a/podrole-preflight-* (request 1): '
@@ -54,7 +52,7 @@ BELOW_REQUEST = (
 
 
 def diagnose(*results: DryRunResult, **changes: Any) -> list[Finding]:
-    return list_findings(diagnose_cluster(build_cluster_state(dry_runs=[*results], **changes), {}, NOW))
+    return diagnose_with(dry_runs=[*results], **changes)
 
 
 @pytest.mark.parametrize(
