@@ -1,8 +1,10 @@
 """Shared by the injector's tests: the pods of tests/pods, a complete injection, and the API server's defaults."""
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import yaml
@@ -84,8 +86,21 @@ def load_injectable_cases() -> dict[str, Case]:
 
 def load_review(name: str) -> Pod:
     """A recorded review: the body of an API server's request."""
+    return copy.deepcopy(_read_review(name))
+
+
+@cache
+def _read_review(name: str) -> Pod:
     review: Pod = yaml.safe_load((REVIEWS / f"{name}.yaml").read_text(encoding="utf-8"))
     return review
+
+
+def build_review(namespace: str, account: str = "default") -> bytes:
+    """The body of an API server's request about a pod of a Deployment, in this namespace, with this ServiceAccount."""
+    review = load_review("pod-create-generate-name")
+    review["request"]["namespace"] = namespace
+    review["request"]["object"]["spec"]["serviceAccountName"] = account
+    return json.dumps(review).encode()
 
 
 def build_case(**spec: Any) -> Case:

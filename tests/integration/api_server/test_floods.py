@@ -12,22 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from testing.cases import load_review
+from testing.cases import build_review
 from testing.cluster.api import ApiServer
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import READER, ROLE, build_pod
 from tests.integration.api_server.webhooks import Injector
 
 REVIEWS, ROUNDS = 250, 5
-REVIEW = load_review("pod-create-generate-name")
-
-
-def build_review(namespace: str, account: str) -> bytes:
-    pod = REVIEW["request"]["object"]
-    spec = {**pod["spec"], "serviceAccountName": account}
-    return json.dumps(
-        {**REVIEW, "request": {**REVIEW["request"], "namespace": namespace, "object": {**pod, "spec": spec}}}
-    ).encode()
 
 
 def unknown_namespace(_namespace: str) -> bytes:

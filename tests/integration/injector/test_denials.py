@@ -10,13 +10,12 @@ import pytest
 
 from injector.webhook.decision_log import FIELDS
 from injector.webhook.denials import OTHER
-from testing.cases import load_case
+from testing.cases import build_review, load_case
 from testing.fake_api_server import build_environ, writable_api_server
 from testing.fake_list_watch_server import ACCOUNTS, NAMESPACES
 from testing.ports import find_free_ports
 from testing.repository import ROOT
 from tests.integration.injector.injector_process import Injector, ask, run_injector
-from tests.integration.injector.test_overload import build_review
 from tests.unit.docs.pages import read_block, read_section
 from tests.unit.injector.k8s.watched_cluster import wait_until
 

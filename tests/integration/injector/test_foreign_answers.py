@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from testing.cases import build_review
 from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from testing.fake_list_watch_server import NAMESPACES, Fault, RequestHandler
 from testing.ports import find_free_ports
 from tests.integration.injector.injector_process import Injector, ask, run_injector
-from tests.integration.injector.test_large_objects import build_review
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 ACCOUNT = f"{NAMESPACES}/team-a/serviceaccounts/worker"

@@ -1,11 +1,10 @@
 """The injector's memory in a cluster whose users have filled their objects."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from testing.cases import load_review
+from testing.cases import build_review
 from testing.fake_api_server import WritableApiServer, build_environ, writable_api_server
 from testing.fake_list_watch_server import ACCOUNTS, NAMESPACES
 from testing.ports import find_free_ports
@@ -13,15 +12,6 @@ from tests.integration.injector.injector_process import Injector, review, run_in
 from tests.unit.injector.k8s.watched_cluster import wait_until
 
 LARGEST_ANNOTATIONS = "x" * 255 * 1024
-REVIEW = load_review("pod-create-generate-name")
-
-
-def build_review(namespace: str, account: str) -> bytes:
-    pod = REVIEW["request"]["object"]
-    spec = {**pod["spec"], "serviceAccountName": account}
-    return json.dumps(
-        {**REVIEW, "request": {**REVIEW["request"], "namespace": namespace, "object": {**pod, "spec": spec}}}
-    ).encode()
 
 
 def put_account(api: WritableApiServer, number: int, **metadata: object) -> None:

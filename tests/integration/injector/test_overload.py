@@ -1,13 +1,12 @@
 """More reviews that need a live read than there are threads."""
 
-import json
 import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Thread
 
 from injector.k8s.live_reads import MAX_UNKNOWN
-from testing.cases import load_review
+from testing.cases import build_review
 from testing.fake_api_server import build_environ, writable_api_server
 from testing.fake_list_watch_server import ACCOUNTS, NAMESPACES, RequestHandler
 from testing.ports import find_free_ports
@@ -27,14 +26,6 @@ runpy.run_module("injector", run_name="__main__")
 ONE_THREAD = CHANGED.format(
     change="worker.LIMITS = worker.LIMITS._replace(max_threads=1, max_waiting=0, max_wait_seconds=60)"
 )
-
-
-def build_review(namespace: str, account: str = "default") -> bytes:
-    recorded = load_review("pod-create-generate-name")
-    pod = recorded["request"]["object"]
-    spec = {**pod["spec"], "serviceAccountName": account}
-    request = {**recorded["request"], "namespace": namespace, "object": {**pod, "spec": spec}}
-    return json.dumps({**recorded, "request": request}).encode()
 
 
 def test_reviews_beyond_the_threads_get_429_while_cached_ones_are_answered(tmp_path: Path) -> None:

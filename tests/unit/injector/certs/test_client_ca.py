@@ -14,6 +14,7 @@ from injector.certs.client_ca import ClientCa, VerifyingTls
 from injector.certs.tls import FileTls
 from injector.deadlines import CERT_RELOAD_SECONDS
 from injector.errors import CertificateError
+from testing.clock import Clock
 from testing.services.certificates import CertificateFiles, write_certificates
 
 NAME = "kube-apiserver"
@@ -34,15 +35,6 @@ def ca_file(tmp_path: Path, ca: trustme.CA) -> Path:
     path = tmp_path / "clients.crt"
     ca.cert_pem.write_to_path(path)
     return path
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def build_tls(server_files: CertificateFiles, ca: ClientCa, common_name: str | None = None) -> VerifyingTls:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from injector.certs.tls import FileTls, MemoryTls, Tls
 from injector.certs.x509 import KeyPair, Lifetimes, issue_ca, issue_serving_cert
 from injector.errors import CertificateError
+from testing.clock import Clock
 
 LIFETIMES = Lifetimes()
 CA = issue_ca(time.time(), LIFETIMES)
@@ -94,15 +95,6 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
 def write(folder: Path, pair: KeyPair) -> None:
     (folder / "tls.key").write_text(pair.key_pem)
     (folder / "tls.crt").write_text(pair.certificate.pem)
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_new_certificate_is_used_for_new_handshakes_only() -> None:

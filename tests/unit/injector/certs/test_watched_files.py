@@ -10,17 +10,9 @@ import pytest
 from injector.certs.watched_files import MAX_BYTES, MAX_READS, Messages, WatchedFiles
 from injector.deadlines import CERT_RELOAD_SECONDS
 from injector.errors import CertificateError
+from testing.clock import Clock
 
 MESSAGES = Messages("The old one stays", "new one")
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Loader:

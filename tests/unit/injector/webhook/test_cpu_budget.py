@@ -1,19 +1,12 @@
 import pytest
 
 from injector.webhook.cpu_budget import MAX_SAVED_SECONDS, SHARE, CpuBudget
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from testing.clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000)
 
 
 def test_spent_budget_is_left_again_after_its_share_of_the_time(clock: Clock) -> None:

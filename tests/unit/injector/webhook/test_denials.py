@@ -5,17 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from injector.webhook.denials import MAX_SERIES, MIN_IDLE_SECONDS, OTHER, DenialCounts
+from testing.clock import Clock
 
 REASON = "RoleNotAllowed"
 SHORT_SWITCH_SECONDS = 1e-6
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def build_counts(clock: Callable[[], float] = lambda: 0.0) -> DenialCounts:

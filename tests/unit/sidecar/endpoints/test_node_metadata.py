@@ -19,6 +19,7 @@ from sidecar.endpoints.handler import create_handler
 from sidecar.endpoints.node_metadata import NodeError, NodeMetadata
 from sidecar.endpoints.node_paths import CONSTANT
 from sidecar.endpoints.state import EndpointState
+from testing.clock import Clock
 from testing.handlers import call
 from testing.serving import serving
 
@@ -139,16 +140,6 @@ class NodeRequest(BaseHTTPRequestHandler):
         """Write no access log."""
 
 
-class Clock:
-    """A fake clock."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def service() -> Iterator[NodeService]:
     with serving(NodeService) as running:
@@ -157,7 +148,7 @@ def service() -> Iterator[NodeService]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000)
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from server.messages import Handler, WouldBlock
 from sidecar.endpoints import node_metadata
 from sidecar.endpoints.node_metadata import NodeMetadata
 from sidecar.endpoints.node_paths import list_node_paths
+from testing.clock import Clock
 from testing.handlers import call
 from testing.serving import serving
-from tests.unit.sidecar.endpoints.test_node_metadata import Clock, NodeService, build_config, build_handler
+from tests.unit.sidecar.endpoints.test_node_metadata import NodeService, build_config, build_handler
 
 MAC = "0e:49:61:0f:c3:11"
 META = "/latest/meta-data"
@@ -56,7 +57,7 @@ def handler(service: NodeService) -> Handler:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000)
 
 
 @pytest.fixture
