@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -22,6 +22,7 @@ from testing.repository import ROOT
 from testing.services.faulty_sts import GRANTED, HANGING, FaultySts, build_grant
 from testing.sidecars import CREDENTIALS_PATH, ROLE_ARN, build_environ, running_sidecar
 from tests.integration.sidecar.sts_answers.answer import build_response
+from tests.unit.injector.k8s.watched_cluster import wait_until
 
 MIB = 1024 * 1024
 LIMIT_BYTES = 96 * MIB
@@ -79,13 +80,16 @@ def serving_sts(action: str, large: Large) -> Iterator[RawServer]:
         yield server
 
 
+def read_saved(directory: Path) -> Any:
+    return json.loads((directory / "run" / "state.json").read_text())
+
+
 def make_refresh_due(directory: Path) -> None:
     """Let half of the saved credentials' lifetime be over."""
-    file = directory / "run" / "state.json"
-    saved = json.loads(file.read_text())
+    saved = read_saved(directory)
     for name in ("obtained_at", "expires_at"):
         saved["credentials"][name] -= 2000
-    file.write_text(json.dumps(saved))
+    (directory / "run" / "state.json").write_text(json.dumps(saved))
 
 
 @pytest.mark.parametrize("kind", LARGE)
@@ -99,6 +103,7 @@ def test_large_answer_is_a_failure_while_clients_are_served(
         environ = build_environ(tmp_path, sts.url(), **changes)
         with running_sidecar(environ, tmp_path) as sidecar:
             assert sidecar.wait_until_started() == 0
+            wait_until("credentials are saved", lambda: read_saved(tmp_path)["credentials"])  # the start waits 10 s
         make_refresh_due(tmp_path)
 
         statuses = []
