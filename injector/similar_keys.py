@@ -29,6 +29,12 @@ LABELS: Mapping[str, tuple[str, ...]] = {"pod": (INJECT_LABEL,), "ServiceAccount
 
 KEYS = tuple(dict.fromkeys(key for table in (ANNOTATIONS, LABELS) for keys in table.values() for key in keys))
 DOMAINS = frozenset(key.partition("/")[0] for key in KEYS)
+DOMAIN_STARTS = (PREFIX.partition(".")[0], "iam.aws", "eks.aws")
+"""Of `podrole/role`, `podrole.example.com/role` and `iam.aws.com/role`."""
+
+IAM_DOMAIN = ROLE.partition("/")[0]
+"""`foreign_keys` knows its keys of other systems."""
+
 ROLE_KEYS = {"pod": ROLE, "ServiceAccount": ROLE, "namespace": DEFAULT_ROLE}
 """The key that sets a role, by the kind of object."""
 
@@ -65,8 +71,10 @@ def find_meant(key: str) -> str | None:
     if not may_be_meant(key):
         return None
     domain, _, name = key.lower().partition("/")
-    if name in ROLE_NAMES and any(_is_near(domain, one) for one in DOMAINS):
+    if name in ROLE_NAMES and _is_ours(domain):
         return IRSA_ROLE if domain.startswith("eks") or "arn" in name else ROLE
+    if domain != IAM_DOMAIN and (same := [one for one in KEYS if one.endswith(f"/{name}")]) and _is_ours(domain):
+        return same[0]
     distances = {one: count_edits(key.lower(), one, MAX_EDITS_OF_DOMAIN + MAX_EDITS) for one in KEYS}
     nearest = min(distances, key=lambda one: distances[one])
     wanted_domain, _, wanted_name = nearest.partition("/")
@@ -74,6 +82,10 @@ def find_meant(key: str) -> str | None:
     if distances[nearest] <= most:
         return nearest
     return nearest if _is_near(domain, wanted_domain) and count_edits(name, wanted_name, most) <= most else None
+
+
+def _is_ours(domain: str) -> bool:
+    return domain.startswith(DOMAIN_STARTS) or any(_is_near(domain, one) for one in DOMAINS)
 
 
 def _is_near(domain: str, wanted: str) -> bool:

@@ -34,10 +34,12 @@ SHARED_CONFIG = {
     "AWS_DEFAULT_PROFILE": PROFILE_CONSEQUENCE,
     "AWS_SHARED_CREDENTIALS_FILE": FILE_CONSEQUENCE,
     "AWS_CREDENTIAL_FILE": FILE_CONSEQUENCE,
+    "AWS_CREDENTIAL_PROFILES_FILE": FILE_CONSEQUENCE,
     "BOTO_CONFIG": FILE_CONSEQUENCE,
     "AWS_CONFIG_FILE": "if the file's profile names keys, a role or a process, AWS SDKs prefer them to the pod's role",
 }
-"""Variables of the shared configuration, and what each does. AWS_CREDENTIAL_FILE and BOTO_CONFIG are botocore's.
+"""Variables of the shared configuration, and what each does. AWS_CREDENTIAL_FILE and BOTO_CONFIG are botocore's,
+AWS_CREDENTIAL_PROFILES_FILE is of the SDK for Java v1.
 
 https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
 https://docs.aws.amazon.com/boto3/latest/guide/credentials.html

@@ -23,11 +23,13 @@ from podrole.findings import Finding
 SERIOUS_WARNINGS = {
     Reason.CREDENTIALS_OVERRIDDEN,
     Reason.SHARED_CONFIG_SET,
+    Reason.SHARED_CONFIG_MOUNTED,
     Reason.KEY_WITHOUT_EFFECT,
     Reason.UNKNOWN_ANNOTATION,
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.NO_PROXY_NOT_REPLACED,
     Reason.RESERVED_NAME,
+    Reason.SANDBOX,
 }
 """Warnings that can explain why a pod does not work. The others describe the consequences of a mode or override."""
 

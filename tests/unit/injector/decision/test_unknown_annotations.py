@@ -11,6 +11,7 @@ from testing.cases import CONFIG, ENABLED, build_case
 
 INJECT = "podrole.io/inject"
 ROLE, IRSA, DEFAULT = "iam.amazonaws.com/role", "eks.amazonaws.com/role-arn", "podrole.io/default-role"
+AUDIENCE = "eks.amazonaws.com/audience"
 OF_OTHERS = [
     "app.kubernetes.io/name",
     "azure.workload.identity/client-id",
@@ -23,6 +24,8 @@ OF_OTHERS = [
     "rbac.authorization.k8s.io/role",
     "role",
     "roles",
+    "aws.example.com/mode",
+    "roles.example.com/session-name",
     "vault.hashicorp.com/role",
     "vpc.amazonaws.com/pod-eni",
 ]
@@ -48,6 +51,16 @@ def test_key_of_another_project_is_no_near_miss(kind: str, key: str) -> None:
         pytest.param("pod", "Iam.amazonaws.com/Role", ROLE, id="case"),
         pytest.param("pod", "podrole.io/role", ROLE, id="our-prefix"),
         pytest.param("pod", "podrloe.io/role", ROLE, id="our-prefix-misspelt"),
+        pytest.param("pod", "podrole/role", ROLE, id="our-prefix-without-its-end"),
+        pytest.param("pod", "iam.aws.com/role", ROLE, id="domain-of-another-name"),
+        pytest.param("pod", "podrole.io/session-name", "iam.amazonaws.com/session-name", id="our-prefix-for-kiams"),
+        pytest.param("ServiceAccount", "podrole.io/audience", AUDIENCE, id="our-prefix-for-irsas"),
+        pytest.param(
+            "namespace", "podrole.io/allowed-roles", "iam.amazonaws.com/allowed-roles", id="our-prefix-for-kube2iams"
+        ),
+        pytest.param(
+            "namespace", "eks.amazonaws.com/permitted", "iam.amazonaws.com/permitted", id="domain-of-irsa-for-kiams"
+        ),
         pytest.param("pod", "podrole.io/iam-role", ROLE, id="our-prefix-and-another-name"),
         pytest.param("pod", "eks.amazon.com/role-arn", ROLE, id="irsa-misspelt-on-a-pod"),
         pytest.param("pod", "iam.amazonaws.com/session_name", "iam.amazonaws.com/session-name", id="underscore"),

@@ -190,6 +190,7 @@ def test_token_for_the_sidecar_causes_no_warning() -> None:
     [
         pytest.param("AWS_SHARED_CREDENTIALS_FILE", "prefer them to the pod's role", id="credentials-file"),
         pytest.param("AWS_CREDENTIAL_FILE", "prefer them to the pod's role", id="credentials-file-of-botocore"),
+        pytest.param("AWS_CREDENTIAL_PROFILES_FILE", "prefer them to the pod's role", id="credentials-file-of-java-v1"),
         pytest.param("BOTO_CONFIG", "prefer them to the pod's role", id="boto-config"),
         pytest.param("AWS_CONFIG_FILE", "prefer them to the pod's role", id="config-file"),
         pytest.param("AWS_PROFILE", "fail (ProfileNotFound)", id="profile"),
