@@ -29,4 +29,4 @@ def _decide_without_role(context: AdmissionContext) -> Decision:
             return skip
     found = (warning for rule in rules.WARN_RULES_WITHOUT_ROLE for warning in rule(context))
     warnings = (Reason.NO_ROLE.explain(), *found)
-    return Block(Reason.NO_ROLE, limit_explanations(warnings))
+    return Block(Reason.NO_ROLE, limit_explanations(warnings), context.settings.sidecar_resources)

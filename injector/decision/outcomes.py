@@ -1,6 +1,7 @@
 """The results of a decision: plain values, from the rules to the plan."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -45,6 +46,8 @@ class Block:
     outcome: ClassVar[Outcome] = Outcome.BLOCK
     reason: Reason
     warnings: Explanations = ()
+    sidecar_resources: Mapping[str, str] = field(default_factory=dict)
+    """Of the annotation: they raise those of the redirect container, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from injector.patch.pod_resources import fit_resources
 from injector.patch.pull_secrets import PULL_SECRETS, find_pull_secrets
 from injector.patch.qos import is_guaranteed
 from injector.patch.shared_files import warn_mounted_files
-from injector.patch.sidecar_resources import adjust_resources
+from injector.patch.sidecar_resources import adjust_resources, raise_resources
 from injector.patch.template import Template, fill_env
 from injector.reasons import Explanation, Reason
 
@@ -70,7 +70,6 @@ def plan_injection(
     """Plan the injection of a pod, or of a workload's pod template, with this decision."""
     containers = find_app_containers(pod)
     environment: dict[ContainerRef, EnvironmentChange] = {}
-    wanted: Mapping[str, str] = {}
     if isinstance(decision, Inject):
         wanted = decision.settings.sidecar_resources
         uses_node = decision.settings.reaches_node(config)
@@ -78,6 +77,7 @@ def plan_injection(
         environment = _plan_environments(containers, decision.mode, template, config)
         environment.update(_plan_without_outdated(containers, pod, decision.mode, config))
     else:
+        wanted = decision.sidecar_resources
         init_containers, volumes = (template.block,), (template.token,)
     ours = keep_rewritten_images(init_containers, pod, config.image_rewrites)
     env_warnings = (warning for change in environment.values() for warning in change.warnings)
@@ -156,8 +156,9 @@ def _choose_resources(
         resources = own = read_mapping(container, "resources")
         if guaranteed:
             resources = template.guaranteed_sidecar if is_sidecar else template.guaranteed_redirect
-        if is_sidecar and wanted:
-            resources = adjust_resources(resources, wanted, guaranteed=guaranteed)
+        if wanted:
+            change = adjust_resources if is_sidecar else raise_resources
+            resources = change(resources, wanted, guaranteed=guaranteed)
         if has_pod_resources:
             resources = fit_resources(resources, pod, runs_beside_others=is_sidecar)
         yield {**container, "resources": resources} if resources is not own else container

@@ -67,7 +67,10 @@ class PlanFinding(FindingTemplate):
     REJECTED_BY_LIMIT_RANGE = (
         Level.PROBLEM,
         "LimitRange {name} would reject its pods: {problem}.",
-        "Change the LimitRange, or for podrole-sidecar: set podrole.io/sidecar-resources on the pod or the namespace.",
+        (
+            "Change the LimitRange, or set podrole.io/sidecar-resources on the pod or the namespace. It sets the "
+            "resources of podrole-sidecar, and its requests raise those of podrole-redirect."
+        ),
     )
     CHANGED_BY_LIMIT_RANGE = (Level.NOTE, "A LimitRange adds {values} to {containers}.")
     REJECTED_BY_QUOTA = (

@@ -99,7 +99,7 @@ class Creation(FindingTemplate):
     LIMIT_RANGE_BECAUSE_OF_PODROLE = (
         Level.PROBLEM,
         "A LimitRange rejects new pods because of what podrole adds ({added}) ({where}): {message}",
-        f"{LIMIT_RANGES}\nChange it, or for podrole-sidecar: {SIDECAR_RESOURCES}",
+        f"{LIMIT_RANGES}\nChange it. Or, for a minimum of podrole-redirect or for podrole-sidecar: {SIDECAR_RESOURCES}",
     )
     LIMIT_RANGE_ANYWAY = (
         Level.PROBLEM,

@@ -116,6 +116,54 @@ def test_range_that_an_annotation_can_meet_is_accepted(value: str) -> None:
     assert Config.from_environ(ENVIRON | {"PODROLE_SIDECAR_RESOURCES_RANGE": value})
 
 
+REDIRECT = {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "32Mi"}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("requests.cpu=10m,requests.memory=32Mi", REDIRECT, id="not-lowered"),
+        pytest.param("limits.cpu=100m,limits.memory=128Mi", REDIRECT, id="limits-alone"),
+        pytest.param(
+            "requests.memory=64Mi",
+            {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}},
+            id="memory-with-its-limit",
+        ),
+        pytest.param(
+            "requests.memory=64Mi,limits.memory=128Mi",
+            {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
+            id="memory-and-a-limit",
+        ),
+        pytest.param(
+            "requests.cpu=50m",
+            {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "32Mi"}},
+            id="cpu-without-a-limit",
+        ),
+        pytest.param(
+            "requests.cpu=50m,limits.cpu=100m",
+            {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "32Mi", "cpu": "100m"}},
+            id="cpu-and-a-limit",
+        ),
+    ],
+)
+@pytest.mark.parametrize("has_role", [True, False], ids=["with-a-role", "without-a-role"])
+def test_requests_raise_those_of_the_redirect_container(value: str, expected: Any, *, has_role: bool) -> None:
+    case = build(namespace=value)
+    if not has_role:
+        case.pod["metadata"]["annotations"] = {}
+
+    assert resources_of(case, "podrole-redirect") == expected
+
+
+def test_requests_keep_the_redirect_container_of_a_guaranteed_pod_guaranteed() -> None:
+    resources = resources_of(
+        build("requests.cpu=300m,limits.memory=128Mi", containers=[{"name": "app", "resources": GUARANTEED}]),
+        "podrole-redirect",
+    )
+
+    assert resources["requests"] == resources["limits"] == {"cpu": "300m", "memory": "128Mi"}
+
+
 @pytest.mark.parametrize(
     ("pod", "namespace", "expected"),
     [
@@ -151,7 +199,6 @@ def test_sidecar_gets_the_resources_of_pod_and_namespace(pod: str | None, namesp
     case = build(pod, namespace)
 
     assert resources_of(case) == expected
-    assert resources_of(case, "podrole-redirect") == resources_of(build(), "podrole-redirect")
     once = case.inject()
     assert case.with_pod(once).inject() == once
 

@@ -132,16 +132,21 @@ def test_limit_range_that_rejects_or_changes_pods_has_a_finding(limits: dict[str
     assert [finding.code for finding in row.findings] == codes
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        pytest.param(limit_range(min={"memory": "64Mi"}), id="minimum"),
-        pytest.param(quota({"limits.cpu": "9"}), id="required"),
-    ],
-)
-def test_remedy_for_the_redirect_container_is_not_that_for_the_sidecar_alone(limits: dict[str, Any]) -> None:
-    """The annotation podrole.io/sidecar-resources does not change podrole-redirect."""
-    row = make_row(*ESTATE, limits, workload())
+def test_remedy_for_a_minimum_of_the_limit_range_mends_both_containers() -> None:
+    limits = limit_range(min={"cpu": "50m", "memory": "64Mi"})
+    annotations = {"podrole.io/sidecar-resources": "requests.cpu=50m,requests.memory=64Mi"}
+
+    before = make_row(*ESTATE, limits, workload())
+    after = make_row(namespace(annotations=annotations), account(), limits, workload())
+
+    assert {one.code for one in before.findings} == {"RejectedByLimitRange"}
+    assert all("podrole.io/sidecar-resources" in one.remedy for one in before.findings)
+    assert [*after.findings] == []
+
+
+def test_remedy_for_a_required_limit_of_the_redirect_container_is_not_that_for_the_sidecar_alone() -> None:
+    """The annotation podrole.io/sidecar-resources gives podrole-redirect no CPU limit."""
+    row = make_row(*ESTATE, quota({"limits.cpu": "9"}), workload())
 
     (remedy,) = {one.remedy for one in row.findings if "podrole-redirect" in one.text}
     assert "LimitRange" in remedy
