@@ -25,7 +25,7 @@ from podrole.diagnosis.workloads.findings import WorkloadFinding
 from podrole.diagnosis.workloads.workload import diagnose_workload
 from podrole.findings import Level, Section, build_document, choose_exit_code, format_counts, format_sections
 from podrole.options import NAMESPACE, cluster_options, report_output_option
-from podrole.overview import MAX_SIDECARS, Reads, read_overview, write_overview
+from podrole.overview import MAX_SIDECARS, Reads, fetch_overview, write_overview
 from podrole.terminal import write, write_json
 
 MAX_PODS = 50
@@ -128,7 +128,7 @@ def check(
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
         if parsed is None:
             reads = Reads(chosen["max_sidecars"], chosen["may_create"])
-            sections = write_overview(read_overview(client, namespace or "", reads), chosen["output"])
+            sections = write_overview(fetch_overview(client, namespace or "", reads), chosen["output"])
             raise SystemExit(choose_exit_code(sections, Level.WARNING))
         report = _report_target(client, parsed, may_create=chosen["may_create"])
     if chosen["output"] == "json":

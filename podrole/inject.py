@@ -40,7 +40,7 @@ from podrole.options import (
 )
 from podrole.progress import progress_message
 from podrole.terminal import write
-from podrole.yaml.documents import Document, read_documents
+from podrole.yaml.documents import Document, load_documents
 
 EXAMPLES = """\b
 Examples:
@@ -96,11 +96,11 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
     note about each object that seems to have a pod template that podrole does not know.
     """
     with progress_message("reading the manifests"):
-        documents = read_documents(filenames, recursive=recursive)
+        documents = load_documents(filenames, recursive=recursive)
     check_documents(documents)
     kinds = load_kinds(options)
     manifests = ManifestReader()
-    for document in (*read_documents(options["manifests"], recursive=recursive), *documents):
+    for document in (*load_documents(options["manifests"], recursive=recursive), *documents):
         with error_context(document.location):
             manifests.add(document.content, namespace)
     with ExitStack() as stack:

@@ -12,7 +12,7 @@ from injector.errors import ClusterError, ForbiddenError
 from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping
 from injector.k8s.pod_exec import RunningContainer, exec_command
-from podrole.cluster.estate import read_cluster
+from podrole.cluster.estate import fetch_estate
 from podrole.cluster.owners import TargetError
 from podrole.cluster.queries import fetch_installation, fetch_list
 from podrole.cluster.workloads import add_dry_run
@@ -47,11 +47,11 @@ class Reads(NamedTuple):
     dry_run: bool = True
 
 
-def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewResult:
+def fetch_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewResult:
     """Read the workloads of a namespace, or of all if it is empty. Raises TargetError and ClusterError."""
     installation = fetch_installation(client)
     given = StatusEstate(is_complete=True)
-    estate = read_cluster(client, namespaces=[namespace] if namespace else (), estate=given)
+    estate = fetch_estate(client, namespaces=[namespace] if namespace else (), estate=given)
     if namespace and namespace not in estate.namespaces and estate.is_known_to_miss("Namespace"):
         raise TargetError(f"namespace {namespace} does not exist")
     events = _fetch_events(client, namespace)
@@ -64,7 +64,7 @@ def read_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewRe
         load_settings(installation, os.environ),
         estate,
         tuple(states),
-        read_statuses(client, chosen),
+        fetch_statuses(client, chosen),
         time.time(),
         events=events.value,
         events_error=events.error,
@@ -132,7 +132,7 @@ def add_dry_runs(client: ApiClient, states: Sequence[WorkloadState]) -> list[Wor
     return added
 
 
-def read_statuses(client: ApiClient, pods: Sequence[Object]) -> Mapping[str, ReadResult[str | None]]:
+def fetch_statuses(client: ApiClient, pods: Sequence[Object]) -> Mapping[str, ReadResult[str | None]]:
     """The output of each sidecar's status command, by the pod's uid. Ends where the user has no permission."""
     is_forbidden = Event()
 

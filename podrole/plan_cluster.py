@@ -8,7 +8,7 @@ from injector.k8s.client import ApiClient
 from injector.k8s.discovery import COLLECTIONS, NODES, RESOURCE_LIMITS, fetch_issuer
 from injector.k8s.kubeconfig import load_kubeconfig, load_namespace
 from injector.k8s.objects import Object
-from podrole.cluster.estate import read_cluster
+from podrole.cluster.estate import fetch_estate
 from podrole.cluster.queries import fetch_installation
 from podrole.diagnosis.installation.registration import SYSTEM_NAMESPACES
 from podrole.diagnosis.state.cluster import Installation, ReadResult
@@ -73,17 +73,17 @@ def _read(options: Options) -> ClusterRead:
         installation = fetch_installation(client)
         namespaces = () if is_for_all else options["namespaces"] or (load_namespace(kubeconfig, context),)
         collections = (*COLLECTIONS, *RESOURCE_LIMITS, *((NODES,) if is_for_all else ()))
-        read_cluster(client, estate.kinds, namespaces, collections, estate)
+        fetch_estate(client, estate.kinds, namespaces, collections, estate)
         return ClusterRead(
             installation,
             estate,
             namespaces,
-            _read_daemon_sets(client, estate, is_for_all=is_for_all),
-            ReadResult(None) if options["issuer"] or not options["policies"] else _read_issuer(client),
+            _fetch_daemon_sets(client, estate, is_for_all=is_for_all),
+            ReadResult(None) if options["issuer"] or not options["policies"] else _fetch_issuer(client),
         )
 
 
-def _read_daemon_sets(
+def _fetch_daemon_sets(
     client: ApiClient, estate: PlanEstate, *, is_for_all: bool
 ) -> ReadResult[Sequence[Object] | None]:
     """Node agents are in another namespace than those that are planned."""
@@ -96,7 +96,7 @@ def _read_daemon_sets(
         return ReadResult(None, str(error))
 
 
-def _read_issuer(client: ApiClient) -> ReadResult[str | None]:
+def _fetch_issuer(client: ApiClient) -> ReadResult[str | None]:
     try:
         with progress_message("reading the cluster's issuer"):
             return ReadResult(fetch_issuer(client))

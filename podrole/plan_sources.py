@@ -22,7 +22,7 @@ from podrole.planning.pod_plans import NO_SYSTEMS, Settings
 from podrole.planning.roles_now import Systems, find_systems, list_daemon_sets
 from podrole.planning.trust import KnownTrust
 from podrole.progress import progress_message
-from podrole.trust.existing_policies import read_policy_directory
+from podrole.trust.existing_policies import load_policy_directory
 
 IMAGE, REGION = "PODROLE_SIDECAR_IMAGE", "PODROLE_REGION"
 ACCOUNT_ID, BASE_ROLE_ARN = "PODROLE_ACCOUNT_ID", "PODROLE_BASE_ROLE_ARN"
@@ -53,7 +53,7 @@ def load_trust(options: Options, issuer: str | None) -> KnownTrust | None:
     """Load the policies of the option. `issuer`: of the cluster's tokens, None where it is not known."""
     if not options["policies"]:
         return None
-    return KnownTrust(read_policy_directory(options["policies"]), parse_issuer(issuer) if issuer else None)
+    return KnownTrust(load_policy_directory(options["policies"]), parse_issuer(issuer) if issuer else None)
 
 
 def report_policies(trust: KnownTrust | None) -> list[Finding]:

@@ -19,7 +19,7 @@ from podrole.manifests.output import check_documents, write_results
 from podrole.manifests.result import InjectResult, build_unchanged_result
 from podrole.options import NAMESPACE, load_kinds, manifest_options, output_option, template_path_option
 from podrole.progress import progress_message
-from podrole.yaml.documents import Document, read_documents
+from podrole.yaml.documents import Document, load_documents
 
 EXAMPLES = """\b
 Examples:
@@ -51,7 +51,7 @@ def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, outpu
     printed unchanged.
     """
     with progress_message("reading the manifests"):
-        documents = read_documents(filenames, recursive=recursive)
+        documents = load_documents(filenames, recursive=recursive)
     check_documents(documents)
     results = [*_uninject_all(documents, namespace, load_kinds(options))]
     write_results(documents, results, output)

@@ -13,7 +13,7 @@ from podrole.progress import progress_message
 CUSTOM_KINDS = "custom kinds"
 
 
-def read_cluster(
+def fetch_estate(
     client: ApiClient,
     kinds: Kinds = WORKLOAD_KINDS,
     namespaces: Sequence[str] = (),

@@ -28,7 +28,7 @@ class UnchangedObject(NamedTuple):
 
     reason: str
     sentence: str
-    hint: str = ""
+    remedy: str = ""
     """How to make it known."""
 
     is_account_known: bool = False

@@ -120,7 +120,7 @@ def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
 def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
     owner = f"{unknown.template.kind} {namespace}/{unknown.template.name}"
     found = UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=unknown.sentence)
-    return Notice(None, owner, found._replace(remedy=" ".join(filter(None, (unknown.hint, found.remedy)))))
+    return Notice(None, owner, found._replace(remedy=" ".join(filter(None, (unknown.remedy, found.remedy)))))
 
 
 def _leave_out_unreadable(estate: Estate, notices: dict[Notice, None]) -> Estate:

@@ -58,7 +58,7 @@ def build_unchanged_result(
         outcome=Outcome.SKIP,
         reason=unchanged.reason,
         sentences=(unchanged.sentence,),
-        notes=(unchanged.hint, *notes) if unchanged.hint else notes,
+        notes=(unchanged.remedy, *notes) if unchanged.remedy else notes,
     )
 
 

@@ -103,7 +103,7 @@ class PlanFinding(FindingTemplate):
     )
     TRUST_UNREADABLE = (Level.UNKNOWN, "The trust policy of {role} ({file}) cannot be checked: {problem}.")
     UNREADABLE = (Level.UNKNOWN, "Its pods cannot be planned: {problem}.")
-    POD_TEMPLATE_UNKNOWN = (Level.UNKNOWN, "{owner} was not planned: {why}", "{hint}")
+    POD_TEMPLATE_UNKNOWN = (Level.UNKNOWN, "{owner} was not planned: {why}", "{remedy}")
 
 
 class NamespaceFinding(FindingTemplate):

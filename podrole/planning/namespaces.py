@@ -130,4 +130,4 @@ def _report_unknown(name: str, estate: PlanEstate) -> Iterator[Finding]:
     for namespace, one in estate.unknown:
         if namespace == name:
             owner = f"{one.template.kind}/{one.template.name}"
-            yield PlanFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=one.sentence, hint=one.hint)
+            yield PlanFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=one.sentence, remedy=one.remedy)

@@ -13,16 +13,16 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of all files together: ten thousand roles, as `aws iam list-roles` prints them, have about 15 MiB."""
 
 
-def read_policy_directory(path: str) -> ExistingPolicies:
+def load_policy_directory(path: str) -> ExistingPolicies:
     """Read the .json files of a directory and of the directories in it, or one file. Raises ConfigError."""
     with progress_message(f"reading the policies of {path}"):
-        files = [*_read_files(Path(path))]
+        files = [*_load_files(Path(path))]
         if not files:
             raise ConfigError(f"there are no policies in {path}: use files with the suffix {SUFFIX}")
         return parse_policy_files(files)
 
 
-def _read_files(path: Path) -> Iterator[PolicyFile]:
+def _load_files(path: Path) -> Iterator[PolicyFile]:
     if not path.is_dir():
         yield PolicyFile(path.name, _read(path, MAX_BYTES))
         return

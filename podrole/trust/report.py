@@ -15,7 +15,7 @@ from podrole.iam.usage_findings import UsageFinding
 from podrole.manifests.error_context import error_context
 from podrole.terminal import write, write_json
 from podrole.trust.directory import write_directory
-from podrole.trust.existing_policies import read_policy_directory
+from podrole.trust.existing_policies import load_policy_directory
 from podrole.trust.output import build_entry, format_entry, format_users, print_findings, print_next_steps
 from podrole.trust.sources import RoleUsageLoader
 from podrole.yaml.documents import read_text
@@ -103,7 +103,7 @@ def _read_existing(role_arn: str | None, loader: RoleUsageLoader) -> tuple[Exist
     """Read the policies to merge into, and the role's ARN, which can be in the file of --merge."""
     options = loader.options
     if options["policies"]:
-        found = read_policy_directory(options["policies"])
+        found = load_policy_directory(options["policies"])
         if found.problems:
             more = len(found.problems) - MAX_PROBLEMS
             listed = "\n".join(found.problems[:MAX_PROBLEMS]) + (f"\nand {more} more" if more > 0 else "")

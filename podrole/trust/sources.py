@@ -21,7 +21,7 @@ from podrole.iam.admission import Account, Selection
 from podrole.iam.named import NamedAccount, build_unchecked, find_named_usage
 from podrole.iam.usage import RoleUsage, find_usage
 from podrole.iam.usage_findings import UsageFinding
-from podrole.manifests.estate import read_manifests
+from podrole.manifests.estate import load_estate
 from podrole.progress import progress_message
 
 NOTHING = Estate()
@@ -98,17 +98,17 @@ class RoleUsageLoader:
         """Which ServiceAccounts use which role: in the given manifests, else in the live cluster."""
         account = self.account
         selection = Selection(self.options["include_unlabelled"], self.options["require_allow_list"])
-        return find_usage(self._read_manifests() if self.options["filenames"] else self._estate, account, selection)
+        return find_usage(self._load_estate() if self.options["filenames"] else self._estate, account, selection)
 
     def find_named(self, role_arn: str) -> RoleUsage:
         """Which of the ServiceAccounts that the user named may use a role, as far as that can be checked."""
         if self.options["filenames"]:
-            return find_named_usage(role_arn, self.named, self._read_manifests(is_filtered=False), self.account)
+            return find_named_usage(role_arn, self.named, self._load_estate(is_filtered=False), self.account)
         if not self.has_cluster:
             return self.find_unchecked(role_arn)
         estate = Estate(is_complete=True)
         try:
-            self._read_named(estate)
+            self._fetch_named(estate)
         except ApiError as error:
             return self.find_unchecked(role_arn, estate, str(error))
         return find_named_usage(role_arn, self.named, estate, self.account)
@@ -145,8 +145,8 @@ class RoleUsageLoader:
     def _report_unknown_settings(self, why: str) -> None:
         self.settings_findings.append(UsageFinding.SETTINGS_UNKNOWN.format(why=why))
 
-    def _read_manifests(self, *, is_filtered: bool = True) -> Estate:
-        estate = read_manifests(self.options["filenames"], self._kinds, recursive=self.options["recursive"])
+    def _load_estate(self, *, is_filtered: bool = True) -> Estate:
+        estate = load_estate(self.options["filenames"], self._kinds, recursive=self.options["recursive"])
         if not (is_filtered and self.namespaces):
             return estate
         names = {*self.namespaces}
@@ -156,9 +156,9 @@ class RoleUsageLoader:
 
     @cached_property
     def _estate(self) -> Estate:
-        from podrole.cluster.estate import read_cluster  # noqa: PLC0415 - as below
+        from podrole.cluster.estate import fetch_estate  # noqa: PLC0415 - as below
 
-        estate = read_cluster(self._client, self._kinds, self.namespaces)
+        estate = fetch_estate(self._client, self._kinds, self.namespaces)
         for kind, error, is_custom in estate.unread:
             if not is_custom:
                 raise error
@@ -167,7 +167,7 @@ class RoleUsageLoader:
             raise ConfigError(f"the cluster has no namespace {min(missing)}")
         return estate
 
-    def _read_named(self, estate: Estate) -> None:
+    def _fetch_named(self, estate: Estate) -> None:
         """Read the ServiceAccounts and the namespace alone, for which a user needs few permissions."""
         from podrole.manifests.context_lookup import ClusterMetadata  # noqa: PLC0415 - as below
 

@@ -50,7 +50,7 @@ class Document:
         return f"{self.file}, document {self.number}"
 
 
-def read_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Document]:
+def load_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Document]:
     """Read all documents of files, directories and stdin (`-`), in order. Raises ConfigError."""
     if paths.count(STDIN) > 1:
         raise ConfigError("-f - is given twice: stdin can be read only once")

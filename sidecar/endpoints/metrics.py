@@ -152,10 +152,10 @@ def render(metrics: Iterable[Metric]) -> str:
 
     https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
     """
-    return "".join(line for metric in metrics for line in _render_metric(metric))
+    return "".join(line for metric in metrics for line in _format_metric(metric))
 
 
-def _render_metric(metric: Metric) -> Iterable[str]:
+def _format_metric(metric: Metric) -> Iterable[str]:
     yield f"# HELP {metric.name} {metric.description}\n# TYPE {metric.name} {metric.kind}\n"
     for labels, value in metric.samples:
         pairs = ",".join(f'{name}="{_escape(str(label))}"' for name, label in labels.items())

@@ -45,7 +45,7 @@ class Sidecars:
 
 def read(monkeypatch: pytest.MonkeyPatch, sidecars: Sidecars, count: int) -> dict[str, ReadResult[str | None]]:
     monkeypatch.setattr(overview, "exec_command", sidecars.exec)
-    return dict(overview.read_statuses(CLIENT, build_pods(count)))
+    return dict(overview.fetch_statuses(CLIENT, build_pods(count)))
 
 
 @pytest.mark.parametrize("count", [0, 1, 39, 40, 41, 200])

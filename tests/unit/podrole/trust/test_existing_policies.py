@@ -7,7 +7,7 @@ import pytest
 
 from injector.errors import ConfigError
 from podrole.trust import existing_policies
-from podrole.trust.existing_policies import read_policy_directory
+from podrole.trust.existing_policies import load_policy_directory
 
 POLICY = json.dumps({"Statement": []})
 ROLE = "arn:aws:iam::111122223333:role/reader"
@@ -17,7 +17,7 @@ def test_directory_without_policies_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "reader.yaml").write_text(POLICY)
 
     with pytest.raises(ConfigError, match="there are no policies in"):
-        read_policy_directory(str(tmp_path))
+        load_policy_directory(str(tmp_path))
 
 
 def test_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / name).write_text(POLICY)
 
     with pytest.raises(ConfigError, match="has 2 files; the maximum is 1"):
-        read_policy_directory(str(tmp_path))
+        load_policy_directory(str(tmp_path))
 
 
 def test_size_of_all_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,21 +35,21 @@ def test_size_of_all_files_is_limited(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).write_text(POLICY)
 
     with pytest.raises(ConfigError, match=r"b\.json: the policies have more than"):
-        read_policy_directory(str(tmp_path))
+        load_policy_directory(str(tmp_path))
 
 
 def test_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "reader.json").write_bytes(b"\xff")
 
     with pytest.raises(ConfigError, match=r"reader\.json is not UTF-8"):
-        read_policy_directory(str(tmp_path))
+        load_policy_directory(str(tmp_path))
 
 
 def test_endless_file_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(existing_policies, "MAX_BYTES", 100)
 
     with pytest.raises(ConfigError, match="/dev/zero: the policies have more than"):
-        read_policy_directory("/dev/zero")
+        load_policy_directory("/dev/zero")
 
 
 @pytest.mark.parametrize("name", ["reader.json", "111122223333/reader.json"])
@@ -58,7 +58,7 @@ def test_policy_is_found_by_the_name_of_its_file(tmp_path: Path, name: str) -> N
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"\ufeff{POLICY}")
 
-    found = read_policy_directory(str(tmp_path)).find(ROLE)
+    found = load_policy_directory(str(tmp_path)).find(ROLE)
 
     assert found is not None
     assert (found.policy, found.file) == ({"Statement": []}, name)
@@ -69,4 +69,4 @@ def test_one_file_is_read_without_a_directory(tmp_path: Path) -> None:
         json.dumps({"Roles": [{"Arn": ROLE, "AssumeRolePolicyDocument": {"Statement": []}}]})
     )
 
-    assert read_policy_directory(str(tmp_path / "list")).find(ROLE) is not None
+    assert load_policy_directory(str(tmp_path / "list")).find(ROLE) is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from injector.errors import ConfigError
-from podrole.yaml.documents import Document, join_documents, parse_documents, read_documents, read_text
+from podrole.yaml.documents import Document, join_documents, load_documents, parse_documents, read_text
 
 
 def error_of(text: str, file: str = "app.yaml") -> str:
@@ -56,14 +56,14 @@ def test_file_that_is_not_text_is_reported(tmp_path: Path, content: bytes, probl
     path.write_bytes(content)
 
     with pytest.raises(ConfigError, match=problem):
-        read_documents([str(path)])
+        load_documents([str(path)])
 
 
 def test_directory_without_manifests_is_reported(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("kind: Pod")
 
     with pytest.raises(ConfigError, match=f"no manifests in {tmp_path}"):
-        read_documents([str(tmp_path)])
+        load_documents([str(tmp_path)])
 
 
 def test_unreadable_file_is_reported(tmp_path: Path) -> None:
@@ -71,12 +71,12 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     path.symlink_to(path)
 
     with pytest.raises(ConfigError, match=r"loop\.yaml cannot be read: Too many levels"):
-        read_documents([os.fspath(path)])
+        load_documents([os.fspath(path)])
 
 
 def test_stdin_can_be_given_only_once() -> None:
     with pytest.raises(ConfigError, match="twice"):
-        read_documents(["-", "-"])
+        load_documents(["-", "-"])
 
 
 def test_directory_is_read_in_order_and_without_subdirectories(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_directory_is_read_in_order_and_without_subdirectories(tmp_path: Path) -
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "e.yaml").write_text("e: 1")
 
-    shallow = read_documents([str(tmp_path)])
-    deep = read_documents([str(tmp_path)], recursive=True)
+    shallow = load_documents([str(tmp_path)])
+    deep = load_documents([str(tmp_path)], recursive=True)
 
     assert contents_of(shallow) == [{"a": 1}, {"b": 1}, {"c": 1}]
     assert {"e": 1} in contents_of(deep)
@@ -131,7 +131,7 @@ def test_byte_order_mark_is_not_part_of_a_document(tmp_path: Path) -> None:
     path = tmp_path / "app.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
 
-    [document] = read_documents([str(path)])
+    [document] = load_documents([str(path)])
 
     assert (document.text, document.content, document.has_byte_order_mark) == ("a: 1\n", {"a": 1}, True)
     assert join([document]) == "\ufeffa: 1\n"
