@@ -138,10 +138,10 @@ OVERRIDES = ValueType(
 )
 AUDIENCE = ValueType(
     "AUDIENCE",
-    r"(?!(https?://)?kubernetes(\.default(\.svc(\.[\w.-]+)?)?)?/?$)[!-~]{1,255}",
+    r"(?!(https?://)?kubernetes(\.default(\.svc(\.[\w.-]+)?)?|\.svc\.default)?(:\d+)?/?$)[!-~]{1,255}",
     "1 to 255 printable ASCII characters without spaces, such as sts.amazonaws.com, and not the API server's audience",
 )
-"""STS gets the token: it must not be one for the API server.
+"""STS gets the token: it must not be one for the API server. kOps's has the audience `kubernetes.svc.default`.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html, ClientIDList
 """

@@ -42,6 +42,8 @@ def read_audience(case: Case, config: Config = CONFIG) -> str:
         pytest.param("https://kubernetes.default.svc.cluster.local", id="api-server-of-kubeadm"),
         pytest.param("kubernetes.default.svc/", id="api-server-without-scheme"),
         pytest.param("kubernetes", id="api-server-by-name"),
+        pytest.param("kubernetes.svc.default", id="api-server-of-kops"),
+        pytest.param("https://kubernetes.default.svc:443", id="api-server-with-port"),
     ],
 )
 def test_invalid_audience_denies_the_pod_and_is_no_setting(value: str) -> None:
@@ -57,7 +59,14 @@ def test_invalid_audience_denies_the_pod_and_is_no_setting(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["sts.amazonaws.com", "amazonaws.com", "sts.eu-west-1.amazonaws.com", "https://a.example/$x", "kubernetes-a"],
+    [
+        "sts.amazonaws.com",
+        "amazonaws.com",
+        "sts.eu-west-1.amazonaws.com",
+        "https://a.example/$x",
+        "kubernetes-a",
+        "kubernetes.svc",
+    ],
 )
 def test_other_audience_is_valid(value: str) -> None:
     assert AUDIENCE_TYPE.accepts(value)
