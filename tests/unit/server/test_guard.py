@@ -128,6 +128,7 @@ def test_loop_whose_selector_can_watch_nothing_more_says_so_and_recovers(
         failed.append(time.monotonic())
         raise OSError(code, os.strerror(code))
 
+    assert served.exchange(GET).endswith(b"hello")  # it runs
     with monkeypatch.context() as exhausted:
         exhausted.setattr(selectors.DefaultSelector, "register", fail)
         assert served.exchange(GET[:10]) == b""
