@@ -26,11 +26,12 @@ from podrole.exit_codes import EXIT_FINDINGS
 from podrole.manifests.context_lookup import ClusterMetadata, ContextLookup, find_cluster_context
 from podrole.manifests.empty_fields import record_empty_fields
 from podrole.manifests.error_context import error_context
-from podrole.manifests.output import check_documents, write_results
+from podrole.manifests.input import load_input
+from podrole.manifests.output import write_results
 from podrole.manifests.result import InjectResult, build_unchanged_result
 from podrole.options import (
-    NAMESPACE,
     cluster_options,
+    default_namespace_option,
     load_effective_config,
     load_kinds,
     manifest_options,
@@ -38,7 +39,6 @@ from podrole.options import (
     settings_options,
     template_path_option,
 )
-from podrole.progress import progress_message
 from podrole.terminal import write
 from podrole.yaml.documents import Document, load_documents
 
@@ -76,15 +76,7 @@ If any pod is denied, no manifest is printed and the exit code is 1. `podrole --
     help="Look up in the live cluster what neither manifests nor options specify.",
 )
 @cluster_options
-@click.option(
-    "-n",
-    "--namespace",
-    metavar="NAME",
-    type=NAMESPACE,
-    default="default",
-    show_default=True,
-    help="The namespace of objects without one.",
-)
+@default_namespace_option
 @template_path_option
 @output_option
 @settings_options
@@ -95,9 +87,7 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
     (docs/cli.md lists them). Everything else is printed unchanged. A report about each goes to standard error, with a
     note about each object that seems to have a pod template that podrole does not know.
     """
-    with progress_message("reading the manifests"):
-        documents = load_documents(filenames, recursive=recursive)
-    check_documents(documents)
+    documents = load_input(filenames, recursive=recursive)
     kinds = load_kinds(options)
     manifests = ManifestReader()
     for document in (*load_documents(options["manifests"], recursive=recursive), *documents):

@@ -47,6 +47,21 @@ class NamespaceName(click.ParamType[str]):
 
 NAMESPACE = NamespaceName()
 
+default_namespace_option = click.option(
+    "-n",
+    "--namespace",
+    metavar="NAME",
+    type=NAMESPACE,
+    default="default",
+    show_default=True,
+    help="The namespace of objects without one.",
+)
+
+
+def namespaces_option(text: str) -> Callable[[F], F]:
+    """`-n` of commands for several namespaces."""
+    return click.option("-n", "--namespace", "namespaces", metavar="NAME", type=NAMESPACE, multiple=True, help=text)
+
 
 def settings_options(command: F) -> F:
     """The webhook's settings as options and variables, for load_effective_config."""
@@ -97,16 +112,18 @@ def _name_option(variable: str) -> str:
     return "--" + variable.removeprefix("PODROLE_").lower().replace("_", "-")
 
 
-def output_option(command: F) -> F:
-    """`-o` of commands that print manifests."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["yaml", "json"]),
-        default="yaml",
-        show_default=True,
-        help="yaml: the manifests, each in its own format. json: a report on each pod template.",
-    )(command)
+def build_output_option(*formats: str, text: str) -> Callable[[F], F]:
+    """`-o`; the first format is the default."""
+    return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=text)
+
+
+output_option = build_output_option(
+    "yaml", "json", text="yaml: the manifests, each in its own format. json: a report on each pod template."
+)
+"""Of commands that print manifests."""
+
+report_output_option = build_output_option("text", "json", text="text, or json for programs.")
+"""Of commands that report findings."""
 
 
 def check_setting(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -115,18 +132,6 @@ def check_setting(context: click.Context, param: click.Parameter, value: str | N
     if value and (problem := find_problem(one, value, context.params.get("PODROLE_STS_ENDPOINT"))):
         raise click.BadParameter(problem)
     return value or None
-
-
-def report_output_option(command: F) -> F:
-    """`-o` of commands that report findings."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="text, or json for programs.",
-    )(command)
 
 
 def account_options(command: F) -> F:

@@ -6,8 +6,9 @@ import click
 
 from podrole.findings import Level, choose_exit_code
 from podrole.options import (
-    NAMESPACE,
+    build_output_option,
     cluster_options,
+    namespaces_option,
     optional_manifest_options,
     optional_settings_options,
     template_path_option,
@@ -43,26 +44,13 @@ the way; 3 if there is none of these, but something could not be read.
 
 
 @click.command(epilog=EXAMPLES)
-@click.option(
-    "-n",
-    "--namespace",
-    "namespaces",
-    metavar="NAME",
-    type=NAMESPACE,
-    multiple=True,
-    help="A namespace to plan; can be repeated. With -f: that of objects without one.  [default: the context's]",
+@namespaces_option(
+    "A namespace to plan; can be repeated. With -f: that of objects without one.  [default: the context's]"
 )
 @click.option("-A", "--all-namespaces", "is_for_all", is_flag=True, help="Plan all namespaces, and check the nodes.")
 @optional_manifest_options
 @template_path_option
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "html"]),
-    default="text",
-    show_default=True,
-    help="text; json for programs; html: one file for a browser.",
-)
+@build_output_option("text", "json", "html", text="text; json for programs; html: one file for a browser.")
 @click.option(
     "--policies",
     metavar="PATH",

@@ -23,7 +23,7 @@ from podrole.diagnosis.installation.settings_in_force import list_settings_in_fo
 from podrole.diagnosis.state.cluster import ClusterState, ProbeRun, ReadResult
 from podrole.diagnosis.workloads.dry_run import MAX_DRY_RUNS, build_pod, limit_namespaces
 from podrole.findings import Level, build_document, choose_exit_code, format_counts, format_sections
-from podrole.options import NAMESPACE, cluster_options, report_output_option
+from podrole.options import NAMESPACE, cluster_options, namespaces_option, report_output_option
 from podrole.terminal import write, write_json, write_manifests
 
 STDOUT = "-"
@@ -50,15 +50,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option(
-    "-n",
-    "--namespace",
-    "namespaces",
-    metavar="NAME",
-    type=NAMESPACE,
-    multiple=True,
-    help="A namespace to check; can be repeated.  [default: all labelled namespaces]",
-)
+@namespaces_option("A namespace to check; can be repeated.  [default: all labelled namespaces]")
 @click.option(
     "--dry-run/--no-dry-run",
     default=True,

@@ -15,11 +15,11 @@ from podrole.estate.unknown_templates import UNKNOWN_POD_TEMPLATE, find_unchange
 from podrole.exit_codes import EXIT_FINDINGS
 from podrole.manifests.empty_fields import restore_empty_fields
 from podrole.manifests.error_context import error_context
-from podrole.manifests.output import check_documents, write_results
+from podrole.manifests.input import load_input
+from podrole.manifests.output import write_results
 from podrole.manifests.result import InjectResult, build_unchanged_result
-from podrole.options import NAMESPACE, load_kinds, manifest_options, output_option, template_path_option
-from podrole.progress import progress_message
-from podrole.yaml.documents import Document, load_documents
+from podrole.options import default_namespace_option, load_kinds, manifest_options, output_option, template_path_option
+from podrole.yaml.documents import Document
 
 EXAMPLES = """\b
 Examples:
@@ -33,15 +33,7 @@ injection stays, a warning names it, and the exit code is 1. `podrole --help` li
 
 @click.command(epilog=EXAMPLES)
 @manifest_options
-@click.option(
-    "-n",
-    "--namespace",
-    metavar="NAME",
-    type=NAMESPACE,
-    default="default",
-    show_default=True,
-    help="The namespace of objects without one.",
-)
+@default_namespace_option
 @template_path_option
 @output_option
 def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, output: str, **options: Any) -> None:
@@ -50,9 +42,7 @@ def uninject(filenames: Sequence[str], *, recursive: bool, namespace: str, outpu
     Reverts `podrole inject`, and the webhook's changes in pods that were read from a cluster. All other content is
     printed unchanged.
     """
-    with progress_message("reading the manifests"):
-        documents = load_documents(filenames, recursive=recursive)
-    check_documents(documents)
+    documents = load_input(filenames, recursive=recursive)
     results = [*_uninject_all(documents, namespace, load_kinds(options))]
     write_results(documents, results, output)
     raise SystemExit(EXIT_FINDINGS if any(result.warnings for result in results) else 0)

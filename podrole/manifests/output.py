@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from jsonpatch import JsonPatch
 
 from injector.decision.outcomes import Outcome
-from injector.errors import ConfigError
 from podrole.manifests.result import InjectResult, build_result_document, format_result, prefix_operations
 from podrole.progress import progress_message
 from podrole.terminal import write, write_json, write_manifests
 from podrole.yaml.documents import Document, join_documents
 from podrole.yaml.rewrite import rewrite
-
-
-def check_documents(documents: Sequence[Document]) -> None:
-    """Raise ConfigError if the input is empty, which usually means that the first command of a pipe failed."""
-    if not any(document.text.strip() for document in documents):
-        raise ConfigError("the input is empty")
 
 
 def write_results(documents: Sequence[Document], results: Sequence[InjectResult], output: str) -> None:

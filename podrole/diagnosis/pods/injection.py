@@ -12,6 +12,7 @@ from injector.k8s.objects import Object, parse_metadata, parse_object, read_mapp
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, MIRROR_ANNOTATION, STATUS_ANNOTATION
 from injector.reasons import Reason
 from podrole.diagnosis.pods.findings import Injection
+from podrole.diagnosis.pods.order import read_created
 from podrole.diagnosis.state.cluster import OptionalObject, ReadResult
 from podrole.diagnosis.state.selectors import find_mismatch
 from podrole.diagnosis.state.webhooks import Webhook, is_for_pods
@@ -151,7 +152,7 @@ def _find_reasons(creation: PodCreation) -> Iterator[Finding]:
         found.append(Injection.UNSUPPORTED_POD.format(why=creation.unsupported.explain().text))
     yield from found
     if all(finding.level == Level.NOTE for finding in found):
-        created = _read_created(creation.pod)
+        created = read_created(creation.pod)
         is_ignore = any(webhook.failure_policy == "Ignore" for webhook in creation.webhooks.value)
         ignored = ", or the webhook was unreachable then (its failurePolicy is Ignore)" if is_ignore else ""
         yield Injection.CREATED_BEFORE_LABEL.format(created=created, ignored=ignored, recreate=recreate)
@@ -202,11 +203,6 @@ def _check_webhook(creation: PodCreation, webhook: Webhook, recreate: str) -> It
         if MIRROR_ANNOTATION in str(expression):
             continue  # podrole's own condition, which is false only for mirror pods
         yield Injection.MATCH_CONDITION.format(**where, name=name, expression=expression)
-    created, since = _read_created(creation.pod), _read_created(webhook.configuration)
+    created, since = read_created(creation.pod), read_created(webhook.configuration)
     if created and since and created < since:
         yield Injection.CREATED_BEFORE_WEBHOOK.format(**where, created=created, since=since)
-
-
-def _read_created(thing: Object) -> str:
-    """Read the creation time: RFC 3339 in UTC without fractions of a second, so that it can be compared as text."""
-    return str(read_mapping(thing, "metadata").get("creationTimestamp") or "")

@@ -11,7 +11,7 @@ MAX_FAILED = 3
 
 def choose_pods(pods: Sequence[Object], count: int) -> list[Object]:
     """The first `count` pods in the order in which they are worth to be looked at."""
-    newest = sorted(pods, key=_read_created, reverse=True)
+    newest = sorted(pods, key=read_created, reverse=True)
     failed = [pod for pod in newest if _has_failed(pod)]
     others = [pod for pod in newest if not _has_failed(pod)]
     unready = [pod for pod in others if not is_ready(pod)]
@@ -28,5 +28,6 @@ def is_ready(pod: Object) -> bool:
     return is_completed or find_condition(pod, "Ready") is not None
 
 
-def _read_created(pod: Object) -> str:
-    return str(read_mapping(pod, "metadata").get("creationTimestamp") or "")
+def read_created(obj: Object) -> str:
+    """The creation time: RFC 3339 in UTC without fractions of a second, so that it can be compared as text."""
+    return str(read_mapping(obj, "metadata").get("creationTimestamp") or "")
