@@ -177,7 +177,7 @@ class Reason(MessageTable):
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
     SANDBOX = (
-        "RuntimeClass {name} may be a sandbox, without the redirect: a pod with a role then does not start.",
+        "RuntimeClass {name} may ignore the redirect: then pods with a role do not start, and others get the node's.",
         "Ask the operator for podrole preflight --probe: PODROLE_ENV_RUNTIME_CLASSES must name it if that fails.",
     )
     PRIVILEGED_CONTAINER = (
