@@ -93,7 +93,7 @@ class Commands(click.Group):
         except CLICK_ERRORS:
             raise
         except ClusterError as error:
-            raise ClusterUnreachableError(str(error)) from error
+            raise ClusterUnreachableError(error) from error
         except InjectorError as error:
             raise InvalidInputError(str(error)) from error
         except Exception as error:

@@ -85,7 +85,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("target", metavar="[NAMESPACE/POD]", required=False)
+@click.argument("targets", metavar="[NAMESPACE/POD]", nargs=-1)
 @click.option(
     "-n",
     "--namespace",
@@ -113,7 +113,7 @@ Examples:
 @report_output_option
 @cluster_options
 def check(
-    target: str | None, namespace: str | None, kubeconfig: str | None, context: str | None, **chosen: Any
+    targets: tuple[str, ...], namespace: str | None, kubeconfig: str | None, context: str | None, **chosen: Any
 ) -> None:
     """Explain a pod, a workload, or all of them: what podrole did and would do, and why pods are missing.
 
@@ -124,7 +124,7 @@ def check(
     cloneset.apps.kruise.io/NAME (docs/cli.md lists them). Without a target, with -n or -A: every workload, but only
     what is not ok.
     """
-    parsed = _parse_arguments(target, namespace, is_all=chosen["all_namespaces"])
+    parsed = _parse_arguments(_join(targets, namespace), namespace, is_all=chosen["all_namespaces"])
     with ApiClient(load_kubeconfig(kubeconfig, context)) as client:
         if parsed is None:
             reads = Reads(chosen["max_sidecars"], chosen["may_create"])
@@ -136,6 +136,14 @@ def check(
     else:
         _write_text(report)
     raise SystemExit(choose_exit_code(report.sections, Level.WARNING))
+
+
+def _join(targets: tuple[str, ...], namespace: str | None) -> str | None:
+    """Join KIND NAME, which kubectl accepts, to KIND/NAME."""
+    is_kind = len(targets) == 2 and namespace is not None and is_owner(read_kind(targets[0]))  # noqa: PLR2004 - a pair
+    if len(targets) > 1 and not is_kind:
+        raise click.UsageError("name one target: NAMESPACE/POD, or -n NAMESPACE and KIND/NAME")
+    return "/".join(targets) if targets else None
 
 
 def _parse_arguments(target: str | None, namespace: str | None, *, is_all: bool) -> Target | None:

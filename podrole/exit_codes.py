@@ -3,6 +3,7 @@
 import click
 
 from contract.text import escape, quote
+from injector.errors import ApiError, ClusterError, UnreachableError
 
 EXIT_FINDINGS = 1
 EXIT_USAGE = 2
@@ -23,6 +24,14 @@ EXIT_CODES = {
 }
 """The same table is in docs/cli.md."""
 
+API_HINTS = {
+    401: "The credentials for the cluster are not valid or have expired: log in again.",
+    403: "docs/cli.md lists the permissions of each command. With -n NAMESPACE fewer suffice.",
+}
+"""By HTTP status."""
+
+UNREACHABLE_HINT = "Whether kubectl reaches the same cluster: kubectl version"
+
 
 class CommandError(click.ClickException):
     """The base class. The message can contain what others wrote, and click prints it."""
@@ -41,6 +50,21 @@ class ClusterUnreachableError(CommandError):
     """The cluster is unreachable, or rejected a request."""
 
     exit_code = EXIT_UNREACHABLE
+
+    def __init__(self, error: ClusterError) -> None:
+        super().__init__(str(error))
+        self.hint = find_hint(error)
+
+    def format_message(self) -> str:
+        """The message, and what to do on a line of its own."""
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+def find_hint(error: ClusterError) -> str:
+    """What to do about an error; empty where its message says it."""
+    if isinstance(error, ApiError):
+        return API_HINTS.get(error.status or 0, "")
+    return UNREACHABLE_HINT if isinstance(error, UnreachableError) else ""
 
 
 class UnexpectedError(CommandError):

@@ -1,6 +1,7 @@
 """Turns what goes wrong with a request into the typed errors of `injector.errors`."""
 
 import json
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ ERRORS: dict[tuple[int, str], type[ApiError]] = {
 """By code and reason: https://github.com/kubernetes/apimachinery/blob/master/pkg/apis/meta/v1/types.go."""
 
 MAX_SHOWN = 100
+
+CONNECTION = re.compile(r"^\w+\(host='([^']*)', port=(\d+)\): ")
+"""How urllib3 begins its messages. https://github.com/urllib3/urllib3/blob/main/src/urllib3/exceptions.py"""
 
 NOT_YET_VALID, EXPIRED = 9, 10
 """Of OpenSSL: https://docs.openssl.org/master/man3/X509_STORE_CTX_get_error/"""
@@ -99,7 +103,8 @@ def translate_network_errors(action: str) -> Iterator[None]:
         yield
     except (HTTPError, OSError, ConfigException, UnicodeError) as error:
         # OSError and ConfigException also: the token cannot be read; UnicodeError: the host is no name, as in `a..b`
-        raise UnreachableError(f"cannot {action}: {_find_wrong_time(error) or error}") from error
+        reason = _find_wrong_time(error) or CONNECTION.sub(r"\1:\2: ", str(error))
+        raise UnreachableError(f"cannot {action}: {reason}") from error
 
 
 def _find_wrong_time(error: Exception) -> str:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from kubernetes import config
@@ -45,8 +46,7 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Conf
     except INVALID as error:
         if path is None and context is None and _load_service_account(configuration):
             return configuration
-        named = "".join([f" {file}" if file else "", f", context {context}" if context else ""])
-        raise ClusterError(f"the kubeconfig{named} cannot be used: {' '.join(str(error).split())}") from error
+        raise ClusterError(_describe(file, context, " ".join(str(error).split()))) from error
     return configuration
 
 
@@ -58,6 +58,16 @@ def load_namespace(path: str | None = None, context: str | None = None) -> str:
         return "default"
     chosen = next((one for one in contexts if one["name"] == context), None) if context else current
     return str((chosen or {}).get("context", {}).get("namespace") or "default")
+
+
+def _describe(file: str | None, context: str | None, problem: str) -> str:
+    """Say why there is no kubeconfig, and what to do."""
+    files = (file or config.KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
+    if not any(Path(one).expanduser().exists() for one in files):
+        return f"there is no kubeconfig {' or '.join(files)}: name one with --kubeconfig or in KUBECONFIG"
+    named = "".join([f" {file}" if file else "", f", context {context}" if context else ""])
+    hint = "; kubectl config get-contexts lists the contexts, and --context chooses one" if "context" in problem else ""
+    return f"the kubeconfig{named} cannot be used: {problem}{hint}"
 
 
 def _load_kube_config(configuration: Configuration, file: str | None = None, context: str | None = None) -> None:

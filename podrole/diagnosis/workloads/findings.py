@@ -200,7 +200,11 @@ class Overview(FindingTemplate):
         "It was not checked, because a field has another form than pods have: {problem}",
         "Correct it where the workload comes from.",
     )
-    KIND_NOT_READ = (Level.UNKNOWN, "Objects of {kind} could not be read: {problem}")
+    KIND_NOT_READ = (
+        Level.UNKNOWN,
+        "Objects of {kind} could not be read: {problem}",
+        "docs/cli.md lists the permissions. With -n NAMESPACE those on pods and workloads suffice in that namespace.",
+    )
     EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
     STATUSES_NOT_READ = (
         Level.UNKNOWN,

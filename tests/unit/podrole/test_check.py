@@ -7,9 +7,11 @@ from threading import Event
 
 import pytest
 
+from injector.errors import ApiError
 from podrole.check import parse_target
 from podrole.cluster.owners import TargetError
 from podrole.cluster.workloads import Target
+from podrole.exit_codes import UNREACHABLE_HINT, find_hint
 from podrole.progress import progress_message
 from podrole.terminal import write
 from tests.unit.podrole.conftest import Run
@@ -91,6 +93,37 @@ def test_unreachable_cluster_is_reported_once(run: Run, tmp_path: Path, command:
     assert result.code == 3
     assert result.stderr.count("Error: ") == 1
     assert "Connection refused" in result.stderr
+    assert "127.0.0.1:1: " in result.stderr
+    assert result.stderr.splitlines()[-1] == UNREACHABLE_HINT
+
+
+@pytest.mark.parametrize(
+    ("targets", "is_accepted"),
+    [
+        pytest.param(("deployment", "web"), True, id="kind-and-name"),
+        pytest.param(("deploy", "web"), True, id="short-name"),
+        pytest.param(("web", "cart"), False, id="two-pods"),
+        pytest.param(("deployment", "web", "cart"), False, id="two-names"),
+    ],
+)
+def test_kind_and_name_can_be_two_words_as_for_kubectl(
+    run: Run, tmp_path: Path, targets: tuple[str, ...], *, is_accepted: bool
+) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG)
+
+    result = run("check", "-n", "team-a", *targets, "--kubeconfig", str(kubeconfig))
+
+    assert ("/namespaces/team-a/deployments/web" in result.stderr) == is_accepted
+    assert ("Error: name one target: NAMESPACE/POD, or -n NAMESPACE and KIND/NAME" in result.stderr) != is_accepted
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(401, "log in again"), (403, "docs/cli.md lists the permissions"), (409, "")]
+)
+def test_error_of_the_api_server_says_what_to_do(status: int, hint: str) -> None:
+    assert hint in find_hint(ApiError("no", status, "no"))
+    assert bool(hint) == bool(find_hint(ApiError("no", status, "no")))
 
 
 @pytest.mark.parametrize("command", ["check", "preflight"])

@@ -92,6 +92,27 @@ def test_missing_context_is_an_error_even_in_a_pod(kubeconfig: Path) -> None:
         load_kubeconfig(str(kubeconfig), "prod")
 
 
+def test_kubeconfig_that_does_not_exist_is_named_with_the_ways_to_name_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/absent/a:/absent/b")
+
+    with pytest.raises(
+        ClusterError, match=r"no kubeconfig /absent/a or /absent/b: name one with --kubeconfig or in KUBECONFIG"
+    ):
+        load_kubeconfig()
+
+
+@pytest.mark.parametrize("context", [None, "prod"], ids=["none-is-set", "missing"])
+def test_context_that_does_not_exist_is_named_with_the_command_that_lists_them(
+    kubeconfig: Path, context: str | None
+) -> None:
+    kubeconfig.write_text(kubeconfig.read_text().replace("current-context", "other"))
+
+    with pytest.raises(
+        ClusterError, match="; kubectl config get-contexts lists the contexts, and --context chooses one"
+    ):
+        load_kubeconfig(str(kubeconfig), context)
+
+
 @pytest.mark.parametrize(
     "text",
     [
