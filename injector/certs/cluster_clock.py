@@ -8,6 +8,9 @@ MAX_SKEW_SECONDS = 300
 """Between this replica's clock and the API server's. Certificates are valid from 5 minutes before their issue, so up to
 here a certificate that either clock dates is valid by the other one. Clocks that NTP keeps differ by milliseconds."""
 
+SAME_SKEW = 60
+"""Seconds between two skews that are described by the same sentence, so that it is logged once."""
+
 
 class ClusterClock:
     """The API server's time, or our own while it is unknown, and whether both agree."""
@@ -17,6 +20,8 @@ class ClusterClock:
         self._own = own
         self._server = server
         self._problem = ""
+        self._described_skew = 0.0
+        self._lasts = False
 
     @property
     def is_server_time(self) -> bool:
@@ -40,14 +45,18 @@ class ClusterClock:
     def describe_problem(self) -> str:
         """Why this replica must not write; the same sentence while that lasts, and empty if it may write."""
         if self.is_right():
-            self._problem = ""
-        elif not self._problem:
-            skew = self.skew() or 0.0
+            self._lasts = False
+            return ""
+        skew = self.skew() or 0.0
+        # Where the clocks of several API servers differ, it ends and begins again with each answer.
+        if not self._lasts and abs(skew - self._described_skew) > SAME_SKEW:
+            self._described_skew = skew
             direction = "ahead of" if skew > 0 else "behind"
             self._problem = (
                 f"the clock of this node is {_format(abs(skew))} {direction} the API server's: until both agree, this"
                 " replica is not ready and changes neither the Secret nor the caBundle. Check both clocks"
             )
+        self._lasts = True
         return self._problem
 
 

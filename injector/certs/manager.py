@@ -189,8 +189,9 @@ class CertManager:
             # read, and must stay it until the write: this patch fails in the first case, and makes the patches of all
             # other replicas fail in the second.
             self._stores.configuration.patch(build_date_patch(configuration, self.clock.now()))
-            if not self.clock.is_right():  # it can have jumped since the pass compared it
-                return
+            # It can have jumped since the pass compared it, or the answers come from API servers whose clocks differ.
+            if wrong_clock := self.clock.describe_problem():
+                raise ClusterError(wrong_clock)
         self._stores.secret.write(build_secret(secret, step.secret))
         self.rotations += 1
         self._log_step(step.description, f"{self._stores.secret.description} updated: {step.description}")

@@ -50,5 +50,18 @@ def test_problem_is_the_same_sentence_until_it_is_over() -> None:
     assert "600 s" in said[3]
 
 
+def test_problem_with_one_of_several_api_servers_is_the_same_sentence_each_time() -> None:
+    own = [NOW]
+    clock = ClusterClock(lambda: own[0], lambda: NOW)
+    said = []
+    for error in (3599.6, 0, 3600.4, 0, 3601, 0, -3600):
+        own[0] = NOW + error
+        said.append(clock.describe_problem())
+
+    assert said[0] == said[2] == said[4]
+    assert said[1] == said[3] == said[5] == ""
+    assert "3600 s behind" in said[6]
+
+
 def test_certificate_that_one_clock_dates_is_valid_by_the_other() -> None:
     assert MAX_SKEW_SECONDS <= BACKDATED_SECONDS

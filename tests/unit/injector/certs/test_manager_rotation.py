@@ -165,6 +165,36 @@ def test_writes_that_never_have_an_effect_are_one_problem_and_a_few_lines(
     assert caplog.messages[-1] == "certificate problems resolved"
 
 
+@pytest.mark.usefixtures("short_intervals")
+def test_api_servers_whose_clocks_differ_are_a_problem_with_a_sentence(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_time = START
+    read, patch = replica.secret.read, replica.configuration.patch
+
+    def read_from_one() -> Document | None:
+        nonlocal server_time
+        server_time = START
+        return read()
+
+    def patch_at_another(change: Document) -> None:
+        nonlocal server_time
+        server_time = START + 3600
+        patch(change)
+
+    replica.register()
+    monkeypatch.setattr(replica.secret, "read", read_from_one)
+    monkeypatch.setattr(replica.configuration, "patch", patch_at_another)
+    replica.manager.clock = ClusterClock(lambda: START, lambda: server_time)
+
+    with pytest.raises(ClusterError, match="the clock of this node is 3600 s behind the API server's"):
+        replica.reconcile()
+
+    monkeypatch.setattr(replica.configuration, "patch", patch)
+    replica.manager.wait_for_certificate()
+    assert replica.tls.certificate_not_after == START + 90 * DAY_SECONDS
+
+
 @pytest.mark.parametrize("year", [1926, 9995])
 def test_time_of_the_api_server_at_which_nothing_can_be_issued_is_a_wrong_clock(
     replica: Replica, caplog: pytest.LogCaptureFixture, year: int
