@@ -11,8 +11,9 @@ from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from podrole.estate.objects import Estate
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Candidate, Selection, review
+from podrole.iam.candidates import build_pod, find_account
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
-from podrole.iam.usage import Notice, RoleUsage, build_pod, find_account
+from podrole.iam.usage import Notice, RoleUsage
 from podrole.iam.usage_findings import UsageFinding
 
 AS_LABELLED = Selection(includes_unlabelled=True)

@@ -1,24 +1,22 @@
 """Which roles are named in annotations, and by which ServiceAccounts they are used, as far as the webhook admits it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import contract
+from injector.decision.outcomes import Inject
 from injector.errors import ObjectError
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
-from injector.k8s.workloads import PodTemplate
-from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
+from injector.k8s.objects import Object, parse_metadata, read_service_account_name
 from podrole.estate.objects import Estate
 from podrole.estate.unknown_templates import UnchangedObject
 from podrole.findings import Finding
-from podrole.iam.admission import Account, Candidate, Selection, review
-from podrole.iam.documents import PolicyError
-from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
+from podrole.iam.admission import Account, Admission, Candidate, Selection, review
+from podrole.iam.candidates import find_account, find_candidates
+from podrole.iam.policies import ChainedRole, TrustRequirements
 from podrole.iam.usage_findings import UsageFinding
 
-UNKNOWN = Metadata({}, {})
 ADMITTED = Selection()
 
 
@@ -56,14 +54,9 @@ class RoleUsage(NamedTuple):
 
 def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED) -> RoleUsage:
     """Find the trust requirements of every role that the webhook gives to pods."""
-    subjects: Mapping[str, set[str]] = defaultdict(set)
-    chained_roles: Mapping[str, set[ChainedRole]] = defaultdict(set)
-    audiences: dict[str, str] = {}
-    active: dict[tuple[str, str], str] = {}
-    suspended: dict[tuple[str, str], str] = {}
-    notices = {_build_notice(namespace, one): None for namespace, one in estate.unknown}
-    estate = _leave_out_unreadable(estate, notices)
-    said: set[tuple[str, str]] = set()
+    found = _Found()
+    found.add_notices(_build_notice(namespace, one) for namespace, one in estate.unknown)
+    estate = _leave_out_unreadable(estate, found.notices)
     # Pods last: most have been made from a template about which the same can be said.
     for candidate in sorted(find_candidates(estate), key=lambda one: one.owner.startswith("Pod ")):
         service_account = find_account(estate, candidate.namespace, candidate.service_account)
@@ -71,50 +64,72 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
         try:
             admission = review(candidate, namespace, service_account, account, selection)
         except ObjectError as error:
-            notices[_explain_unreadable(estate, candidate.owner, error)] = None
+            found.add_notices([_explain_unreadable(estate, candidate.owner, error)])
             continue
+        found.add_findings(candidate, admission)
+        if admission.inject is not None:
+            found.add_user(candidate, admission.inject)
+    found.add_notices(found.list_suspended())
+    return RoleUsage(found.build_requirements(), tuple(found.notices))
+
+
+class _Found:
+    """What has been found so far."""
+
+    def __init__(self) -> None:
+        self.notices: dict[Notice, None] = {}
+        """In their order, each once."""
+
+        self._subjects: dict[str, set[str]] = defaultdict(set)
+        self._chained_roles: dict[str, set[ChainedRole]] = defaultdict(set)
+        self._audiences: dict[str, str] = {}
+        self._active: dict[tuple[str, str], str] = {}
+        self._suspended: dict[tuple[str, str], str] = {}
+        """The owner, by role and subject."""
+
+        self._said: set[tuple[str, str]] = set()
+
+    def add_notices(self, notices: Iterable[Notice]) -> None:
+        self.notices |= dict.fromkeys(notices)
+
+    def add_findings(self, candidate: Candidate, admission: Admission) -> None:
+        """Add what was found about a candidate, but nothing about a pod that is said about others."""
         for found in admission.findings:
             what = (candidate.subject, found.text.replace(candidate.owner, ""))
-            if what not in said or not candidate.owner.startswith("Pod "):
-                notices[Notice(admission.role_arn, candidate.subject, found)] = None
-            said.add(what)
-        if admission.inject is None:
-            continue
-        role_arn, settings = admission.inject.role_arn, admission.inject.settings
-        (suspended if candidate.is_suspended else active).setdefault((role_arn, candidate.subject), candidate.owner)
+            if what not in self._said or not candidate.owner.startswith("Pod "):
+                self.add_notices([Notice(admission.role_arn, candidate.subject, found)])
+            self._said.add(what)
+
+    def add_user(self, candidate: Candidate, inject: Inject) -> None:
+        role_arn, settings = inject.role_arn, inject.settings
+        owners = self._suspended if candidate.is_suspended else self._active
+        owners.setdefault((role_arn, candidate.subject), candidate.owner)
         intermediate = settings.intermediate_role
-        subjects[intermediate or role_arn].add(candidate.subject)
+        self._subjects[intermediate or role_arn].add(candidate.subject)
         if settings.audience != contract.TOKEN_AUDIENCE:
-            audiences[candidate.subject] = settings.audience
+            self._audiences[candidate.subject] = settings.audience
         if intermediate:
             env = settings.sidecar_env
             has_tags = contract.ENV_SESSION_TAGS in env
-            chained_roles[role_arn].add(ChainedRole(intermediate, env.get(contract.ENV_EXTERNAL_ID), has_tags))
-    for (role_arn, subject), owner in suspended.items():
-        if (role_arn, subject) not in active:
-            found = UsageFinding.SUBJECT_SUSPENDED.format(subject=subject, role=role_arn, owner=owner)
-            notices[Notice(role_arn, subject, found)] = None
-    roles = sorted({*subjects, *chained_roles})
-    return RoleUsage(
-        tuple(
+            self._chained_roles[role_arn].add(ChainedRole(intermediate, env.get(contract.ENV_EXTERNAL_ID), has_tags))
+
+    def list_suspended(self) -> Iterator[Notice]:
+        """A notice of each subject of which all users of a role are suspended."""
+        for (role_arn, subject), owner in self._suspended.items():
+            if (role_arn, subject) not in self._active:
+                found = UsageFinding.SUBJECT_SUSPENDED.format(subject=subject, role=role_arn, owner=owner)
+                yield Notice(role_arn, subject, found)
+
+    def build_requirements(self) -> tuple[TrustRequirements, ...]:
+        return tuple(
             TrustRequirements(
                 role,
-                frozenset(users := subjects.get(role, set())),
-                frozenset(chained_roles.get(role, ())),
-                {subject: audiences[subject] for subject in users if subject in audiences},
+                frozenset(users := self._subjects.get(role, set())),
+                frozenset(self._chained_roles.get(role, ())),
+                {subject: self._audiences[subject] for subject in users if subject in self._audiences},
             )
-            for role in roles
-        ),
-        tuple(notices),
-    )
-
-
-def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
-    """Find a ServiceAccount; None where it does not exist. Manifests need not contain it, nor a namespace `default`.
-
-    A controller creates `default` in each namespace.
-    """
-    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else UNKNOWN)
+            for role in sorted({*self._subjects, *self._chained_roles})
+        )
 
 
 def _build_notice(namespace: str, unknown: UnchangedObject) -> Notice:
@@ -148,57 +163,3 @@ def _explain_unreadable(estate: Estate, owner: str, error: ObjectError) -> Notic
     if not estate.is_complete:
         raise ObjectError(f"{owner}: {error}") from error
     return Notice(None, owner, UsageFinding.POD_TEMPLATE_UNKNOWN.format(owner=owner, why=f"{error}."))
-
-
-def find_candidates(estate: Estate) -> Iterator[Candidate]:
-    """Find who names a role: ServiceAccounts, pods and templates, and namespaces with a default role."""
-    # Its workloads show whether its pods get the role: none does if all of them use hostNetwork, for example.
-    with_workloads = {
-        (one.namespace, read_service_account_name(one.template.pod))
-        for one in estate.workloads
-        if not parse_metadata(one.template.pod).annotations.get(ROLE)
-    }
-    for (namespace, name), account in estate.accounts.items():
-        role = _read_role(account)
-        if role is not None and (namespace, name) not in with_workloads:
-            yield _build_candidate(role, f"ServiceAccount {namespace}/{name}", namespace, build_pod(namespace, name))
-    with_default_role = set()
-    for namespace, template, obj in estate.workloads:
-        role, is_default = _find_role(namespace, template, estate)
-        if role is not None:
-            candidate = _build_candidate(role, f"{template.kind} {namespace}/{template.name}", namespace, template.pod)
-            yield candidate._replace(is_suspended=read_mapping(obj, "spec").get("suspend") is True)
-        if is_default:
-            with_default_role.add(namespace)
-    for name, metadata in estate.namespaces.items():
-        if metadata.annotations.get(DEFAULT_ROLE) and name not in with_default_role:
-            # No pod uses it yet. The first one will most likely use this ServiceAccount.
-            role = metadata.annotations[DEFAULT_ROLE]
-            yield _build_candidate(role, f"Namespace {name}", name, build_pod(name, "default"))
-
-
-def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
-    """Return the role that is named for a pod, and whether it is the namespace's default role."""
-    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
-    role = parse_metadata(template.pod).annotations.get(ROLE)
-    role = role or _read_role(account)  # as for the webhook, an empty value counts as absent
-    if role:
-        return role, False
-    role = estate.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
-    return role or None, bool(role)
-
-
-def _read_role(account: Metadata) -> str | None:
-    return account.annotations.get(ROLE) or account.annotations.get(IRSA_ROLE)
-
-
-def build_pod(namespace: str, service_account: str) -> dict[str, Any]:
-    """Build a pod of a ServiceAccount that has no annotations of its own."""
-    return {"metadata": {"namespace": namespace}, "spec": {"serviceAccountName": service_account, "containers": []}}
-
-
-def _build_candidate(role: str, owner: str, namespace: str, pod: Object) -> Candidate:
-    name = read_service_account_name(pod)
-    if "*" in namespace + name:
-        raise PolicyError(f"{owner}: its ServiceAccount has a wildcard in its name, which would trust others too")
-    return Candidate(role, owner, namespace, name, build_subject(namespace, name), pod)
