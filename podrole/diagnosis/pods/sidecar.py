@@ -16,6 +16,9 @@ from podrole.diagnosis.state.workload import read_time
 from podrole.findings import Finding
 
 STATUS_COMMAND = ("python3", "-m", "sidecar.status", "--output", "json")
+ENDLESS = 1e9
+"""Seconds; no credentials live as long. JSON has no infinity, but Python reads one, and 1e999 is one as well."""
+
 MAX_EVENTS = 3
 MAX_OUTPUT_LENGTH = 100
 MAX_REASON_LENGTH = 200
@@ -207,7 +210,7 @@ def _format_status(pod: Object, status: Mapping[str, Any]) -> Finding:
     message = " ".join(str(part) for part in (failure.get("code"), failure.get("message")) if part)
     values = {
         "role": status.get("role") or "its role",
-        "left": format_seconds(left) if isinstance(left, int | float) else "an unknown time",
+        "left": format_seconds(left) if isinstance(left, int | float) and abs(left) < ENDLESS else "an unknown time",
         "failures": failures,
         "failure": f"{message} ({failure['at']})" if message and failure.get("at") else message,
         "remedy": failure.get("hint") or "",

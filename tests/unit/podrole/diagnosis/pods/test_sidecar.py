@@ -45,6 +45,16 @@ def report_container(container: str, **status: Any) -> Finding:
     return next(finding for finding in findings if finding.text.startswith(container))
 
 
+@pytest.mark.parametrize("left", ["Infinity", "-Infinity", "NaN", "1e999", pytest.param("1" + "0" * 400, id="long")])
+def test_time_left_that_is_no_time_is_unknown(left: str) -> None:
+    (finding,) = report_status(
+        build_running_pod(), f'{{"state": "serving", "role": "{READER}", "seconds_left": {left}}}'
+    )
+
+    assert (finding.level, finding.code) == ("ok", "Serving")
+    assert "an unknown time" in finding.text
+
+
 @pytest.mark.parametrize(
     "output",
     [*("", "Traceback (most recent call last):", "[]", "null", '"serving"'), pytest.param("[" * 100_000, id="deep")],
