@@ -11,6 +11,7 @@ from injector.k8s.objects import Object, parse_metadata, read_mapping, read_name
 from podrole.diagnosis.installation.findings import Guard
 from podrole.diagnosis.installation.guard import check_guard
 from podrole.diagnosis.pods.changed_by import explain_changes
+from podrole.diagnosis.pods.container_states import report_container_states
 from podrole.diagnosis.pods.decision_input import Settings, load_settings
 from podrole.diagnosis.pods.expected_state import RunningPod, compare_with_expected_state
 from podrole.diagnosis.pods.findings import ExpectedState, Injection
@@ -19,7 +20,6 @@ from podrole.diagnosis.pods.progress import report_progress
 from podrole.diagnosis.pods.restart import fit_restart
 from podrole.diagnosis.pods.sidecar import (
     is_sidecar_running,
-    report_container_states,
     report_events,
     report_status,
     report_unread_status,

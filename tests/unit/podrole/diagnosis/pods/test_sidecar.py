@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
+from podrole.diagnosis.pods.container_states import SIDECAR_EXIT_CODES, report_container_states
 from podrole.diagnosis.pods.sidecar import (
-    SIDECAR_EXIT_CODES,
     format_seconds,
     is_sidecar_running,
-    report_container_states,
     report_events,
     report_status,
     report_unread_status,
