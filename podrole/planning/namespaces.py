@@ -84,7 +84,7 @@ def plan_namespace(
         for row in _build_rows(templates, RowInput(key, templates[0], running, estate, limits, settings))
     ]
     demands = [
-        Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge))
+        Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge), row.scope)
         for row in rows
     ]
     metadata = estate.namespaces.get(name)

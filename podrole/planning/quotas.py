@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from injector.k8s.objects import Object, read_list, read_mapping, read_name
+from injector.k8s.objects import Object, read_mapping, read_name
 from podrole.estate.objects import Estate
 from podrole.findings import Finding
 from podrole.planning.findings import NamespaceFinding, PlanFinding
+from podrole.planning.quota_scopes import ANY, PodScope, counts
 from podrole.planning.resources import NAMES, NONE, Resources, Totals, complete, format_amount, read_amount
 
 ALIASES = {"cpu": "requests.cpu", "memory": "requests.memory"}
-NOT_BEST_EFFORT = "NotBestEffort"
 
 
 class Demand(NamedTuple):
@@ -28,17 +28,19 @@ class Demand(NamedTuple):
     surge: Totals
     """Of the additional pods in a rollout, with podrole's containers."""
 
+    scope: PodScope = ANY
+
 
 class Quotas:
     """Those of one namespace."""
 
     def __init__(self, estate: Estate, namespace: str) -> None:
         self._namespace = namespace
-        self._quotas = [one for one in estate.quotas.get(namespace, ()) if _counts_requests(one)]
+        self._quotas = estate.quotas.get(namespace, ())
 
-    def check_required(self, containers: Sequence[Object], defaults: Resources) -> Iterator[Finding]:
-        """Check that podrole's containers have what a quota requires of every container."""
-        for quota in self._quotas:
+    def check_required(self, containers: Sequence[Object], defaults: Resources, scope: PodScope) -> Iterator[Finding]:
+        """Check that podrole's containers have what a quota requires of every container of the pods it counts."""
+        for quota in (one for one in self._quotas if counts(one, scope)):
             for key, _ in _list_hard(quota):
                 field, _, name = key.partition(".")
                 missing = [str(one["name"]) for one in containers if name not in complete(one, defaults)[field]]
@@ -50,11 +52,12 @@ class Quotas:
     def check(self, demands: Sequence[Demand]) -> Iterator[Finding]:
         """Check that there is room for what the workloads of the namespace add, also while one of them is restarted."""
         for quota in self._quotas:
+            counted = [one for one in demands if counts(quota, one.scope)]
             for key, hard in _list_hard(quota):
                 used = _read_used(quota, key)
                 if used is None:
-                    used = sum((one.used[key] for one in demands), NONE)
-                yield from self._check_one((_read_name(quota), key, hard), used, demands)
+                    used = sum((one.used[key] for one in counted), NONE)
+                yield from self._check_one((_read_name(quota), key, hard), used, counted)
 
     def _check_one(
         self, limit: tuple[str, str, Fraction], used: Fraction, demands: Iterable[Demand]
@@ -77,12 +80,6 @@ class Quotas:
 
 def _read_name(quota: Object) -> str:
     return read_name(read_mapping(quota, "metadata"))
-
-
-def _counts_requests(quota: Object) -> bool:
-    """Whether it counts all pods, or those with requests: podrole's containers have some, so their pods do too."""
-    spec = read_mapping(quota, "spec")
-    return not read_mapping(spec, "scopeSelector") and all(one == NOT_BEST_EFFORT for one in read_list(spec, "scopes"))
 
 
 def _list_hard(quota: Object) -> Iterator[tuple[str, Fraction]]:

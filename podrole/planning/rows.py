@@ -13,6 +13,7 @@ from podrole.planning.estate import Key, PlanEstate, RunningPod
 from podrole.planning.findings import PlanFinding
 from podrole.planning.limit_ranges import LimitRanges
 from podrole.planning.pod_plans import PodPlan, Settings, Then, plan_pod
+from podrole.planning.quota_scopes import ANY, PodScope, read_scope
 from podrole.planning.quotas import Quotas
 from podrole.planning.resources import Cost, Totals, measure, multiply
 from podrole.planning.restarts import NO_RESTART, How, Restart, plan_restart
@@ -55,6 +56,7 @@ class Row(NamedTuple):
     restart: Restart
     findings: tuple[Finding, ...]
     namespace_findings: tuple[Finding, ...] = ()
+    scope: PodScope = ANY
     part: str = ""
     """The path of the pod template, where the workload has several."""
 
@@ -122,6 +124,7 @@ def _build_row(given: RowInput) -> Row:
         restart=_plan_restart(given, pod_plan, outdated),
         findings=tuple(limit_findings(_find_all(given, pod_plan, now, cost))),
         namespace_findings=tuple(find_namespace_warnings(pod_plan)),
+        scope=read_scope(pod_plan.pod),
     )
 
 
@@ -150,7 +153,7 @@ def _check_limits(pod_plan: PodPlan, cost: Cost, limits: Limits) -> Iterator[Fin
     if pod_plan.injection:
         containers = pod_plan.injection.init_containers
         yield from limits.ranges.check(containers, cost.after)
-        yield from limits.quotas.check_required(containers, limits.ranges.defaults)
+        yield from limits.quotas.check_required(containers, limits.ranges.defaults, read_scope(pod_plan.pod))
 
 
 def _plan_restart(given: RowInput, pod_plan: PodPlan, outdated: int) -> Restart:

@@ -185,6 +185,73 @@ def test_quota_without_room_for_podrole_has_a_finding(objects: list[dict[str, An
     assert list_codes(plan) == codes
 
 
+def select(scope: str, operator: str = "Exists", *values: str) -> dict[str, Any]:
+    """A quota without room that counts pods of a scope."""
+    wanted = {"scopeName": scope, "operator": operator, **({"values": [*values]} if values else {})}
+    full = {"requests.memory": "1Mi"}
+    return quota(full, full, scopeSelector={"matchExpressions": [wanted]})
+
+
+def affinity(kind: str, when: str, **term: Any) -> dict[str, Any]:
+    term = {"topologyKey": "zone", **term}
+    given = term if when.startswith("required") else {"weight": 1, "podAffinityTerm": term}
+    return {"affinity": {kind: {f"{when}DuringSchedulingIgnoredDuringExecution": [given]}}}
+
+
+HIGH = {"priorityClassName": "high"}
+CROSSING = "CrossNamespacePodAffinity"
+FULL = {"requests.memory": "1Mi"}
+
+
+@pytest.mark.parametrize(
+    ("given", "spec", "is_counted"),
+    [
+        pytest.param(quota(FULL, FULL, scopes=["Terminating"]), {"activeDeadlineSeconds": 60}, True, id="deadline"),
+        pytest.param(quota(FULL, FULL, scopes=["Terminating"]), {}, False, id="no deadline"),
+        pytest.param(quota(FULL, FULL, scopes=["NotTerminating"]), {}, True, id="not terminating"),
+        pytest.param(
+            quota(FULL, FULL, scopes=["NotTerminating"]), {"activeDeadlineSeconds": 0}, False, id="deadline of zero"
+        ),
+        pytest.param(quota(FULL, FULL, scopes=["NotBestEffort", "Terminating"]), {}, False, id="one of two scopes"),
+        pytest.param(quota(FULL, FULL, scopes=["NotBestEffort", "NotTerminating"]), {}, True, id="both scopes"),
+        pytest.param(select("NotBestEffort"), {}, True, id="NotBestEffort in a selector"),
+        pytest.param(select("BestEffort"), {}, False, id="BestEffort in a selector"),
+        pytest.param(quota(FULL, FULL, scopes=["PriorityClass"]), HIGH, True, id="any class"),
+        pytest.param(quota(FULL, FULL, scopes=["PriorityClass"]), {}, False, id="no class"),
+        pytest.param(select("PriorityClass", "In", "low", "high"), HIGH, True, id="class in"),
+        pytest.param(select("PriorityClass", "In", "low"), HIGH, False, id="other class"),
+        pytest.param(select("PriorityClass", "NotIn", "low"), HIGH, True, id="class not in"),
+        pytest.param(select("PriorityClass", "NotIn", "high"), HIGH, False, id="class excluded"),
+        pytest.param(select("PriorityClass", "NotIn", "high"), {}, True, id="no class is not in"),
+        pytest.param(select("PriorityClass", "DoesNotExist"), {}, True, id="class does not exist"),
+        pytest.param(select("PriorityClass", "DoesNotExist"), HIGH, False, id="class exists"),
+        pytest.param(select(CROSSING), affinity("podAffinity", "required", namespaces=["b"]), True, id="affinity"),
+        pytest.param(
+            select(CROSSING), affinity("podAntiAffinity", "preferred", namespaceSelector={}), True, id="anti-affinity"
+        ),
+        pytest.param(select(CROSSING), affinity("podAffinity", "required"), False, id="affinity in its namespace"),
+        pytest.param(select(CROSSING), {}, False, id="no affinity"),
+        pytest.param(select("VolumeAttributesClass"), {}, False, id="scope of other objects"),
+    ],
+)
+def test_quota_counts_the_pods_of_its_scopes(given: dict[str, Any], spec: dict[str, Any], *, is_counted: bool) -> None:
+    """podMatchesScopeFunc in https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/quota/v1/evaluator/core/pods.go."""
+    required = {**given, "metadata": {"name": "required", "namespace": "shop"}, "spec": {**given["spec"]}}
+    required["spec"]["hard"] = {"limits.cpu": "99"}
+    plan = make_plan(*ESTATE, given, required, workload(pod=template(**spec)))
+
+    assert {*list_codes(plan)} == ({"RejectedByQuota", "QuotaTooSmall"} if is_counted else set())
+
+
+def test_quota_with_a_scope_has_room_for_pods_that_it_does_not_count() -> None:
+    """Only the DaemonSet has the class, and its pods fit."""
+    of_class = quota({"requests.memory": "50Mi"}, {"requests.memory": "1"}, scopes=["PriorityClass"])
+
+    plan = make_plan(*ESTATE, of_class, workload(replicas=9), workload("DaemonSet", template(**HIGH), "agent"))
+
+    assert list_codes(plan) == []
+
+
 def run_on(node_name: str, kind: str = "StatefulSet", number: int = 1) -> Iterator[dict[str, Any]]:
     yield workload(kind, with_resources(BIG), name=f"{kind.lower()}", replicas=number)
     for index in range(number):
