@@ -1,10 +1,12 @@
 """The type of a finding, and how findings are formatted. Each `*findings` module has a table of them."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from contract.text import quote
+from injector import messages
 from injector.messages import MessageTable
 from podrole.exit_codes import EXIT_FINDINGS, EXIT_UNREACHABLE
 
@@ -43,6 +45,16 @@ class Section(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+class _Value(str):
+    """A value of a sentence. A number chooses words: `{count:# pod is|# pods are}` is `1 pod is` or `2 pods are`."""
+
+    __slots__ = ()
+
+    def __format__(self, forms: str) -> str:
+        one, has_forms, many = forms.partition("|")
+        return (one if self == "1" else many).replace("#", self) if has_forms else str(self)
+
+
 class FindingTemplate(MessageTable):
     """A table of findings: level, sentence, remedy. The member's name in CamelCase is the code for programs."""
 
@@ -53,6 +65,11 @@ class FindingTemplate(MessageTable):
     def format(self, **values: object) -> Finding:
         """Fill in the sentence and the remedy."""
         return Finding(self.level, self.code, *self.fill(values, MAX_VALUE_LENGTH))
+
+    def fill(self, values: Mapping[str, object], max_length: int = messages.MAX_VALUE_LENGTH) -> tuple[str, str]:
+        """Return sentence and remedy with these values, each quoted, and with the words that fit to numbers."""
+        quoted = {name: _Value(quote(str(value), max_length)) for name, value in values.items()}
+        return self.sentence.format_map(quoted), self.remedy.format_map(quoted)
 
 
 def limit_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -67,6 +84,11 @@ def limit_findings(findings: Iterable[Finding]) -> list[Finding]:
             text = f"And {len(same) - MAX_EQUAL_CODES} more of this kind."
             limited.append(same[0]._replace(text=text, remedy=""))
     return limited
+
+
+def format_number(number: int, noun: str) -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def count_levels(sections: Iterable[Section]) -> dict[Level, int]:
@@ -93,8 +115,7 @@ def format_counts(sections: Iterable[Section]) -> str:
     """Format the last line: the number of problems, warnings and unknown findings."""
     counts = count_levels(sections)
     parts = [
-        f"{counts[level]} {name}{'' if counts[level] == 1 else 's'}"
-        for level, name in ((Level.PROBLEM, "problem"), (Level.WARNING, "warning"))
+        format_number(counts[level], name) for level, name in ((Level.PROBLEM, "problem"), (Level.WARNING, "warning"))
     ]
     if counts[Level.UNKNOWN]:
         parts.append(f"{counts[Level.UNKNOWN]} unknown")

@@ -25,7 +25,7 @@ from podrole.diagnosis.pods.sidecar import STATUS_COMMAND
 from podrole.diagnosis.state.cluster import Objects, ReadResult
 from podrole.diagnosis.state.workload import CREATE_REASONS, WorkloadState, lacks_pods
 from podrole.estate.objects import Estate, StatusEstate
-from podrole.findings import Section, build_document, format_counts, format_sections, limit_findings
+from podrole.findings import Section, build_document, format_counts, format_number, format_sections, limit_findings
 from podrole.progress import progress_message
 from podrole.terminal import write, write_json
 
@@ -72,7 +72,7 @@ def fetch_overview(client: ApiClient, namespace: str, reads: Reads) -> OverviewR
         statuses_omitted=len(sidecars) - len(chosen),
         namespace=namespace,
     )
-    with progress_message(f"checking {len(states)} workloads"):
+    with progress_message(f"checking {format_number(len(states), 'workload')}"):
         return diagnose_estate(state)
 
 
@@ -99,7 +99,8 @@ def _build_document(result: OverviewResult) -> dict[str, object]:
 def _format_counts(result: OverviewResult) -> str:
     counts = result.counts
     ok, workloads, pods, namespaces = (counts[key] for key in ("ok", "workloads", "pods", "namespaces"))
-    text = f"{ok} of {workloads} workloads are ok (pods: {pods}, namespaces: {namespaces})"
+    of_all = f"{ok} of {format_number(workloads, 'workload')} {'is' if ok == 1 else 'are'} ok"
+    text = f"{of_all} (pods: {pods}, namespaces: {namespaces})"
     return f"{text}; not checked: {counts['not_checked']}" if counts["not_checked"] else text
 
 

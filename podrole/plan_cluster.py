@@ -15,7 +15,7 @@ from podrole.diagnosis.state.cluster import Installation, ReadResult
 from podrole.diagnosis.state.installed_config import EffectiveConfig, find_deployment
 from podrole.diagnosis.state.versions import read_server_version
 from podrole.diagnosis.state.webhooks import find_podrole_webhooks
-from podrole.findings import Finding, limit_findings
+from podrole.findings import Finding, format_number, limit_findings
 from podrole.options import load_effective_config, load_kinds
 from podrole.plan_sources import Options, add_defaults, load_trust, report_defaults, report_policies
 from podrole.planning.estate import PlanEstate
@@ -62,7 +62,7 @@ def plan_cluster(options: Options) -> Plan:
         is_account_known=not any(one.code == ClusterFinding.SETTINGS_UNKNOWN.code for one in findings),
     )
     findings += [*_report_gaps(read), *_report_scope(scope), *report_policies(trust)]
-    with progress_message(f"planning {len(read.estate.workloads)} workloads"):
+    with progress_message(f"planning {format_number(len(read.estate.workloads), 'workload')}"):
         return build_plan(read.estate, settings, scope, findings)
 
 

@@ -16,6 +16,7 @@ from podrole.diagnosis.cluster.checks import build_check_context
 from podrole.diagnosis.probes import MAX_RUNTIME_CLASSES, ProbePod, build_namespace, build_probe_pods
 from podrole.diagnosis.state.cluster import ClusterState
 from podrole.diagnosis.state.installed_config import REQUIRED
+from podrole.findings import format_number
 from podrole.progress import progress_message
 
 RUNTIME_CLASSES = "/apis/node.k8s.io/v1/runtimeclasses"
@@ -81,8 +82,10 @@ def plan_probes(
 
 def describe_plan(plan: ProbePlan) -> str:
     """Name what will be created."""
-    where = f"namespace {plan.namespace} and {len(plan.pods)} pods in it"
-    return where if plan.is_temporary else f"{len(plan.pods)} pods in namespace {plan.namespace}"
+    pods = format_number(len(plan.pods), "pod")
+    return (
+        f"namespace {plan.namespace} and {pods} in it" if plan.is_temporary else f"{pods} in namespace {plan.namespace}"
+    )
 
 
 def format_plan(plan: ProbePlan) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import contract
 from contract.text import quote
 from injector.decision.roles import ANY_ARN
+from podrole.findings import format_number
 from podrole.iam.changes import PolicyChange
 from podrole.iam.documents import MAXIMUM_QUOTA, Policy, count_characters
 
@@ -152,7 +153,7 @@ def format_policy(policy: Policy) -> str:
 def build_script(roles: Sequence[RoleFiles]) -> str:
     """Build the script for these roles."""
     number = sum(one.is_accepted for one in roles)
-    count = f"{number} role{'' if number == 1 else 's'}"
+    count = format_number(number, "role")
     head = HEAD.format(mark=MARK, version=contract.VERSION, count=count, script=SCRIPT, no_account=NO_ACCOUNT)
     return head + "".join(_format_role(one) for one in roles) + TAIL
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jsonpatch import JsonPatch
 
 from injector.decision.outcomes import Outcome
+from podrole.findings import format_number
 from podrole.manifests.result import InjectResult, build_result_document, format_result, prefix_operations
 from podrole.progress import progress_message
 from podrole.terminal import write, write_json, write_manifests
@@ -19,7 +20,7 @@ def write_results(documents: Sequence[Document], results: Sequence[InjectResult]
     if output == "json":
         write_json([build_result_document(result) for result in results])
     elif not is_denied:
-        with progress_message(f"writing {len(documents)} documents"):
+        with progress_message(f"writing {format_number(len(documents), 'document')}"):
             texts = [_rewrite(document, results) for document in documents]
         write_manifests(join_documents(documents, texts))
     for result in results:

@@ -8,6 +8,7 @@ from contract.text import quote
 from injector.decision.outcomes import Outcome
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.reasons import Reason
+from podrole.findings import format_number
 from podrole.planning.namespaces import NamespacePlan
 from podrole.planning.plan import Plan
 from podrole.planning.resources import Totals, format_amount
@@ -100,7 +101,11 @@ def format_namespace(namespace: NamespacePlan) -> str:
         False: f", once it has the label {INJECTION_LABEL}: {INJECTION_ENABLED}",
         None: ", label unknown",
     }
-    numbers = [count(len(namespace.rows), "workload"), count(namespace.pods, "pod"), _describe_added(namespace.added)]
+    numbers = [
+        format_number(len(namespace.rows), "workload"),
+        format_number(namespace.pods, "pod"),
+        _describe_added(namespace.added),
+    ]
     return f"namespace {_quote(namespace.name)}{marks[namespace.is_labelled]}: {', '.join(numbers)}"
 
 
@@ -112,9 +117,9 @@ def list_summary(plan: Plan) -> list[str]:
     unlabelled = sum(one.is_labelled is False for one in plan.namespaces)
     without = f" ({unlabelled} without the label)" if unlabelled else ""
     numbers = [
-        f"{count(len(plan.namespaces), 'namespace')}{without}",
-        count(len(plan.rows), "workload"),
-        count(sum(one.pods for one in plan.namespaces), "pod"),
+        f"{format_number(len(plan.namespaces), 'namespace')}{without}",
+        format_number(len(plan.rows), "workload"),
+        format_number(sum(one.pods for one in plan.namespaces), "pod"),
     ]
     return [
         ", ".join(numbers),
@@ -122,11 +127,6 @@ def list_summary(plan: Plan) -> list[str]:
         f"to restart: {', '.join(restarts) or 'nothing'}",
         f"{_describe_added(plan.added)}",
     ]
-
-
-def count(number: int, noun: str) -> str:
-    """`1 pod`, `2 pods`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _order(counter: Counter[Any]) -> list[tuple[str, int]]:

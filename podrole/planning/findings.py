@@ -15,7 +15,10 @@ class PlanFinding(FindingTemplate):
     )
     DENIED_AT_RESTART = (
         Level.PROBLEM,
-        "Its {count} running pods were admitted without podrole. With it, the next restart takes them down.",
+        (
+            "{count:Its running pod was|Its # running pods were} admitted without podrole. With it, the next restart "
+            "takes {count:it|them} down."
+        ),
         "Mend this before the namespace has the label, and do not restart it before.",
     )
     ACCOUNT_MISSING = (
@@ -43,7 +46,7 @@ class PlanFinding(FindingTemplate):
     UNCHANGED = (Level.NOTE, "Its pods stay as they are: {reason}")
     NO_LONGER_INJECTED = (
         Level.WARNING,
-        "{count} of its pods are injected, and new ones would not be: {reason}",
+        "{count:# of its pods is|# of its pods are} injected, and new ones would not be: {reason}",
     )
     IRSA_PREFERRED = (
         Level.WARNING,
@@ -201,13 +204,13 @@ class ClusterFinding(FindingTemplate):
     )
     NODES_WITHOUT_ROOM = (
         Level.NOTE,
-        "{nodes} have no room for podrole's containers in all of their pods, so some pods move to other nodes.",
+        "Some pods move to other nodes, as there is no room for podrole's containers in all pods of {nodes}.",
     )
     DAEMON_SETS_WITHOUT_ROOM = (
         Level.WARNING,
         (
-            "{nodes} have no room for podrole's containers in their pods. Pods of DaemonSets cannot move to another "
-            "node, and stay Pending, unless their priority is higher: {workloads}."
+            "There is no room for podrole's containers in the pods of {nodes}. Pods of DaemonSets cannot move to "
+            "another node, and stay Pending, unless their priority is higher: {workloads}."
         ),
         "Free some CPU or memory on these nodes first.",
     )

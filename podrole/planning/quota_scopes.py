@@ -41,9 +41,9 @@ def read_scope(pod: Object) -> PodScope:
 def counts(quota: Object, scope: PodScope) -> bool:
     """Whether a quota counts a pod: all of its scopes must match. Raises ObjectError."""
     spec = read_mapping(quota, "spec")
-    wanted = [{"scopeName": one, "operator": "Exists"} for one in read_list(spec, "scopes")]
-    wanted += read_objects(read_mapping(spec, "scopeSelector"), "matchExpressions")
-    return all(_matches(one, scope) for one in wanted)
+    scopes = [{"scopeName": one, "operator": "Exists"} for one in read_list(spec, "scopes")]
+    selected = read_objects(read_mapping(spec, "scopeSelector"), "matchExpressions")
+    return all(_matches(one, scope) for one in (*scopes, *selected))
 
 
 def _matches(requirement: Object, scope: PodScope) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from injector.errors import ConfigError
-from podrole.findings import Finding, Level, Section, build_document, choose_exit_code, limit_findings
+from podrole.findings import Finding, Level, Section, build_document, choose_exit_code, format_number, limit_findings
 from podrole.iam.check import check_issuer, check_length
 from podrole.iam.comparison import Comparison, Scope, compare
 from podrole.iam.documents import MAX_BYTES, parse_policy
@@ -77,7 +77,7 @@ def print_all(loader: RoleUsageLoader) -> int:
         for entry in entries:
             write(format_entry(entry, has_policy=not out))
     print_findings(findings)
-    write(f"{len(entries)} role{'' if len(entries) == 1 else 's'}", is_error=True)
+    write(format_number(len(entries), "role"), is_error=True)
     for line in steps:
         write(line, is_error=True)
     return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)

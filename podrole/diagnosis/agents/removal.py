@@ -16,43 +16,46 @@ class Removal(FindingTemplate):
 
     NEED_AGENT = (
         Level.WARNING,
-        "{count} pods have the role that kube2iam or Kiam gives them, and would lose it: {pods}.",
+        "{count:# pod has its role|# pods have their role} from kube2iam or Kiam, and would lose it: {pods}.",
         "podrole plan -A lists their workloads. Label their namespaces and restart them before you remove it.",
     )
     IN_ENV_MODE = (
         Level.WARNING,
-        "Without kube2iam or Kiam {count} pods in env mode can reach the node's role: {pods}.",
+        "Without kube2iam or Kiam {count:# pod|# pods} in env mode can reach the node's role: {pods}.",
         VERIFY,
     )
     UNCHANGED = (
         Level.WARNING,
         (
-            "Without kube2iam or Kiam {count} pods that podrole leaves unchanged can reach the node's role, such as "
-            "those without a role under PodSecurity baseline or restricted: {pods}."
+            "Without kube2iam or Kiam {count:# pod|# pods} that podrole leaves unchanged can reach the node's role, as "
+            "can all without a role under PodSecurity baseline or restricted: {pods}."
         ),
         VERIFY,
     )
     NOT_INJECTED = (
         Level.WARNING,
         (
-            "Without kube2iam or Kiam {count} pods of labelled namespaces can reach the node's role until they are "
-            "created again: {pods}."
+            "Without kube2iam or Kiam {count:# pod|# pods} of labelled namespaces can reach the node's role until "
+            "{count:it is|they are} created again: {pods}."
         ),
         "kubectl --namespace NAME rollout restart deployment,statefulset,daemonset",
     )
     IN_UNLABELLED_NAMESPACES = (
         Level.WARNING,
-        "Without kube2iam or Kiam {count} pods of namespaces without the label can reach the node's role: {pods}.",
+        (
+            "Without kube2iam or Kiam {count:# pod|# pods} of namespaces without the label can reach the node's role: "
+            "{pods}."
+        ),
         VERIFY,
     )
     ON_WINDOWS = (
         Level.WARNING,
-        "{count} Windows pods can reach the node's role, with kube2iam or Kiam and without: {pods}.",
+        "{count:# Windows pod|# Windows pods} can reach the node's role, with kube2iam or Kiam and without: {pods}.",
         "Block the metadata addresses on Windows nodes by other means.",
     )
     WITH_HOST_NETWORK = (
         Level.NOTE,
-        "{count} pods with hostNetwork can reach the node's role, with kube2iam or Kiam and without: {pods}.",
+        "{count:# pod|# pods} with hostNetwork can reach the node's role, with kube2iam or Kiam and without: {pods}.",
     )
     NOBODY_LEFT = (
         Level.OK,

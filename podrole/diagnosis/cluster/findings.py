@@ -186,6 +186,6 @@ class Workloads(FindingTemplate):
     NO_WORKLOAD_REJECTED = (Level.OK, "No workload of Kubernetes' own kinds lacks pods that podrole rejected.")
     WORKLOADS_REJECTED = (
         Level.PROBLEM,
-        "podrole rejects new pods of {count}: {names}.",
+        "podrole rejects new pods of {count:a workload|# workloads}: {names}.",
         "podrole check -A   # names the cause of each",
     )

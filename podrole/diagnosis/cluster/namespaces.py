@@ -62,7 +62,6 @@ def check_rejected_workloads(context: CheckContext) -> Iterator[Finding]:
     """Report workloads that lack pods because of podrole."""
     names = context.cluster.rejected_workloads.value
     if names:
-        count = "a workload" if len(names) == 1 else f"{len(names)} workloads"
-        yield Workloads.WORKLOADS_REJECTED.format(count=count, names=join_names(names))
+        yield Workloads.WORKLOADS_REJECTED.format(count=len(names), names=join_names(names))
     else:
         yield Workloads.NO_WORKLOAD_REJECTED.format()

@@ -117,13 +117,13 @@ class Registration(FindingTemplate):
         ),
         "Run two replicas on two nodes.",
     )
-    ENDPOINTS_READY = (Level.OK, "{count} pods of Service {service} are ready.")
+    ENDPOINTS_READY = (Level.OK, "{count:# pod|# pods} of Service {service} {count:is|are} ready.")
 
 
 class Guard(FindingTemplate):
     """The ValidatingAdmissionPolicies."""
 
-    GUARD_IN_EFFECT = (Level.OK, "The guard's {count} policies are in effect.")
+    GUARD_IN_EFFECT = (Level.OK, "{count:The guard's policy is|The guard's # policies are} in effect.")
     GUARD_MISSING = (
         Level.WARNING,
         (

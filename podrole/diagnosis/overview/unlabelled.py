@@ -65,7 +65,7 @@ def _format_name(state: WorkloadState) -> str:
 def _count_roles(given: EstateState, with_role: Sequence[WorkloadState]) -> str:
     if given.settings.effective_config is None or given.unread_context:
         return "Which of them set a role is not known."
-    return f"{len(with_role)} of them set a role."
+    return f"{len(with_role)} of them {'sets' if len(with_role) == 1 else 'set'} a role."
 
 
 def _sets_role(state: WorkloadState, given: EstateState) -> bool:

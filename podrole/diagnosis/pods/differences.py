@@ -7,6 +7,7 @@ from typing import Any
 from contract.text import quote
 from injector.k8s.objects import as_mapping
 from injector.patch.api_defaults import equals_ignoring_defaults
+from podrole.findings import format_number
 
 MAX_VALUE = 1024
 """Characters of a value that are shown."""
@@ -31,7 +32,7 @@ def describe_difference(path: str, found: Any, wanted: Any, defaults: Any) -> st
     parts = [*_find_parts(path, found, wanted, defaults)] or [(path, found, wanted)]
     shown = ["{} is {} and would be {}".format(*_show_pair(*one)) for one in parts[:MAX_PARTS]]
     if len(parts) > MAX_PARTS:
-        shown.append(f"and {len(parts) - MAX_PARTS} more differences")
+        shown.append(f"and {format_number(len(parts) - MAX_PARTS, 'more difference')}")
     return "; ".join(shown)
 
 

@@ -253,7 +253,7 @@ class Sidecar(FindingTemplate):
     )
     REFRESH_FAILING = (
         Level.WARNING,
-        "The credentials expire in {left}, and the last {failures} attempts to renew them failed. {failure}",
+        "The credentials expire in {left}, and the last {failures:attempt|# attempts} to renew them failed. {failure}",
         "{remedy}",
     )
     NO_CREDENTIALS_YET = (Level.WARNING, "The sidecar has no credentials yet: STS has not answered.")

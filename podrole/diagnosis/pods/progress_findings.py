@@ -54,7 +54,10 @@ class Progress(FindingTemplate):
     INIT_RUNNING = (Level.NOTE, "{done}The pod waits for its own init container {container}, which runs since {since}.")
     CONTAINER_FAILING = (
         Level.WARNING,
-        "{done}The pod's own container {container} keeps exiting ({restarts} restarts): exit code {code}, {reason}.",
+        (
+            "{done}The pod's own container {container} keeps exiting ({restarts:# restart|# restarts}): exit code "
+            "{code}, {reason}."
+        ),
         "kubectl -n {namespace} logs {name} -c {container} --previous",
     )
     CONTAINER_ENDED = (

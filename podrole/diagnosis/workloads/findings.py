@@ -17,10 +17,13 @@ EXEMPT = (
 class WorkloadFinding(FindingTemplate):
     """Whether a workload has its pods, and what became of the last attempt to create one."""
 
-    PODS_READY = (Level.OK, "All {wanted} pods are ready.")
+    PODS_READY = (Level.OK, "{wanted:Its pod is|All # pods are} ready.")
     PODS_NOT_READY = (
         Level.WARNING,
-        "{existing} of {wanted} pods exist, {current} of them with the current pod template; {ready} are ready.",
+        (
+            "Of {wanted:# pod|# pods}, {existing:# exists|# exist}, {current} with the current pod template; "
+            "{ready:# is|# are} ready."
+        ),
         DESCRIBE,
     )
     SCALED_TO_ZERO = (Level.NOTE, "It is scaled to 0 and has no pods. What follows would happen to new pods.")
@@ -34,7 +37,10 @@ class WorkloadFinding(FindingTemplate):
     NOT_OBSERVED = (Level.NOTE, "Its controller has not seen the last change yet, so the numbers can be old.")
     ROLLOUT_STUCK = (
         Level.PROBLEM,
-        "The rollout is stuck: {old} pods of an older template still run, and new ones cannot be created.",
+        (
+            "The rollout is stuck: {old:# pod of an older template still runs|# pods of an older template still run}, "
+            "and new ones cannot be created."
+        ),
         "Remove the cause below. To go back instead: kubectl -n {namespace} rollout undo {target}",
     )
     ROLLOUT_FAILED = (Level.WARNING, "The rollout does not progress ({reason}): {message}", DESCRIBE)
@@ -47,12 +53,18 @@ class WorkloadFinding(FindingTemplate):
 
     PODS_OMITTED = (
         Level.NOTE,
-        "{shown} of its pods are reported below, those that are not ready first; {count} more are not.",
+        (
+            "{shown:# of its pods is|# of its pods are} reported below, those that are not ready first; "
+            "{count:# more is|# more are} not."
+        ),
     )
 
     JOB_COMPLETED = (Level.OK, "The Job completed.")
     JOB_SUSPENDED = (Level.NOTE, "The Job is suspended: it has no pods until it is resumed.")
-    JOB_RUNNING = (Level.OK, "The Job runs: {active} pods are active, {succeeded} succeeded, {failed} failed.")
+    JOB_RUNNING = (
+        Level.OK,
+        "The Job runs: {active:# pod is|# pods are} active, {succeeded} succeeded, {failed} failed.",
+    )
     JOB_WITHOUT_PODS = (Level.WARNING, "The Job is neither complete nor suspended, and has no active pod.", DESCRIBE)
     JOB_FAILED = (
         Level.WARNING,
@@ -171,16 +183,16 @@ class Overview(FindingTemplate):
     NAMESPACES_NOT_LABELLED = (
         Level.NOTE,
         (
-            "{workloads} workloads are in {count} namespaces without podrole's label, and were not checked: "
-            "{namespaces}. {roles}"
+            "{workloads:# workload is|# workloads are} in {count:# namespace|# namespaces} without podrole's label, "
+            "and not checked: {namespaces}. {roles}"
         ),
         "podrole check -n NAMESPACE KIND/NAME",
     )
     NAMESPACE_NOT_LABELLED = (
         Level.WARNING,
         (
-            "Namespace {namespace} does not have podrole's label, so the webhook is not called: its {workloads} "
-            "workloads were not checked. {roles}"
+            "Namespace {namespace} does not have podrole's label, so the webhook is not called: "
+            "{workloads:its workload was|its # workloads were} not checked. {roles}"
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
@@ -208,13 +220,16 @@ class Overview(FindingTemplate):
     EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
     STATUSES_NOT_READ = (
         Level.UNKNOWN,
-        "The status of {count} sidecars could not be read, so a role that STS refuses can be missing here: {problem}",
+        (
+            "The status of {count:# sidecar|# sidecars} could not be read, so a role that STS refuses can be missing "
+            "here: {problem}"
+        ),
     )
     STATUSES_OMITTED = (
         Level.NOTE,
         (
-            "The status of {read} sidecars was read: of pods that are not ready, and of one pod of each workload. That "
-            "of {omitted} more such pods was not."
+            "The status of {read:# sidecar|# sidecars} was read: of pods that are not ready, and of one pod of each "
+            "workload. That of {omitted:# more such pod|# more such pods} was not."
         ),
         "podrole check -n NAMESPACE, or --max-sidecars {needed}",
     )

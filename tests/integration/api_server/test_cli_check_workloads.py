@@ -255,7 +255,7 @@ def test_namespace_without_the_label_is_named_with_its_workloads(api: ApiServer,
 
     assert result.exit_code == 1
     text = " ".join(result.output.split())
-    assert "its 2 workloads were not checked. 1 of them set a role." in text
+    assert "its 2 workloads were not checked. 1 of them sets a role." in text
     assert f"> kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite" in text
 
 

@@ -39,7 +39,7 @@ def test_check_of_a_namespace_counts_what_is_ok(installed: Node, team: str) -> N
     output = run_podrole(installed, "check", "-n", team)
 
     print(output)
-    assert "1 of 1 workloads are ok (pods: 1, namespaces: 1)" in output
+    assert "1 of 1 workload is ok (pods: 1, namespaces: 1)" in output
     assert output.endswith("\n0")
 
 

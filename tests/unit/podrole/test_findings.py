@@ -1,10 +1,14 @@
 """How findings are formatted, counted and turned into an exit code."""
 
+import re
+from string import Formatter
+
 import pytest
 
 from podrole.diagnosis.cluster.checks import diagnose_cluster
 from podrole.findings import (
     Finding,
+    FindingTemplate,
     Level,
     Section,
     build_document,
@@ -13,6 +17,7 @@ from podrole.findings import (
     format_sections,
 )
 from tests.unit.podrole.diagnosis.states import NOW, build_cluster_state
+from tests.unit.test_message_tables import import_tables
 
 
 def test_text_shows_levels_and_never_wraps_a_command() -> None:
@@ -64,3 +69,32 @@ def test_exit_code_is_that_of_the_most_severe_finding(levels: list[str], least: 
     findings = tuple(Finding(Level(level), "Code", "Text.", "") for level in levels)
 
     assert choose_exit_code([Section("Title", findings)], least) == code
+
+
+TEMPLATES = [one for one in import_tables() if isinstance(one, FindingTemplate)]
+WITH_NUMBERS = [one for one in TEMPLATES if re.search(r":[^{}|]*\|[^{}]*\}", one.sentence)]
+NOUNS = ("pod", "workload", "sidecar", "namespace", "restart", "attempt")
+SINGULAR = "|".join((*NOUNS, "is", "has", "exists", "policy"))
+PLURAL = "|".join((*(f"{noun}s" for noun in NOUNS), "are", "have", "were", "exist", "policies"))
+
+
+@pytest.mark.parametrize("template", WITH_NUMBERS, ids=str)
+def test_words_agree_with_numbers(template: FindingTemplate) -> None:
+    texts = (template.sentence, template.remedy)
+    names = [name for text in texts for _, name, _, _ in Formatter().parse(text) if name]
+
+    none, one, two = (template.format(**dict.fromkeys(names, number)).text for number in range(3))
+
+    assert not re.search(rf"\b1 (\w+ )?({PLURAL})\b", one)
+    assert not re.search(rf"\b0 (\w+ )?({SINGULAR})\b", none)
+    assert not re.search(rf"\b2 (\w+ )?({SINGULAR})\b", two)
+    assert len({none.replace("0", "2"), one, two}) == 2
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=str)
+def test_no_sentence_has_a_number_before_words_of_one_form(template: FindingTemplate) -> None:
+    """It would say `1 pods are`."""
+    assert not re.findall(
+        rf"\{{\w+\}} (?:(?:more|other|running|such|Windows) ){{0,2}}(?:{PLURAL.partition('|are')[0]})\b",
+        template.sentence,
+    )

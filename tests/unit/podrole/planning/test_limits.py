@@ -198,7 +198,7 @@ def affinity(kind: str, when: str, **term: Any) -> dict[str, Any]:
     return {"affinity": {kind: {f"{when}DuringSchedulingIgnoredDuringExecution": [given]}}}
 
 
-HIGH = {"priorityClassName": "high"}
+HIGH: dict[str, Any] = {"priorityClassName": "high"}
 CROSSING = "CrossNamespacePodAffinity"
 FULL = {"requests.memory": "1Mi"}
 

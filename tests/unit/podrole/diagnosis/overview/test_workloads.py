@@ -250,7 +250,7 @@ def test_workloads_without_the_label_are_counted_and_those_with_a_role_named() -
 
     assert result.workloads == []
     (finding,) = [one for one in result.cluster.findings if one.code == "NamespacesNotLabelled"]
-    assert finding.text.startswith("3 workloads are in 1 namespaces without podrole's label")
+    assert finding.text.startswith("3 workloads are in 1 namespace without podrole's label")
     assert "team-a. 2 of them set a role." in finding.text
 
 
@@ -439,7 +439,7 @@ def test_sidecars_that_were_not_read_are_counted_with_the_option_that_reads_them
     result = diagnose_all(STATEFUL_SET, build_pod(), statuses={"pod": {"state": "serving"}}, statuses_omitted=5)
 
     (note,) = [one for one in result.cluster.findings if one.code == "StatusesOmitted"]
-    assert "The status of 1 sidecars was read" in note.text
+    assert "The status of 1 sidecar was read" in note.text
     assert note.remedy.endswith("--max-sidecars 6")
 
 
