@@ -13,11 +13,13 @@ from urllib.parse import urlencode
 from kubernetes.client import Configuration, rest
 from kubernetes.config import ConfigException
 from urllib3 import Timeout
+from urllib3.exceptions import HTTPError
 
 import contract
 from injector.deadlines import API_CONNECT_SECONDS, API_PAGE_SECONDS, API_READ_SECONDS
 from injector.errors import (
     ApiError,
+    ClusterError,
     InvalidResponseError,
     NotFoundError,
     ObjectError,
@@ -83,7 +85,7 @@ class ApiClient:
         self._timeout = timeout
         self._server_clock = server_clock
         self._max_object_bytes = max_object_bytes
-        self._pool = rest.RESTClientObject(configuration).pool_manager
+        self._pool = _build_pool(configuration)
         if not (configuration.proxy or "").startswith("socks"):  # those have connections of their own
             set_deadlines(self._pool)
 
@@ -211,6 +213,16 @@ class ApiClient:
         if self._server_clock:  # not for a failure, which a proxy can have sent
             self._server_clock.record(response.headers.get("Date"))
         return response
+
+
+def _build_pool(configuration: Configuration) -> Any:
+    try:
+        return rest.RESTClientObject(configuration).pool_manager
+    except (HTTPError, ImportError):
+        raise ClusterError(  # without the cause: it can have the URL, with a password
+            "the proxy for the API server cannot be used: proxy-url in the kubeconfig, or HTTPS_PROXY, must be a URL"
+            " such as http://proxy.example.com:3128"
+        ) from None
 
 
 def _parse(request: Request, data: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -358,3 +359,24 @@ def test_forbidden_exec_raises_forbidden_error(api_client: ApiClient, server: ty
         ForbiddenError, match=r"cannot exec in team-a/web, container podrole-sidecar: pods/exec is forbidden \(403\)"
     ):
         run_status(api_client)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "user:secret@proxy.example.com:3128",
+        "gopher://user:secret@proxy.example.com",
+        "http://user:secret@[proxy",
+        "http://user:secret@proxy.example.com:99999",
+        "socks5://user:secret@proxy.example.com",
+    ],
+    ids=["no-scheme", "other-scheme", "bracket", "port", "socks-without-its-package"],
+)
+def test_proxy_that_is_no_url_is_an_error_without_its_password(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
+    configuration = client.Configuration(host="https://10.0.0.1:443")
+    configuration.proxy = proxy
+
+    with pytest.raises(ClusterError, match="the proxy for the API server cannot be used: proxy-url") as found:
+        ApiClient(configuration)
+    assert "secret" not in str(found.value)

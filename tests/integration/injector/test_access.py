@@ -1,4 +1,4 @@
-"""The injector with a token file that no HTTP header can have."""
+"""The injector with a token or a proxy that cannot be used."""
 
 import json
 from collections.abc import Iterator
@@ -41,3 +41,13 @@ def test_token_that_no_header_can_have_is_one_sentence_and_not_in_the_log(tmp_pa
         assert TOKEN.decode() not in injector.log
         assert "raceback" not in injector.log
         assert injector.get("/readyz")[0] == 503
+
+
+def test_injector_whose_proxy_is_no_url_ends_with_a_sentence(tmp_path: Path) -> None:
+    with writable_api_server() as api:
+        environ = build_environ(tmp_path, api.port, find_free_ports(2))
+        with run_injector(tmp_path, {**environ, "HTTP_PROXY": "proxy.example.com:3128"}) as injector:
+            assert injector.process.wait(timeout=60) == 2
+
+        assert "podrole-injector: the proxy for the API server cannot be used: proxy-url" in injector.log
+        assert "raceback" not in injector.log
