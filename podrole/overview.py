@@ -100,7 +100,7 @@ def _format_counts(result: OverviewResult) -> str:
     counts = result.counts
     ok, workloads, pods, namespaces = (counts[key] for key in ("ok", "workloads", "pods", "namespaces"))
     of_all = f"{ok} of {format_number(workloads, 'workload')} {'is' if ok == 1 else 'are'} ok"
-    text = f"{of_all} (pods: {pods}, namespaces: {namespaces})"
+    text = f"{of_all} (pods: {pods}, namespaces: {namespaces})" if workloads else "No workload was checked"
     return f"{text}; not checked: {counts['not_checked']}" if counts["not_checked"] else text
 
 

@@ -13,7 +13,7 @@ from podrole.planning.namespaces import NamespacePlan
 from podrole.planning.plan import Plan
 from podrole.planning.resources import Totals, format_amount
 from podrole.planning.restarts import How
-from podrole.planning.roles_now import NOBODY, NODE, RoleNow
+from podrole.planning.roles_now import NOBODY, NODE, PODROLE, RoleNow
 from podrole.planning.rows import Row
 
 COLUMNS = ("WORKLOAD", "PODS", "ROLE NOW", "ROLE THEN", "MODE", "ADDS PER POD", "RESTART")
@@ -30,7 +30,7 @@ SOURCES = {
 }
 """What has the annotation that sets the role."""
 
-SYSTEMS = {NODE: "the node's", NOBODY: "none"}
+SYSTEMS = {NODE: "the node's", NOBODY: "none", PODROLE: "none (podrole)"}
 
 
 def build_cells(row: Row, plan: Plan) -> tuple[str, ...]:

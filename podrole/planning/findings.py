@@ -7,23 +7,23 @@ from podrole.findings import FindingTemplate, Level
 class PlanFinding(FindingTemplate):
     """About one workload."""
 
-    WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny its pods: [{code}] {reason}", "{remedy}")
+    WOULD_BE_DENIED = (Level.PROBLEM, "The webhook would deny the pods: [{code}] {reason}", "{remedy}")
     ROLE_ACCOUNT_UNKNOWN = (
         Level.UNKNOWN,
-        "Its role is a name, and the webhook's account could not be read: without one, its pods would be denied.",
+        "Its role is a name, and the webhook's account could not be read: without one, the pods would be denied.",
         "Add --account-id, or --base-role-arn if roles have a path.",
     )
     DENIED_AT_RESTART = (
         Level.PROBLEM,
         (
-            "{count:Its running pod was|Its # running pods were} admitted without podrole. With it, the next restart "
+            "{count:The running pod was|The # running pods were} admitted without podrole. With it, the next restart "
             "takes {count:it|them} down."
         ),
         "Mend this before the namespace has the label, and do not restart it before.",
     )
     ACCOUNT_MISSING = (
         Level.PROBLEM,
-        "ServiceAccount {account} does not exist, so the API server rejects its pods.",
+        "ServiceAccount {account} does not exist, so the API server rejects the pods.",
         "kubectl -n {namespace} create serviceaccount {word}",
     )
     ACCOUNT_UNKNOWN = (
@@ -33,25 +33,25 @@ class PlanFinding(FindingTemplate):
     )
     ROLE_NOT_GIVEN = (
         Level.PROBLEM,
-        "Its annotations name the role {role}, and its pods would not get it: {reason}",
+        "Its annotations name the role {role}, and the pods would not get it: {reason}",
     )
     CREDENTIALS_LOST = (
         Level.WARNING,
         (
-            "Its pods get {role} from {system} now, and would get no credentials: no annotation that podrole reads "
+            "The pods get {role} from {system} now, and would get no credentials: no annotation that podrole reads "
             "names a role."
         ),
         "Annotate the pod template or its ServiceAccount with iam.amazonaws.com/role.",
     )
-    UNCHANGED = (Level.NOTE, "Its pods stay as they are: {reason}")
+    UNCHANGED = (Level.NOTE, "The pods stay as they are: {reason}")
     NO_LONGER_INJECTED = (
         Level.WARNING,
-        "{count:# of its pods is|# of its pods are} injected, and new ones would not be: {reason}",
+        "{count:# of the pods is|# of the pods are} injected, and new ones would not be: {reason}",
     )
     IRSA_PREFERRED = (
         Level.WARNING,
         (
-            "IRSA's webhook gives its pods variables that AWS SDKs prefer to podrole's, so they go on using IRSA: "
+            "IRSA's webhook gives the pods variables that AWS SDKs prefer to podrole's, so they go on using IRSA: "
             "ServiceAccount {account} has eks.amazonaws.com/role-arn."
         ),
         (
@@ -61,7 +61,7 @@ class PlanFinding(FindingTemplate):
     )
     ROLE_CHANGES = (
         Level.WARNING,
-        "Its pods get {role} from {system} now, and would get another role: {then}.",
+        "The pods get {role} from {system} now, and would get another role: {then}.",
         (
             "Check which one is meant: PODROLE_ACCOUNT_ID or PODROLE_BASE_ROLE_ARN completes names, and an annotation "
             "of the pod takes precedence over those of its ServiceAccount."
@@ -69,7 +69,7 @@ class PlanFinding(FindingTemplate):
     )
     REJECTED_BY_LIMIT_RANGE = (
         Level.PROBLEM,
-        "LimitRange {name} would reject its pods: {problem}.",
+        "LimitRange {name} would reject the pods: {problem}.",
         (
             "Change the LimitRange, or set podrole.io/sidecar-resources on the pod or the namespace. It sets the "
             "resources of podrole-sidecar, and its requests raise those of podrole-redirect."
@@ -78,25 +78,25 @@ class PlanFinding(FindingTemplate):
     CHANGED_BY_LIMIT_RANGE = (Level.NOTE, "A LimitRange adds {values} to {containers}.")
     REJECTED_BY_QUOTA = (
         Level.PROBLEM,
-        "ResourceQuota {name} would reject its pods: it requires {key} of every container, and {containers} has none.",
+        "ResourceQuota {name} would reject the pods: it requires {key} of every container, and {containers} has none.",
         "Add a LimitRange with a default, or for podrole-sidecar: set podrole.io/sidecar-resources on the namespace.",
     )
     REDIRECT_FORBIDDEN = (
         Level.PROBLEM,
-        "Its pods would be rejected or not start, as PODROLE_MODE is redirect: {why}.",
+        "The pods would be rejected or not start, as PODROLE_MODE is redirect: {why}.",
         "Set PODROLE_MODE=auto.",
     )
     GUARANTEED = (
         Level.NOTE,
         (
-            "Its pods are Guaranteed and stay so: podrole's containers have equal requests and limits, and each pod "
+            "The pods are Guaranteed and stay so: podrole's containers have equal requests and limits, and each pod "
             "requests {cpu} more CPU."
         ),
         "For less, annotate the pod template or the namespace with podrole.io/sidecar-resources: requests.cpu=50m",
     )
     TRUST_MISSING = (
         Level.PROBLEM,
-        "The trust policy of {role} ({file}) does not let its pods in.",
+        "The trust policy of {role} ({file}) does not let the pods in.",
         "podrole trust-policy {word} --namespace {namespace} --service-account {account} --merge FILE",
     )
     TRUST_UNKNOWN = (
@@ -105,7 +105,7 @@ class PlanFinding(FindingTemplate):
         "Add it, as `aws iam get-role` prints it.",
     )
     TRUST_UNREADABLE = (Level.UNKNOWN, "The trust policy of {role} ({file}) cannot be checked: {problem}.")
-    UNREADABLE = (Level.UNKNOWN, "Its pods cannot be planned: {problem}.")
+    UNREADABLE = (Level.UNKNOWN, "The pods cannot be planned: {problem}.")
     POD_TEMPLATE_UNKNOWN = (Level.UNKNOWN, "{owner} was not planned: {why}", "{remedy}")
 
 
@@ -131,8 +131,8 @@ class NamespaceFinding(FindingTemplate):
     QUOTA_TOO_SMALL = (
         Level.PROBLEM,
         (
-            "ResourceQuota {name} has no room for podrole's containers: of {key}, {used} of {hard} are used, and they "
-            "add {added}."
+            "ResourceQuota {name} has no room for podrole's containers: {used} of {hard} {key} are used, and they add "
+            "{added}."
         ),
         "Raise {key} of ResourceQuota {name} in namespace {namespace} to at least {needed}.",
     )

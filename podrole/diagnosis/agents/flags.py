@@ -140,7 +140,7 @@ class AgentFlag(FindingTemplate):
             "{agent} has --iptables and leaves its rule on each node when it is removed: pods without podrole's rules "
             "then get no answer at 169.254.169.254 until the rule is removed."
         ),
-        "Remove it as docs/migration.md describes, or replace the nodes.",
+        "Remove the rule as docs/migration.md describes, or replace the nodes.",
     )
 
 

@@ -17,7 +17,7 @@ class Removal(FindingTemplate):
     NEED_AGENT = (
         Level.WARNING,
         "{count:# pod has its role|# pods have their role} from kube2iam or Kiam, and would lose it: {pods}.",
-        "podrole plan -A lists their workloads. Label their namespaces and restart them before you remove it.",
+        "podrole plan -A lists their workloads. Label their namespaces and restart them before you remove the agent.",
     )
     IN_ENV_MODE = (
         Level.WARNING,

@@ -54,6 +54,14 @@ class Kubernetes(FindingTemplate):
         "The nodes have different architectures ({architectures}).",
         "Make sure that PODROLE_SIDECAR_IMAGE is available for all of them.",
     )
+    VIRTUAL_NODES = (
+        Level.WARNING,
+        (
+            "These nodes are virtual kubelets, which run pods elsewhere: {nodes}. The redirect or native sidecars may "
+            "not work there, and injected pods then do not start."
+        ),
+        "podrole preflight --probe --probe-node NAME; keep pods with a role from nodes where it fails.",
+    )
     FARGATE_NODES = (
         Level.NOTE,
         "Fargate forbids the redirect: pods with schedulerName fargate-scheduler (EKS sets it) get env mode: {nodes}.",
@@ -183,7 +191,10 @@ class Namespaces(FindingTemplate):
 class Workloads(FindingTemplate):
     """Workloads that lack pods because of podrole."""
 
-    NO_WORKLOAD_REJECTED = (Level.OK, "No workload of Kubernetes' own kinds lacks pods that podrole rejected.")
+    NO_WORKLOAD_REJECTED = (
+        Level.OK,
+        "No workload lacks pods that podrole rejected (custom kinds were not read).",
+    )
     WORKLOADS_REJECTED = (
         Level.PROBLEM,
         "podrole rejects new pods of {count:a workload|# workloads}: {names}.",

@@ -1,6 +1,6 @@
 """Checks of the API server and the nodes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from injector.decision.deny_rules import NATIVE_SIDECARS, NATIVE_SIDECARS_ON_ALL_KUBELETS
 from injector.k8s.objects import Object, parse_metadata, read_mapping
@@ -12,6 +12,8 @@ from podrole.diagnosis.state.versions import read_server_version
 from podrole.findings import Finding
 
 FARGATE_LABEL = ("eks.amazonaws.com/compute-type", "fargate")
+VIRTUAL_LABEL = ("type", "virtual-kubelet")
+"""https://github.com/virtual-kubelet/virtual-kubelet"""
 
 
 def check_api_server(context: CheckContext) -> Iterator[Finding]:
@@ -54,8 +56,9 @@ def check_node_platforms(context: CheckContext) -> Iterator[Finding]:
     nodes = context.cluster.nodes.value
     if windows := [read_name(node) for node in nodes if _read_info(node, "operatingSystem") == "windows"]:
         yield Kubernetes.WINDOWS_NODES.format(nodes=join_names(windows))
-    key, value = FARGATE_LABEL
-    if fargate := [read_name(node) for node in nodes if parse_metadata(node).labels.get(key) == value]:
+    if virtual := _list_labelled(nodes, *VIRTUAL_LABEL):
+        yield Kubernetes.VIRTUAL_NODES.format(nodes=join_names(virtual))
+    if fargate := _list_labelled(nodes, *FARGATE_LABEL):
         effective = context.effective_config
         is_redirected = effective is not None and effective.config.mode == ModePolicy.REDIRECT
         template = Kubernetes.FARGATE_NODES_REDIRECTED if is_redirected else Kubernetes.FARGATE_NODES
@@ -63,6 +66,10 @@ def check_node_platforms(context: CheckContext) -> Iterator[Finding]:
     architectures = sorted({_read_info(node, "architecture") for node in nodes} - {""})
     if len(architectures) > 1:
         yield Kubernetes.MIXED_ARCHITECTURES.format(architectures=", ".join(architectures))
+
+
+def _list_labelled(nodes: Iterable[Object], key: str, value: str) -> list[str]:
+    return [read_name(node) for node in nodes if parse_metadata(node).labels.get(key) == value]
 
 
 def _is_too_old(node: Object) -> bool:

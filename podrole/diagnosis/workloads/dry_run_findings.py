@@ -10,8 +10,8 @@ class DryRun(FindingTemplate):
     DRY_RUN_ROLE_NOT_ALLOWED = (
         Level.OK,
         (
-            "The webhook answered a dry run. It denied the test role, which the namespace's list of allowed roles does "
-            "not contain: namespaces {namespaces}."
+            "The webhook answered a dry run: it denied the test role, which is not in the allow-list of these "
+            "namespaces: {namespaces}."
         ),
     )
     DRY_RUN_NOT_INJECTED = (

@@ -17,6 +17,7 @@ OLD_SERVER = {"gitVersion": "v1.30.9-eks-1"}
 CONFIRMED = build_deployment(SAFE | {"PODROLE_NATIVE_SIDECARS_CONFIRMED": "true"})
 ENV_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "env"})
 REDIRECT_ONLY = build_deployment(SAFE | {"PODROLE_MODE": "redirect"})
+VIRTUAL = build_node() | {"metadata": {"name": "aci", "labels": {"type": "virtual-kubelet"}}}
 FARGATE = build_node() | {"metadata": {"labels": {"eks.amazonaws.com/compute-type": "fargate"}}}
 
 
@@ -44,6 +45,7 @@ FARGATE = build_node() | {"metadata": {"labels": {"eks.amazonaws.com/compute-typ
             {"nodes": [FARGATE], "deployment": REDIRECT_ONLY}, ["FargateNodesRedirected"], id="fargate-without-env-mode"
         ),
         pytest.param({"nodes": [FARGATE]}, [], id="fargate-node"),
+        pytest.param({"nodes": [VIRTUAL]}, ["VirtualNodes"], id="virtual-kubelet"),
     ],
 )
 def test_node_problem_is_the_only_concern(changes: dict[str, Any], codes: list[str]) -> None:
