@@ -35,7 +35,8 @@ SIDECAR_EXIT_CODES = {
     ),
     137: ExitReason(
         "it was killed, for example when out of memory",
-        "Raise the sidecar's memory limit in the template.",
+        "Raise its memory limit, and restart the workload: "
+        "kubectl annotate namespace {namespace} podrole.io/sidecar-resources=limits.memory=128Mi --overwrite",
     ),
     143: ExitReason("it was terminated before it was ready", ""),
 }
@@ -86,27 +87,30 @@ def _report_state(pod: Object, container: str, status: Object) -> Finding:
         return (
             Sidecar.CONTAINER_COMPLETED.format(container=container)
             if is_done
-            else Sidecar.CONTAINER_FAILED.format(**_describe_exit(container, ended))
+            else Sidecar.CONTAINER_FAILED.format(**_describe_exit(pod, container, ended))
         )
     if restarts:
-        return Sidecar.CONTAINER_RESTARTED.format(restarts=restarts, **_describe_exit(container, last))
-    return Sidecar.CONTAINER_RUNNING.format(container=container, since=read_mapping(state, "running").get("startedAt"))
+        return Sidecar.CONTAINER_RESTARTED.format(restarts=restarts, **_describe_exit(pod, container, last))
+    values = {"container": container, "since": read_mapping(state, "running").get("startedAt")}
+    if status.get("started") is False and container == contract.SIDECAR_CONTAINER:
+        return Sidecar.STARTUP_PROBE_FAILING.format(**values, **_name(pod))
+    return Sidecar.CONTAINER_RUNNING.format(**values)
 
 
 def _report_waiting(pod: Object, container: str, waiting: Object, status: Object) -> Finding:
     values = {"container": container, "reason": str(waiting.get("reason")), "message": _quote(waiting.get("message"))}
     if values["reason"] in IMAGE_REASONS:
-        return Sidecar.IMAGE_PULL_FAILED.format(**values)
+        return Sidecar.IMAGE_PULL_FAILED.format(**values, **_name(pod))
     if last := read_mapping(read_mapping(status, "lastState"), "terminated"):
         restarts = status.get("restartCount") or 0
-        exited = _describe_exit(container, last)
+        exited = _describe_exit(pod, container, last)
         return Sidecar.CRASH_LOOP.format(reason=values["reason"], restarts=restarts, **exited)
     if waiting.get("reason") and values["reason"] not in STARTING:
         return Sidecar.CONTAINER_NOT_STARTED.format(**values, **_name(pod))
     return Sidecar.CONTAINER_WAITING.format(**values)
 
 
-def _describe_exit(container: str, ended: Object) -> dict[str, object]:
+def _describe_exit(pod: Object, container: str, ended: Object) -> dict[str, object]:
     code, reason = ended.get("exitCode"), str(ended.get("reason") or "unknown reason")
     end = SIDECAR_EXIT_CODES.get(int(code)) if isinstance(code, int) else None
     if container == contract.REDIRECT_CONTAINER:
@@ -117,7 +121,7 @@ def _describe_exit(container: str, ended: Object) -> dict[str, object]:
         "code": code,
         "meaning": meaning,
         "message": _quote(ended.get("message")),
-        "remedy": remedy,
+        "remedy": remedy.replace("{namespace}", str(_name(pod)["namespace"])),
     }
 
 

@@ -206,7 +206,10 @@ class Sidecar(FindingTemplate):
     IMAGE_PULL_FAILED = (
         Level.PROBLEM,
         "{container} cannot start because its image cannot be pulled: {reason}{message}",
-        "Set PODROLE_SIDECAR_IMAGE to an image that the nodes can pull.",
+        (
+            "Set PODROLE_SIDECAR_IMAGE to an image that the nodes can pull. If its registry needs a login, the Secrets "
+            "of PODROLE_IMAGE_PULL_SECRETS must be in the pod's namespace:\nkubectl -n {namespace} get secrets"
+        ),
     )
     CRASH_LOOP = (
         Level.PROBLEM,
@@ -220,6 +223,11 @@ class Sidecar(FindingTemplate):
         "{remedy}",
     )
     CONTAINER_RUNNING = (Level.OK, "{container} has been running since {since}.")
+    STARTUP_PROBE_FAILING = (
+        Level.WARNING,
+        "{container} has been running since {since}, but its startup probe has not succeeded: the pod waits for it.",
+        "kubectl -n {namespace} logs {name} -c {container}",
+    )
     CONTAINER_COMPLETED = (Level.OK, "{container} completed.")
     EVENT = (Level.NOTE, "Event {reason} (count {count}, last at {last}): {message}")
 

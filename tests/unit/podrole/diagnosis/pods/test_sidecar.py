@@ -240,6 +240,36 @@ def test_container_state_is_reported(container: str, status: dict[str, Any], lev
     assert (finding.level, finding.text) == (level, text)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "command"),
+    [
+        pytest.param(
+            {"state": {"waiting": {"reason": "ErrImagePull", "message": "401 Unauthorized"}}},
+            "ImagePullFailed",
+            "kubectl -n team-a get secrets",
+            id="image-needs-a-login",
+        ),
+        pytest.param(
+            {"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+            "ContainerFailed",
+            "kubectl annotate namespace team-a podrole.io/sidecar-resources=limits.memory=128Mi --overwrite",
+            id="out-of-memory",
+        ),
+        pytest.param(
+            {"started": False},
+            "StartupProbeFailing",
+            "kubectl -n team-a logs web-7d4b9-x2x1k -c podrole-sidecar",
+            id="not-started",
+        ),
+    ],
+)
+def test_sidecar_that_does_not_start_has_a_command_as_remedy(status: dict[str, Any], code: str, command: str) -> None:
+    finding = report_container("podrole-sidecar", **status)
+
+    assert finding.code == code
+    assert finding.remedy.endswith(command)
+
+
 def test_every_exit_code_of_the_sidecar_is_explained() -> None:
     codes = {error.exit_code for error in (errors.StartError, errors.ConfigError, errors.RedirectError)}
 
