@@ -12,11 +12,10 @@ from podrole.iam.policies import build_subject
 from podrole.iam.usage import ADMITTED, RoleUsage, find_usage
 from testing.cases import CONFIG
 from testing.repository import ROOT
+from tests.unit.podrole.iam.found_usage import ACCOUNT, BASE, find
 from tests.unit.podrole.workloads import build_workload
 
-BASE = "arn:aws:iam::111122223333:role/"
 ROLE = f"{BASE}team-a/reader"
-ACCOUNT = Account(BASE, "eu-west-1")
 SUBJECT = build_subject("team-a", "web")
 KUBE2IAM, KIAM, ROLE_KEY = "iam.amazonaws.com/allowed-roles", "iam.amazonaws.com/permitted", "iam.amazonaws.com/role"
 
@@ -37,13 +36,6 @@ def build_pod(annotations: dict[str, str], **spec: Any) -> dict[str, Any]:
     metadata = {"name": "app", "namespace": "team-a", "annotations": annotations}
     spec = {"serviceAccountName": "web", "containers": [], **spec}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
-    objects = Estate()
-    for thing in things:
-        objects.add(thing)
-    return find_usage(objects, account, selection)
 
 
 def list_codes(usage: RoleUsage) -> list[str]:

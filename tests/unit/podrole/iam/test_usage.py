@@ -7,14 +7,13 @@ import pytest
 
 from injector.errors import ObjectError
 from podrole.estate.objects import Estate
-from podrole.iam.admission import Account, Selection
+from podrole.iam.admission import Account
 from podrole.iam.policies import ChainedRole, TrustRequirements, build_subject
-from podrole.iam.usage import ADMITTED, RoleUsage, find_usage
+from podrole.iam.usage import RoleUsage, find_usage
 from testing.cases import CONFIG
+from tests.unit.podrole.iam.found_usage import ACCOUNT, BASE, find
 from tests.unit.podrole.workloads import KINDS, build_workload
 
-BASE = "arn:aws:iam::111122223333:role/"
-ACCOUNT = Account(BASE, "eu-west-1")
 AUDIENCE = "eks.amazonaws.com/audience"
 WEB = build_subject("team-a", "web")
 KOPS = CONFIG._replace(audience="amazonaws.com")
@@ -39,13 +38,6 @@ def build_namespace(annotations: dict[str, str], name: str = "team-a", *, is_lab
 
 def account_with(name: str, annotations: dict[str, str]) -> dict[str, Any]:
     return {"kind": "ServiceAccount", "metadata": {"name": name, "namespace": "team-a", "annotations": annotations}}
-
-
-def find(*things: dict[str, Any], account: Account = ACCOUNT, selection: Selection = ADMITTED) -> RoleUsage:
-    objects = Estate()
-    for thing in things:
-        objects.add(thing)
-    return find_usage(objects, account, selection)
 
 
 def read_notices(usage: RoleUsage, code: str) -> list[str]:
