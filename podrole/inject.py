@@ -105,8 +105,8 @@ def inject(filenames: Sequence[str], *, recursive: bool, namespace: str, output:
 
 
 def _connect(options: Mapping[str, Any], stack: ExitStack) -> tuple[ClusterMetadata, DeployedEnv | None]:
-    from injector.k8s.client import ApiClient  # noqa: PLC0415 - likewise
-    from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - likewise
+    from injector.k8s.client import ApiClient  # noqa: PLC0415 - as below
+    from injector.k8s.kubeconfig import load_kubeconfig  # noqa: PLC0415 - as below
     from podrole.cluster.queries import fetch_installation  # noqa: PLC0415 - imports the Kubernetes client: half a second
 
     client = stack.enter_context(ApiClient(load_kubeconfig(options["kubeconfig"], options["context"])))
