@@ -176,6 +176,9 @@ class Reason(MessageTable):
         "Credentials come only through environment variables ({why}): 169.254.169.254 still gives the node's role.",
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
+    ENV_MODE_ON_FARGATE = (
+        "Credentials come only through environment variables ({why}): 169.254.169.254 does not answer there.",
+    )
     SANDBOX = (
         "RuntimeClass {name} may ignore the redirect: then pods with a role do not start, and others get the node's.",
         "Ask the operator for podrole preflight --probe: PODROLE_ENV_RUNTIME_CLASSES must name it if that fails.",

@@ -13,6 +13,7 @@ from injector.reasons import Explanation
 from injector.value_types import ModePolicy, OverrideName
 
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
+FARGATE_PROBLEM = "Fargate forbids the redirect"
 FARGATE_SCHEDULER = "fargate-scheduler"
 
 
@@ -105,7 +106,7 @@ def _find_redirect_problem(pod: Object, namespace: Metadata, config: Config) -> 
         return f"PodSecurity {level} of the namespace forbids the redirect"
     spec = read_spec(pod)
     if spec.get("schedulerName") == FARGATE_SCHEDULER and not spec.get("nodeName"):
-        return "Fargate forbids the redirect"
+        return FARGATE_PROBLEM
     runtime_class = spec.get("runtimeClassName")
     if runtime_class and runtime_class in config.env_runtime_classes:
         return f"PODROLE_ENV_RUNTIME_CLASSES has the pod's RuntimeClass {runtime_class}"

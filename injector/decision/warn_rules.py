@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from contract.modes import CredentialSource, Mode
 from injector.decision.container_powers import find_powers
-from injector.decision.context import AdmissionContext
+from injector.decision.context import FARGATE_PROBLEM, AdmissionContext
 from injector.k8s.objects import read_app_containers, read_name, read_spec
 from injector.reasons import Explanation, Reason
 from injector.value_types import ModePolicy
@@ -38,9 +38,10 @@ def warn_sandbox(context: AdmissionContext) -> Iterator[Explanation]:
 
 
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
-    """In env mode the node's metadata service stays reachable."""
+    """In env mode the node's metadata service stays reachable, except on Fargate, where pods have none."""
     if context.mode == Mode.ENV:
-        yield Reason.ENV_MODE.explain(why=context.mode_reason)
+        reason = Reason.ENV_MODE_ON_FARGATE if context.mode_reason == FARGATE_PROBLEM else Reason.ENV_MODE
+        yield reason.explain(why=context.mode_reason)
 
 
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:

@@ -26,6 +26,8 @@ from podrole.planning.trust import KnownTrust
 NO_SYSTEMS = Systems()
 """Nothing is known about them."""
 
+ENV_MODES = {Reason.ENV_MODE, Reason.ENV_MODE_ON_FARGATE}
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -130,7 +132,7 @@ def _describe(decision: Decision, injection: InjectionPlan | None) -> Then:
         filled = next((one for one in warnings if one.reason is decision.reason), None)
         explanations = (filled or decision.reason.explain(),)
     mode = decision.mode if isinstance(decision, Inject) else Mode.BLOCK if isinstance(decision, Block) else None
-    why = next((one.values["why"] for one in warnings if one.reason is Reason.ENV_MODE), "")
+    why = next((one.values["why"] for one in warnings if one.reason in ENV_MODES), "")
     return Then(
         outcome=decision.outcome,
         role=decision.role_arn if isinstance(decision, Inject) else None,
