@@ -122,6 +122,7 @@ class Server:
                     [self._refresh_thread],
                     lambda: self._loop.problems if self._loop else {},
                     lambda: self._saver.error is None,
+                    state.is_serving,
                 ),
             )
             services[bind_metrics(self._config.metrics_port)] = Service(handler, 0, MAX_METRICS_CONNECTIONS)

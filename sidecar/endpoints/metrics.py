@@ -4,7 +4,6 @@ Other pods can reach them, so they must never serve credentials: they get counte
 metadata service answers, which every pod can find out for itself.
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,6 +40,9 @@ class Health(NamedTuple):
     is_state_saved: Callable[[], bool] = lambda: True
     """Whether the newest state is in the state file."""
 
+    is_serving: Callable[[], bool] = lambda: True
+    """Whether clients get credentials."""
+
 
 NO_HEALTH = Health()
 
@@ -48,18 +50,17 @@ NO_HEALTH = Health()
 def create_metrics_handler(
     counters: Counters,
     expires_at: Callable[[], float],
-    clock: Callable[[], float] = time.time,
     read_measurement: "Callable[[], Measurement | None]" = lambda: None,
     health: Health = NO_HEALTH,
 ) -> Handler:
-    """Return the handler of GET /metrics, and of GET /healthz, which is 503 while there are no valid credentials."""
+    """Return the handler of GET /metrics, and of GET /healthz, which is 503 while clients get no credentials."""
 
     def handle(request: Request) -> Response:
         match request.method, request.target.partition("?")[0]:
             case "GET", "/metrics":
                 metrics = list_metrics(counters.copy(), expires_at(), read_measurement(), health)
                 return _build_text(200, render(metrics), CONTENT_TYPE)
-            case "GET", "/healthz" if expires_at() > clock():
+            case "GET", "/healthz" if health.is_serving():
                 return _build_text(200, "ok\n")
             case "GET", "/healthz":
                 return _build_text(503, "no credentials\n")

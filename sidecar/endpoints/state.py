@@ -49,6 +49,10 @@ class EndpointState:
         """Return what clients get at this moment."""
         return self.read_state().servable(self.clock())
 
+    def is_serving(self) -> bool:
+        """Whether clients get credentials at this moment."""
+        return isinstance(self.servable(), Credentials)
+
     def expires_at(self) -> float:
         """When the credentials expire, by this machine's clock; 0 without credentials."""
         credentials = self.read_state().credentials

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.credentials.credentials import EXPIRY_MARGIN_SECONDS
 from sidecar.listeners import bind_metrics
 from testing.ports import find_free_port
 from testing.raw_http import ask, build_request, connect
@@ -56,6 +57,27 @@ def test_running_sidecar_exports_its_metrics(faulty_sts: FaultySts, tmp_path: Pa
     assert samples["podrole_sidecar_rejected_requests_total", "host"] == 1
     assert 3500 < samples[EXPIRATION,] - time.time() <= 3600
     assert not [key for key in ("AccessKeyId", "SecretAccessKey", "Token") if document[key] in text]
+
+
+def test_sidecar_that_has_withdrawn_its_credentials_is_not_healthy(faulty_sts: FaultySts, tmp_path: Path) -> None:
+    """In the last minute before they expire."""
+    (tmp_path / "token").write_text("to.ke.n")
+    port = find_free_port()
+    environ = build_environ(tmp_path, faulty_sts.url, PODROLE_METRICS="true", PODROLE_METRICS_PORT=str(port))
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+    file = tmp_path / "run" / "state.json"
+    saved = json.loads(file.read_text())
+    saved["credentials"]["expires_at"] = int(time.time()) + EXPIRY_MARGIN_SECONDS + 5
+    file.write_text(json.dumps(saved))
+    faulty_sts.will(afterwards=faulty.BROKEN)
+
+    with running_sidecar(environ, tmp_path) as sidecar:
+        assert sidecar.wait_until_started() == 0
+        while ask(sidecar.port, build_request(CREDENTIALS_PATH)).status == 200:
+            time.sleep(0.1)
+
+        assert fetch(port, "/healthz") == (503, "no credentials\n")
 
 
 def test_prometheus_is_answered_at_once_while_others_hold_idle_connections(

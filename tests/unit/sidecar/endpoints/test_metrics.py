@@ -19,11 +19,11 @@ from server.listener import Service
 from server.loop import Loop
 from server.messages import Handler
 from sidecar.config import Config
-from sidecar.credentials.credentials import Credentials
+from sidecar.credentials.credentials import EXPIRY_MARGIN_SECONDS, Credentials
 from sidecar.credentials.schedule import Failure, State
 from sidecar.endpoints.counters import Counters, Counts, create_counters
 from sidecar.endpoints.handler import create_handler
-from sidecar.endpoints.metrics import create_metrics_handler, list_metrics, render
+from sidecar.endpoints.metrics import Health, create_metrics_handler, list_metrics, render
 from sidecar.endpoints.state import EndpointState
 from sidecar.errors import StartError
 from sidecar.listeners import bind_metrics
@@ -189,7 +189,7 @@ def state() -> EndpointState:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """A listener with credentials that expire in 42 s."""
-    with serving_metrics(create_metrics_handler(create_counters(), lambda: NOW + 42.0, lambda: NOW)) as port:
+    with serving_metrics(create_metrics_handler(create_counters(), lambda: NOW + 42.0)) as port:
         yield port
 
 
@@ -298,18 +298,32 @@ def test_expiration_is_zero_without_credentials(state: EndpointState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expires_at", "answer"),
+    ("now", "answer"),
     [
-        pytest.param(NOW + 1.0, (200, "ok\n"), id="valid"),
-        pytest.param(float(NOW), (503, "no credentials\n"), id="expired"),
-        pytest.param(0.0, (503, "no credentials\n"), id="never-had-any"),
+        pytest.param(NOW + 3600 - EXPIRY_MARGIN_SECONDS - 1, (200, "ok\n"), id="served"),
+        pytest.param(NOW + 3600 - EXPIRY_MARGIN_SECONDS, (503, "no credentials\n"), id="withdrawn"),
+        pytest.param(NOW + 3600, (503, "no credentials\n"), id="expired"),
     ],
 )
-def test_health_depends_on_valid_credentials(expires_at: float, answer: tuple[int, str]) -> None:
-    reply = call(create_metrics_handler(create_counters(), lambda: expires_at, lambda: NOW), "/healthz")
+def test_health_depends_on_credentials_that_clients_get(
+    state: EndpointState, now: int, answer: tuple[int, str]
+) -> None:
+    state.clock = lambda: now
+    health = Health(is_serving=state.is_serving)
+
+    reply = call(create_metrics_handler(create_counters(), state.expires_at, health=health), "/healthz")
 
     assert (reply.status, reply.body.decode()) == answer
     assert reply.headers == (("Content-Type", "text/plain"),)
+
+
+def test_health_fails_before_the_first_credentials(state: EndpointState) -> None:
+    state.read_state = lambda: State(refresh_at=NOW)
+    health = Health(is_serving=state.is_serving)
+
+    reply = call(create_metrics_handler(create_counters(), state.expires_at, health=health), "/healthz")
+
+    assert (reply.status, reply.body.decode()) == (503, "no credentials\n")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "[::1]"])
