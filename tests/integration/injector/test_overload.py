@@ -63,8 +63,6 @@ def test_flood_of_unknown_namespaces_whose_reads_stall_does_not_delay_known_ones
         for number in range(MAX_UNKNOWN):
             api.fail_next(f"{NAMESPACES}/unknown-{number}", RequestHandler.hang, watch=False)
         connections = [stack.enter_context(closing(open_connection(injector))) for _ in range(40)]
-        for connection in connections:
-            connection.connect()  # before the first read stalls
         for number, connection in enumerate(connections):
             connection.request("POST", "/mutate", build_review(f"unknown-{number}"))
         for connection in connections[MAX_UNKNOWN:]:
