@@ -18,6 +18,9 @@ from podrole.diagnosis.state.cluster import ClusterState, Objects, ReadResult
 from podrole.diagnosis.state.versions import read_server_version
 from podrole.progress import progress_message
 
+DEFAULT_ROLE = "default-role"
+"""The flag of kube2iam."""
+
 MAX_NAMESPACES = 10
 MAX_CONFIG_MAPS = 50
 
@@ -41,6 +44,9 @@ def add_agent_pods(client: ApiClient, cluster: ClusterState, environ: Mapping[st
         effective.config if effective else None,
         read_server_version(cluster.installation.version.value),
         {ROLE, *(agent.flags["iam-role-key"] for agent in agents if agent.flags.get("iam-role-key"))},
+        has_default_role=any(
+            agent.flags.get(DEFAULT_ROLE) or DEFAULT_ROLE in agent.command_line.unknown_values for agent in agents
+        ),
     )
     names = cluster.requested_namespaces
     paths = [f"/api/v1/namespaces/{name}/pods" for name in names] or ["/api/v1/pods"]

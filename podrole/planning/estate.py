@@ -10,6 +10,7 @@ from injector.k8s.objects import Object, parse_metadata, read_mapping, read_name
 from injector.k8s.workload_kinds import COMPLETED_OWNED_KINDS
 from injector.k8s.workloads import read_group_kind
 from injector.metadata_keys import MIRROR_ANNOTATION
+from podrole.diagnosis.agents.recognition import CREDENTIAL_VARIABLES
 from podrole.diagnosis.pods.injection import find_container, is_injected, read_mode, read_role
 from podrole.estate.objects import Estate, Workload
 from podrole.planning.resources import measure_as_it_is, read_amount
@@ -63,10 +64,6 @@ class Node(NamedTuple):
     """What pods can request."""
 
 
-CREDENTIAL_VARIABLES = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ACCESS_KEY_ID"}
-"""Of IRSA, of EKS Pod Identity, and keys of a user."""
-
-
 @dataclass
 class PlanEstate(Estate):
     """An estate that keeps one whole pod of each owner."""
@@ -76,6 +73,9 @@ class PlanEstate(Estate):
     pods: list[RunningPod] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     owners: dict[Key, Key] = field(default_factory=dict)
+    terminating: set[str] = field(default_factory=set)
+    """Namespaces that are being deleted."""
+
     samples: dict[Key, Workload] = field(default_factory=dict)
     """By controller: one of its pods, for controllers whose own object is unknown."""
 
@@ -85,6 +85,8 @@ class PlanEstate(Estate):
             self._add_node(thing)
             return
         metadata = read_mapping(thing, "metadata")
+        if thing.get("kind") == "Namespace" and metadata.get("deletionTimestamp"):
+            self.terminating.add(read_name(metadata))
         namespace = str(metadata.get("namespace") or default_namespace)
         key = Key(namespace, *read_group_kind(thing), str(metadata.get("name")))
         owner = _find_owner(thing, namespace)

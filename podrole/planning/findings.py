@@ -124,6 +124,7 @@ class NamespaceFinding(FindingTemplate):
         "podrole's webhook is not called for its pods ({mismatch}). It is shown as if it were.",
     )
     NAMESPACE_NOT_FOUND = (Level.PROBLEM, "Namespace {namespace} does not exist.", "Check the spelling.")
+    TERMINATING = (Level.NOTE, "It is being deleted and gets no new pods, so its workloads were not planned.")
     NAMESPACE_UNKNOWN = (
         Level.UNKNOWN,
         "It is not known ({why}), so its label, allow-list, default role and PodSecurity level were not checked.",

@@ -76,6 +76,8 @@ def plan_namespace(
     context: tuple[Settings, Scope],
 ) -> NamespacePlan:
     """Plan the workloads of a namespace: each with its pod templates, and its running pods."""
+    if name in estate.terminating:
+        return NamespacePlan(name, True, (), (NamespaceFinding.TERMINATING.format(),))  # noqa: FBT003 - no command labels it
     settings, scope = context
     limits = Limits(LimitRanges(estate, name), Quotas(estate, name))
     rows = [

@@ -17,12 +17,15 @@ from injector.k8s.objects import (
     parse_metadata,
     read_mapping,
     read_name,
+    read_objects,
     read_service_account_name,
+    read_spec,
     read_strings,
 )
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from injector.reasons import Reason
+from podrole.diagnosis.agents.recognition import CREDENTIAL_VARIABLES
 from podrole.diagnosis.pods.injection import is_injected, read_mode
 from podrole.diagnosis.state.agent_groups import Group
 
@@ -46,6 +49,9 @@ class PodCounter:
     role_keys: Collection[str] = (ROLE,)
     """The annotations with which pods ask the agents for a role."""
 
+    has_default_role: bool = False
+    """Whether an agent gives a role to pods that ask for none."""
+
     census: dict[Group, Counter[str]] = field(default_factory=lambda: {group: Counter() for group in Group})
 
     def add(self, pod: Object) -> None:
@@ -65,7 +71,7 @@ class PodCounter:
                 yield Group.ENV_MODE
             return
         annotations = read_strings(read_mapping(pod, "metadata"), "annotations")
-        if any(annotations.get(key) for key in self.role_keys):
+        if any(annotations.get(key) for key in self.role_keys) or (self.has_default_role and not _has_others(pod)):
             yield Group.NEEDS_AGENT
         yield self._classify_plain(pod, namespace)
 
@@ -81,6 +87,12 @@ class PodCounter:
         except ObjectError:
             return Group.NOT_INJECTED
         return Group.UNCHANGED if isinstance(decision, Skip) else Group.NOT_INJECTED
+
+
+def _has_others(pod: Object) -> bool:
+    """Whether it has credentials from elsewhere."""
+    containers = read_objects(read_spec(pod), "containers")
+    return any(one.get("name") in CREDENTIAL_VARIABLES for each in containers for one in read_objects(each, "env"))
 
 
 def index_metadata(objects: Sequence[Object]) -> dict[tuple[str, str], Metadata]:

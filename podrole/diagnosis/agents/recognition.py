@@ -13,6 +13,10 @@ PATTERNS = {KUBE2IAM: re.compile("kube2iam"), KIAM: re.compile("kiam")}
 """In the name of the workload or of an image."""
 
 
+CREDENTIAL_VARIABLES = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ACCESS_KEY_ID"}
+"""Of IRSA, of EKS Pod Identity, and keys of a user: pods that have one do not ask an agent."""
+
+
 class Agent(NamedTuple):
     """A workload of one of these systems."""
 

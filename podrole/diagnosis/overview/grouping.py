@@ -6,13 +6,16 @@ from dataclasses import dataclass, field, replace
 from injector.k8s.objects import Object, read_mapping, read_name
 from injector.k8s.workload_kinds import BUILT_IN_GROUPS
 from injector.k8s.workloads import read_group_kind
-from podrole.diagnosis.pods.injection import find_workload
+from podrole.diagnosis.pods.injection import find_controller, find_workload
 from podrole.diagnosis.state.cluster import ReadResult
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.estate.objects import Estate
 
-Key = tuple[str, str, str]
-"""Namespace, kind and name."""
+Key = tuple[str, str, str, str]
+"""Namespace, kind, name and API group."""
+
+GROUPS = {"CronJob": "batch", "Deployment": "apps", "Rollout": "argoproj.io"}
+"""Of workloads that own their pods through another object."""
 
 OWN_EVENTS = {"daemonset", "statefulset", "replicaset", "replicationcontroller", "job", "cronjob", "pod"}
 """Kinds that create pods themselves, and not through a ReplicaSet."""
@@ -47,7 +50,7 @@ def _collect_workloads(estate: Estate) -> dict[Key, _Group]:
     groups: dict[Key, _Group] = {}
     for namespace, template, obj in estate.workloads:
         if template.kind != "Pod":
-            key = (namespace, template.kind, template.name)
+            key = (namespace, template.kind, template.name, read_group_kind(obj)[0])
             groups.setdefault(key, _Group(obj)).templates.append(template.pod)
     return groups
 
@@ -56,20 +59,28 @@ def _assign_jobs(groups: Mapping[Key, _Group]) -> dict[Key, Key]:
     """Add the Jobs of a CronJob to it; return the owner of each Job that was read."""
     owners = {}
     for key, group in groups.items():
-        if key[1] == "Job" and (owner := find_workload(group.obj)) and (key[0], *owner) in groups:
-            owners[key] = (key[0], *owner)
+        if key[1] == "Job" and (owner := _find_owner(key[0], group.obj)) and owner in groups:
+            owners[key] = owner
             groups[owners[key]].jobs.append(group.obj)
     return owners
 
 
 def _assign_pod(groups: dict[Key, _Group], job_owners: Mapping[Key, Key], namespace: str, pod: Object) -> None:
-    owner = find_workload(pod)
-    if owner is None:
-        groups[namespace, "Pod", read_name(read_mapping(pod, "metadata"))] = _Group(pod, pods=[pod])
+    key = _find_owner(namespace, pod)
+    if key is None:
+        groups[namespace, "Pod", read_name(read_mapping(pod, "metadata")), ""] = _Group(pod, pods=[pod])
         return
-    key = (namespace, *owner)
     key = job_owners.get(key, key)
     groups.setdefault(key, _Group({"metadata": {"namespace": namespace, "name": key[2]}})).pods.append(pod)
+
+
+def _find_owner(namespace: str, obj: Object) -> Key | None:
+    """The workload of a pod or a Job."""
+    owner, reference = find_workload(obj), find_controller(obj)
+    if owner is None or reference is None:
+        return None
+    group, kind = read_group_kind(reference)
+    return (namespace, *owner, group if kind == owner[0] else GROUPS.get(owner[0], group))
 
 
 def index_events(events: Iterable[Object]) -> dict[object, list[Object]]:

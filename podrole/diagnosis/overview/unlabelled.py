@@ -14,16 +14,13 @@ from injector.k8s.objects import (
     read_spec,
 )
 from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, LEFT_OUT, ROLE
-from podrole.diagnosis.agents.recognition import find_agents
+from podrole.diagnosis.agents.recognition import CREDENTIAL_VARIABLES, find_agents
 from podrole.diagnosis.overview.state import EstateState
 from podrole.diagnosis.state.check_context import join_names
 from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.findings import Overview
 from podrole.findings import Finding
-
-CREDENTIAL_VARIABLES = {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ACCESS_KEY_ID"}
-"""Of IRSA, of EKS Pod Identity, and keys of a user."""
 
 
 class Providers(NamedTuple):

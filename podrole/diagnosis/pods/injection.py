@@ -84,7 +84,7 @@ def build_recreate_command(pod: Object) -> str:
     """
     metadata = read_mapping(pod, "metadata")
     namespace, name = (shlex.quote(str(metadata.get(key))) for key in ("namespace", "name"))
-    owner = _find_controller(pod)
+    owner = find_controller(pod)
     if owner is None:
         return f"kubectl -n {namespace} delete pod {name}   # then create it again"
     kind, owned_by = _name_owner(pod, owner)
@@ -98,12 +98,12 @@ def build_recreate_command(pod: Object) -> str:
 
 def read_owner_kind(pod: Object) -> str:
     """The kind of workload that a user wrote for a pod that has a controller: a Deployment, not its ReplicaSet."""
-    return _name_owner(pod, _find_controller(pod) or {})[0]
+    return _name_owner(pod, find_controller(pod) or {})[0]
 
 
 def find_workload(pod: Object) -> tuple[str, str] | None:
     """Kind and name of the workload of a pod; its controller's where that is not known to have one; None without."""
-    owner = _find_controller(pod)
+    owner = find_controller(pod)
     if owner is None:
         return None
     labels = read_mapping(read_mapping(pod, "metadata"), "labels")
@@ -114,7 +114,8 @@ def find_workload(pod: Object) -> tuple[str, str] | None:
     return _name_owner(pod, owner)
 
 
-def _find_controller(pod: Object) -> Object | None:
+def find_controller(pod: Object) -> Object | None:
+    """The reference to its controller."""
     references = read_objects(read_mapping(pod, "metadata"), "ownerReferences")
     return next((one for one in references if one.get("controller")), None)
 

@@ -23,6 +23,7 @@ from tests.unit.podrole.diagnosis.states import (
     build_namespace,
     build_pod_state,
 )
+from tests.unit.podrole.workloads import KINDS
 
 DENIAL = 'admission webhook "pods.podrole.io" denied the request: [RoleNotAllowed] No.'
 READER = {"iam.amazonaws.com/role": "reader"}
@@ -134,5 +135,6 @@ def own(pod: Pod, kind: str = "StatefulSet", owner: str = "web", **metadata: Any
     """The pod, or the Job, with this controller instead of its own."""
     pod.setdefault("kind", "Pod")
     pod.setdefault("apiVersion", "v1")
-    pod["metadata"] |= {"ownerReferences": [{"kind": kind, "name": owner, "controller": True}], **metadata}
+    reference = {"apiVersion": KINDS.get(kind, "example.com/v1"), "kind": kind, "name": owner, "controller": True}
+    pod["metadata"] |= {"ownerReferences": [reference], **metadata}
     return pod

@@ -591,3 +591,14 @@ def test_chain_of_owners_that_is_a_circle_ends() -> None:
     second = owned(workload("StatefulSet", name="b"), "apps/v1", "StatefulSet", "a")
 
     make_plan(*ESTATE, first, second, pod("a-1", owner=("apps/v1", "StatefulSet", "a")))
+
+
+def test_namespace_that_is_being_deleted_is_not_planned() -> None:
+    """Its ServiceAccounts are gone before its workloads: the plan advised to create `default` again."""
+    going = namespace(is_labelled=False)
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+
+    plan = make_plan(going, workload(), namespace("stays"))
+
+    (found,) = plan.namespaces
+    assert (found.rows, found.label_command, list_codes(plan)) == ((), "", ["Terminating"])

@@ -148,3 +148,23 @@ def test_without_an_agent_nothing_is_said() -> None:
 
 def test_every_group_has_a_finding() -> None:
     assert {*BY_GROUP} == {*Group}
+
+
+@pytest.mark.parametrize(
+    ("pod", "groups"),
+    [
+        pytest.param(build_pod("elsewhere"), [Group.NEEDS_AGENT, Group.UNLABELLED], id="no-annotation"),
+        pytest.param(build_pod("labelled"), [Group.NEEDS_AGENT, Group.NOT_INJECTED], id="older-than-the-label"),
+        pytest.param(build_pod("elsewhere", ROLE), [Group.NEEDS_AGENT, Group.UNLABELLED], id="role-of-its-own"),
+        pytest.param(build_pod("elsewhere", hostNetwork=True), [Group.HOST_NETWORK], id="host-network"),
+        pytest.param(build_injected(Mode.REDIRECT), [], id="redirect-mode"),
+        pytest.param(build_pod("elsewhere", phase="Succeeded"), [], id="ended"),
+        pytest.param(
+            build_pod("elsewhere", containers=[{"name": "app", "env": [{"name": "AWS_WEB_IDENTITY_TOKEN_FILE"}]}]),
+            [Group.UNLABELLED],
+            id="IRSA",
+        ),
+    ],
+)
+def test_pod_without_a_role_depends_on_the_agents_default_role(pod: Pod, groups: list[Group]) -> None:
+    assert find_groups(pod, has_default_role=True) == groups

@@ -486,3 +486,21 @@ def test_sidecars_that_could_not_be_read_are_one_unknown_for_all() -> None:
     result = diagnose_all(STATEFUL_SET, *pods, unread={str(index): "exec is forbidden" for index in range(3)})
 
     assert list_codes(result, "unknown") == {"StatusesNotRead"}
+
+
+def test_kinds_of_the_same_name_in_two_groups_are_two_workloads() -> None:
+    """OpenKruise has a StatefulSet of its own, for example."""
+    other = build_workload("StatefulSet", FULL)
+    other["apiVersion"] = "apps.kruise.io/v1beta1"
+    pods = [build_pod(), build_pod(name="web-1")]
+    pods[1]["metadata"]["ownerReferences"][0]["apiVersion"] = "apps.kruise.io/v1beta1"
+    pods[0]["metadata"]["ownerReferences"][0]["apiVersion"] = "apps/v1"
+
+    states = group_workloads(build_estate(STATEFUL_SET, other, *pods))
+
+    assert [
+        (state.kind, len(state.templates), [one["metadata"]["name"] for one in state.pods]) for state in states
+    ] == [
+        ("statefulset.apps.kruise.io", 1, ["web-1"]),
+        ("statefulset", 1, ["web-0"]),
+    ]
