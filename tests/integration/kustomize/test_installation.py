@@ -145,7 +145,7 @@ def labelled(installed: Kubectl) -> Iterator[str]:
     name = f"guarded-{uuid.uuid4().hex[:8]}"
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ENABLED}}
     installed.run("apply", "-f", "-", stdin=yaml.safe_dump(manifest))
-    installed.run("delete", "mutatingwebhookconfiguration", "podrole-injector")
+    installed.run("delete", "mutatingwebhookconfiguration", "podrole-injector", "--ignore-not-found")
     try:
         yield name
     finally:
