@@ -132,7 +132,9 @@ def _load_settings(options: Options, read: ClusterRead) -> tuple[EffectiveConfig
 
 def _report_gaps(read: ClusterRead) -> Iterator[Finding]:
     unread = read.estate.unread
-    yield from limit_findings(ClusterFinding.KIND_UNREADABLE.format(kind=one.kind, why=one.error) for one in unread)
+    yield from limit_findings(
+        ClusterFinding.KIND_UNREADABLE.format(kind=one.kind, why=one.error, remedy=one.remedy) for one in unread
+    )
     if read.daemon_sets.error:
         yield ClusterFinding.AGENTS_UNKNOWN.format(why=read.daemon_sets.error)
     if read.issuer.error:

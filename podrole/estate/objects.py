@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
+from injector.errors import ForbiddenError
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
 from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
@@ -26,6 +27,11 @@ class Workload(NamedTuple):
     """The workload, or the pod itself."""
 
 
+LIST_PERMISSIONS = (
+    "docs/cli.md lists the permissions. With -n NAMESPACE those on pods and workloads suffice in that namespace."
+)
+
+
 class UnreadKind(NamedTuple):
     """Objects of a kind that could not be read."""
 
@@ -33,6 +39,11 @@ class UnreadKind(NamedTuple):
     error: Exception
     is_custom: bool
     """Whether it is no kind of Kubernetes itself."""
+
+    @property
+    def remedy(self) -> str:
+        """What to do, also about an object of another form than podrole knows."""
+        return LIST_PERMISSIONS if isinstance(self.error, ForbiddenError) else ""
 
 
 @dataclass

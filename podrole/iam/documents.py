@@ -67,6 +67,8 @@ def count_characters(policy: Policy) -> int:
 def parse_json(text: str) -> Any:
     """Parse JSON, also URL-encoded. Raises PolicyError."""
     text = text.removeprefix("\ufeff").strip()
+    if not text:
+        raise PolicyError("not valid JSON: it is empty, so the command that wrote it failed")
     try:
         return json.loads(unquote(text) if text.startswith("%7B") else text)
     except ValueError as error:

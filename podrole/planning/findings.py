@@ -153,7 +153,7 @@ class ClusterFinding(FindingTemplate):
     KIND_UNREADABLE = (
         Level.UNKNOWN,
         "Objects of {kind} could not be read, so the plan lacks what they say: {why}.",
-        "docs/cli.md lists the permissions. With -n NAMESPACE those on pods and workloads suffice in that namespace.",
+        "{remedy}",
     )
     SETTINGS_UNKNOWN = (
         Level.UNKNOWN,

@@ -26,7 +26,9 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
         yield Injection.WEBHOOKS_READ_FAILED.format(problem=installation.webhooks.error)
     yield from _report_guard(installation)
     unread = given.estate.unread
-    yield from limit_findings(Overview.KIND_NOT_READ.format(kind=one.kind, problem=one.error) for one in unread)
+    yield from limit_findings(
+        Overview.KIND_NOT_READ.format(kind=one.kind, problem=one.error, remedy=one.remedy) for one in unread
+    )
     if given.events_error:
         yield Overview.EVENTS_NOT_READ.format(problem=given.events_error)
     yield from _report_statuses(given)

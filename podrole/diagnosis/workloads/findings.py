@@ -215,7 +215,7 @@ class Overview(FindingTemplate):
     KIND_NOT_READ = (
         Level.UNKNOWN,
         "Objects of {kind} could not be read: {problem}",
-        "docs/cli.md lists the permissions. With -n NAMESPACE those on pods and workloads suffice in that namespace.",
+        "{remedy}",
     )
     EVENTS_NOT_READ = (Level.UNKNOWN, "The events about pods that were not created could not be read: {problem}")
     STATUSES_NOT_READ = (

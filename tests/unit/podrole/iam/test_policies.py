@@ -54,7 +54,7 @@ def test_invalid_role_arn_is_rejected(arn: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "not valid JSON"),
+        ("", "not valid JSON: it is empty, so the command that wrote it failed"),
         ("{", "not valid JSON"),
         ("[]", "it has no Statement"),
         ("{}", "it has no Statement"),

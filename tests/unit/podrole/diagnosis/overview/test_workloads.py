@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from injector.errors import ObjectError
+from injector.errors import ForbiddenError, ObjectError
 from podrole.diagnosis.overview.grouping import group_workloads
 from podrole.diagnosis.overview.workloads import OverviewResult, list_sidecars
 from podrole.diagnosis.pods.decision_input import Settings
 from podrole.diagnosis.pods.pod import diagnose_pod
 from podrole.diagnosis.state.cluster import Installation, ReadResult
 from podrole.diagnosis.state.workload import WorkloadState
-from podrole.estate.objects import UnreadKind
+from podrole.estate.objects import LIST_PERMISSIONS, UnreadKind
 from podrole.findings import MAX_EQUAL_CODES
 from testing.cases import Pod
 from tests.unit.podrole.diagnosis.states import (
@@ -398,6 +398,22 @@ def test_custom_kind_with_other_fields_is_unknown_and_ends_nothing(pod: dict[str
 
     assert list_codes(result) == {"ContainerFailed"}
     assert list_codes(result, "unknown") == ({"WorkloadNotRead"} if labelled else set())
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        pytest.param(ForbiddenError("no", 403, "no"), LIST_PERMISSIONS, id="forbidden"),
+        pytest.param(ObjectError("Rollout r1 has no spec"), "", id="another-form"),
+    ],
+)
+def test_permissions_are_the_remedy_only_where_they_are_missing(error: Exception, remedy: str) -> None:
+    estate = build_estate()
+    estate.unread = [UnreadKind("the kind Pod (v1)", error, is_custom=False)]
+
+    result = diagnose_all(estate=estate)
+
+    assert [one.remedy for one in result.cluster.findings if one.code == "KindNotRead"] == [remedy]
 
 
 def test_objects_that_could_not_be_read_are_limited() -> None:
