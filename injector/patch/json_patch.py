@@ -80,7 +80,7 @@ def build_operations(pod: Object, plan: InjectionPlan) -> list[Operation]:
     for field in CONTAINER_FIELDS:
         _patch_containers(operations, pod, field, plan)
     _patch_volumes(operations, pod, plan)
-    secrets = [{"name": name} for name in plan.pull_secrets]
+    secrets = [{"name": name} for name in plan.pull_secrets.missing]
     operations.insert(("spec", PULL_SECRETS), read_spec(pod).get(PULL_SECRETS), secrets)
     _patch_metadata(operations, pod, {"annotations": plan.annotations, "labels": plan.labels})
     return operations.built

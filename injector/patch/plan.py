@@ -33,7 +33,7 @@ from injector.patch.injection_record import (
 )
 from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
-from injector.patch.pull_secrets import PULL_SECRETS, find_pull_secrets
+from injector.patch.pull_secrets import PULL_SECRETS, PullSecrets, find_pull_secrets
 from injector.patch.qos import is_guaranteed
 from injector.patch.shared_files import warn_mounted_files
 from injector.patch.sidecar_resources import adjust_resources, raise_resources
@@ -55,8 +55,7 @@ class InjectionPlan(NamedTuple):
     """Podrole's, in order: they come before all others."""
 
     volumes: tuple[Object, ...]
-    pull_secrets: Sequence[str]
-    """Those that the pod lacks."""
+    pull_secrets: PullSecrets
 
     environment: Mapping[ContainerRef, EnvironmentChange]
     annotations: Mapping[str, str]
@@ -96,7 +95,7 @@ def plan_injection(
     return InjectionPlan(
         init_containers=tuple(_choose_resources(ours, pod, containers, template, wanted)),
         volumes=volumes,
-        pull_secrets=pull_secrets.missing,
+        pull_secrets=pull_secrets,
         environment=environment,
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
         labels=choose_labels(pod, mode, is_template=is_template),

@@ -22,6 +22,9 @@ class PullSecrets(NamedTuple):
     added: Sequence[str] = ()
     """These, and those of an earlier injection."""
 
+    former: Sequence[str] = ()
+    """Those of an earlier injection that the setting no longer names."""
+
 
 def find_pull_secrets(pod: Object, wanted: Sequence[str]) -> PullSecrets:
     """Find which of these the pod lacks, and which an injection added. The author's stay the author's.
@@ -34,7 +37,8 @@ def find_pull_secrets(pod: Object, wanted: Sequence[str]) -> PullSecrets:
     present = [read_name(secret) for secret in read_objects(read_spec(pod), PULL_SECRETS)]
     missing = [name for name in wanted if name not in present]
     former = [name for name in dict.fromkeys(recorded) if name in present and name not in wanted]
-    return PullSecrets(missing, [*former, *(name for name in wanted if name in missing or name in recorded)])
+    added = [*former, *(name for name in wanted if name in missing or name in recorded)]
+    return PullSecrets(missing, added, former)
 
 
 def find_recorded(pod: Object) -> list[int]:

@@ -26,7 +26,8 @@ def find_drift(pod: Object, plan: InjectionPlan) -> Iterator[str]:
             yield from (f"container {name}: {clause}" for clause in _compare(container, found[name]))
     yield from (f"container {name} is unexpected" for name in found if name not in wanted)
     yield from _compare_volumes(pod, plan)
-    yield from (f"imagePullSecrets lacks {name}" for name in plan.pull_secrets)
+    yield from (f"imagePullSecrets lacks {name}" for name in plan.pull_secrets.missing)
+    yield from (f"imagePullSecrets has {name}, of an earlier setting" for name in plan.pull_secrets.former)
     yield from _compare_app_containers(pod, plan)
 
 

@@ -36,17 +36,33 @@ def test_defaults_of_the_api_server_are_no_difference(name: str) -> None:
     assert list_differences(add_api_defaults(case.inject()), case) == []
 
 
-def test_missing_pull_secret_is_a_difference() -> None:
-    case = build_case()
-    config = CONFIG._replace(image_pull_secrets=("registry",))
+@pytest.mark.parametrize(
+    ("before", "after", "differences"),
+    [
+        pytest.param((), ("registry",), ["imagePullSecrets lacks registry"], id="missing"),
+        pytest.param(("registry",), ("registry",), [], id="same"),
+        pytest.param(("registry",), (), ["imagePullSecrets has registry, of an earlier setting"], id="former"),
+        pytest.param(
+            ("old", "registry"),
+            ("registry", "new"),
+            ["imagePullSecrets lacks new", "imagePullSecrets has old, of an earlier setting"],
+            id="both",
+        ),
+        pytest.param((), (), [], id="own"),
+    ],
+)
+def test_pull_secrets_of_another_setting_are_a_difference(
+    before: tuple[str, ...], after: tuple[str, ...], differences: list[str]
+) -> None:
+    case = build_case(imagePullSecrets=[{"name": "own"}])
+    pod = case.inject(CONFIG._replace(image_pull_secrets=before))
+    config = CONFIG._replace(image_pull_secrets=after)
     decision = case.decide(config)
     assert isinstance(decision, Inject)
-    pods = (case.inject(), case.inject(config))
 
-    plans = [plan_injection(decision, pod, load_template(config), config) for pod in pods]
+    plan = plan_injection(decision, pod, load_template(config), config)
 
-    differences = [[*find_drift(pod, plan)] for pod, plan in zip(pods, plans, strict=True)]
-    assert differences == [["imagePullSecrets lacks registry"], []]
+    assert [*find_drift(pod, plan)] == differences
 
 
 def change_image(pod: Pod) -> None:
