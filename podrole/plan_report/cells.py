@@ -22,7 +22,14 @@ REQUESTS = ("requests.cpu", "requests.memory")
 MAX_CELL = 300
 """Characters of a value that a cell shows."""
 
-OUTCOMES = {"redirect": "redirect", "env": "env", "block": "block", Outcome.SKIP: "unchanged", Outcome.DENY: "denied"}
+OUTCOMES = {
+    "redirect": "redirect",
+    "env": "env",
+    "block": "block",
+    Outcome.SKIP: "unchanged",
+    Outcome.DENY: "denied",
+    Outcome.FAIL: "unknown",
+}
 SOURCES = {
     Reason.ROLE_FROM_POD.code: "pod",
     Reason.ROLE_FROM_SERVICE_ACCOUNT.code: "account",

@@ -55,7 +55,10 @@ class Registration(FindingTemplate):
     CA_BUNDLE_MISSING = (
         Level.PROBLEM,
         "{configuration} has no caBundle, so the API server cannot verify the webhook's certificate.",
-        "Check the injector's log: it writes the caBundle and needs permission to patch the configuration.",
+        (
+            "Check the injector's log: it writes the caBundle and needs permission to patch the configuration. A tool "
+            "that applies manifests again, such as Argo CD, must ignore the field (docs/install.md)."
+        ),
     )
     CA_BUNDLE_INVALID = (Level.PROBLEM, "The caBundle of {configuration} is not valid: {problem}.", "Remove it.")
     CA_EXPIRED = (

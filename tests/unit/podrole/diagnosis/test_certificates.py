@@ -55,6 +55,12 @@ def test_unusable_ca_bundle_is_a_problem(bundle: str | None, code: str) -> None:
     assert list_concerns(diagnose(bundle)) == [code, "CertificateUntrusted"]
 
 
+def test_missing_ca_bundle_names_the_tool_that_can_have_removed_it() -> None:
+    (finding,) = [one for one in diagnose(None) if one.code == "CaBundleMissing"]
+
+    assert "Argo CD, must ignore the field" in finding.remedy
+
+
 @pytest.mark.parametrize(
     "pem", ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"], ids=["empty", "not-der"]
 )

@@ -6,6 +6,7 @@ import pytest
 
 from injector.decision.outcomes import Outcome
 from injector.value_types import ModePolicy
+from podrole.plan_report.cells import build_cells
 from podrole.planning.estate import PlanEstate
 from podrole.planning.namespaces import Scope
 from podrole.planning.plan import build_plan
@@ -555,6 +556,8 @@ def test_pod_template_that_cannot_be_read_is_a_finding_of_its_row(broken: dict[s
         "Deployment/other": Outcome.INJECT,
     }
     assert "Unreadable" in list_codes(plan)
+    [row] = [row for row in plan.rows if row.name == "Rollout/web"]
+    assert build_cells(row, plan)[3:5] == ("unknown", "unknown")
 
 
 def test_objects_that_could_not_be_read_do_not_deny_a_workload() -> None:
