@@ -3,10 +3,11 @@
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 
 from injector.errors import ConfigError
 from podrole.terminal import write
-from podrole.yaml.kube_yaml import load
+from podrole.yaml.kube_yaml import MAX_NODES, load
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 """What kubectl reads in a directory."""
@@ -24,6 +25,18 @@ BYTE_ORDER_MARK = "\ufeff"
 SEPARATOR = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 WITHOUT_CONTENT = re.compile(r"%.*|(?:---|\.\.\.)?[ \t]*(?:#.*)?")
 """A line with nothing but a marker, a directive or a comment."""
+
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Of all files of one option together. An object in etcd has at most 1.5 MiB."""
+
+MAX_DOCUMENTS = 10_000
+"""Of all files of one option together, also empty ones."""
+
+MAX_SEPARATORS = 2 * MAX_NODES
+"""Of a file: so many values can follow them, and each takes some hundred bytes of memory before it can be counted."""
+
+SPACE = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
@@ -56,24 +69,59 @@ def load_documents(paths: Sequence[str], *, recursive: bool = False) -> list[Doc
         raise ConfigError("-f - is given twice: stdin can be read only once")
     files = [file for path in paths for file in _find_files(path, recursive=recursive)]
     try:
-        return [document for file in files for document in parse_documents(_read(file), file)]
+        return [*_read_all(files)]
     except RecursionError as error:
         raise ConfigError("the manifests are nested too deeply") from error
 
 
+def _read_all(files: Iterable[str]) -> Iterator[Document]:
+    """Read files one after the other, until all of them together are too large."""
+    left, values, number = MAX_BYTES, 0, 0
+    for file in files:
+        content = _read_bytes(file, left)
+        left -= len(content)
+        _check_limit(-left, 0, f"{MAX_BYTES >> 20} MiB", file)
+        text = _decode(content, file)
+        _check_limit(sum(map(text.count, ",:\n")), MAX_SEPARATORS, f"{MAX_SEPARATORS} commas, colons and lines", file)
+        for document in _split(text, file):
+            number += 1
+            values += _count_values(document.content)
+            _check_limit(number, MAX_DOCUMENTS, f"{MAX_DOCUMENTS} documents", file)
+            _check_limit(values, MAX_NODES, f"{MAX_NODES} values", file)
+            yield document
+
+
+def _check_limit(number: int, maximum: int, what: str, file: str) -> None:
+    if number > maximum:
+        raise ConfigError(f"the manifests are too large: with {file} they have more than {what}. Give fewer at once")
+
+
+def _count_values(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(_count_values, value.values()))
+    return 1 + sum(map(_count_values, value)) if isinstance(value, list) else 1
+
+
 def parse_documents(text: str, file: str) -> list[Document]:
     """Split the text of one file. Raises ConfigError with file, document and line."""
+    return [*_split(text, file)]
+
+
+def _split(text: str, file: str) -> Iterator[Document]:
     if text.startswith(BYTE_ORDER_MARK):
-        first, *others = parse_documents(text.removeprefix(BYTE_ORDER_MARK), file)
-        return [replace(first, has_byte_order_mark=True), *others]
+        documents = _split(text.removeprefix(BYTE_ORDER_MARK), file)
+        yield from (replace(one, has_byte_order_mark=index == 0) for index, one in enumerate(documents))
+        return
     if text.lstrip()[:1] in {"{", "["}:
         try:
-            return list(_split_json(text, file))
+            yield from [*_split_json(text, file)]
         except ValueError as error:
             # A file that begins with a brace can also be YAML.
             if file.endswith(".json"):
                 raise ConfigError(f"{file}: {error}") from error
-    return list(_split_yaml(text, file))
+        else:
+            return
+    yield from _split_yaml(text, file)
 
 
 def join_documents(documents: Sequence[Document], texts: Sequence[str]) -> str:
@@ -109,23 +157,29 @@ def _find_files(path: str, *, recursive: bool) -> Iterator[str]:
 
 def read_text(file: str, max_bytes: int | None = None) -> str:
     """Read a small file or stdin (`-`), without a byte order mark. Raises ConfigError, also where it has more bytes."""
-    return _read(file, max_bytes).removeprefix(BYTE_ORDER_MARK)
+    content = _read_bytes(file, max_bytes)
+    if max_bytes is not None and len(content) > max_bytes:
+        raise ConfigError(f"{file} has more than {max_bytes} bytes")
+    return _decode(content, file).removeprefix(BYTE_ORDER_MARK)
 
 
-def _read(file: str, max_bytes: int | None = None) -> str:
+def _read_bytes(file: str, max_bytes: int | None) -> bytes:
+    """Read a file, and no more than one byte beyond the limit."""
     if file == STDIN and sys.stdin.isatty():
         write("reading from the terminal: end with Ctrl-D", is_error=True)
     size = -1 if max_bytes is None else max_bytes + 1
     try:
         with nullcontext(sys.stdin.buffer) if file == STDIN else Path(file).open("rb") as opened:
-            content = opened.read(size)
-        if max_bytes is not None and len(content) > max_bytes:
-            raise ConfigError(f"{file} has more than {max_bytes} bytes")
+            return opened.read(size)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _decode(content: bytes, file: str) -> str:
+    try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _split_json(text: str, file: str) -> Iterator[Document]:
@@ -133,30 +187,40 @@ def _split_json(text: str, file: str) -> Iterator[Document]:
     start, number = 0, 0
     while start < len(text):
         number += 1
-        content, end = decoder.raw_decode(text, len(text) - len(text[start:].lstrip()))
-        end = len(text) - len(text[end:].lstrip())
+        _check_limit(number, MAX_DOCUMENTS, f"{MAX_DOCUMENTS} documents", file)
+        content, end = decoder.raw_decode(text, _skip_space(text, start))
+        end = _skip_space(text, end)
         yield Document(file, number, text[start:end], content, is_json=True)
         start = end
 
 
+def _skip_space(text: str, start: int) -> int:
+    found = SPACE.match(text, start)
+    return found.end() if found else start
+
+
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"the key {twice[0]} appears twice in one object")
-    return dict(pairs)
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {twice} appears twice in one object")
+    return built
 
 
 def _split_yaml(text: str, file: str) -> Iterator[Document]:
     # This marker at the start of a line ends a document, also within a scalar: https://yaml.org/spec/1.2.2/#912-document-markers
-    starts = [0, *(match.start() for match in SEPARATOR.finditer(text) if match.start() > 0), len(text)]
-    number = 1
+    found = (match.start() for match in SEPARATOR.finditer(text) if match.start() > 0)
+    starts = [0, *islice(found, MAX_DOCUMENTS), len(text)]
+    _check_limit(len(starts) - 1, MAX_DOCUMENTS, f"{MAX_DOCUMENTS} documents", file)
+    number, lines = 1, 0
     for start, end in pairwise(starts):
         document = Document(file, number, text[start:end], None)
         if all(WITHOUT_CONTENT.fullmatch(line) for line in document.text.splitlines()):
             yield document
-            continue
-        yield replace(document, content=_load(document, text.count("\n", 0, start)))
-        number += 1
+        else:
+            yield replace(document, content=_load(document, lines))
+            number += 1
+        lines += document.text.count("\n")
 
 
 def _load(document: Document, lines_before: int) -> Any:

@@ -36,8 +36,10 @@ def parse_limit(text: str) -> float:
 
 
 def read_sources() -> str:
-    """The code of the injector and its server, each string literal in one piece."""
-    files = [file for folder in ("injector", "server") for file in sorted(ROOT.glob(f"{folder}/**/*.py"))]
+    """The code, each string literal in one piece."""
+    files = [
+        file for folder in ("injector", "server", "podrole/yaml") for file in sorted(ROOT.glob(f"{folder}/**/*.py"))
+    ]
     return LITERAL_JOIN.sub("", "\n".join(file.read_text() for file in files))
 
 

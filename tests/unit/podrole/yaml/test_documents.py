@@ -1,12 +1,23 @@
 """Files of manifests, split into documents and joined again."""
 
+import io
 import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from injector.errors import ConfigError
-from podrole.yaml.documents import Document, join_documents, load_documents, parse_documents, read_text
+from podrole.yaml.documents import (
+    MAX_BYTES,
+    MAX_DOCUMENTS,
+    Document,
+    join_documents,
+    load_documents,
+    parse_documents,
+    read_text,
+)
 
 
 def error_of(text: str, file: str = "app.yaml") -> str:
@@ -72,6 +83,90 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"loop\.yaml cannot be read: Too many levels"):
         load_documents([os.fspath(path)])
+
+
+BOMB = "a: &a [" + "x, " * 900 + "]\nb: &b [" + "*a, " * 500 + "]\n"
+"""Half of the values that all documents can have, in a few lines."""
+
+TOO_LARGE = {
+    "bytes": ("a: " + "x" * MAX_BYTES, "32 MiB"),
+    "separators": ("---\n" * (MAX_DOCUMENTS + 1), "10000 documents"),
+    "json-lines": ("{}\n" * (MAX_DOCUMENTS + 1), "10000 documents"),
+    "short-values": ("[" + "x," * 2_000_001 + "]", "2000000 commas, colons and lines"),
+    "short-json-values": ("[" + "1," * 2_000_001 + "1]", "2000000 commas, colons and lines"),
+    "json-values": ("[" + "{}," * 1_000_000 + "{}]", "1000000 values"),
+    "documents-with-aliases": (f"{BOMB}---\n" * 3, "1000000 values"),
+}
+too_large = pytest.mark.parametrize(("text", "limit"), [pytest.param(*one, id=name) for name, one in TOO_LARGE.items()])
+
+
+@too_large
+def test_too_large_manifests_are_refused(tmp_path: Path, text: str, limit: str) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load_documents([str(path)])
+
+    assert (
+        str(caught.value) == f"the manifests are too large: with {path} they have more than {limit}. Give fewer at once"
+    )
+
+
+def test_too_large_manifests_of_stdin_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"#" * (MAX_BYTES + 1))))
+
+    with pytest.raises(ConfigError, match="with - they have more than 32 MiB"):
+        load_documents(["-"])
+
+
+def test_file_without_an_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="with /dev/zero they have more than 32 MiB"):
+        load_documents(["/dev/zero"])
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        pytest.param("# " + "x" * (MAX_BYTES // 2), "32 MiB", id="bytes"),
+        pytest.param("---\n" * (MAX_DOCUMENTS // 2 + 1), "10000 documents", id="documents"),
+        pytest.param(f"{BOMB}---\n{BOMB}", "1000000 values", id="values"),
+    ],
+)
+def test_files_of_a_directory_count_together(tmp_path: Path, text: str, limit: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+
+    with pytest.raises(ConfigError, match=f"with .*b.yaml they have more than {limit}"):
+        load_documents([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 100_000, id="yaml"),
+        pytest.param("- " * 100_000, id="block-sequences"),
+        pytest.param('{"a":' * 100_000, id="json"),
+    ],
+)
+def test_manifests_that_are_nested_too_deeply_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "app.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match="nest"):
+        load_documents([str(path)])
+
+
+def test_object_with_many_keys_and_many_documents_are_read_in_linear_time(tmp_path: Path) -> None:
+    """Both took a time that grew with the square of their number."""
+    keys = ",".join(f'"key-{number}":0' for number in range(100_000))
+    (tmp_path / "keys.json").write_text(f"{{{keys}}}")
+    (tmp_path / "lines.json").write_text("{}\n" * 4_000 + " " * 8_000_000)
+    begin = time.process_time()
+
+    load_documents([str(tmp_path)])
+
+    assert time.process_time() - begin < 10
 
 
 def test_stdin_can_be_given_only_once() -> None:
