@@ -41,7 +41,10 @@ def check_modes(context: CheckContext) -> Iterator[Finding]:
     reach = START_WHERE_CLOSED if config and config.require_closed_metadata else REACH_NODE
     by_level: dict[str, list[str]] = {}
     for namespace in context.namespaces:
-        level = parse_metadata(namespace).labels.get(POD_SECURITY_LABEL, "")
+        labels = parse_metadata(namespace).labels
+        if labels.get(INJECTION_LABEL, INJECTION_ENABLED) != INJECTION_ENABLED:
+            continue  # its pods get no mode: `check_labels` reports it
+        level = labels.get(POD_SECURITY_LABEL, "")
         by_level.setdefault(level if level in POD_SECURITY_WITHOUT_REDIRECT else "", []).append(read_name(namespace))
     for level, names in sorted(by_level.items()):
         yield _report_mode(mode, level, join_names(names), reach)

@@ -199,7 +199,7 @@ class Overview(FindingTemplate):
     ROLE_NOT_GIVEN = (
         Level.PROBLEM,
         (
-            "Of these workloads, some set a role that nothing gives them, neither podrole nor kube2iam, Kiam or IRSA: "
+            "Nothing gives these workloads the role that they set, neither podrole nor kube2iam, Kiam or IRSA: "
             "{names}. Their pods have no credentials, or the node's role."
         ),
         (

@@ -57,6 +57,12 @@ def test_namespace_with_something_else_than_the_label_is_a_warning_that_names_it
     assert text == f"Namespace team-a has {found}, which enables nothing: the label is podrole.io/injection: enabled."
 
 
+def test_namespace_with_a_label_that_enables_nothing_has_no_mode() -> None:
+    namespaces = [build_namespace("a"), build_namespace("b", **{"podrole.io/injection": "true"})]
+
+    assert find_texts(diagnose_with(namespaces=namespaces), "RedirectMode") == ["Pods get redirect mode: a."]
+
+
 def test_restricted_namespace_gets_env_mode_without_concern() -> None:
     findings = diagnose_with(namespaces=[build_enforcing_namespace("restricted")])
 
