@@ -20,7 +20,7 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
     yield from given.settings.findings
     if not installation.webhooks.error and not find_podrole_webhooks(installation.webhooks.value):
         yield Injection.WEBHOOK_NOT_REGISTERED.format(
-            recreate="kubectl rollout restart: all workloads that need a role"
+            recreate="kubectl -n NAMESPACE rollout restart deployment,statefulset,daemonset"
         )
     if installation.webhooks.error:
         yield Injection.WEBHOOKS_READ_FAILED.format(problem=installation.webhooks.error)

@@ -416,6 +416,13 @@ def test_permissions_are_the_remedy_only_where_they_are_missing(error: Exception
     assert [one.remedy for one in result.cluster.findings if one.code == "KindNotRead"] == [remedy]
 
 
+def test_missing_webhook_has_a_restart_that_kubectl_accepts_as_remedy() -> None:
+    result = diagnose_all(STATEFUL_SET, installation=build_pod_state(webhooks=[]).installation)
+
+    (finding,) = [one for one in result.cluster.findings if one.code == "WebhookNotRegistered"]
+    assert finding.remedy.endswith("\nkubectl -n NAMESPACE rollout restart deployment,statefulset,daemonset")
+
+
 def test_objects_that_could_not_be_read_are_limited() -> None:
     estate = build_estate()
     estate.unread = [UnreadKind(str(index), ObjectError("no"), is_custom=True) for index in range(1000)]
