@@ -51,6 +51,9 @@ class Estate:
     """Namespaces, ServiceAccounts and workloads; each `add` sorts one object in."""
 
     namespaces: dict[str, Metadata] = field(default_factory=dict)
+    terminating: set[str] = field(default_factory=set)
+    """Namespaces that are being deleted: no pod can be created in them, and their ServiceAccounts can be gone."""
+
     accounts: dict[tuple[str, str], Metadata] = field(default_factory=dict)
     """By namespace and name."""
 
@@ -90,6 +93,8 @@ class Estate:
         match thing.get("kind"):
             case "Namespace":
                 self.namespaces[name] = parse_metadata(thing)
+                if metadata.get("deletionTimestamp"):
+                    self.terminating.add(name)
             case "ServiceAccount":
                 self.accounts[namespace, name] = parse_metadata(thing)
             case "LimitRange":

@@ -73,9 +73,6 @@ class PlanEstate(Estate):
     pods: list[RunningPod] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)
     owners: dict[Key, Key] = field(default_factory=dict)
-    terminating: set[str] = field(default_factory=set)
-    """Namespaces that are being deleted."""
-
     samples: dict[Key, Workload] = field(default_factory=dict)
     """By controller: one of its pods, for controllers whose own object is unknown."""
 
@@ -85,8 +82,6 @@ class PlanEstate(Estate):
             self._add_node(thing)
             return
         metadata = read_mapping(thing, "metadata")
-        if thing.get("kind") == "Namespace" and metadata.get("deletionTimestamp"):
-            self.terminating.add(read_name(metadata))
         namespace = str(metadata.get("namespace") or default_namespace)
         key = Key(namespace, *read_group_kind(thing), str(metadata.get("name")))
         owner = _find_owner(thing, namespace)

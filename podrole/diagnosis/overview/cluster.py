@@ -7,6 +7,7 @@ from podrole.diagnosis.installation.guard import check_guard
 from podrole.diagnosis.overview.state import EstateState
 from podrole.diagnosis.overview.unlabelled import report_unlabelled
 from podrole.diagnosis.pods.findings import Injection
+from podrole.diagnosis.state.check_context import join_names
 from podrole.diagnosis.state.cluster import Installation
 from podrole.diagnosis.state.webhooks import find_podrole_webhooks
 from podrole.diagnosis.state.workload import WorkloadState
@@ -33,6 +34,8 @@ def report_cluster(given: EstateState, skipped: list[WorkloadState]) -> Iterator
         yield Overview.EVENTS_NOT_READ.format(problem=given.events_error)
     yield from _report_statuses(given)
     yield from report_unlabelled(given, skipped)
+    if names := sorted({state.namespace for state in given.states} & given.estate.terminating):
+        yield Overview.NAMESPACES_TERMINATING.format(namespaces=join_names(names))
 
 
 def _report_guard(installation: Installation) -> Iterator[Finding]:

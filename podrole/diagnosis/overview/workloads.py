@@ -69,8 +69,9 @@ def list_sidecars(states: Iterable[WorkloadState]) -> list[Object]:
 
 def diagnose_estate(given: EstateState) -> OverviewResult:
     """Report what is not ok, by workload, and what holds for all of them."""
-    checked = [state for state in given.states if _is_checked(state, given.estate)]
-    skipped = [state for state in given.states if not _is_checked(state, given.estate)]
+    states = [state for state in given.states if state.namespace not in given.estate.terminating]
+    checked = [state for state in states if _is_checked(state, given.estate)]
+    skipped = [state for state in states if not _is_checked(state, given.estate)]
     sections = [(state, Section(_format_name(state), _check(state, given))) for state in checked]
     found = [one for one in sections if one[1].findings]
     counts = {

@@ -196,6 +196,10 @@ class Overview(FindingTemplate):
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
+    NAMESPACES_TERMINATING = (
+        Level.NOTE,
+        "Workloads of namespaces that are being deleted get no new pods, and were not checked: {namespaces}.",
+    )
     ROLE_NOT_GIVEN = (
         Level.PROBLEM,
         (

@@ -527,3 +527,15 @@ def test_kinds_of_the_same_name_in_two_groups_are_two_workloads() -> None:
         ("statefulset.apps.kruise.io", 1, ["web-1"]),
         ("statefulset", 1, ["web-0"]),
     ]
+
+
+@pytest.mark.parametrize("labelled", [True, False], ids=["labelled", "unlabelled"])
+def test_workloads_of_a_namespace_that_is_being_deleted_are_not_checked(*, labelled: bool) -> None:
+    """Its ServiceAccounts are gone before its workloads."""
+    going = build_namespace("team-a", **({} if labelled else {"other": "label"}))
+    going["metadata"]["deletionTimestamp"] = LATER
+
+    result = diagnose_all({"kind": "Namespace", **going}, STATEFUL_SET, build_unscheduled_pod(), labelled=labelled)
+
+    assert (result.workloads, result.counts["workloads"], result.counts["not_checked"]) == ([], 0, 0)
+    assert [one.code for one in result.cluster.findings if one.level != "ok"] == ["NamespacesTerminating"]
