@@ -12,8 +12,6 @@ from podrole.findings import Finding
 from podrole.planning.findings import PlanFinding
 from podrole.planning.resources import COMPUTE, NAMES, Resources, Totals, complete, format_amount, read_amount
 
-DEFAULTS = {"requests": "defaultRequest", "limits": "default"}
-
 
 class LimitRanges:
     """Those of one namespace."""

@@ -18,7 +18,6 @@ from injector.metadata_keys import (
 )
 from injector.value_types import AllowedRolesFormat
 
-MIB = 1024 * 1024
 ROLE_ARN = "arn:aws:iam::111122223333:role/" + "a/" * 255 + "a" * 64
 
 
