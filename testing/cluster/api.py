@@ -152,7 +152,7 @@ def connect(kubeconfig: str) -> Iterator[ApiServer]:
         yield ApiServer(configuration.host, kubeconfig, api_client.rest_client.pool_manager.request, header)
 
 
-def wait_for(description: str, find: Callable[[], Found | None], within_seconds: float = 30) -> Found:
+def wait_for(description: str, find: Callable[[], Found | None], within_seconds: float = 60) -> Found:
     """Call `find` until it returns something; fail with the description after `within_seconds`."""
     deadline = time.monotonic() + within_seconds
     while not (found := find()):

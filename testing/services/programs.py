@@ -45,7 +45,7 @@ class Program:
 
 @contextmanager
 def running(
-    program: Program, directory: Path, popen: Popen = subprocess.Popen, within_seconds: float = 30
+    program: Program, directory: Path, popen: Popen = subprocess.Popen, within_seconds: float = 60
 ) -> Iterator[re.Match[str]]:
     """Run a program until the block ends; yield the match of `ready`. Its log is `<name>.log` in the folder."""
     log = directory / f"{program.name}.log"
