@@ -219,6 +219,10 @@ class Reason(MessageTable):
         'The {kind} "{name}" was removed: names that start with podrole- are reserved.',
         "Rename it.",
     )
+    RESERVED_MOUNT = (
+        'Container "{container}" lost its mount of volume "{volume}": names that start with podrole- are reserved.',
+        "Remove the mount, or rename a volume of your own.",
+    )
 
     # Instead of further explanations
     MORE = ("And {count} more.",)

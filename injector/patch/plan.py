@@ -10,7 +10,7 @@ from injector.config import Config
 from injector.decision.outcomes import Block, Inject
 from injector.decision.pod_settings import POD_ANNOTATIONS
 from injector.explanations import limit_explanations
-from injector.k8s.objects import Object, is_reserved, read_mapping, read_objects, read_spec
+from injector.k8s.objects import Object, read_mapping, read_objects, read_spec
 from injector.metadata_keys import STATUS_ANNOTATION
 from injector.patch.app_env import (
     EnvironmentChange,
@@ -35,17 +35,11 @@ from injector.patch.no_proxy import check_no_proxy
 from injector.patch.pod_resources import fit_resources
 from injector.patch.pull_secrets import PULL_SECRETS, PullSecrets, find_pull_secrets
 from injector.patch.qos import is_guaranteed
+from injector.patch.reserved_names import warn_reserved_names
 from injector.patch.shared_files import warn_mounted_files
 from injector.patch.sidecar_resources import adjust_resources, raise_resources
 from injector.patch.template import Template, fill_env
-from injector.reasons import Explanation, Reason
-
-INJECTED_NAMES = {
-    contract.REDIRECT_CONTAINER,
-    contract.SIDECAR_CONTAINER,
-    contract.TOKEN_VOLUME,
-    contract.RUN_VOLUME,
-}
+from injector.reasons import Explanation
 
 
 class InjectionPlan(NamedTuple):
@@ -100,7 +94,7 @@ def plan_injection(
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
         labels=choose_labels(pod, mode, is_template=is_template),
         warnings=limit_explanations(
-            chain(decision.warnings, env_warnings, mounted, warn_label(pod, mode), _warn_reserved_names(pod))
+            chain(decision.warnings, env_warnings, mounted, warn_label(pod, mode), warn_reserved_names(pod))
         ),
     )
 
@@ -222,20 +216,3 @@ def _build_status(
         "reason": decision.reason.code,
     }
     return format_status(status, added, records, pod)
-
-
-def _warn_reserved_names(pod: Object) -> Iterator[Explanation]:
-    """Warn about each container and volume that is removed because its name is reserved.
-
-    Those of INJECTED_NAMES can be podrole's own, except among the app containers.
-    """
-    spec = read_spec(pod)
-    kinds: Sequence[tuple[str, str]] = (
-        ("initContainers", "container"),
-        ("containers", "container"),
-        ("volumes", "volume"),
-    )
-    for field, kind in kinds:
-        for thing in read_objects(spec, field):
-            if is_reserved(thing) and (field == "containers" or thing["name"] not in INJECTED_NAMES):
-                yield Reason.RESERVED_NAME.explain(kind=kind, name=thing["name"])

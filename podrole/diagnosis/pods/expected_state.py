@@ -29,6 +29,7 @@ SERIOUS_WARNINGS = {
     Reason.NO_PROXY_NOT_EXTENDED,
     Reason.NO_PROXY_NOT_REPLACED,
     Reason.RESERVED_NAME,
+    Reason.RESERVED_MOUNT,
     Reason.SANDBOX,
 }
 """Warnings that can explain why a pod does not work. The others describe the consequences of a mode or override."""

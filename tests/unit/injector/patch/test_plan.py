@@ -276,22 +276,6 @@ def test_label_of_an_earlier_injection_in_another_mode_causes_no_warning() -> No
     assert warnings == []
 
 
-def test_reserved_names_are_removed_with_a_warning() -> None:
-    _, warnings = load_case("forged").build_patch()
-
-    assert any('"podrole-extra" was removed' in warning for warning in warnings)
-
-
-def test_app_container_with_a_name_of_podroles_init_containers_is_removed_with_a_warning() -> None:
-    case = build_case(containers=[{"name": "app"}, {"name": "podrole-sidecar"}])
-
-    _, warnings = case.build_patch()
-
-    assert warnings == [
-        'The container "podrole-sidecar" was removed: names that start with podrole- are reserved. Rename it.'
-    ]
-
-
 def test_both_containers_use_the_operators_image() -> None:
     config = Config.from_environ({**ENVIRON, "PODROLE_SIDECAR_IMAGE": "mirror.example/podrole@sha256:ab"})
 
