@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes.config import ConfigException
 
-from testing.cases import ENVIRON
+from testing.cases import ENVIRON, PODS, load_case
 from testing.cluster.api import (
     STRATEGIC_MERGE,
     ApiServer,
@@ -92,6 +92,27 @@ def api(kubeconfig: str) -> Iterator[ApiServer]:
     """The API server, without our webhook."""
     with connect(kubeconfig) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_classes(api: ApiServer) -> Iterator[None]:
+    """Those of the pods in tests/pods: an API server rejects a pod whose RuntimeClass does not exist."""
+    with create_runtime_classes(api):
+        yield
+
+
+@contextmanager
+def create_runtime_classes(api: ApiServer) -> Iterator[None]:
+    """Those that it does not have, until the block ends."""
+    specs = [load_case(path.stem).pod["spec"] for path in PODS.glob("*.yaml")]
+    names = {spec["runtimeClassName"] for spec in specs if "runtimeClassName" in spec}
+    missing = sorted(names - {each["metadata"]["name"] for each in api.list("RuntimeClass")})
+    for name in missing:
+        metadata = {"name": name}
+        api.create({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": metadata, "handler": name})
+    yield
+    for name in missing:
+        api.delete("RuntimeClass", name)
 
 
 @pytest.fixture(scope="session")

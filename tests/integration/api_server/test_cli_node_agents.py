@@ -85,7 +85,8 @@ def test_pods_that_depend_on_an_agent_are_counted(api: ApiServer, agents: str, n
     api.patch(("Namespace", older), {"metadata": {"labels": ENABLED}})
     after = read_census(run(api.kubeconfig, "--output", "json", *options_for(pods)))
 
-    exposed = {"InEnvMode": f"{restricted} (2)", "Unchanged": f"{restricted} (1)", "NeedAgent": f"{older} (1)"}
+    need = {"NeedAgent": f"{older} (2), {restricted} (1)"}  # kube2iam has a default role for pods that ask for none
+    exposed = {"InEnvMode": f"{restricted} (2)", "Unchanged": f"{restricted} (1)", **need}
     always = {"OnWindows": f"{agents} (1)", "WithHostNetwork": f"{agents} (1)"}
     assert before == {**exposed, **always, "InUnlabelledNamespaces": f"{older} (2)"}
     assert after == {**exposed, **always, "NotInjected": f"{older} (2)"}

@@ -13,7 +13,7 @@ from testing.cluster.manifests import Kubectl
 from testing.cluster.namespaces import ENABLED, Namespaces
 from testing.cluster.pods import build_pod, names_of
 from testing.cluster.private import DEFAULT_VERSION, NEWEST_VERSION, PrivateCluster
-from tests.integration.api_server.conftest import run_cluster
+from tests.integration.api_server.conftest import create_runtime_classes, run_cluster
 from tests.integration.api_server.guard.policies import (
     SETTINGS_LABEL,
     UNSAFE,
@@ -54,6 +54,13 @@ def api(kubeconfig: str) -> Iterator[ApiServer]:
     """This folder's own: the one of all API server tests exists already, with their cluster."""
     with connect(kubeconfig) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_classes(api: ApiServer) -> Iterator[None]:
+    """On this folder's clusters, too."""
+    with create_runtime_classes(api):
+        yield
 
 
 @pytest.fixture
