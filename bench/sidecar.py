@@ -16,6 +16,7 @@ from typing import NamedTuple
 from bench.baseline import running_baseline
 from bench.client import Target, send_requests
 from bench.cpu import measure_cpu
+from bench.fast_refresh_sidecar import SHORT_SECONDS
 from bench.go_baseline import running_go_baseline
 from bench.measure import Latency, Memory, compare_with_budgets, pin, print_table, read_memory, summarize
 from bench.slow_clients import ADDRESS, ATTACKS, attacking
@@ -62,7 +63,7 @@ def measure_latency(targets: dict[str, Target], concurrency: int) -> dict[str, L
 
 def measure_memory(sts: FaultySts) -> tuple[Memory, Memory]:
     """Memory after the requests and refreshes, and the peak during the refreshes."""
-    soon = (datetime.now(UTC) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    soon = (datetime.now(UTC) + timedelta(seconds=SHORT_SECONDS / 2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     sts.will(GRANTED, *[Grant(expiration=soon)] * REFRESHES, afterwards=GRANTED)
     seen = len(sts.requests)
     with running(sts, "bench.fast_refresh_sidecar") as (process, port, _):
