@@ -9,6 +9,7 @@ takes precedence over `envFrom`, so a region or endpoint that podrole adds could
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -54,6 +55,7 @@ ENDPOINT_URL = "AWS_ENDPOINT_URL"
 ENDPOINT_PREFIXES = find_prefixes((ENDPOINT_URL,))
 
 AWS_PREFIX = "AWS_"
+NAME = itemgetter("name")
 OTHER_VARIABLES = {*PROXIES, *NO_PROXIES, *SHARED_CONFIG, contract.ENV_POD_UID}
 """Those that this module reads, besides AWS's."""
 
@@ -80,11 +82,23 @@ UNCHANGED = EnvironmentChange()
 
 def find_present(container: Object) -> Mapping[str, Object]:
     """Find the variables that this module reads: of two with the same name the later one, as the kubelet uses it."""
+    variables = read_objects(container, "env")
+    if not variables or _has_none(variables):
+        return {}
     return {
         name: variable
-        for variable in read_objects(container, "env")
+        for variable in variables
         if isinstance(name := variable.get("name"), str) and (name.startswith(AWS_PREFIX) or name in OTHER_VARIABLES)
     }
+
+
+def _has_none(variables: Sequence[Object]) -> bool:
+    """Whether surely none of them is read: true for most containers, and faster than to look at each."""
+    try:
+        names = [*map(NAME, variables)]
+        return AWS_PREFIX not in "".join(names) and OTHER_VARIABLES.isdisjoint(names)
+    except (KeyError, TypeError):  # a name is missing, or no text
+        return False
 
 
 def plan_environment(container: Object, present: Mapping[str, Object], mode: str, config: Config) -> EnvironmentChange:

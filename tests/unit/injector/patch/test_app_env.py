@@ -5,6 +5,7 @@ import pytest
 
 from contract.modes import Mode
 from injector.config import Config
+from injector.patch.app_env import find_present
 from injector.patch.no_proxy import NO_PROXIES
 from injector.patch.pod_uid import CREDENTIALS_PATH, POD_UID
 from injector.patch.regions import REGION_VARIABLES
@@ -643,3 +644,19 @@ def test_authors_variable_with_the_value_of_another_mode_stays() -> None:
     pod = case.with_pod(case.inject()).inject(ENV_MODE)
 
     assert RELATIVE_URI in environment_of(find_container(pod, "app"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        pytest.param([{"name": "A"}, {"name": "WS_B"}], [], id="letters-of-two-names"),
+        pytest.param([{"name": "MY_AWS_REGION"}], [], id="prefix-within-a-name"),
+        pytest.param([{"name": "A"}, {"name": "AWS_REGION"}], ["AWS_REGION"], id="one-of-aws"),
+        pytest.param([{"name": "A"}, {"name": "no_proxy"}], ["no_proxy"], id="one-of-proxies"),
+        pytest.param([{"value": "1"}, {"name": "AWS_REGION"}], ["AWS_REGION"], id="beside-one-without-a-name"),
+        pytest.param([{"name": 5}, {"name": ["x"]}, {"name": "AWS_REGION"}], ["AWS_REGION"], id="beside-odd-names"),
+        pytest.param([{"name": None}], [], id="null"),
+    ],
+)
+def test_only_variables_that_decide_are_found(variables: list[dict[str, Any]], found: list[str]) -> None:
+    assert [*find_present({"env": variables})] == found
