@@ -28,8 +28,7 @@ def _accept(listener: socket.socket, ports: Sequence[int], turns: Iterator[int])
             if replica is None:
                 client.close()
                 continue
-            for source, sink in ((client, replica), (replica, client)):
-                threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+            threading.Thread(target=_copy_both_ways, args=(client, replica), daemon=True).start()
 
 
 def _connect(ports: Sequence[int]) -> socket.socket | None:
@@ -39,9 +38,20 @@ def _connect(ports: Sequence[int]) -> socket.socket | None:
     return None
 
 
+def _copy_both_ways(client: socket.socket, replica: socket.socket) -> None:
+    replica.settimeout(None)
+    with client, replica:  # closed once nobody uses them: another connection could get the same descriptor
+        back = threading.Thread(target=_copy, args=(replica, client), daemon=True)
+        back.start()
+        _copy(client, replica)
+        back.join()
+
+
 def _copy(source: socket.socket, sink: socket.socket) -> None:
-    source.settimeout(None)
-    with source, suppress(OSError):
+    """Copy until one side ends; then end both, which wakes the other direction, even if it waits to send."""
+    with suppress(OSError):
         while piece := source.recv(65536):
             sink.sendall(piece)
-        sink.shutdown(socket.SHUT_RDWR)
+    for side in (source, sink):
+        with suppress(OSError):
+            side.shutdown(socket.SHUT_RDWR)
