@@ -77,7 +77,8 @@ def plan_injection(
     records = build_records(pod, containers, environment)
     mode = decision.mode if isinstance(decision, Inject) else Mode.BLOCK
     pull_secrets = find_pull_secrets(pod, config.image_pull_secrets)
-    mounted = warn_mounted_files(pod, [one for _, one in containers]) if isinstance(decision, Inject) else ()
+    apps = [container for _, container in containers]
+    mounted = warn_mounted_files(pod, apps) if isinstance(decision, Inject) else ()
     added: dict[str, Sequence[str]] = {
         "initContainers": [container["name"] for container in init_containers],
         "volumes": [volume["name"] for volume in volumes],
@@ -94,7 +95,7 @@ def plan_injection(
         annotations={STATUS_ANNOTATION: _build_status(decision, mode, pod, added, records)},
         labels=choose_labels(pod, mode, is_template=is_template),
         warnings=limit_explanations(
-            chain(decision.warnings, env_warnings, mounted, warn_label(pod, mode), warn_reserved_names(pod))
+            chain(decision.warnings, env_warnings, mounted, warn_label(pod, mode), warn_reserved_names(pod, apps))
         ),
     )
 
