@@ -94,9 +94,12 @@ def api(kubeconfig: str) -> Iterator[ApiServer]:
         yield server
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module")
 def runtime_classes(api: ApiServer) -> Iterator[None]:
-    """Those of the pods in tests/pods: an API server rejects a pod whose RuntimeClass does not exist."""
+    """Those of the pods in tests/pods: an API server rejects a pod whose RuntimeClass does not exist.
+
+    For the modules that create these pods only: `preflight --probe` runs its pods with each RuntimeClass.
+    """
     with create_runtime_classes(api):
         yield
 

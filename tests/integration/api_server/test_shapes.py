@@ -12,6 +12,8 @@ from testing.cluster.api import Answer, ApiServer, RefusedError
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import build_pod, find_losses, store
 
+pytestmark = pytest.mark.usefixtures("runtime_classes")
+
 CASES = {path.stem: case for path in sorted(PODS.glob("*.yaml")) if (case := load_case(path.stem)).namespace}
 REFUSED_BY_THE_SERVER = {
     "null-containers": "spec.containers: Required value",
