@@ -48,10 +48,12 @@ def _copy_both_ways(client: socket.socket, replica: socket.socket) -> None:
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
-    """Copy until one side ends; then end both, which wakes the other direction, even if it waits to send."""
+    """Copy until one side ends, then end the sending side of the other.
+
+    Never the receiving side: the kernel opens no window then, and whoever still sends would wait for a minute.
+    """
     with suppress(OSError):
         while piece := source.recv(65536):
             sink.sendall(piece)
-    for side in (source, sink):
-        with suppress(OSError):
-            side.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
