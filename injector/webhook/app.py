@@ -1,14 +1,12 @@
 """The Flask apps: the webhook, and health, readiness and metrics. The only module that imports Flask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
-from flask import Flask, Request, Response, request
-from flask.sessions import NullSession, SessionInterface
+from flask import Flask, Response
 from werkzeug.datastructures import Headers
-from werkzeug.routing import MapAdapter
 
 from contract.text import quote
 from injector.deadlines import RETRY_AFTER_SECONDS
@@ -24,7 +22,7 @@ from server.messages import WouldBlock
 from server.wsgi import MAY_BLOCK
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 WEBHOOK_PATH = "/mutate"
 WORKLOAD_PATH = "/warn"
@@ -43,40 +41,38 @@ RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 """With it the API server sends the review again, within the webhook's timeout."""
 
 
-class _NoSession(SessionInterface):
-    """One empty session for all requests: no view reads it."""
-
-    _session = NullSession()
-
-    def open_session(self, app: Flask, request: Request) -> NullSession:  # noqa: ARG002 - the interface's
-        """Return the empty session."""
-        return self._session
+View = Callable[["WSGIEnvironment"], Response]
 
 
 class _App(Flask):
-    """Leaves out what this app does not use: hooks, signals, async views, the session. It routes by path, not by host.
+    """Calls the view of a review without a request context, which would take as long as to decide about a pod.
 
-    https://flask.palletsprojects.com/en/stable/api/#flask.Flask
+    Flask answers all other requests. https://flask.palletsprojects.com/en/stable/api/#flask.Flask.wsgi_app
     """
 
-    session_interface = _NoSession()
+    def __init__(self, views: Mapping[str, View], find_pending: FindPending) -> None:
+        """`views` are called for POST requests, by path."""
+        super().__init__("podrole-webhook", static_folder=None)
+        self.url_map.merge_slashes = False  # `//mutate` would be redirected
+        self._views = views
+        self._find_pending = find_pending
+        for path in views:
+            self.add_url_rule(path, path, methods=["POST"], provide_automatic_options=False)
 
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the view as it is: no view is async."""
-        return func
+    def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        """Answer a request. Exceptions of a view go to the server: WouldBlock is a signal to it."""
+        view = self._views.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
+        return (
+            self._answer(view, environ)(environ, start_response) if view else super().wsgi_app(environ, start_response)
+        )
 
-    def full_dispatch_request(self) -> Response:
-        """Call the view or an error handler."""
+    def _answer(self, view: View, environ: "WSGIEnvironment") -> Response:
+        if pending := self._find_pending():
+            return Response(f"not ready: {'; '.join(pending)}\n", 503, content_type=PLAIN)
         try:
-            return self.make_response(self.dispatch_request())
-        except Exception as error:  # noqa: BLE001 - as the original does
-            return self.make_response(self.handle_user_exception(error))
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Find the route."""
-        if request is None:
-            return None  # an app context without a request
-        return self.url_map.bind("", path_info=request.environ["PATH_INFO"], default_method=request.method)
+            return view(environ)
+        except ReviewError as error:
+            return Response(_describe(error), 400, content_type=PLAIN)
 
 
 class _Answer(Response):
@@ -94,34 +90,8 @@ def create_app(
     admission: Admission, find_pending: FindPending = list, workloads: WorkloadReviewer | None = None
 ) -> Flask:
     """Build the app of both webhooks, which answers 503 while readiness gates are closed."""
-    app = _App("podrole-webhook", static_folder=None)
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # to the server: WouldBlock is a signal to it
-    app.url_map.merge_slashes = False  # `//mutate` would be redirected
-    _add_workload_route(
-        app, workloads or WorkloadReviewer(admission.config, admission.cluster, admission.template), find_pending
-    )
-
-    @app.post(WEBHOOK_PATH, provide_automatic_options=False)
-    def mutate() -> Response:
-        if pending := find_pending():
-            return Response(f"not ready: {'; '.join(pending)}\n", 503, content_type=PLAIN)
-        try:
-            review = parse_review(request.environ["wsgi.input"].read())
-            if not request.environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
-                reservation = admission.reserve(review)
-                raise WouldBlock(partial(_answer_in_thread, admission, review, reservation), reservation.release)
-            answer, entry = admission.answer(review)
-        except TooLargeReviewError as error:
-            if not error.review.uid:
-                return Response(f"{error}\n", 400, content_type=PLAIN)
-            answer, entry = admission.deny(error.review, error.explanation)
-        except ReviewError as error:
-            return Response(_describe(error), 400, content_type=PLAIN)
-        except TooManyReadsError as error:
-            return Response(f"{error}\n", 429, RETRY_AFTER, content_type=PLAIN)
-        response = _Answer(orjson.dumps(answer), content_type=JSON)
-        response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
-        return response
+    reviewer = workloads or WorkloadReviewer(admission.config, admission.cluster, admission.template)
+    app = _App({WEBHOOK_PATH: partial(_mutate, admission), WORKLOAD_PATH: partial(_warn, reviewer)}, find_pending)
 
     @app.errorhandler(404)
     def explain_path(_error: Exception) -> Response:
@@ -134,22 +104,35 @@ def create_app(
     return app
 
 
-def _add_workload_route(app: Flask, reviewer: WorkloadReviewer, find_pending: FindPending) -> None:
-    @app.post(WORKLOAD_PATH, provide_automatic_options=False)
-    def warn() -> Response:
-        if pending := find_pending():
-            return Response(f"not ready: {'; '.join(pending)}\n", 503, content_type=PLAIN)
-        try:
-            review = reviewer.parse(request.environ["wsgi.input"].read())
-            if not isinstance(review, WorkloadReview):
-                return _Answer(orjson.dumps(review), content_type=JSON)
-            if request.environ.get(MAY_BLOCK, True) or reviewer.is_nonblocking(review):
-                return _Answer(orjson.dumps(reviewer.answer(review)), content_type=JSON)
-            if reservation := reviewer.reserve_reads(review.namespace):
-                raise WouldBlock(partial(_warn_in_thread, reviewer, review, reservation), reservation.release)
-            return _Answer(orjson.dumps(reviewer.give_up(review.uid)), content_type=JSON)
-        except ReviewError as error:
-            return Response(_describe(error), 400, content_type=PLAIN)
+def _mutate(admission: Admission, environ: "WSGIEnvironment") -> Response:
+    """Answer a review of a pod."""
+    try:
+        review = parse_review(environ["wsgi.input"].read())
+        if not environ.get(MAY_BLOCK, True) and not admission.is_nonblocking(review):
+            reservation = admission.reserve(review)
+            raise WouldBlock(partial(_answer_in_thread, admission, review, reservation), reservation.release)
+        answer, entry = admission.answer(review)
+    except TooLargeReviewError as error:
+        if not error.review.uid:
+            raise
+        answer, entry = admission.deny(error.review, error.explanation)
+    except TooManyReadsError as error:
+        return Response(f"{error}\n", 429, RETRY_AFTER, content_type=PLAIN)
+    response = _Answer(orjson.dumps(answer), content_type=JSON)
+    response.call_on_close(partial(admission.log_and_count, entry))  # after it is sent
+    return response
+
+
+def _warn(reviewer: WorkloadReviewer, environ: "WSGIEnvironment") -> Response:
+    """Answer a review of a workload."""
+    review = reviewer.parse(environ["wsgi.input"].read())
+    if not isinstance(review, WorkloadReview):
+        return _Answer(orjson.dumps(review), content_type=JSON)
+    if environ.get(MAY_BLOCK, True) or reviewer.is_nonblocking(review):
+        return _Answer(orjson.dumps(reviewer.answer(review)), content_type=JSON)
+    if reservation := reviewer.reserve_reads(review.namespace):
+        raise WouldBlock(partial(_warn_in_thread, reviewer, review, reservation), reservation.release)
+    return _Answer(orjson.dumps(reviewer.give_up(review.uid)), content_type=JSON)
 
 
 def _answer_in_thread(admission: Admission, review: Review, reservation: Reservation) -> messages.Response:
