@@ -125,21 +125,12 @@ def build_records(
 def format_status(status: Mapping[str, Any], added: Mapping[str, Any], records: Records | None, pod: Object) -> str:
     """Format the annotation's value. If the records make it too long, they are replaced by null."""
     containers = None if records is None else {label: _format_record(record) for label, record in records.items()}
-    if records and _count_characters(records) > MAX_STATUS_BYTES:
+    if records and sum(map(len, records)) > MAX_STATUS_BYTES:  # names of containers, which nothing has checked yet
         containers = None
     text = _format_json({**status, "added": {**added, "containers": containers}})
     if containers and not _fits(text, pod):
         return _format_json({**status, "added": {**added, "containers": None}})
     return text
-
-
-def _count_characters(records: Records) -> int:
-    """Fewer than the formatted records have: names of containers can be long, as nothing checked them yet."""
-    count = sum(map(len, records))
-    for record in records.values():
-        for variables in record:
-            count += sum(map(len, variables)) + sum(map(len, variables.values()))
-    return count
 
 
 def _format_json(document: Mapping[str, Any]) -> str:
@@ -172,6 +163,8 @@ def _parse_record(record: Mapping[str, Any]) -> ContainerRecord:
 
 
 def _build_record(container: Object, change: EnvironmentChange, earlier: ContainerRecord | None) -> ContainerRecord:
+    if not (earlier or change.replacements):  # most containers
+        return ContainerRecord(change.additions, {}, {})
     added, appended, filled = _find_unchanged(container, earlier) if earlier else ({}, {}, {})
     env = read_objects(container, "env") if change.replacements or change.removed else ()
     for index in change.removed:
