@@ -103,10 +103,15 @@ def _suggest(key: str, kind: str) -> str:
     return f"Did you mean {PREFIX}{nearest[0]}?" if nearest else f"The known annotations are {', '.join(known)}."
 
 
+def is_left_out(namespace: Metadata) -> bool:
+    """Whether the label says on purpose that podrole leaves the namespace alone."""
+    return namespace.labels.get(INJECTION_LABEL) in LEFT_OUT
+
+
 def find_injection_label(namespace: Metadata) -> str:
     """What a namespace without the label has instead, as in `podrole.io/injection: "true"`; empty where nothing."""
     keys = [INJECTION_LABEL, *(key for key in namespace.labels if find_meant(key) in {INJECTION_LABEL, INJECT_LABEL})]
-    if namespace.labels.get(INJECTION_LABEL) in LEFT_OUT:
+    if is_left_out(namespace):
         return ""
     found = [f'the label {key}: "{namespace.labels[key]}"' for key in keys if key in namespace.labels]
     if INJECTION_LABEL in namespace.annotations:

@@ -113,7 +113,8 @@ def format_namespace(namespace: NamespacePlan) -> str:
         format_number(namespace.pods, "pod"),
         _describe_added(namespace.added),
     ]
-    return f"namespace {_quote(namespace.name)}{marks[namespace.is_labelled]}: {', '.join(numbers)}"
+    mark = marks[namespace.is_labelled] if namespace.is_planned else ""
+    return f"namespace {_quote(namespace.name)}{mark}: {', '.join(numbers)}"
 
 
 def list_summary(plan: Plan) -> list[str]:

@@ -125,6 +125,11 @@ class NamespaceFinding(FindingTemplate):
     )
     NAMESPACE_NOT_FOUND = (Level.PROBLEM, "Namespace {namespace} does not exist.", "Check the spelling.")
     TERMINATING = (Level.NOTE, "It is being deleted and gets no new pods, so its workloads were not planned.")
+    LEFT_OUT = (
+        Level.NOTE,
+        f"The label {INJECTION_LABEL}: {{value}} leaves it out on purpose, so its workloads were not planned.",
+        f"To plan it, which changes no pod: kubectl label namespace {{namespace}} {INJECTION_LABEL}-",
+    )
     NAMESPACE_UNKNOWN = (
         Level.UNKNOWN,
         "It is not known ({why}), so its label, allow-list, default role and PodSecurity level were not checked.",

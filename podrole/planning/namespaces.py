@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from injector.decision.unknown_annotations import find_injection_label
+from injector.decision.unknown_annotations import find_injection_label, is_left_out
 from injector.k8s.objects import Metadata, Object
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.state.selectors import find_mismatch
@@ -44,6 +44,8 @@ class NamespacePlan(NamedTuple):
 
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
+    is_planned: bool = True
+    """Whether its workloads are in the plan."""
 
     @property
     def added(self) -> Totals:
@@ -52,8 +54,8 @@ class NamespacePlan(NamedTuple):
 
     @property
     def label_command(self) -> str:
-        """The command that enables injection; empty where it is enabled, or where that is unknown."""
-        if self.is_labelled is not False:
+        """The command that enables injection; empty where it is enabled, not planned, or where that is unknown."""
+        if self.is_labelled is not False or not self.is_planned:
             return ""
         return f"kubectl label namespace {shlex.quote(self.name)} {INJECTION_LABEL}={INJECTION_ENABLED} --overwrite"
 
@@ -76,8 +78,10 @@ def plan_namespace(
     context: tuple[Settings, Scope],
 ) -> NamespacePlan:
     """Plan the workloads of a namespace: each with its pod templates, and its running pods."""
-    if name in estate.terminating:
-        return NamespacePlan(name, True, (), (NamespaceFinding.TERMINATING.format(),))  # noqa: FBT003 - no command labels it
+    metadata = estate.namespaces.get(name)
+    is_labelled = None if metadata is None else metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
+    if reason := _find_reason_to_skip(name, metadata, estate):
+        return NamespacePlan(name, is_labelled, (), (reason,), is_planned=False)
     settings, scope = context
     limits = Limits(LimitRanges(estate, name), Quotas(estate, name))
     rows = [
@@ -89,7 +93,6 @@ def plan_namespace(
         Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge), row.scope)
         for row in rows
     ]
-    metadata = estate.namespaces.get(name)
     findings = limit_findings(
         [
             *_check_label(name, metadata, estate, scope),
@@ -98,8 +101,15 @@ def plan_namespace(
             *_report_unknown(name, estate),
         ]
     )
-    is_labelled = None if metadata is None else metadata.labels.get(INJECTION_LABEL) == INJECTION_ENABLED
     return NamespacePlan(name, is_labelled, tuple(rows), tuple(findings))
+
+
+def _find_reason_to_skip(name: str, metadata: Metadata | None, estate: PlanEstate) -> Finding | None:
+    if name in estate.terminating:
+        return NamespaceFinding.TERMINATING.format()
+    if metadata is not None and is_left_out(metadata):
+        return NamespaceFinding.LEFT_OUT.format(value=metadata.labels[INJECTION_LABEL], namespace=name)
+    return None
 
 
 def _build_rows(templates: Sequence[Workload], first: RowInput) -> Iterator[Row]:

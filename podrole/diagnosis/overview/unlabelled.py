@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from injector.decision.unknown_annotations import is_left_out
 from injector.errors import ObjectError
 from injector.k8s.objects import (
     Metadata,
@@ -13,7 +14,7 @@ from injector.k8s.objects import (
     read_service_account_name,
     read_spec,
 )
-from injector.metadata_keys import INJECT_LABEL, INJECTION_LABEL, IRSA_ROLE, LEFT_OUT, ROLE
+from injector.metadata_keys import INJECT_LABEL, IRSA_ROLE, ROLE
 from podrole.diagnosis.agents.recognition import CREDENTIAL_VARIABLES, find_agents
 from podrole.diagnosis.overview.state import EstateState
 from podrole.diagnosis.state.check_context import join_names
@@ -21,6 +22,8 @@ from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.findings import Overview
 from podrole.findings import Finding
+
+NOT_READ = Metadata({}, {})
 
 
 class Providers(NamedTuple):
@@ -43,7 +46,9 @@ def report_unlabelled(given: EstateState, skipped: Sequence[WorkloadState]) -> I
     namespaces = sorted({state.namespace for state in skipped})
     values = {"workloads": len(skipped), "roles": _count_roles(given, with_role)}
     if given.namespace:
-        yield Overview.NAMESPACE_NOT_LABELLED.format(namespace=given.namespace, **values)
+        is_meant = is_left_out(given.estate.namespaces.get(given.namespace, NOT_READ))
+        template = Overview.NAMESPACE_LEFT_OUT if is_meant else Overview.NAMESPACE_NOT_LABELLED
+        yield template.format(namespace=given.namespace, **values)
     else:
         yield Overview.NAMESPACES_NOT_LABELLED.format(
             count=len(namespaces), namespaces=join_names(namespaces), **values
@@ -88,8 +93,7 @@ def _find_providers(given: EstateState) -> Providers | None:
 
 def _is_left_out(state: WorkloadState, given: EstateState) -> bool:
     """Whether somebody decided that podrole leaves its pods alone."""
-    namespace = given.estate.namespaces.get(state.namespace)
-    if namespace and namespace.labels.get(INJECTION_LABEL) in LEFT_OUT:
+    if is_left_out(given.estate.namespaces.get(state.namespace, NOT_READ)):
         return True
     return all(parse_metadata(pod).labels.get(INJECT_LABEL) == "false" for pod in _list_pods(state))
 
@@ -101,7 +105,7 @@ def _has_role(state: WorkloadState, given: EstateState, providers: Providers) ->
 
 def _is_provided(pod: Object, given: EstateState, namespace: str, providers: Providers) -> bool:
     variables = {one.get("name") for container in read_app_containers(pod) for one in read_objects(container, "env")}
-    account = given.estate.accounts.get((namespace, read_service_account_name(pod)), Metadata({}, {}))
+    account = given.estate.accounts.get((namespace, read_service_account_name(pod)), NOT_READ)
     if variables & CREDENTIAL_VARIABLES or (providers.has_irsa and account.annotations.get(IRSA_ROLE)):
         return True
     names_role = ROLE in parse_metadata(pod).annotations

@@ -196,6 +196,13 @@ class Overview(FindingTemplate):
         ),
         "kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite",
     )
+    NAMESPACE_LEFT_OUT = (
+        Level.NOTE,
+        (
+            "The label of namespace {namespace} leaves it out on purpose, so the webhook is not called: "
+            "{workloads:its workload was|its # workloads were} not checked. {roles}"
+        ),
+    )
     NAMESPACES_TERMINATING = (
         Level.NOTE,
         "Workloads of namespaces that are being deleted get no new pods, and were not checked: {namespaces}.",

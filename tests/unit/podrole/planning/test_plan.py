@@ -7,6 +7,7 @@ import pytest
 from injector.decision.outcomes import Outcome
 from injector.value_types import ModePolicy
 from podrole.plan_report.cells import build_cells
+from podrole.plan_report.text import format_text
 from podrole.planning.estate import PlanEstate
 from podrole.planning.namespaces import Scope
 from podrole.planning.plan import build_plan
@@ -605,3 +606,17 @@ def test_namespace_that_is_being_deleted_is_not_planned() -> None:
 
     (found,) = plan.namespaces
     assert (found.rows, found.label_command, list_codes(plan)) == ((), "", ["Terminating"])
+
+
+@pytest.mark.parametrize("value", ["disabled", "false"])
+@pytest.mark.parametrize("scope", [Scope(), Scope(("shop",))], ids=["all", "requested"])
+def test_namespace_that_is_left_out_on_purpose_is_not_planned(value: str, scope: Scope) -> None:
+    left_out = namespace()
+    left_out["metadata"]["labels"] = {"podrole.io/injection": value}
+
+    plan = make_plan(left_out, account(), workload(), scope=scope)
+
+    (found,) = plan.namespaces
+    assert (found.rows, found.label_command, list_codes(plan)) == ((), "", ["LeftOut"])
+    assert "to do:" not in format_text(plan)
+    assert "once it has the label" not in format_text(plan)

@@ -340,6 +340,15 @@ def test_role_in_a_namespace_that_is_left_out_on_purpose_is_no_problem(value: st
     assert list_codes(diagnose_all(build_workload(), namespace, labelled=False)) == set()
 
 
+@pytest.mark.parametrize("value", ["disabled", "false"])
+def test_namespace_that_is_left_out_on_purpose_and_asked_for_is_a_note(value: str) -> None:
+    namespace = {"kind": "Namespace", **build_namespace("team-a", **{"podrole.io/injection": value})}
+
+    result = diagnose_all(build_workload(), namespace, labelled=False, namespace="team-a")
+
+    assert list_codes(result, "note", "warning", "problem") == {"NamespaceLeftOut"}
+
+
 def test_role_of_a_pod_that_is_left_out_on_purpose_is_no_problem() -> None:
     pod = build_own_pod()
     pod["metadata"]["labels"] = {"podrole.io/inject": "false"}
