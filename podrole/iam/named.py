@@ -96,6 +96,9 @@ def _find_notes(named: NamedAccount, namespace: Metadata | None, estate: Estate)
     if namespace is None:
         yield _format(UsageFinding.NAMED_NAMESPACE_MISSING, named, place=place)
         return
+    if named.namespace in estate.terminating:
+        yield _format(UsageFinding.NAMED_TERMINATING, named)
+        return
     is_unknown = (named.namespace, named.name) not in estate.accounts
     if is_unknown and estate.is_complete and named.name not in {"default", WILDCARD}:
         yield _format(UsageFinding.NAMED_ACCOUNT_MISSING, named, place=place)

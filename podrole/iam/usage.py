@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import contract
 from injector.decision.outcomes import Inject
+from injector.decision.unknown_annotations import is_left_out
 from injector.errors import ObjectError
 from injector.k8s.objects import Object, parse_metadata, read_service_account_name
 from podrole.estate.objects import Estate
 from podrole.estate.unknown_templates import UnchangedObject
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Admission, Candidate, Selection, review
-from podrole.iam.candidates import find_account, find_candidates
+from podrole.iam.candidates import UNKNOWN, find_account, find_candidates
 from podrole.iam.policies import ChainedRole, TrustRequirements
 from podrole.iam.usage_findings import UsageFinding
 
@@ -66,11 +67,21 @@ def find_usage(estate: Estate, account: Account, selection: Selection = ADMITTED
         except ObjectError as error:
             found.add_notices([_explain_unreadable(estate, candidate.owner, error)])
             continue
+        if template := _find_exclusion(estate, candidate.namespace):
+            why = template.format(subject=candidate.subject, namespace=candidate.namespace)
+            admission = Admission(admission.role_arn, None, (why,))
         found.add_findings(candidate, admission)
         if admission.inject is not None:
             found.add_user(candidate, admission.inject)
     found.add_notices(found.list_suspended())
     return RoleUsage(found.build_requirements(), tuple(found.notices))
+
+
+def _find_exclusion(estate: Estate, namespace: str) -> UsageFinding | None:
+    """Why no policy has accounts of a namespace, whatever the annotations and the selection say."""
+    if namespace in estate.terminating:
+        return UsageFinding.SUBJECT_TERMINATING
+    return UsageFinding.SUBJECT_LEFT_OUT if is_left_out(estate.namespaces.get(namespace, UNKNOWN)) else None
 
 
 class _Found:

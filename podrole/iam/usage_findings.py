@@ -1,5 +1,6 @@
 """The findings about the accounts that use roles: level, sentence, remedy. `podrole.iam.admission` produces them."""
 
+from injector.metadata_keys import INJECTION_LABEL
 from podrole.findings import FindingTemplate, Level
 
 
@@ -35,6 +36,14 @@ class UsageFinding(FindingTemplate):
         "{subject} is left out: namespace {namespace} lacks the label podrole.io/injection: enabled{instead}.",
         "--include-unlabelled adds the accounts of such namespaces, for a migration.",
     )
+    SUBJECT_LEFT_OUT = (
+        Level.NOTE,
+        f"{{subject}} is left out: the label {INJECTION_LABEL} of namespace {{namespace}} says so on purpose.",
+    )
+    SUBJECT_TERMINATING = (
+        Level.NOTE,
+        "{subject} is left out: namespace {namespace} is being deleted and gets no new pods.",
+    )
     SUBJECT_SKIPPED = (Level.NOTE, "{subject} is left out for {owner}, which the webhook leaves unchanged: {reason}")
     SUBJECT_IN_SYSTEM_NAMESPACE = (
         Level.NOTE,
@@ -60,6 +69,14 @@ class UsageFinding(FindingTemplate):
     NAMED_ACCOUNT_MISSING = (
         Level.WARNING,
         "{subject} does not exist{place}: whoever creates a ServiceAccount with that name can use the role.",
+        "Check the name.",
+    )
+    NAMED_TERMINATING = (
+        Level.WARNING,
+        (
+            "Namespace {namespace} is being deleted and gets no new pods: whoever creates a namespace with that name "
+            "can use the role as {subject}."
+        ),
         "Check the name.",
     )
     NAMED_NOT_CHECKED = (

@@ -18,7 +18,7 @@ from podrole.diagnosis.state.installed_config import build_effective_config
 from podrole.estate.objects import Estate
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Selection
-from podrole.iam.named import NamedAccount, build_unchecked, find_named_usage
+from podrole.iam.named import WILDCARD, NamedAccount, build_unchecked, find_named_usage
 from podrole.iam.usage import RoleUsage, find_usage
 from podrole.iam.usage_findings import UsageFinding
 from podrole.manifests.estate import load_estate
@@ -169,15 +169,12 @@ class RoleUsageLoader:
 
     def _fetch_named(self, estate: Estate) -> None:
         """Read the ServiceAccounts and the namespace alone, for which a user needs few permissions."""
-        from podrole.manifests.context_lookup import ClusterMetadata  # noqa: PLC0415 - as below
-
-        cluster = ClusterMetadata(self._client)
-        for namespace, name in self.named:
-            if "*" not in namespace + name and (account := cluster.service_account(namespace, name)):
-                estate.accounts[namespace, name] = account
-        for namespace in self.namespaces:
-            if "*" not in namespace and (found := cluster.namespace(namespace)):
-                estate.namespaces[namespace] = found
+        accounts = [f"{namespace}/serviceaccounts/{name}" for namespace, name in self.named]
+        for path in (one for one in (*accounts, *self.namespaces) if WILDCARD not in one):
+            with progress_message(f"reading namespaces/{path}"):
+                found = self._client.get_or_none(f"/api/v1/namespaces/{path}")
+            if found:
+                estate.add(found)
 
     @cached_property
     def _kinds(self) -> Kinds:

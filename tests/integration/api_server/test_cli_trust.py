@@ -135,6 +135,27 @@ def test_audience_of_a_named_service_account_is_that_of_the_cluster(
     assert "the pods' tokens are for sts.amazonaws.com" in text, "no cluster was asked"
 
 
+def test_namespace_that_is_being_deleted_misses_no_account(
+    api: ApiServer, namespaces: Namespaces, roles: list[str]
+) -> None:
+    role, namespace = roles[0], namespaces.make(labels={})
+    pod = build_pod({"iam.amazonaws.com/role": role}, name="web", serviceAccountName="web")
+    create_account(api, namespace, "web", "iam.amazonaws.com/role", role)
+    pod["metadata"]["finalizers"] = ["example.com/hold"]
+    api.create(pod, namespace)
+    api.delete("Namespace", namespace)
+    subject = f"system:serviceaccount:{namespace}:web"
+    try:
+        every = run(api, "--all", "--include-unlabelled", *ACCOUNT)
+        named = run(api, role, "-n", namespace, "-s", "web", *ACCOUNT)
+    finally:
+        api.patch(("Pod", "web"), {"metadata": {"finalizers": None}}, namespace)
+
+    assert f"{subject} is left out: namespace {namespace} is being deleted" in " ".join(every.stderr.split())
+    assert f"Namespace {namespace} is being deleted" in " ".join(named.stderr.split())
+    assert "does not exist" not in named.stderr
+
+
 def test_policy_for_another_cluster_does_not_pass_the_check(api: ApiServer, roles: list[str]) -> None:
     subject = ("-n", "team-a", "-s", "web")
     printed = run(api, roles[0], *ACCOUNT, *subject, "--issuer", "https://oidc.example.com")

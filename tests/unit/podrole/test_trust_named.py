@@ -192,6 +192,16 @@ def test_name_that_does_not_exist_is_reported(name: str, codes: list[str]) -> No
     assert list_codes(usage) == codes
 
 
+@pytest.mark.parametrize("name", ["web", "gone"])
+def test_namespace_of_a_named_account_that_is_being_deleted_is_reported_alone(name: str) -> None:
+    estate = build_estate()
+    estate.terminating.add("shop")
+
+    usage = find(estate, ("shop", name))
+
+    assert (len(usage.requirements), list_codes(usage)) == (1, ["NamedTerminating"])
+
+
 @pytest.mark.parametrize(
     ("namespace", "code"),
     [

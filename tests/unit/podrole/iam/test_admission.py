@@ -110,6 +110,31 @@ def test_unlabelled_namespace_that_is_included_has_its_allow_list(allow_list: st
     assert list_users(find(namespace, build_account(), selection=Selection(includes_unlabelled=True))) == users
 
 
+@pytest.mark.parametrize("value", ["disabled", "false"])
+def test_namespace_that_is_left_out_on_purpose_is_never_included(value: str) -> None:
+    namespace = build_namespace({}, is_labelled=False)
+    namespace["metadata"]["labels"] = {"podrole.io/injection": value}
+
+    usage = find(namespace, build_account(), selection=Selection(includes_unlabelled=True))
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectLeftOut"]
+
+
+@pytest.mark.parametrize("has_account", [True, False], ids=["account", "account-is-gone"])
+def test_namespace_that_is_being_deleted_is_left_out_and_misses_no_account(*, has_account: bool) -> None:
+    estate = Estate(is_complete=True)
+    namespace = build_namespace({})
+    namespace["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    for one in (namespace, build_pod({ROLE_KEY: ROLE}), *([build_account()] if has_account else [])):
+        estate.add(one)
+
+    usage = find_usage(estate, ACCOUNT)
+
+    assert usage.requirements == ()
+    assert list_codes(usage) == ["SubjectTerminating"]
+
+
 UNRESTRICTED = {
     "no-allow-list": {},
     "glob-for-all-roles-of-the-account": {KUBE2IAM: '["**"]'},
