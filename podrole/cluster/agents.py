@@ -10,16 +10,13 @@ from injector.metadata_keys import ROLE
 from podrole.cluster.queries import fetch_list, fetch_object
 from podrole.diagnosis.agents.census import PodCounter, index_metadata
 from podrole.diagnosis.agents.check import list_agents
-from podrole.diagnosis.agents.flags import KIAM
+from podrole.diagnosis.agents.flags import DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE, KIAM
 from podrole.diagnosis.agents.recognition import recognise
 from podrole.diagnosis.cluster.checks import build_check_context
 from podrole.diagnosis.state import installed_config
 from podrole.diagnosis.state.cluster import ClusterState, Objects, ReadResult
 from podrole.diagnosis.state.versions import read_server_version
 from podrole.progress import progress_message
-
-DEFAULT_ROLE = "default-role"
-"""The flag of kube2iam."""
 
 MAX_NAMESPACES = 10
 MAX_CONFIG_MAPS = 50
@@ -45,7 +42,7 @@ def add_agent_pods(client: ApiClient, cluster: ClusterState, environ: Mapping[st
         read_server_version(cluster.installation.version.value),
         {ROLE, *(agent.flags["iam-role-key"] for agent in agents if agent.flags.get("iam-role-key"))},
         has_default_role=any(
-            agent.flags.get(DEFAULT_ROLE) or DEFAULT_ROLE in agent.command_line.unknown_values for agent in agents
+            agent.may_have(flag) for agent in agents for flag in (DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE)
         ),
     )
     names = cluster.requested_namespaces

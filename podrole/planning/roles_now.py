@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_objects, read_spec
 from injector.metadata_keys import IRSA_ROLE, ROLE
-from podrole.diagnosis.agents.flags import KUBE2IAM
+from podrole.diagnosis.agents.flags import DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE, KUBE2IAM
 from podrole.diagnosis.agents.recognition import find_agents
 from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.estate.objects import Estate
 from podrole.planning.estate import RunningPod
 
 BASE_ARN_FLAGS = ("base-role-arn", "role-base-arn")
-DISCOVERED = "auto-discover-default-role"
 NODE, NOBODY, PODROLE, DEFAULT = "node", "nobody", "podrole", f"{KUBE2IAM}'s default"
 """Systems that are none of the agents and not IRSA."""
 
@@ -50,8 +49,8 @@ def find_systems(daemon_sets: Iterable[Object] | None, webhooks: Sequence[Object
     flags = {name: value for agent in found for name, value in agent.flags.items()}
     return Systems(
         agents=None if daemon_sets is None else frozenset(agent.system for agent in found),
-        default_role=flags.get("default-role") or None,
-        has_node_default=flags.get(DISCOVERED) == "true",
+        default_role=flags.get(DEFAULT_ROLE) or None,
+        has_node_default=flags.get(DISCOVERED_DEFAULT_ROLE) == "true",
         base_role_arn=next((flags[name] for name in BASE_ARN_FLAGS if flags.get(name)), ""),
         has_irsa=None if webhooks is None else has_irsa(webhooks),
     )

@@ -6,6 +6,9 @@ from podrole.findings import FindingTemplate, Level
 KUBE2IAM = "kube2iam"
 KIAM = "Kiam"
 
+DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE = "default-role", "auto-discover-default-role"
+"""Flags of kube2iam: pods that name no role get this one, or the node's."""
+
 DEFAULTS = {
     "iam-role-key": "iam.amazonaws.com/role",
     "iam-external-id": "iam.amazonaws.com/external-id",
@@ -19,7 +22,7 @@ DEFAULTS = {
 
 SWITCHES = {
     "auto-discover-base-arn",
-    "auto-discover-default-role",
+    DISCOVERED_DEFAULT_ROLE,
     "disable-strict-namespace-regexp",
     "iptables",
     "iptables-remove",
@@ -175,8 +178,8 @@ BY_FLAG = {
     "role-base-arn": AgentFlag.BASE_ROLE_ARN,
     "auto-discover-base-arn": AgentFlag.DISCOVERED_BASE_ROLE_ARN,
     "role-base-arn-autodetect": AgentFlag.DISCOVERED_BASE_ROLE_ARN,
-    "default-role": AgentFlag.DEFAULT_ROLE,
-    "auto-discover-default-role": AgentFlag.DISCOVERED_DEFAULT_ROLE,
+    DEFAULT_ROLE: AgentFlag.DEFAULT_ROLE,
+    DISCOVERED_DEFAULT_ROLE: AgentFlag.DISCOVERED_DEFAULT_ROLE,
     "namespace-restriction-format": AgentFlag.ALLOW_LIST_FORMAT,
     "namespace-restrictions": AgentFlag.ALLOW_LISTS_REQUIRED,
     "disable-strict-namespace-regexp": AgentFlag.NAMESPACE_REGEXP_NOT_STRICT,

@@ -34,6 +34,10 @@ class Agent(NamedTuple):
         """By name, without dashes."""
         return self.command_line.flags
 
+    def may_have(self, flag: str) -> bool:
+        """Whether a flag is set, or its value is not known."""
+        return flag in self.command_line.unknown_values or self.flags.get(flag, "") not in {"", "false"}
+
 
 def recognise(workload: Object) -> str | None:
     """Name the system that a workload belongs to."""

@@ -15,6 +15,7 @@ from injector.k8s.objects import (
     read_spec,
 )
 from injector.metadata_keys import INJECT_LABEL, IRSA_ROLE, ROLE
+from podrole.diagnosis.agents.flags import DEFAULT_ROLE
 from podrole.diagnosis.agents.recognition import CREDENTIAL_VARIABLES, find_agents
 from podrole.diagnosis.overview.state import EstateState
 from podrole.diagnosis.state.check_context import join_names
@@ -33,7 +34,7 @@ class Providers(NamedTuple):
     """kube2iam or Kiam."""
 
     has_default_role: bool
-    """The agent's, for pods that name none."""
+    """Whether the agent has one for pods that name none; the node's does not count, as it is never the one they set."""
 
     has_irsa: bool
 
@@ -87,7 +88,7 @@ def _find_providers(given: EstateState) -> Providers | None:
     if given.daemon_sets.error or webhooks.error:
         return None
     agents = [*find_agents("DaemonSet", given.daemon_sets.value, ())]
-    has_default = any(agent.flags.get("default-role") for agent in agents)
+    has_default = any(agent.may_have(DEFAULT_ROLE) for agent in agents)
     return Providers(bool(agents), has_default, has_irsa(webhooks.value))
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
+import pytest
+
 from injector.errors import ForbiddenError
 from injector.k8s.client import ApiClient
 from podrole.cluster.agents import MAX_CONFIG_MAPS, MAX_NAMESPACES, add_agent_pods, add_agents
@@ -65,6 +67,25 @@ def test_pods_of_the_whole_cluster_are_counted_page_by_page() -> None:
     assert client.paths == ["/api/v1/pods"]
     assert cluster.agent_pods.value is not None
     assert cluster.agent_pods.value[Group.UNLABELLED] == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    ("argument", "count"),
+    [
+        pytest.param("--default-role=everyday", 3, id="named"),
+        pytest.param("--default-role=$(UNKNOWN)", 3, id="named-by-an-unknown-variable"),
+        pytest.param("--auto-discover-default-role", 3, id="discovered"),
+        pytest.param("--auto-discover-default-role=$(UNKNOWN)", 3, id="discovered-by-an-unknown-variable"),
+        pytest.param("--auto-discover-default-role=false", 0, id="discovered-is-off"),
+        pytest.param("--default-role=", 0, id="empty"),
+        pytest.param("--iptables", 0, id="none"),
+    ],
+)
+def test_pods_that_ask_for_no_role_depend_on_the_agents_default_role(argument: str, count: int) -> None:
+    cluster = read(build_cluster_state(daemon_sets=[build_kube2iam(argument)]), FakeClient())
+
+    assert cluster.agent_pods.value is not None
+    assert cluster.agent_pods.value[Group.NEEDS_AGENT].total() == count
 
 
 def test_with_requested_namespaces_only_their_pods_are_counted() -> None:

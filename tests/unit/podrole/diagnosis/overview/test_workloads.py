@@ -290,6 +290,11 @@ def build_pod_with(name: str) -> Pod:
             [build_workload(annotations={}), IRSA_ACCOUNT], {"daemon_sets": build_agent()}, id="account-beside-an-agent"
         ),
         pytest.param(
+            [build_workload(annotations={}), IRSA_ACCOUNT],
+            {"daemon_sets": build_agent("--auto-discover-default-role")},
+            id="node-role-of-an-agent",
+        ),
+        pytest.param(
             [build_own_pod(hostNetwork=True)], {"daemon_sets": build_agent()}, id="host-network-beside-an-agent"
         ),
     ],
@@ -314,6 +319,11 @@ def test_role_that_nothing_gives_is_a_problem(
             [build_workload(annotations={}), IRSA_ACCOUNT],
             {"daemon_sets": build_agent("--default-role=node-default")},
             id="default-role-of-an-agent",
+        ),
+        pytest.param(
+            [build_workload(annotations={}), IRSA_ACCOUNT],
+            {"daemon_sets": build_agent("--default-role=$(UNKNOWN)")},
+            id="default-role-of-an-agent-is-unknown",
         ),
         pytest.param(
             [build_workload(annotations={}), IRSA_ACCOUNT],
