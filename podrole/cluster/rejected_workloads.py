@@ -8,9 +8,9 @@ from injector.k8s.client import ApiClient
 from injector.k8s.objects import Object, read_mapping
 from podrole.cluster.owners import OWNERS, find_path
 from podrole.cluster.queries import fetch_list
-from podrole.diagnosis.state.cluster import ClusterState, ReadResult
-from podrole.diagnosis.state.workload import WorkloadState, lacks_pods
-from podrole.diagnosis.workloads.creation import Rejection, is_by_podrole
+from podrole.diagnosis.state.cluster import ClusterState, Installation, ReadResult
+from podrole.diagnosis.state.workload import WorkloadState, lacks_pods, read_time
+from podrole.diagnosis.workloads.creation import Rejection, may_recur
 from podrole.progress import progress_message
 
 MAX_WORKLOADS = 200
@@ -27,7 +27,7 @@ def add_rejected_workloads(client: ApiClient, cluster: ClusterState) -> ClusterS
     events = fetch_list(client, "events about pods that were not created", *paths, fieldSelector=f"reason={REASON}")
     if events.error:
         return replace(cluster, rejected_workloads=ReadResult((), events.error))
-    workloads = [*list_rejected(events.value)]
+    workloads = [*list_rejected(events.value, cluster.installation)]
     try:
         with progress_message("reading the workloads that lack pods"):
             found = tuple(name for one in workloads[:MAX_WORKLOADS] if (name := _find_name(client, *one)))
@@ -36,15 +36,21 @@ def add_rejected_workloads(client: ApiClient, cluster: ClusterState) -> ClusterS
     return replace(cluster, rejected_workloads=ReadResult(found + _format_others(workloads[MAX_WORKLOADS:])))
 
 
-def list_rejected(events: Iterable[Object]) -> Iterator[tuple[str, str, str]]:
-    """Namespace, kind and name of each workload of Kubernetes' own kinds with an event about podrole, once."""
-    found: dict[tuple[str, str, str], None] = {}
+def list_rejected(events: Iterable[Object], installation: Installation) -> Iterator[tuple[str, str, str]]:
+    """Namespace, kind and name of each workload of Kubernetes' own kinds whose newest event is about podrole.
+
+    Events outlive a removal of podrole: they count while what rejected the pod is there.
+    """
+    by_workload: dict[tuple[str, str, str], list[Object]] = {}
     for event in events:
         workload = read_mapping(event, "involvedObject")
         namespace, kind, name = (str(workload.get(key)) for key in ("namespace", "kind", "name"))
-        if kind.lower() in OWNERS and is_by_podrole(Rejection(str(event.get("message")), "")):
-            found[namespace, kind, name] = None
-    yield from found
+        if kind.lower() in OWNERS:
+            by_workload.setdefault((namespace, kind, name), []).append(event)
+    for key, those in by_workload.items():
+        newest = max(those, key=read_time)
+        if may_recur(Rejection(str(newest.get("message")), ""), installation):
+            yield key
 
 
 def _find_name(client: ApiClient, namespace: str, kind: str, name: str) -> str | None:

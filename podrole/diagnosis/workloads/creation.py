@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import contract
-from injector.k8s.objects import Object
+from injector.k8s.objects import Object, read_mapping
 from podrole.diagnosis.pods.added_resources import (
     format_added,
     format_containers,
@@ -13,7 +13,8 @@ from podrole.diagnosis.pods.added_resources import (
     is_quota_because_of,
     measure_added,
 )
-from podrole.diagnosis.state.webhooks import OUR_WEBHOOK
+from podrole.diagnosis.state.cluster import Installation
+from podrole.diagnosis.state.webhooks import OUR_WEBHOOK, find_podrole_webhooks
 from podrole.diagnosis.workloads.findings import Creation
 from podrole.findings import Finding
 
@@ -83,6 +84,22 @@ class NewPod(NamedTuple):
 def is_by_podrole(rejection: Rejection) -> bool:
     """Whether podrole's webhook or guard rejected the pod, or the API server could not call the webhook."""
     return _find_cause(_join_lines(rejection.message)) in BY_PODROLE
+
+
+def may_recur(rejection: Rejection, installation: Installation) -> bool:
+    """Whether podrole rejected the pod, and what did so is in the cluster, or may be where it could not be read."""
+    match _find_cause(_join_lines(rejection.message)):
+        case Creation.DENIED | Creation.WEBHOOK_UNREACHABLE:
+            return bool(installation.webhooks.error or find_podrole_webhooks(installation.webhooks.value))
+        case Creation.GUARD_DENIED:
+            policies, bindings = installation.policies, installation.policy_bindings
+            return bool(policies.error or bindings.error or any(map(_binds_guard, bindings.value)))
+        case _:
+            return False
+
+
+def _binds_guard(binding: Object) -> bool:
+    return str(read_mapping(binding, "spec").get("policyName")).startswith(contract.RESERVED_PREFIX)
 
 
 def explain_rejection(rejection: Rejection, new: NewPod) -> Iterator[Finding]:

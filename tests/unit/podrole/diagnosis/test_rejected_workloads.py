@@ -6,6 +6,7 @@ import pytest
 
 from podrole.cluster.rejected_workloads import list_rejected
 from podrole.diagnosis.cluster.checks import diagnose_cluster
+from podrole.diagnosis.state.cluster import Installation
 from podrole.findings import Finding
 from tests.unit.podrole.diagnosis.states import NOW, SAFE, build_cluster_state
 
@@ -20,9 +21,21 @@ GUARD = (
 )
 
 
-def build_event(message: str, kind: str = "ReplicaSet", name: str = "web-1") -> dict[str, Any]:
+QUOTA = "Error creating: pods is forbidden: exceeded quota: team"
+INSTALLED = build_cluster_state().installation
+NO_WEBHOOK = build_cluster_state(webhooks=[]).installation
+NO_GUARD = build_cluster_state(policy_bindings=[]).installation
+REMOVED = build_cluster_state(webhooks=[], policies=[], policy_bindings=[]).installation
+
+
+def unread(kind: str) -> Installation:
+    return build_cluster_state({kind: "forbidden"}, webhooks=[], policies=[], policy_bindings=[]).installation
+
+
+def build_event(message: str, kind: str = "ReplicaSet", name: str = "web-1", at: str = "") -> dict[str, Any]:
     workload = {"kind": kind, "namespace": "team-a", "name": name}
-    return {"reason": "FailedCreate", "message": message, "involvedObject": workload}
+    times = {"type": "Warning", "lastTimestamp": at}
+    return {"reason": "FailedCreate", "message": message, "involvedObject": workload, **times}
 
 
 @pytest.mark.parametrize("kind", ["ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController"])
@@ -37,13 +50,45 @@ def build_event(message: str, kind: str = "ReplicaSet", name: str = "web-1") -> 
 def test_workload_with_an_event_about_podrole_is_listed_once(message: str, kind: str) -> None:
     event = build_event(message, kind)
 
-    assert [*list_rejected([event, event])] == [("team-a", kind, "web-1")]
+    assert [*list_rejected([event, event], INSTALLED)] == [("team-a", kind, "web-1")]
+
+
+@pytest.mark.parametrize(
+    ("message", "installation", "is_listed"),
+    [
+        pytest.param(DENIED, REMOVED, False, id="denied-and-podrole-is-removed"),
+        pytest.param(UNREACHABLE, REMOVED, False, id="unreachable-and-podrole-is-removed"),
+        pytest.param(GUARD, REMOVED, False, id="guard-and-podrole-is-removed"),
+        pytest.param(DENIED, NO_WEBHOOK, False, id="denied-and-only-the-guard-is-left"),
+        pytest.param(GUARD, NO_WEBHOOK, True, id="guard-is-left"),
+        pytest.param(GUARD, NO_GUARD, False, id="guard-and-only-the-webhook-is-left"),
+        pytest.param(DENIED, NO_GUARD, True, id="webhook-is-left"),
+        pytest.param(DENIED, unread("webhooks"), True, id="webhooks-unknown"),
+        pytest.param(GUARD, unread("policies"), True, id="policies-unknown"),
+        pytest.param(GUARD, unread("policy_bindings"), True, id="bindings-unknown"),
+    ],
+)
+def test_event_counts_while_what_rejected_the_pod_is_there(
+    message: str, installation: Installation, *, is_listed: bool
+) -> None:
+    assert bool([*list_rejected([build_event(message)], installation)]) is is_listed
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["ascending", "descending"])
+@pytest.mark.parametrize(
+    ("last", "is_listed"), [pytest.param(QUOTA, False, id="quota-last"), pytest.param(DENIED, True, id="podrole-last")]
+)
+def test_newest_event_of_a_workload_counts(last: str, order: int, *, is_listed: bool) -> None:
+    first = DENIED if last == QUOTA else QUOTA
+    events = [build_event(first, at="2026-09-01T10:00:00Z"), build_event(last, at="2026-09-01T10:30:00Z")]
+
+    assert bool([*list_rejected(events[::order], INSTALLED)]) is is_listed
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param(build_event("Error creating: pods is forbidden: exceeded quota: team"), id="quota"),
+        pytest.param(build_event(QUOTA), id="quota"),
         pytest.param(build_event('admission webhook "x.example.com" denied the request: no'), id="other-webhook"),
         pytest.param(build_event(DENIED, "Rollout"), id="custom-kind"),
         pytest.param({"message": DENIED}, id="without-object"),
@@ -51,7 +96,7 @@ def test_workload_with_an_event_about_podrole_is_listed_once(message: str, kind:
     ],
 )
 def test_other_event_is_left_out(event: dict[str, Any]) -> None:
-    assert [*list_rejected([event])] == []
+    assert [*list_rejected([event], INSTALLED)] == []
 
 
 def find(**changes: Any) -> list[Finding]:
