@@ -1,6 +1,6 @@
 """Pods for which the redirect is impossible."""
 
-from injector.k8s.objects import Object, read_mapping, read_spec
+from injector.k8s.objects import Object, read_mapping, read_objects, read_spec
 from injector.reasons import Reason
 
 UNSUPPORTED = {
@@ -9,11 +9,33 @@ UNSUPPORTED = {
 }
 """Why a redirect is impossible, and the denial if the pod itself sets a role."""
 
+OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+"""Every kubelet sets both on its node, and rejects a pod whose nodeSelector or required affinity does not match them.
+
+https://kubernetes.io/docs/reference/labels-annotations-taints/#beta-kubernetes-io-os-deprecated
+"""
+
 
 def find_unsupported(pod: Object) -> Reason | None:
-    """Why the redirect is impossible for this pod: it uses the node's network or runs on Windows."""
+    """Why the redirect is impossible for this pod: it uses the node's network or runs on Windows.
+
+    kustomize/base/guard/pods.yaml has the same conditions.
+    """
     spec = read_spec(pod)
     if spec.get("hostNetwork"):
         return Reason.HOST_NETWORK
-    selected = read_mapping(spec, "nodeSelector").get("kubernetes.io/os")
-    return Reason.WINDOWS if "windows" in (read_mapping(spec, "os").get("name"), selected) else None
+    selector = read_mapping(spec, "nodeSelector")
+    systems = (read_mapping(spec, "os").get("name"), *map(selector.get, OS_LABELS))
+    return Reason.WINDOWS if "windows" in systems or _requires_windows_nodes(spec) else None
+
+
+def _requires_windows_nodes(spec: Object) -> bool:
+    """Whether the required node affinity, one of whose terms a node must match, has Windows in every term."""
+    affinity = read_mapping(read_mapping(spec, "affinity"), "nodeAffinity")
+    terms = read_objects(read_mapping(affinity, "requiredDuringSchedulingIgnoredDuringExecution"), "nodeSelectorTerms")
+    return bool(terms) and all(any(map(_is_windows, read_objects(term, "matchExpressions"))) for term in terms)
+
+
+def _is_windows(expression: Object) -> bool:
+    is_only_windows = expression.get("operator") == "In" and expression.get("values") == ["windows"]
+    return is_only_windows and expression.get("key") in OS_LABELS

@@ -29,7 +29,7 @@ EXPECTED: Mapping[str, Mapping[str, str]] = {
     "podrole-pods": {
         "matchConstraints.resourceRules": "26d13c9e468e",
         "matchConditions": "d72a161a6551",
-        "variables": "56af10bee297",
+        "variables": "f8fe307d8ce5",
         "validations": "98cb6386638a",
     },
     "podrole-updates": {

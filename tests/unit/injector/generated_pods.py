@@ -152,6 +152,19 @@ def build_containers(names: Strategy) -> Strategy:
     )
 
 
+LINUX = {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]}
+REQUIRED = {"nodeSelectorTerms": [{"matchExpressions": [LINUX]}, {"matchFields": []}]}
+AFFINITIES = build_objects(
+    {
+        "podAffinity": (SOMETIMES, JSON),
+        "nodeAffinity": (
+            SOMETIMES,
+            build_objects({"requiredDuringSchedulingIgnoredDuringExecution": (SOMETIMES, st.just(REQUIRED))}),
+        ),
+    }
+)
+
+
 def build_specs(names: Strategy) -> Strategy:
     containers = build_lists(build_containers(names))
     volumes = build_objects(
@@ -170,7 +183,7 @@ def build_specs(names: Strategy) -> Strategy:
             "shareProcessNamespace": (RARELY, st.booleans()),
             "runtimeClassName": (RARELY, st.just("gvisor")),
             "os": (RARELY, st.just({"name": "linux"})),
-            "affinity": (RARELY, JSON),
+            "affinity": (RARELY, AFFINITIES),
             "tolerations": (RARELY, JSON),
         }
     )
