@@ -5,13 +5,14 @@ import logging
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import contract
 from contract.termination import truncate_termination_message
 from injector.deadlines import GRACEFUL_SECONDS, KEEPALIVE_SECONDS, LINGER_SECONDS, QUEUE_SECONDS
 from injector.errors import ClusterError, ConfigError
 from server.background import ThreadLimitError
+from server.descriptors import LoopStartError
 from server.gunicorn_worker import LoopWorker
 from server.listener import Service
 from server.settings import Settings
@@ -43,21 +44,25 @@ class InjectorWorker(LoopWorker):
             )
             sys.exit(ConfigError.exit_code)
 
+    def run(self) -> NoReturn:
+        """Serve until the arbiter stops this worker; if it cannot start, log why and end the arbiter."""
+        try:
+            super().run()
+        except (ConfigError, ClusterError, ThreadLimitError, LoopStartError) as error:
+            sys.stderr.write(truncate_termination_message(f"podrole-injector: {error}\n"))
+            self.app.exit_with(ConfigError.exit_code)
+            sys.exit(0)
+
     def build_settings(self) -> Settings:
         """Return the server's limits."""
         return LIMITS
 
     def build_services(self, listeners: Sequence[socket.socket]) -> Mapping[socket.socket, Service]:
-        """Build both services; if that is not possible, log why and end the arbiter."""
+        """Build both services."""
         # 30 MiB that the arbiter does not need; threads and connections would not survive the fork.
         from injector.services import build_services  # noqa: PLC0415 - see above
 
-        try:
-            services = build_services(self.app.config, self.app.starts, self.read_problems)
-        except (ConfigError, ClusterError, ThreadLimitError) as error:
-            sys.stderr.write(truncate_termination_message(f"podrole-injector: {error}\n"))
-            self.app.exit_with(ConfigError.exit_code)
-            sys.exit(0)
+        services = build_services(self.app.config, self.app.starts, self.read_problems)
         by_port = {self.app.ports.health: services.health, self.app.ports.webhook: services.webhook}
         by_listener = {listener: by_port[listener.getsockname()[1]] for listener in listeners}
         for listener, service in by_listener.items():

@@ -1,4 +1,4 @@
-"""The limit of open file descriptors: each client takes one."""
+"""The limits of open file descriptors and of epoll: each client takes one of both."""
 
 import errno
 import resource
@@ -14,6 +14,19 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, 
 """https://man7.org/linux/man-pages/man2/accept.2.html, https://man7.org/linux/man-pages/man2/epoll_ctl.2.html"""
 
 REASONS = {errno.EMFILE: "no-file-descriptors", errno.ENFILE: "no-file-descriptors-on-node"}
+
+WATCH_LIMIT = (
+    "the processes of its user have as many epoll watches as fs.epoll.max_user_watches allows: "
+    "raise this sysctl on the node"
+)
+"""Of all pods of the node: https://man7.org/linux/man-pages/man7/epoll.7.html."""
+
+
+class LoopStartError(Exception):
+    """The kernel refuses what an event loop needs. The message says what to do."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the event loop cannot start: {explain_refusal(error)}")
 
 
 class TooFewFilesError(Exception):
@@ -33,6 +46,11 @@ def raise_limit() -> None:
             f"the limit of open files is {soft}, at least {MIN_FILES} are needed: "
             "raise RLIMIT_NOFILE in the settings of the node's container runtime"
         )
+
+
+def explain_refusal(error: OSError) -> str:
+    """Why the kernel refuses a socket, or to watch it."""
+    return WATCH_LIMIT if error.errno == errno.ENOSPC else error.strerror or str(error)
 
 
 def describe_exhaustion(error: OSError) -> str:

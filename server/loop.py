@@ -14,7 +14,7 @@ from contextlib import suppress
 from server.connection import Connection
 from server.connections import Connections
 from server.deadlines import EXHAUSTED_SECONDS, POLL_SECONDS, SHUTDOWN_POLL_SECONDS
-from server.descriptors import EXHAUSTED, describe_exhaustion
+from server.descriptors import EXHAUSTED, LoopStartError, describe_exhaustion
 from server.dispatcher import Dispatcher, Exchange, Reply, Result
 from server.listener import Listener, NoCertificateError, Service
 from server.log_limit import LimitedLog, Log
@@ -37,13 +37,20 @@ class Loop:
         log: Log,
         on_tick: Callable[[], None] | None = None,
     ) -> None:
-        """`on_tick` is called about once a second."""
+        """`on_tick` is called about once a second. Raise LoopStartError if the sockets cannot be watched."""
         self._settings = settings
         self._log = LimitedLog(log)
         self._on_tick = on_tick
         self._is_stopping = False
         self._listeners = [Listener(listening, service) for listening, service in services.items()]
-        self._selector = selectors.DefaultSelector()
+        try:
+            self._selector = selectors.DefaultSelector()
+            self._wake_reader, self._wake_writer = socket.socketpair()
+            for end in (self._wake_reader, self._wake_writer):
+                end.settimeout(0)
+            self._watch_sockets()
+        except OSError as error:
+            raise LoopStartError(error) from error
         self._connections = Connections(self._listeners, self._selector, settings.max_buffered_bytes, self._log)
         self._ready: deque[Connection] = deque()
         """Connections to continue in the next turn without a new event."""
@@ -51,9 +58,6 @@ class Loop:
         self._next_tick = 0.0
         threads = ThreadPool(settings.max_threads, settings.max_waiting, self._report_thread)
         self._dispatcher = Dispatcher(threads, self._wake, self._log, settings.max_wait_seconds)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        for end in (self._wake_reader, self._wake_writer):
-            end.settimeout(0)
 
     @property
     def problems(self) -> Mapping[str, int]:
@@ -62,9 +66,6 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stop`, then finish the requests that have begun."""
-        self._selector.register(self._wake_reader, selectors.EVENT_READ)
-        for listener in self._listeners:
-            self._selector.register(listener.socket, selectors.EVENT_READ, listener)
         gc.freeze()  # imported modules are never freed: collecting them takes milliseconds
         while not self._is_stopping:
             self._run_once(POLL_SECONDS)
@@ -74,6 +75,11 @@ class Loop:
         """Accept no more connections and make `run` return."""
         self._is_stopping = True
         self._wake()
+
+    def _watch_sockets(self) -> None:
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        for listener in self._listeners:
+            self._selector.register(listener.socket, selectors.EVENT_READ, listener)
 
     def _wake(self) -> None:
         with suppress(OSError):  # a full buffer wakes the loop, too

@@ -21,12 +21,13 @@ from typing import Any
 import contract
 from contract.modes import Mode
 from contract.text import escape
+from server.descriptors import LoopStartError, explain_refusal
 from server.listener import Service
 from server.loop import Loop
 from server.messages import Request, Response
 from server.settings import Settings
 from sidecar.deadlines import PROBE_GRACEFUL_SECONDS
-from sidecar.errors import RedirectError
+from sidecar.errors import RedirectError, StartError
 from sidecar.listeners import bind_loopback
 from sidecar.original_destination import METADATA_DESTINATIONS, create_finder
 from sidecar.output import write_output
@@ -44,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("mode", choices=[*Mode], help="the rules that the pod has: block, redirect, or env for none")
     parser.add_argument("--output", metavar="FILE", help="instead of standard output")
     arguments = parser.parse_args(argv)
-    report = json.dumps(build_report(Mode(arguments.mode)))
+    try:
+        report = json.dumps(build_report(Mode(arguments.mode)))
+    except (StartError, LoopStartError) as error:
+        sys.exit(escape(f"podrole-probe: {error}"))
+    except OSError as error:
+        sys.exit(f"podrole-probe: no address can be tried: {explain_refusal(error)}")
     try:
         write_report(report, arguments.output)
     except OSError as error:

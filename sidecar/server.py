@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from contract.modes import Mode
 from contract.termination import SIGNALS
 from server.background import BackgroundThread, ThreadLimitError
+from server.descriptors import LoopStartError, explain_refusal
 from server.listener import Service
 from server.log_limit import MAX_DETAIL_CHARACTERS, format_traceback
 from server.log_stream import drain_log, exit_process
@@ -80,9 +81,9 @@ class Server:
         self._refresher.chores += [self._saver.retry, self._refresh_thread.passed]
         try:
             loop = self._loop = Loop(self._build_services(state), SETTINGS, _log_problem, drain_log)
-        except StartError as error:
-            log_fatal(error)
-            sys.exit(error.exit_code)
+        except (StartError, LoopStartError) as error:
+            log_fatal(StartError(str(error)))
+            sys.exit(StartError.exit_code)
         for number in SIGNALS:
             signal.signal(number, lambda *_: loop.stop())
         self._start_threads()
@@ -152,7 +153,7 @@ class Server:
             try:
                 measurement = self._monitor.measure()
             except OSError as error:
-                raise StartError(f"the node's metadata service cannot be measured: {error.strerror}") from error
+                raise StartError(f"the node's metadata service cannot be measured: {explain_refusal(error)}") from error
             measurement.check_closed()
 
 

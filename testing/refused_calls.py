@@ -11,11 +11,11 @@ import platform
 import struct
 from collections.abc import Sequence
 
-START_CALLS, ACCEPT_CALLS = {
-    "x86_64": ((56, 57, 58, 435), (43, 288)),
-    "aarch64": ((220, 435), (202, 242)),
+START_CALLS, ACCEPT_CALLS, WATCH_CALLS = {
+    "x86_64": ((56, 57, 58, 435), (43, 288), (233,)),
+    "aarch64": ((220, 435), (202, 242), (21,)),
 }[platform.machine()]
-"""clone, fork, vfork, clone3; accept, accept4."""
+"""clone, fork, vfork, clone3; accept, accept4; epoll_ctl."""
 
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
 ALLOW, ERROR = 0x7FFF0000, 0x00050000
@@ -36,6 +36,11 @@ def refuse_processes() -> None:
 def refuse_clients(error: int) -> None:
     """From now on this process accepts no client: each try gets this error."""
     _refuse(ACCEPT_CALLS, error)
+
+
+def refuse_watches(error: int) -> None:
+    """From now on this process watches no socket by epoll: each try gets this error."""
+    _refuse(WATCH_CALLS, error)
 
 
 def _refuse(calls: Sequence[int], error: int) -> None:

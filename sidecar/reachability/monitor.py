@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
+from server.descriptors import explain_refusal
 from sidecar.credentials.clocks import SYSTEM, Clocks
 from sidecar.credentials.refresher import draw_jitter
 from sidecar.deadlines import MEASUREMENT_INTERVAL_SECONDS
@@ -47,4 +48,4 @@ class NodeMonitor:
         try:
             self.measure()
         except OSError as error:
-            emit("node-metadata-not-measured", reason=error.strerror or str(error))
+            emit("node-metadata-not-measured", reason=explain_refusal(error))

@@ -22,6 +22,7 @@ from string import Template
 
 from contract.redirect_remedies import NO_NETLINK, find_remedy
 from contract.text import escape, quote
+from server.descriptors import explain_refusal
 from sidecar.deadlines import IPTABLES_LOCK_SECONDS, IPTABLES_SECONDS
 from sidecar.output import write_note
 from sidecar.redirect.lock import hold_lock
@@ -78,7 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def verify_rejections() -> None:
     """Raise RulesError if a connection to a metadata address is not refused at once: then no rule applies to it."""
-    reachable = find_reachable((HTTP_PORT, OTHER_PORT))
+    try:
+        reachable = find_reachable((HTTP_PORT, OTHER_PORT))
+    except OSError as error:
+        reason = explain_refusal(error)
+        raise RulesError(f"the rules are loaded, but whether they are in effect is unknown: {reason}") from error
     if reachable:
         places = "; ".join(f"{place}: {what}" for place, what in reachable.items())
         raise RulesError(

@@ -82,7 +82,8 @@ def copy_all(directory: Path) -> Path:
     shutil.copytree(REDIRECT, redirect, ignore=shutil.ignore_patterns("__pycache__"))
     for module in REDIRECT.parent.glob("*.py"):
         (directory / "sidecar" / module.name).symlink_to(module)
-    (directory / "contract").symlink_to(ROOT / "contract")
+    for package in ("contract", "server"):
+        (directory / package).symlink_to(ROOT / package)
     (redirect / "rejection_check.py").write_text(
         "HTTP_PORT, OTHER_PORT = 80, 8080\ndef find_reachable(_):\n    return {}\n"
     )

@@ -1,12 +1,15 @@
-"""How long the init container waits for a program of iptables."""
+"""How long the init container waits for a program of iptables, and what it says if it cannot verify the rules."""
 
+import errno
+import os
+import selectors
 from pathlib import Path
 
 import pytest
 
 import sidecar.redirect.__main__ as module
 from sidecar.deadlines import IPTABLES_LOCK_SECONDS
-from sidecar.redirect.__main__ import RulesError, add_jump, load_family, run_program
+from sidecar.redirect.__main__ import RulesError, add_jump, load_family, run_program, verify_rejections
 
 
 def test_program_that_hangs_is_killed_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +33,20 @@ def test_every_program_waits_for_the_lock_of_another_run(monkeypatch: pytest.Mon
     commands = record.read_text().splitlines()
     assert len(commands) == 3
     assert [command for command in commands if not command.startswith(f"--wait {IPTABLES_LOCK_SECONDS} ")] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        pytest.param(errno.ENOSPC, "raise this sysctl on the node$", id="watches-of-the-user"),
+        pytest.param(errno.ENOMEM, "unknown: Cannot allocate memory$", id="memory"),
+    ],
+)
+def test_rules_that_cannot_be_verified_are_an_error(monkeypatch: pytest.MonkeyPatch, code: int, reason: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(selectors.DefaultSelector, "register", refuse)
+
+    with pytest.raises(RulesError, match=rf"^the rules are loaded, but whether they are in effect is .*{reason}"):
+        verify_rejections()
