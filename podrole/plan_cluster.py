@@ -1,14 +1,15 @@
 """Reads what `podrole plan` needs from the API server, and plans it. What cannot be read becomes a finding."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from injector.errors import ClusterError, ConfigError
 from injector.k8s.client import ApiClient
-from injector.k8s.discovery import COLLECTIONS, NODES, RESOURCE_LIMITS, fetch_issuer
+from injector.k8s.discovery import COLLECTIONS, NODES, PRIORITY_CLASSES, RESOURCE_LIMITS, fetch_issuer
 from injector.k8s.kubeconfig import load_kubeconfig, load_namespace
 from injector.k8s.objects import Object
-from podrole.cluster.estate import fetch_estate
+from podrole.cluster.estate import add_collection, fetch_estate
 from podrole.cluster.queries import fetch_installation
 from podrole.diagnosis.installation.registration import SYSTEM_NAMESPACES
 from podrole.diagnosis.state.cluster import Installation, ReadResult
@@ -23,6 +24,7 @@ from podrole.planning.findings import ClusterFinding
 from podrole.planning.namespaces import Scope
 from podrole.planning.plan import Plan, build_plan
 from podrole.planning.pod_plans import Settings
+from podrole.planning.quota_scopes import depends_on_priority_class
 from podrole.planning.roles_now import Systems, find_systems, list_daemon_sets
 from podrole.progress import progress_message
 
@@ -74,6 +76,8 @@ def _read(options: Options) -> ClusterRead:
         namespaces = () if is_for_all else options["namespaces"] or (load_namespace(kubeconfig, context),)
         collections = (*COLLECTIONS, *RESOURCE_LIMITS, *((NODES,) if is_for_all else ()))
         fetch_estate(client, estate.kinds, namespaces, collections, estate)
+        if any(map(depends_on_priority_class, chain.from_iterable(estate.quotas.values()))):
+            add_collection(client, estate, PRIORITY_CLASSES)  # few may list them, and few plans need them
         return ClusterRead(
             installation,
             estate,

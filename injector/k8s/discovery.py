@@ -48,6 +48,7 @@ RESOURCE_LIMITS = (
 """What limits the resources of a namespace's pods."""
 
 NODES = Collection("Node", "v1", "/api/v1/nodes")
+PRIORITY_CLASSES = Collection("PriorityClass", "scheduling.k8s.io/v1", "/apis/scheduling.k8s.io/v1/priorityclasses")
 KEPT_STATUS = {"Node": ("allocatable",), "ResourceQuota": ("hard", "used")}
 """By kind: the fields of the status that are read. All others are dropped."""
 

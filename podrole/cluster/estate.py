@@ -26,7 +26,7 @@ def fetch_estate(
     """
     estate = estate or Estate(kinds=kinds, is_complete=True)
     for collection in collections:
-        _add_collection(client, estate, collection, namespaces, is_custom=False)
+        add_collection(client, estate, collection, namespaces)
     try:
         with progress_message("reading which custom kinds the cluster has"):
             custom = [*find_collections(client, kinds)]
@@ -34,13 +34,19 @@ def fetch_estate(
         estate.unread.append(UnreadKind(CUSTOM_KINDS, error, is_custom=True))
         return estate
     for collection in custom:
-        _add_collection(client, estate, collection, namespaces, is_custom=True)
+        add_collection(client, estate, collection, namespaces, is_custom=True)
     return estate
 
 
-def _add_collection(
-    client: ApiClient, estate: Estate, collection: Collection, namespaces: Sequence[str], *, is_custom: bool
+def add_collection(
+    client: ApiClient,
+    estate: Estate,
+    collection: Collection,
+    namespaces: Sequence[str] = (),
+    *,
+    is_custom: bool = False,
 ) -> None:
+    """Read the objects of one kind into an estate; an error becomes one of its gaps."""
     name = f"the kind {collection.kind} ({collection.version})"
     try:
         for obj in _list(client, collection, namespaces, estate):

@@ -76,11 +76,25 @@ class PlanEstate(Estate):
     samples: dict[Key, Workload] = field(default_factory=dict)
     """By controller: one of its pods, for controllers whose own object is unknown."""
 
+    default_priority_classes: dict[str, int] = field(default_factory=dict)
+    """Those with `globalDefault`, by name: their value."""
+
+    @property
+    def default_priority_class(self) -> str:
+        """The one that pods without a class get: of several the API server takes the lowest. Empty without any."""
+        return min(self.default_priority_classes, key=lambda name: self.default_priority_classes[name], default="")
+
     def add(self, thing: Object, default_namespace: str = "default") -> None:
         """Add an object. Raises ObjectError."""
-        if thing.get("kind") == "Node":
-            self._add_node(thing)
-            return
+        match thing.get("kind"):
+            case "Node":
+                self._add_node(thing)
+            case "PriorityClass":
+                self._add_priority_class(thing)
+            case _:
+                self._add_namespaced(thing, default_namespace)
+
+    def _add_namespaced(self, thing: Object, default_namespace: str) -> None:
         metadata = read_mapping(thing, "metadata")
         namespace = str(metadata.get("namespace") or default_namespace)
         key = Key(namespace, *read_group_kind(thing), str(metadata.get("name")))
@@ -110,6 +124,12 @@ class PlanEstate(Estate):
             allocatable = read_mapping(read_mapping(node, "status"), "allocatable")
             amounts = [read_amount(allocatable, key) for key in Node._fields]
             self.nodes[read_name(read_mapping(node, "metadata"))] = Node(*amounts)
+
+    def _add_priority_class(self, thing: Object) -> None:
+        if thing.get("globalDefault") is True:
+            value = thing.get("value")
+            name = read_name(read_mapping(thing, "metadata"))
+            self.default_priority_classes[name] = value if isinstance(value, int) else 0
 
     def find_top(self, key: Key, known: Collection[Key]) -> Key:
         """Find the workload that a user wrote: the highest known owner, else the highest one."""

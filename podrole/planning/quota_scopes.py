@@ -21,29 +21,37 @@ class PodScope(NamedTuple):
 
     has_cross_namespace_affinity: bool = False
     priority_class: str = ""
-    """Empty where the pod names none: a cluster's default class is not known."""
+    """Empty where it has none."""
 
 
 ANY = PodScope()
 
 
-def read_scope(pod: Object) -> PodScope:
+def read_scope(pod: Object, default_priority_class: str = "") -> PodScope:
     """Read it from a pod or a pod template. Raises ObjectError."""
     spec = read_spec(pod)
     deadline = spec.get("activeDeadlineSeconds")
     return PodScope(
         is_terminating=isinstance(deadline, int) and deadline >= 0,
         has_cross_namespace_affinity=any(map(_crosses_namespaces, _list_terms(read_mapping(spec, "affinity")))),
-        priority_class=str(spec.get("priorityClassName") or ""),
+        priority_class=str(spec.get("priorityClassName") or default_priority_class),
     )
 
 
 def counts(quota: Object, scope: PodScope) -> bool:
     """Whether a quota counts a pod: all of its scopes must match. Raises ObjectError."""
+    return all(_matches(one, scope) for one in _list_requirements(quota))
+
+
+def depends_on_priority_class(quota: Object) -> bool:
+    """Whether a quota counts only pods of some priority classes, or only those without one. Raises ObjectError."""
+    return any(one.get("scopeName") == PRIORITY_CLASS for one in _list_requirements(quota))
+
+
+def _list_requirements(quota: Object) -> list[Object]:
     spec = read_mapping(quota, "spec")
     scopes = [{"scopeName": one, "operator": "Exists"} for one in read_list(spec, "scopes")]
-    selected = read_objects(read_mapping(spec, "scopeSelector"), "matchExpressions")
-    return all(_matches(one, scope) for one in (*scopes, *selected))
+    return [*scopes, *read_objects(read_mapping(spec, "scopeSelector"), "matchExpressions")]
 
 
 def _matches(requirement: Object, scope: PodScope) -> bool:

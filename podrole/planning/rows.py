@@ -124,14 +124,14 @@ def _build_row(given: RowInput) -> Row:
         restart=_plan_restart(given, pod_plan, outdated),
         findings=tuple(limit_findings(_find_all(given, pod_plan, now, cost))),
         namespace_findings=tuple(find_namespace_warnings(pod_plan)),
-        scope=read_scope(pod_plan.pod),
+        scope=_read_scope(given, pod_plan),
     )
 
 
 def _find_all(given: RowInput, pod_plan: PodPlan, now: RoleNow, cost: Cost) -> Iterator[Finding]:
     yield from find_account_problem(pod_plan, given.workload, given.estate)
     yield from find_denials(pod_plan, len(given.running), is_account_known=given.settings.is_account_known)
-    yield from _check_limits(pod_plan, cost, given.limits)
+    yield from _check_limits(given, pod_plan, cost)
     yield from find_lost_injection(pod_plan, _count_injected(given.running))
     yield from find_changes(pod_plan, now, cost)
     yield from find_irsa(pod_plan, given.key.namespace, has_irsa=given.settings.systems.has_irsa is True)
@@ -149,11 +149,15 @@ def _check_trust(pod_plan: PodPlan, workload: Workload, settings: Settings) -> I
         yield from check_trust(pod_plan.decision, pods, settings.trust, settings.config)
 
 
-def _check_limits(pod_plan: PodPlan, cost: Cost, limits: Limits) -> Iterator[Finding]:
+def _check_limits(given: RowInput, pod_plan: PodPlan, cost: Cost) -> Iterator[Finding]:
     if pod_plan.injection:
-        containers = pod_plan.injection.init_containers
+        containers, limits = pod_plan.injection.init_containers, given.limits
         yield from limits.ranges.check(containers, cost.after)
-        yield from limits.quotas.check_required(containers, limits.ranges.defaults, read_scope(pod_plan.pod))
+        yield from limits.quotas.check_required(containers, limits.ranges.defaults, _read_scope(given, pod_plan))
+
+
+def _read_scope(given: RowInput, pod_plan: PodPlan) -> PodScope:
+    return read_scope(pod_plan.pod, given.estate.default_priority_class)
 
 
 def _plan_restart(given: RowInput, pod_plan: PodPlan, outdated: int) -> Restart:

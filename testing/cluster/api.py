@@ -32,6 +32,7 @@ RESOURCES = {
     "ResourceQuota": "api/v1/{}/resourcequotas",
     "Rollout": "apis/argoproj.io/v1alpha1/{}/rollouts",
     "RoleBinding": "apis/rbac.authorization.k8s.io/v1/{}/rolebindings",
+    "PriorityClass": "apis/scheduling.k8s.io/v1/priorityclasses",
     "RuntimeClass": "apis/node.k8s.io/v1/runtimeclasses",
     "ServiceAccount": "api/v1/{}/serviceaccounts",
     "StatefulSet": "apis/apps/v1/{}/statefulsets",

@@ -1,6 +1,8 @@
 """`podrole plan` against a real API server: what it says is what the API server and the webhook then do."""
 
 import json
+import uuid
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,16 @@ Manifest = dict[str, Any]
 
 PLAIN = {"requests": {"cpu": "100m", "memory": "64Mi"}}
 GUARANTEED = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+
+
+@pytest.fixture
+def default_priority_class(api: ApiServer) -> Iterator[str]:
+    """The cluster's default class. Its value is that of pods without one."""
+    name = f"podrole-{uuid.uuid4().hex[:8]}"
+    metadata = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
+    api.create({**metadata, "value": 0, "globalDefault": True})
+    yield name
+    api.delete("PriorityClass", name)
 
 
 def run(kubeconfig: str, *arguments: str) -> Result:
@@ -215,6 +227,28 @@ def test_quota_is_compared_with_its_use(
 
     findings = [*plan["namespaces"][0]["findings"], *find_rows(plan)["StatefulSet/db"]["findings"]]
     assert {one["code"] for one in findings if one["level"] == "problem"} == codes
+
+
+def test_quota_of_the_default_priority_class_counts_pods_without_a_class(
+    api: ApiServer, namespaces: Namespaces, default_priority_class: str, tmp_path: Path
+) -> None:
+    namespace = namespaces.make(labels={})
+    wanted = {"scopeName": "PriorityClass", "operator": "In", "values": [default_priority_class]}
+    spec = {"hard": {"requests.memory": "1Mi"}, "scopeSelector": {"matchExpressions": [wanted]}}
+    metadata = {"name": "team"}
+    api.create({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": spec}, namespace)
+    create(api, namespace, "Deployment", "web", with_resources(PLAIN))
+    every = {"apiGroups": ["", "apps", "batch"], "resources": ["*"], "verbs": ["get", "list"]}
+    kubeconfig = create_user(api, namespace, [every], tmp_path)
+    try:
+        plan, limited = (
+            json.loads(run(one, "-n", namespace, "-o", "json").stdout) for one in (api.kubeconfig, str(kubeconfig))
+        )
+    finally:
+        delete_user(api, namespace)
+
+    assert [one["code"] for one in plan["namespaces"][0]["findings"]] == ["QuotaTooSmall"]
+    assert any("the kind PriorityClass " in one["text"] for one in limited["findings"] if one["level"] == "unknown")
 
 
 def test_what_a_user_cannot_read_is_a_gap_and_an_exit_code(

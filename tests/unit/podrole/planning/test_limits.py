@@ -243,6 +243,34 @@ def test_quota_counts_the_pods_of_its_scopes(given: dict[str, Any], spec: dict[s
     assert {*list_codes(plan)} == ({"RejectedByQuota", "QuotaTooSmall"} if is_counted else set())
 
 
+def priority_class(name: str, value: int = 1, *, is_default: bool = True) -> dict[str, Any]:
+    metadata = {"name": name}
+    return {"kind": "PriorityClass", "metadata": metadata, "value": value, "globalDefault": is_default}
+
+
+@pytest.mark.parametrize("is_cluster", [True, False], ids=["cluster", "manifests"])
+@pytest.mark.parametrize(
+    ("classes", "spec", "is_counted"),
+    [
+        pytest.param([priority_class("high")], {}, True, id="default"),
+        pytest.param([priority_class("high")], {"priorityClassName": "low"}, False, id="own class"),
+        pytest.param([priority_class("high", is_default=False)], {}, False, id="no default"),
+        pytest.param([priority_class("low")], {}, False, id="other default"),
+        pytest.param([priority_class("low", 2), priority_class("high", 1)], {}, True, id="lowest of two defaults"),
+        pytest.param([priority_class("low", -5), priority_class("high", 1)], {}, False, id="other is the lowest"),
+    ],
+)
+def test_pods_without_a_class_have_the_default_one(
+    classes: list[dict[str, Any]], spec: dict[str, Any], *, is_counted: bool, is_cluster: bool
+) -> None:
+    """getDefaultPriority in https://github.com/kubernetes/kubernetes/blob/v1.34.4/plugin/pkg/admission/priority/admission.go."""
+    given = select("PriorityClass", "In", "high")
+
+    plan = make_plan(*ESTATE, given, *classes, workload(pod=template(**spec)), is_cluster=is_cluster)
+
+    assert ("QuotaTooSmall" in list_codes(plan)) is is_counted
+
+
 def test_quota_with_a_scope_has_room_for_pods_that_it_does_not_count() -> None:
     """Only the DaemonSet has the class, and its pods fit."""
     of_class = quota({"requests.memory": "50Mi"}, {"requests.memory": "1"}, scopes=["PriorityClass"])
