@@ -101,7 +101,8 @@ def _format_counts(result: OverviewResult) -> str:
     ok, workloads, pods, namespaces = (counts[key] for key in ("ok", "workloads", "pods", "namespaces"))
     of_all = f"{ok} of {format_number(workloads, 'workload')} {'is' if ok == 1 else 'are'} ok"
     text = f"{of_all} (pods: {pods}, namespaces: {namespaces})" if workloads else "No workload was checked"
-    return f"{text}; not checked: {counts['not_checked']}" if counts["not_checked"] else text
+    gaps = [f"{key.replace('_', ' ')}: {counts[key]}" for key in ("not_checked", "kinds_not_read") if counts[key]]
+    return "; ".join((text, *gaps))
 
 
 def _fetch_events(client: ApiClient, namespace: str) -> Objects:

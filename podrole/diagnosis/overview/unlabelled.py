@@ -54,11 +54,11 @@ def report_unlabelled(given: EstateState, skipped: Sequence[WorkloadState]) -> I
         yield Overview.NAMESPACES_NOT_LABELLED.format(
             count=len(namespaces), namespaces=join_names(namespaces), **values
         )
-    if (providers := _find_providers(given)) is None:
-        return
-    meant = [state for state in with_role if not _is_left_out(state, given)]
+    meant, providers = [state for state in with_role if not _is_left_out(state, given)], _find_providers(given)
     if names := [_format_name(state) for state in meant if not _has_role(state, given, providers)]:
-        yield Overview.ROLE_NOT_GIVEN.format(names=join_names(names))
+        errors = [one.error for one in (given.daemon_sets, given.installation.webhooks) if one.error]
+        template = Overview.ROLE_NOT_KNOWN if errors else Overview.ROLE_NOT_GIVEN
+        yield template.format(names=join_names(names), problem="; ".join(errors))
 
 
 def _format_name(state: WorkloadState) -> str:
@@ -82,14 +82,11 @@ def _sets_role(state: WorkloadState, given: EstateState) -> bool:
         return False
 
 
-def _find_providers(given: EstateState) -> Providers | None:
-    """Find what else gives roles; None where that could not be read."""
-    webhooks = given.installation.webhooks
-    if given.daemon_sets.error or webhooks.error:
-        return None
+def _find_providers(given: EstateState) -> Providers:
+    """Find what else gives roles, as far as it could be read."""
     agents = [*find_agents("DaemonSet", given.daemon_sets.value, ())]
     has_default = any(agent.may_have(DEFAULT_ROLE) for agent in agents)
-    return Providers(bool(agents), has_default, has_irsa(webhooks.value))
+    return Providers(bool(agents), has_default, has_irsa(given.installation.webhooks.value))
 
 
 def _is_left_out(state: WorkloadState, given: EstateState) -> bool:

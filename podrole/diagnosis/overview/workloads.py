@@ -80,6 +80,7 @@ def diagnose_estate(given: EstateState) -> OverviewResult:
         "namespaces": len({state.namespace for state in checked}),
         "ok": len(checked) - len(found),
         "not_checked": len(skipped),
+        "kinds_not_read": len({one.kind for one in given.estate.unread}),
     }
     return OverviewResult(Section("Cluster", tuple(report_cluster(given, skipped))), found, counts)
 

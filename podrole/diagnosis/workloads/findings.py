@@ -218,6 +218,14 @@ class Overview(FindingTemplate):
             "To leave a namespace out: kubectl label namespace NAMESPACE podrole.io/injection=disabled --overwrite"
         ),
     )
+    ROLE_NOT_KNOWN = (
+        Level.UNKNOWN,
+        (
+            "Whether something gives these workloads the role that they set is not known: {names}. What could not be "
+            "read: {problem}"
+        ),
+        "docs/cli.md lists the permissions.",
+    )
     WORKLOAD_NOT_READ = (
         Level.UNKNOWN,
         "It was not checked, because a field has another form than pods have: {problem}",

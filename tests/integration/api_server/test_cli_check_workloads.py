@@ -206,7 +206,14 @@ def test_namespace_shows_only_what_is_not_ok(api: ApiServer, namespaces: Namespa
     found = {one["workload"]: {finding["code"] for finding in one["findings"]} for one in document["workloads"]}
     assert found.keys() == {f"daemonset {namespace}/work", f"statefulset {namespace}/work"}
     assert all({"Denied", "WouldDeny"} <= codes for codes in found.values())
-    assert document["counts"] == {"workloads": 3, "pods": 0, "namespaces": 1, "ok": 1, "not_checked": 0}
+    assert document["counts"] == {
+        "workloads": 3,
+        "pods": 0,
+        "namespaces": 1,
+        "ok": 1,
+        "not_checked": 0,
+        "kinds_not_read": 0,
+    }
 
 
 def rename(workload: dict[str, Any], name: str) -> dict[str, Any]:
@@ -257,6 +264,27 @@ def test_namespace_without_the_label_is_named_with_its_workloads(api: ApiServer,
     text = " ".join(result.output.split())
     assert "its 2 workloads were not checked. 1 of them sets a role." in text
     assert f"> kubectl label namespace {namespace} podrole.io/injection=enabled --overwrite" in text
+
+
+def test_daemon_sets_that_a_user_cannot_list_are_unknown(
+    api: ApiServer, namespaces: Namespaces, tmp_path: Path
+) -> None:
+    """kube2iam can be among them, which can give the workload its role."""
+    namespace = namespaces.make(labels={})
+    api.create(build_workload("StatefulSet"), namespace)
+    rules = read_documented_rules()
+    for rule in rules:
+        rule["resources"] = [one for one in rule["resources"] if one != "daemonsets"]
+    try:
+        kubeconfig = create_user(api, namespace, rules, tmp_path)
+        result = CliRunner().invoke(main, ["check", "-n", namespace, "--kubeconfig", str(kubeconfig)], env=ENVIRON)
+    finally:
+        delete_user(api, namespace)
+
+    text = " ".join(result.output.split())
+    assert result.exit_code == 1, text
+    assert f"Whether something gives these workloads the role that they set is not known: {namespace}/" in text
+    assert "No workload was checked; not checked: 1; kinds not read: 1 0 problems, 1 warning, 2 unknown" in text
 
 
 def test_namespace_that_does_not_exist_is_a_usage_error(api: ApiServer) -> None:

@@ -9,8 +9,10 @@ from injector.errors import ClusterError, ForbiddenError
 from injector.k8s.client import ApiClient
 from injector.k8s.pod_exec import RunningContainer
 from podrole import overview
+from podrole.diagnosis.overview.workloads import OverviewResult
 from podrole.diagnosis.state.cluster import ReadResult
 from podrole.diagnosis.state.workload import WorkloadState
+from podrole.findings import Section
 from tests.unit.podrole.diagnosis.workload_objects import build_state, build_workload
 
 CLIENT = cast("ApiClient", None)
@@ -41,6 +43,31 @@ class Sidecars:
         finally:
             with self.lock:
                 self.running -= 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        pytest.param({}, "2 of 3 workloads are ok (pods: 4, namespaces: 1)", id="all"),
+        pytest.param(
+            {"not_checked": 2}, "2 of 3 workloads are ok (pods: 4, namespaces: 1); not checked: 2", id="skipped"
+        ),
+        pytest.param(
+            {"kinds_not_read": 1}, "2 of 3 workloads are ok (pods: 4, namespaces: 1); kinds not read: 1", id="unread"
+        ),
+        pytest.param(
+            {"workloads": 0, "not_checked": 2, "kinds_not_read": 1},
+            "No workload was checked; not checked: 2; kinds not read: 1",
+            id="nothing",
+        ),
+    ],
+)
+def test_summary_says_what_was_not_read(capsys: pytest.CaptureFixture[str], counts: dict[str, int], line: str) -> None:
+    every = {"workloads": 3, "pods": 4, "namespaces": 1, "ok": 2, "not_checked": 0, "kinds_not_read": 0}
+
+    overview.write_overview(OverviewResult(Section("Cluster", ()), [], {**every, **counts}), "text")
+
+    assert capsys.readouterr().out == f"{line}\n0 problems, 0 warnings\n"
 
 
 def read(monkeypatch: pytest.MonkeyPatch, sidecars: Sidecars, count: int) -> dict[str, ReadResult[str | None]]:

@@ -204,7 +204,7 @@ def test_healthy_workloads_are_only_counted() -> None:
     result = diagnose_all(STATEFUL_SET, pod, build_workload("CronJob", {}))
 
     assert (result.workloads, list_codes(result, "problem", "warning", "unknown")) == ([], set())
-    assert result.counts == {"workloads": 2, "pods": 1, "namespaces": 1, "ok": 2, "not_checked": 0}
+    assert result.counts == {"workloads": 2, "pods": 1, "namespaces": 1, "ok": 2, "not_checked": 0, "kinds_not_read": 0}
 
 
 def test_same_fault_of_many_pods_is_one_finding_with_their_number() -> None:
@@ -343,6 +343,25 @@ def test_role_that_something_else_gives_or_may_give_is_no_problem(
     assert list_codes(result) == set()
 
 
+@pytest.mark.parametrize("namespace", ["", "team-a"], ids=["all-namespaces", "one-namespace"])
+@pytest.mark.parametrize(
+    ("objects", "codes"),
+    [
+        pytest.param([build_workload()], {"RoleNotKnown"}, id="role"),
+        pytest.param([build_workload(annotations={})], set(), id="no-role"),
+        pytest.param([build_pod_with("AWS_ACCESS_KEY_ID")], set(), id="keys"),
+    ],
+)
+def test_role_that_an_agent_gives_or_not_is_unknown_where_agents_cannot_be_read(
+    objects: list[dict[str, Any]], codes: set[str], namespace: str
+) -> None:
+    unread = ReadResult((), "daemonsets.apps is forbidden")
+
+    result = diagnose_all(*objects, labelled=False, namespace=namespace, daemon_sets=unread)
+
+    assert list_codes(result, "problem", "unknown") == codes
+
+
 @pytest.mark.parametrize("value", ["disabled", "false"])
 def test_role_in_a_namespace_that_is_left_out_on_purpose_is_no_problem(value: str) -> None:
     namespace = {"kind": "Namespace", **build_namespace("team-a", **{"podrole.io/injection": value})}
@@ -440,6 +459,14 @@ def test_missing_webhook_has_a_restart_that_kubectl_accepts_as_remedy() -> None:
 
     (finding,) = [one for one in result.cluster.findings if one.code == "WebhookNotRegistered"]
     assert finding.remedy.endswith("\nkubectl -n NAMESPACE rollout restart deployment,statefulset,daemonset")
+
+
+def test_kinds_that_could_not_be_read_are_counted_once() -> None:
+    estate = build_estate()
+    kinds = ["the kind Pod (v1)", "the kind Job (batch/v1)", "the kind Pod (v1)"]
+    estate.unread = [UnreadKind(kind, ObjectError("no"), is_custom=False) for kind in kinds]
+
+    assert diagnose_all(estate=estate).counts["kinds_not_read"] == 2
 
 
 def test_objects_that_could_not_be_read_are_limited() -> None:
