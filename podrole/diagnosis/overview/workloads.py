@@ -16,7 +16,7 @@ from podrole.diagnosis.pods.pod import diagnose_pod
 from podrole.diagnosis.pods.sidecar import is_sidecar_running
 from podrole.diagnosis.state.cluster import OptionalObject, PodState, ReadResult
 from podrole.diagnosis.state.workload import WorkloadState
-from podrole.diagnosis.workloads.findings import Overview
+from podrole.diagnosis.workloads.findings import Creation, Overview
 from podrole.diagnosis.workloads.workload import diagnose_workload, is_rejected_by_podrole
 from podrole.estate.objects import Estate
 from podrole.findings import Finding, Level, Section
@@ -43,6 +43,7 @@ BY_DESIGN = Injection.UNSUPPORTED_POD.code
 IMPLIED = {
     NOT_INJECTED: {one.code for one in Injection if one.level in ATTENTION} - {NOT_INJECTED},
     BY_DESIGN: {BY_DESIGN},
+    ExpectedState.WOULD_DENY.code: {Creation.DENIED.code},
 }
 """Findings about pods that others imply, or that a team has chosen: hostNetwork without a role."""
 
@@ -119,7 +120,7 @@ def _find_concerns(state: WorkloadState, given: EstateState) -> Iterator[Finding
         for finding in _diagnose_pod(pod, state, given):
             by_code.setdefault(finding.code, []).append((name, finding))
     reported = {finding.code for finding in findings}
-    reported |= {code for code, replacing in IMPLIED.items() if replacing & by_code.keys()}
+    reported |= {code for code, replacing in IMPLIED.items() if replacing & (by_code.keys() | reported)}
     for code, found in by_code.items():
         if code not in reported:
             yield _merge(found, state)

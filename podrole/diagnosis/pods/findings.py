@@ -111,7 +111,7 @@ class ExpectedState(FindingTemplate):
     WOULD_INJECT = (Level.OK, "The webhook would inject the role {role} in {mode} mode. {reason}")
     WOULD_BLOCK = (Level.NOTE, "The webhook would block the pod. {reason}")
     WOULD_SKIP = (Level.NOTE, "The webhook would not change the pod. {reason}")
-    WOULD_DENY = (Level.PROBLEM, "The webhook would deny the pod [{code}]: {reason}")
+    WOULD_DENY = (Level.PROBLEM, "The webhook would deny the pod: [{code}] {reason}")
     WITH_LABEL = (Level.NOTE, "With the label on the namespace: {text}")
     INJECTION_NOTE = (Level.NOTE, "{text}")
     INJECTION_WARNING = (Level.WARNING, "{text}")

@@ -36,13 +36,21 @@ DRY_RUN = "dry run"
 def diagnose_workload(state: WorkloadState, given: DecisionInput | None) -> tuple[Finding, ...]:
     """Report everything about a workload. Without a context and a configuration, nothing is given."""
     findings = [*_report_numbers(state)]
+    rejection = _find_rejection(state) if lacks_pods(state) else None
     if lacks_pods(state):
-        findings += _explain_missing_pods(state, given)
+        findings += _explain_missing_pods(state, rejection, given)
     if given and not (state.kind == "job" and find_job_end(state.obj)):
         for template in state.templates:
-            findings += report_template(template, given.find_context(template), given.effective_config)
+            about_new = report_template(template, given.find_context(template), given.effective_config)
+            findings += (one for one in about_new if not _is_repeated(one, rejection))
             findings += _report_own_keys(state, template, given)
     return (*dict.fromkeys(findings),)
+
+
+def _is_repeated(finding: Finding, rejection: Rejection | None) -> bool:
+    """Whether it is a denial that the last rejection has reported in the same words."""
+    reason = finding.text.partition("] ")[2]
+    return finding.code == ExpectedState.WOULD_DENY.code and rejection is not None and reason in rejection.message
 
 
 def is_rejected_by_podrole(state: WorkloadState) -> bool:
@@ -87,10 +95,11 @@ def _report_replicas(state: WorkloadState) -> Iterator[Finding]:
         yield WorkloadFinding.PODS_NOT_READY.format(**replicas._asdict(), **_name(state))
 
 
-def _explain_missing_pods(state: WorkloadState, given: DecisionInput | None) -> Iterator[Finding]:
+def _explain_missing_pods(
+    state: WorkloadState, rejection: Rejection | None, given: DecisionInput | None
+) -> Iterator[Finding]:
     """What became of the last attempt to create a pod, and what would become of the next one."""
     replicas = read_replicas(state.obj, state.kind)
-    rejection = _find_rejection(state)
     if rejection is None and _is_paused(state):
         yield WorkloadFinding.PAUSED_WITHOUT_PODS.format(**_name(state))
         return

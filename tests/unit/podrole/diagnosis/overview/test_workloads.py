@@ -29,12 +29,14 @@ from tests.unit.podrole.diagnosis.workload_objects import (
     DENIAL,
     build_estate,
     build_event,
+    build_state,
     build_workload,
     diagnose_all,
     diagnose_state,
     own,
 )
 
+BAD_ROLE = {"iam.amazonaws.com/role": "a b"}
 FULL = {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
 OLD = {"replicas": 1, "updatedReplicas": 0, "readyReplicas": 1}
 REFUSED = {"state": "refused", "last_failure": {"code": "AccessDenied", "message": "Not authorized", "at": LATER}}
@@ -459,6 +461,20 @@ def test_missing_webhook_has_a_restart_that_kubectl_accepts_as_remedy() -> None:
 
     (finding,) = [one for one in result.cluster.findings if one.code == "WebhookNotRegistered"]
     assert finding.remedy.endswith("\nkubectl -n NAMESPACE rollout restart deployment,statefulset,daemonset")
+
+
+def test_denial_of_a_workload_and_of_its_old_pods_is_one_problem() -> None:
+    """New pods are denied, and the old ones would be too."""
+    pod = own(build_running_pod(), name="web-0", uid="pod")
+    stateful_set = build_workload("StatefulSet", {"replicas": 1, "readyReplicas": 1}, BAD_ROLE, replicas=2)
+    pod["metadata"]["annotations"] |= BAD_ROLE
+    (now,) = [one for one in diagnose_state(build_state(stateful_set)) if one.code == "WouldDeny"]
+    event = build_event(f"{DENIAL} {now.text.partition('] ')[2]}", uid="StatefulSet-uid")
+
+    result = diagnose_all(stateful_set, pod, events=[event])
+
+    ((_, section),) = result.workloads
+    assert [one.code for one in section.findings if one.level == "problem"] == ["Denied"]
 
 
 def test_kinds_that_could_not_be_read_are_counted_once() -> None:

@@ -141,6 +141,32 @@ def test_status_of_an_earlier_generation_is_not_taken_for_missing_pods() -> None
     assert "NotObserved" in list_codes(findings, "note")
 
 
+REPEATED = (
+    'admission webhook "pods.podrole.io" denied the request: pod team-a/web-x (request 1): [InvalidRole] {reason} And '
+    "more."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "codes"),
+    [
+        pytest.param(REPEATED, {"Denied"}, id="same-denial"),
+        pytest.param(REPEATED.replace("{reason}", "Another."), {"Denied", "WouldDeny"}, id="other-denial"),
+        pytest.param("exceeded quota: q", {"Quota", "WouldDeny"}, id="other-cause"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "Job"])
+def test_denial_of_the_last_attempt_that_holds_is_one_problem(kind: str, message: str, codes: set[str]) -> None:
+    (now,) = [
+        one for one in diagnose(build_workload("Deployment", {}, BAD_ROLE, replicas=0)) if one.code == "WouldDeny"
+    ]
+    event = build_event(message.format(reason=now.text.partition("] ")[2]), uid=f"{kind}-uid")
+
+    findings = diagnose(build_workload(kind, {}, BAD_ROLE), event)
+
+    assert {code.removesuffix("Anyway") for code in list_codes(findings, "problem")} == codes
+
+
 def test_denial_names_the_namespace() -> None:
     obj = build_workload("Deployment", FULL, replicas=3)
     obj["spec"]["template"]["spec"]["serviceAccountName"] = "nobody"
