@@ -1,8 +1,10 @@
-"""How many objects a list of the injector asks for at once, and has at most."""
+"""How many objects a list of the injector asks for at once, and how many a copy has at most."""
+
+from collections.abc import Mapping
 
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from injector.errors import ClusterError, UnavailableError
+from injector.errors import ClusterError, ObjectError, UnavailableError
 from injector.k8s.api_errors import TOO_MANY_REQUESTS
 from injector.k8s.paging import PAGE_SIZE
 
@@ -18,7 +20,7 @@ MIN_FAILED_PAGE = 8
 minutes must not make the next list one of 100 000 requests."""
 
 MAX_OBJECTS = 500_000
-"""Of a list. An API server that always has another page would fill the memory."""
+"""Of one kind. An API server that always has another page, or another event, would fill the memory."""
 
 
 class PageLimit:
@@ -42,6 +44,12 @@ class PageLimit:
     def list_completed(self) -> None:
         """Begin the next list with the largest page."""
         self.value = self._longest = PAGE_SIZE
+
+
+def check_room(objects: Mapping[str, object], key: str, description: str) -> None:
+    """Raise ObjectError if an object would be one too many."""
+    if len(objects) >= MAX_OBJECTS and key not in objects:
+        raise ObjectError(f"there are more than {MAX_OBJECTS} {description}")
 
 
 def choose_limit(count: int, page_bytes: int) -> int:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib3 import Timeout
 
 from injector.errors import ClusterError, GoneError, ObjectError
-from injector.k8s import list_limits
 from injector.k8s.api_errors import MAX_SHOWN, translate_network_errors, translate_object_errors
 from injector.k8s.cached_metadata import ReadObject, fits_cache
 from injector.k8s.client import ApiClient
-from injector.k8s.list_limits import PageLimit
+from injector.k8s.list_limits import PageLimit, check_room
 from injector.k8s.metadata_stream import ListMetadata, WatchEvent, read_list
 from injector.k8s.objects import Metadata
 from injector.k8s.paging import ListProgress
@@ -106,9 +105,9 @@ class ListWatch:
         )
 
         def add(found: ReadObject) -> None:
-            objects[_check_key(self.kind, found)] = _choose_cached(self.kind, found)
-            if len(objects) > list_limits.MAX_OBJECTS:
-                raise ObjectError(f"there are more than {list_limits.MAX_OBJECTS} {self._description}")
+            key = _check_key(self.kind, found)
+            check_room(objects, key, self._description)
+            objects[key] = _choose_cached(self.kind, found)
 
         with self._client.stream(request) as chunks:
             source = ByteSource(chunks)

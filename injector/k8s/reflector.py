@@ -8,6 +8,8 @@ from threading import Event
 
 from injector.deadlines import STOP_POLL_SECONDS
 from injector.errors import ClusterError, GoneError, UnavailableError, UnreachableError
+from injector.k8s.api_errors import translate_object_errors
+from injector.k8s.list_limits import check_room
 from injector.k8s.list_watch import ListWatch
 from injector.k8s.objects import Metadata
 from injector.k8s.watch_timeouts import WatchTimeouts
@@ -173,6 +175,8 @@ class Reflector:
             if event.key is not None and event.is_deleted:
                 self._objects.pop(event.key, None)
             elif event.key is not None:
+                with translate_object_errors(f"watch {self.kind}s"):
+                    check_room(self._objects, event.key, f"{self.kind}s")
                 self._objects[event.key] = event.metadata
             self._resource_version = event.resource_version
         if self._watch_opened is not None and self._clock() - self._watch_opened >= self._full_watch_seconds:

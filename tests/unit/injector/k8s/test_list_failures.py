@@ -161,6 +161,24 @@ def test_list_of_too_many_objects_is_given_up(
     assert "there are more than 2 ServiceAccounts" in caplog.text
 
 
+def test_watch_that_adds_too_many_objects_is_given_up(
+    api: ListWatchServer, callbacks: Callbacks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(list_limits, "MAX_OBJECTS", len(NAMES))
+    with run_reader(api.configuration, callbacks) as reader:
+        api.put(ACCOUNTS, NAMES[0], "team-a", annotations={})  # it is there already
+        api.put(ACCOUNTS, "one-more", "team-a", annotations=ROLE)
+        wait_until("the list is given up, too", lambda: callbacks.count("ServiceAccount", "failed") > 1)
+
+        assert not reader.is_cached("team-a", "one-more")
+        assert reader.service_account("team-a", NAMES[0]) == Metadata({}, {})
+        assert callbacks.live_reads == []
+        api.stop()
+    reasons = [line for line in caplog.messages if "there are more than 3 ServiceAccounts" in line]
+    assert reasons[0].startswith("cannot watch ServiceAccounts: ")
+    assert reasons[1].startswith("cannot list ServiceAccounts: ")
+
+
 def test_pages_of_a_list_that_never_completes_do_not_make_the_old_cache_fresh(
     api: ListWatchServer, callbacks: Callbacks
 ) -> None:
