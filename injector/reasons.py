@@ -44,8 +44,12 @@ class Reason(MessageTable):
         "No role is configured for this pod, and podrole cannot block its access to the node's role ({why}).",
         "Set a role (iam.amazonaws.com/role), or set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
+    NO_ROLE_ON_FARGATE = (
+        "No role is configured for this pod: it gets no credentials, as 169.254.169.254 does not answer on Fargate.",
+        "Annotate the pod or its ServiceAccount with iam.amazonaws.com/role.",
+    )
     OPTED_OUT = (
-        "The pod has the label podrole.io/inject: false: it is unchanged and can get the node's role.",
+        "The pod has the label podrole.io/inject: false: it is unchanged and not kept from the node's role.",
         "Remove the label if the pod must not have the node's role.",
     )
     HOST_NETWORK = (
@@ -166,6 +170,10 @@ class Reason(MessageTable):
         "PODROLE_CREDENTIAL_SOURCE=node is unsafe: any container that runs as user 16925 can get the node's role.",
         "Run no container as root, and ask the operator to use web-identity.",
     )
+    NODE_SOURCE_ON_FARGATE = (
+        "With PODROLE_CREDENTIAL_SOURCE=node the pod gets no credentials: 169.254.169.254 does not answer on Fargate.",
+        "Ask the operator to use web-identity.",
+    )
     METADATA_PASSTHROUGH = (
         "The sidecar can reach the node's metadata service: root can become user 16925 and get the node's role.",
         "Remove podrole.io/metadata-passthrough if the pod does not need it.",
@@ -177,7 +185,7 @@ class Reason(MessageTable):
         "Set HttpTokens=required and HttpPutResponseHopLimit=1 on the nodes.",
     )
     ENV_MODE_ON_FARGATE = (
-        "Credentials come only through environment variables ({why}): 169.254.169.254 does not answer there.",
+        "Credentials come only through environment variables ({why}): 169.254.169.254 does not answer on Fargate.",
     )
     SANDBOX = (
         "RuntimeClass {name} may ignore the redirect: then pods with a role do not start, and others get the node's.",

@@ -13,7 +13,6 @@ from injector.reasons import Explanation
 from injector.value_types import ModePolicy, OverrideName
 
 POD_SECURITY_WITHOUT_REDIRECT = ("baseline", "restricted")
-FARGATE_PROBLEM = "Fargate forbids the redirect"
 FARGATE_SCHEDULER = "fargate-scheduler"
 
 
@@ -52,6 +51,11 @@ class AdmissionContext(NamedTuple):
     def requires_users(self) -> bool:
         """Whether the pod must show that no other container can become the sidecar's user."""
         return self.settings.reaches_node(self.config) and self.config.node_access_requires_users
+
+    @property
+    def is_on_fargate(self) -> bool:
+        """Whether the pod runs on Fargate, where it cannot reach a metadata service."""
+        return is_on_fargate(self.pod)
 
     @property
     def has_pod_role_annotation(self) -> bool:
@@ -96,18 +100,23 @@ def choose_mode(pod: Object, namespace: Metadata, settings: PodSettings, config:
 
 
 def _find_redirect_problem(pod: Object, namespace: Metadata, config: Config) -> str:
-    """Why the redirect cannot start. kustomize/base/guard/pods.yaml has the same conditions.
+    """Why the redirect cannot start. kustomize/base/guard/pods.yaml has the same conditions."""
+    level = namespace.labels.get(POD_SECURITY_LABEL)
+    if level in POD_SECURITY_WITHOUT_REDIRECT:
+        return f"PodSecurity {level} of the namespace forbids the redirect"
+    if is_on_fargate(pod):
+        return "Fargate forbids the redirect"
+    runtime_class = read_spec(pod).get("runtimeClassName")
+    if runtime_class and runtime_class in config.env_runtime_classes:
+        return f"PODROLE_ENV_RUNTIME_CLASSES has the pod's RuntimeClass {runtime_class}"
+    return ""
+
+
+def is_on_fargate(pod: Object) -> bool:
+    """Whether a new pod is scheduled to Fargate.
 
     The label of a Fargate profile is no proof: with another scheduler such a pod runs on an ordinary node, as does one
     that names its node. https://docs.aws.amazon.com/eks/latest/userguide/fargate-pod-configuration.html
     """
-    level = namespace.labels.get(POD_SECURITY_LABEL)
-    if level in POD_SECURITY_WITHOUT_REDIRECT:
-        return f"PodSecurity {level} of the namespace forbids the redirect"
     spec = read_spec(pod)
-    if spec.get("schedulerName") == FARGATE_SCHEDULER and not spec.get("nodeName"):
-        return FARGATE_PROBLEM
-    runtime_class = spec.get("runtimeClassName")
-    if runtime_class and runtime_class in config.env_runtime_classes:
-        return f"PODROLE_ENV_RUNTIME_CLASSES has the pod's RuntimeClass {runtime_class}"
-    return ""
+    return spec.get("schedulerName") == FARGATE_SCHEDULER and not spec.get("nodeName")

@@ -42,8 +42,10 @@ def skip_pods_without_role(context: AdmissionContext) -> Skip | None:
 
 
 def skip_where_redirect_is_forbidden(context: AdmissionContext) -> Skip | None:
-    """Without a redirect, the metadata addresses cannot be blocked."""
+    """Without a redirect, the metadata addresses cannot be blocked. On Fargate they do not answer."""
     if context.mode == Mode.REDIRECT:
         return None
+    if context.is_on_fargate:
+        return Skip(Reason.NO_ROLE_ON_FARGATE, (Reason.NO_ROLE_ON_FARGATE.explain(), *context.warnings))
     unprotected = Reason.NO_ROLE_UNPROTECTED.explain(why=context.mode_reason)
     return Skip(Reason.NO_ROLE_UNPROTECTED, (unprotected, *context.warnings))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from contract.modes import CredentialSource, Mode
 from injector.decision.container_powers import find_powers
-from injector.decision.context import FARGATE_PROBLEM, AdmissionContext
+from injector.decision.context import AdmissionContext
 from injector.k8s.objects import read_app_containers, read_name, read_spec
 from injector.reasons import Explanation, Reason
 from injector.value_types import ModePolicy
@@ -40,15 +40,16 @@ def warn_sandbox(context: AdmissionContext) -> Iterator[Explanation]:
 def warn_env_mode(context: AdmissionContext) -> Iterator[Explanation]:
     """In env mode the node's metadata service stays reachable, except on Fargate, where pods have none."""
     if context.mode == Mode.ENV:
-        reason = Reason.ENV_MODE_ON_FARGATE if context.mode_reason == FARGATE_PROBLEM else Reason.ENV_MODE
+        reason = Reason.ENV_MODE_ON_FARGATE if context.is_on_fargate else Reason.ENV_MODE
         yield reason.explain(why=context.mode_reason)
 
 
 def warn_node_source(context: AdmissionContext) -> Iterator[Explanation]:
-    """With the source `node`, a container that becomes the sidecar's user gets the node's role."""
+    """With the source `node`, a container that becomes the sidecar's user gets the node's role; Fargate has none."""
     is_checked = context.requires_users and context.mode == Mode.REDIRECT
     if context.config.credential_source == CredentialSource.NODE and not is_checked:
-        yield Reason.NODE_CREDENTIAL_SOURCE.explain()
+        reason = Reason.NODE_SOURCE_ON_FARGATE if context.is_on_fargate else Reason.NODE_CREDENTIAL_SOURCE
+        yield reason.explain()
 
 
 def warn_metadata_passthrough(context: AdmissionContext) -> Iterator[Explanation]:

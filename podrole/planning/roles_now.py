@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from injector.decision.context import is_on_fargate
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_objects, read_spec
 from injector.metadata_keys import IRSA_ROLE, ROLE
 from podrole.diagnosis.agents.flags import DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE, KUBE2IAM
@@ -74,8 +75,9 @@ def find_role_now(pod: Object, account: Metadata, running: Sequence[RunningPod],
         return RoleNow("IRSA", irsa_role)
     if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables:
         return RoleNow("EKS Pod Identity")
-    if read_spec(pod).get("hostNetwork"):
-        return RoleNow(NODE)
+    is_alone = is_on_fargate(pod)  # no DaemonSet runs there, and no metadata service answers
+    if is_alone or read_spec(pod).get("hostNetwork"):
+        return RoleNow(NOBODY if is_alone else NODE)
     return _ask_agents(parse_metadata(pod).annotations.get(ROLE), systems)
 
 

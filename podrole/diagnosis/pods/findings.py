@@ -29,7 +29,7 @@ class Injection(FindingTemplate):
         f"The annotation {STATUS_ANNOTATION} says that the pod was injected, but the pod has no podrole container.",
         "Remove the annotation from the pod template: only podrole writes it.",
     )
-    NOT_INJECTED = (Level.WARNING, "The pod was not injected: AWS clients in it get the node's role.")
+    NOT_INJECTED = (Level.WARNING, "The pod was not injected: AWS clients in it get the node's role, or none.")
     MIRROR_POD = (
         Level.NOTE,
         "The pod is the mirror of a static pod of a node. Static pods start without any admission webhook.",

@@ -16,7 +16,7 @@ class DryRun(FindingTemplate):
     )
     DRY_RUN_NOT_INJECTED = (
         Level.PROBLEM,
-        "A pod in a dry run in namespace {namespace} was not injected: pods there get the node's role.",
+        "A pod in a dry run in namespace {namespace} was not injected: pods there get the node's role, or none.",
         "Compare the namespaceSelector with the namespace's labels, and check failurePolicy.",
     )
     DRY_RUN_DENIED = (Level.PROBLEM, "The webhook denied a pod in a dry run in namespace {namespace}: {message}")

@@ -358,6 +358,12 @@ KUBE2IAM = Systems(frozenset({"kube2iam"}), "node-default", has_irsa=False)
             template(), {}, Systems(frozenset({"kube2iam", "Kiam"})), ("kube2iam or Kiam", "reader"), id="both agents"
         ),
         pytest.param(template(), {}, Systems(frozenset()), ("node", None), id="no agent"),
+        pytest.param(
+            template(schedulerName="fargate-scheduler"), {}, Systems(frozenset()), ("nobody", None), id="Fargate"
+        ),
+        pytest.param(
+            template(schedulerName="fargate-scheduler"), {}, KUBE2IAM, ("nobody", None), id="kube2iam, but on Fargate"
+        ),
         pytest.param(template(), {}, Systems(), ("kube2iam or Kiam", "reader"), id="agents unknown"),
         pytest.param(
             template(), {"eks.amazonaws.com/role-arn": READER}, Systems(has_irsa=True), ("IRSA", READER), id="IRSA"
