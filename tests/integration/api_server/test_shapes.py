@@ -1,6 +1,5 @@
 """Every pod of tests/pods, created in a dry run and for real: the API server stores what the injector patched."""
 
-import copy
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from testing.cases import PODS, Case, all_containers, find_container, load_case
 from testing.cluster.api import Answer, ApiServer, RefusedError
 from testing.cluster.namespaces import Namespaces
 from testing.cluster.pods import build_pod, find_losses, store
+from tests.integration.api_server.accounts import move_into
 
 pytestmark = pytest.mark.usefixtures("runtime_classes")
 
@@ -30,16 +30,7 @@ DENIED = [name for name in CASES if isinstance(CASES[name].decide(), Deny)]
 def make_surroundings(api: ApiServer, namespaces: Namespaces, case: Case) -> Case:
     """Create the namespace and account of the case; return the case in that namespace."""
     assert case.namespace is not None
-    namespace = namespaces.make(case.namespace.labels, case.namespace.annotations)
-    pod = copy.deepcopy(case.pod)
-    pod["metadata"]["namespace"] = namespace
-    metadata = {"annotations": dict(case.service_account.annotations if case.service_account else {})}
-    if name := pod["spec"].get("serviceAccountName"):
-        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, **metadata}}
-        api.create(account, namespace)
-    else:
-        api.patch(("ServiceAccount", "default"), {"metadata": metadata}, namespace)
-    return case.with_pod(pod)
+    return case.with_pod(move_into(namespaces.make(case.namespace.labels, case.namespace.annotations), api, case))
 
 
 def create_both(api: ApiServer, pod: dict[str, Any]) -> list[Answer]:

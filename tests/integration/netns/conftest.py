@@ -19,6 +19,7 @@ from tests.integration.netns.checks import NAT64, NEIGHBOUR, NESTED_GATEWAY, Sen
 
 HERE = Path(__file__).parent
 PORTS = "53,80,443,8080,sctp"
+EC2_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
 
 ROUTER = (
     *(f"net.ipv4.conf.{device}.accept_source_route=1" for device in ("all", "podrole0")),
@@ -143,8 +144,37 @@ def nested_network(network: PodNetwork) -> Iterator[PodNetwork]:
     node.run(["ip", "-batch", "-"], text="\n".join(routes).replace("add", "delete") + "\n")
 
 
+@contextlib.contextmanager
+def metadata_node() -> Iterator[Node]:
+    """A node with the addresses of EC2's metadata service, on which nothing listens; skip the test without one."""
+    if not has_ipv6():
+        pytest.skip("the kernel was booted without IPv6: remove ipv6.disable=1 from its command line")
+    try:
+        with Node() as node:
+            for address in EC2_ADDRESSES:
+                node.add_address(address)
+            yield node
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def run_server(node: Node, script: str, *arguments: str) -> Iterator[None]:
+    """Run a script of this folder on a node until the block ends."""
+    process = start_server(node.popen, script, *arguments)
+    try:
+        yield
+    finally:
+        stop(process)
+
+
 def start_responder(popen: Callable[..., NamespaceProcess], name: str, addresses: str, ports: str) -> NamespaceProcess:
-    process = popen([sys.executable, str(HERE / "responder.py"), name, addresses, ports], stdout=subprocess.PIPE)
+    return start_server(popen, "responder.py", name, addresses, ports)
+
+
+def start_server(popen: Callable[..., NamespaceProcess], script: str, *arguments: str) -> NamespaceProcess:
+    """Start a script of this folder, and wait until it says that it is ready."""
+    process = popen([sys.executable, str(HERE / script), *arguments], stdout=subprocess.PIPE)
     assert process.stdout
     with process.stdout as output:
         assert output.readline() == b"ready\n"

@@ -2,18 +2,15 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testing.pods import Node, PodNetwork, UnavailableError
+from testing.pods import Node, PodNetwork
 from testing.repository import ROOT
-from tests.integration.netns.conftest import HERE, stop
+from tests.integration.netns.conftest import metadata_node, run_server
 from tests.integration.netns.test_reachability import PROBE, run_imds
 
 PORT = 8181
@@ -31,14 +28,8 @@ SHOW, REMOVE = re.findall(r"^ *(iptables-save .*)$", (ROOT / "docs/migration.md"
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node whose metadata service answers pods."""
-    try:
-        with Node() as node:
-            for address in ("169.254.169.254", "fd00:ec2::254"):
-                node.add_address(address)
-            with run_imds(node, tmp_path):
-                yield node
-    except UnavailableError as error:
-        pytest.skip(str(error))
+    with metadata_node() as node, run_imds(node, tmp_path):
+        yield node
 
 
 @pytest.fixture
@@ -46,18 +37,6 @@ def pod(node: Node) -> Iterator[PodNetwork]:
     network = node.network("agents")
     yield network
     network.remove()
-
-
-@contextmanager
-def run_agent(node: Node, path: str, body: str) -> Iterator[None]:
-    process = node.popen([sys.executable, str(HERE / "agent_server.py"), str(PORT), path, body], stdout=subprocess.PIPE)
-    assert process.stdout
-    with process.stdout as output:
-        assert output.readline() == b"ready\n"
-    try:
-        yield
-    finally:
-        stop(process)
 
 
 def probe(network: PodNetwork) -> tuple[str | None, str]:
@@ -89,7 +68,7 @@ def test_metadata_service_is_no_agent(pod: PodNetwork) -> None:
 def test_agent_that_answers_is_named(node: Node, pod: PodNetwork, agent: str, path: str, body: str) -> None:
     add_rules(node)
 
-    with run_agent(node, path, body):
+    with run_server(node, "agent_server.py", str(PORT), path, body):
         assert probe(pod)[0] == agent
 
 

@@ -1,23 +1,21 @@
 """Env mode's measurement of the node's metadata service, against real sockets in network namespaces."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testing.pods import Node, PodNetwork, UnavailableError, has_ipv6
+from testing.pods import Node, PodNetwork
 from testing.repository import ROOT
 from testing.services import programs
-from tests.integration.netns.conftest import HERE, nested_network, stop
+from tests.integration.netns.conftest import EC2_ADDRESSES, metadata_node, nested_network, run_server
 
 DROP = "{ type filter hook output priority 0; policy drop; }"
-ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
 ENDPOINTS = ("169.254.169.254:80", "[fd00:ec2::254]:80")
 PROBE = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "sidecar.probe", "env"]
 TOKENS = "gives session tokens"
@@ -31,16 +29,8 @@ ONE_HOP = ("--hop-limit=1",)
 
 @pytest.fixture(scope="module")
 def plain_node() -> Iterator[Node]:
-    """A node with the metadata service's addresses, on which nothing listens."""
-    if not has_ipv6():
-        pytest.skip("the kernel was booted without IPv6: remove ipv6.disable=1 from its command line")
-    try:
-        with Node() as node:
-            for address in ADDRESSES:
-                node.add_address(address)
-            yield node
-    except UnavailableError as error:
-        pytest.skip(str(error))
+    with metadata_node() as node:
+        yield node
 
 
 @pytest.fixture
@@ -66,18 +56,6 @@ def run_imds(node: Node, directory: Path, *options: str) -> AbstractContextManag
     return programs.imds(directory, file, ENDPOINTS, node.popen, options)
 
 
-@contextmanager
-def run_odd_server(node: Node, behaviour: str) -> Iterator[None]:
-    process = node.popen([sys.executable, str(HERE / "odd_server.py"), behaviour], stdout=subprocess.PIPE)
-    assert process.stdout
-    with process.stdout as output:
-        assert output.readline() == b"ready\n"
-    try:
-        yield
-    finally:
-        stop(process)
-
-
 def measure(network: PodNetwork) -> dict[str, tuple[str, str]]:
     """Measure from inside a network; return state and reason of each address."""
     measured: dict[str, Any] = json.loads(network.run(PROBE).stdout)["node_metadata"]
@@ -85,7 +63,7 @@ def measure(network: PodNetwork) -> dict[str, tuple[str, str]]:
 
 
 def both(state: str, reason: str) -> dict[str, tuple[str, str]]:
-    return dict.fromkeys(ADDRESSES, (state, reason))
+    return dict.fromkeys(EC2_ADDRESSES, (state, reason))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +131,7 @@ def test_dropped_packets_are_closed_after_one_second(pod: PodNetwork) -> None:
 def test_odd_server_is_judged_within_the_limits(
     plain_node: Node, pod: PodNetwork, behaviour: str, expected: dict[str, tuple[str, str]]
 ) -> None:
-    with run_odd_server(plain_node, behaviour):
+    with run_server(plain_node, "odd_server.py", behaviour):
         begin = time.monotonic()
         measured = measure(pod)
         seconds = time.monotonic() - begin

@@ -1,11 +1,11 @@
 """Creates what a pod of tests/pods needs around it."""
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from testing.cases import Case, Pod
 from testing.cluster.api import ApiServer
+from tests.integration.api_server.accounts import move_into
 from tests.integration.api_server.test_pod_security import RESTRICTED_CONTAINER
 
 MakeNamespace = Callable[..., str]
@@ -21,15 +21,7 @@ def make_surroundings(
     """Create the namespace and ServiceAccount of a case; return its pod in that namespace."""
     assert case.namespace is not None
     all_labels = {**case.namespace.labels, **(labels or {})}
-    namespace = make_namespace(changes, all_labels, case.namespace.annotations)
-    pod: Pod = copy.deepcopy(case.pod)
-    pod["metadata"]["namespace"] = namespace
+    pod = move_into(make_namespace(changes, all_labels, case.namespace.annotations), api, case)
     if "restricted" in all_labels.values():  # PodSecurity rejects it otherwise
         pod["spec"]["containers"][0]["securityContext"] = RESTRICTED_CONTAINER["securityContext"]
-    annotations = dict(case.service_account.annotations if case.service_account else {})
-    if name := pod["spec"].get("serviceAccountName"):
-        metadata = {"name": name, "annotations": annotations}
-        api.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, namespace)
-    else:
-        api.patch(("ServiceAccount", "default"), {"metadata": {"annotations": annotations}}, namespace)
     return pod
