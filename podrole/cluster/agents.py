@@ -11,7 +11,7 @@ from podrole.cluster.queries import fetch_list, fetch_object
 from podrole.diagnosis.agents.census import PodCounter, index_metadata
 from podrole.diagnosis.agents.check import list_agents
 from podrole.diagnosis.agents.flags import DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE, KIAM
-from podrole.diagnosis.agents.recognition import recognise
+from podrole.diagnosis.agents.recognition import Agent, recognise
 from podrole.diagnosis.cluster.checks import build_check_context
 from podrole.diagnosis.state import installed_config
 from podrole.diagnosis.state.cluster import ClusterState, Objects, ReadResult
@@ -34,17 +34,7 @@ def add_agent_pods(client: ApiClient, cluster: ClusterState, environ: Mapping[st
     agents = list_agents(cluster)
     if not agents:
         return cluster
-    effective = build_check_context(cluster, environ, 0).effective_config
-    counter = PodCounter(
-        {name: metadata for (_, name), metadata in index_metadata(cluster.namespaces.value).items()},
-        index_metadata(cluster.service_accounts.value),
-        effective.config if effective else None,
-        read_server_version(cluster.installation.version.value),
-        {ROLE, *(agent.flags["iam-role-key"] for agent in agents if agent.flags.get("iam-role-key"))},
-        has_default_role=any(
-            agent.may_have(flag) for agent in agents for flag in (DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE)
-        ),
-    )
+    counter = _build_counter(cluster, agents, environ)
     names = cluster.requested_namespaces
     paths = [f"/api/v1/namespaces/{name}/pods" for name in names] or ["/api/v1/pods"]
     try:
@@ -55,6 +45,20 @@ def add_agent_pods(client: ApiClient, cluster: ClusterState, environ: Mapping[st
     except (ClusterError, ObjectError) as error:
         return replace(cluster, agent_pods=ReadResult(None, str(error)))
     return replace(cluster, agent_pods=ReadResult(counter.census))
+
+
+def _build_counter(cluster: ClusterState, agents: Sequence[Agent], environ: Mapping[str, str]) -> PodCounter:
+    effective = build_check_context(cluster, environ, 0).effective_config
+    return PodCounter(
+        {name: metadata for (_, name), metadata in index_metadata(cluster.namespaces.value).items()},
+        index_metadata(cluster.service_accounts.value),
+        effective.config if effective else None,
+        read_server_version(cluster.installation.version.value),
+        {ROLE, *(agent.flags["iam-role-key"] for agent in agents if agent.flags.get("iam-role-key"))},
+        has_default_role=any(
+            agent.may_have(flag) for agent in agents for flag in (DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE)
+        ),
+    )
 
 
 def _fetch_servers(client: ApiClient, daemon_sets: Sequence[Object]) -> Objects:

@@ -90,18 +90,13 @@ def _fetch_owner(client: ApiClient, pod: Object) -> OptionalObject:
 def fetch_cluster_state(client: ApiClient, installation: Installation, namespaces: Sequence[str]) -> ClusterState:
     """Read everything about a cluster except dry runs, for these namespaces, or for all labelled ones."""
     where = installed_config.find_deployment(installation.webhooks.value)
-    # Also those with a value that enables nothing, such as "true", unless it is meant to.
-    label = f"{INJECTION_LABEL},{INJECTION_LABEL} notin ({','.join(LEFT_OUT)})"
-    paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
-    account_paths = [f"{path}/serviceaccounts" for path in paths] or ["/api/v1/serviceaccounts"]
+    account_paths = [f"/api/v1/namespaces/{name}/serviceaccounts" for name in namespaces]
     return ClusterState(
         installation,
         nodes=fetch_list(client, "nodes", "/api/v1/nodes"),
         daemon_sets=fetch_list(client, "DaemonSets", "/apis/apps/v1/daemonsets"),
-        namespaces=_fetch_objects(client, "namespaces", paths)
-        if paths
-        else fetch_list(client, "namespaces", "/api/v1/namespaces", labelSelector=label),
-        service_accounts=fetch_list(client, "ServiceAccounts", *account_paths),
+        namespaces=_fetch_namespaces(client, namespaces),
+        service_accounts=fetch_list(client, "ServiceAccounts", *(account_paths or ["/api/v1/serviceaccounts"])),
         certificate=_fetch_certificate(client, where, installation),
         service=fetch_object(client, "podrole's Service", f"{_build_core_path(where)}/services/{where.name}"),
         endpoint_slices=fetch_list(
@@ -114,6 +109,14 @@ def fetch_cluster_state(client: ApiClient, installation: Installation, namespace
         issuer=_fetch(lambda: fetch_issuer(client), "the issuer of tokens", ""),
         requested_namespaces=tuple(namespaces),
     )
+
+
+def _fetch_namespaces(client: ApiClient, names: Sequence[str]) -> Objects:
+    """Read these, or all with the label, also with a value that enables nothing, such as "true", unless it is meant."""
+    if names:
+        return _fetch_objects(client, "namespaces", [f"/api/v1/namespaces/{name}" for name in names])
+    label = f"{INJECTION_LABEL},{INJECTION_LABEL} notin ({','.join(LEFT_OUT)})"
+    return fetch_list(client, "namespaces", "/api/v1/namespaces", labelSelector=label)
 
 
 def run_dry_runs(client: ApiClient, namespaces: Sequence[str], pod: Object) -> ReadResult[tuple[DryRunResult, ...]]:

@@ -89,19 +89,18 @@ def plan_namespace(
         for key, templates, running in workloads
         for row in _build_rows(templates, RowInput(key, templates[0], running, estate, limits, settings))
     ]
-    demands = [
-        Demand(row.name, multiply(row.cost.before, row.pods), row.added, multiply(row.cost.after, row.surge), row.scope)
-        for row in rows
+    findings = [
+        *_check_label(name, metadata, estate, scope),
+        *limits.quotas.check([*map(_build_demand, rows)]),
+        *dict.fromkeys(one for row in rows for one in row.namespace_findings),
+        *_report_unknown(name, estate),
     ]
-    findings = limit_findings(
-        [
-            *_check_label(name, metadata, estate, scope),
-            *limits.quotas.check(demands),
-            *dict.fromkeys(one for row in rows for one in row.namespace_findings),
-            *_report_unknown(name, estate),
-        ]
-    )
-    return NamespacePlan(name, is_labelled, tuple(rows), tuple(findings))
+    return NamespacePlan(name, is_labelled, tuple(rows), tuple(limit_findings(findings)))
+
+
+def _build_demand(row: Row) -> Demand:
+    before, surge = multiply(row.cost.before, row.pods), multiply(row.cost.after, row.surge)
+    return Demand(row.name, before, row.added, surge, row.scope)
 
 
 def _find_reason_to_skip(name: str, metadata: Metadata | None, estate: PlanEstate) -> Finding | None:

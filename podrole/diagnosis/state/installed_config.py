@@ -1,6 +1,7 @@
 """Reads the webhook's configuration from its Deployment. The caller's own PODROLE_* variables take precedence."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -123,32 +124,48 @@ def _read_data(config_maps: Iterable[Object]) -> Mapping[str, Mapping[str, str]]
 
 
 def _read_container(container: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> DeployedEnv:
-    environ: dict[str, str] = {}
-    sources: dict[str, str] = {}
-    gaps: list[str] = []
+    variables = _Variables()
     for source in read_objects(container, "envFrom"):
-        name = str(read_mapping(source, "configMapRef").get("name") or "")
-        if name in data:
-            prefix = source.get("prefix") or ""
-            environ |= {f"{prefix}{key}": value for key, value in data[name].items()}
-            sources |= {f"{prefix}{key}": f"ConfigMap {name}" for key in data[name]}
-        else:
-            gaps.append(f"ConfigMap {name}" if name else f"Secret {read_mapping(source, 'secretRef').get('name')}")
+        variables.add_all(source, data)
     for variable in read_objects(container, "env"):
-        name, reference = str(variable.get("name")), read_mapping(variable, "valueFrom")
-        value = _resolve(reference, deployment, data) if reference else str(variable.get("value") or "")
-        if value is not None:
-            environ[name] = value
-            config_map = read_mapping(reference, "configMapKeyRef").get("name")
-            sources[name] = f"ConfigMap {config_map}" if config_map else "the Deployment"
-        elif name.startswith("PODROLE_"):
-            gaps.append(name)
+        variables.add(variable, deployment, data)
+    environ, gaps = variables.environ, variables.gaps
     template = _find_file(environ.get(TEMPLATE), container, deployment, data)
     sts_ca = _find_file(environ.get(SETTING), container, deployment, data)
     if environ.get(SETTING) and sts_ca is None:
         gaps.append(SETTING)
     certificate = _find_certificate(environ, container, deployment)
-    return DeployedEnv(environ, sources, tuple(gaps), template, sts_ca, certificate)
+    return DeployedEnv(environ, variables.sources, tuple(gaps), template, sts_ca, certificate)
+
+
+@dataclass
+class _Variables:
+    """The variables of a container, while they are collected. A later one replaces an earlier one."""
+
+    environ: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+
+    def add_all(self, source: Object, data: Mapping[str, Mapping[str, str]]) -> None:
+        """Add what an element of `envFrom` refers to."""
+        name = str(read_mapping(source, "configMapRef").get("name") or "")
+        if name not in data:
+            self.gaps.append(f"ConfigMap {name}" if name else f"Secret {read_mapping(source, 'secretRef').get('name')}")
+            return
+        prefix = source.get("prefix") or ""
+        self.environ |= {f"{prefix}{key}": value for key, value in data[name].items()}
+        self.sources |= {f"{prefix}{key}": f"ConfigMap {name}" for key in data[name]}
+
+    def add(self, variable: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> None:
+        """Add an element of `env`."""
+        name, reference = str(variable.get("name")), read_mapping(variable, "valueFrom")
+        value = _resolve(reference, deployment, data) if reference else str(variable.get("value") or "")
+        if value is not None:
+            self.environ[name] = value
+            config_map = read_mapping(reference, "configMapKeyRef").get("name")
+            self.sources[name] = f"ConfigMap {config_map}" if config_map else "the Deployment"
+        elif name.startswith("PODROLE_"):
+            self.gaps.append(name)
 
 
 def _resolve(reference: Object, deployment: Object, data: Mapping[str, Mapping[str, str]]) -> str | None:
