@@ -13,6 +13,7 @@ from podrole.diagnosis.agents.check import list_agents
 from podrole.diagnosis.agents.flags import DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE, KIAM
 from podrole.diagnosis.agents.recognition import Agent, recognise
 from podrole.diagnosis.cluster.checks import build_check_context
+from podrole.diagnosis.cluster.nodes import list_fargate
 from podrole.diagnosis.state import installed_config
 from podrole.diagnosis.state.cluster import ClusterState, Objects, ReadResult
 from podrole.diagnosis.state.versions import read_server_version
@@ -58,6 +59,7 @@ def _build_counter(cluster: ClusterState, agents: Sequence[Agent], environ: Mapp
         has_default_role=any(
             agent.may_have(flag) for agent in agents for flag in (DEFAULT_ROLE, DISCOVERED_DEFAULT_ROLE)
         ),
+        fargate_nodes=frozenset(list_fargate(cluster.nodes.value)),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from contract.modes import Mode
 from injector.config import Config
-from injector.decision.context import ClusterContext
+from injector.decision.context import ClusterContext, is_on_fargate
 from injector.decision.decide import decide
 from injector.decision.outcomes import Skip
 from injector.decision.unsupported import find_unsupported
@@ -52,6 +52,9 @@ class PodCounter:
     has_default_role: bool = False
     """Whether an agent gives a role to pods that ask for none."""
 
+    fargate_nodes: Collection[str] = ()
+    """Their names. No agent runs there, and their pods reach no metadata service."""
+
     census: dict[Group, Counter[str]] = field(default_factory=lambda: {group: Counter() for group in Group})
 
     def add(self, pod: Object) -> None:
@@ -61,7 +64,7 @@ class PodCounter:
             self.census[group][namespace] += 1
 
     def _find_groups(self, pod: Object, namespace: str) -> Iterator[Group]:
-        if read_mapping(pod, "status").get("phase") in ENDED:
+        if read_mapping(pod, "status").get("phase") in ENDED or self._is_on_fargate(pod):
             return
         if reason := find_unsupported(pod):
             yield Group.HOST_NETWORK if reason is Reason.HOST_NETWORK else Group.WINDOWS
@@ -74,6 +77,9 @@ class PodCounter:
         if any(annotations.get(key) for key in self.role_keys) or (self.has_default_role and not _has_others(pod)):
             yield Group.NEEDS_AGENT
         yield self._classify_plain(pod, namespace)
+
+    def _is_on_fargate(self, pod: Object) -> bool:
+        return is_on_fargate(pod) or read_spec(pod).get("nodeName") in self.fargate_nodes
 
     def _classify_plain(self, pod: Object, namespace: str) -> Group:
         labelled = self.namespaces.get(namespace)

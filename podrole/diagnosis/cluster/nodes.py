@@ -58,7 +58,7 @@ def check_node_platforms(context: CheckContext) -> Iterator[Finding]:
         yield Kubernetes.WINDOWS_NODES.format(nodes=join_names(windows))
     if virtual := _list_labelled(nodes, *VIRTUAL_LABEL):
         yield Kubernetes.VIRTUAL_NODES.format(nodes=join_names(virtual))
-    if fargate := _list_labelled(nodes, *FARGATE_LABEL):
+    if fargate := list_fargate(nodes):
         effective = context.effective_config
         is_redirected = effective is not None and effective.config.mode == ModePolicy.REDIRECT
         template = Kubernetes.FARGATE_NODES_REDIRECTED if is_redirected else Kubernetes.FARGATE_NODES
@@ -66,6 +66,11 @@ def check_node_platforms(context: CheckContext) -> Iterator[Finding]:
     architectures = sorted({_read_info(node, "architecture") for node in nodes} - {""})
     if len(architectures) > 1:
         yield Kubernetes.MIXED_ARCHITECTURES.format(architectures=", ".join(architectures))
+
+
+def list_fargate(nodes: Iterable[Object]) -> list[str]:
+    """The names of Fargate's nodes."""
+    return _list_labelled(nodes, *FARGATE_LABEL)
 
 
 def _list_labelled(nodes: Iterable[Object], key: str, value: str) -> list[str]:

@@ -87,6 +87,25 @@ def test_pod_is_in_its_group(pod: Pod, groups: list[Group]) -> None:
     assert find_groups(pod) == groups
 
 
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(build_pod("elsewhere", ROLE, nodeName="f1"), id="unlabelled-with-a-role"),
+        pytest.param(build_pod("baseline", nodeName="f1"), id="without-a-role"),
+        pytest.param(build_pod("labelled", phase="Pending", schedulerName="fargate-scheduler"), id="not-yet-started"),
+    ],
+)
+def test_pod_on_fargate_is_in_no_group(pod: Pod) -> None:
+    """No agent runs there, and no metadata service answers."""
+    assert find_groups(pod, fargate_nodes={"f1"}) == []
+
+
+def test_pod_that_only_claims_to_be_on_fargate_is_counted() -> None:
+    pod = build_pod("elsewhere", nodeName="n1", schedulerName="fargate-scheduler")
+
+    assert find_groups(pod, fargate_nodes={"f1"}) == [Group.UNLABELLED]
+
+
 def test_pods_without_a_role_that_the_operator_leaves_alone_are_unchanged() -> None:
     config = CONFIG._replace(pods_without_role=PodsWithoutRole.IGNORE)
 
