@@ -23,8 +23,8 @@ from server.responses import CONTINUE, serialize_error
 from server.settings import Settings
 from server.threads import ThreadPool
 
-MAX_ACCEPTS = 8
-"""Connections accepted at once. A TLS handshake takes a millisecond: accepted clients wait for these few only."""
+MAX_ACCEPTS = 64
+"""Connections accepted at once, so that a flood of new clients does not block the accepted ones."""
 
 
 class Loop:
