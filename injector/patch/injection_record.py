@@ -217,7 +217,9 @@ def _fits(text: str, pod: Object) -> bool:
     annotations = read_mapping(read_mapping(pod, "metadata"), "annotations")
     others = [part for key, value in annotations.items() if key != STATUS_ANNOTATION for part in (key, str(value))]
     parts = (STATUS_ANNOTATION, text, *others)
-    if sum(map(len, parts)) * MAX_UTF8_BYTES <= MAX_STATUS_BYTES:  # nearly every pod: nothing has to be encoded
+    characters = sum(map(len, parts))
+    if characters * MAX_UTF8_BYTES <= MAX_STATUS_BYTES:  # nearly every pod: nothing has to be encoded
         return True
-    total = sum(len(part.encode(errors="surrogatepass")) for part in parts)
-    return len(text) <= MAX_STATUS_BYTES and total <= MAX_ANNOTATIONS_BYTES
+    if characters > MAX_ANNOTATIONS_BYTES or len(text) > MAX_STATUS_BYTES:
+        return False
+    return sum(len(part.encode(errors="surrogatepass")) for part in parts) <= MAX_ANNOTATIONS_BYTES
