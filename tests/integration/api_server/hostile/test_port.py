@@ -21,7 +21,8 @@ MAX_ANSWER_BYTES = 16 * 1024
 def test_other_pods_are_created_in_time_while_a_client_sends_reviews_of(
     installation: Installation, replicas: list[Replica], good: User, kind: str
 ) -> None:
-    argv = [sys.executable, "-m", reviews.__name__, kind, str(installation.port)]
+    # nice: elsewhere it would not share the CPUs of what it attacks
+    argv = ["nice", "-n", "10", sys.executable, "-m", reviews.__name__, kind, str(installation.port)]
 
     with holding(good, replicas, installation):
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
