@@ -61,9 +61,8 @@ class _App(Flask):
     def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Answer a request. Exceptions of a view go to the server: WouldBlock is a signal to it."""
         view = self._views.get(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
-        return (
-            self._answer(view, environ)(environ, start_response) if view else super().wsgi_app(environ, start_response)
-        )
+        respond = self._answer(view, environ) if view else super().wsgi_app
+        return respond(environ, start_response)
 
     def _answer(self, view: View, environ: "WSGIEnvironment") -> "WSGIApplication":
         if pending := self._find_pending():
