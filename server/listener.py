@@ -89,9 +89,14 @@ class Listener:
 
         A handshake or request that has begun counts only if it began before this time.
         """
-        waiting = [one for one in self.connections if not one.is_busy]
-        found = [one for one in waiting if not one.is_begun or one.waits_since < begun_before]
-        return next((one for one in found if not one.spare()), found[0] if found else None)
+        spared = None
+        for one in self.connections:
+            if one.is_busy or (one.is_begun and one.waits_since >= begun_before):
+                continue
+            if not one.spare():
+                return one
+            spared = spared or one
+        return spared
 
     def move_to_end(self, connection: "Connection") -> None:
         """Note that it was used."""

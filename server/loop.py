@@ -27,6 +27,10 @@ MAX_ACCEPTS = 64
 """Connections accepted at once, so that a flood of new clients does not block the accepted ones."""
 
 
+MAX_READY = 64
+"""Requests answered at once that had arrived behind others, so that pipelining does not delay new clients."""
+
+
 class Loop:
     """Serves several listeners. Only `stop` can be called from another thread or a signal handler."""
 
@@ -96,12 +100,19 @@ class Loop:
                 self._take_finished()
             else:
                 self._accept(key.data)
-        for _ in range(len(self._ready)):
-            self._guard(self._ready.popleft(), self._advance)
+        self._continue_ready()
         now = time.monotonic()
         if now >= self._next_tick:
             self._next_tick = now + (SHUTDOWN_POLL_SECONDS if self._is_stopping else POLL_SECONDS)
             self._tick(now)
+
+    def _continue_ready(self) -> None:
+        steps = 0
+        while self._ready and steps < MAX_READY:
+            connection = self._ready.popleft()
+            if not connection.is_dropped:
+                steps += 1
+                self._guard(connection, self._advance)
 
     def _tick(self, now: float) -> None:
         self._connections.drop_overdue(now)
