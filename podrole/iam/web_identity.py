@@ -88,6 +88,11 @@ def _check_conditions(statement: Statement, provider: Provider, audiences: tuple
             yield from _check_subjects(where, condition)
     if others:
         yield TrustFinding.CONDITIONS_NOT_CHECKED.format(where=where, keys=", ".join(others))
+    yield from _find_missing_claims(statement, issuer, audiences)
+
+
+def _find_missing_claims(statement: Statement, issuer: str, audiences: tuple[str, ...]) -> Iterator[Finding]:
+    where = statement.where
     claims = {claim[1] for condition in statement.conditions if (claim := find_claim(condition.key))}
     if "aud" not in claims:
         example = next(iter(audiences), contract.TOKEN_AUDIENCE)

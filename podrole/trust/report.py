@@ -34,28 +34,35 @@ def print_one(role_arn: str | None, loader: RoleUsageLoader) -> int:
     required = tuple(one for one in usage.requirements if one.role_arn == role_arn)
     notices = [*usage.list_findings(role_arn), *loader.settings_findings]
     if not required:
-        print_findings(limit_findings(notices))
-        if not loader.named:
-            raise ConfigError(f"no annotation names the role {role_arn}: use --namespace and --service-account")
-        write("The webhook admits none of these ServiceAccounts, so there is no policy.", is_error=True)
-        return choose_exit_code([Section("", tuple(notices))], Level.PROBLEM)
+        return _report_no_policy(role_arn, notices, loader)
     only = existing and existing.select(role_arn)
     scope = _build_scope(loader)._replace(has_all_roles=False)
     compared = compare(usage._replace(requirements=required), only, issuer, scope)
-    [change] = compared.changes
     findings = [*_check(compared, loader), *limit_findings([*notices, *compared.findings])]
-    out = loader.options["out"]
+    _print_only_change(compared, findings, loader.options["out"])
+    return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
+
+
+def _report_no_policy(role_arn: str, notices: Sequence[Finding], loader: RoleUsageLoader) -> int:
+    print_findings(limit_findings(notices))
+    if not loader.named:
+        raise ConfigError(f"no annotation names the role {role_arn}: use --namespace and --service-account")
+    write("The webhook admits none of these ServiceAccounts, so there is no policy.", is_error=True)
+    return choose_exit_code([Section("", tuple(notices))], Level.PROBLEM)
+
+
+def _print_only_change(compared: Comparison, findings: Sequence[Finding], out: str | None) -> None:
+    """Print the policy, or write it to a directory, and then what to know about it."""
+    [change] = compared.changes
+    is_merged = change.existing is not None
     steps = write_directory(out, compared.changes) if out else []
     if not out:
         write_json(change.policy)
     print_findings(findings)
-    for line in format_users(build_entry(change, [])) if change.existing is not None else ():
-        write(line, is_error=True)
-    for line in steps:
+    for line in (*(format_users(build_entry(change, [])) if is_merged else ()), *steps):
         write(line, is_error=True)
     if not out:
-        print_next_steps(change.requirements, is_merged=change.existing is not None)
-    return choose_exit_code([Section("", tuple(findings))], Level.PROBLEM)
+        print_next_steps(change.requirements, is_merged=is_merged)
 
 
 def print_all(loader: RoleUsageLoader) -> int:
