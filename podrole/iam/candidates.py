@@ -6,12 +6,10 @@ from typing import Any
 from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
 from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
-from podrole.estate.objects import Estate
+from podrole.estate.objects import NOT_READ, Estate
 from podrole.iam.admission import Candidate
 from podrole.iam.documents import PolicyError
 from podrole.iam.policies import build_subject
-
-UNKNOWN = Metadata({}, {})
 
 
 def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
@@ -19,7 +17,7 @@ def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
 
     A controller creates `default` in each namespace.
     """
-    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else UNKNOWN)
+    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else NOT_READ)
 
 
 def find_candidates(estate: Estate) -> Iterator[Candidate]:
@@ -51,12 +49,12 @@ def find_candidates(estate: Estate) -> Iterator[Candidate]:
 
 def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
     """Return the role that is named for a pod, and whether it is the namespace's default role."""
-    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), UNKNOWN)
+    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), NOT_READ)
     role = parse_metadata(template.pod).annotations.get(ROLE)
     role = role or _read_role(account)  # as for the webhook, an empty value counts as absent
     if role:
         return role, False
-    role = estate.namespaces.get(namespace, UNKNOWN).annotations.get(DEFAULT_ROLE)
+    role = estate.namespaces.get(namespace, NOT_READ).annotations.get(DEFAULT_ROLE)
     return role or None, bool(role)
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from injector.decision.unknown_annotations import is_left_out
 from injector.errors import ObjectError
 from injector.k8s.objects import (
-    Metadata,
     Object,
     parse_metadata,
     read_app_containers,
@@ -22,9 +21,8 @@ from podrole.diagnosis.state.check_context import join_names
 from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.findings import Overview
+from podrole.estate.objects import NOT_READ
 from podrole.findings import Finding
-
-NOT_READ = Metadata({}, {})
 
 
 class Providers(NamedTuple):
