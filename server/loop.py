@@ -26,7 +26,6 @@ from server.threads import ThreadPool
 MAX_ACCEPTS = 64
 """Connections accepted at once, so that a flood of new clients does not block the accepted ones."""
 
-
 MAX_READY = 64
 """Requests answered at once that had arrived behind others, so that pipelining does not delay new clients."""
 
@@ -110,7 +109,7 @@ class Loop:
         steps = 0
         while self._ready and steps < MAX_READY:
             connection = self._ready.popleft()
-            if not connection.is_dropped:
+            if not connection.is_dropped:  # these cost no step, so that they never fill the queue
                 steps += 1
                 self._guard(connection, self._advance)
 
