@@ -6,7 +6,7 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.decision.annotations import parse_annotations
 from injector.decision.pod_settings import PodSettings
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_spec
+from injector.k8s.objects import EMPTY_METADATA, Metadata, Object, parse_metadata, read_spec
 from injector.k8s.version import Version
 from injector.metadata_keys import POD_SECURITY_LABEL, ROLE
 from injector.reasons import Explanation
@@ -66,7 +66,7 @@ class AdmissionContext(NamedTuple):
 def build_context(pod: Object, cluster_context: ClusterContext, config: Config) -> AdmissionContext:
     """Parse the annotations of the pod, its ServiceAccount and its namespace, and choose the mode."""
     metadata = parse_metadata(pod)
-    namespace = cluster_context.namespace or Metadata({}, {})
+    namespace = cluster_context.namespace or EMPTY_METADATA
     settings, errors, warnings = parse_annotations(metadata, namespace, cluster_context.service_account, config)
     mode, mode_reason = choose_mode(pod, namespace, settings, config)
     return AdmissionContext(

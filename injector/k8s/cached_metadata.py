@@ -10,7 +10,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from injector.errors import ObjectError
-from injector.k8s.objects import Metadata
+from injector.k8s.objects import EMPTY_METADATA, Metadata
 from injector.k8s.protobuf import CutOffError, Field, read_fields
 from injector.metadata_keys import NAMESPACE_LABELS, NAMESPACE_LIMITS, PREFIX, SERVICE_ACCOUNT_LIMITS
 from injector.similar_keys import MAX_KEY, may_be_meant
@@ -36,9 +36,6 @@ MAX_NAMESPACE_BYTES, MAX_ACCOUNT_BYTES = 4096, 1024
 MAX_CACHED_BYTES: Mapping[str, int] = {"Namespace": MAX_NAMESPACE_BYTES, "ServiceAccount": MAX_ACCOUNT_BYTES}
 """Memory of the labels and annotations of one object. A larger one is not cached, and so is read live each time:
 otherwise any user who can create ServiceAccounts could fill the memory."""
-
-EMPTY_METADATA = Metadata({}, {})
-"""Shared by all objects that have none of the keys: most ServiceAccounts."""
 
 
 class KeptKey(NamedTuple):

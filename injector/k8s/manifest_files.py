@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from injector.errors import ConfigError, ReviewError
-from injector.k8s.objects import Metadata, parse_metadata, read_mapping, read_objects
+from injector.k8s.objects import EMPTY_METADATA, Metadata, parse_metadata, read_mapping, read_objects
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 
@@ -63,7 +63,7 @@ class ManifestCluster(ManifestReader):
 
     def service_account(self, namespace: str, name: str) -> Metadata:
         """A ServiceAccount's labels and annotations."""
-        return super().service_account(namespace, name) or Metadata({}, {})
+        return super().service_account(namespace, name) or EMPTY_METADATA
 
 
 def _find_files(paths: tuple[Path, ...]) -> Iterator[Path]:

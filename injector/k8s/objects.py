@@ -31,6 +31,10 @@ class Metadata(NamedTuple):
     annotations: Mapping[str, str]
 
 
+EMPTY_METADATA = Metadata({}, {})
+"""Of an object that has none, does not exist or could not be read. Shared, as most cached objects have none."""
+
+
 def parse_object(text: Any) -> Object | None:
     """The JSON object in a text that anybody can have written; None if it is anything else."""
     try:

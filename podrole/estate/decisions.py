@@ -6,12 +6,10 @@ from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Decision
-from injector.k8s.objects import Metadata, read_service_account_name
+from injector.k8s.objects import EMPTY_METADATA, Metadata, read_service_account_name
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.estate.objects import Estate, Workload
-
-EMPTY = Metadata({}, {})
 
 
 class WorkloadDecision(NamedTuple):
@@ -36,4 +34,4 @@ def decide_workload(
 
 
 def _choose_missing(estate: Estate, kind: str) -> Metadata | None:
-    return None if estate.is_known_to_miss(kind) else EMPTY
+    return None if estate.is_known_to_miss(kind) else EMPTY_METADATA

@@ -9,9 +9,6 @@ from injector.k8s.workload_kinds import WORKLOAD_KINDS, Kinds
 from injector.k8s.workloads import PodTemplate, find_templates
 from podrole.estate.unknown_templates import UnchangedObject, find_unchanged
 
-NOT_READ = Metadata({}, {})
-"""Stands for a namespace or an account that could not be read, or that manifests do not contain."""
-
 
 def place_template(pod: Object, namespace: str) -> Object:
     """The pod template as a pod of a namespace, which messages name. One that cannot be read stays as it is."""

@@ -3,10 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping, read_service_account_name
+from injector.k8s.objects import (
+    EMPTY_METADATA,
+    Metadata,
+    Object,
+    parse_metadata,
+    read_mapping,
+    read_service_account_name,
+)
 from injector.k8s.workloads import PodTemplate
 from injector.metadata_keys import DEFAULT_ROLE, IRSA_ROLE, ROLE
-from podrole.estate.objects import NOT_READ, Estate
+from podrole.estate.objects import Estate
 from podrole.iam.admission import Candidate
 from podrole.iam.documents import PolicyError
 from podrole.iam.policies import build_subject
@@ -17,7 +24,7 @@ def find_account(estate: Estate, namespace: str, name: str) -> Metadata | None:
 
     A controller creates `default` in each namespace.
     """
-    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else NOT_READ)
+    return estate.accounts.get((namespace, name), None if estate.is_complete and name != "default" else EMPTY_METADATA)
 
 
 def find_candidates(estate: Estate) -> Iterator[Candidate]:
@@ -49,12 +56,12 @@ def find_candidates(estate: Estate) -> Iterator[Candidate]:
 
 def _find_role(namespace: str, template: PodTemplate, estate: Estate) -> tuple[str | None, bool]:
     """Return the role that is named for a pod, and whether it is the namespace's default role."""
-    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), NOT_READ)
+    account = estate.accounts.get((namespace, read_service_account_name(template.pod)), EMPTY_METADATA)
     role = parse_metadata(template.pod).annotations.get(ROLE)
     role = role or _read_role(account)  # as for the webhook, an empty value counts as absent
     if role:
         return role, False
-    role = estate.namespaces.get(namespace, NOT_READ).annotations.get(DEFAULT_ROLE)
+    role = estate.namespaces.get(namespace, EMPTY_METADATA).annotations.get(DEFAULT_ROLE)
     return role or None, bool(role)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import contract
 from injector.decision.context import ClusterContext, build_context
 from injector.decision.unknown_annotations import find_injection_label
-from injector.k8s.objects import Metadata
+from injector.k8s.objects import EMPTY_METADATA, Metadata
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from podrole.estate.objects import Estate
 from podrole.findings import Finding
@@ -74,7 +74,7 @@ def _judge(role_arn: str, named: NamedAccount, estate: Estate, settings: Account
         values = {"audience": default, "why": "the namespace is a pattern"}
         return _Judged(default, findings=(_format(UsageFinding.NAMED_NOT_CHECKED, named, **values),))
     namespace = estate.namespaces.get(named.namespace)
-    account = find_account(estate, named.namespace, named.name) or Metadata({}, {})
+    account = find_account(estate, named.namespace, named.name) or EMPTY_METADATA
     pod = build_pod(named.namespace, named.name)
     config = settings.build_config(role_arn)
     own = build_context(pod, ClusterContext(namespace, account), config).settings
@@ -84,7 +84,7 @@ def _judge(role_arn: str, named: NamedAccount, estate: Estate, settings: Account
         return _Judged(audience, findings=notes)
     pod["metadata"]["annotations"] = {ROLE: role_arn}
     candidate = Candidate(role_arn, "its pods", named.namespace, named.name, named.subject, pod)
-    admission = review(candidate, namespace or Metadata({}, {}), account, settings, AS_LABELLED)
+    admission = review(candidate, namespace or EMPTY_METADATA, account, settings, AS_LABELLED)
     if admission.inject is None:
         return _Judged(audience, is_admitted=False, findings=admission.findings)
     first = admission.inject.settings.intermediate_role

@@ -9,8 +9,8 @@ import contract
 from injector.decision.outcomes import Inject
 from injector.decision.unknown_annotations import is_left_out
 from injector.errors import ObjectError
-from injector.k8s.objects import Object, parse_metadata, read_service_account_name
-from podrole.estate.objects import NOT_READ, Estate
+from injector.k8s.objects import EMPTY_METADATA, Object, parse_metadata, read_service_account_name
+from podrole.estate.objects import Estate
 from podrole.estate.unknown_templates import UnchangedObject
 from podrole.findings import Finding
 from podrole.iam.admission import Account, Admission, Candidate, Selection, review
@@ -81,7 +81,7 @@ def _find_exclusion(estate: Estate, namespace: str) -> UsageFinding | None:
     """Why no policy has accounts of a namespace, whatever the annotations and the selection say."""
     if namespace in estate.terminating:
         return UsageFinding.SUBJECT_TERMINATING
-    return UsageFinding.SUBJECT_LEFT_OUT if is_left_out(estate.namespaces.get(namespace, NOT_READ)) else None
+    return UsageFinding.SUBJECT_LEFT_OUT if is_left_out(estate.namespaces.get(namespace, EMPTY_METADATA)) else None
 
 
 class _Found:

@@ -7,7 +7,7 @@ from contract.modes import Mode
 from injector.config import Config
 from injector.decision.context import ClusterContext, build_context
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Outcome
-from injector.k8s.objects import Metadata, Object, read_service_account_name, read_spec
+from injector.k8s.objects import EMPTY_METADATA, Metadata, Object, read_service_account_name, read_spec
 from injector.k8s.version import Version
 from injector.patch.plan import InjectionPlan, plan_injection
 from injector.patch.template import Template
@@ -17,7 +17,7 @@ from injector.value_types import ModePolicy
 from injector.webhook.admission_review import count_containers
 from injector.webhook.review_limits import MAX_CONTAINERS
 from podrole.diagnosis.pods.injection import is_injected
-from podrole.estate.decisions import EMPTY, decide_workload
+from podrole.estate.decisions import decide_workload
 from podrole.estate.objects import Workload
 from podrole.planning.estate import Injection, PlanEstate
 from podrole.planning.roles_now import Systems
@@ -103,7 +103,7 @@ def plan_pod(workload: Workload, estate: PlanEstate, settings: Settings) -> PodP
             injection = plan_injection(decision, pod, settings.template, settings.config)
         except TooLargePodError as error:
             decision = Deny((error.explanation,), decision.warnings)
-    account = estate.accounts.get((workload.namespace, read_service_account_name(pod)), EMPTY)
+    account = estate.accounts.get((workload.namespace, read_service_account_name(pod)), EMPTY_METADATA)
     problem = _find_redirect_problem(pod, found.cluster_context, settings.config) if injection else ""
     return PodPlan(pod, account, decision, injection, _describe(decision, injection), problem)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from injector.decision.unknown_annotations import is_left_out
 from injector.errors import ObjectError
 from injector.k8s.objects import (
+    EMPTY_METADATA,
     Object,
     parse_metadata,
     read_app_containers,
@@ -21,7 +22,6 @@ from podrole.diagnosis.state.check_context import join_names
 from podrole.diagnosis.state.webhooks import has_irsa
 from podrole.diagnosis.state.workload import WorkloadState
 from podrole.diagnosis.workloads.findings import Overview
-from podrole.estate.objects import NOT_READ
 from podrole.findings import Finding
 
 
@@ -45,7 +45,7 @@ def report_unlabelled(given: EstateState, skipped: Sequence[WorkloadState]) -> I
     namespaces = sorted({state.namespace for state in skipped})
     values = {"workloads": len(skipped), "roles": _count_roles(given, with_role)}
     if given.namespace:
-        is_meant = is_left_out(given.estate.namespaces.get(given.namespace, NOT_READ))
+        is_meant = is_left_out(given.estate.namespaces.get(given.namespace, EMPTY_METADATA))
         template = Overview.NAMESPACE_LEFT_OUT if is_meant else Overview.NAMESPACE_NOT_LABELLED
         yield template.format(namespace=given.namespace, **values)
     else:
@@ -89,7 +89,7 @@ def _find_providers(given: EstateState) -> Providers:
 
 def _is_left_out(state: WorkloadState, given: EstateState) -> bool:
     """Whether somebody decided that podrole leaves its pods alone."""
-    if is_left_out(given.estate.namespaces.get(state.namespace, NOT_READ)):
+    if is_left_out(given.estate.namespaces.get(state.namespace, EMPTY_METADATA)):
         return True
     return all(parse_metadata(pod).labels.get(INJECT_LABEL) == "false" for pod in _list_pods(state))
 
@@ -101,7 +101,7 @@ def _has_role(state: WorkloadState, given: EstateState, providers: Providers) ->
 
 def _is_provided(pod: Object, given: EstateState, namespace: str, providers: Providers) -> bool:
     variables = {one.get("name") for container in read_app_containers(pod) for one in read_objects(container, "env")}
-    account = given.estate.accounts.get((namespace, read_service_account_name(pod)), NOT_READ)
+    account = given.estate.accounts.get((namespace, read_service_account_name(pod)), EMPTY_METADATA)
     if variables & CREDENTIAL_VARIABLES or (providers.has_irsa and account.annotations.get(IRSA_ROLE)):
         return True
     names_role = ROLE in parse_metadata(pod).annotations

@@ -7,7 +7,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Deny, Inject
 from injector.errors import ConfigError
-from injector.k8s.objects import Metadata, Object, read_service_account_name
+from injector.k8s.objects import EMPTY_METADATA, Metadata, Object, read_service_account_name
 from injector.k8s.version import Version
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from podrole.diagnosis.pods.findings import ExpectedState
@@ -32,7 +32,7 @@ class DecisionInput(NamedTuple):
 
     def would_have_role(self, pod: Object) -> bool:
         """Whether a pod would get a role, or be denied, if the namespace had podrole's label."""
-        namespace = self.namespace or Metadata({}, {})
+        namespace = self.namespace or EMPTY_METADATA
         labelled = namespace._replace(labels={**namespace.labels, INJECTION_LABEL: INJECTION_ENABLED})
         decision = decide(pod, self.find_context(pod)._replace(namespace=labelled), self.effective_config.config)
         return isinstance(decision, Inject | Deny)

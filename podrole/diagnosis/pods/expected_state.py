@@ -9,7 +9,7 @@ from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.node_access import find_missing_limits
 from injector.decision.outcomes import Block, Decision, Deny, Inject, Skip
-from injector.k8s.objects import Metadata, Object, read_app_containers, read_name
+from injector.k8s.objects import EMPTY_METADATA, Object, read_app_containers, read_name
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL
 from injector.patch.plan import plan_injection
 from injector.patch.uninject import build_uninject_patch
@@ -110,7 +110,7 @@ def _report_node_access(decision: Inject, pod: Object, config: Config) -> Iterat
 
 
 def _decide_with_label(original: Object, running: RunningPod) -> Decision:
-    namespace = running.cluster_context.namespace or Metadata({}, {})
+    namespace = running.cluster_context.namespace or EMPTY_METADATA
     labelled = namespace._replace(labels={**namespace.labels, INJECTION_LABEL: INJECTION_ENABLED})
     return decide(original, running.cluster_context._replace(namespace=labelled), running.effective_config.config)
 

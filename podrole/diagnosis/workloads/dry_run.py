@@ -7,7 +7,7 @@ from injector.config import Config
 from injector.decision.context import ClusterContext
 from injector.decision.decide import decide
 from injector.decision.outcomes import Inject
-from injector.k8s.objects import Metadata, Object, parse_metadata, read_mapping
+from injector.k8s.objects import EMPTY_METADATA, Metadata, Object, parse_metadata, read_mapping
 from injector.metadata_keys import INJECTION_ENABLED, INJECTION_LABEL, ROLE
 from injector.patch.plan import plan_injection
 from injector.reasons import Reason
@@ -129,7 +129,7 @@ def _explain_limit(template: DryRun, result: DryRunResult, context: CheckContext
     config = context.effective_config.config
     pod = build_pod(config)
     labelled = Metadata({INJECTION_LABEL: INJECTION_ENABLED}, {})
-    decision = decide(pod, ClusterContext(labelled, Metadata({}, {}), None), config)
+    decision = decide(pod, ClusterContext(labelled, EMPTY_METADATA, None), config)
     if not isinstance(decision, Inject):
         return
     containers = plan_injection(decision, pod, context.effective_config.template, config).init_containers

@@ -4,14 +4,13 @@ import pytest
 
 from injector.errors import ObjectError
 from injector.k8s.cached_metadata import (
-    EMPTY_METADATA,
     MAX_CACHED_BYTES,
     MAX_FIELDS,
     MAX_SIMILAR_KEYS,
     fits_cache,
     read_object,
 )
-from injector.k8s.objects import Metadata
+from injector.k8s.objects import EMPTY_METADATA, Metadata
 from injector.metadata_keys import MAX_ALLOW_LIST_BYTES, MAX_VALUE_BYTES
 from injector.similar_keys import MAX_KEY
 from testing.protobuf import encode_field, encode_object

@@ -11,7 +11,6 @@ import pytest
 from injector.errors import ClusterError, ObjectTooLargeError, TooManyReadsError
 from injector.k8s.cached_metadata import (
     ANNOTATIONS,
-    EMPTY_METADATA,
     KEPT_KEYS,
     LABELS,
     MAX_CACHED_BYTES,
@@ -21,7 +20,7 @@ from injector.k8s.cached_metadata import (
 from injector.k8s.list_limits import choose_limit
 from injector.k8s.live_reads import MAX_UNKNOWN
 from injector.k8s.metadata_stream import MAX_OBJECT_BYTES
-from injector.k8s.objects import Metadata
+from injector.k8s.objects import EMPTY_METADATA, Metadata
 from injector.k8s.reader import MetadataReader
 from testing.cases import CONFIG, PODS, Case, load_case
 from testing.fake_list_watch_server import (
